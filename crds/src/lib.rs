@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Kubernetes types: the ones Spokeway serves or owns, and the Open Cluster Management types it
+//! reads. One module per API group (named by the group's first labels), one file per kind.
+//!
+//! Doc comments on fields are user documentation: they become schema descriptions, which
+//! `kubectl explain` prints.
+
+pub mod cluster;
+pub mod cluster_core;
+mod cluster_name;
+mod schema;
+
+pub use cluster_name::{ClusterName, ClusterNameError};

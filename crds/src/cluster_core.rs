@@ -1,0 +1,26 @@
+//! `cluster.core.oam.dev/v1alpha1`: the group that the gateway serves by aggregation, with the JSON
+//! of oam-dev's cluster-gateway, and the names of its manual-mode Secret.
+
+mod cluster_gateway;
+mod credential;
+mod endpoint;
+mod proxy_options;
+mod public_url;
+pub mod secret;
+
+pub use cluster_gateway::{
+    ClusterAccess, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus,
+};
+pub use credential::{
+    ClusterCredential, CredentialType, Redacted, RedactedKeyPair, UnknownCredentialType,
+};
+pub use endpoint::{ClusterEndpoint, ConstEndpoint, EndpointType, UnknownEndpointType};
+pub use proxy_options::ClusterGatewayProxyOptions;
+pub use public_url::PublicUrl;
+
+/// API group.
+pub const GROUP: &str = "cluster.core.oam.dev";
+/// The only version of the group.
+pub const VERSION: &str = "v1alpha1";
+/// Group and version as objects carry them in `apiVersion`.
+pub const API_VERSION: &str = "cluster.core.oam.dev/v1alpha1";
