@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Real control planes as processes on loopback, for tests, the demo and benchmarks.
+//!
+//! [`World`] starts named clusters and hands out everything a journey needs to talk to them;
+//! nothing of an async runtime, so a test binary may share one World between its tests.
+
+mod eventually;
+mod host;
+pub mod kubectl;
+pub mod pki;
+pub mod process;
+pub mod programs;
+pub mod world;
+
+pub use eventually::{Elapsed, eventually};
+pub use host::wall_clock;
+pub use kubectl::Kubectl;
+pub use pki::{Authority, Identity, Leaf};
+pub use process::Process;
+pub use world::{Cluster, Credentials, SharedWorld, World};

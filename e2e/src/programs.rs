@@ -1,0 +1,139 @@
+//! Where the programs of a control plane are: found, or built once from pinned Go modules.
+//!
+//! A program in `KUBEBUILDER_ASSETS` wins; otherwise it lives in a cache outside the tree, keyed by
+//! its module's checksum file, so a new pin is a new entry and nothing stale is ever run.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use crate::host;
+
+mod build;
+mod family;
+mod go;
+mod progress;
+
+pub use build::BuildError;
+pub use family::{ALL, ETCD, Family, KUBERNETES, Program, Stamp};
+pub use go::GoError;
+
+/// Programs that are there and ready to start.
+#[derive(Clone, Debug)]
+pub struct Programs(BTreeMap<&'static str, PathBuf>);
+
+/// Why not every wanted program is there.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureError {
+    /// Nowhere to keep programs.
+    #[error("no cache directory: neither XDG_CACHE_HOME nor HOME is set")]
+    NoCache,
+    /// A family's pins cannot be read.
+    #[error("cannot read the {family} module")]
+    Module {
+        /// The family whose `go.mod` or `go.sum` is at fault.
+        family: &'static str,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// A missing program could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl Programs {
+    /// Finds the programs of `families` and builds those that are missing, which takes minutes and
+    /// is told on stderr. Safe to run in several processes at once.
+    pub fn ensure(families: &[&'static Family]) -> Result<Self, EnsureError> {
+        let cache = cache_directory().ok_or(EnsureError::NoCache)?;
+        let assets = host::variable("KUBEBUILDER_ASSETS").map(PathBuf::from);
+        let mut found = BTreeMap::new();
+        for family in families {
+            let directory = entry(&cache, family)?;
+            let place = |program: &Program| locate(assets.as_deref(), &directory, program);
+            if family
+                .programs
+                .iter()
+                .any(|program| place(program).is_none())
+            {
+                build::build(family, &cache, &directory, |program| {
+                    place(program).is_none()
+                })?;
+            }
+            for program in family.programs {
+                let path = place(program).ok_or(BuildError::Absent {
+                    family: family.name,
+                    program: program.name,
+                })?;
+                found.insert(program.name, path);
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The path of a program.
+    ///
+    /// # Panics
+    /// Where `name` belongs to none of the families that were asked for.
+    pub fn path(&self, name: &str) -> &Path {
+        self.0
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is of no family that was asked for"))
+    }
+
+    /// Every program by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.0.iter().map(|(name, path)| (*name, path.as_path()))
+    }
+}
+
+fn entry(cache: &Path, family: &'static Family) -> Result<PathBuf, EnsureError> {
+    family
+        .cache_key()
+        .map(|key| cache.join(key))
+        .map_err(|source| EnsureError::Module {
+            family: family.name,
+            source,
+        })
+}
+
+fn locate(assets: Option<&Path>, directory: &Path, program: &Program) -> Option<PathBuf> {
+    let candidates = assets.into_iter().chain([directory]);
+    candidates
+        .map(|place| place.join(program.name))
+        .find(|path| path.is_file())
+}
+
+fn cache_directory() -> Option<PathBuf> {
+    let base = host::variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| host::variable("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    Some(base.join("spokeway/control-plane"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assets_win_over_the_cache() {
+        let root = tempfile::tempdir().unwrap();
+        let (assets, cache) = (root.path().join("assets"), root.path().join("cache"));
+        for directory in [&assets, &cache] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        let program = &ETCD.programs[0];
+        assert_eq!(locate(Some(&assets), &cache, program), None);
+        std::fs::write(cache.join("etcd"), "").unwrap();
+        assert_eq!(
+            locate(Some(&assets), &cache, program),
+            Some(cache.join("etcd"))
+        );
+        std::fs::write(assets.join("etcd"), "").unwrap();
+        assert_eq!(
+            locate(Some(&assets), &cache, program),
+            Some(assets.join("etcd"))
+        );
+    }
+}

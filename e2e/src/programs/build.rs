@@ -1,0 +1,174 @@
+//! Builds what a family's cache entry lacks: one builder at a time, in a directory of its own, each
+//! program moved into place whole.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use tempfile::TempDir;
+
+use super::{Family, GoError, Program, go, progress};
+use crate::host;
+
+/// Why a family could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No Go toolchain is to be had.
+    #[error(transparent)]
+    Go(#[from] GoError),
+    /// A file or directory of the cache or the module is at fault.
+    #[error("cannot {action} {}", path.display())]
+    Files {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// `go.mod` does not require the module whose version is stamped.
+    #[error("go.mod of {family} does not say which version to stamp")]
+    NoVersion {
+        /// The family at fault.
+        family: &'static str,
+    },
+    /// `go build` ended badly; it has said why on stderr.
+    #[error("go build of {family} ended with {status}")]
+    Compile {
+        /// The family at fault.
+        family: &'static str,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// `go build` ended well and yet a program is not there.
+    #[error("{family} was built but holds no {program}")]
+    Absent {
+        /// The family at fault.
+        family: &'static str,
+        /// The program that is missing.
+        program: &'static str,
+    },
+}
+
+/// Builds the programs of `family` for which `missing` holds, once nobody else is building it.
+pub(super) fn build(
+    family: &'static Family,
+    cache: &Path,
+    directory: &Path,
+    missing: impl Fn(&Program) -> bool,
+) -> Result<(), BuildError> {
+    fs::create_dir_all(directory).map_err(files("create", directory))?;
+    let _lock = lock(family, cache)?;
+    // Another process may have built it while we waited.
+    let wanted: Vec<_> = family
+        .programs
+        .iter()
+        .filter(|program| missing(program))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    remove_leftovers(family, cache);
+    let go = go::toolchain(cache)?;
+    let work = tempfile::Builder::new()
+        .prefix(&work_prefix(family))
+        .tempdir_in(cache)
+        .map_err(files("create a directory in", cache))?;
+    compile(family, &go, &work, &wanted)?;
+    for program in wanted {
+        let built = work.path().join("bin").join(program.built_name());
+        let target = directory.join(program.name);
+        fs::rename(&built, &target).map_err(files("install", &target))?;
+    }
+    Ok(())
+}
+
+/// Go's build cache of these programs takes gigabytes and is never used again, so it lives in the
+/// work directory and goes with it.
+fn compile(
+    family: &'static Family,
+    go: &Path,
+    work: &TempDir,
+    wanted: &[&Program],
+) -> Result<(), BuildError> {
+    let module = family.module();
+    let go_mod = module.join("go.mod");
+    let text = fs::read_to_string(&go_mod).map_err(files("read", &go_mod))?;
+    let flags = family.linker_flags(&text).ok_or(BuildError::NoVersion {
+        family: family.name,
+    })?;
+    let mut output = work.path().join("bin").into_os_string();
+    output.push("/");
+    let names: Vec<_> = wanted.iter().map(|program| program.name).collect();
+    let what = format!("building {} ({})", family.name, names.join(", "));
+    let mut command = Command::new(go);
+    command
+        .current_dir(&module)
+        .env("CGO_ENABLED", if family.cgo { "1" } else { "0" })
+        .env("GOCACHE", work.path().join("gocache"))
+        .env("GOTMPDIR", work.path())
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env_remove("GOROOT")
+        .args([
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-tags",
+            family.tags,
+            "-ldflags",
+            &flags,
+        ])
+        .arg("-o")
+        .arg(output)
+        .args(wanted.iter().map(|program| program.package));
+    let status = progress::run(&what, &mut command).map_err(files("run", go))?;
+    if !status.success() {
+        return Err(BuildError::Compile {
+            family: family.name,
+            status,
+        });
+    }
+    Ok(())
+}
+
+/// Held until dropped; the kernel lets go of it when a builder dies.
+fn lock(family: &Family, cache: &Path) -> Result<File, BuildError> {
+    let path = cache.join(format!("{}.lock", family.name));
+    let file = File::create(&path).map_err(files("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            host::tell(&format!("waiting for another build of {}", family.name));
+            file.lock().map_err(files("lock", &path))?;
+        }
+        Err(TryLockError::Error(source)) => return Err(files("lock", &path)(source)),
+    }
+    Ok(file)
+}
+
+/// A builder that was killed leaves its work directory; under the lock it can only be such a one.
+fn remove_leftovers(family: &Family, cache: &Path) {
+    let prefix = work_prefix(family);
+    let entries = fs::read_dir(cache).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)) {
+        // Only disk space is lost where this fails.
+        let _ = fs::remove_dir_all(entry.path());
+    }
+}
+
+fn work_prefix(family: &Family) -> String {
+    format!(".build-{}-", family.name)
+}
+
+fn files(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
+    let path = path.to_owned();
+    move |source| BuildError::Files {
+        action,
+        path,
+        source,
+    }
+}

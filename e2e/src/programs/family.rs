@@ -1,0 +1,192 @@
+//! The families of programs as data: which Go module pins them and how they are linked.
+//!
+//! A new family is a directory below `e2e/control-plane/` and one constant here.
+
+use std::{fs, io, path::PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// Programs that one pinned Go module yields.
+#[derive(Debug)]
+pub struct Family {
+    /// The module's directory below `e2e/control-plane/`, and the cache entry's prefix.
+    pub name: &'static str,
+    /// What it yields; names are unique over all families.
+    pub programs: &'static [Program],
+    /// Go build tags, comma separated; empty for none.
+    pub tags: &'static str,
+    /// Whether a C compiler is needed.
+    pub cgo: bool,
+    /// The version to link in, where a program must report its own.
+    pub stamp: Option<Stamp>,
+}
+
+/// A main package and the name it is installed under.
+#[derive(Debug)]
+pub struct Program {
+    /// The name it gets in the cache.
+    pub name: &'static str,
+    /// The import path of its main package, one of the module's `tool` lines.
+    pub package: &'static str,
+}
+
+/// Version variables that a release build of Kubernetes sets with the linker.
+#[derive(Debug)]
+pub struct Stamp {
+    /// The required module whose version is stamped.
+    pub module: &'static str,
+    /// Packages that hold `gitVersion`, `gitMajor` and `gitMinor`.
+    pub packages: &'static [&'static str],
+}
+
+/// Every family there is.
+pub const ALL: &[&Family] = &[&ETCD, &KUBERNETES];
+
+/// The store below every API server.
+pub static ETCD: Family = Family {
+    name: "etcd",
+    programs: &[Program {
+        name: "etcd",
+        package: "go.etcd.io/etcd/server/v3",
+    }],
+    tags: "",
+    cgo: false,
+    stamp: None,
+};
+
+/// The control plane itself. Without the stamp kubectl reports a version it cannot compare.
+pub static KUBERNETES: Family = Family {
+    name: "kubernetes",
+    programs: &[
+        Program {
+            name: "kube-apiserver",
+            package: "k8s.io/kubernetes/cmd/kube-apiserver",
+        },
+        Program {
+            name: "kube-controller-manager",
+            package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+        },
+        Program {
+            name: "kube-scheduler",
+            package: "k8s.io/kubernetes/cmd/kube-scheduler",
+        },
+        Program {
+            name: "kubectl",
+            package: "k8s.io/kubernetes/cmd/kubectl",
+        },
+    ],
+    tags: "",
+    cgo: false,
+    stamp: Some(Stamp {
+        module: "k8s.io/kubernetes",
+        packages: &[
+            "k8s.io/component-base/version",
+            "k8s.io/client-go/pkg/version",
+        ],
+    }),
+};
+
+impl Family {
+    /// Where the module's `go.mod` and `go.sum` are.
+    pub(super) fn module(&self) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("control-plane")
+            .join(self.name)
+    }
+
+    /// `<name>-<first 16 hex digits of the SHA-256 of go.sum>`.
+    pub(super) fn cache_key(&self) -> io::Result<String> {
+        let sums = fs::read(self.module().join("go.sum"))?;
+        let digest: [u8; 32] = Sha256::digest(sums).into();
+        let first = digest.first_chunk().expect("32 bytes have a first 8");
+        Ok(format!("{}-{:016x}", self.name, u64::from_be_bytes(*first)))
+    }
+
+    /// The `-ldflags` of the build, given the text of the module's `go.mod`.
+    pub(super) fn linker_flags(&self, go_mod: &str) -> Option<String> {
+        let mut flags = vec!["-s -w".to_owned()];
+        if let Some(stamp) = &self.stamp {
+            let version = required_version(go_mod, stamp.module)?;
+            let mut numbers = version.trim_start_matches('v').split('.');
+            let (major, minor) = (numbers.next()?, numbers.next()?);
+            let values = [
+                ("gitVersion", version),
+                ("gitMajor", major),
+                ("gitMinor", minor),
+            ];
+            for package in stamp.packages {
+                for (variable, value) in values {
+                    flags.push(format!("-X {package}.{variable}={value}"));
+                }
+            }
+        }
+        Some(flags.join(" "))
+    }
+}
+
+impl Program {
+    /// The name that `go build` gives the program: the last element of the import path that is not
+    /// a major version.
+    pub(super) fn built_name(&self) -> &'static str {
+        let is_major = |element: &str| {
+            element
+                .strip_prefix('v')
+                .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let mut elements = self.package.rsplit('/');
+        elements
+            .find(|element| !is_major(element))
+            .unwrap_or(self.package)
+    }
+}
+
+/// The version in `require MODULE VERSION`, be it a line of its own or one of a block.
+fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
+    go_mod.lines().find_map(|line| {
+        let line = line.trim();
+        let mut words = line
+            .strip_prefix("require ")
+            .unwrap_or(line)
+            .split_whitespace();
+        let version = (words.next()? == module).then(|| words.next())??;
+        version.starts_with('v').then_some(version)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_named_as_go_names_them() {
+        let built = |package| Program { name: "x", package }.built_name();
+        assert_eq!(built("go.etcd.io/etcd/server/v3"), "server");
+        assert_eq!(built("k8s.io/kubernetes/cmd/kubectl"), "kubectl");
+        assert_eq!(built("github.com/opencontainers/runc"), "runc");
+    }
+
+    #[test]
+    fn the_stamped_version_is_the_required_one() {
+        let go_mod = "tool k8s.io/kubernetes/cmd/kubectl\nrequire (\n\
+                      \tk8s.io/kubernetes v1.36.3 // indirect\n)\n\
+                      replace k8s.io/kubernetes => k8s.io/kubernetes v0.0.0\n";
+        let flags = KUBERNETES.linker_flags(go_mod).unwrap();
+        assert!(
+            flags.contains("-X k8s.io/client-go/pkg/version.gitVersion=v1.36.3"),
+            "{flags}"
+        );
+        assert!(flags.ends_with("gitMinor=36"), "{flags}");
+    }
+
+    #[test]
+    fn every_family_has_its_module_and_pins_its_programs() {
+        for family in ALL {
+            let go_mod = fs::read_to_string(family.module().join("go.mod")).unwrap();
+            assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
+            assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);
+            for program in family.programs {
+                assert!(go_mod.contains(program.package), "{}", program.package);
+            }
+        }
+    }
+}

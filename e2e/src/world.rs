@@ -1,0 +1,193 @@
+//! A set of named clusters on loopback: one etcd, one temporary directory, no trace afterwards.
+//!
+//! Nothing in here belongs to an async runtime, so tests that each run their own may share one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures::future::try_join_all;
+use tokio::sync::OnceCell;
+
+use crate::{
+    host,
+    pki::PkiError,
+    process::{Process, ProcessError, Spec, reaper},
+    programs::{self, EnsureError, Programs},
+};
+
+mod access;
+mod cluster;
+mod credentials;
+mod flags;
+mod report;
+
+pub use access::TokenError;
+pub use cluster::Cluster;
+pub use credentials::Credentials;
+pub use report::SharedWorld;
+
+static SHARED: OnceCell<World> = OnceCell::const_new();
+
+/// Running clusters; all of it stops and vanishes when dropped, or when this process ends.
+#[derive(Debug)]
+pub struct World {
+    site: Arc<Site>,
+    etcd: Process,
+    clusters: Vec<Cluster>,
+}
+
+/// Which clusters a World is to have.
+#[derive(Clone, Debug, Default)]
+pub struct WorldBuilder {
+    clusters: Vec<String>,
+}
+
+/// Why a World did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// A program is missing and could not be built.
+    #[error(transparent)]
+    Programs(#[from] EnsureError),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The temporary directory is at fault.
+    #[error("cannot lay out the World's directory")]
+    Directory(#[from] io::Error),
+    /// A process did not start or did not become ready.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// Where a World lives and what it runs: shared by everything that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) directory: PathBuf,
+    pub(crate) programs: Programs,
+}
+
+impl WorldBuilder {
+    /// Adds a cluster; names are unique and fit for a file.
+    pub fn cluster(mut self, name: &str) -> Self {
+        self.clusters.push(name.to_owned());
+        self
+    }
+
+    /// Starts everything at once and waits until every cluster serves.
+    pub async fn start(self) -> Result<World, WorldError> {
+        let site = Site::new()?;
+        let etcd_url = format!("http://127.0.0.1:{}", host::free_port());
+        let mut world = World {
+            etcd: start_etcd(&site, &etcd_url)?,
+            site,
+            clusters: Vec::new(),
+        };
+        for name in &self.clusters {
+            world
+                .clusters
+                .push(Cluster::launch(&world.site, name, &etcd_url)?);
+        }
+        try_join_all(world.clusters.iter().map(Cluster::wait_until_ready)).await?;
+        Ok(world)
+    }
+}
+
+impl World {
+    /// A World without clusters yet.
+    pub fn builder() -> WorldBuilder {
+        WorldBuilder::default()
+    }
+
+    /// The World that all tests of this process share: a `hub` and a spoke, `managed1`.
+    ///
+    /// # Panics
+    /// With the whole story, where it does not come up.
+    pub async fn shared() -> SharedWorld {
+        let start = || Self::builder().cluster("hub").cluster("managed1").start();
+        match SHARED.get_or_try_init(start).await {
+            Ok(world) => SharedWorld::new(world),
+            Err(error) => panic!(
+                "the shared World did not start: {:?}",
+                anyhow::Error::new(error)
+            ),
+        }
+    }
+
+    /// A cluster by name.
+    ///
+    /// # Panics
+    /// Where no such cluster was asked for.
+    pub fn cluster(&self, name: &str) -> &Cluster {
+        let found = self.clusters.iter().find(|cluster| cluster.name() == name);
+        found.unwrap_or_else(|| panic!("this World has no cluster {name}"))
+    }
+
+    /// Its temporary directory, a good place for a journey's own files.
+    pub fn directory(&self) -> &Path {
+        &self.site.directory
+    }
+
+    /// The programs it runs.
+    pub fn programs(&self) -> &Programs {
+        &self.site.programs
+    }
+
+    /// Every process that belongs to it.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        [&self.etcd]
+            .into_iter()
+            .chain(self.clusters.iter().flat_map(Cluster::processes))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            report::ends_of_logs(self.processes());
+        }
+        for process in self.clusters.iter().flat_map(Cluster::processes) {
+            process.kill();
+        }
+        self.etcd.kill();
+        // The reaper tries again when this process ends.
+        let _ = fs::remove_dir_all(&self.site.directory);
+    }
+}
+
+impl Site {
+    fn new() -> Result<Arc<Self>, WorldError> {
+        let programs = Programs::ensure(&[&programs::ETCD, &programs::KUBERNETES])?;
+        let directory = tempfile::Builder::new().prefix("spokeway-").tempdir()?;
+        reaper::sweep(directory.path())?;
+        Ok(Arc::new(Self {
+            directory: directory.keep(),
+            programs,
+        }))
+    }
+
+    /// How to start one of the programs, with its files below `directory`.
+    pub(crate) fn spec(&self, name: &str, program: &str, directory: &Path) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            program: self.programs.path(program).to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            directory: directory.to_owned(),
+            log: directory.join(format!("{program}.log")),
+        }
+    }
+}
+
+fn start_etcd(site: &Site, url: &str) -> Result<Process, WorldError> {
+    let directory = site.directory.join("etcd");
+    fs::create_dir(&directory)?;
+    let peer_url = format!("http://127.0.0.1:{}", host::free_port());
+    let args = flags::etcd(&directory, url, &peer_url);
+    Ok(Process::start(Spec {
+        args,
+        ..site.spec("etcd", "etcd", &directory)
+    })?)
+}

@@ -1,0 +1,238 @@
+//! One cluster: a kube-apiserver and a kube-controller-manager on the World's etcd.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::Arc,
+    time::Duration,
+};
+
+use http::Request;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, Client};
+
+use super::{
+    Site, WorldError,
+    credentials::{self, Credentials},
+    flags::{self, Files},
+};
+use crate::{
+    host,
+    pki::{Authority, Identity, SigningKey},
+    process::{Process, ProcessError, Spec},
+};
+
+const READY_WITHIN: Duration = Duration::from_mins(1);
+/// An API server drains its watches before it ends; a restart in a test need not wait for that.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+const SERVER_SANS: &[&str] = &[
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "localhost",
+    "127.0.0.1",
+    "10.96.0.1",
+];
+
+/// A running cluster; clones are the same cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    site: Arc<Site>,
+    directory: PathBuf,
+    url: String,
+    ca: Authority,
+    front_proxy_ca: Authority,
+    front_proxy_client: Identity,
+    admin: Credentials,
+    apiserver: Process,
+    controller_manager: Process,
+}
+
+impl Cluster {
+    /// Starts the processes; [`wait_until_ready`](Self::wait_until_ready) says when they serve.
+    pub(super) fn launch(site: &Arc<Site>, name: &str, etcd: &str) -> Result<Self, WorldError> {
+        let directory = site.directory.join(name);
+        fs::create_dir(&directory)?;
+        let port = host::free_port();
+        let url = format!("https://127.0.0.1:{port}");
+        let ca = Authority::new(&format!("{name}-ca"))?;
+        let front_proxy_ca = Authority::new(&format!("{name}-front-proxy-ca"))?;
+        let front_proxy_client = front_proxy_ca.issue_client("front-proxy-client", &[])?;
+        let admin = ca.issue_client("kubernetes-admin", &["system:masters"])?;
+        write_pki(&directory, &ca, &front_proxy_ca)?;
+        write_identity(&directory, "front-proxy-client", &front_proxy_client)?;
+        let admin = Credentials::Certificate(admin);
+        write_kubeconfig(&directory.join("admin.kubeconfig"), &url, &ca, &admin)?;
+        let manager = ca.issue_client("system:kube-controller-manager", &[])?;
+        let manager = Credentials::Certificate(manager);
+        write_kubeconfig(
+            &directory.join("controller-manager.kubeconfig"),
+            &url,
+            &ca,
+            &manager,
+        )?;
+        let files = Files(&directory);
+        let start = |program: &str, args| {
+            let spec = site.spec(&format!("{program} of {name}"), program, &directory);
+            Process::start(Spec { args, ..spec })
+        };
+        let apiserver = start("kube-apiserver", flags::apiserver(&files, etcd, name, port))?;
+        let controller_manager =
+            start("kube-controller-manager", flags::controller_manager(&files))?;
+        Ok(Self(Arc::new(Inner {
+            name: name.to_owned(),
+            site: Arc::clone(site),
+            directory,
+            url,
+            ca,
+            front_proxy_ca,
+            front_proxy_client,
+            admin,
+            apiserver,
+            controller_manager,
+        })))
+    }
+
+    pub(super) async fn wait_until_ready(&self) -> Result<(), ProcessError> {
+        let client = self.client();
+        self.apiserver_serves(&client).await?;
+        // The controller manager gives up after a while without an API server to talk to.
+        if self.0.controller_manager.exited().is_some() {
+            self.0.controller_manager.restart()?;
+        }
+        let accounts = Api::<ServiceAccount>::namespaced(client, "default");
+        let account = || async {
+            let found = accounts
+                .get_opt("default")
+                .await
+                .map_err(|error| error.to_string())?;
+            found.ok_or_else(|| "no default ServiceAccount yet".to_owned())
+        };
+        self.0
+            .controller_manager
+            .ready(READY_WITHIN, account)
+            .await?;
+        Ok(())
+    }
+
+    async fn apiserver_serves(&self, client: &Client) -> Result<(), ProcessError> {
+        let probe = || async {
+            let request = Request::get("/readyz")
+                .body(Vec::new())
+                .expect("a valid request");
+            client
+                .request_text(request)
+                .await
+                .map_err(|error| chain(&error))
+        };
+        self.0.apiserver.ready(READY_WITHIN, probe).await.map(drop)
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its API server's URL.
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// The CA that its API server's certificate and its client certificates come from, PEM.
+    pub fn ca_pem(&self) -> String {
+        self.0.ca.certificate()
+    }
+
+    /// That CA, to issue what a journey needs.
+    pub fn cluster_ca(&self) -> &Authority {
+        &self.0.ca
+    }
+
+    /// The CA that vouches for the aggregator.
+    pub fn front_proxy_ca(&self) -> &Authority {
+        &self.0.front_proxy_ca
+    }
+
+    /// The certificate by which the aggregator proves itself to aggregated API servers.
+    pub fn front_proxy_client(&self) -> &Identity {
+        &self.0.front_proxy_client
+    }
+
+    /// The cluster admin's credentials.
+    pub fn admin(&self) -> &Credentials {
+        &self.0.admin
+    }
+
+    /// Its directory in the World.
+    pub fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.0.site
+    }
+
+    /// Its API server: for its pid, its log, and to pause it.
+    pub fn apiserver(&self) -> &Process {
+        &self.0.apiserver
+    }
+
+    /// Its controller manager.
+    pub fn controller_manager(&self) -> &Process {
+        &self.0.controller_manager
+    }
+
+    /// Both its processes, the one that depends on the other first.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        [&self.0.controller_manager, &self.0.apiserver].into_iter()
+    }
+
+    /// Stops the API server; what it stored stays in etcd.
+    pub async fn stop_apiserver(&self) -> ExitStatus {
+        self.0.apiserver.stop(STOP_WITHIN).await
+    }
+
+    /// Starts the API server again on the same port and waits until it serves.
+    pub async fn start_apiserver(&self) -> Result<(), ProcessError> {
+        self.0.apiserver.restart()?;
+        self.apiserver_serves(&self.client()).await
+    }
+}
+
+fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Result<(), WorldError> {
+    let authority = Identity {
+        certificate: ca.certificate(),
+        key: ca.key(),
+    };
+    write_identity(directory, "ca", &authority)?;
+    fs::write(
+        directory.join("front-proxy-ca.crt"),
+        front_proxy.certificate(),
+    )?;
+    write_identity(directory, "apiserver", &ca.issue_server(SERVER_SANS)?)?;
+    let tokens = SigningKey::generate()?;
+    fs::write(directory.join("service-account.key"), tokens.private)?;
+    fs::write(directory.join("service-account.pub"), tokens.public)?;
+    Ok(())
+}
+
+pub(crate) fn write_identity(directory: &Path, name: &str, pair: &Identity) -> io::Result<()> {
+    fs::write(directory.join(format!("{name}.crt")), &pair.certificate)?;
+    fs::write(directory.join(format!("{name}.key")), &pair.key)
+}
+
+fn write_kubeconfig(path: &Path, url: &str, ca: &Authority, who: &Credentials) -> io::Result<()> {
+    let config = credentials::kubeconfig(url, &ca.certificate(), who);
+    fs::write(path, serde_json::to_vec_pretty(&config)?)
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

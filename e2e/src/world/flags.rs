@@ -1,0 +1,92 @@
+//! The command lines of a control plane, as values: what a cluster on loopback needs and nothing
+//! that costs start-up time without a journey missing it.
+
+use std::path::Path;
+
+/// What the controller manager runs: what the aggregation layer, RBAC, service accounts and OCM's
+/// registration rely on. A journey with pods adds its own.
+const CONTROLLERS: &[&str] = &[
+    "certificatesigningrequest-approving-controller",
+    "certificatesigningrequest-cleaner-controller",
+    "certificatesigningrequest-signing-controller",
+    "clusterrole-aggregation-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+];
+
+/// A cluster's certificates and keys by file name; see [`super::cluster`] for who writes them.
+pub(super) struct Files<'a>(pub(super) &'a Path);
+
+impl Files<'_> {
+    fn flag(&self, flag: &str, file: &str) -> String {
+        format!("--{flag}={}", self.0.join(file).display())
+    }
+}
+
+pub(super) fn etcd(directory: &Path, client_url: &str, peer_url: &str) -> Vec<String> {
+    vec![
+        format!("--data-dir={}", directory.join("data").display()),
+        format!("--listen-client-urls={client_url}"),
+        format!("--advertise-client-urls={client_url}"),
+        format!("--listen-peer-urls={peer_url}"),
+        format!("--initial-advertise-peer-urls={peer_url}"),
+        format!("--initial-cluster=default={peer_url}"),
+        "--unsafe-no-fsync".to_owned(),
+        "--log-level=warn".to_owned(),
+    ]
+}
+
+pub(super) fn apiserver(files: &Files<'_>, etcd: &str, prefix: &str, port: u16) -> Vec<String> {
+    let mut args = vec![
+        format!("--etcd-servers={etcd}"),
+        format!("--etcd-prefix=/{prefix}"),
+        format!("--secure-port={port}"),
+        files.flag("client-ca-file", "ca.crt"),
+        files.flag("tls-cert-file", "apiserver.crt"),
+        files.flag("tls-private-key-file", "apiserver.key"),
+        files.flag("service-account-key-file", "service-account.pub"),
+        files.flag("service-account-signing-key-file", "service-account.key"),
+        files.flag("requestheader-client-ca-file", "front-proxy-ca.crt"),
+        files.flag("proxy-client-cert-file", "front-proxy-client.crt"),
+        files.flag("proxy-client-key-file", "front-proxy-client.key"),
+    ];
+    let fixed = [
+        "--bind-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+        "--advertise-address=198.51.100.1",
+        "--external-hostname=localhost",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--authorization-mode=Node,RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--profiling=false",
+    ];
+    args.extend(fixed.map(str::to_owned));
+    args
+}
+
+pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
+    let mut args = vec![
+        format!("--controllers={}", CONTROLLERS.join(",")),
+        files.flag("kubeconfig", "controller-manager.kubeconfig"),
+        files.flag("root-ca-file", "ca.crt"),
+        files.flag("service-account-private-key-file", "service-account.key"),
+        files.flag("cluster-signing-cert-file", "ca.crt"),
+        files.flag("cluster-signing-key-file", "ca.key"),
+    ];
+    let fixed = [
+        // Nobody asks it anything; its log and the API tell what it does.
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        "--profiling=false",
+    ];
+    args.extend(fixed.map(str::to_owned));
+    args
+}

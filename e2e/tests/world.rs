@@ -1,0 +1,17 @@
+//! The harness on real processes: what journeys take for granted.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "a runner under test speaks to the test on stdout"
+)]
+
+#[path = "world/cleanup.rs"]
+mod cleanup;
+#[path = "world/clusters.rs"]
+mod clusters;
+#[path = "world/processes.rs"]
+mod processes;
