@@ -1,9 +1,11 @@
 //! Real control planes as processes on loopback, for tests, the demo and benchmarks.
 //!
 //! [`World`] starts named clusters and hands out everything a journey needs to talk to them;
+//! [`Gateway`] runs our gateway-server against one of them. Both own plain processes and files and
 //! nothing of an async runtime, so a test binary may share one World between its tests.
 
 mod eventually;
+pub mod gateway;
 mod host;
 pub mod kubectl;
 pub mod pki;
@@ -12,6 +14,7 @@ pub mod programs;
 pub mod world;
 
 pub use eventually::{Elapsed, eventually};
+pub use gateway::{Gateway, GatewayOptions, SharedGateway, SpokeOptions};
 pub use host::wall_clock;
 pub use kubectl::Kubectl;
 pub use pki::{Authority, Identity, Leaf};

@@ -25,9 +25,13 @@ mod flags;
 mod report;
 
 pub use access::TokenError;
+pub(crate) use access::{apply, create_if_absent};
 pub use cluster::Cluster;
+pub(crate) use cluster::write_identity;
 pub use credentials::Credentials;
+pub(crate) use credentials::client;
 pub use report::SharedWorld;
+pub(crate) use report::{LogWatch, ends_of_logs};
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
 
@@ -146,7 +150,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            report::ends_of_logs(self.processes());
+            ends_of_logs(self.processes());
         }
         for process in self.clusters.iter().flat_map(Cluster::processes) {
             process.kill();

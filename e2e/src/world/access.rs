@@ -13,8 +13,13 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Api, Client, Resource, api::PostParams, config::Kubeconfig};
+use kube::{
+    Api, Client, Resource,
+    api::{Patch, PatchParams, PostParams},
+    config::Kubeconfig,
+};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Cluster,
@@ -161,4 +166,21 @@ where
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
         created => created.map(drop),
     }
+}
+
+/// Server-side applies an object of which `body` says everything but kind and name.
+pub(crate) async fn apply<K>(api: &Api<K>, name: &str, mut body: Value) -> kube::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    body["apiVersion"] = K::api_version(&()).into();
+    body["kind"] = K::kind(&()).into();
+    body["metadata"]["name"] = name.into();
+    api.patch(
+        name,
+        &PatchParams::apply("e2e").force(),
+        &Patch::Apply(&body),
+    )
+    .await
+    .map(drop)
 }

@@ -44,7 +44,7 @@ pub(super) fn kubeconfig(server: &str, ca_pem: &str, credentials: &Credentials) 
 }
 
 /// A client that never retries by itself: a journey that expects a 503 has to see it.
-pub(super) fn client(server: &str, ca_pem: &str, credentials: &Credentials) -> Client {
+pub(crate) fn client(server: &str, ca_pem: &str, credentials: &Credentials) -> Client {
     let mut config = Config::new(server.parse().expect("our own URL parses"));
     let roots = CertificateDer::pem_slice_iter(ca_pem.as_bytes());
     let roots = roots

@@ -1,6 +1,6 @@
 //! What a failing test gets to see: the ends of the logs that may explain it.
 
-use std::{collections::BTreeMap, fs, ops::Deref, path::PathBuf};
+use std::{fs, ops::Deref};
 
 use super::World;
 use crate::process::{LogTail, Process};
@@ -14,17 +14,19 @@ const LIVE_TAIL: usize = 8;
 #[derive(Debug)]
 pub struct SharedWorld {
     world: &'static World,
-    begins: BTreeMap<PathBuf, u64>,
+    _logs: LogWatch,
 }
+
+/// Remembers where logs end, and prints what came after if it is dropped by a panic.
+#[derive(Debug)]
+pub(crate) struct LogWatch(Vec<(&'static Process, u64)>);
 
 impl SharedWorld {
     pub(super) fn new(world: &'static World) -> Self {
-        let length = |process: &Process| fs::metadata(process.log()).map_or(0, |log| log.len());
-        let begins = world
-            .processes()
-            .map(|process| (process.log().to_owned(), length(process)))
-            .collect();
-        Self { world, begins }
+        Self {
+            world,
+            _logs: LogWatch::new(world.processes()),
+        }
     }
 }
 
@@ -36,14 +38,22 @@ impl Deref for SharedWorld {
     }
 }
 
-impl Drop for SharedWorld {
+impl LogWatch {
+    pub(crate) fn new(processes: impl Iterator<Item = &'static Process>) -> Self {
+        let length = |process: &Process| fs::metadata(process.log()).map_or(0, |log| log.len());
+        Self(
+            processes
+                .map(|process| (process, length(process)))
+                .collect(),
+        )
+    }
+}
+
+impl Drop for LogWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for process in self.world.processes() {
-                print(
-                    process,
-                    self.begins.get(process.log()).copied().unwrap_or(0),
-                );
+            for &(process, begin) in &self.0 {
+                print(process, begin);
             }
         }
     }

@@ -1,0 +1,271 @@
+//! Our gateway-server as a process, registered at a hub as it would be in production: an identity
+//! with no more rights than it needs, a Service, an `APIService`, and a Secret per spoke.
+
+use std::{fs, io, path::Path, process::ExitStatus, time::Duration};
+
+use http::Request;
+use kube::Client;
+use tokio::sync::OnceCell;
+
+use crate::{
+    Elapsed, host,
+    pki::{Authority, PkiError},
+    process::{Process, ProcessError, Spec},
+    world::{
+        Cluster, Credentials, LogWatch, SharedWorld, TokenError, World, client, ends_of_logs,
+        write_identity,
+    },
+};
+
+mod binary;
+mod registration;
+mod spokes;
+
+pub use binary::BinaryError;
+pub use spokes::SpokeOptions;
+
+/// The user that the gateway is at its hub.
+pub const USER: &str = "spokeway-gateway";
+/// Where its Service is.
+pub const NAMESPACE: &str = "spokeway-system";
+const SERVICE: &str = "gateway";
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+static SHARED: OnceCell<Gateway> = OnceCell::const_new();
+
+/// A gateway-server that serves `cluster.core.oam.dev` for one hub; killed when dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    hub: Cluster,
+    options: GatewayOptions,
+    port: u16,
+    authority: Authority,
+    process: Process,
+}
+
+/// How a gateway is to run.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// The namespace of the spokes' Secrets.
+    pub secret_namespace: String,
+    /// Flags beside those that every gateway gets.
+    pub args: Vec<String>,
+    /// Its environment, such as `RUST_LOG`.
+    pub env: Vec<(String, String)>,
+}
+
+/// A test's hold on the shared gateway and World, which prints their logs when the test panics.
+#[derive(Debug)]
+pub struct SharedGateway {
+    /// The World that it runs in.
+    pub world: SharedWorld,
+    gateway: &'static Gateway,
+    _logs: LogWatch,
+}
+
+/// Why a gateway does not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Its program could not be built.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// It did not start or did not become ready.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its files could not be written.
+    #[error("cannot lay out the gateway's directory")]
+    Files(#[from] io::Error),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A cluster refused an object that it needs.
+    #[error("the cluster refused {object}")]
+    Refused {
+        /// Kind and name.
+        object: String,
+        /// What the cluster said.
+        source: Box<kube::Error>,
+    },
+    /// There is no token for it on a spoke.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A spoke's Secret was written and yet the hub does not serve the spoke.
+    #[error(transparent)]
+    NotServed(#[from] Elapsed),
+}
+
+impl Default for GatewayOptions {
+    fn default() -> Self {
+        let secret_namespace = "spokeway-credentials".to_owned();
+        let env = vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())];
+        Self {
+            secret_namespace,
+            args: Vec::new(),
+            env,
+        }
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway for `hub` and waits until the hub's API server calls it available.
+    pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
+        let program = binary::gateway_server()?;
+        registration::grant(hub, &options.secret_namespace).await?;
+        let port = host::free_port();
+        let directory = hub.directory().join(format!("gateway-{port}"));
+        fs::create_dir(&directory)?;
+        let authority = Authority::new("gateway-ca")?;
+        let service = format!("{SERVICE}.{NAMESPACE}.svc");
+        let serving = authority.issue_server(&["localhost", "127.0.0.1", &service])?;
+        write_identity(&directory, "serving", &serving)?;
+        let identity = hub.certificate_of(USER, &[])?;
+        let file = format!("gateway-{port}/hub.kubeconfig");
+        hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &identity)?;
+        let process = Process::start(Spec {
+            name: format!("gateway-server of {}", hub.name()),
+            program,
+            args: args(&options, &directory, port),
+            env: options.env.clone(),
+            log: directory.join("gateway-server.log"),
+            directory,
+        })?;
+        let gateway = Self {
+            hub: hub.clone(),
+            options,
+            port,
+            authority,
+            process,
+        };
+        gateway.serves().await?;
+        gateway.register().await?;
+        Ok(gateway)
+    }
+
+    /// The gateway that all tests of this process share, on the hub of [`World::shared`], with
+    /// `managed1` registered.
+    ///
+    /// # Panics
+    /// With the whole story, where it does not come up.
+    pub async fn shared() -> SharedGateway {
+        let world = World::shared().await;
+        let start = || async {
+            let gateway = Self::start(world.cluster("hub"), GatewayOptions::default()).await?;
+            gateway
+                .register_spoke(world.cluster("managed1"), SpokeOptions::default())
+                .await?;
+            Ok::<_, GatewayError>(gateway)
+        };
+        let gateway = match SHARED.get_or_try_init(start).await {
+            Ok(gateway) => gateway,
+            Err(error) => panic!("no shared gateway: {:?}", anyhow::Error::new(error)),
+        };
+        SharedGateway {
+            world,
+            gateway,
+            _logs: LogWatch::new([&gateway.process].into_iter()),
+        }
+    }
+
+    /// Its own URL, past the hub.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The CA of its serving certificate, PEM.
+    pub fn ca_pem(&self) -> String {
+        self.authority.certificate()
+    }
+
+    /// A client that speaks to it directly, not through the hub.
+    pub fn client_with(&self, credentials: &Credentials) -> Client {
+        client(&self.url(), &self.ca_pem(), credentials)
+    }
+
+    /// Its hub.
+    pub fn hub(&self) -> &Cluster {
+        &self.hub
+    }
+
+    /// Its process: for its pid, its log, and to pause it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Asks it to end, as a rollout would.
+    pub async fn stop(&self) -> ExitStatus {
+        self.process.stop(STOP_WITHIN).await
+    }
+
+    /// Ends it at once, as a node failure would.
+    pub fn kill(&self) -> ExitStatus {
+        self.process.kill()
+    }
+
+    /// Starts it again at the same address and waits until it serves; where it is registered, until
+    /// the hub has noticed.
+    pub async fn restart(&self) -> Result<(), GatewayError> {
+        self.process.restart()?;
+        self.serves().await?;
+        if registration::is_registered(&self.hub).await? {
+            self.register().await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Registers it at the hub, again where it is already, and waits until it is available.
+    pub async fn register(&self) -> Result<(), GatewayError> {
+        registration::register(&self.hub, self.port, &self.ca_pem(), &self.process).await
+    }
+
+    /// Takes it out of the hub's API.
+    pub async fn unregister(&self) -> Result<(), GatewayError> {
+        registration::unregister(&self.hub).await
+    }
+
+    async fn serves(&self) -> Result<(), ProcessError> {
+        let client = self.client_with(&Credentials::Anonymous);
+        let probe = || {
+            let request = Request::get("/readyz")
+                .body(Vec::new())
+                .expect("a valid request");
+            client.request_text(request)
+        };
+        self.process.ready(READY_WITHIN, probe).await.map(drop)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            ends_of_logs([&self.process].into_iter());
+        }
+    }
+}
+
+impl std::ops::Deref for SharedGateway {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        self.gateway
+    }
+}
+
+fn args(options: &GatewayOptions, directory: &Path, port: u16) -> Vec<String> {
+    let file = |name| directory.join(name).display().to_string();
+    let admin = format!("127.0.0.1:{}", host::free_port());
+    let flags = [
+        ("--kubeconfig", file("hub.kubeconfig")),
+        ("--secret-namespace", options.secret_namespace.clone()),
+        ("--bind-address", "127.0.0.1".to_owned()),
+        ("--secure-port", port.to_string()),
+        ("--tls-cert-file", file("serving.crt")),
+        ("--tls-private-key-file", file("serving.key")),
+        ("--admin-bind-address", admin),
+    ];
+    let flags = flags
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value]);
+    flags.chain(options.args.iter().cloned()).collect()
+}

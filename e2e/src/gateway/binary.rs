@@ -1,0 +1,68 @@
+//! Builds gateway-server beside the program that runs, in the same profile.
+
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use parking_lot::Mutex;
+
+use crate::host;
+
+static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Why there is no gateway-server to run.
+#[derive(Debug, thiserror::Error)]
+pub enum BinaryError {
+    /// Cargo could not be started.
+    #[error("cannot run cargo")]
+    Cargo(#[from] io::Error),
+    /// Cargo ended badly; it has said why on stderr.
+    #[error("cargo build of gateway-server ended with {0}")]
+    Build(ExitStatus),
+    /// The program that runs is not below a target directory.
+    #[error("{} is not where cargo puts a program", .0.display())]
+    Misplaced(PathBuf),
+}
+
+/// The program, up to date with its source; cargo is asked once per process.
+pub(super) fn gateway_server() -> Result<PathBuf, BinaryError> {
+    let mut built = BUILT.lock();
+    if let Some(program) = &*built {
+        return Ok(program.clone());
+    }
+    let own = std::env::current_exe()?;
+    let profile = profile_directory(&own).ok_or_else(|| BinaryError::Misplaced(own.clone()))?;
+    let target = profile
+        .parent()
+        .ok_or_else(|| BinaryError::Misplaced(own.clone()))?;
+    let cargo = host::variable("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    // The features of a whole workspace's build, which is what the tests were built with: asking
+    // for the one package would build its dependencies once more.
+    command.args(["build", "--quiet", "--workspace", "--bin", "gateway-server"]);
+    command
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.status()?;
+    if !status.success() {
+        return Err(BinaryError::Build(status));
+    }
+    Ok(built.insert(profile.join("gateway-server")).clone())
+}
+
+/// `target/debug` of `target/debug/deps/journeys-0123` or of `target/debug/demo`.
+fn profile_directory(program: &Path) -> Option<&Path> {
+    let parent = program.parent()?;
+    if parent.ends_with("deps") || parent.ends_with("examples") {
+        parent.parent()
+    } else {
+        Some(parent)
+    }
+}

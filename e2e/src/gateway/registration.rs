@@ -1,0 +1,167 @@
+//! What a hub must hold for a gateway: its rights, its Service and its `APIService`.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::{
+    api::{
+        core::v1::{Namespace, Service},
+        rbac::v1::{ClusterRoleBinding, Role, RoleBinding},
+    },
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
+use kube::{Api, api::DeleteParams};
+use serde_json::{Value, json};
+
+use super::{GatewayError, NAMESPACE, READY_WITHIN, SERVICE, USER};
+use crate::{
+    eventually,
+    process::Process,
+    world::{Cluster, apply, create_if_absent},
+};
+
+const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// The aggregator looks again by itself only every half minute, but at once when the `APIService`
+/// changes.
+const NUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// Gives [`USER`] what a gateway needs and nothing else.
+pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayError> {
+    let client = hub.client();
+    let namespaces = Api::<Namespace>::all(client.clone());
+    for name in [NAMESPACE, secrets] {
+        let created = create_if_absent(&namespaces, name).await;
+        created.map_err(refused(format!("Namespace {name}")))?;
+    }
+    let delegator = binding("ClusterRole", "system:auth-delegator");
+    put(
+        &Api::<ClusterRoleBinding>::all(client.clone()),
+        USER,
+        delegator,
+    )
+    .await?;
+    let reader = binding("Role", "extension-apiserver-authentication-reader");
+    put(
+        &Api::<RoleBinding>::namespaced(client.clone(), "kube-system"),
+        USER,
+        reader,
+    )
+    .await?;
+    let rules = json!({"rules": [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
+    ]});
+    put(
+        &Api::<Role>::namespaced(client.clone(), secrets),
+        USER,
+        rules,
+    )
+    .await?;
+    put(
+        &Api::<RoleBinding>::namespaced(client, secrets),
+        USER,
+        binding("Role", USER),
+    )
+    .await
+}
+
+/// Registers whatever listens on `port`, and waits until the aggregator calls it available or the
+/// process ends.
+pub(super) async fn register(
+    hub: &Cluster,
+    port: u16,
+    ca_pem: &str,
+    process: &Process,
+) -> Result<(), GatewayError> {
+    let services = Api::<Service>::namespaced(hub.client(), NAMESPACE);
+    // Endpoints cannot hold loopback addresses; a name can stand for one.
+    let service = json!({"spec": {
+        "type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}],
+    }});
+    put(&services, SERVICE, service).await?;
+    let registrations = Api::<APIService>::all(hub.client());
+    let spec = json!({
+        "group": "cluster.core.oam.dev",
+        "version": "v1alpha1",
+        "service": {"namespace": NAMESPACE, "name": SERVICE, "port": port},
+        "caBundle": STANDARD.encode(ca_pem),
+        "groupPriorityMinimum": 5000,
+        "versionPriority": 10,
+    });
+    let mut attempt = 0_u32;
+    let available = || {
+        attempt += 1;
+        let nudge = json!({"spokeway.e2e/attempt": attempt.to_string()});
+        let body = json!({"metadata": {"annotations": nudge}, "spec": spec});
+        let registrations = &registrations;
+        async move {
+            put(registrations, API_SERVICE, body)
+                .await
+                .map_err(|error| error.to_string())?;
+            let seen = || async { availability(registrations).await };
+            let seen = eventually(NUDGE_EVERY, "APIService available", seen).await;
+            seen.map_err(|elapsed| elapsed.to_string())
+        }
+    };
+    Ok(process.ready(READY_WITHIN, available).await?)
+}
+
+pub(super) async fn is_registered(hub: &Cluster) -> Result<bool, GatewayError> {
+    let found = Api::<APIService>::all(hub.client())
+        .get_opt(API_SERVICE)
+        .await;
+    Ok(found.map_err(refused(API_SERVICE.to_owned()))?.is_some())
+}
+
+pub(super) async fn unregister(hub: &Cluster) -> Result<(), GatewayError> {
+    let registrations = Api::<APIService>::all(hub.client());
+    match registrations
+        .delete(API_SERVICE, &DeleteParams::default())
+        .await
+    {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        deleted => deleted.map(drop).map_err(refused(API_SERVICE.to_owned())),
+    }
+}
+
+/// Applies an object, naming it in the error.
+pub(super) async fn put<K>(api: &Api<K>, name: &str, body: Value) -> Result<(), GatewayError>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let object = format!("{} {name}", K::kind(&()));
+    apply(api, name, body).await.map_err(refused(object))
+}
+
+pub(super) fn refused(object: String) -> impl FnOnce(kube::Error) -> GatewayError {
+    |source| GatewayError::Refused {
+        object,
+        source: Box::new(source),
+    }
+}
+
+async fn availability(registrations: &Api<APIService>) -> Result<(), String> {
+    let found = registrations
+        .get(API_SERVICE)
+        .await
+        .map_err(|error| error.to_string())?;
+    let conditions = found
+        .status
+        .and_then(|status| status.conditions)
+        .unwrap_or_default();
+    let available = conditions
+        .into_iter()
+        .find(|condition| condition.type_ == "Available");
+    match available {
+        Some(condition) if condition.status == "True" => Ok(()),
+        Some(condition) => Err(condition.message.unwrap_or_default()),
+        None => Err("the aggregator has not looked yet".to_owned()),
+    }
+}
+
+fn binding(kind: &str, role: &str) -> Value {
+    json!({
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": USER}],
+    })
+}

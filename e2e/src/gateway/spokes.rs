@@ -1,0 +1,140 @@
+//! Spokes in manual mode: one Secret each, as people have written them for cluster-gateway.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::Request;
+use k8s_openapi::api::{core::v1::Secret, rbac::v1::ClusterRoleBinding};
+use kube::{Api, api::DeleteParams};
+use serde_json::{Value, json};
+
+use super::{
+    Gateway, GatewayError,
+    registration::{put, refused},
+};
+use crate::{
+    eventually,
+    world::{Cluster, Credentials},
+};
+
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
+const TOKEN_TTL: Duration = Duration::from_hours(12);
+/// The gateway's account on a spoke.
+const ACCOUNT: (&str, &str) = ("spokeway-system", "gateway");
+
+/// What a spoke's Secret says, where it is not to be the plain truth about the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct SpokeOptions {
+    /// Another name than the cluster's.
+    pub name: Option<String>,
+    /// Another endpoint than the cluster's URL.
+    pub endpoint: Option<String>,
+    /// Another CA than the cluster's, PEM.
+    pub ca_pem: Option<String>,
+    /// Other credentials than a token of a service account that is cluster-admin there.
+    pub credentials: Option<Credentials>,
+}
+
+impl Gateway {
+    /// Writes the Secret of a spoke, and waits until the hub serves it as a `ClusterGateway`.
+    pub async fn register_spoke(
+        &self,
+        spoke: &Cluster,
+        options: SpokeOptions,
+    ) -> Result<(), GatewayError> {
+        let SpokeOptions {
+            name,
+            endpoint,
+            ca_pem,
+            credentials,
+        } = options;
+        let name = name.unwrap_or_else(|| spoke.name().to_owned());
+        let endpoint = endpoint.unwrap_or_else(|| spoke.url().to_owned());
+        let ca_pem = ca_pem.unwrap_or_else(|| spoke.ca_pem());
+        let credentials = match credentials {
+            Some(credentials) => credentials,
+            None => admin_token(spoke).await?,
+        };
+        self.write_spoke(&name, &endpoint, &ca_pem, &credentials)
+            .await?;
+        let client = self.hub.client();
+        let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{name}");
+        eventually(SERVED_WITHIN, &path, || {
+            let request = Request::get(path.as_str())
+                .body(Vec::new())
+                .expect("a valid request");
+            client.request_text(request)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Writes the Secret of a spoke that need not exist, and waits for nothing.
+    pub async fn write_spoke(
+        &self,
+        name: &str,
+        endpoint: &str,
+        ca_pem: &str,
+        credentials: &Credentials,
+    ) -> Result<(), GatewayError> {
+        let (kind, mut data) = match credentials {
+            Credentials::Token(token) => (
+                "ServiceAccountToken",
+                json!({"token": STANDARD.encode(token)}),
+            ),
+            Credentials::Certificate(identity) => {
+                let certificate = STANDARD.encode(&identity.certificate);
+                let key = STANDARD.encode(&identity.key);
+                (
+                    "X509Certificate",
+                    json!({"tls.crt": certificate, "tls.key": key}),
+                )
+            }
+            Credentials::Anonymous => ("ServiceAccountToken", json!({"token": ""})),
+        };
+        data["endpoint"] = Value::from(STANDARD.encode(endpoint));
+        data["ca.crt"] = Value::from(STANDARD.encode(ca_pem));
+        let labels = json!({
+            "cluster.core.oam.dev/cluster-credential-type": kind,
+            "cluster.core.oam.dev/cluster-endpoint-type": "Const",
+        });
+        put(
+            &self.secrets(),
+            name,
+            json!({"metadata": {"labels": labels}, "data": data}),
+        )
+        .await
+    }
+
+    /// Deletes the Secret of a spoke.
+    pub async fn unregister_spoke(&self, name: &str) -> Result<(), GatewayError> {
+        let deleted = self.secrets().delete(name, &DeleteParams::default()).await;
+        deleted
+            .map(drop)
+            .map_err(refused(format!("to delete Secret {name}")))
+    }
+
+    /// The Secrets that it reads, as the hub's admin sees them.
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.hub.client(), &self.options.secret_namespace)
+    }
+}
+
+async fn admin_token(spoke: &Cluster) -> Result<Credentials, GatewayError> {
+    let (namespace, name) = ACCOUNT;
+    let token = spoke
+        .service_account_token(namespace, name, TOKEN_TTL)
+        .await?;
+    let role = json!({
+        "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin",
+    });
+    let subject = json!({"kind": "ServiceAccount", "namespace": namespace, "name": name});
+    let binding = json!({"roleRef": role, "subjects": [subject]});
+    put(
+        &Api::<ClusterRoleBinding>::all(spoke.client()),
+        "spokeway-gateway",
+        binding,
+    )
+    .await?;
+    Ok(Credentials::Token(token))
+}
