@@ -1,1 +1,68 @@
-fn main() {}
+//! Everything a developer types: `cargo xtask <command>`. A thin dispatcher that says what is
+//! missing on the machine and then hands over to cargo.
+
+use clap::Parser;
+
+mod cargo;
+mod prerequisites;
+mod test;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "What a developer of Spokeway types")]
+enum Command {
+    /// Build the programs of a control plane that are missing, and say where each one is
+    ControlPlane,
+    /// A hub and a spoke on this machine, and kubectl through the gateway; up until Ctrl-C
+    Demo {
+        /// End after the commands
+        #[arg(long)]
+        once: bool,
+    },
+    /// Everything that must hold before a change goes in
+    Test,
+    /// Measure
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(clap::Subcommand)]
+enum Bench {
+    /// The proxy's throughput, latency and CPU, beside direct connections
+    Proxy {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::ControlPlane => {
+            prerequisites::check(&[prerequisites::GO])?;
+            cargo::become_bin("control-plane", &[], &[])
+        }
+        Command::Demo { once } => {
+            prerequisites::check(&[prerequisites::GO])?;
+            cargo::become_bin("demo", &[], if once { &["--once"] } else { &[] })
+        }
+        Command::Test => test::run(),
+        Command::Bench(Bench::Proxy { args }) => {
+            prerequisites::check(&[prerequisites::GO])?;
+            let args: Vec<_> = ["proxy"]
+                .into_iter()
+                .chain(args.iter().map(String::as_str))
+                .collect();
+            cargo::become_bin("bench", &["--release"], &args)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Command::command().debug_assert();
+    }
+}

@@ -1,0 +1,27 @@
+//! The cargo that runs us, at the root of the workspace.
+
+use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
+
+use anyhow::Context as _;
+
+/// A cargo command line.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(cargo);
+    command.args(args).current_dir(root);
+    command
+}
+
+/// The arguments that run a program of ours. No package is named: that way its dependencies are
+/// built with the features of the whole workspace, as the tests' are, and not once more.
+pub(crate) fn run_bin<'a>(name: &'a str, options: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
+    [&["run", "--quiet", "--bin", name], options, &["--"], args].concat()
+}
+
+/// Replaces this process by a program of ours, so that a Ctrl-C meets that program alone and the
+/// prompt comes back when it has cleaned up.
+pub(crate) fn become_bin(name: &str, options: &[&str], args: &[&str]) -> anyhow::Result<()> {
+    let error = cargo(&run_bin(name, options, args)).exec();
+    Err(error).context("cannot run cargo")
+}
