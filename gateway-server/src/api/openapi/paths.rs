@@ -1,0 +1,130 @@
+//! Operations of the served resources. `kubectl explain` finds a resource's kind here.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Dialect,
+    schemas::{GATEWAY, GATEWAY_LIST, gvk},
+};
+
+const COLLECTION: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+
+/// Methods that are passed on to a managed cluster, with their names in operation ids.
+const METHODS: &[(&str, &str)] = &[
+    ("get", "Get"),
+    ("put", "Put"),
+    ("post", "Post"),
+    ("delete", "Delete"),
+    ("options", "Options"),
+    ("head", "Head"),
+    ("patch", "Patch"),
+];
+
+pub(super) fn paths(dialect: Dialect) -> Value {
+    let name = dialect.parameter("path", "name", "Name of the managed cluster.");
+    let path = dialect.parameter(
+        "path",
+        "path",
+        "Path of the request on the managed cluster.",
+    );
+    json!({
+        COLLECTION: { "get": list(dialect) },
+        format!("{COLLECTION}/{{name}}"): { "get": read(dialect), "parameters": [name] },
+        format!("{COLLECTION}/{{name}}/proxy"): proxy(dialect, "", json!([name])),
+        format!("{COLLECTION}/{{name}}/proxy/{{path}}"): proxy(dialect, "WithPath", json!([name, path])),
+    })
+}
+
+fn list(dialect: Dialect) -> Value {
+    let mut operation = dialect.operation(
+        "listClusterCoreOamDevV1alpha1ClusterGateway",
+        "list",
+        "List the managed clusters that can be reached through the gateway.",
+        "ClusterGateway",
+        Some(GATEWAY_LIST),
+    );
+    operation["parameters"] = json!([
+        dialect.parameter("query", "labelSelector", "Choose by labels."),
+        dialect.parameter("query", "fieldSelector", "Choose by metadata.name."),
+    ]);
+    operation
+}
+
+fn read(dialect: Dialect) -> Value {
+    dialect.operation(
+        "readClusterCoreOamDevV1alpha1ClusterGateway",
+        "get",
+        "Read one managed cluster.",
+        "ClusterGateway",
+        Some(GATEWAY),
+    )
+}
+
+fn proxy(dialect: Dialect, suffix: &str, parameters: Value) -> Value {
+    let operation = |&(method, name): &(&str, &str)| {
+        let operation = dialect.operation(
+            &format!("connectClusterCoreOamDevV1alpha1{name}ClusterGatewayProxy{suffix}"),
+            "connect",
+            "Pass the request on to the API server of the managed cluster.",
+            "ClusterGatewayProxyOptions",
+            None,
+        );
+        (method.to_owned(), operation)
+    };
+    let mut item: Map<_, _> = METHODS.iter().map(operation).collect();
+    item.insert("parameters".to_owned(), parameters);
+    item.into()
+}
+
+impl Dialect {
+    fn parameter(self, place: &str, name: &str, description: &str) -> Value {
+        let mut parameter = json!({
+            "name": name,
+            "in": place,
+            "description": description,
+            "required": place == "path",
+        });
+        match self {
+            Self::V2 => parameter["type"] = "string".into(),
+            Self::V3 => parameter["schema"] = json!({ "type": "string" }),
+        }
+        parameter
+    }
+
+    /// An operation that answers a schema of ours or, if none is given, anything at all.
+    fn operation(
+        self,
+        id: &str,
+        action: &str,
+        description: &str,
+        kind: &str,
+        schema: Option<&str>,
+    ) -> Value {
+        let media_type = if schema.is_some() {
+            "application/json"
+        } else {
+            "*/*"
+        };
+        let schema =
+            schema.map_or_else(|| json!({ "type": "string" }), |name| self.reference(name));
+        let mut operation = json!({
+            "operationId": id,
+            "description": description,
+            "tags": ["clusterCoreOamDev_v1alpha1"],
+            "x-kubernetes-action": action,
+            "x-kubernetes-group-version-kind": gvk(kind),
+        });
+        let ok = match self {
+            Self::V2 => {
+                operation["schemes"] = json!(["https"]);
+                operation["produces"] = json!([media_type]);
+                json!({ "description": "OK", "schema": schema })
+            }
+            Self::V3 => {
+                json!({ "description": "OK", "content": { media_type: { "schema": schema } } })
+            }
+        };
+        operation["responses"] = json!({ "200": ok });
+        operation
+    }
+}

@@ -1,0 +1,113 @@
+//! Schemas of the served kinds, inline except for an item in its list: nested types have no use of
+//! their own, and each name less is one that cannot collide in the hub's merged document.
+
+use crds::cluster_core::{ClusterGateway, ClusterGatewayProxyOptions, GROUP, VERSION};
+use kube::CustomResourceExt;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::Dialect;
+
+pub(super) const GATEWAY: &str = "dev.oam.core.cluster.v1alpha1.ClusterGateway";
+pub(super) const GATEWAY_LIST: &str = "dev.oam.core.cluster.v1alpha1.ClusterGatewayList";
+const PROXY_OPTIONS: &str = "dev.oam.core.cluster.v1alpha1.ClusterGatewayProxyOptions";
+
+/// The group, version and kind by which clients find schemas and operations.
+pub(super) fn gvk(kind: &str) -> Value {
+    json!({ "group": GROUP, "version": VERSION, "kind": kind })
+}
+
+pub(super) fn schemas(dialect: Dialect) -> Value {
+    json!({
+        GATEWAY: of_kind("ClusterGateway", gateway()),
+        GATEWAY_LIST: of_kind("ClusterGatewayList", gateway_list(dialect)),
+        PROXY_OPTIONS: of_kind("ClusterGatewayProxyOptions", schema_of::<ClusterGatewayProxyOptions>()),
+    })
+}
+
+fn gateway() -> Value {
+    // The derived CRD is never installed; it holds the schema with everything inlined.
+    let mut crd = serde_json::to_value(ClusterGateway::crd())
+        .expect("a definition has string keys and no fallible encoders");
+    let mut schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
+    schema["properties"]["metadata"] = json!({
+        "description": "Name and labels of the cluster. There are no annotations.",
+        "type": "object",
+        "properties": {
+            "name": text("Name of the managed cluster."),
+            "uid": text("Identity of the cluster's record at the hub."),
+            "resourceVersion": text("Changes whenever the object does."),
+            "creationTimestamp": {
+                "description": "When the cluster became known to the gateway.",
+                "type": "string",
+                "format": "date-time",
+            },
+            "labels": {
+                "description": "Labels that lists can be narrowed down by.",
+                "type": "object",
+                "additionalProperties": { "type": "string" },
+            },
+        },
+    });
+    schema
+}
+
+fn gateway_list(dialect: Dialect) -> Value {
+    json!({
+        "description": "ClusterGatewayList is a list of managed clusters that can be reached \
+                        through the gateway.",
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "metadata": {
+                "description": "Version of the list.",
+                "type": "object",
+                "properties": { "resourceVersion": text("Changes whenever an object does.") },
+            },
+            "items": {
+                "description": "The managed clusters.",
+                "type": "array",
+                "items": dialect.reference(GATEWAY),
+            },
+        },
+    })
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
+    settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
+
+/// Adds what every kind has, and drops what v2 or the hub would stumble over.
+fn of_kind(kind: &str, mut schema: Value) -> Value {
+    strip(&mut schema);
+    schema["properties"]["apiVersion"] = text("Group and version: cluster.core.oam.dev/v1alpha1.");
+    schema["properties"]["kind"] = text(&format!("Name of this kind: {kind}."));
+    schema["x-kubernetes-group-version-kind"] = json!([gvk(kind)]);
+    schema
+}
+
+fn text(description: &str) -> Value {
+    json!({ "description": description, "type": "string" })
+}
+
+/// Removes keywords that v2 lacks (`nullable`: absent and null mean the same to Kubernetes) and
+/// that say nothing (`title`, `$schema`).
+fn strip(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
+    for keyword in ["$schema", "nullable", "title"] {
+        schema.remove(keyword);
+    }
+    // Below "properties" the keys are names of fields, not keywords.
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    properties
+        .into_iter()
+        .flat_map(Map::values_mut)
+        .for_each(strip);
+    schema.get_mut("items").into_iter().for_each(strip);
+}

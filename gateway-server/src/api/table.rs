@@ -1,0 +1,199 @@
+//! `meta.k8s.io` `Table`: what `kubectl get` prints. The columns are cluster-gateway's, and Age.
+
+use crds::cluster_core::ClusterGateway;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    accept::MetaVersion,
+    age::age,
+    objects::{ListMetadata, PartialMetadata, Rendering, Served},
+    options::IncludeObject,
+};
+
+/// A table of gateways, ready to encode.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Table<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: ListMetadata<'a>,
+    column_definitions: &'static [Column],
+    rows: Vec<Row<'a>>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new<'g: 'a>(
+        gateways: impl IntoIterator<Item = &'g ClusterGateway>,
+        resource_version: &'a str,
+        version: MetaVersion,
+        rendering: Rendering,
+    ) -> Self {
+        let row = |gateway: &'g ClusterGateway| Row {
+            cells: cells(gateway, rendering.now),
+            object: match rendering.include {
+                IncludeObject::None => None,
+                IncludeObject::Metadata => {
+                    Some(RowObject::Metadata(PartialMetadata::new(gateway, version)))
+                }
+                IncludeObject::Object => Some(RowObject::Object(gateway.into())),
+            },
+        };
+        Self {
+            kind: "Table",
+            api_version: version.api_version(),
+            metadata: ListMetadata { resource_version },
+            column_definitions: COLUMNS,
+            rows: gateways.into_iter().map(row).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Column {
+    name: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    format: &'static str,
+    description: &'static str,
+    /// 0: always shown; more: only by `-o wide`.
+    priority: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    cells: [String; COLUMNS.len()],
+    object: Option<RowObject<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RowObject<'a> {
+    Metadata(PartialMetadata),
+    Object(Served<'a>),
+}
+
+const COLUMNS: &[Column] = &[
+    column("Name", "name", "Name of the managed cluster."),
+    column("Provider", "", "Who provides the cluster."),
+    column(
+        "Credential-Type",
+        "",
+        "What kind of credential the gateway logs in with.",
+    ),
+    column("Endpoint-Type", "", "How the gateway reaches the cluster."),
+    column(
+        "Healthy",
+        "",
+        "Whether the cluster answered the last probe.",
+    ),
+    column(
+        "Age",
+        "",
+        "Time since the cluster became known to the gateway.",
+    ),
+];
+
+const fn column(name: &'static str, format: &'static str, description: &'static str) -> Column {
+    Column {
+        name,
+        kind: "string",
+        format,
+        description,
+        priority: 0,
+    }
+}
+
+fn cells(gateway: &ClusterGateway, now: Timestamp) -> [String; COLUMNS.len()] {
+    let access = &gateway.spec.access;
+    [
+        gateway.metadata.name.clone().unwrap_or_default(),
+        gateway.spec.provider.clone(),
+        access.credential.credential_type.to_string(),
+        access.endpoint.endpoint_type.to_string(),
+        // A cluster that was never probed is not unhealthy, though cluster-gateway says so.
+        gateway
+            .status
+            .as_ref()
+            .map_or_else(|| "Unknown".to_owned(), |status| status.healthy.to_string()),
+        gateway
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or_else(|| "<unknown>".to_owned(), |created| age(created.0, now)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::{
+        accept::{MetaVersion, ObjectFormat},
+        objects::{
+            list, single,
+            tests::{body, gateway, rendering},
+        },
+        options::IncludeObject,
+    };
+    use crds::cluster_core::ClusterGatewayStatus;
+    use serde_json::{Value, json};
+
+    const TABLE: ObjectFormat = ObjectFormat::Table(MetaVersion::V1);
+
+    #[test]
+    fn a_list_is_one_row_per_cluster() {
+        insta::assert_json_snapshot!(body(&list([&gateway("managed1")], "42", rendering(TABLE))));
+    }
+
+    #[test]
+    fn an_object_is_a_table_of_one_row_with_its_own_version() {
+        let table = body(&single(&gateway("managed1"), rendering(TABLE)));
+        assert_eq!(table["metadata"]["resourceVersion"], "41");
+        assert_eq!(table["rows"][0]["cells"][0], "managed1");
+        assert_eq!(table["rows"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn health_is_told_only_after_a_probe() {
+        let mut gateway = gateway("managed1");
+        for (status, cell) in [
+            (None, "Unknown"),
+            (Some(true), "true"),
+            (Some(false), "false"),
+        ] {
+            gateway.status = status.map(|healthy| ClusterGatewayStatus {
+                healthy,
+                ..Default::default()
+            });
+            let table = body(&single(&gateway, rendering(TABLE)));
+            assert_eq!(table["rows"][0]["cells"][4], cell);
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_unknown_age_says_so() {
+        let mut gateway = gateway("managed1");
+        gateway.metadata.creation_timestamp = None;
+        let table = body(&single(&gateway, rendering(TABLE)));
+        assert_eq!(table["rows"][0]["cells"][5], "<unknown>");
+    }
+
+    #[test]
+    fn rows_carry_what_was_asked_for() {
+        let object = |include| {
+            let mut rendering = rendering(ObjectFormat::Table(MetaVersion::V1Beta1));
+            rendering.include = include;
+            body(&single(&gateway("managed1"), rendering))["rows"][0]["object"].take()
+        };
+        assert_eq!(object(IncludeObject::None), Value::Null);
+        let metadata = object(IncludeObject::Metadata);
+        assert_eq!(metadata["kind"], "PartialObjectMetadata");
+        assert_eq!(metadata["apiVersion"], "meta.k8s.io/v1beta1");
+        assert_eq!(metadata.get("spec"), None);
+        let full = object(IncludeObject::Object);
+        assert_eq!(full["kind"], "ClusterGateway");
+        assert_eq!(
+            full["spec"]["access"]["credential"],
+            json!({ "type": "ServiceAccountToken" })
+        );
+    }
+}
