@@ -1,6 +1,6 @@
 //! Waiting for something to become true, without fixed sleeps and with an error worth reading.
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{error::Error, fmt::Display, future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -48,6 +48,17 @@ where
         deadline,
         last_seen,
     })
+}
+
+/// An error with its causes on one line, as the state that a probe saw.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

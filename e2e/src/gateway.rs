@@ -8,7 +8,9 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Elapsed, host,
+    Elapsed,
+    eventually::chain,
+    host,
     pki::{Authority, PkiError},
     process::{Process, ProcessError, Spec},
     world::{
@@ -226,11 +228,14 @@ impl Gateway {
 
     async fn serves(&self) -> Result<(), ProcessError> {
         let client = self.client_with(&Credentials::Anonymous);
-        let probe = || {
+        let probe = || async {
             let request = Request::get("/readyz")
                 .body(Vec::new())
                 .expect("a valid request");
-            client.request_text(request)
+            client
+                .request_text(request)
+                .await
+                .map_err(|error| chain(&error))
         };
         self.process.ready(READY_WITHIN, probe).await.map(drop)
     }

@@ -18,6 +18,7 @@ use super::{
     flags::{self, Files},
 };
 use crate::{
+    eventually::chain,
     host,
     pki::{Authority, Identity, SigningKey},
     process::{Process, ProcessError, Spec},
@@ -229,10 +230,4 @@ pub(crate) fn write_identity(directory: &Path, name: &str, pair: &Identity) -> i
 fn write_kubeconfig(path: &Path, url: &str, ca: &Authority, who: &Credentials) -> io::Result<()> {
     let config = credentials::kubeconfig(url, &ca.certificate(), who);
     fs::write(path, serde_json::to_vec_pretty(&config)?)
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

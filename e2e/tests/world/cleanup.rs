@@ -84,7 +84,7 @@ fn runner(test: &str) -> (Child, Traces) {
             "--test-threads=1",
         ])
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -157,8 +157,14 @@ async fn a_normal_end_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_panic_leaves_nothing() {
-    let (mut child, traces) = runner("cleanup::panics");
-    assert!(!child.wait().unwrap().success());
+async fn a_panic_leaves_nothing_but_the_ends_of_the_logs() {
+    let (child, traces) = runner("cleanup::panics");
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success());
     traces.are_gone().await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("--- kube-apiserver of only (runs):\n"),
+        "{said}"
+    );
 }
