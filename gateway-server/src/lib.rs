@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The aggregated API server of `cluster.core.oam.dev`: it lists the managed clusters and proxies
+//! Kubernetes API requests to them. A library so that its parts can be tested and fuzzed; the
+//! program is `main.rs`.
+
+mod api;
+mod args;
+mod authentication;
+mod authorization;
+mod body;
+mod clusters;
+mod door;
+mod executor;
+mod gateway;
+mod keepalive;
+mod metrics;
+mod proxy;
+mod route;
+mod run;
+mod status;
+mod upstream;
+
+pub use crate::{
+    args::{Args, Settings},
+    route::PathError,
+    run::run,
+};
+
+/// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail that
+/// passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call this.
+pub fn fuzz_path(bytes: &[u8]) {
+    let Ok(path) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(route::Route::Proxy { tail, .. }) = route::route(path) {
+        assert!(path.ends_with(tail));
+        let decoded = percent_encoding::percent_decode_str(tail).decode_utf8_lossy();
+        assert!(
+            !decoded
+                .split('/')
+                .any(|segment| segment == ".." || segment == "."),
+            "{path}"
+        );
+    }
+}

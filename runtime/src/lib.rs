@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The scaffolding every Spokeway process stands on: logs, the admin listener for health and
+//! metrics, TLS material that reloads, and an orderly shutdown. Knows no Kubernetes objects.
+
+pub mod admin;
+pub mod certificate;
+pub mod log;
+pub mod readiness;
+pub mod shutdown;

@@ -1,0 +1,172 @@
+//! What the process is told at its start: flags, each with an environment variable, checked
+//! together and turned into [`Settings`].
+
+use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use runtime::log::Format;
+
+/// Aggregated API server that proxies Kubernetes API requests to managed clusters.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gateway-server", version)]
+pub struct Args {
+    /// Kubeconfig of the hub; without it, the Pod's own service account.
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Namespace of the Secrets that hold the managed clusters' endpoints and credentials.
+    #[arg(
+        long,
+        env = "GATEWAY_SECRET_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "open-cluster-management-credentials"
+    )]
+    secret_namespace: String,
+    /// Address to serve the API on.
+    #[arg(
+        long,
+        env = "GATEWAY_BIND_ADDRESS",
+        value_name = "IP",
+        default_value = "0.0.0.0"
+    )]
+    bind_address: IpAddr,
+    /// Port to serve the API on.
+    #[arg(
+        long,
+        env = "GATEWAY_SECURE_PORT",
+        value_name = "PORT",
+        default_value_t = 9443
+    )]
+    secure_port: u16,
+    /// Serving certificate chain, PEM; read again when it changes.
+    #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE")]
+    tls_cert_file: PathBuf,
+    /// Key of the serving certificate, PEM; read again when it changes.
+    #[arg(long, env = "GATEWAY_TLS_PRIVATE_KEY_FILE", value_name = "FILE")]
+    tls_private_key_file: PathBuf,
+    /// Address of /livez, /readyz and /metrics over plain HTTP.
+    #[arg(
+        long,
+        env = "GATEWAY_ADMIN_BIND_ADDRESS",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:9440"
+    )]
+    admin_bind_address: SocketAddr,
+    /// Seconds that a managed cluster may take to begin its answer. Logs and proxied services may
+    /// take longer.
+    #[arg(
+        long,
+        env = "GATEWAY_RESPONSE_HEADER_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    response_header_timeout: u64,
+    /// Seconds that requests in flight get to finish once the process is told to stop.
+    #[arg(
+        long,
+        env = "GATEWAY_DRAIN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 20
+    )]
+    drain_timeout: u64,
+    /// What to log: `info`, `debug`, or targets as `info,gateway_server::proxy=debug`.
+    #[arg(
+        long,
+        env = "GATEWAY_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    log: String,
+    /// How to log: plain or json.
+    #[arg(
+        long,
+        env = "GATEWAY_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "plain"
+    )]
+    log_format: Format,
+}
+
+/// What the process does.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Kubeconfig of the hub, unless the process runs in one of its Pods.
+    pub kubeconfig: Option<PathBuf>,
+    /// Where the managed clusters' Secrets are.
+    pub secret_namespace: String,
+    /// Where the API is served.
+    pub address: SocketAddr,
+    /// The serving certificate chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub private_key: PathBuf,
+    /// Where health and metrics are served.
+    pub admin_address: SocketAddr,
+    /// How long a managed cluster may take to begin its answer.
+    pub head_deadline: Duration,
+    /// How long requests in flight get to finish.
+    pub drain_deadline: Duration,
+    /// What to log.
+    pub log_filter: String,
+    /// How to log.
+    pub log_format: Format,
+}
+
+impl From<Args> for Settings {
+    fn from(args: Args) -> Self {
+        // Destructured whole, so that a flag nobody uses does not compile.
+        let Args {
+            kubeconfig,
+            secret_namespace,
+            bind_address,
+            secure_port,
+            tls_cert_file,
+            tls_private_key_file,
+            admin_bind_address,
+            response_header_timeout,
+            drain_timeout,
+            log,
+            log_format,
+        } = args;
+        Self {
+            kubeconfig,
+            secret_namespace,
+            address: SocketAddr::new(bind_address, secure_port),
+            certificate: tls_cert_file,
+            private_key: tls_private_key_file,
+            admin_address: admin_bind_address,
+            head_deadline: Duration::from_secs(response_header_timeout),
+            drain_deadline: Duration::from_secs(drain_timeout),
+            log_filter: log,
+            log_format,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent_and_each_has_a_variable() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for argument in command
+            .get_arguments()
+            .filter(|it| !["help", "version"].contains(&it.get_id().as_str()))
+        {
+            assert!(
+                argument.get_env().is_some(),
+                "{} has no variable",
+                argument.get_id()
+            );
+            assert!(
+                argument.get_help().is_some(),
+                "{} has no help",
+                argument.get_id()
+            );
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The hub's front-proxy contract, as it publishes it in
+//! `kube-system/extension-apiserver-authentication`: whose certificate may vouch for callers, and
+//! which headers it names them in. Pure.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName};
+use k8s_openapi::api::core::v1::ConfigMap;
+use percent_encoding::percent_decode_str;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, UnixTime, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{AuthenticationError, User};
+
+const CLIENT_CA: &str = "requestheader-client-ca-file";
+const ALLOWED_NAMES: &str = "requestheader-allowed-names";
+const USERNAME_HEADERS: &str = "requestheader-username-headers";
+const UID_HEADERS: &str = "requestheader-uid-headers";
+const GROUP_HEADERS: &str = "requestheader-group-headers";
+const EXTRA_PREFIXES: &str = "requestheader-extra-headers-prefix";
+
+/// Who may vouch for callers, and in which headers.
+#[derive(Debug)]
+pub(super) struct FrontProxy {
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// Common names that may vouch; empty for any.
+    allowed_names: Vec<String>,
+    username_headers: Vec<HeaderName>,
+    uid_headers: Vec<HeaderName>,
+    group_headers: Vec<HeaderName>,
+    /// In lower case.
+    extra_prefixes: Vec<String>,
+}
+
+/// The ConfigMap is not usable.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FrontProxyError {
+    #[error("it has no {0}: is the hub's aggregation layer configured?")]
+    Missing(&'static str),
+    #[error("{key}: {fault}")]
+    Malformed { key: &'static str, fault: String },
+}
+
+/// The peer of a connection may not vouch for anybody.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum PeerError {
+    #[error("it showed no client certificate")]
+    NoCertificate,
+    #[error("its client certificate is not of the front proxy's authority: {0}")]
+    Untrusted(String),
+    #[error("its client certificate names {0:?}, which is not allowed to vouch for callers")]
+    Name(String),
+}
+
+impl FrontProxy {
+    /// Reads the ConfigMap.
+    pub(super) fn read(config: &ConfigMap) -> Result<Self, FrontProxyError> {
+        let value = |key| {
+            config
+                .data
+                .as_ref()
+                .and_then(|data| data.get(key))
+                .map(String::as_str)
+        };
+        let authorities = value(CLIENT_CA).ok_or(FrontProxyError::Missing(CLIENT_CA))?;
+        let headers = |key| {
+            names(key, value(key))?
+                .iter()
+                .map(|name| {
+                    name.parse()
+                        .map_err(|_| malformed(key, format!("{name:?} is no header name")))
+                })
+                .collect::<Result<Vec<HeaderName>, _>>()
+        };
+        let username_headers = headers(USERNAME_HEADERS)?;
+        if username_headers.is_empty() {
+            return Err(FrontProxyError::Missing(USERNAME_HEADERS));
+        }
+        let mut extra_prefixes = names(EXTRA_PREFIXES, value(EXTRA_PREFIXES))?;
+        for prefix in &mut extra_prefixes {
+            prefix.make_ascii_lowercase();
+        }
+        Ok(Self {
+            verifier: verifier(authorities)?,
+            allowed_names: names(ALLOWED_NAMES, value(ALLOWED_NAMES))?,
+            username_headers,
+            uid_headers: headers(UID_HEADERS)?,
+            group_headers: headers(GROUP_HEADERS)?,
+            extra_prefixes,
+        })
+    }
+
+    /// Checks a certificate chain; good until the time that it returns.
+    pub(super) fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<UnixTime, PeerError> {
+        let (leaf, intermediates) = chain.split_first().ok_or(PeerError::NoCertificate)?;
+        self.verifier
+            .verify_client_cert(leaf, intermediates, now)
+            .map_err(|error| PeerError::Untrusted(error.to_string()))?;
+        let (_, parsed) = X509Certificate::from_der(leaf)
+            .map_err(|error| PeerError::Untrusted(error.to_string()))?;
+        let name = parsed
+            .subject()
+            .iter_common_name()
+            .find_map(|name| name.as_str().ok());
+        let name = name.unwrap_or_default();
+        if !self.allowed_names.is_empty() && !self.allowed_names.iter().any(|it| it == name) {
+            return Err(PeerError::Name(name.to_owned()));
+        }
+        let until = parsed
+            .validity()
+            .not_after
+            .timestamp()
+            .try_into()
+            .unwrap_or_default();
+        Ok(UnixTime::since_unix_epoch(Duration::from_secs(until)))
+    }
+
+    /// The user that the headers name.
+    pub(super) fn user(&self, headers: &HeaderMap) -> Result<User, AuthenticationError> {
+        let name = first(headers, &self.username_headers).ok_or_else(|| {
+            let tried: Vec<_> = self
+                .username_headers
+                .iter()
+                .map(HeaderName::as_str)
+                .collect();
+            AuthenticationError::NoUser(tried.join(", "))
+        })?;
+        let groups = self
+            .group_headers
+            .iter()
+            .flat_map(|name| headers.get_all(name));
+        let groups = groups.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(User {
+            name,
+            uid: first(headers, &self.uid_headers).unwrap_or_default(),
+            groups: groups.collect(),
+            extra: self.extra(headers),
+        })
+    }
+
+    fn extra(&self, headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
+        let mut extra = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in headers {
+            let key = self
+                .extra_prefixes
+                .iter()
+                .find_map(|it| name.as_str().strip_prefix(it.as_str()));
+            if let Some(key) = key {
+                let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                extra.entry(key).or_default().push(value);
+            }
+        }
+        extra
+    }
+}
+
+fn verifier(authorities: &str) -> Result<Arc<dyn ClientCertVerifier>, FrontProxyError> {
+    let fault = |error: &dyn std::fmt::Display| malformed(CLIENT_CA, error.to_string());
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
+        roots
+            .add(authority.map_err(|error| fault(&error))?)
+            .map_err(|error| fault(&error))?;
+    }
+    WebPkiClientVerifier::builder(Arc::new(roots))
+        .build()
+        .map_err(|error| fault(&error))
+}
+
+/// A JSON list of strings; absent means empty.
+fn names(key: &'static str, value: Option<&str>) -> Result<Vec<String>, FrontProxyError> {
+    let parsed = serde_json::from_str(value.unwrap_or("[]"));
+    parsed.map_err(|error| malformed(key, error.to_string()))
+}
+
+fn malformed(key: &'static str, fault: String) -> FrontProxyError {
+    FrontProxyError::Malformed { key, fault }
+}
+
+fn first(headers: &HeaderMap, names: &[HeaderName]) -> Option<String> {
+    let mut values = names.iter().filter_map(|name| headers.get(name));
+    let value = values.find(|value| !value.is_empty())?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Keeps the front-proxy contract equal to what the hub publishes.
+
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    runtime::{WatchStreamExt, watcher, watcher::Event},
+};
+use runtime::readiness::Condition;
+use tracing::{info, warn};
+
+use super::{Authenticator, front_proxy::FrontProxy};
+
+const NAMESPACE: &str = "kube-system";
+const NAME: &str = "extension-apiserver-authentication";
+
+/// Follows the ConfigMap for as long as it is polled; `known` is met from the first usable one on.
+/// One that is broken or deleted leaves the last good one in use.
+pub(crate) async fn follow(authenticator: &Authenticator, client: Client, known: Condition) {
+    let maps: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
+    let config = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
+    let mut events = pin!(watcher(maps, config).default_backoff());
+    loop {
+        match events.try_next().await {
+            Ok(Some(Event::InitApply(map) | Event::Apply(map))) => match FrontProxy::read(&map) {
+                Ok(front_proxy) => {
+                    info!("front-proxy configuration read from {NAMESPACE}/{NAME}");
+                    authenticator.set(front_proxy);
+                    known.set(true);
+                }
+                Err(error) => {
+                    warn!(%error, "{NAMESPACE}/{NAME} is unusable; the last good one stays in use");
+                }
+            },
+            Ok(Some(Event::Init | Event::InitDone)) => {}
+            Ok(Some(Event::Delete(_))) => {
+                warn!("{NAMESPACE}/{NAME} was deleted; its last content stays in use");
+            }
+            Ok(None) => return,
+            Err(error) => {
+                warn!(%error, "watching {NAMESPACE}/{NAME}; its last content stays in use");
+            }
+        }
+    }
+}

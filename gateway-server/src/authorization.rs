@@ -1,0 +1,213 @@
+//! What the caller may do, by the hub's own RBAC: one SubjectAccessReview per question, remembered
+//! for a few seconds and asked once however many requests wait for it.
+
+mod cache;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode};
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::{Api, Client, api::PostParams};
+use tokio::time::timeout;
+use tracing::warn;
+
+use self::cache::Cache;
+use crate::{
+    authentication::User,
+    metrics::{Metrics, ReviewLabels},
+    proxy::request_info::Verb,
+    status::Refusal,
+};
+
+const GROUP: &str = "cluster.core.oam.dev";
+const VERSION: &str = "v1alpha1";
+const RESOURCE: &str = "clustergateways";
+/// RBAC grants this group everything and cannot take it back, so asking is pointless; the hub's
+/// API server itself calls as a member of it while it checks whether we are available.
+const ALL_POWERFUL: &str = "system:masters";
+/// How long the hub may take to answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a request wants to do on the hub.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Action {
+    /// `verb` on `clustergateways[/SUBRESOURCE]`, of one cluster or of all.
+    Resource {
+        verb: Verb,
+        subresource: &'static str,
+        name: Option<crds::ClusterName>,
+    },
+    /// A path that is no resource: discovery, OpenAPI, metrics.
+    Path { method: Method, path: String },
+}
+
+/// The hub's answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Allowed,
+    /// With the hub's reason, if it gave one.
+    Denied(String),
+}
+
+/// There is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReviewError {
+    #[error("the hub's API server did not answer within {} s", DEADLINE.as_secs())]
+    Deadline,
+    #[error("{0}")]
+    Hub(#[from] kube::Error),
+}
+
+/// Asks the hub.
+#[derive(Clone)]
+pub(crate) struct Authorizer {
+    reviews: Api<SubjectAccessReview>,
+    cache: Arc<Cache>,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authorizer")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authorizer {
+    pub(crate) fn new(client: Client, metrics: Metrics) -> Self {
+        Self {
+            reviews: Api::all(client),
+            cache: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// Refuses what the hub's RBAC does not allow.
+    pub(crate) async fn authorize(&self, user: User, action: Action) -> Result<(), Refusal> {
+        if user.groups.iter().any(|group| group == ALL_POWERFUL) {
+            return Ok(());
+        }
+        let question = Arc::new((user, action));
+        let verdict = self
+            .cache
+            .get(Arc::clone(&question), |question| self.ask(question))
+            .await;
+        let (user, action) = &*question;
+        match verdict {
+            Ok(Verdict::Allowed) => Ok(()),
+            Ok(Verdict::Denied(reason)) => Err(forbidden(user, action, &reason)),
+            Err(error) => {
+                warn!(%error, "SubjectAccessReview");
+                let message = format!("cannot ask the hub whether you may do this: {error}");
+                let code = StatusCode::SERVICE_UNAVAILABLE;
+                Err(Refusal::new(code, "ServiceUnavailable", message).retry_after(1))
+            }
+        }
+    }
+
+    async fn ask(&self, question: Arc<(User, Action)>) -> Result<Verdict, ReviewError> {
+        let review = review(&question.0, &question.1);
+        let parameters = PostParams::default();
+        let asked = timeout(DEADLINE, self.reviews.create(&parameters, &review)).await;
+        let verdict = match asked {
+            Ok(Ok(answered)) => Ok(verdict(answered)),
+            Ok(Err(error)) => Err(ReviewError::Hub(error)),
+            Err(_) => Err(ReviewError::Deadline),
+        };
+        let result = match &verdict {
+            Ok(Verdict::Allowed) => "allowed",
+            Ok(Verdict::Denied(_)) => "denied",
+            Err(_) => "error",
+        };
+        self.metrics
+            .reviews
+            .get_or_create(&ReviewLabels { result })
+            .inc();
+        verdict
+    }
+}
+
+fn verdict(review: SubjectAccessReview) -> Verdict {
+    let status = review.status.unwrap_or_default();
+    if status.allowed && status.denied != Some(true) {
+        Verdict::Allowed
+    } else {
+        Verdict::Denied(status.reason.unwrap_or_default())
+    }
+}
+
+fn review(user: &User, action: &Action) -> SubjectAccessReview {
+    let (mut resource_attributes, mut non_resource_attributes) = (None, None);
+    match action {
+        Action::Resource {
+            verb,
+            subresource,
+            name,
+        } => {
+            resource_attributes = Some(ResourceAttributes {
+                group: Some(GROUP.to_owned()),
+                version: Some(VERSION.to_owned()),
+                resource: Some(RESOURCE.to_owned()),
+                subresource: (!subresource.is_empty()).then(|| (*subresource).to_owned()),
+                name: name.as_ref().map(ToString::to_string),
+                verb: Some(verb.name().to_owned()),
+                ..ResourceAttributes::default()
+            });
+        }
+        Action::Path { method, path } => {
+            non_resource_attributes = Some(NonResourceAttributes {
+                path: Some(path.clone()),
+                verb: Some(method.as_str().to_ascii_lowercase()),
+            });
+        }
+    }
+    SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(user.name.clone()),
+            uid: (!user.uid.is_empty()).then(|| user.uid.clone()),
+            groups: Some(user.groups.clone()),
+            extra: Some(user.extra.clone()),
+            resource_attributes,
+            non_resource_attributes,
+        },
+        ..SubjectAccessReview::default()
+    }
+}
+
+/// In the words of kube-apiserver, which clients know how to read.
+fn forbidden(user: &User, action: &Action, reason: &str) -> Refusal {
+    let (user, because) = (&user.name, if reason.is_empty() { "" } else { ": " });
+    match action {
+        Action::Resource {
+            verb,
+            subresource,
+            name,
+        } => {
+            let slash = if subresource.is_empty() { "" } else { "/" };
+            let verb = verb.name();
+            let quoted = name
+                .as_ref()
+                .map(|name| format!(" {:?}", name.as_str()))
+                .unwrap_or_default();
+            let message = format!(
+                "{RESOURCE}.{GROUP}{quoted} is forbidden: User {user:?} cannot {verb} resource \
+                 \"{RESOURCE}{slash}{subresource}\" in API group {GROUP:?} at the cluster scope\
+                 {because}{reason}"
+            );
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
+            name.iter().fold(refusal, Refusal::of_cluster)
+        }
+        Action::Path { method, path } => {
+            let verb = method.as_str().to_ascii_lowercase();
+            let message =
+                format!("forbidden: User {user:?} cannot {verb} path {path:?}{because}{reason}");
+            Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The one response body of this server: bytes of our own, or a managed cluster's answer streamed
+//! through.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::{metrics::Counter, upstream::Lease};
+
+/// What a response of the gateway carries.
+#[derive(Debug, Default)]
+pub(crate) enum Body {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Something of our own.
+    Full(Bytes),
+    /// A managed cluster's answer.
+    Upstream(UpstreamBody),
+}
+
+/// A streamed answer. Dropping it unread resets its stream, and gives the connection back.
+#[derive(Debug)]
+pub(crate) struct UpstreamBody {
+    body: Incoming,
+    lease: Option<Lease>,
+    bytes: Counter,
+}
+
+impl UpstreamBody {
+    /// `lease` is the place on a pooled connection, if the answer came over one.
+    pub(crate) fn new(body: Incoming, lease: Option<Lease>, bytes: Counter) -> Self {
+        let mut this = Self { body, lease, bytes };
+        this.release_at_end();
+        this
+    }
+
+    fn release_at_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.finish();
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.bytes.inc_by(length);
+                self.release_at_end();
+            }
+            Poll::Ready(None) => self.release(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        match this {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *this = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Upstream(upstream) => upstream.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Upstream(upstream) => upstream.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Upstream(upstream) => upstream.body.size_hint(),
+        }
+    }
+}

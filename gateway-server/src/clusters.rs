@@ -1,0 +1,294 @@
+//! The managed clusters, as the request path sees them: an immutable snapshot behind one pointer,
+//! replaced by the watch on Secrets. Looking a cluster up takes no lock and asks nobody.
+
+mod secret;
+mod watch;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+use crds::{ClusterName, cluster_core::ClusterGateway};
+use k8s_openapi::api::core::v1::Secret;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use self::secret::{Definition, Fault, Route};
+pub(crate) use self::watch::follow;
+use crate::{
+    metrics::{ClusterMetrics, Metrics},
+    upstream::{TlsConfigError, Upstream},
+};
+
+/// One managed cluster.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    /// As `clustergateways` shows it; absent when its Secret is too broken to show.
+    pub(crate) object: Option<ClusterGateway>,
+    /// The way there, or why there is none.
+    pub(crate) way: Result<Arc<Upstream>, NoWay>,
+    /// Where its requests are counted.
+    pub(crate) metrics: ClusterMetrics,
+}
+
+/// Why a known managed cluster cannot be reached by any request.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum NoWay {
+    /// Its Secret is broken.
+    #[error("Secret {secret} is unusable: {fault}")]
+    Faulty {
+        /// Namespace and name.
+        secret: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// It is behind a tunnel, and none is connected.
+    #[error("no agent of it is connected")]
+    NoTunnel,
+}
+
+/// All managed clusters at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    /// By name, in the order that lists have.
+    pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
+    /// The newest resource version seen, for lists.
+    pub(crate) resource_version: String,
+}
+
+/// The snapshot and the one place that replaces it.
+#[derive(Debug)]
+pub(crate) struct Clusters {
+    snapshot: ArcSwap<Snapshot>,
+    metrics: Metrics,
+    tasks: TaskTracker,
+}
+
+impl Clusters {
+    /// No clusters yet; `tasks` holds the drivers of their connections.
+    pub(crate) fn new(metrics: Metrics, tasks: TaskTracker) -> Self {
+        Self {
+            snapshot: ArcSwap::default(),
+            metrics,
+            tasks,
+        }
+    }
+
+    /// All clusters as of now.
+    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// One cluster as of now.
+    pub(crate) fn find(&self, name: &ClusterName) -> Option<Arc<Cluster>> {
+        self.snapshot.load().by_name.get(name).cloned()
+    }
+
+    /// Replaces everything known by these Secrets.
+    fn reset(&self, secrets: &[Secret]) {
+        let old = self.snapshot.load();
+        let mut new = Snapshot::default();
+        for secret in secrets {
+            self.insert(&mut new, &old, secret);
+        }
+        for name in old
+            .by_name
+            .keys()
+            .filter(|name| !new.by_name.contains_key(*name))
+        {
+            self.forget(name);
+        }
+        info!(clusters = new.by_name.len(), "managed clusters listed");
+        self.publish(new);
+    }
+
+    /// Takes in one new or changed Secret.
+    fn apply(&self, secret: &Secret) {
+        let old = self.snapshot.load();
+        let mut new = Snapshot {
+            by_name: old.by_name.clone(),
+            ..Snapshot::default()
+        };
+        self.insert(&mut new, &old, secret);
+        self.publish(new);
+    }
+
+    /// Forgets the cluster of a Secret that is gone or no longer a cluster's.
+    fn remove(&self, secret: &Secret) {
+        let name = secret.metadata.name.as_deref().unwrap_or_default();
+        let old = self.snapshot.load();
+        let mut by_name = old.by_name.clone();
+        let Some((name, _)) = by_name.remove_entry(name) else {
+            return;
+        };
+        self.forget(&name);
+        let resource_version = secret.metadata.resource_version.clone().unwrap_or_default();
+        self.publish(Snapshot {
+            by_name,
+            resource_version,
+        });
+    }
+
+    fn forget(&self, name: &ClusterName) {
+        info!(cluster = %name, "managed cluster is gone");
+        self.metrics.forget(name);
+    }
+
+    fn publish(&self, snapshot: Snapshot) {
+        self.metrics
+            .clusters
+            .set(snapshot.by_name.len().try_into().unwrap_or(i64::MAX));
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    fn insert(&self, new: &mut Snapshot, old: &Snapshot, secret: &Secret) {
+        if let Some(version) = newer(&new.resource_version, secret) {
+            new.resource_version = version;
+        }
+        let Definition {
+            name,
+            object,
+            route,
+        } = match Definition::read(secret) {
+            Ok(definition) => definition,
+            Err(fault) => {
+                let name = secret.metadata.name.as_deref().unwrap_or_default();
+                warn!(secret = name, %fault, "Secret cannot be a managed cluster's");
+                return;
+            }
+        };
+        let known = old.by_name.get(&name);
+        let way = self.way(known, secret, route);
+        if let Err(NoWay::Faulty { secret, fault }) = &way
+            && known.is_none_or(|known| known.way.as_ref().err() != way.as_ref().err())
+        {
+            warn!(cluster = %name, %secret, %fault, "managed cluster cannot be reached");
+        }
+        let metrics = known.map_or_else(|| self.metrics.of(&name), |known| known.metrics.clone());
+        new.by_name.insert(
+            name,
+            Arc::new(Cluster {
+                object,
+                way,
+                metrics,
+            }),
+        );
+    }
+
+    /// Keeps the connections of a cluster whose endpoint and credential did not change.
+    fn way(
+        &self,
+        known: Option<&Arc<Cluster>>,
+        secret: &Secret,
+        route: Result<Route, Fault>,
+    ) -> Result<Arc<Upstream>, NoWay> {
+        let target = match route.map_err(|fault| faulty(secret, &fault))? {
+            Route::Direct(target) => target,
+            Route::Tunnel => return Err(NoWay::NoTunnel),
+        };
+        if let Some(Ok(upstream)) = known.map(|known| &known.way)
+            && upstream.target == *target
+        {
+            return Ok(Arc::clone(upstream));
+        }
+        let upstream = Upstream::new(*target, self.tasks.clone());
+        upstream
+            .map(Arc::new)
+            .map_err(|fault: TlsConfigError| faulty(secret, &fault))
+    }
+}
+
+fn faulty(secret: &Secret, fault: &dyn std::fmt::Display) -> NoWay {
+    let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
+    NoWay::Faulty {
+        secret: format!("{namespace}/{name}"),
+        fault: fault.to_string(),
+    }
+}
+
+/// The Secret's resource version, if it is beyond `than`: since Kubernetes 1.35 they may be compared
+/// as numbers (KEP-5504).
+fn newer(than: &str, secret: &Secret) -> Option<String> {
+    let version = secret.metadata.resource_version.as_deref()?;
+    let number = |text: &str| text.parse::<u128>().unwrap_or(0);
+    (than.is_empty() || number(version) > number(than)).then(|| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clusters::secret::tests::{secret, token_secret};
+
+    fn clusters() -> Clusters {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
+        Clusters::new(metrics, TaskTracker::new())
+    }
+
+    fn upstream(clusters: &Clusters, name: &str) -> Arc<Upstream> {
+        Arc::clone(
+            clusters
+                .find(&name.parse().unwrap())
+                .unwrap()
+                .way
+                .as_ref()
+                .unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn keeps_connections_until_the_credential_changes() {
+        let clusters = clusters();
+        let mut given = token_secret("managed1");
+        clusters.apply(&given);
+        let first = upstream(&clusters, "managed1");
+
+        given
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .insert("note".into(), "x".into());
+        clusters.apply(&given);
+        assert!(Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
+        clusters.reset(std::slice::from_ref(&given));
+        assert!(Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
+
+        let token = k8s_openapi::ByteString(b"another".to_vec());
+        given
+            .data
+            .get_or_insert_default()
+            .insert("token".into(), token);
+        clusters.apply(&given);
+        assert!(!Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
+    }
+
+    #[tokio::test]
+    async fn one_broken_secret_disturbs_no_other() {
+        let clusters = clusters();
+        let broken = secret("broken", &[("token", "t")]);
+        clusters.reset(&[token_secret("managed1"), broken, token_secret("Bad_Name")]);
+        upstream(&clusters, "managed1");
+        let broken = clusters.find(&"broken".parse().unwrap()).unwrap();
+        let message = broken.way.as_ref().unwrap_err().to_string();
+        assert!(
+            message.contains("credentials/broken") && message.contains("endpoint"),
+            "{message}"
+        );
+        assert_eq!(clusters.snapshot().by_name.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn forgets_what_is_deleted() {
+        let clusters = clusters();
+        clusters.reset(&[token_secret("a"), token_secret("b"), token_secret("c")]);
+        clusters.remove(&token_secret("a"));
+        clusters.reset(&[token_secret("b")]);
+        let names: Vec<_> = clusters
+            .snapshot()
+            .by_name
+            .keys()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(names, ["b"]);
+    }
+}

@@ -1,0 +1,179 @@
+//! The listener: TLS, then HTTP/2 or HTTP/1.1 as the peer likes, each connection a task of its own
+//! that drains when asked and ends when told.
+
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::{ServerConfig, server::ResolvesServerCert};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    select,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use crate::{
+    authentication::{AskForCertificate, Peer},
+    executor::TrackedExecutor,
+    gateway::Gateway,
+    keepalive::keep_alive,
+};
+
+/// Connections open at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 16 << 10;
+/// Requests at once on one HTTP/2 connection; Go's clients open another one beyond it.
+const MAX_STREAMS: u32 = 250;
+/// What one upload may have in flight towards us …
+const STREAM_WINDOW: u32 = 128 << 10;
+/// … and so many may stall before they hold up their neighbours: all of them.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+/// Callers in hundreds of groups have long heads; Go allows as much.
+const MAX_HEAD: u32 = 1 << 20;
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_DEADLINE: Duration = Duration::from_secs(15);
+/// How long to wait when accepting fails: usually for file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Accepts connections for a [`Gateway`].
+#[derive(Debug)]
+pub(crate) struct Door {
+    tls: Arc<ServerConfig>,
+    gateway: Arc<Gateway>,
+    tasks: TaskTracker,
+    /// Finish what is in flight, take nothing new.
+    drain: CancellationToken,
+    /// End now.
+    cut: CancellationToken,
+}
+
+impl Door {
+    pub(crate) fn new(
+        certificate: Arc<dyn ResolvesServerCert>,
+        gateway: Arc<Gateway>,
+        tasks: TaskTracker,
+        drain: CancellationToken,
+        cut: CancellationToken,
+    ) -> Arc<Self> {
+        let mut config = ServerConfig::builder()
+            .with_client_cert_verifier(Arc::new(AskForCertificate::new()))
+            .with_cert_resolver(certificate);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(Self {
+            tls: Arc::new(config),
+            gateway,
+            tasks,
+            drain,
+            cut,
+        })
+    }
+
+    /// Accepts until the drain begins.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let accepted = async {
+                let slot = Arc::clone(&slots)
+                    .acquire_owned()
+                    .await
+                    .expect("never closed");
+                (listener.accept().await, slot)
+            };
+            let (accepted, slot) = select! {
+                accepted = accepted => accepted,
+                () = self.drain.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    self.tasks.spawn(Arc::clone(&self).connection(stream, slot));
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, _slot: OwnedSemaphorePermit) {
+        keep_alive(&stream);
+        let served = async {
+            let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
+            match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.http(stream).await,
+                Ok(Err(error)) => debug!(%error, "TLS handshake of a caller"),
+                Err(_) => debug!("TLS handshake of a caller took too long"),
+            }
+        };
+        self.gateway.connections.inc();
+        select! {
+            () = served => {}
+            () = self.cut.cancelled() => {}
+        }
+        self.gateway.connections.dec();
+    }
+
+    async fn http(&self, stream: TlsStream<TcpStream>) {
+        let session = stream.get_ref().1;
+        let peer = Arc::new(Peer::new(session.peer_certificates()));
+        let is_http2 = session.alpn_protocol() == Some(b"h2");
+        let gateway = &self.gateway;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (gateway, peer) = (Arc::clone(gateway), Arc::clone(&peer));
+            async move { Ok::<_, Infallible>(gateway.answer(&peer, request).await) }
+        });
+        let io = TokioIo::new(stream);
+        let ended = if is_http2 {
+            let connection = http2::Builder::new(TrackedExecutor(self.tasks.clone()))
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_STREAMS)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_header_list_size(MAX_HEAD)
+                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_DEADLINE)
+                .serve_connection(io, service);
+            self.drained(connection, http2::Connection::graceful_shutdown)
+                .await
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_DEADLINE)
+                .max_buf_size(MAX_HEAD as usize)
+                .serve_connection(io, service)
+                .with_upgrades();
+            self.drained(connection, http1::UpgradeableConnection::graceful_shutdown)
+                .await
+        };
+        if let Err(error) = ended {
+            debug!(%error, "connection of a caller ended");
+        }
+    }
+
+    /// Drives a connection to its end, and gracefully so once the drain begins.
+    async fn drained<C, E>(
+        &self,
+        connection: C,
+        shut_down: impl FnOnce(std::pin::Pin<&mut C>),
+    ) -> Result<(), E>
+    where
+        C: Future<Output = Result<(), E>>,
+    {
+        let mut connection = std::pin::pin!(connection);
+        select! {
+            ended = connection.as_mut() => return ended,
+            () = self.drain.cancelled() => shut_down(connection.as_mut()),
+        }
+        connection.await
+    }
+}

@@ -1,0 +1,192 @@
+//! What the gateway counts. Label sets are bounded: verbs are an enum, codes are HTTP's, and
+//! cluster names are those of clusters that exist.
+
+use std::sync::atomic::AtomicU64;
+
+use crds::ClusterName;
+use http::StatusCode;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::proxy::request_info::Verb;
+
+/// A count of things or bytes.
+pub(crate) type Counter = counter::Counter<u64, AtomicU64>;
+
+/// Bounds of the request histogram, in seconds: from a warm hit in a rack to a minute.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0,
+];
+
+/// The metrics of one gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    /// Proxied requests by outcome.
+    proxied: Family<ProxiedLabels, Counter>,
+    /// Seconds until the head of a proxied answer.
+    seconds: Family<ClusterLabels, Histogram, fn() -> Histogram>,
+    /// Bytes of answers streamed through.
+    response_bytes: Family<ClusterLabels, Counter>,
+    /// Upgraded connections open now.
+    upgrades: Family<ClusterLabels, Gauge>,
+    /// Connections from the hub and from callers open now.
+    pub(crate) connections: Gauge,
+    /// Reviews asked of the hub's API server.
+    pub(crate) reviews: Family<ReviewLabels, Counter>,
+    /// Managed clusters known.
+    pub(crate) clusters: Gauge,
+}
+
+/// The metrics of one managed cluster, looked up once.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterMetrics {
+    cluster: ClusterLabel,
+    proxied: Family<ProxiedLabels, Counter>,
+    seconds: Histogram,
+    /// Bytes of answers streamed through.
+    pub(crate) response_bytes: Counter,
+    /// Upgraded connections open now.
+    pub(crate) upgrades: Gauge,
+}
+
+/// Labels of a proxied request.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct ProxiedLabels {
+    pub(crate) cluster: ClusterLabel,
+    pub(crate) verb: VerbLabel,
+    pub(crate) code: u16,
+}
+
+/// The cluster alone.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct ClusterLabels {
+    pub(crate) cluster: ClusterLabel,
+}
+
+/// How a review ended.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct ReviewLabels {
+    pub(crate) result: &'static str,
+}
+
+/// A cluster's name as a label value.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct ClusterLabel(pub(crate) ClusterName);
+
+/// A verb as a label value.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct VerbLabel(pub(crate) Verb);
+
+impl EncodeLabelValue for ClusterLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        self.0.as_ref().encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for VerbLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        self.0.name().encode(encoder)
+    }
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them, each under `gateway_`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            proxied: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            response_bytes: Family::default(),
+            upgrades: Family::default(),
+            connections: Gauge::default(),
+            reviews: Family::default(),
+            clusters: Gauge::default(),
+        };
+        let registry = registry.sub_registry_with_prefix("gateway");
+        registry.register(
+            "proxied_requests",
+            "Requests proxied to managed clusters",
+            metrics.proxied.clone(),
+        );
+        registry.register(
+            "proxied_request_duration_seconds",
+            "Time to the head of a proxied answer, in seconds",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "proxied_response_bytes",
+            "Bytes of answers streamed from managed clusters",
+            metrics.response_bytes.clone(),
+        );
+        registry.register(
+            "upgraded_connections",
+            "Upgraded connections open now",
+            metrics.upgrades.clone(),
+        );
+        registry.register(
+            "connections",
+            "Connections of callers open now",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "access_reviews",
+            "SubjectAccessReviews asked of the hub, by result",
+            metrics.reviews.clone(),
+        );
+        registry.register(
+            "clusters",
+            "Managed clusters known",
+            metrics.clusters.clone(),
+        );
+        metrics
+    }
+
+    /// Where one managed cluster's requests are counted.
+    pub(crate) fn of(&self, cluster: &ClusterName) -> ClusterMetrics {
+        let cluster = ClusterLabel(cluster.clone());
+        let labels = ClusterLabels {
+            cluster: cluster.clone(),
+        };
+        ClusterMetrics {
+            cluster,
+            proxied: self.proxied.clone(),
+            seconds: self.seconds.get_or_create_owned(&labels),
+            response_bytes: self.response_bytes.get_or_create_owned(&labels),
+            upgrades: self.upgrades.get_or_create_owned(&labels),
+        }
+    }
+
+    /// Forgets a managed cluster that is gone, so that label sets do not grow with history.
+    pub(crate) fn forget(&self, cluster: &ClusterName) {
+        let cluster = ClusterLabel(cluster.clone());
+        for verb in Verb::ALL.map(VerbLabel) {
+            for code in 100..600 {
+                self.proxied.remove(&ProxiedLabels {
+                    cluster: cluster.clone(),
+                    verb,
+                    code,
+                });
+            }
+        }
+        let labels = ClusterLabels { cluster };
+        self.seconds.remove(&labels);
+        self.response_bytes.remove(&labels);
+        self.upgrades.remove(&labels);
+    }
+}
+
+impl ClusterMetrics {
+    /// Counts one answer and the seconds it took to begin.
+    pub(crate) fn answered(&self, verb: Verb, code: StatusCode, seconds: f64) {
+        let cluster = self.cluster.clone();
+        let labels = ProxiedLabels {
+            cluster,
+            verb: VerbLabel(verb),
+            code: code.as_u16(),
+        };
+        self.proxied.get_or_create(&labels).inc();
+        self.seconds.observe(seconds);
+    }
+}

@@ -1,0 +1,239 @@
+//! Why a request got no answer of its managed cluster, and what the caller is told: which status,
+//! which phase, and the next step. The one place where errors of the way become `metav1.Status`.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use crds::ClusterName;
+use http::StatusCode;
+
+use super::headers::HeaderError;
+use crate::{
+    clusters::NoWay,
+    status::Refusal,
+    upstream::{ConnectError, PoolError},
+};
+
+/// A client that honours this asks ten times; more than a second would make kubectl hang on a
+/// cluster that is simply down.
+const RETRY_SECONDS: i32 = 1;
+
+/// A request that got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    NoWay(NoWay),
+    #[error(transparent)]
+    Headers(#[from] HeaderError),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// No connection of its own for an upgrade.
+    #[error(transparent)]
+    Connect(#[from] Arc<ConnectError>),
+    #[error("it did not begin to answer within {} s", .0.as_secs_f32())]
+    Deadline(Duration),
+    #[error("its connection broke before it answered")]
+    Broken(#[source] hyper::Error),
+    #[error("its connections closed before they took the request")]
+    Unsent,
+    #[error("it rejects the gateway's credential (401)")]
+    CredentialRejected,
+}
+
+/// How one failure is told.
+struct Told {
+    code: StatusCode,
+    reason: &'static str,
+    phase: &'static str,
+    next_step: &'static str,
+    retry: bool,
+}
+
+impl Failure {
+    /// The answer to a caller who asked for `cluster`.
+    pub(super) fn refusal(&self, cluster: &ClusterName) -> Refusal {
+        let Told {
+            code,
+            reason,
+            phase,
+            next_step,
+            retry,
+        } = self.told();
+        let error = chain(self);
+        let message = match code {
+            StatusCode::BAD_REQUEST => error.clone(),
+            _ => format!(
+                "managed cluster {:?}: {error}; {next_step}",
+                cluster.as_str()
+            ),
+        };
+        let refusal = Refusal::new(code, reason, message)
+            .of_cluster(cluster)
+            .cause(phase, error);
+        if retry {
+            refusal.retry_after(RETRY_SECONDS)
+        } else {
+            refusal
+        }
+    }
+
+    fn told(&self) -> Told {
+        match self {
+            Self::NoWay(NoWay::Faulty { .. }) => bad("Credential", "mend that Secret"),
+            Self::NoWay(NoWay::NoTunnel) => unavailable(
+                "Tunnel",
+                "check that the agent runs there and can reach the hub",
+            ),
+            Self::Headers(_) => Told {
+                code: StatusCode::BAD_REQUEST,
+                reason: "BadRequest",
+                phase: "Headers",
+                next_step: "",
+                retry: false,
+            },
+            Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
+            Self::Pool(PoolError::Exhausted { .. }) => Told {
+                code: StatusCode::TOO_MANY_REQUESTS,
+                reason: "TooManyRequests",
+                phase: "Pool",
+                next_step: "close watches and streams that are no longer needed",
+                retry: true,
+            },
+            Self::Pool(PoolError::Unstable) | Self::Unsent => bad(
+                "Connect",
+                "check what is between the gateway and its API server",
+            ),
+            Self::Deadline(_) => timed_out("Response", "check the load of its API server"),
+            Self::Broken(error) if error.is_timeout() => timed_out(
+                "Response",
+                "check the network between the gateway and its API server",
+            ),
+            Self::Broken(_) => bad(
+                "Response",
+                "check whether its API server restarted; try again",
+            ),
+            Self::CredentialRejected => bad(
+                "Credential",
+                "renew the token or certificate in its Secret on the hub",
+            ),
+        }
+    }
+}
+
+fn connect(error: &ConnectError) -> Told {
+    match error {
+        ConnectError::Dial(_) => unavailable(
+            "Dial",
+            "check that its API server is up and its endpoint is right",
+        ),
+        ConnectError::Tls(_) => bad(
+            "TLSHandshake",
+            "check that ca.crt of its Secret is the CA of that API server",
+        ),
+        ConnectError::Http(_) => bad("HTTPHandshake", "check what answers at its endpoint"),
+        ConnectError::Deadline { .. } => timed_out(
+            error.phase().name(),
+            "check firewalls and routes to its endpoint",
+        ),
+    }
+}
+
+fn bad(phase: &'static str, next_step: &'static str) -> Told {
+    Told {
+        code: StatusCode::BAD_GATEWAY,
+        reason: "BadGateway",
+        phase,
+        next_step,
+        retry: false,
+    }
+}
+
+fn unavailable(phase: &'static str, next_step: &'static str) -> Told {
+    let (code, reason) = (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable");
+    Told {
+        code,
+        reason,
+        phase,
+        next_step,
+        retry: true,
+    }
+}
+
+fn timed_out(phase: &'static str, next_step: &'static str) -> Told {
+    Told {
+        code: StatusCode::GATEWAY_TIMEOUT,
+        reason: "Timeout",
+        phase,
+        next_step,
+        retry: false,
+    }
+}
+
+/// An error with its sources, one line. Wrappers that repeat their source are not repeated.
+fn chain(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !said.ends_with(&next) {
+            said.push_str(": ");
+            said.push_str(&next);
+        }
+        source = error.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::upstream::{DialError, Phase};
+
+    fn refused() -> Arc<ConnectError> {
+        let source = io::Error::from_raw_os_error(111);
+        Arc::new(ConnectError::Dial(DialError::Tcp {
+            address: "10.0.0.1:6443".to_owned(),
+            source,
+        }))
+    }
+
+    #[test]
+    fn every_failure_names_cluster_phase_and_next_step() {
+        let tls = io::Error::new(
+            io::ErrorKind::InvalidData,
+            "invalid peer certificate: UnknownIssuer",
+        );
+        let secret = "credentials/managed1".to_owned();
+        let failures = [
+            Failure::NoWay(NoWay::Faulty {
+                secret,
+                fault: "key token is missing or empty".to_owned(),
+            }),
+            Failure::NoWay(NoWay::NoTunnel),
+            Failure::Pool(PoolError::Connect {
+                error: refused(),
+                since: jiff::Timestamp::UNIX_EPOCH,
+            }),
+            Failure::Connect(Arc::new(ConnectError::Tls(tls))),
+            Failure::Connect(Arc::new(ConnectError::Deadline { phase: Phase::Tls })),
+            Failure::Pool(PoolError::Exhausted { connections: 32 }),
+            Failure::Pool(PoolError::Unstable),
+            Failure::Deadline(Duration::from_millis(2500)),
+            Failure::Unsent,
+            Failure::CredentialRejected,
+            Failure::Headers(HeaderError::Impersonation(http::HeaderName::from_static(
+                "impersonate-user",
+            ))),
+        ];
+        let name = "managed1".parse().unwrap();
+        let told: Vec<_> = failures
+            .iter()
+            .map(|failure| {
+                let refusal = failure.refusal(&name);
+                format!("{} {}", refusal.code().as_u16(), refusal.message())
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}

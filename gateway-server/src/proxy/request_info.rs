@@ -1,0 +1,304 @@
+//! What a request asks of the managed cluster: the Kubernetes verb behind its method and path, and
+//! whether its answer may begin late. Follows kube-apiserver's own reading of a request, so that deadlines,
+//! metrics and later authorization agree with what the managed cluster will do. Pure.
+
+use http::Method;
+
+/// A Kubernetes verb. Bounded, so that it can be a metric label.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Verb {
+    Create,
+    Delete,
+    DeleteCollection,
+    Get,
+    List,
+    /// A method that maps to no verb: OPTIONS, TRACE, an invention.
+    Other,
+    Patch,
+    Update,
+    Watch,
+}
+
+/// The reading of one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RequestInfo<'a> {
+    pub(crate) verb: Verb,
+    /// Empty for non-resource paths such as `/healthz`.
+    pub(crate) resource: &'a str,
+    pub(crate) subresource: &'a str,
+}
+
+impl Verb {
+    /// Every verb.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Delete,
+        Self::DeleteCollection,
+        Self::Get,
+        Self::List,
+        Self::Other,
+        Self::Patch,
+        Self::Update,
+        Self::Watch,
+    ];
+
+    /// The verb as RBAC and metrics spell it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Other => "other",
+            Self::Patch => "patch",
+            Self::Update => "update",
+            Self::Watch => "watch",
+        }
+    }
+
+    /// The verb of a method alone, as the hub's RBAC on `clustergateways/proxy` sees it.
+    pub(crate) fn of_method(method: &Method) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => Self::Get,
+            Method::POST => Self::Create,
+            Method::PUT => Self::Update,
+            Method::PATCH => Self::Patch,
+            Method::DELETE => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<'a> RequestInfo<'a> {
+    /// Reads a request from its method, the path as the managed cluster sees it, and its query.
+    pub(crate) fn read(method: &Method, path: &'a str, query: Option<&str>) -> Self {
+        let by_method = Verb::of_method(method);
+        let Some(parts) = resource_parts(path) else {
+            return Self {
+                verb: by_method,
+                resource: "",
+                subresource: "",
+            };
+        };
+        let (watch_prefix, parts) = match parts {
+            Parts {
+                first: "watch",
+                rest,
+            } => (true, Parts::of(rest)),
+            parts => (false, parts),
+        };
+        let Object {
+            resource,
+            named,
+            subresource,
+        } = parts.object();
+        let verb = match by_method {
+            Verb::Get if watch_prefix => Verb::Watch,
+            // kubectl opens these with GET over WebSocket; they act all the same.
+            Verb::Get if matches!(subresource, "attach" | "exec" | "portforward") => Verb::Create,
+            Verb::Get if !named && flag(query, "watch") => Verb::Watch,
+            Verb::Get if !named => Verb::List,
+            Verb::Delete if !named => Verb::DeleteCollection,
+            verb => verb,
+        };
+        Self {
+            verb,
+            resource,
+            subresource,
+        }
+    }
+
+    /// True when the answer may begin whenever it likes: a log follows a silent container, and a
+    /// service behind the managed cluster's own proxy takes its time. Even a watch begins at once.
+    pub(crate) fn begins_late(&self) -> bool {
+        matches!(self.subresource, "log" | "proxy")
+    }
+}
+
+/// The first of the path segments behind the group-version, and the rest of them.
+struct Parts<'a> {
+    first: &'a str,
+    rest: &'a str,
+}
+
+struct Object<'a> {
+    resource: &'a str,
+    named: bool,
+    subresource: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(path: &'a str) -> Self {
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        Self { first, rest }
+    }
+
+    fn object(self) -> Object<'a> {
+        if self.first != "namespaces" {
+            return Object::of(self.first, self.rest);
+        }
+        // namespaces/NAME/RESOURCE… is a namespaced resource, except for the namespace's own
+        // subresources.
+        let inner = Self::of(self.rest);
+        match Self::of(inner.rest) {
+            Self {
+                first: "" | "finalize" | "status",
+                ..
+            } => Object::of(self.first, self.rest),
+            Self { first, rest } => Object::of(first, rest),
+        }
+    }
+}
+
+impl<'a> Object<'a> {
+    fn of(resource: &'a str, rest: &'a str) -> Self {
+        let Parts { first: name, rest } = Parts::of(rest);
+        Self {
+            resource,
+            named: !name.is_empty(),
+            subresource: Parts::of(rest).first,
+        }
+    }
+}
+
+/// What follows `/api/VERSION/` or `/apis/GROUP/VERSION/`, if the path has that form.
+fn resource_parts(path: &str) -> Option<Parts<'_>> {
+    let path = path.trim_matches('/');
+    let rest = if let Some(rest) = path.strip_prefix("api/") {
+        rest.split_once('/')?.1
+    } else {
+        path.strip_prefix("apis/")?
+            .split_once('/')?
+            .1
+            .split_once('/')?
+            .1
+    };
+    (!rest.is_empty()).then(|| Parts::of(rest))
+}
+
+/// The first value of a boolean query parameter, as Kubernetes reads one: set and neither `0` nor
+/// `false`.
+fn flag(query: Option<&str>, name: &str) -> bool {
+    let Some(query) = query else { return false };
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == name)
+        .is_some_and(|(_, value)| value != "0" && !value.eq_ignore_ascii_case("false"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Request; then verb, resource, subresource, and whether its answer may begin late.
+    const TABLE: &[(&str, (&str, &str, &str, bool))] = &[
+        ("GET /healthz", ("get", "", "", false)),
+        ("GET /api", ("get", "", "", false)),
+        ("GET /api/v1", ("get", "", "", false)),
+        ("GET /apis/apps/v1", ("get", "", "", false)),
+        ("OPTIONS /api/v1/pods", ("other", "pods", "", false)),
+        ("GET /api/v1/namespaces", ("list", "namespaces", "", false)),
+        (
+            "GET /api/v1/namespaces?watch=true",
+            ("watch", "namespaces", "", false),
+        ),
+        (
+            "GET /api/v1/namespaces?watch=0",
+            ("list", "namespaces", "", false),
+        ),
+        (
+            "GET /api/v1/namespaces?watch=False",
+            ("list", "namespaces", "", false),
+        ),
+        (
+            "GET /api/v1/namespaces?watch",
+            ("watch", "namespaces", "", false),
+        ),
+        ("GET /api/v1/namespaces/d", ("get", "namespaces", "", false)),
+        (
+            "PUT /api/v1/namespaces/d/finalize",
+            ("update", "namespaces", "finalize", false),
+        ),
+        (
+            "GET /api/v1/namespaces/d/status",
+            ("get", "namespaces", "status", false),
+        ),
+        ("GET /api/v1/namespaces/d/pods", ("list", "pods", "", false)),
+        (
+            "DELETE /api/v1/namespaces/d/pods",
+            ("deletecollection", "pods", "", false),
+        ),
+        (
+            "DELETE /api/v1/namespaces/d/pods/p",
+            ("delete", "pods", "", false),
+        ),
+        (
+            "POST /api/v1/namespaces/d/pods",
+            ("create", "pods", "", false),
+        ),
+        (
+            "PATCH /apis/apps/v1/namespaces/d/deployments/x/scale",
+            ("patch", "deployments", "scale", false),
+        ),
+        (
+            "GET /api/v1/watch/namespaces/d/pods",
+            ("watch", "pods", "", false),
+        ),
+        (
+            "GET /api/v1/namespaces/d/pods/p/log?follow=true",
+            ("get", "pods", "log", true),
+        ),
+        (
+            "GET /api/v1/namespaces/d/pods/p/exec?command=sh",
+            ("create", "pods", "exec", false),
+        ),
+        (
+            "POST /api/v1/namespaces/d/pods/p/portforward",
+            ("create", "pods", "portforward", false),
+        ),
+        (
+            "GET /api/v1/namespaces/d/services/s:80/proxy/a/b",
+            ("get", "services", "proxy", true),
+        ),
+        (
+            "GET /api/v1/nodes/n/proxy/metrics",
+            ("get", "nodes", "proxy", true),
+        ),
+        (
+            "GET /apis/apps/v1/deployments?watch=1&watch=0",
+            ("watch", "deployments", "", false),
+        ),
+    ];
+
+    fn read(request: &'static str) -> (&'static str, &'static str, &'static str, bool) {
+        let (method, uri) = request.split_once(' ').unwrap();
+        let (path, query) = match uri.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (uri, None),
+        };
+        let info = RequestInfo::read(&method.parse().unwrap(), path, query);
+        (
+            info.verb.name(),
+            info.resource,
+            info.subresource,
+            info.begins_late(),
+        )
+    }
+
+    #[test]
+    fn reads_requests_as_kube_apiserver_does() {
+        for (request, wanted) in TABLE {
+            assert_eq!(read(request), *wanted, "{request}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_any_path(path in "(/(api|apis|v1|watch|namespaces|pods|log||proxy)){0,8}") {
+            let info = RequestInfo::read(&Method::GET, &path, Some("watch=1"));
+            prop_assert!(info.resource.is_empty() || path.contains(info.resource));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! exec, attach, port-forward and cp: a request that turns its connection into a byte pipe. It gets
+//! an HTTP/1.1 connection of its own, and once both ends agreed, bytes go both ways until both are
+//! done; one end may finish sending long before the other.
+
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{io::copy_bidirectional_with_sizes, select, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{Exchange, Failure, headers, headers::Upgrade, target_uri};
+use crate::{body::Body, metrics::Counter};
+
+/// What is buffered of each direction.
+const BUFFER: usize = 16 << 10;
+
+impl Exchange<'_> {
+    /// Forwards a request that wants to upgrade.
+    pub(super) async fn upgrade(
+        self,
+        mut request: Request<Incoming>,
+        upgrade: Upgrade,
+    ) -> Result<Response<Body>, Failure> {
+        let caller = hyper::upgrade::on(&mut request);
+        upgrade.set(request.headers_mut());
+        target_uri::to_http1(&mut request, &self.uri);
+        let mut sender = self.upstream.upgradable().await?;
+        let deadline = self.proxy.head_deadline;
+        let answered = timeout(deadline, sender.send_request(request)).await;
+        let mut response = answered
+            .map_err(|_| Failure::Deadline(deadline))?
+            .map_err(Failure::Broken)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return self.answer(response, None).await;
+        }
+        let agreed = Upgrade::requested(response.headers());
+        let pipe = Pipe {
+            caller,
+            spoke: hyper::upgrade::on(&mut response),
+            cut: self.proxy.cut.clone(),
+            open: Open::new(self.cluster.metrics.upgrades.clone()),
+            bytes: self.cluster.metrics.response_bytes.clone(),
+        };
+        self.proxy.tasks.spawn(pipe.run());
+        let (mut head, _) = response.into_parts();
+        headers::to_caller(&mut head.headers);
+        if let Some(agreed) = agreed {
+            agreed.set(&mut head.headers);
+        }
+        Ok(Response::from_parts(head, Body::Empty))
+    }
+}
+
+/// The two ends of an upgraded request.
+struct Pipe {
+    caller: OnUpgrade,
+    spoke: OnUpgrade,
+    cut: CancellationToken,
+    open: Open,
+    bytes: Counter,
+}
+
+impl Pipe {
+    async fn run(self) {
+        let Self {
+            caller,
+            spoke,
+            cut,
+            open: _open,
+            bytes,
+        } = self;
+        let copy = async {
+            let (caller, spoke) = tokio::try_join!(caller, spoke)?;
+            let (mut caller, mut spoke) = (TokioIo::new(caller), TokioIo::new(spoke));
+            copy_bidirectional_with_sizes(&mut caller, &mut spoke, BUFFER, BUFFER)
+                .await
+                .map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+        };
+        let copied = select! {
+            copied = copy => copied,
+            () = cut.cancelled() => return,
+        };
+        match copied {
+            Ok((_, to_caller)) => {
+                bytes.inc_by(to_caller);
+            }
+            Err(error) => debug!(%error, "upgraded connection ended"),
+        }
+    }
+}
+
+/// Counts a pipe while it lives.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,76 @@
+//! The way to one managed cluster with one credential: dial, TLS, and a pool of connections on
+//! top. A changed credential or endpoint is a new [`Upstream`]; requests in flight keep the old one
+//! alive until they end.
+
+mod connect;
+mod dial;
+mod pool;
+mod tls;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, uri::Authority};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use self::{
+    connect::ConnectError,
+    dial::{Dialer, ProxyAddress},
+    pool::{Lease, PoolError, Pooled, SendError},
+    tls::{ClientIdentity, TlsConfigError, Trust},
+};
+use self::{connect::Connector, pool::Pool, tls::TlsSettings};
+
+/// Where a managed cluster's API server is, and how to be sure that it is the one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    /// Host and port, as the Host header shall name them.
+    pub(crate) authority: Authority,
+    /// A path that every request starts with; empty, or `/like/this`.
+    pub(crate) base_path: String,
+    /// How to get bytes there.
+    pub(crate) dialer: Dialer,
+    /// Who may answer.
+    pub(crate) trust: Trust,
+    /// The client certificate to show, if that is the credential.
+    pub(crate) identity: Option<ClientIdentity>,
+    /// The `Authorization` header to send, if that is the credential.
+    pub(crate) authorization: Option<HeaderValue>,
+}
+
+#[cfg(test)]
+pub(crate) use self::{connect::Phase, dial::DialError};
+
+/// A target with its connections.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) target: Target,
+    pool: Pool,
+    connector: Arc<Connector>,
+}
+
+impl Upstream {
+    /// Prepares the way; nothing is dialled yet. `tasks` holds the connections' drivers.
+    pub(crate) fn new(target: Target, tasks: TaskTracker) -> Result<Self, TlsConfigError> {
+        let tls = TlsSettings::new(&target)?;
+        let connector = Arc::new(Connector::new(target.dialer.clone(), tls, tasks));
+        Ok(Self {
+            target,
+            pool: Pool::new(Arc::clone(&connector)),
+            connector,
+        })
+    }
+
+    /// A place for one request on a pooled connection.
+    pub(crate) async fn lease(&self) -> Result<Pooled, PoolError> {
+        self.pool.lease().await
+    }
+
+    /// A connection of its own, HTTP/1.1, for a request that wants to upgrade.
+    pub(crate) async fn upgradable(
+        &self,
+    ) -> Result<http1::SendRequest<Incoming>, Arc<ConnectError>> {
+        self.connector.http1().await.map_err(Arc::new)
+    }
+}

@@ -1,0 +1,211 @@
+//! From nothing to an HTTP connection with a managed cluster: dial, TLS, HTTP handshake, each with
+//! a deadline and each named in the error.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::{
+    dial::{DialError, Dialer, Stream},
+    tls::TlsSettings,
+};
+use crate::executor::TrackedExecutor;
+
+/// How long one phase may take.
+const PHASE_DEADLINE: Duration = Duration::from_secs(10);
+/// What one stream may have in flight towards us.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// How many streams can stall at a full window before they hold up their neighbours: as many as
+/// kube-apiserver allows on a connection, so none ever does.
+const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
+const FRAME_SIZE: u32 = 64 << 10;
+/// An idle or waiting connection is probed this often …
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// … and given up when the answer takes longer than this.
+const PING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A step on the way to a managed cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// Name resolution, TCP, and a proxy's CONNECT.
+    Dial,
+    /// The TLS handshake.
+    Tls,
+    /// The HTTP/2 preface, or nothing for HTTP/1.1.
+    Http,
+}
+
+/// There is no connection to a managed cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// No bytes could be exchanged.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// TLS failed; usually its certificate is not of the CA we have.
+    #[error("TLS handshake: {0}")]
+    Tls(std::io::Error),
+    /// TLS went well, and then the other end did not speak HTTP.
+    #[error("HTTP handshake: {0}")]
+    Http(hyper::Error),
+    /// A phase took too long.
+    #[error("{} not done within {} s", phase.name(), PHASE_DEADLINE.as_secs())]
+    Deadline { phase: Phase },
+}
+
+/// What a connection attempt yields.
+#[derive(Debug)]
+pub(crate) enum Connected {
+    Http1(http1::SendRequest<Incoming>),
+    Http2(Http2),
+}
+
+/// An HTTP/2 connection and the number of streams its peer allows right now.
+#[derive(Clone, Debug)]
+pub(crate) struct Http2 {
+    pub(crate) sender: http2::SendRequest<Incoming>,
+    pub(crate) allowed_streams: Arc<AtomicUsize>,
+}
+
+/// Makes connections to one managed cluster.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    dialer: Dialer,
+    tls: TlsSettings,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Phase {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dial => "dial",
+            Self::Tls => "TLS handshake",
+            Self::Http => "HTTP handshake",
+        }
+    }
+}
+
+impl ConnectError {
+    /// The step that failed.
+    pub(crate) fn phase(&self) -> Phase {
+        match self {
+            Self::Dial(_) => Phase::Dial,
+            Self::Tls(_) => Phase::Tls,
+            Self::Http(_) => Phase::Http,
+            Self::Deadline { phase } => *phase,
+        }
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(dialer: Dialer, tls: TlsSettings, tasks: TaskTracker) -> Self {
+        Self { dialer, tls, tasks }
+    }
+
+    /// A connection for the pool: HTTP/2 where the peer has it.
+    pub(crate) async fn pooled(&self) -> Result<Connected, ConnectError> {
+        let stream = self.tls(&self.tls.pooled).await?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            within(Phase::Http, self.http2_over(stream))
+                .await
+                .map(Connected::Http2)
+        } else {
+            self.http1_over(stream).await.map(Connected::Http1)
+        }
+    }
+
+    /// An HTTP/1.1 connection that can be upgraded.
+    pub(crate) async fn http1(&self) -> Result<http1::SendRequest<Incoming>, ConnectError> {
+        self.http1_over(self.tls(&self.tls.upgradable).await?).await
+    }
+
+    async fn tls(
+        &self,
+        config: &Arc<ClientConfig>,
+    ) -> Result<TlsStream<Box<dyn Stream>>, ConnectError> {
+        let dial = async { Ok(self.dialer.dial(&self.tasks).await?) };
+        let stream = within(Phase::Dial, dial).await?;
+        let handshake = async {
+            let connector = TlsConnector::from(Arc::clone(config));
+            connector
+                .connect(self.tls.server_name.clone(), stream)
+                .await
+                .map_err(ConnectError::Tls)
+        };
+        within(Phase::Tls, handshake).await
+    }
+
+    async fn http1_over(
+        &self,
+        stream: TlsStream<Box<dyn Stream>>,
+    ) -> Result<http1::SendRequest<Incoming>, ConnectError> {
+        let handshake = async {
+            http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(ConnectError::Http)
+        };
+        let (sender, connection) = within(Phase::Http, handshake).await?;
+        self.tasks.spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                debug!(%error, "HTTP/1.1 connection to the managed cluster ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    async fn http2_over(&self, stream: TlsStream<Box<dyn Stream>>) -> Result<Http2, ConnectError> {
+        let (sender, connection) = http2::Builder::new(TrackedExecutor(self.tasks.clone()))
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_SIZE)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_DEADLINE)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(ConnectError::Http)?;
+        let allowed_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+        let published = Arc::clone(&allowed_streams);
+        self.tasks.spawn(async move {
+            let mut connection = pin!(connection);
+            let driven = poll_fn(|context| {
+                let polled = connection.as_mut().poll(context);
+                published.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                polled
+            });
+            if let Err(error) = driven.await {
+                debug!(%error, "HTTP/2 connection to the managed cluster ended");
+            }
+        });
+        Ok(Http2 {
+            sender,
+            allowed_streams,
+        })
+    }
+}
+
+async fn within<T>(
+    phase: Phase,
+    work: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    timeout(PHASE_DEADLINE, work)
+        .await
+        .unwrap_or(Err(ConnectError::Deadline { phase }))
+}

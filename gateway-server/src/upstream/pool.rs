@@ -1,0 +1,368 @@
+//! The connections of one upstream. Least loaded first; another one is opened before streams run
+//! out, once for all who wait; a warm request opens nothing.
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::connect::{ConnectError, Connected, Connector, Http2};
+
+/// HTTP/2 connections to one upstream, at most. With kube-apiserver's 100 streams on each, this is
+/// 3,200 requests and watches at once.
+const MAX_HTTP2: usize = 32;
+/// HTTP/1.1 connections to one upstream, at most; each carries one request.
+const MAX_HTTP1: usize = 256;
+/// How often one request may find its new connection full or gone before it gives up.
+const ATTEMPTS: usize = 4;
+
+/// The pool of one upstream.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connector: Arc<Connector>,
+    state: Arc<Mutex<State>>,
+}
+
+/// A place on a connection, not used yet.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    sender: Sender,
+    lease: Lease,
+}
+
+/// A place on a connection for as long as its request lasts.
+#[derive(Debug)]
+pub(crate) struct Lease(Place);
+
+/// No place on a connection.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum PoolError {
+    /// A new connection was needed and failed.
+    #[error("{error} (so since {since:.0})")]
+    Connect {
+        error: Arc<ConnectError>,
+        /// The first failure since the last success.
+        since: Timestamp,
+    },
+    /// Every connection allowed is full.
+    #[error("all {connections} connections to the managed cluster are in full use")]
+    Exhausted { connections: usize },
+    /// New connections come up and are gone or full at once.
+    #[error("{ATTEMPTS} new connections in a row closed before they could be used")]
+    Unstable,
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// It never left: the connection had closed before. It can be sent again.
+    Unsent(Box<Request<Incoming>>),
+    /// It may have left.
+    Broken(hyper::Error),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    http2: Vec<Arc<Slots>>,
+    opening: Option<Opening>,
+    failing_since: Option<Timestamp>,
+    /// The peer has no HTTP/2.
+    http1_only: bool,
+    http1_open: usize,
+    http1_idle: Vec<http1::SendRequest<Incoming>>,
+}
+
+/// Resolves when the connection being opened is in the pool, or failed.
+type Opening = watch::Receiver<Option<Result<(), PoolError>>>;
+
+#[derive(Debug)]
+struct Slots {
+    connection: Http2,
+    used: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<Incoming>),
+    Http2(Arc<Slots>),
+}
+
+#[derive(Debug)]
+enum Place {
+    Http1 {
+        home: Weak<Mutex<State>>,
+        sender: Option<http1::SendRequest<Incoming>>,
+    },
+    Http2(Arc<Slots>),
+}
+
+enum Next {
+    Use(Pooled),
+    Wait(Opening),
+    OpenHttp1,
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Arc<Connector>) -> Self {
+        Self {
+            connector,
+            state: Arc::default(),
+        }
+    }
+
+    /// A place for one request.
+    pub(crate) async fn lease(&self) -> Result<Pooled, PoolError> {
+        for _ in 0..ATTEMPTS {
+            match self.next()? {
+                Next::Use(pooled) => return Ok(pooled),
+                Next::OpenHttp1 => return self.open_http1().await,
+                Next::Wait(mut opening) => {
+                    let outcome = opening.wait_for(Option::is_some).await;
+                    // The sender is dropped unsent only when the process shuts down.
+                    let outcome = outcome.map_err(|_| PoolError::Unstable)?.clone();
+                    outcome.expect("waited for it")?;
+                }
+            }
+        }
+        Err(PoolError::Unstable)
+    }
+
+    fn next(&self) -> Result<Next, PoolError> {
+        let mut state = self.state.lock();
+        if state.http1_only {
+            return self.next_http1(&mut state);
+        }
+        state
+            .http2
+            .retain(|slots| !slots.connection.sender.is_closed());
+        let least = state
+            .http2
+            .iter()
+            .min_by_key(|slots| slots.used())
+            .map(Arc::clone);
+        match least {
+            Some(slots) if slots.used() < slots.allowed() => {
+                let nearly_full = slots.used() * 4 >= slots.allowed() * 3;
+                if nearly_full && state.opening.is_none() && state.http2.len() < MAX_HTTP2 {
+                    self.open(&mut state);
+                }
+                Ok(Next::Use(Pooled::http2(slots)))
+            }
+            _ => match &state.opening {
+                Some(opening) => Ok(Next::Wait(opening.clone())),
+                None if state.http2.len() < MAX_HTTP2 => Ok(Next::Wait(self.open(&mut state))),
+                None => Err(PoolError::Exhausted {
+                    connections: MAX_HTTP2,
+                }),
+            },
+        }
+    }
+
+    fn next_http1(&self, state: &mut State) -> Result<Next, PoolError> {
+        while let Some(sender) = state.http1_idle.pop() {
+            if !sender.is_closed() {
+                return Ok(Next::Use(Pooled::http1(sender, &self.state)));
+            }
+            state.http1_open -= 1;
+        }
+        if state.http1_open >= MAX_HTTP1 {
+            return Err(PoolError::Exhausted {
+                connections: MAX_HTTP1,
+            });
+        }
+        state.http1_open += 1;
+        Ok(Next::OpenHttp1)
+    }
+
+    /// Opens one connection for everybody who waits. It is finished even when they all leave, so
+    /// that an impatient client does not keep a cluster from ever being connected.
+    fn open(&self, state: &mut State) -> Opening {
+        let (done, opening) = watch::channel(None);
+        state.opening = Some(opening.clone());
+        let (connector, shared) = (Arc::clone(&self.connector), Arc::clone(&self.state));
+        self.connector.tasks.spawn(async move {
+            let connected = connector.pooled().await;
+            let mut state = shared.lock();
+            state.opening = None;
+            let outcome = match connected {
+                Ok(connected) => {
+                    state.admit(connected);
+                    Ok(())
+                }
+                Err(error) => Err(state.failed(error)),
+            };
+            drop(state);
+            done.send_replace(Some(outcome));
+        });
+        opening
+    }
+
+    async fn open_http1(&self) -> Result<Pooled, PoolError> {
+        // Gives the place back should the caller leave before the connection is there.
+        let place = Lease(Place::Http1 {
+            home: Arc::downgrade(&self.state),
+            sender: None,
+        });
+        let connected = self.connector.http1().await;
+        let sender = connected.map_err(|error| self.state.lock().failed(error))?;
+        Ok(Pooled {
+            sender: Sender::Http1(sender),
+            lease: place,
+        })
+    }
+}
+
+impl State {
+    fn failed(&mut self, error: ConnectError) -> PoolError {
+        let since = *self.failing_since.get_or_insert_with(now);
+        PoolError::Connect {
+            error: Arc::new(error),
+            since,
+        }
+    }
+
+    fn admit(&mut self, connected: Connected) {
+        self.failing_since = None;
+        match connected {
+            Connected::Http2(connection) => {
+                self.http2.push(Arc::new(Slots {
+                    connection,
+                    used: AtomicUsize::new(0),
+                }));
+            }
+            Connected::Http1(sender) => {
+                self.http1_only = true;
+                self.http1_open += 1;
+                self.http1_idle.push(sender);
+            }
+        }
+    }
+}
+
+impl Slots {
+    fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn allowed(&self) -> usize {
+        self.connection.allowed_streams.load(Ordering::Relaxed)
+    }
+}
+
+impl Pooled {
+    fn http1(sender: http1::SendRequest<Incoming>, home: &Arc<Mutex<State>>) -> Self {
+        let lease = Lease(Place::Http1 {
+            home: Arc::downgrade(home),
+            sender: None,
+        });
+        Self {
+            sender: Sender::Http1(sender),
+            lease,
+        }
+    }
+
+    fn http2(slots: Arc<Slots>) -> Self {
+        slots.used.fetch_add(1, Ordering::Relaxed);
+        Self {
+            sender: Sender::Http2(Arc::clone(&slots)),
+            lease: Lease(Place::Http2(slots)),
+        }
+    }
+
+    /// True when requests here need a Host header instead of an absolute URI.
+    pub(crate) fn is_http1(&self) -> bool {
+        matches!(self.sender, Sender::Http1(_))
+    }
+
+    /// Sends the request and waits for the head of its answer. Dropping the future cancels just
+    /// this request.
+    pub(crate) async fn send(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        let Self { sender, mut lease } = self;
+        match sender {
+            Sender::Http2(slots) => {
+                let mut sender = slots.connection.sender.clone();
+                let response = sender
+                    .try_send_request(request)
+                    .await
+                    .map_err(SendError::of)?;
+                Ok((response, lease))
+            }
+            Sender::Http1(mut sender) => {
+                if sender.ready().await.is_err() {
+                    return Err(SendError::Unsent(Box::new(request)));
+                }
+                let response = sender
+                    .try_send_request(request)
+                    .await
+                    .map_err(SendError::of)?;
+                lease.keep(sender);
+                Ok((response, lease))
+            }
+        }
+    }
+}
+
+impl Lease {
+    /// The answer was read to its end: the connection can be used again.
+    pub(crate) fn finish(mut self) {
+        if let Place::Http1 { home, sender } = &mut self.0
+            && let (Some(home), Some(sender)) = (home.upgrade(), sender.take())
+            && !sender.is_closed()
+        {
+            let mut state = home.lock();
+            state.http1_idle.push(sender);
+            // Undoes what dropping this lease is about to take off.
+            state.http1_open += 1;
+        }
+    }
+
+    fn keep(&mut self, used: http1::SendRequest<Incoming>) {
+        if let Place::Http1 { sender, .. } = &mut self.0 {
+            *sender = Some(used);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        match &self.0 {
+            Place::Http1 { home, .. } => {
+                if let Some(home) = home.upgrade() {
+                    home.lock().http1_open -= 1;
+                }
+            }
+            Place::Http2(slots) => {
+                slots.used.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge where the time of a failure enters"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+impl SendError {
+    fn of(mut error: TrySendError<Request<Incoming>>) -> Self {
+        match error.take_message() {
+            Some(request) => Self::Unsent(Box::new(request)),
+            None => Self::Broken(error.into_error()),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! TLS towards managed clusters: verified against the credential's own CA, with a client
+//! certificate where that is the credential. Not verifying has to be asked for.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+};
+
+use super::Target;
+
+/// Who may answer as the managed cluster.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Trust {
+    /// Whoever has a certificate of one of these authorities, for the host that was dialled.
+    Authorities(Vec<CertificateDer<'static>>),
+    /// Anybody: the cluster's Secret asks for it.
+    Anybody,
+}
+
+/// A client certificate and its key.
+#[derive(Debug)]
+pub(crate) struct ClientIdentity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// The TLS settings of one managed cluster, for pooled and for upgraded connections.
+#[derive(Debug)]
+pub(crate) struct TlsSettings {
+    pub(crate) server_name: ServerName<'static>,
+    /// Offers HTTP/2, and HTTP/1.1 to servers without it.
+    pub(crate) pooled: Arc<ClientConfig>,
+    /// Offers HTTP/1.1 only, since HTTP/2 has no upgrades.
+    pub(crate) upgradable: Arc<ClientConfig>,
+}
+
+/// The TLS material of a managed cluster is unusable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsConfigError {
+    /// The endpoint's host is neither a DNS name nor an address.
+    #[error("{0:?} is no host name that a certificate could be checked against")]
+    ServerName(String),
+    /// A CA certificate does not parse.
+    #[error("a certificate of the CA bundle is unusable: {0}")]
+    Authority(rustls::Error),
+    /// The client certificate and key do not belong together, or are of an unknown kind.
+    #[error("the client certificate and key are not a usable pair: {0}")]
+    Identity(rustls::Error),
+}
+
+impl Clone for ClientIdentity {
+    fn clone(&self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+        }
+    }
+}
+
+impl PartialEq for ClientIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain && self.key.secret_der() == other.key.secret_der()
+    }
+}
+
+impl Eq for ClientIdentity {}
+
+impl TlsSettings {
+    pub(crate) fn new(target: &Target) -> Result<Self, TlsConfigError> {
+        let host = target
+            .authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let server_name = ServerName::try_from(host.to_owned())
+            .map_err(|_| TlsConfigError::ServerName(host.to_owned()))?;
+        let mut pooled = client_config(target)?;
+        let mut upgradable = pooled.clone();
+        pooled.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        upgradable.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            server_name,
+            pooled: Arc::new(pooled),
+            upgradable: Arc::new(upgradable),
+        })
+    }
+}
+
+fn client_config(target: &Target) -> Result<ClientConfig, TlsConfigError> {
+    let builder = match &target.trust {
+        Trust::Authorities(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for authority in authorities {
+                roots
+                    .add(authority.clone())
+                    .map_err(TlsConfigError::Authority)?;
+            }
+            ClientConfig::builder().with_root_certificates(roots)
+        }
+        Trust::Anybody => ClientConfig::builder()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AcceptAnybody::new())),
+    };
+    match &target.identity {
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+            .map_err(TlsConfigError::Identity),
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
+/// The verifier behind [`Trust::Anybody`].
+#[derive(Debug)]
+struct AcceptAnybody(WebPkiSupportedAlgorithms);
+
+impl AcceptAnybody {
+    fn new() -> Self {
+        let provider = CryptoProvider::get_default().expect("main installs the provider first");
+        Self(provider.signature_verification_algorithms)
+    }
+}
+
+impl ServerCertVerifier for AcceptAnybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

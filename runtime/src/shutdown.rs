@@ -1,0 +1,36 @@
+//! From a signal to a cancelled token. What is drained, and for how long, is up to who holds the
+//! token.
+
+use std::io;
+
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Waits for SIGTERM or SIGINT and then cancels `token`; a second signal ends the process at once.
+///
+/// Returns only when the token was cancelled by someone else, or never after a first signal, so
+/// it belongs on a task that is aborted once the drain is over.
+pub async fn on_signal(token: CancellationToken) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let name = select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        () = token.cancelled() => return Ok(()),
+    };
+    info!(
+        signal = name,
+        "shutting down: no new connections, those in flight may finish"
+    );
+    token.cancel();
+    select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    warn!("second signal: ending at once");
+    std::process::exit(130);
+}
