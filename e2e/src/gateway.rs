@@ -32,7 +32,8 @@ pub const USER: &str = "spokeway-gateway";
 pub const NAMESPACE: &str = "spokeway-system";
 const SERVICE: &str = "gateway";
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than it drains by default.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 static SHARED: OnceCell<Gateway> = OnceCell::const_new();
 
@@ -42,6 +43,7 @@ pub struct Gateway {
     hub: Cluster,
     options: GatewayOptions,
     port: u16,
+    admin_port: u16,
     authority: Authority,
     process: Process,
 }
@@ -114,7 +116,7 @@ impl Gateway {
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
         let program = binary::gateway_server()?;
         registration::grant(hub, &options.secret_namespace).await?;
-        let port = host::free_port();
+        let (port, admin_port) = (host::free_port(), host::free_port());
         let directory = hub.directory().join(format!("gateway-{port}"));
         fs::create_dir(&directory)?;
         let authority = Authority::new("gateway-ca")?;
@@ -127,7 +129,7 @@ impl Gateway {
         let process = Process::start(Spec {
             name: format!("gateway-server of {}", hub.name()),
             program,
-            args: args(&options, &directory, port),
+            args: args(&options, &directory, port, admin_port),
             env: options.env.clone(),
             log: directory.join("gateway-server.log"),
             directory,
@@ -136,6 +138,7 @@ impl Gateway {
             hub: hub.clone(),
             options,
             port,
+            admin_port,
             authority,
             process,
         };
@@ -160,7 +163,7 @@ impl Gateway {
         };
         let gateway = match SHARED.get_or_try_init(start).await {
             Ok(gateway) => gateway,
-            Err(error) => panic!("no shared gateway: {:?}", anyhow::Error::new(error)),
+            Err(error) => panic!("no shared gateway: {}", chain(&error)),
         };
         SharedGateway {
             world,
@@ -172,6 +175,11 @@ impl Gateway {
     /// Its own URL, past the hub.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it answers `/metrics`, over plain HTTP.
+    pub fn admin_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.admin_port)
     }
 
     /// The CA of its serving certificate, PEM.
@@ -257,9 +265,9 @@ impl std::ops::Deref for SharedGateway {
     }
 }
 
-fn args(options: &GatewayOptions, directory: &Path, port: u16) -> Vec<String> {
+fn args(options: &GatewayOptions, directory: &Path, port: u16, admin_port: u16) -> Vec<String> {
     let file = |name| directory.join(name).display().to_string();
-    let admin = format!("127.0.0.1:{}", host::free_port());
+    let admin = format!("127.0.0.1:{admin_port}");
     let flags = [
         ("--kubeconfig", file("hub.kubeconfig")),
         ("--secret-namespace", options.secret_namespace.clone()),

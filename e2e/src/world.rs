@@ -12,6 +12,7 @@ use futures::future::try_join_all;
 use tokio::sync::OnceCell;
 
 use crate::{
+    eventually::chain,
     host,
     pki::PkiError,
     process::{Process, ProcessError, Spec, reaper},
@@ -113,10 +114,7 @@ impl World {
         let start = || Self::builder().cluster("hub").cluster("managed1").start();
         match SHARED.get_or_try_init(start).await {
             Ok(world) => SharedWorld::new(world),
-            Err(error) => panic!(
-                "the shared World did not start: {:?}",
-                anyhow::Error::new(error)
-            ),
+            Err(error) => panic!("the shared World did not start: {}", chain(&error)),
         }
     }
 

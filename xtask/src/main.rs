@@ -1,6 +1,8 @@
 //! Everything a developer types: `cargo xtask <command>`. A thin dispatcher that says what is
 //! missing on the machine and then hands over to cargo.
 
+use std::{io::Write as _, process::ExitCode};
+
 use clap::Parser;
 
 mod cargo;
@@ -35,8 +37,19 @@ enum Bench {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where stderr is closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::ControlPlane => {
             prerequisites::check(&[prerequisites::GO])?;
             cargo::become_bin("control-plane", &[], &[])

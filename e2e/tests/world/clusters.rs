@@ -189,7 +189,7 @@ async fn a_restarted_apiserver_keeps_its_port_and_its_data() {
         .await
         .unwrap();
     let (pid, url) = (solo.apiserver().pid(), solo.url().to_owned());
-    solo.stop_apiserver().await;
+    solo.stop_apiserver();
     assert_eq!(solo.apiserver().pid(), None);
     assert!(maps.get("kept").await.is_err());
     solo.start_apiserver().await.unwrap();
