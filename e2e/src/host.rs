@@ -37,8 +37,8 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// A loopback port nobody listens on, never given twice to one process.
-pub(crate) fn free_port() -> u16 {
+/// A loopback port nobody listens on, never twice the same in one process.
+pub fn free_port() -> u16 {
     loop {
         let offset = NEXT_PORT.fetch_add(1, Ordering::Relaxed) % PORTS;
         let port = FIRST_PORT + offset;

@@ -15,7 +15,7 @@ pub mod world;
 
 pub use eventually::{Elapsed, eventually};
 pub use gateway::{Gateway, GatewayOptions, SharedGateway, SpokeOptions};
-pub use host::wall_clock;
+pub use host::{free_port, wall_clock};
 pub use kubectl::Kubectl;
 pub use pki::{Authority, Identity, Leaf};
 pub use process::Process;

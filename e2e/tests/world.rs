@@ -13,5 +13,7 @@
 mod cleanup;
 #[path = "world/clusters.rs"]
 mod clusters;
+#[path = "world/gateways.rs"]
+mod gateways;
 #[path = "world/processes.rs"]
 mod processes;

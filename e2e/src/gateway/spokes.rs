@@ -132,7 +132,7 @@ async fn admin_token(spoke: &Cluster) -> Result<Credentials, GatewayError> {
     let binding = json!({"roleRef": role, "subjects": [subject]});
     put(
         &Api::<ClusterRoleBinding>::all(spoke.client()),
-        "spokeway-gateway",
+        "spokeway-gateway-account",
         binding,
     )
     .await?;

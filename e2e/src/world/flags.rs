@@ -35,7 +35,7 @@ pub(super) fn etcd(directory: &Path, client_url: &str, peer_url: &str) -> Vec<St
         format!("--initial-advertise-peer-urls={peer_url}"),
         format!("--initial-cluster=default={peer_url}"),
         "--unsafe-no-fsync".to_owned(),
-        "--log-level=warn".to_owned(),
+        "--log-level=error".to_owned(),
     ]
 }
 
