@@ -7,6 +7,7 @@
 mod eventually;
 pub mod gateway;
 mod host;
+mod http1;
 pub mod kubectl;
 pub mod pki;
 pub mod process;
@@ -16,6 +17,7 @@ pub mod world;
 pub use eventually::{Elapsed, eventually};
 pub use gateway::{Gateway, GatewayOptions, SharedGateway, SpokeOptions};
 pub use host::{free_port, wall_clock};
+pub use http1::Http1;
 pub use kubectl::Kubectl;
 pub use pki::{Authority, Identity, Leaf};
 pub use process::Process;

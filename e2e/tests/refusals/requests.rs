@@ -1,0 +1,197 @@
+//! Requests that are refused for what they are or who sends them.
+
+use e2e::{Authority, Credentials};
+
+use super::{GATEWAYS, Stage, answer::Answer, proxy};
+
+const ALICE: (&str, &str) = ("x-remote-user", "alice");
+const MASTERS: (&str, &str) = ("x-remote-group", "system:masters");
+
+#[tokio::test]
+async fn an_unknown_cluster_is_404() {
+    let stage = Stage::shared().await;
+    let answer = Answer::get(&stage.hub().client(), &proxy("nobody", "/healthz"), &[]).await;
+    let message = answer.refuses(404, "NotFound");
+    assert!(message.contains("\"nobody\" not found"), "{message}");
+    assert_eq!(answer.json()["details"]["name"], "nobody");
+    let answer = Answer::get(&stage.hub().client(), &format!("{GATEWAYS}/nobody"), &[]).await;
+    answer.refuses(404, "NotFound");
+}
+
+#[tokio::test]
+async fn a_caller_without_rights_gets_403_of_the_hub_and_of_the_gateway() {
+    let stage = Stage::shared().await;
+    let mallory = stage.hub().client_as("mallory", &[]).unwrap();
+    let path = proxy("managed1", "/api/v1/secrets");
+    let message = Answer::get(&mallory, &path, &[])
+        .await
+        .refuses(403, "Forbidden");
+    assert!(
+        message.contains("mallory") && message.contains("clustergateways/proxy"),
+        "{message}"
+    );
+
+    // Past the hub's own check, the gateway asks the hub again.
+    let answer = Answer::get(&stage.as_hub(), &path, &[ALICE]).await;
+    let message = answer.refuses(403, "Forbidden");
+    assert!(
+        message.contains("alice") && message.contains("clustergateways/proxy"),
+        "{message}"
+    );
+    assert_eq!(answer.json()["details"]["name"], "managed1");
+    for path in [GATEWAYS, "/metrics"] {
+        Answer::get(&stage.as_hub(), path, &[ALICE])
+            .await
+            .refuses(403, "Forbidden");
+    }
+}
+
+#[tokio::test]
+async fn forged_identity_headers_without_the_front_proxys_certificate_are_401() {
+    let stage = Stage::shared().await;
+    let path = proxy("managed1", "/api/v1/secrets");
+    let forged = [ALICE, MASTERS];
+    let hub = stage.hub();
+    let of = |authority: &Authority, name| {
+        Credentials::Certificate(authority.issue_client(name, &["system:masters"]).unwrap())
+    };
+    let strangers = [
+        (Credentials::Anonymous, "showed no client certificate"),
+        (
+            Credentials::Token("forged".to_owned()),
+            "showed no client certificate",
+        ),
+        (
+            of(
+                &Authority::new("front-proxy-ca").unwrap(),
+                "front-proxy-client",
+            ),
+            "not of the front proxy's authority",
+        ),
+        (
+            of(hub.cluster_ca(), "front-proxy-client"),
+            "not of the front proxy's authority",
+        ),
+        (
+            of(hub.front_proxy_ca(), "somebody-else"),
+            "not allowed to vouch",
+        ),
+    ];
+    for (credentials, wanted) in strangers {
+        let client = stage.gateway.client_with(&credentials);
+        let message = Answer::get(&client, &path, &forged)
+            .await
+            .refuses(401, "Unauthorized");
+        assert!(message.contains(wanted), "{message}");
+    }
+    let nameless = Answer::get(&stage.as_hub(), &path, &[MASTERS]).await;
+    let message = nameless.refuses(401, "Unauthorized");
+    assert!(message.contains("x-remote-user"), "{message}");
+    // Health is for everybody: the kubelet has no certificate.
+    let anonymous = stage.gateway.client_with(&Credentials::Anonymous);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(
+            Answer::get(&anonymous, path, &forged).await.code,
+            200,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn parent_segments_are_400_in_every_spelling() {
+    let stage = Stage::shared().await;
+    let climbs = [
+        "/..",
+        "/api/../../x",
+        "/%2e%2e/x",
+        "/%2E./x",
+        "/a%2f..%2fb",
+        "/%252e%252e/x",
+        "/..%5cx",
+    ];
+    for tail in climbs {
+        let path = proxy("managed1", tail);
+        let answer = Answer::get(&stage.as_hub(), &path, &[ALICE, MASTERS]).await;
+        let message = answer.refuses(400, "BadRequest");
+        assert!(message.contains("segment"), "{tail}: {message}");
+    }
+    // The hub undoes escapes before it passes a request on; the gateway sees what is left.
+    for tail in ["/..", "/%2e%2e/x", "/a%2f..%2fb", "/%252e%252e/x"] {
+        let answer = Answer::get(&stage.hub().client(), &proxy("managed1", tail), &[]).await;
+        answer.refuses(400, "BadRequest");
+    }
+}
+
+#[tokio::test]
+async fn bad_names_escapes_and_methods_are_named() {
+    let stage = Stage::shared().await;
+    let known = [ALICE, MASTERS];
+    let get = async |path: String| Answer::get(&stage.as_hub(), &path, &known).await;
+    let message = get(proxy("Bad_Name", "/healthz"))
+        .await
+        .refuses(400, "BadRequest");
+    assert!(message.contains("Bad_Name"), "{message}");
+    let message = get(proxy("managed1", "/a%zz"))
+        .await
+        .refuses(400, "BadRequest");
+    assert!(message.contains('%'), "{message}");
+    get(format!("{GATEWAYS}/managed1/nonsense"))
+        .await
+        .refuses(404, "NotFound");
+    get(format!("{GATEWAYS}?labelSelector=a+in+b"))
+        .await
+        .refuses(400, "BadRequest");
+    get(format!("{GATEWAYS}?watch=true"))
+        .await
+        .refuses(405, "MethodNotAllowed");
+    let protobuf = ("accept", "application/vnd.kubernetes.protobuf");
+    let headers = [ALICE, MASTERS, protobuf];
+    Answer::get(&stage.as_hub(), GATEWAYS, &headers)
+        .await
+        .refuses(406, "NotAcceptable");
+    let output = stage
+        .hub()
+        .kubectl(&["delete", "clustergateway", "managed1"])
+        .run()
+        .await
+        .unwrap();
+    assert!(output.stderr.contains("MethodNotAllowed"), "{output}");
+}
+
+#[tokio::test]
+async fn impersonation_headers_past_the_hub_are_refused() {
+    let stage = Stage::shared().await;
+    let path = proxy("managed1", "/api/v1/namespaces");
+    for header in [
+        "impersonate-user",
+        "impersonate-group",
+        "impersonate-uid",
+        "impersonate-extra-a",
+    ] {
+        for connection in ["keep-alive", header] {
+            let headers = [
+                ALICE,
+                MASTERS,
+                (header, "system:admin"),
+                ("connection", connection),
+            ];
+            let answer = Answer::get(&stage.as_hub(), &path, &headers).await;
+            // HTTP/2 has no Connection header at all; sent over HTTP/1.1 it must not hide anything.
+            let message = answer.refuses(400, "BadRequest");
+            assert!(message.contains(header), "{message}");
+        }
+    }
+    // The hub's own --as works as ever: it is the hub that decides.
+    let get = [
+        "get",
+        "--raw",
+        &proxy("managed1", "/healthz"),
+        "--as=mallory",
+    ];
+    let output = stage.hub().kubectl(&get).run().await.unwrap();
+    assert!(
+        output.stderr.contains("mallory") && output.stderr.contains("Forbidden"),
+        "{output}"
+    );
+}
