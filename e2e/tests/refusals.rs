@@ -1,6 +1,8 @@
 //! What the gateway refuses, and in which words: each a `metav1.Status` that names the cluster, the
 //! phase and the next step, on real processes.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 #[path = "refusals/answer.rs"]
 mod answer;
 #[path = "refusals/requests.rs"]
