@@ -6,6 +6,7 @@ use std::{io::Write as _, process::ExitCode};
 use clap::Parser;
 
 mod cargo;
+mod generated;
 mod prerequisites;
 mod test;
 
@@ -22,6 +23,10 @@ enum Command {
     },
     /// Everything that must hold before a change goes in
     Test,
+    /// Write generated files anew
+    Generate,
+    /// Fail when a generated file is out of date
+    Check,
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
@@ -59,6 +64,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             cargo::become_bin("demo", &[], if once { &["--once"] } else { &[] })
         }
         Command::Test => test::run(),
+        Command::Generate => generated::generate(),
+        Command::Check => generated::check(),
         Command::Bench(Bench::Proxy { args }) => {
             prerequisites::check(&[prerequisites::GO])?;
             let args: Vec<_> = ["proxy"]

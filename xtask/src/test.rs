@@ -46,6 +46,10 @@ fn steps() -> Vec<Step> {
             ],
         ),
         step("deny", &["deny", "check", "bans", "licenses", "sources"]),
+        step(
+            "drift of generated files",
+            &["run", "--quiet", "--package", "xtask", "--", "check"],
+        ),
         Step {
             name: "control plane",
             cargo: run_bin("control-plane", &[], &[]),

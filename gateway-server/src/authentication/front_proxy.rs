@@ -23,6 +23,10 @@ const UID_HEADERS: &str = "requestheader-uid-headers";
 const GROUP_HEADERS: &str = "requestheader-group-headers";
 const EXTRA_PREFIXES: &str = "requestheader-extra-headers-prefix";
 
+const ANONYMOUS: &str = "system:anonymous";
+const AUTHENTICATED: &str = "system:authenticated";
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+
 /// Who may vouch for callers, and in which headers.
 #[derive(Debug)]
 pub(super) struct FrontProxy {
@@ -138,10 +142,19 @@ impl FrontProxy {
             .iter()
             .flat_map(|name| headers.get_all(name));
         let groups = groups.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let mut groups: Vec<_> = groups.collect();
+        // As in every API server: the hub's own `system:aggregator` comes without any group.
+        if name != ANONYMOUS
+            && !groups
+                .iter()
+                .any(|it| it == AUTHENTICATED || it == UNAUTHENTICATED)
+        {
+            groups.push(AUTHENTICATED.to_owned());
+        }
         Ok(User {
             name,
             uid: first(headers, &self.uid_headers).unwrap_or_default(),
-            groups: groups.collect(),
+            groups,
             extra: self.extra(headers),
         })
     }

@@ -103,6 +103,14 @@ fn takes_the_user_from_the_configured_headers() {
     assert_eq!(user.groups, ["dev", "system:authenticated"]);
     assert_eq!(user.extra["example.com/scopes"], ["a", "b"]);
 
+    headers.remove("x-remote-group");
+    assert_eq!(
+        proxy.user(&headers).unwrap().groups,
+        ["system:authenticated"]
+    );
+    headers.insert("x-remote-user", "system:anonymous".parse().unwrap());
+    assert!(proxy.user(&headers).unwrap().groups.is_empty());
+
     headers.remove("x-remote-user");
     let nobody = proxy.user(&headers).unwrap_err();
     assert_eq!(

@@ -1,0 +1,60 @@
+//! Files that are written by the code they describe. `generate` writes them, `check` fails when one
+//! is out of date.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+
+use crate::cargo::{cargo, root, run_bin};
+
+/// A generated file, and the program and arguments that print it.
+struct Generated {
+    path: &'static str,
+    program: &'static str,
+    args: &'static [&'static str],
+}
+
+const ALL: &[Generated] = &[Generated {
+    path: "docs/cli/gateway-server.txt",
+    program: "gateway-server",
+    args: &["--help"],
+}];
+
+/// Writes every generated file anew.
+pub(crate) fn generate() -> anyhow::Result<()> {
+    for file in ALL {
+        fs::write(root().join(file.path), file.content()?)
+            .with_context(|| format!("cannot write {}", file.path))?;
+    }
+    Ok(())
+}
+
+/// Names every generated file that is out of date.
+pub(crate) fn check() -> anyhow::Result<()> {
+    let mut stale = Vec::new();
+    for file in ALL {
+        if fs::read(root().join(file.path)).ok() != Some(file.content()?) {
+            stale.push(file.path);
+        }
+    }
+    let stale = stale.join(", ");
+    anyhow::ensure!(
+        stale.is_empty(),
+        "out of date: {stale}; run `cargo xtask generate`"
+    );
+    Ok(())
+}
+
+impl Generated {
+    fn content(&self) -> anyhow::Result<Vec<u8>> {
+        let mut command = cargo(&run_bin(self.program, &[], self.args));
+        let output = command.output().context("cannot run cargo")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(
+            output.status.success(),
+            "{} failed: {said}",
+            Path::new(self.path).display()
+        );
+        Ok(output.stdout)
+    }
+}
