@@ -192,8 +192,10 @@ mod tests {
 
     use super::*;
 
+    type Reading = (&'static str, &'static str, &'static str, bool);
+
     /// Request; then verb, resource, subresource, and whether its answer may begin late.
-    const TABLE: &[(&str, (&str, &str, &str, bool))] = &[
+    const TABLE: &[(&str, Reading)] = &[
         ("GET /healthz", ("get", "", "", false)),
         ("GET /api", ("get", "", "", false)),
         ("GET /api/v1", ("get", "", "", false)),
@@ -272,7 +274,7 @@ mod tests {
         ),
     ];
 
-    fn read(request: &'static str) -> (&'static str, &'static str, &'static str, bool) {
+    fn read(request: &'static str) -> Reading {
         let (method, uri) = request.split_once(' ').unwrap();
         let (path, query) = match uri.split_once('?') {
             Some((path, query)) => (path, Some(query)),

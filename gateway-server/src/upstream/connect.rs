@@ -3,21 +3,19 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use rustls::ClientConfig;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -40,6 +38,9 @@ const FRAME_SIZE: u32 = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// … and given up when the answer takes longer than this.
 const PING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often a new connection is looked at for the peer's SETTINGS.
+const SETTINGS_POLL: Duration = Duration::from_millis(1);
 
 /// A step on the way to a managed cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,12 +77,15 @@ pub(crate) enum Connected {
     Http2(Http2),
 }
 
-/// An HTTP/2 connection and the number of streams its peer allows right now.
+/// An HTTP/2 connection to a managed cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Http2 {
     pub(crate) sender: http2::SendRequest<Incoming>,
-    pub(crate) allowed_streams: Arc<AtomicUsize>,
+    /// Its driver, which is asked for the peer's limits.
+    connection: Arc<Mutex<Driver>>,
 }
+
+type Driver = http2::Connection<TokioIo<TlsStream<Box<dyn Stream>>>, Incoming, TrackedExecutor>;
 
 /// Makes connections to one managed cluster.
 #[derive(Debug)]
@@ -172,6 +176,8 @@ impl Connector {
     async fn http2_over(&self, stream: TlsStream<Box<dyn Stream>>) -> Result<Http2, ConnectError> {
         let (sender, connection) = http2::Builder::new(TrackedExecutor(self.tasks.clone()))
             .timer(TokioTimer::new())
+            // Nothing is sent before the peer has said how many streams it allows.
+            .initial_max_send_streams(0)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_SIZE)
@@ -181,23 +187,32 @@ impl Connector {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Http)?;
-        let allowed_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-        let published = Arc::clone(&allowed_streams);
+        let connection = Arc::new(Mutex::new(connection));
+        let driven = Arc::clone(&connection);
         self.tasks.spawn(async move {
-            let mut connection = pin!(connection);
-            let driven = poll_fn(|context| {
-                let polled = connection.as_mut().poll(context);
-                published.store(connection.current_max_send_streams(), Ordering::Relaxed);
-                polled
-            });
-            if let Err(error) = driven.await {
+            let ended = poll_fn(|context| driven.lock().poll_unpin(context)).await;
+            if let Err(error) = ended {
                 debug!(%error, "HTTP/2 connection to the managed cluster ended");
             }
         });
-        Ok(Http2 {
-            sender,
-            allowed_streams,
-        })
+        let http2 = Http2 { sender, connection };
+        http2.settled().await;
+        Ok(http2)
+    }
+}
+
+impl Http2 {
+    /// How many streams the peer allows right now.
+    pub(crate) fn allowed_streams(&self) -> usize {
+        self.connection.lock().current_max_send_streams()
+    }
+
+    /// Waits for the peer's SETTINGS, or for the connection's end. hyper tells nobody when they
+    /// come, so this looks; they follow the handshake at once.
+    async fn settled(&self) {
+        while self.allowed_streams() == 0 && !self.sender.is_closed() {
+            sleep(SETTINGS_POLL).await;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bytes to a managed cluster: plain TCP, or TCP through an HTTP proxy by CONNECT. The one place
 //! where a way to dial is chosen; tunnels will be one more arm.
 
-use std::io;
+use std::{fmt::Debug, io};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header::HOST, uri::Authority};
@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 use crate::keepalive::keep_alive;
 
 /// A byte stream to a managed cluster, however it came about.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for S {}
 
 /// How to reach a managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]

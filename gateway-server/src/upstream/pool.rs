@@ -254,7 +254,7 @@ impl Slots {
     }
 
     fn allowed(&self) -> usize {
-        self.connection.allowed_streams.load(Ordering::Relaxed)
+        self.connection.allowed_streams()
     }
 }
 
@@ -366,3 +366,6 @@ impl SendError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! The pool against a real TLS server on loopback, which counts its connections.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use http_body_util::Full;
+use hyper::{
+    server::conn::{http1 as server1, http2 as server2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::upstream::{Dialer, Target, Trust, Upstream};
+
+/// Streams that the server allows on one connection.
+const STREAMS: u32 = 4;
+
+struct Server {
+    upstream: Upstream,
+    connections: Arc<AtomicUsize>,
+    _serving: JoinSet<()>,
+}
+
+impl Server {
+    async fn start(protocol: &'static [u8]) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = issued.cert.der().clone();
+        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::<AtomicUsize>::default();
+        let mut serving = JoinSet::new();
+        let tls = TlsAcceptor::from(Arc::new(config));
+        serving.spawn(serve(listener, tls, Arc::clone(&connections)));
+        let target = Target {
+            authority: format!("localhost:{port}").parse().unwrap(),
+            base_path: String::new(),
+            dialer: Dialer::Direct {
+                host: "127.0.0.1".to_owned(),
+                port,
+            },
+            trust: Trust::Authorities(vec![certificate]),
+            identity: None,
+            authorization: None,
+        };
+        let upstream = Upstream::new(target, TaskTracker::new()).unwrap();
+        Self {
+            upstream,
+            connections,
+            _serving: serving,
+        }
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicUsize>) {
+    let mut serving = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        connections.fetch_add(1, Ordering::SeqCst);
+        let tls = tls.clone();
+        serving.spawn(async move {
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let service = service_fn(async |_request| {
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            });
+            // How a connection ends is the pool's business.
+            let _ = if http2 {
+                let mut server = server2::Builder::new(TokioExecutor::new());
+                server.max_concurrent_streams(STREAMS);
+                server.serve_connection(TokioIo::new(stream), service).await
+            } else {
+                server1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await
+            };
+        });
+    }
+}
+
+/// A place is all that can be had without a request: hyper makes bodies only on connections.
+async fn places(server: &Server, count: usize) -> Vec<Pooled> {
+    let leases = join_all((0..count).map(|_| server.upstream.lease())).await;
+    leases.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn opens_one_connection_for_all_who_wait() {
+    let server = Server::start(b"h2").await;
+    let places = places(&server, 3).await;
+    assert_eq!(places.len(), 3);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn opens_another_connection_before_streams_run_out_and_reuses_what_is_given_back() {
+    let server = Server::start(b"h2").await;
+    let all = places(&server, 9).await;
+    assert_eq!(all.len(), 9);
+    assert!(
+        (3..=4).contains(&server.connections()),
+        "{}",
+        server.connections()
+    );
+    let used: Vec<_> = server
+        .upstream
+        .pool
+        .state
+        .lock()
+        .http2
+        .iter()
+        .map(|it| it.used())
+        .collect();
+    assert!(
+        used.iter().all(|used| *used <= STREAMS as usize),
+        "{used:?}"
+    );
+    assert_eq!(used.iter().sum::<usize>(), 9);
+    drop(all);
+    let before = server.connections();
+    drop(places(&server, 9).await);
+    assert_eq!(server.connections(), before);
+}
+
+#[tokio::test]
+async fn a_server_without_http2_gets_a_connection_per_request() {
+    let server = Server::start(b"http/1.1").await;
+    let places = places(&server, 3).await;
+    assert!(places.iter().all(Pooled::is_http1));
+    assert_eq!(server.upstream.pool.state.lock().http1_open, 3);
+    drop(places);
+    assert_eq!(server.upstream.pool.state.lock().http1_open, 0);
+}
+
+#[tokio::test]
+async fn failures_say_since_when_and_end_with_the_first_success() {
+    let server = Server::start(b"h2").await;
+    let mut target = server.upstream.target.clone();
+    target.trust = Trust::Authorities(vec![
+        rcgen::generate_simple_self_signed(["other".to_owned()])
+            .unwrap()
+            .cert
+            .der()
+            .clone(),
+    ]);
+    let wrong = Upstream::new(target, TaskTracker::new()).unwrap();
+    let mut since = Vec::new();
+    for _ in 0..2 {
+        match wrong.lease().await {
+            Err(PoolError::Connect { since: at, .. }) => since.push(at),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(since[0], since[1]);
+    assert!(server.upstream.lease().await.is_ok());
+    assert_eq!(server.upstream.pool.state.lock().failing_since, None);
+}
