@@ -4,6 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -81,8 +82,9 @@ pub(crate) enum Connected {
 #[derive(Clone, Debug)]
 pub(crate) struct Http2 {
     pub(crate) sender: http2::SendRequest<Incoming>,
-    /// Its driver, which is asked for the peer's limits.
-    connection: Arc<Mutex<Driver>>,
+    /// Its driver, which is asked for the peer's limits; gone when it has ended, since hyper hands
+    /// back what waits to be sent only when the driver is dropped.
+    driver: Arc<Mutex<Option<Driver>>>,
 }
 
 type Driver = http2::Connection<TokioIo<TlsStream<Box<dyn Stream>>>, Incoming, TrackedExecutor>;
@@ -187,24 +189,32 @@ impl Connector {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Http)?;
-        let connection = Arc::new(Mutex::new(connection));
-        let driven = Arc::clone(&connection);
-        self.tasks.spawn(async move {
-            let ended = poll_fn(|context| driven.lock().poll_unpin(context)).await;
-            if let Err(error) = ended {
-                debug!(%error, "HTTP/2 connection to the managed cluster ended");
-            }
-        });
-        let http2 = Http2 { sender, connection };
+        let driver = Arc::new(Mutex::new(Some(connection)));
+        self.tasks.spawn(drive(Arc::clone(&driver)));
+        let http2 = Http2 { sender, driver };
         http2.settled().await;
         Ok(http2)
     }
 }
 
+async fn drive(driver: Arc<Mutex<Option<Driver>>>) {
+    let ended = poll_fn(|context| match driver.lock().as_mut() {
+        Some(connection) => connection.poll_unpin(context),
+        None => Poll::Ready(Ok(())),
+    });
+    if let Err(error) = ended.await {
+        debug!(%error, "HTTP/2 connection to the managed cluster ended");
+    }
+    driver.lock().take();
+}
+
 impl Http2 {
     /// How many streams the peer allows right now.
     pub(crate) fn allowed_streams(&self) -> usize {
-        self.connection.lock().current_max_send_streams()
+        self.driver
+            .lock()
+            .as_ref()
+            .map_or(0, Driver::current_max_send_streams)
     }
 
     /// Waits for the peer's SETTINGS, or for the connection's end. hyper tells nobody when they

@@ -1,6 +1,6 @@
 //! The pool against a real TLS server on loopback, which counts its connections.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::ready};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -79,8 +79,8 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicU
                 return;
             };
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let service = service_fn(async |_request| {
-                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            let service = service_fn(|_request| {
+                ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
             });
             // How a connection ends is the pool's business.
             let _ = if http2 {
