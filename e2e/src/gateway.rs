@@ -187,6 +187,17 @@ impl Gateway {
         self.authority.certificate()
     }
 
+    /// That CA, to issue what a journey needs.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Its directory in the World, with its serving pair in `serving.crt` and `serving.key`.
+    pub fn directory(&self) -> &Path {
+        let log = self.process.log();
+        log.parent().expect("the log is in the directory")
+    }
+
     /// A client that speaks to it directly, not through the hub.
     pub fn client_with(&self, credentials: &Credentials) -> Client {
         client(&self.url(), &self.ca_pem(), credentials)

@@ -41,6 +41,7 @@ static SHARED: OnceCell<World> = OnceCell::const_new();
 pub struct World {
     site: Arc<Site>,
     etcd: Process,
+    etcd_url: String,
     clusters: Vec<Cluster>,
 }
 
@@ -87,13 +88,13 @@ impl WorldBuilder {
         let etcd_url = format!("http://127.0.0.1:{}", host::free_port());
         let mut world = World {
             etcd: start_etcd(&site, &etcd_url)?,
+            etcd_url,
             site,
             clusters: Vec::new(),
         };
         for name in &self.clusters {
-            world
-                .clusters
-                .push(Cluster::launch(&world.site, name, &etcd_url)?);
+            let cluster = Cluster::launch(&world.site, name, &world.etcd_url)?;
+            world.clusters.push(cluster);
         }
         try_join_all(world.clusters.iter().map(Cluster::wait_until_ready)).await?;
         Ok(world)
@@ -135,6 +136,11 @@ impl World {
     /// The programs it runs.
     pub fn programs(&self) -> &Programs {
         &self.site.programs
+    }
+
+    /// Where its etcd answers, over plain HTTP: gRPC, and JSON below `/v3`.
+    pub fn etcd_url(&self) -> &str {
+        &self.etcd_url
     }
 
     /// Every process that belongs to it.

@@ -1,0 +1,50 @@
+//! What people and programs do through the gateway, on real processes: kubectl and kube's client
+//! through the hub, callers at the gateway's own door, and the hub itself, which must not suffer.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "journeys that measure say what they found; the runner shows it on demand"
+)]
+
+#[path = "journeys/bulk.rs"]
+mod bulk;
+#[path = "journeys/clustergateways.rs"]
+mod clustergateways;
+#[path = "journeys/connections.rs"]
+mod connections;
+#[path = "journeys/credentials.rs"]
+mod credentials;
+#[path = "journeys/door.rs"]
+mod door;
+#[path = "journeys/informer.rs"]
+mod informer;
+#[path = "journeys/managed.rs"]
+mod managed;
+#[path = "journeys/metrics.rs"]
+mod metrics;
+#[path = "journeys/mirror.rs"]
+mod mirror;
+#[path = "journeys/openapi.rs"]
+mod openapi;
+#[path = "journeys/paths.rs"]
+mod paths;
+#[path = "journeys/reads.rs"]
+mod reads;
+#[path = "journeys/writes.rs"]
+mod writes;
+
+use std::time::Duration;
+
+/// Where the hub serves our kind.
+const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+/// Longer than anything takes that needs no more than a few round trips.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A path of a managed cluster's API as the hub serves it.
+fn proxy(cluster: &str, tail: &str) -> String {
+    format!("{GATEWAYS}/{cluster}/proxy{tail}")
+}
