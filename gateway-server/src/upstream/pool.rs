@@ -22,7 +22,8 @@ use super::connect::{ConnectError, Connected, Connector, Http2};
 const MAX_HTTP2: usize = 32;
 /// HTTP/1.1 connections to one upstream, at most; each carries one request.
 const MAX_HTTP1: usize = 256;
-/// How often one request may find its new connection full or gone before it gives up.
+/// How often one request may find its new connection gone before it gives up. One that others who
+/// waited have filled does not count: another one follows, up to [`MAX_HTTP2`].
 const ATTEMPTS: usize = 4;
 
 /// The pool of one upstream.
@@ -56,7 +57,7 @@ pub(crate) enum PoolError {
     /// Every connection allowed is full.
     #[error("all {connections} connections to the managed cluster are in full use")]
     Exhausted { connections: usize },
-    /// New connections come up and are gone or full at once.
+    /// New connections come up and are gone at once.
     #[error("{ATTEMPTS} new connections in a row closed before they could be used")]
     Unstable,
 }
@@ -82,7 +83,10 @@ struct State {
 }
 
 /// Resolves when the connection being opened is in the pool, or failed.
-type Opening = watch::Receiver<Option<Result<(), PoolError>>>;
+type Opening = watch::Receiver<Option<Result<Opened, PoolError>>>;
+
+/// The new connection, unless it speaks HTTP/1.1.
+type Opened = Option<Arc<Slots>>;
 
 #[derive(Debug)]
 struct Slots {
@@ -121,7 +125,8 @@ impl Pool {
 
     /// A place for one request.
     pub(crate) async fn lease(&self) -> Result<Pooled, PoolError> {
-        for _ in 0..ATTEMPTS {
+        let mut gone = 0;
+        while gone < ATTEMPTS {
             match self.next()? {
                 Next::Use(pooled) => return Ok(pooled),
                 Next::OpenHttp1 => return self.open_http1().await,
@@ -129,7 +134,8 @@ impl Pool {
                     let outcome = opening.wait_for(Option::is_some).await;
                     // The sender is dropped unsent only when the process shuts down.
                     let outcome = outcome.map_err(|_| PoolError::Unstable)?.clone();
-                    outcome.expect("waited for it")?;
+                    let opened = outcome.expect("waited for it")?;
+                    gone += usize::from(opened.is_none_or(|it| it.is_gone()));
                 }
             }
         }
@@ -141,9 +147,7 @@ impl Pool {
         if state.http1_only {
             return self.next_http1(&mut state);
         }
-        state
-            .http2
-            .retain(|slots| !slots.connection.sender.is_closed());
+        state.http2.retain(|slots| !slots.is_gone());
         let least = state
             .http2
             .iter()
@@ -194,10 +198,7 @@ impl Pool {
             let mut state = shared.lock();
             state.opening = None;
             let outcome = match connected {
-                Ok(connected) => {
-                    state.admit(connected);
-                    Ok(())
-                }
+                Ok(connected) => Ok(state.admit(connected)),
                 Err(error) => Err(state.failed(error)),
             };
             drop(state);
@@ -230,19 +231,22 @@ impl State {
         }
     }
 
-    fn admit(&mut self, connected: Connected) {
+    fn admit(&mut self, connected: Connected) -> Opened {
         self.failing_since = None;
         match connected {
             Connected::Http2(connection) => {
-                self.http2.push(Arc::new(Slots {
+                let slots = Arc::new(Slots {
                     connection,
                     used: AtomicUsize::new(0),
-                }));
+                });
+                self.http2.push(Arc::clone(&slots));
+                Some(slots)
             }
             Connected::Http1(sender) => {
                 self.http1_only = true;
                 self.http1_open += 1;
                 self.http1_idle.push(sender);
+                None
             }
         }
     }
@@ -255,6 +259,10 @@ impl Slots {
 
     fn allowed(&self) -> usize {
         self.connection.allowed_streams()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.connection.sender.is_closed()
     }
 }
 

@@ -141,6 +141,14 @@ async fn opens_another_connection_before_streams_run_out_and_reuses_what_is_give
 }
 
 #[tokio::test]
+async fn a_burst_gets_as_many_connections_as_it_fills() {
+    let server = Server::start(b"h2").await;
+    let all = places(&server, 100).await;
+    assert_eq!(all.len(), 100);
+    assert!(server.connections() >= 25, "{}", server.connections());
+}
+
+#[tokio::test]
 async fn a_server_without_http2_gets_a_connection_per_request() {
     let server = Server::start(b"http/1.1").await;
     let places = places(&server, 3).await;
