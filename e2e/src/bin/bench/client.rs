@@ -1,0 +1,152 @@
+//! The benchmark's own client: HTTP/2 over TLS on connections that stay open, with Go's window
+//! sizes, which is what the gateway's real callers have.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use e2e::Identity;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+};
+use tokio::{net::TcpStream, task::JoinSet};
+use tokio_rustls::TlsConnector;
+
+/// `transportDefaultStreamFlow` of Go's HTTP/2 client.
+const STREAM_WINDOW: u32 = 4 << 20;
+/// `transportDefaultConnFlow` of Go's HTTP/2 client.
+const CONNECTION_WINDOW: u32 = 1 << 30;
+
+/// Somebody at a server, with everything that a connection and a request need.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    server: Uri,
+    /// What every path begins with.
+    base: String,
+    headers: HeaderMap,
+    tls: Arc<ClientConfig>,
+}
+
+/// A connection; it closes when dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: http2::SendRequest<Empty<Bytes>>,
+    _driver: JoinSet<()>,
+}
+
+/// A place to send requests to, as often as it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender(http2::SendRequest<Empty<Bytes>>);
+
+/// A request without a body.
+pub(crate) type Get = Request<Empty<Bytes>>;
+
+impl Client {
+    /// Trusts `ca_pem`, and shows `identity` where there is one.
+    pub(crate) fn new(
+        server: &str,
+        ca_pem: &str,
+        identity: Option<&Identity>,
+    ) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+            roots.add(authority?)?;
+        }
+        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let mut tls = match identity {
+            Some(identity) => builder.with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(
+                    identity.certificate.as_bytes(),
+                )?],
+                PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?,
+            )?,
+            None => builder.with_no_client_auth(),
+        };
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let identity_encoding = HeaderValue::from_static("identity");
+        Ok(Self {
+            server: server.parse()?,
+            base: String::new(),
+            headers: [(header::ACCEPT_ENCODING, identity_encoding)]
+                .into_iter()
+                .collect(),
+            tls: Arc::new(tls),
+        })
+    }
+
+    /// Puts `base` before every path.
+    pub(crate) fn below(self, base: String) -> Self {
+        Self { base, ..self }
+    }
+
+    /// Sends a header with every request.
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> anyhow::Result<Self> {
+        self.headers.append(name, value.parse()?);
+        Ok(self)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Get> {
+        let server = self.server.to_string();
+        let uri = format!("{}{}{path}", server.trim_end_matches('/'), self.base);
+        let mut request = Request::get(uri).body(Empty::new())?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+
+    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+        let (host, port) = (self.server.host(), self.server.port_u16());
+        let (host, port) = host.zip(port).context("a server without host and port")?;
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(host.to_owned())?;
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let stream = connector.connect(name, stream).await?;
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // Requests in flight report the error.
+            let _ = connection.await;
+        });
+        Ok(Connection {
+            sender,
+            _driver: driver,
+        })
+    }
+
+    pub(crate) async fn connections(&self, count: usize) -> anyhow::Result<Vec<Connection>> {
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            connections.push(self.connect().await?);
+        }
+        Ok(connections)
+    }
+}
+
+impl Connection {
+    pub(crate) fn sender(&self) -> Sender {
+        Sender(self.sender.clone())
+    }
+}
+
+impl Sender {
+    /// Sends a request and waits for the head of its answer, which has to be 200.
+    pub(crate) async fn send(&mut self, request: &Get) -> anyhow::Result<Response<Incoming>> {
+        let response = self.0.send_request(request.clone()).await?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            let body = response.into_body().collect().await?.to_bytes();
+            let said = String::from_utf8_lossy(&body);
+            anyhow::bail!("{} answered {status}: {said}", request.uri());
+        }
+        Ok(response)
+    }
+}

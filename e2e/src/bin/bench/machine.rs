@@ -1,0 +1,105 @@
+//! Where and with what was measured.
+
+use std::{fs, process::Command};
+
+use anyhow::Context as _;
+use e2e::World;
+
+const LOCK: &str = include_str!("../../../../Cargo.lock");
+/// The libraries that the bytes go through.
+const LIBRARIES: [&str; 6] = [
+    "aws-lc-rs",
+    "h2",
+    "hyper",
+    "rustls",
+    "tokio",
+    "tokio-rustls",
+];
+
+/// The machine, in a line.
+pub(crate) fn machine() -> anyhow::Result<String> {
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    let cores = std::thread::available_parallelism()?;
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let total = field(&memory, "MemTotal").context("no MemTotal in /proc/meminfo")?;
+    let total: u64 = total.trim_end_matches("kB").trim().parse()?;
+    Ok(format!(
+        "{} ({cores} cores), {} GiB, Linux {} {}",
+        field(&cpu, "model name").unwrap_or("unnamed CPU"),
+        total >> 20,
+        kernel.trim(),
+        std::env::consts::ARCH,
+    ))
+}
+
+/// The programs and libraries, in a line.
+pub(crate) async fn versions(world: &World) -> anyhow::Result<String> {
+    let kubernetes = world.cluster("hub").client().apiserver_version().await?;
+    let etcd = first_line(Command::new(world.programs().path("etcd")).arg("--version"))?;
+    let rustc = first_line(Command::new("rustc").arg("--version"))?;
+    let libraries = LIBRARIES.map(|name| format!("{name} {}", locked(LOCK, name).unwrap_or("?")));
+    Ok(format!(
+        "Spokeway {} ({}), kube-apiserver {}, {etcd}, {rustc}, {}",
+        env!("CARGO_PKG_VERSION"),
+        if cfg!(debug_assertions) {
+            "debug build"
+        } else {
+            "release build"
+        },
+        kubernetes.git_version,
+        libraries.join(", "),
+    ))
+}
+
+/// How many processes wanted to run at once over the last minute; what is measured counts too.
+pub(crate) fn load_average() -> anyhow::Result<String> {
+    let averages = fs::read_to_string("/proc/loadavg")?;
+    let last_minute = averages.split(' ').next();
+    Ok(last_minute.context("/proc/loadavg is empty")?.to_owned())
+}
+
+fn first_line(command: &mut Command) -> anyhow::Result<String> {
+    let said = command.output().context("cannot ask for a version")?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    Ok(said.lines().next().unwrap_or("?").to_owned())
+}
+
+/// The value of `name : value`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(key, _)| key.trim() == name)?;
+    Some(value.trim())
+}
+
+/// The version that a lock file pins.
+fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    rest.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_library_is_locked() {
+        for name in LIBRARIES {
+            assert!(locked(LOCK, name).is_some(), "{name}");
+        }
+        assert_eq!(
+            locked("name = \"h2\"\nversion = \"0.4.1\"\n", "h2"),
+            Some("0.4.1")
+        );
+    }
+
+    #[test]
+    fn fields_are_found_by_name() {
+        assert_eq!(
+            field("model\t: 1\nmodel name\t: X Y\n", "model name"),
+            Some("X Y")
+        );
+        assert_eq!(field("MemTotal:   5 kB\n", "MemTotal"), Some("5 kB"));
+        assert_eq!(field("a: b", "c"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a process has used, as `/proc` tells: CPU time, resident memory, open files.
+
+use std::{fs, ops::Sub, time::Duration};
+
+use anyhow::Context as _;
+use e2e::Process;
+
+use crate::statistics::number;
+
+/// `/proc` counts CPU time in hundredths of a second on every architecture (`USER_HZ`, proc(5)).
+const TICK: Duration = Duration::from_millis(10);
+
+/// CPU seconds, of user and kernel together, that each process had used at one moment, or used
+/// between two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cpu {
+    pub(crate) gateway: f64,
+    pub(crate) hub: f64,
+    /// The plain upstream or the spoke's API server, whichever answers.
+    pub(crate) upstream: f64,
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// All that is resident, in KiB.
+    pub(crate) resident: f64,
+    /// What of it belongs to no file, in KiB: heap and stacks.
+    pub(crate) anonymous: f64,
+}
+
+impl Sub for Cpu {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            gateway: self.gateway - before.gateway,
+            hub: self.hub - before.hub,
+            upstream: self.upstream - before.upstream,
+        }
+    }
+}
+
+/// CPU seconds of a process since its start.
+pub(crate) fn cpu_seconds(process: &Process) -> anyhow::Result<f64> {
+    let stat = read(process, "stat")?;
+    let ticks = cpu_ticks(&stat).context("/proc/PID/stat is not as proc(5) says")?;
+    Ok(number(ticks) * TICK.as_secs_f64())
+}
+
+pub(crate) fn memory(process: &Process) -> anyhow::Result<Memory> {
+    let status = read(process, "status")?;
+    let value = |key| kibibytes(&status, key).with_context(|| format!("no {key} in /proc"));
+    Ok(Memory {
+        resident: number(value("VmRSS:")?),
+        anonymous: number(value("RssAnon:")?),
+    })
+}
+
+pub(crate) fn open_files(process: &Process) -> anyhow::Result<usize> {
+    let files = fs::read_dir(format!("/proc/{}/fd", pid(process)?));
+    Ok(files.context("cannot list open files")?.count())
+}
+
+fn read(process: &Process, file: &str) -> anyhow::Result<String> {
+    let path = format!("/proc/{}/{file}", pid(process)?);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+}
+
+fn pid(process: &Process) -> anyhow::Result<u32> {
+    process
+        .pid()
+        .with_context(|| format!("{} has ended:\n{}", process.name(), process.tail(20)))
+}
+
+/// `utime` and `stime`, fields 14 and 15. The second field, the program's name, may hold anything,
+/// so fields are counted from its closing parenthesis.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let (user, system) = (fields.next()?, fields.next()?);
+    Some(user.parse::<u64>().ok()? + system.parse::<u64>().ok()?)
+}
+
+fn kibibytes(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_proc_whatever_the_program_is_called() {
+        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 900 0 0 0 123 77 0 0 20 0 9 0 1000";
+        assert_eq!(cpu_ticks(stat), Some(200));
+        assert_eq!(cpu_ticks("42 (short) S 1"), None);
+    }
+
+    #[test]
+    fn reads_memory_in_kibibytes() {
+        let status = "Name:\tx\nVmRSS:\t   12345 kB\nRssAnon:\t     678 kB\n";
+        assert_eq!(kibibytes(status, "VmRSS:"), Some(12345));
+        assert_eq!(kibibytes(status, "RssAnon:"), Some(678));
+        assert_eq!(kibibytes(status, "VmSwap:"), None);
+    }
+}
