@@ -20,8 +20,12 @@ mod connections;
 mod credentials;
 #[path = "journeys/door.rs"]
 mod door;
+#[path = "journeys/hub.rs"]
+mod hub;
 #[path = "journeys/informer.rs"]
 mod informer;
+#[path = "journeys/lifecycle.rs"]
+mod lifecycle;
 #[path = "journeys/managed.rs"]
 mod managed;
 #[path = "journeys/metrics.rs"]

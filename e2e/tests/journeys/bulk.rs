@@ -59,9 +59,7 @@ async fn five_thousand_objects_are_listed_in_chunks() {
 async fn a_large_object_arrives_byte_for_byte() {
     let managed = Managed::with_namespace("large").await;
     // No two parts alike, so that a lost or doubled one shows.
-    let bytes: Vec<u8> = (0..LARGE)
-        .map(|at| (at ^ (at >> 8) ^ (at >> 15)) as u8)
-        .collect();
+    let bytes: Vec<u8> = (0_u32..).flat_map(u32::to_le_bytes).take(LARGE).collect();
     let large = serde_json::json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"},
         "binaryData": {"blob": STANDARD.encode(&bytes)},

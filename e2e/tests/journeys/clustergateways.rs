@@ -1,12 +1,12 @@
 //! The hub's own list of managed clusters, as kubectl shows it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use e2e::{Credentials, Gateway, SpokeOptions, eventually};
+use e2e::{Gateway, SpokeOptions, eventually};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{SOON, openapi::openapi_is_complete, proxy};
+use crate::{SOON, managed::permit, openapi::openapi_is_complete, proxy};
 
 /// The shared gateway with one more cluster, labelled so that selectors have something to choose.
 async fn with_labelled(name: &str) -> e2e::SharedGateway {
@@ -173,12 +173,11 @@ async fn healthz_of_a_managed_cluster_prints_ok() {
 async fn a_hub_user_needs_no_more_than_the_right_to_the_proxy() {
     let gateway = Gateway::shared().await;
     let hub = gateway.hub();
-    let apply = hub
-        .kubectl(&["apply", "-f", "-"])
-        .stdin(reader("reader").to_string());
-    apply.ok().await.unwrap();
+    permit(hub, "reader").await;
     let identity = hub.certificate_of("reader", &[]).unwrap();
-    let kubeconfig = as_user(hub, "reader", &identity);
+    let server = format!("{}{}", hub.url(), proxy("managed1", ""));
+    let kubeconfig = hub.write_kubeconfig("reader.kubeconfig", &server, &hub.ca_pem(), &identity);
+    let kubeconfig = kubeconfig.unwrap();
     let kubectl = |args: &[&str]| hub.kubectl_with(&kubeconfig, args).run();
     let seen = kubectl(&["get", "namespace", "default", "-o", "name"])
         .await
@@ -190,30 +189,4 @@ async fn a_hub_user_needs_no_more_than_the_right_to_the_proxy() {
         refused.stderr.contains("clustergateways/proxy"),
         "{refused}"
     );
-}
-
-fn as_user(hub: &e2e::Cluster, user: &str, identity: &Credentials) -> std::path::PathBuf {
-    let server = format!("{}{}", hub.url(), proxy("managed1", ""));
-    let file = format!("{user}.kubeconfig");
-    hub.write_kubeconfig(&file, &server, &hub.ca_pem(), identity)
-        .unwrap()
-}
-
-/// RBAC of a hub user who may read managed clusters and nothing else.
-fn reader(user: &str) -> Value {
-    let rules = json!([{
-        "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways/proxy"],
-        "verbs": ["get"],
-    }]);
-    let (api, name) = ("rbac.authorization.k8s.io", json!({"name": user}));
-    let role = json!({
-        "apiVersion": format!("{api}/v1"), "kind": "ClusterRole", "metadata": name,
-        "rules": rules,
-    });
-    let binding = json!({
-        "apiVersion": format!("{api}/v1"), "kind": "ClusterRoleBinding", "metadata": name,
-        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": user},
-        "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
-    });
-    json!({"apiVersion": "v1", "kind": "List", "items": [role, binding]})
 }

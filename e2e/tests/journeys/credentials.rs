@@ -21,6 +21,7 @@ use crate::{
 const NAMESPACE: &str = "rotation";
 const CALLERS: usize = 4;
 const ROTATIONS: &[&str] = &["second", "third", "fourth"];
+const REQUESTS_BETWEEN: u32 = 50;
 const TOKEN_TTL: Duration = Duration::from_hours(1);
 
 /// A token of a service account of this name, which is cluster-admin on the spoke.
@@ -78,7 +79,7 @@ async fn a_rotated_token_takes_effect_without_a_failed_request() {
         .watch(&proxy("rotated", &format!("{maps}?watch=true")))
         .await;
 
-    let (done, sent) = (Cell::new(false), Cell::new(0));
+    let (done, sent) = (Cell::new(false), Cell::new(0_u32));
     let path = proxy("rotated", &maps);
     let callers = (0..CALLERS).map(async |_| {
         while !done.get() {
@@ -95,6 +96,16 @@ async fn a_rotated_token_takes_effect_without_a_failed_request() {
             eventually(SOON, next, || async {
                 let now = account(&door, "rotated").await;
                 if now == next { Ok(()) } else { Err(now) }
+            })
+            .await
+            .unwrap();
+            let more = sent.get() + REQUESTS_BETWEEN;
+            eventually(SOON, "requests with the new token", || async {
+                if sent.get() >= more {
+                    Ok(())
+                } else {
+                    Err(sent.get())
+                }
             })
             .await
             .unwrap();

@@ -11,6 +11,8 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
+use serde_json::json;
+
 use crate::proxy;
 
 /// `managed1` behind the shared gateway, and a namespace of the journey's own on it.
@@ -53,7 +55,7 @@ impl Managed {
         self.spoke().kubectl(&args)
     }
 
-    /// The journey's ConfigMaps, straight at the spoke.
+    /// Each ConfigMap of the journey, straight at the spoke.
     pub(crate) fn config_maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.spoke().client(), &self.namespace)
     }
@@ -63,11 +65,11 @@ impl Managed {
     }
 }
 
-/// Writes the hub admin's kubeconfig with the proxy's path behind its server; `user` keeps the
-/// files of journeys apart.
-pub(crate) fn edited_kubeconfig(hub: &Cluster, cluster: &str, user: &str) -> PathBuf {
+/// Writes the hub admin's kubeconfig with the proxy's path behind its server; `journey` keeps the
+/// files apart.
+pub(crate) fn edited_kubeconfig(hub: &Cluster, cluster: &str, journey: &str) -> PathBuf {
     let server = format!("{}{}", hub.url(), proxy(cluster, ""));
-    let file = format!("{cluster}-{user}.kubeconfig");
+    let file = format!("{cluster}-{journey}.kubeconfig");
     hub.write_kubeconfig(&file, &server, &hub.ca_pem(), hub.admin())
         .unwrap()
 }
@@ -111,4 +113,25 @@ fn named(name: &str) -> ObjectMeta {
         name: Some(name.to_owned()),
         ..ObjectMeta::default()
     }
+}
+
+/// Lets a hub user read managed clusters.
+pub(crate) async fn permit(hub: &Cluster, user: &str) {
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": user},
+        "rules": [{
+            "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways/proxy"],
+            "verbs": ["get"],
+        }],
+    });
+    let create = hub.kubectl(&["create", "-f", "-"]).stdin(role.to_string());
+    create.ok().await.unwrap();
+    let (name, role, user) = (
+        format!("read-{user}"),
+        format!("--clusterrole={user}"),
+        format!("--user={user}"),
+    );
+    let args = ["create", "clusterrolebinding", &name, &role, &user];
+    hub.kubectl(&args).ok().await.unwrap();
 }

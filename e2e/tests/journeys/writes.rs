@@ -57,9 +57,9 @@ async fn kubectl_creates_applies_and_deletes() {
 #[tokio::test]
 async fn server_side_apply_refuses_a_conflict_until_forced() {
     let managed = Managed::with_namespace("server-side").await;
-    let apply = |manager: &str, value: &str, more: &[&str]| {
-        let manager = format!("--field-manager={manager}");
-        let args = [&["apply", "--server-side", &manager, "-f", "-"], more].concat();
+    let apply = |owner: &str, value: &str, more: &[&str]| {
+        let owner = format!("--field-manager={owner}");
+        let args = [&["apply", "--server-side", &owner, "-f", "-"], more].concat();
         managed
             .kubectl(&args)
             .stdin(manifest("shared", value))
