@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Elapsed,
+    binary::{BinaryError, program},
     eventually::chain,
     host,
     pki::{Authority, PkiError},
@@ -19,11 +20,9 @@ use crate::{
     },
 };
 
-mod binary;
 mod registration;
 mod spokes;
 
-pub use binary::BinaryError;
 pub use spokes::SpokeOptions;
 
 /// The user that the gateway is at its hub.
@@ -114,7 +113,7 @@ impl Default for GatewayOptions {
 impl Gateway {
     /// Starts a gateway for `hub` and waits until the hub's API server calls it available.
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
-        let program = binary::gateway_server()?;
+        let program = program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
         let (port, admin_port) = (host::free_port(), host::free_port());
         let directory = hub.directory().join(format!("gateway-{port}"));

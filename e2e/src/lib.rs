@@ -4,6 +4,8 @@
 //! [`Gateway`] runs our gateway-server against one of them. Both own plain processes and files and
 //! nothing of an async runtime, so a test binary may share one World between its tests.
 
+pub mod agent;
+mod binary;
 mod eventually;
 pub mod gateway;
 mod host;
@@ -14,6 +16,8 @@ pub mod process;
 pub mod programs;
 pub mod world;
 
+pub use agent::{Agent, AgentOptions};
+pub use binary::BinaryError;
 pub use eventually::{Elapsed, eventually};
 pub use gateway::{Gateway, GatewayOptions, SharedGateway, SpokeOptions};
 pub use host::{free_port, wall_clock};

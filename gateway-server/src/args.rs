@@ -69,6 +69,22 @@ pub struct Args {
         default_value_t = 20
     )]
     drain_timeout: u64,
+    /// MiB that the open pipes of one managed cluster's tunnels may make this process hold.
+    #[arg(
+        long,
+        env = "GATEWAY_TUNNEL_MEMORY_PER_CLUSTER",
+        value_name = "MIB",
+        default_value_t = 64
+    )]
+    tunnel_memory_per_cluster: usize,
+    /// MiB that the open pipes of all tunnels may make this process hold.
+    #[arg(
+        long,
+        env = "GATEWAY_TUNNEL_MEMORY",
+        value_name = "MIB",
+        default_value_t = 4096
+    )]
+    tunnel_memory: usize,
     /// What to log: `info`, `debug`, or targets as `info,gateway_server::proxy=debug`.
     #[arg(
         long,
@@ -106,6 +122,10 @@ pub struct Settings {
     pub head_deadline: Duration,
     /// How long requests in flight get to finish.
     pub drain_deadline: Duration,
+    /// What one cluster's tunnels may make the process hold.
+    pub tunnel_bytes_per_cluster: usize,
+    /// What all tunnels together may.
+    pub tunnel_bytes: usize,
     /// What to log.
     pub log_filter: String,
     /// How to log.
@@ -125,6 +145,8 @@ impl From<Args> for Settings {
             admin_bind_address,
             response_header_timeout,
             drain_timeout,
+            tunnel_memory_per_cluster,
+            tunnel_memory,
             log,
             log_format,
         } = args;
@@ -137,6 +159,8 @@ impl From<Args> for Settings {
             admin_address: admin_bind_address,
             head_deadline: Duration::from_secs(response_header_timeout),
             drain_deadline: Duration::from_secs(drain_timeout),
+            tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
+            tunnel_bytes: tunnel_memory << 20,
             log_filter: log,
             log_format,
         }

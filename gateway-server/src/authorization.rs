@@ -43,6 +43,22 @@ pub(crate) enum Action {
     Path { method: Method, path: String },
 }
 
+impl Action {
+    /// `verb` on one cluster, or on a subresource of it.
+    pub(crate) fn of(verb: Verb, subresource: &'static str, cluster: &crds::ClusterName) -> Self {
+        Self::Resource {
+            verb,
+            subresource,
+            name: Some(cluster.clone()),
+        }
+    }
+
+    /// What an agent needs to keep a tunnel of `cluster`.
+    pub(crate) fn attach(cluster: &crds::ClusterName) -> Self {
+        Self::of(Verb::Get, "attach", cluster)
+    }
+}
+
 /// The hub's answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {

@@ -7,16 +7,20 @@ mod watch;
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
-use crds::{ClusterName, cluster_core::ClusterGateway};
+use crds::{
+    ClusterName,
+    cluster_core::{ClusterGateway, ClusterGatewayStatus},
+};
 use k8s_openapi::api::core::v1::Secret;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use self::secret::{Definition, Fault, Route};
+use self::secret::{Definition, Fault};
 pub(crate) use self::watch::follow;
 use crate::{
     metrics::{ClusterMetrics, Metrics},
-    upstream::{TlsConfigError, Upstream},
+    tunnels::{TunnelError, Tunnels},
+    upstream::{Dialer, Health, Target, TlsConfigError, Upstream},
 };
 
 /// One managed cluster.
@@ -25,25 +29,54 @@ pub(crate) struct Cluster {
     /// As `clustergateways` shows it; absent when its Secret is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
     /// The way there, or why there is none.
-    pub(crate) way: Result<Arc<Upstream>, NoWay>,
+    pub(crate) way: Result<Arc<Upstream>, Unusable>,
     /// Where its requests are counted.
     pub(crate) metrics: ClusterMetrics,
 }
 
-/// Why a known managed cluster cannot be reached by any request.
+impl Cluster {
+    /// The object to show, with what is known of its health by now: what this gateway last saw, or
+    /// else what the Secret says.
+    pub(crate) fn shown(&self) -> Option<ClusterGateway> {
+        let mut object = self.object.clone()?;
+        if let Ok(upstream) = &self.way
+            && let Some(seen) = seen(upstream)
+        {
+            object.status = Some(seen);
+        }
+        Some(object)
+    }
+}
+
+fn seen(upstream: &Upstream) -> Option<ClusterGatewayStatus> {
+    let unhealthy = |reason: String| ClusterGatewayStatus {
+        healthy: false,
+        healthy_reason: reason,
+    };
+    let healthy = Some(ClusterGatewayStatus {
+        healthy: true,
+        healthy_reason: String::new(),
+    });
+    match (&upstream.target.dialer, upstream.health()) {
+        (Dialer::Tunnel(tunnel), _) if tunnel.status().is_none() => {
+            Some(unhealthy(TunnelError::Absent.to_string()))
+        }
+        (_, Health::Failing { error, since }) => {
+            Some(unhealthy(format!("{error} (so since {since:.0})")))
+        }
+        (Dialer::Tunnel(_), _) | (_, Health::Good) => healthy,
+        (_, Health::Unknown) => None,
+    }
+}
+
+/// A managed cluster whose Secret no request can be sent with.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum NoWay {
-    /// Its Secret is broken.
-    #[error("Secret {secret} is unusable: {fault}")]
-    Faulty {
-        /// Namespace and name.
-        secret: String,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// It is behind a tunnel, and none is connected.
-    #[error("no agent of it is connected")]
-    NoTunnel,
+#[error("Secret {secret} is unusable: {fault}")]
+pub(crate) struct Unusable {
+    /// Namespace and name.
+    pub(crate) secret: String,
+    /// What is wrong with it.
+    pub(crate) fault: String,
 }
 
 /// All managed clusters at one moment.
@@ -60,15 +93,17 @@ pub(crate) struct Snapshot {
 pub(crate) struct Clusters {
     snapshot: ArcSwap<Snapshot>,
     metrics: Metrics,
+    tunnels: Tunnels,
     tasks: TaskTracker,
 }
 
 impl Clusters {
     /// No clusters yet; `tasks` holds the drivers of their connections.
-    pub(crate) fn new(metrics: Metrics, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(metrics: Metrics, tunnels: Tunnels, tasks: TaskTracker) -> Self {
         Self {
             snapshot: ArcSwap::default(),
             metrics,
+            tunnels,
             tasks,
         }
     }
@@ -147,8 +182,8 @@ impl Clusters {
         let Definition {
             name,
             object,
-            route,
-        } = match Definition::read(secret) {
+            target,
+        } = match Definition::read(secret, &self.tunnels) {
             Ok(definition) => definition,
             Err(fault) => {
                 let name = secret.metadata.name.as_deref().unwrap_or_default();
@@ -157,8 +192,8 @@ impl Clusters {
             }
         };
         let known = old.by_name.get(&name);
-        let way = self.way(known, secret, route);
-        if let Err(NoWay::Faulty { secret, fault }) = &way
+        let way = self.way(known, secret, target);
+        if let Err(Unusable { secret, fault }) = &way
             && known.is_none_or(|known| known.way.as_ref().err() != way.as_ref().err())
         {
             warn!(cluster = %name, %secret, %fault, "managed cluster cannot be reached");
@@ -179,12 +214,9 @@ impl Clusters {
         &self,
         known: Option<&Arc<Cluster>>,
         secret: &Secret,
-        route: Result<Route, Fault>,
-    ) -> Result<Arc<Upstream>, NoWay> {
-        let target = match route.map_err(|fault| faulty(secret, &fault))? {
-            Route::Direct(target) => target,
-            Route::Tunnel => return Err(NoWay::NoTunnel),
-        };
+        target: Result<Box<Target>, Fault>,
+    ) -> Result<Arc<Upstream>, Unusable> {
+        let target = target.map_err(|fault| unusable(secret, &fault))?;
         if let Some(Ok(upstream)) = known.map(|known| &known.way)
             && upstream.target == *target
         {
@@ -193,14 +225,14 @@ impl Clusters {
         let upstream = Upstream::new(*target, self.tasks.clone());
         upstream
             .map(Arc::new)
-            .map_err(|fault: TlsConfigError| faulty(secret, &fault))
+            .map_err(|fault: TlsConfigError| unusable(secret, &fault))
     }
 }
 
-fn faulty(secret: &Secret, fault: &dyn std::fmt::Display) -> NoWay {
+fn unusable(secret: &Secret, fault: &dyn std::fmt::Display) -> Unusable {
     let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
     let name = secret.metadata.name.as_deref().unwrap_or_default();
-    NoWay::Faulty {
+    Unusable {
         secret: format!("{namespace}/{name}"),
         fault: fault.to_string(),
     }
@@ -222,7 +254,7 @@ mod tests {
     fn clusters() -> Clusters {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        Clusters::new(metrics, TaskTracker::new())
+        Clusters::new(metrics, Tunnels::new(0, 0), TaskTracker::new())
     }
 
     fn upstream(clusters: &Clusters, name: &str) -> Arc<Upstream> {

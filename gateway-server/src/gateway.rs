@@ -20,6 +20,7 @@ use crate::{
         self, Answer, accept::Shape, discovery::Discovery, objects::Rendering, openapi::OpenApi,
         options::Options,
     },
+    attach::Attach,
     authentication::{Authenticator, Peer},
     authorization::{Action, Authorizer},
     body::Body,
@@ -36,6 +37,7 @@ pub(crate) struct Gateway {
     pub(crate) authorizer: Authorizer,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) proxy: Proxy,
+    pub(crate) attach: Attach,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) admin: Admin,
@@ -70,6 +72,12 @@ impl Gateway {
             .authenticator
             .authenticate(peer, request.headers(), UnixTime::now())?;
         let route = routed.map_err(|fault| Refusal::bad_request(fault.to_string()))?;
+        if let Route::Attach(cluster) = route {
+            self.authorizer
+                .authorize(user.clone(), Action::attach(&cluster))
+                .await?;
+            return self.attach.upgrade(request, user, cluster);
+        }
         self.authorizer
             .authorize(user, action(&route, &request))
             .await?;
@@ -97,10 +105,12 @@ impl Gateway {
             Route::OpenApiV3 => Ok(document(head, self.openapi.v3_index())),
             Route::OpenApiV3GroupVersion => Ok(document(head, &self.openapi.v3(headers, query)?)),
             Route::List => self.list(head),
-            Route::Get(name) => self.get(head, name),
-            Route::Livez | Route::Readyz | Route::Proxy { .. } | Route::Unknown => {
-                Err(Refusal::not_found(head.uri.path()))
-            }
+            Route::Get(name) | Route::Health(name) => self.get(head, name),
+            Route::Livez
+            | Route::Readyz
+            | Route::Attach(_)
+            | Route::Proxy { .. }
+            | Route::Unknown => Err(Refusal::not_found(head.uri.path())),
         }
     }
 
@@ -110,17 +120,17 @@ impl Gateway {
             return Ok(method_not_allowed(&head.method));
         }
         let snapshot = self.clusters.snapshot();
-        let shown = snapshot.by_name.iter().filter_map(|(name, cluster)| {
-            let object = cluster.object.as_ref()?;
-            let labels = object.metadata.labels.as_ref();
-            options
-                .selection
-                .matches(name.as_str(), labels)
-                .then_some(object)
+        let shown = snapshot.by_name.iter().filter(|(name, cluster)| {
+            let labels = cluster
+                .object
+                .as_ref()
+                .and_then(|object| object.metadata.labels.as_ref());
+            options.selection.matches(name.as_str(), labels)
         });
+        let shown: Vec<_> = shown.filter_map(|(_, cluster)| cluster.shown()).collect();
         Ok(document(
             head,
-            &api::objects::list(shown, &snapshot.resource_version, rendering),
+            &api::objects::list(&shown, &snapshot.resource_version, rendering),
         ))
     }
 
@@ -130,9 +140,9 @@ impl Gateway {
             .clusters
             .find(name)
             .ok_or_else(|| Refusal::unknown_cluster(name))?;
-        match (&cluster.object, &cluster.way) {
-            (Some(object), _) => Ok(document(head, &api::objects::single(object, rendering))),
-            (None, Err(no_way)) => Err(Refusal::unreadable(name, &no_way.to_string())),
+        match (cluster.shown(), &cluster.way) {
+            (Some(object), _) => Ok(document(head, &api::objects::single(&object, rendering))),
+            (None, Err(unusable)) => Err(Refusal::unreadable(name, &unusable.to_string())),
             (None, Ok(_)) => Err(Refusal::unknown_cluster(name)),
         }
     }
@@ -160,16 +170,9 @@ impl Gateway {
 fn action(route: &Route<'_>, request: &Request<Incoming>) -> Action {
     let verb = Verb::of_method(request.method());
     match route {
-        Route::Proxy { cluster, .. } => Action::Resource {
-            verb,
-            subresource: "proxy",
-            name: Some(cluster.clone()),
-        },
-        Route::Get(cluster) => Action::Resource {
-            verb,
-            subresource: "",
-            name: Some(cluster.clone()),
-        },
+        Route::Proxy { cluster, .. } => Action::of(verb, "proxy", cluster),
+        Route::Get(cluster) => Action::of(verb, "", cluster),
+        Route::Health(cluster) => Action::of(verb, "health", cluster),
         Route::List => {
             let verb = if verb == Verb::Get { Verb::List } else { verb };
             Action::Resource {

@@ -4,6 +4,7 @@
 
 mod api;
 mod args;
+mod attach;
 mod authentication;
 mod authorization;
 mod body;
@@ -17,6 +18,7 @@ mod proxy;
 mod route;
 mod run;
 mod status;
+mod tunnels;
 mod upstream;
 
 pub use crate::{

@@ -38,6 +38,10 @@ pub(crate) struct Metrics {
     pub(crate) reviews: Family<ReviewLabels, Counter>,
     /// Managed clusters known.
     pub(crate) clusters: Gauge,
+    /// Agents that were not taken in.
+    pub(crate) attach_refusals: Counter,
+    /// Tunnels that ended, by reason.
+    pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
 }
 
 /// The metrics of one managed cluster, looked up once.
@@ -72,6 +76,12 @@ pub(crate) struct ReviewLabels {
     pub(crate) result: &'static str,
 }
 
+/// How a tunnel ended.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct TunnelEndLabels {
+    pub(crate) reason: &'static str,
+}
+
 /// A cluster's name as a label value.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ClusterLabel(pub(crate) ClusterName);
@@ -103,6 +113,8 @@ impl Metrics {
             connections: Gauge::default(),
             reviews: Family::default(),
             clusters: Gauge::default(),
+            attach_refusals: Counter::default(),
+            tunnel_ends: Family::default(),
         };
         let registry = registry.sub_registry_with_prefix("gateway");
         registry.register(
@@ -139,6 +151,16 @@ impl Metrics {
             "clusters",
             "Managed clusters known",
             metrics.clusters.clone(),
+        );
+        registry.register(
+            "attach_refusals",
+            "Agents that were not taken in",
+            metrics.attach_refusals.clone(),
+        );
+        registry.register(
+            "tunnel_ends",
+            "Tunnel connections that ended, by reason",
+            metrics.tunnel_ends.clone(),
         );
         metrics
     }

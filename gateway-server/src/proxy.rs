@@ -63,7 +63,7 @@ impl Proxy {
             let upstream = cluster
                 .way
                 .as_ref()
-                .map_err(|no_way| Failure::NoWay(no_way.clone()))?;
+                .map_err(|unusable| Failure::Unusable(unusable.clone()))?;
             let (tail, query) = (tail(&request, tail_length), request.uri().query());
             let uri = target_uri::of(&upstream.target, tail, query);
             let exchange = Exchange {

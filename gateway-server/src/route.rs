@@ -35,6 +35,10 @@ pub(crate) enum Route<'a> {
     List,
     /// `…/clustergateways/NAME`.
     Get(ClusterName),
+    /// `…/clustergateways/NAME/health`.
+    Health(ClusterName),
+    /// `…/clustergateways/NAME/attach`.
+    Attach(ClusterName),
     /// `…/clustergateways/NAME/proxy…`.
     Proxy {
         /// The managed cluster.
@@ -62,6 +66,8 @@ impl Route<'_> {
             Self::OpenApiV3GroupVersion => Route::OpenApiV3GroupVersion,
             Self::List => Route::List,
             Self::Get(cluster) => Route::Get(cluster),
+            Self::Health(cluster) => Route::Health(cluster),
+            Self::Attach(cluster) => Route::Attach(cluster),
             Self::Unknown => Route::Unknown,
         }
     }
@@ -147,6 +153,11 @@ fn cluster_gateways(rest: &str) -> Result<Route<'_>, PathError> {
     })?;
     if rest.is_empty() || rest == "/" {
         return Ok(Route::Get(cluster));
+    }
+    match rest {
+        "/health" => return Ok(Route::Health(cluster)),
+        "/attach" => return Ok(Route::Attach(cluster)),
+        _ => {}
     }
     match rest.strip_prefix("/proxy") {
         Some(tail) if tail.is_empty() || tail.starts_with('/') => {
@@ -276,6 +287,14 @@ mod tests {
             ),
             (
                 "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/health",
+                Route::Health("managed1".parse().unwrap()),
+            ),
+            (
+                "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/attach",
+                Route::Attach("managed1".parse().unwrap()),
+            ),
+            (
+                "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/attached",
                 Route::Unknown,
             ),
         ];

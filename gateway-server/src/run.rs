@@ -11,11 +11,12 @@ use prometheus_client::registry::Registry;
 use runtime::{admin::Admin, certificate::ServingCertificate, log, readiness::Readiness, shutdown};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::Settings,
+    attach::Attach,
     authentication,
     authorization::Authorizer,
     clusters::{self, Clusters},
@@ -23,6 +24,7 @@ use crate::{
     gateway::Gateway,
     metrics::Metrics,
     proxy::Proxy,
+    tunnels::Tunnels,
 };
 
 /// Runs the gateway until it is told to stop.
@@ -53,12 +55,20 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     };
     let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
     let requests = TaskTracker::new();
-    let gateway = gateway(&settings, &hub, &metrics, &admin, &requests, &cut);
+    let process = Process {
+        hub: hub.clone(),
+        metrics,
+        admin: admin.clone(),
+        requests: requests.clone(),
+        drain: drain.clone(),
+        cut: cut.clone(),
+    };
+    let gateway = process.gateway(&settings);
 
     let mut background = follow_hub(&gateway, &hub, settings.secret_namespace, &readiness);
     background.spawn(Arc::clone(&certificate).follow());
-    background.spawn(serve_admin(admin, admin_listener, cut.clone()));
-    background.spawn(stop_on_signal(drain.clone()));
+    background.spawn(admin.serve(admin_listener, cut.clone()));
+    background.spawn(shutdown::on_signal(drain.clone()));
 
     info!(address = %settings.address, admin = %settings.admin_address, "serving");
     let serving = readiness.condition("serving");
@@ -104,44 +114,63 @@ fn follow_hub(
     follows
 }
 
-async fn serve_admin(admin: Admin, listener: TcpListener, stop: CancellationToken) {
-    if let Err(error) = admin.serve(listener, stop.cancelled_owned()).await {
-        warn!(%error, "admin listener ended");
-    }
+/// What the parts of the gateway share.
+struct Process {
+    hub: Client,
+    metrics: Metrics,
+    admin: Admin,
+    requests: TaskTracker,
+    drain: CancellationToken,
+    cut: CancellationToken,
 }
 
-async fn stop_on_signal(drain: CancellationToken) {
-    if let Err(error) = shutdown::on_signal(drain).await {
-        warn!(%error, "cannot listen for signals");
+impl Process {
+    fn gateway(self, settings: &Settings) -> Arc<Gateway> {
+        let Self {
+            hub,
+            metrics,
+            admin,
+            requests,
+            drain,
+            cut,
+        } = self;
+        let tunnels = Tunnels::new(settings.tunnel_bytes, settings.tunnel_bytes_per_cluster);
+        // Connections to managed clusters and their agents outlive requests: a drain waits for
+        // requests, not for them.
+        let connections = TaskTracker::new();
+        let clusters = Arc::new(Clusters::new(
+            metrics.clone(),
+            tunnels.clone(),
+            connections.clone(),
+        ));
+        let authorizer = Authorizer::new(hub, metrics.clone());
+        let proxy = Proxy {
+            clusters: Arc::clone(&clusters),
+            head_deadline: settings.head_deadline,
+            tasks: requests,
+            cut: cut.clone(),
+        };
+        let attach = Attach {
+            tunnels,
+            clusters: Arc::clone(&clusters),
+            authorizer: authorizer.clone(),
+            metrics: metrics.clone(),
+            tasks: connections,
+            drain,
+            cut,
+        };
+        Arc::new(Gateway {
+            authenticator: Arc::default(),
+            authorizer,
+            proxy,
+            attach,
+            clusters,
+            discovery: Discovery::new(),
+            openapi: OpenApi::new(),
+            admin,
+            connections: metrics.connections,
+        })
     }
-}
-
-fn gateway(
-    settings: &Settings,
-    hub: &Client,
-    metrics: &Metrics,
-    admin: &Admin,
-    requests: &TaskTracker,
-    cut: &CancellationToken,
-) -> Arc<Gateway> {
-    // Connections to managed clusters outlive requests: a drain does not wait for them.
-    let clusters = Arc::new(Clusters::new(metrics.clone(), TaskTracker::new()));
-    let proxy = Proxy {
-        clusters: Arc::clone(&clusters),
-        head_deadline: settings.head_deadline,
-        tasks: requests.clone(),
-        cut: cut.clone(),
-    };
-    Arc::new(Gateway {
-        authenticator: Arc::default(),
-        authorizer: Authorizer::new(hub.clone(), metrics.clone()),
-        proxy,
-        clusters,
-        discovery: Discovery::new(),
-        openapi: OpenApi::new(),
-        admin: admin.clone(),
-        connections: metrics.connections.clone(),
-    })
 }
 
 async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {

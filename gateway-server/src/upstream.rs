@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::{
     connect::ConnectError,
-    dial::{Dialer, ProxyAddress},
-    pool::{Lease, PoolError, Pooled, SendError},
+    dial::{DialError, Dialer, ProxyAddress},
+    pool::{Health, Lease, PoolError, Pooled, SendError},
     tls::{ClientIdentity, TlsConfigError, Trust},
 };
 use self::{connect::Connector, pool::Pool, tls::TlsSettings};
@@ -40,7 +40,7 @@ pub(crate) struct Target {
 }
 
 #[cfg(test)]
-pub(crate) use self::{connect::Phase, dial::DialError};
+pub(crate) use self::connect::Phase;
 
 /// A target with its connections.
 #[derive(Debug)]
@@ -60,6 +60,11 @@ impl Upstream {
             pool: Pool::new(Arc::clone(&connector)),
             connector,
         })
+    }
+
+    /// How the last attempt to connect went.
+    pub(crate) fn health(&self) -> Health {
+        self.pool.health()
     }
 
     /// A place for one request on a pooled connection.

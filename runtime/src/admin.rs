@@ -1,11 +1,13 @@
 //! The admin listener: `/livez`, `/readyz` and `/metrics` over plain HTTP, on an address of its
 //! own that only the kubelet and Prometheus need to reach.
 
-use std::{future::Future, io, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::readiness::Readiness;
 
@@ -22,20 +24,17 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves until `stop` resolves.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
+    /// Serves until `stop` is cancelled.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let routes = Router::new()
             .route("/livez", get(|| async { "ok" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(self);
-        axum::serve(listener, routes)
-            .with_graceful_shutdown(stop)
-            .await
+        let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = served.await {
+            warn!(%error, "admin listener ended");
+        }
     }
 }
 

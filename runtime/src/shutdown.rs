@@ -8,13 +8,19 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Waits for SIGTERM or SIGINT and then cancels `token`; a second signal ends the process at once.
 ///
-/// Returns only when the token was cancelled by someone else, or never after a first signal, so
-/// it belongs on a task that is aborted once the drain is over.
-pub async fn on_signal(token: CancellationToken) -> io::Result<()> {
+/// Returns when `token` is cancelled by someone else. After a first signal it waits for the second,
+/// so it belongs on a task that is aborted once the drain is over.
+pub async fn on_signal(token: CancellationToken) {
+    if let Err(error) = watch(token).await {
+        error!(%error, "cannot listen for signals: only SIGKILL will end this process");
+    }
+}
+
+async fn watch(token: CancellationToken) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let name = select! {

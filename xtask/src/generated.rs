@@ -14,11 +14,18 @@ struct Generated {
     args: &'static [&'static str],
 }
 
-const ALL: &[Generated] = &[Generated {
-    path: "docs/cli/gateway-server.txt",
-    program: "gateway-server",
-    args: &["--help"],
-}];
+const ALL: &[Generated] = &[
+    Generated {
+        path: "docs/cli/agent.txt",
+        program: "agent",
+        args: &["--help"],
+    },
+    Generated {
+        path: "docs/cli/gateway-server.txt",
+        program: "gateway-server",
+        args: &["--help"],
+    },
+];
 
 /// Writes every generated file anew.
 pub(crate) fn generate() -> anyhow::Result<()> {

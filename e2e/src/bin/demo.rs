@@ -1,4 +1,5 @@
-//! The walkthrough on this machine: a hub and a spoke come up, the gateway is registered, and the
+//! The walkthrough on this machine: a hub and two spokes come up, one of them behind
+//! the tunnel of its agent, the gateway is registered, and the
 //! hub admin's commands run with their real output. Stays up until Ctrl-C unless told `--once`.
 
 use std::{
@@ -10,12 +11,15 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser;
 use e2e::{
-    Cluster, Credentials, Gateway, GatewayOptions, Kubectl, SpokeOptions, World,
+    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, Kubectl, SpokeOptions, World,
     programs::{self, Programs},
 };
 use tokio::time::Instant;
 
+/// Reached at its address.
 const SPOKE: &str = "managed1";
+/// Reached through the tunnel of its agent.
+const TUNNELLED: &str = "managed2";
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 /// The answer to a write may take this long to be seen by a watch.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -47,20 +51,29 @@ async fn main() -> anyhow::Result<()> {
 
 async fn demo(once: bool) -> anyhow::Result<()> {
     let started = Instant::now();
-    say("Starting a hub and a managed cluster …")?;
+    say("Starting a hub and two managed clusters …")?;
     let world = World::builder()
         .cluster("hub")
         .cluster(SPOKE)
+        .cluster(TUNNELLED)
         .start()
         .await?;
-    let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
+    let hub = world.cluster("hub");
     let gateway = Gateway::start(hub, GatewayOptions::default()).await?;
     gateway
-        .register_spoke(spoke, SpokeOptions::default())
+        .register_spoke(world.cluster(SPOKE), SpokeOptions::default())
         .await?;
+    let tunnelled = SpokeOptions {
+        tunnelled: true,
+        ..SpokeOptions::default()
+    };
+    gateway
+        .register_spoke(world.cluster(TUNNELLED), tunnelled)
+        .await?;
+    let _agent = Agent::attached(hub, world.cluster(TUNNELLED), AgentOptions::default()).await?;
+    let took = started.elapsed().as_secs_f32();
     say(&format!(
-        "Up after {:.1} s, the gateway registered at the hub.",
-        started.elapsed().as_secs_f32()
+        "Up after {took:.1} s; {TUNNELLED} is behind the tunnel of its agent."
     ))?;
 
     let tour = Tour {
@@ -68,31 +81,32 @@ async fn demo(once: bool) -> anyhow::Result<()> {
         hub_config: hub.kubeconfig_path(),
     };
     tour.as_hub_admin().await?;
-    let spoke_config = edited_kubeconfig(hub)?;
-    tour.on_the_managed_cluster(&spoke_config).await?;
+    let mut spoke_configs = Vec::new();
+    for spoke in [SPOKE, TUNNELLED] {
+        let config = edited_kubeconfig(hub, spoke)?;
+        tour.on_the_managed_cluster(spoke, &config).await?;
+        spoke_configs.push((spoke, config));
+    }
 
     if !once {
         say("\n# The hub, until Ctrl-C:")?;
         say(&format!("export KUBECONFIG={}", tour.hub_config.display()))?;
-        say(&format!(
-            "# {SPOKE}, through the hub: kubectl --kubeconfig {}",
-            spoke_config.display()
-        ))?;
+        for (spoke, config) in spoke_configs {
+            let config = config.display();
+            say(&format!(
+                "# {spoke}, through the hub: kubectl --kubeconfig {config}"
+            ))?;
+        }
         std::future::pending::<()>().await;
     }
     Ok(())
 }
 
 /// The hub's kubeconfig with the proxy's path behind its server.
-fn edited_kubeconfig(hub: &Cluster) -> anyhow::Result<PathBuf> {
-    let server = format!("{}{GATEWAYS}/{SPOKE}/proxy", hub.url());
-    let admin: &Credentials = hub.admin();
-    Ok(hub.write_kubeconfig(
-        &format!("{SPOKE}.kubeconfig"),
-        &server,
-        &hub.ca_pem(),
-        admin,
-    )?)
+fn edited_kubeconfig(hub: &Cluster, spoke: &str) -> anyhow::Result<PathBuf> {
+    let server = format!("{}{GATEWAYS}/{spoke}/proxy", hub.url());
+    let file = format!("{spoke}.kubeconfig");
+    Ok(hub.write_kubeconfig(&file, &server, &hub.ca_pem(), hub.admin())?)
 }
 
 /// The commands of the walkthrough.
@@ -105,15 +119,17 @@ impl Tour<'_> {
     async fn as_hub_admin(&self) -> anyhow::Result<()> {
         let config = &self.hub_config;
         self.show(config, &["get", "clustergateway"]).await?;
-        let healthz = format!("{GATEWAYS}/{SPOKE}/proxy/healthz");
-        let answer = self.show(config, &["get", "--raw", &healthz]).await?;
-        anyhow::ensure!(answer == "ok", "healthz answered {answer:?}");
+        for spoke in [SPOKE, TUNNELLED] {
+            let healthz = format!("{GATEWAYS}/{spoke}/proxy/healthz");
+            let answer = self.show(config, &["get", "--raw", &healthz]).await?;
+            anyhow::ensure!(answer == "ok", "healthz of {spoke} answered {answer:?}");
+        }
         Ok(())
     }
 
-    async fn on_the_managed_cluster(&self, config: &Path) -> anyhow::Result<()> {
+    async fn on_the_managed_cluster(&self, spoke: &str, config: &Path) -> anyhow::Result<()> {
         say(&format!(
-            "\n# With the hub's kubeconfig, and {GATEWAYS}/{SPOKE}/proxy appended to its server:"
+            "\n# With the hub's kubeconfig, and {GATEWAYS}/{spoke}/proxy appended to its server:"
         ))?;
         self.show(config, &["get", "ns"]).await?;
         self.run(config, &["apply", "-f", "-"], Some(CONFIG_MAP))

@@ -31,6 +31,8 @@ pub struct SpokeOptions {
     pub endpoint: Option<String>,
     /// Another CA than the cluster's, PEM.
     pub ca_pem: Option<String>,
+    /// Whether it is reached through a tunnel of its agent, and not at its endpoint.
+    pub tunnelled: bool,
     /// Other credentials than a token of a service account that is cluster-admin there.
     pub credentials: Option<Credentials>,
 }
@@ -46,6 +48,7 @@ impl Gateway {
             name,
             endpoint,
             ca_pem,
+            tunnelled,
             credentials,
         } = options;
         let name = name.unwrap_or_else(|| spoke.name().to_owned());
@@ -55,7 +58,8 @@ impl Gateway {
             Some(credentials) => credentials,
             None => admin_token(spoke).await?,
         };
-        self.write_spoke(&name, &endpoint, &ca_pem, &credentials)
+        let endpoint_type = if tunnelled { "ClusterProxy" } else { "Const" };
+        self.write_secret(&name, endpoint_type, &endpoint, &ca_pem, &credentials)
             .await?;
         let client = self.hub.client();
         let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{name}");
@@ -73,6 +77,18 @@ impl Gateway {
     pub async fn write_spoke(
         &self,
         name: &str,
+        endpoint: &str,
+        ca_pem: &str,
+        credentials: &Credentials,
+    ) -> Result<(), GatewayError> {
+        self.write_secret(name, "Const", endpoint, ca_pem, credentials)
+            .await
+    }
+
+    async fn write_secret(
+        &self,
+        name: &str,
+        endpoint_type: &str,
         endpoint: &str,
         ca_pem: &str,
         credentials: &Credentials,
@@ -96,7 +112,7 @@ impl Gateway {
         data["ca.crt"] = Value::from(STANDARD.encode(ca_pem));
         let labels = json!({
             "cluster.core.oam.dev/cluster-credential-type": kind,
-            "cluster.core.oam.dev/cluster-endpoint-type": "Const",
+            "cluster.core.oam.dev/cluster-endpoint-type": endpoint_type,
         });
         put(
             &self.secrets(),

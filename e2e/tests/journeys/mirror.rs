@@ -66,6 +66,7 @@ impl Mirror {
             endpoint: Some(format!("https://{}{base_path}", self.address)),
             ca_pem: Some(self.authority.certificate()),
             credentials: Some(Credentials::Token("anything".to_owned())),
+            ..SpokeOptions::default()
         };
         gateway
             .register_spoke(gateway.hub(), options)

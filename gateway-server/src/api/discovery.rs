@@ -29,11 +29,24 @@ const RESOURCES: &[Resource] = &[Resource {
     singular: "clustergateway",
     kind: "ClusterGateway",
     verbs: &["get", "list"],
-    subresources: &[Subresource {
-        name: "proxy",
-        kind: "ClusterGatewayProxyOptions",
-        verbs: &["create", "delete", "get", "patch", "update"],
-    }],
+    subresources: &[
+        // For agents, which upgrade it to a tunnel.
+        Subresource {
+            name: "attach",
+            kind: "ClusterGateway",
+            verbs: &["get"],
+        },
+        Subresource {
+            name: "health",
+            kind: "ClusterGateway",
+            verbs: &["get"],
+        },
+        Subresource {
+            name: "proxy",
+            kind: "ClusterGatewayProxyOptions",
+            verbs: &["create", "delete", "get", "patch", "update"],
+        },
+    ],
 }];
 
 /// The discovery documents, rendered once.
@@ -214,9 +227,13 @@ mod tests {
         let list: APIGroupDiscoveryList =
             serde_json::from_slice(&Discovery::new().aggregated_v2.body).unwrap();
         let resource = &list.items[0].versions[0].resources[0];
+        let names = resource
+            .subresources
+            .iter()
+            .map(|it| it.subresource.as_deref());
         assert_eq!(
-            resource.subresources[0].subresource.as_deref(),
-            Some("proxy")
+            names.collect::<Vec<_>>(),
+            [Some("attach"), Some("health"), Some("proxy")]
         );
     }
 

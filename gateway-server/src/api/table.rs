@@ -1,4 +1,5 @@
-//! `meta.k8s.io` `Table`: what `kubectl get` prints. The columns are cluster-gateway's, and Age.
+//! `meta.k8s.io` `Table`: what `kubectl get` prints. The columns are cluster-gateway's, Reason and
+//! Age.
 
 use crds::cluster_core::ClusterGateway;
 use jiff::Timestamp;
@@ -85,8 +86,9 @@ const COLUMNS: &[Column] = &[
     column(
         "Healthy",
         "",
-        "Whether the cluster answered the last probe.",
+        "Whether the gateway's last way to the cluster was good.",
     ),
+    column("Reason", "", "Why the cluster is not healthy."),
     column(
         "Age",
         "",
@@ -116,6 +118,10 @@ fn cells(gateway: &ClusterGateway, now: Timestamp) -> [String; COLUMNS.len()] {
             .status
             .as_ref()
             .map_or_else(|| "Unknown".to_owned(), |status| status.healthy.to_string()),
+        gateway
+            .status
+            .as_ref()
+            .map_or_else(String::new, |status| status.healthy_reason.clone()),
         gateway
             .metadata
             .creation_timestamp
@@ -174,7 +180,7 @@ mod tests {
         let mut gateway = gateway("managed1");
         gateway.metadata.creation_timestamp = None;
         let table = body(&single(&gateway, rendering(TABLE)));
-        assert_eq!(table["rows"][0]["cells"][5], "<unknown>");
+        assert_eq!(table["rows"][0]["cells"][6], "<unknown>");
     }
 
     #[test]

@@ -17,14 +17,17 @@ use crds::{
         },
     },
 };
-use http::HeaderValue;
+use http::{HeaderValue, uri::Authority};
 use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use self::endpoint::{parse_endpoint, parse_proxy};
-use crate::upstream::{ClientIdentity, Dialer, Target, Trust};
+use crate::{
+    tunnels::{TunnelDialer, Tunnels},
+    upstream::{ClientIdentity, Dialer, Target, Trust},
+};
 
 /// A managed cluster as its Secret defines it.
 #[derive(Debug)]
@@ -32,14 +35,8 @@ pub(super) struct Definition {
     pub(super) name: ClusterName,
     /// What to show; absent when the labels make no sense.
     pub(super) object: Option<ClusterGateway>,
-    pub(super) route: Result<Route, Fault>,
-}
-
-/// Which way requests go.
-#[derive(Debug)]
-pub(super) enum Route {
-    Direct(Box<Target>),
-    Tunnel,
+    /// Where its requests go.
+    pub(super) target: Result<Box<Target>, Fault>,
 }
 
 /// What is wrong with a Secret.
@@ -69,7 +66,7 @@ pub(super) enum Fault {
 impl Definition {
     /// Reads a Secret. Only a name that cannot be a cluster's makes it no cluster at all; all other
     /// faults are kept, to be shown to whoever asks for the cluster.
-    pub(super) fn read(secret: &Secret) -> Result<Self, Fault> {
+    pub(super) fn read(secret: &Secret, tunnels: &Tunnels) -> Result<Self, Fault> {
         let name = ClusterName::from_str(secret.metadata.name.as_deref().unwrap_or_default())?;
         let (credential, endpoint) = match types(secret) {
             Ok(types) => types,
@@ -77,16 +74,27 @@ impl Definition {
                 return Ok(Self {
                     name,
                     object: None,
-                    route: Err(fault),
+                    target: Err(fault),
                 });
             }
         };
-        let route = route(secret, credential, endpoint);
-        let object = Some(object(secret, credential, endpoint, route.as_ref().err()));
+        let reached = match endpoint {
+            EndpointType::Const => direct(secret),
+            EndpointType::ClusterProxy => Ok(Reached {
+                authority: Authority::from_static(TunnelDialer::APISERVER),
+                base_path: String::new(),
+                dialer: Dialer::Tunnel(TunnelDialer {
+                    cluster: name.clone(),
+                    tunnels: tunnels.clone(),
+                }),
+            }),
+        };
+        let target = reached.and_then(|reached| target(secret, credential, reached));
+        let object = Some(object(secret, credential, endpoint, target.as_ref().err()));
         Ok(Self {
             name,
             object,
-            route,
+            target,
         })
     }
 }
@@ -106,19 +114,17 @@ fn types(secret: &Secret) -> Result<(CredentialType, EndpointType), Fault> {
     Ok((credential, endpoint))
 }
 
-fn route(
-    secret: &Secret,
-    credential: CredentialType,
-    endpoint: EndpointType,
-) -> Result<Route, Fault> {
-    if endpoint == EndpointType::ClusterProxy {
-        return Ok(Route::Tunnel);
-    }
+/// Where an API server is, and how to get bytes there.
+struct Reached {
+    authority: Authority,
+    base_path: String,
+    dialer: Dialer,
+}
+
+fn direct(secret: &Secret) -> Result<Reached, Fault> {
+    let malformed = |key| move |fault| Fault::Malformed { key, fault };
     let (authority, base_path) =
-        parse_endpoint(text(secret, ENDPOINT_KEY)?).map_err(|fault| Fault::Malformed {
-            key: ENDPOINT_KEY,
-            fault,
-        })?;
+        parse_endpoint(text(secret, ENDPOINT_KEY)?).map_err(malformed(ENDPOINT_KEY))?;
     let host = authority
         .host()
         .trim_start_matches('[')
@@ -127,14 +133,23 @@ fn route(
     let port = authority.port_u16().unwrap_or(443);
     let dialer = match text(secret, PROXY_URL_KEY) {
         Ok(url) => {
-            let proxy = parse_proxy(url).map_err(|fault| Fault::Malformed {
-                key: PROXY_URL_KEY,
-                fault,
-            })?;
+            let proxy = parse_proxy(url).map_err(malformed(PROXY_URL_KEY))?;
             Dialer::HttpConnect { proxy, host, port }
         }
         Err(_) => Dialer::Direct { host, port },
     };
+    Ok(Reached {
+        authority,
+        base_path,
+        dialer,
+    })
+}
+
+fn target(
+    secret: &Secret,
+    credential: CredentialType,
+    reached: Reached,
+) -> Result<Box<Target>, Fault> {
     let (mut identity, mut authorization) = (None, None);
     match credential {
         CredentialType::ServiceAccountToken => authorization = Some(bearer(secret)?),
@@ -142,14 +157,19 @@ fn route(
         CredentialType::Dynamic => return Err(Fault::Dynamic),
     }
     let trust = trust(secret)?;
-    Ok(Route::Direct(Box::new(Target {
+    let Reached {
+        authority,
+        base_path,
+        dialer,
+    } = reached;
+    Ok(Box::new(Target {
         authority,
         base_path,
         dialer,
         trust,
         identity,
         authorization,
-    })))
+    }))
 }
 
 fn bearer(secret: &Secret) -> Result<HeaderValue, Fault> {

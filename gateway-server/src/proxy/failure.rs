@@ -5,12 +5,14 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use crds::ClusterName;
 use http::StatusCode;
+use tunnel::{OpenError, Refusal as Refused};
 
 use super::headers::HeaderError;
 use crate::{
-    clusters::NoWay,
+    clusters::Unusable,
     status::Refusal,
-    upstream::{ConnectError, PoolError},
+    tunnels::TunnelError,
+    upstream::{ConnectError, DialError, PoolError},
 };
 
 /// A client that honours this asks ten times; more than a second would make kubectl hang on a
@@ -21,7 +23,7 @@ const RETRY_SECONDS: i32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
-    NoWay(NoWay),
+    Unusable(Unusable),
     #[error(transparent)]
     Headers(#[from] HeaderError),
     #[error(transparent)]
@@ -78,11 +80,7 @@ impl Failure {
 
     fn told(&self) -> Told {
         match self {
-            Self::NoWay(NoWay::Faulty { .. }) => bad("Credential", "mend that Secret"),
-            Self::NoWay(NoWay::NoTunnel) => unavailable(
-                "Tunnel",
-                "check that the agent runs there and can reach the hub",
-            ),
+            Self::Unusable(_) => bad("Credential", "mend that Secret"),
             Self::Headers(_) => Told {
                 code: StatusCode::BAD_REQUEST,
                 reason: "BadRequest",
@@ -121,6 +119,7 @@ impl Failure {
 
 fn connect(error: &ConnectError) -> Told {
     match error {
+        ConnectError::Dial(DialError::Tunnel(error)) => tunnel(error),
         ConnectError::Dial(_) => unavailable(
             "Dial",
             "check that its API server is up and its endpoint is right",
@@ -134,6 +133,33 @@ fn connect(error: &ConnectError) -> Told {
             error.phase().name(),
             "check firewalls and routes to its endpoint",
         ),
+    }
+}
+
+fn tunnel(error: &TunnelError) -> Told {
+    let step = "check that the agent there can reach its own API server";
+    match error {
+        TunnelError::Absent | TunnelError::Open(OpenError::Closing) => unavailable(
+            "Tunnel",
+            "check that the agent runs there and can reach the hub",
+        ),
+        TunnelError::Open(OpenError::Budget) => Told {
+            code: StatusCode::TOO_MANY_REQUESTS,
+            reason: "TooManyRequests",
+            phase: "Tunnel",
+            next_step: "close streams that are no longer needed",
+            retry: true,
+        },
+        TunnelError::Open(OpenError::Deadline | OpenError::Refused(Refused::TimedOut)) => {
+            timed_out("Tunnel", step)
+        }
+        TunnelError::Open(OpenError::Refused(Refused::Forbidden | Refused::Malformed)) => {
+            bad("Tunnel", "check the agent's --apiserver and --expose")
+        }
+        TunnelError::Open(OpenError::Refused(_)) => unavailable("Tunnel", step),
+        TunnelError::Open(OpenError::Broken(_)) => {
+            bad("Tunnel", "the agent reconnects by itself; try again")
+        }
     }
 }
 
@@ -188,7 +214,11 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::upstream::{DialError, Phase};
+    use crate::upstream::Phase;
+
+    fn through(error: TunnelError) -> Failure {
+        Failure::Connect(Arc::new(ConnectError::Dial(DialError::Tunnel(error))))
+    }
 
     fn refused() -> Arc<ConnectError> {
         let source = io::Error::from_raw_os_error(111);
@@ -206,11 +236,16 @@ mod tests {
         );
         let secret = "credentials/managed1".to_owned();
         let failures = [
-            Failure::NoWay(NoWay::Faulty {
+            Failure::Unusable(Unusable {
                 secret,
                 fault: "key token is missing or empty".to_owned(),
             }),
-            Failure::NoWay(NoWay::NoTunnel),
+            through(TunnelError::Absent),
+            through(TunnelError::Open(OpenError::Budget)),
+            through(TunnelError::Open(OpenError::Deadline)),
+            through(TunnelError::Open(OpenError::Refused(Refused::Forbidden))),
+            through(TunnelError::Open(OpenError::Refused(Refused::Refused))),
+            through(TunnelError::Open(OpenError::Refused(Refused::TimedOut))),
             Failure::Pool(PoolError::Connect {
                 error: refused(),
                 since: jiff::Timestamp::UNIX_EPOCH,

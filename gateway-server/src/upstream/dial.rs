@@ -1,5 +1,5 @@
-//! Bytes to a managed cluster: plain TCP, or TCP through an HTTP proxy by CONNECT. The one place
-//! where a way to dial is chosen; tunnels will be one more arm.
+//! Bytes to a managed cluster: plain TCP, TCP through an HTTP proxy by CONNECT, or a pipe through a
+//! tunnel. The one place where a way to dial is chosen.
 
 use std::{fmt::Debug, io};
 
@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::keepalive::keep_alive;
+use crate::{
+    keepalive::keep_alive,
+    tunnels::{TunnelDialer, TunnelError},
+};
 
 /// A byte stream to a managed cluster, however it came about.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
@@ -32,6 +35,8 @@ pub(crate) enum Dialer {
         host: String,
         port: u16,
     },
+    /// A pipe through the tunnel that an agent of the cluster keeps open.
+    Tunnel(TunnelDialer),
 }
 
 /// An HTTP proxy as a `proxy-url` names it.
@@ -45,6 +50,9 @@ pub(crate) struct ProxyAddress {
 /// No bytes could be exchanged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
+    /// There is no tunnel, or no pipe through it.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
     /// TCP failed: no such name, refused, unreachable.
     #[error("cannot connect to {address}: {source}")]
     Tcp { address: String, source: io::Error },
@@ -67,6 +75,7 @@ impl Dialer {
     pub(crate) async fn dial(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, DialError> {
         match self {
             Self::Direct { host, port } => Ok(Box::new(tcp(host, *port).await?)),
+            Self::Tunnel(tunnel) => Ok(Box::new(tunnel.dial().await?)),
             Self::HttpConnect { proxy, host, port } => {
                 let stream = tcp(proxy.host(), proxy.authority.port_u16().unwrap_or(80)).await?;
                 connect(proxy, stream, &format!("{host}:{port}"), tasks).await

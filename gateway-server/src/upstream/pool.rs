@@ -44,6 +44,20 @@ pub(crate) struct Pooled {
 #[derive(Debug)]
 pub(crate) struct Lease(Place);
 
+/// How the last attempt to connect went.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Health {
+    /// There was none yet.
+    #[default]
+    Unknown,
+    Good,
+    Failing {
+        error: Arc<ConnectError>,
+        /// The first failure since the last success.
+        since: Timestamp,
+    },
+}
+
 /// No place on a connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PoolError {
@@ -75,7 +89,7 @@ pub(crate) enum SendError {
 struct State {
     http2: Vec<Arc<Slots>>,
     opening: Option<Opening>,
-    failing_since: Option<Timestamp>,
+    health: Health,
     /// The peer has no HTTP/2.
     http1_only: bool,
     http1_open: usize,
@@ -140,6 +154,11 @@ impl Pool {
             }
         }
         Err(PoolError::Unstable)
+    }
+
+    /// How the last attempt to connect went.
+    pub(crate) fn health(&self) -> Health {
+        self.state.lock().health.clone()
     }
 
     fn next(&self) -> Result<Next, PoolError> {
@@ -224,15 +243,20 @@ impl Pool {
 
 impl State {
     fn failed(&mut self, error: ConnectError) -> PoolError {
-        let since = *self.failing_since.get_or_insert_with(now);
-        PoolError::Connect {
-            error: Arc::new(error),
+        let since = match self.health {
+            Health::Failing { since, .. } => since,
+            Health::Unknown | Health::Good => now(),
+        };
+        let error = Arc::new(error);
+        self.health = Health::Failing {
+            error: Arc::clone(&error),
             since,
-        }
+        };
+        PoolError::Connect { error, since }
     }
 
     fn admit(&mut self, connected: Connected) -> Opened {
-        self.failing_since = None;
+        self.health = Health::Good;
         match connected {
             Connected::Http2(connection) => {
                 let slots = Arc::new(Slots {

@@ -72,19 +72,16 @@ fn without(mut secret: Secret, key: &str) -> Secret {
     secret
 }
 
+fn read(secret: &Secret) -> Definition {
+    Definition::read(secret, &Tunnels::new(0, 0)).unwrap()
+}
+
 fn target(secret: &Secret) -> Target {
-    match Definition::read(secret).unwrap().route.unwrap() {
-        Route::Direct(target) => *target,
-        Route::Tunnel => panic!("a tunnel"),
-    }
+    *read(secret).target.unwrap()
 }
 
 fn fault(secret: &Secret) -> String {
-    Definition::read(secret)
-        .unwrap()
-        .route
-        .unwrap_err()
-        .to_string()
+    read(secret).target.unwrap_err().to_string()
 }
 
 #[test]
@@ -200,17 +197,16 @@ fn shows_no_credential() {
         "http://user:hunter2@proxy",
     );
     let given = annotated(given, "note", "hunter2");
-    let shown = serde_json::to_string(&Definition::read(&given).unwrap().object).unwrap();
+    let shown = serde_json::to_string(&read(&given).object).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("https://10.0.0.1:6443") && shown.contains("ServiceAccountToken"));
-    let debug = format!("{:?}", Definition::read(&given).unwrap().route);
+    let debug = format!("{:?}", read(&given).target);
     assert!(!debug.contains("hunter2"), "{debug}");
 }
 
 #[test]
 fn shows_a_faulty_cluster_as_unhealthy_with_the_fault() {
-    let shown = Definition::read(&without(token_secret("managed1"), "token"))
-        .unwrap()
+    let shown = read(&without(token_secret("managed1"), "token"))
         .object
         .unwrap();
     let status = shown.status.unwrap();
@@ -223,13 +219,5 @@ fn shows_a_faulty_cluster_as_unhealthy_with_the_fault() {
 #[test]
 fn takes_health_from_the_annotations() {
     let given = annotated(token_secret("managed1"), HEALTHY_ANNOTATION, "True");
-    assert!(
-        Definition::read(&given)
-            .unwrap()
-            .object
-            .unwrap()
-            .status
-            .unwrap()
-            .healthy
-    );
+    assert!(read(&given).object.unwrap().status.unwrap().healthy);
 }

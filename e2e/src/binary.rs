@@ -1,4 +1,4 @@
-//! Builds gateway-server beside the program that runs, in the same profile.
+//! Builds our own programs beside the one that runs, in the same profile.
 
 use std::{
     ffi::OsString,
@@ -13,25 +13,25 @@ use crate::host;
 
 static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Why there is no gateway-server to run.
+/// Why there is no program of ours to run.
 #[derive(Debug, thiserror::Error)]
 pub enum BinaryError {
     /// Cargo could not be started.
     #[error("cannot run cargo")]
     Cargo(#[from] io::Error),
     /// Cargo ended badly; it has said why on stderr.
-    #[error("cargo build of gateway-server ended with {0}")]
+    #[error("cargo build ended with {0}")]
     Build(ExitStatus),
     /// The program that runs is not below a target directory.
     #[error("{} is not where cargo puts a program", .0.display())]
     Misplaced(PathBuf),
 }
 
-/// The program, up to date with its source; cargo is asked once per process.
-pub(super) fn gateway_server() -> Result<PathBuf, BinaryError> {
+/// A program of ours, up to date with its source; cargo is asked once per process, for all of them.
+pub(crate) fn program(name: &str) -> Result<PathBuf, BinaryError> {
     let mut built = BUILT.lock();
-    if let Some(program) = &*built {
-        return Ok(program.clone());
+    if let Some(directory) = &*built {
+        return Ok(directory.join(name));
     }
     let own = std::env::current_exe()?;
     let profile = profile_directory(&own).ok_or_else(|| BinaryError::Misplaced(own.clone()))?;
@@ -42,7 +42,15 @@ pub(super) fn gateway_server() -> Result<PathBuf, BinaryError> {
     let mut command = Command::new(cargo);
     // The features of a whole workspace's build, which is what the tests were built with: asking
     // for the one package would build its dependencies once more.
-    command.args(["build", "--quiet", "--workspace", "--bin", "gateway-server"]);
+    command.args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bin",
+        "agent",
+        "--bin",
+        "gateway-server",
+    ]);
     command
         .arg("--target-dir")
         .arg(target)
@@ -54,7 +62,7 @@ pub(super) fn gateway_server() -> Result<PathBuf, BinaryError> {
     if !status.success() {
         return Err(BinaryError::Build(status));
     }
-    Ok(built.insert(profile.join("gateway-server")).clone())
+    Ok(built.insert(profile.to_owned()).join(name))
 }
 
 /// `target/debug` of `target/debug/deps/journeys-0123` or of `target/debug/demo`.

@@ -1,0 +1,213 @@
+//! What the process is told at its start: flags, each with an environment variable, checked
+//! together and turned into [`Settings`].
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use runtime::log::Format;
+use tunnel::{Target, TargetError};
+
+/// Keeps tunnels from a managed cluster to the gateway on its hub.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "agent", version)]
+pub struct Args {
+    /// Name of this managed cluster on the hub. The gateway believes only the credential's own.
+    #[arg(long, env = "AGENT_CLUSTER", value_name = "NAME")]
+    cluster: String,
+    /// Kubeconfig of the hub, read again for every new connection. Its proxy-url, or `HTTPS_PROXY`,
+    /// is gone through.
+    #[arg(long, env = "AGENT_HUB_KUBECONFIG", value_name = "FILE")]
+    hub_kubeconfig: PathBuf,
+    /// Connections kept to the gateway at once.
+    #[arg(
+        long,
+        env = "AGENT_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u8).range(1..=16)
+    )]
+    connections: u8,
+    /// Where this cluster's own API server is.
+    #[arg(
+        long,
+        env = "AGENT_APISERVER",
+        value_name = "HOST:PORT",
+        default_value = "kubernetes.default.svc:443"
+    )]
+    apiserver: String,
+    /// A service of this cluster that may be reached through the tunnel besides its API server, as
+    /// NAMESPACE/NAME:PORT; may be given more than once.
+    #[arg(
+        long,
+        env = "AGENT_EXPOSE",
+        value_name = "SERVICE",
+        value_delimiter = ','
+    )]
+    expose: Vec<String>,
+    /// Address of /livez, /readyz and /metrics over plain HTTP.
+    #[arg(
+        long,
+        env = "AGENT_ADMIN_BIND_ADDRESS",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:9441"
+    )]
+    admin_bind_address: SocketAddr,
+    /// Seconds that open pipes get to finish once the process is told to stop.
+    #[arg(
+        long,
+        env = "AGENT_DRAIN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 20
+    )]
+    drain_timeout: u64,
+    /// What to log: `info`, `debug`, or targets as `info,agent::links=debug`.
+    #[arg(long, env = "AGENT_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// How to log: plain or json.
+    #[arg(
+        long,
+        env = "AGENT_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "plain"
+    )]
+    log_format: Format,
+}
+
+/// What the process does.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The cluster that it speaks for.
+    pub cluster: String,
+    /// How to reach the hub.
+    pub hub_kubeconfig: PathBuf,
+    /// Connections kept at once.
+    pub connections: u8,
+    /// The local API server.
+    pub apiserver: Target,
+    /// Services that may be reached besides.
+    pub exposed: Vec<Target>,
+    /// Where health and metrics are served.
+    pub admin_address: SocketAddr,
+    /// How long open pipes get to finish.
+    pub drain_deadline: Duration,
+    /// What to log.
+    pub log_filter: String,
+    /// How to log.
+    pub log_format: Format,
+}
+
+/// Flags that make no sense, all of them.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct Faults(Vec<String>);
+
+impl TryFrom<Args> for Settings {
+    type Error = Faults;
+
+    fn try_from(args: Args) -> Result<Self, Faults> {
+        // Destructured whole, so that a flag nobody uses does not compile.
+        let Args {
+            cluster,
+            hub_kubeconfig,
+            connections,
+            apiserver,
+            expose,
+            admin_bind_address,
+            drain_timeout,
+            log,
+            log_format,
+        } = args;
+        let mut faults = Vec::new();
+        let apiserver = apiserver.parse().map_err(|fault: TargetError| {
+            faults.push(format!("--apiserver {apiserver}: {fault}"));
+        });
+        let mut exposed = Vec::new();
+        for service in &expose {
+            match service_target(service) {
+                Ok(target) => exposed.push(target),
+                Err(fault) => faults.push(format!("--expose {service}: {fault}")),
+            }
+        }
+        match apiserver {
+            Ok(apiserver) if faults.is_empty() => Ok(Self {
+                cluster,
+                hub_kubeconfig,
+                connections,
+                apiserver,
+                exposed,
+                admin_address: admin_bind_address,
+                drain_deadline: Duration::from_secs(drain_timeout),
+                log_filter: log,
+                log_format,
+            }),
+            _ => Err(Faults(faults)),
+        }
+    }
+}
+
+/// `NAMESPACE/NAME:PORT` as the name that the gateway asks for.
+fn service_target(service: &str) -> Result<Target, &'static str> {
+    const FORM: &str = "a service is NAMESPACE/NAME:PORT";
+    let (namespace, rest) = service.split_once('/').ok_or(FORM)?;
+    let (name, port) = rest.split_once(':').ok_or(FORM)?;
+    let label = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    if !label(namespace) || !label(name) {
+        return Err(FORM);
+    }
+    format!("{name}.{namespace}.svc:{port}")
+        .parse()
+        .map_err(|_| FORM)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn settings(extra: &[&str]) -> Result<Settings, Faults> {
+        let given = ["agent", "--cluster=c", "--hub-kubeconfig=k"]
+            .into_iter()
+            .chain(extra.iter().copied());
+        Args::try_parse_from(given).unwrap().try_into()
+    }
+
+    #[test]
+    fn flags_are_consistent_and_each_has_a_variable() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            assert!(
+                ["help", "version"].contains(&id) || argument.get_env().is_some(),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn services_become_the_names_the_gateway_asks_for() {
+        let settings = settings(&["--expose=web/front:80,data/db:5432"]).unwrap();
+        let names: Vec<_> = settings.exposed.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["front.web.svc:80", "db.data.svc:5432"]);
+        assert_eq!(settings.apiserver.to_string(), "kubernetes.default.svc:443");
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let faults = settings(&["--apiserver=nowhere", "--expose=web", "--expose=web/../x:1"]);
+        let faults = faults.unwrap_err().to_string();
+        for flag in [
+            "--apiserver nowhere",
+            "--expose web:",
+            "--expose web/../x:1",
+        ] {
+            assert!(faults.contains(flag), "{faults}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! From settings to a running process, and back: attach, serve, drain.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use prometheus_client::registry::Registry;
+use runtime::{admin::Admin, log, readiness::Readiness, shutdown};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    args::Settings,
+    hub::Hub,
+    links::{Links, Metrics},
+    targets::Targets,
+};
+
+/// Runs the agent until it is told to stop.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    log::init(&settings.log_filter, settings.log_format)?;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    // Its work is moving bytes; one thread does that for hundreds of pipes in a few MiB.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(settings.admin_address)
+        .await
+        .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let readiness = Readiness::default();
+    let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let links = Links {
+        hub: Hub {
+            kubeconfig: settings.hub_kubeconfig,
+            cluster: settings.cluster,
+        },
+        targets: Arc::new(Targets::new(settings.apiserver, settings.exposed)),
+        drain: drain.clone(),
+        metrics,
+        attached: readiness.condition("attached"),
+    };
+    let admin = Admin {
+        readiness,
+        metrics: Arc::new(registry),
+    };
+    let mut background = JoinSet::new();
+    background.spawn(admin.serve(listener, stopped.clone()));
+    background.spawn(shutdown::on_signal(drain.clone()));
+
+    let mut links = std::pin::pin!(links.keep(settings.connections));
+    tokio::select! {
+        () = &mut links => {}
+        () = drain.cancelled() => {
+            if timeout(settings.drain_deadline, links).await.is_err() {
+                info!("drain deadline passed; ending what is still open");
+            }
+        }
+    }
+    stopped.cancel();
+    background.shutdown().await;
+    info!("stopped");
+    Ok(())
+}
+
+impl Metrics {
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("agent");
+        let help = "Tunnel connections attached to the gateway now";
+        registry.register("tunnel_connections", help, metrics.connections.clone());
+        let help = "Attempts to attach that failed, and tunnel connections that broke";
+        registry.register("tunnel_failures", help, metrics.failures.clone());
+        metrics
+    }
+}

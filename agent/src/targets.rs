@@ -1,0 +1,223 @@
+//! What the tunnel may be connected to: this cluster's own API server, the services on the list, and
+//! nothing else. Names are resolved here, and a listed name that resolves to the agent's own host is
+//! not followed there.
+
+use std::{
+    collections::HashSet,
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{sleep, timeout},
+};
+use tracing::debug;
+use tunnel::{Dial, Refusal, Target};
+
+/// The name under which a gateway asks for the local API server, whatever its address is here.
+const APISERVER: (&str, u16) = ("kubernetes.default.svc", 443);
+/// Time for resolving and connecting; a gateway waits a little longer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Head start of each address before the next one is tried too (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The targets that this agent serves.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    apiserver: Target,
+    exposed: HashSet<Target>,
+}
+
+impl Targets {
+    pub(crate) fn new(apiserver: Target, exposed: impl IntoIterator<Item = Target>) -> Self {
+        Self {
+            apiserver,
+            exposed: exposed.into_iter().collect(),
+        }
+    }
+
+    /// Where a request for `target` really goes, if it may.
+    fn allowed<'a>(&'a self, target: &'a Target) -> Result<(&'a Target, Trust), Refusal> {
+        if (target.host(), target.port()) == APISERVER {
+            Ok((&self.apiserver, Trust::Any))
+        } else if self.exposed.contains(target) {
+            Ok((target, Trust::NotThisHost))
+        } else {
+            Err(Refusal::Forbidden)
+        }
+    }
+}
+
+/// Which addresses a name may resolve to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trust {
+    /// The agent's own configuration names it.
+    Any,
+    /// Whoever controls the service's name could point it at the node or the agent itself.
+    NotThisHost,
+}
+
+impl Dial for Targets {
+    type Io = TcpStream;
+
+    async fn dial(&self, target: &Target) -> Result<TcpStream, Refusal> {
+        let (real, trust) = self.allowed(target)?;
+        timeout(DEADLINE, connect(real, trust))
+            .await
+            .unwrap_or(Err(Refusal::TimedOut))
+    }
+}
+
+async fn connect(target: &Target, trust: Trust) -> Result<TcpStream, Refusal> {
+    let found = lookup_host((target.host(), target.port())).await;
+    let found: Vec<_> = found.map_err(|_| Refusal::Unresolvable)?.collect();
+    let allowed: Vec<_> = found
+        .iter()
+        .copied()
+        .filter(|address| trust == Trust::Any || !is_this_host(address.ip()))
+        .collect();
+    if allowed.is_empty() {
+        debug!(%target, ?found, "no address of the target may be connected to");
+        return Err(if found.is_empty() {
+            Refusal::Unresolvable
+        } else {
+            Refusal::Forbidden
+        });
+    }
+    let stream = race(allowed).await.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => Refusal::Refused,
+        io::ErrorKind::TimedOut => Refusal::TimedOut,
+        _ => Refusal::Unreachable,
+    })?;
+    // Small writes go out at once; what cannot be set is not worth the connection.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Connects to whichever address answers first, each with a head start on the next.
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts: FuturesUnordered<_> = (0_u32..)
+        .zip(addresses)
+        .map(|(place, address)| async move {
+            sleep(HEAD_START * place).await;
+            TcpStream::connect(address).await
+        })
+        .collect();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    while let Some(connected) = attempts.next().await {
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Loopback, link-local (cloud metadata among it), unspecified, multicast: no Service is there.
+fn is_this_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_this_host(v4.into()),
+            None => {
+                v6 == Ipv6Addr::LOCALHOST
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+                    || v6.is_unicast_link_local()
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn serves_the_api_server_under_its_name_and_nothing_unlisted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let targets = Targets::new(target(&address), []);
+        targets
+            .dial(&target("kubernetes.default.svc:443"))
+            .await
+            .unwrap();
+        for name in [
+            address.as_str(),
+            "localhost:22",
+            "kubernetes.default.svc:80",
+            "web.default.svc:80",
+        ] {
+            let refused = targets.dial(&target(name)).await.unwrap_err();
+            assert_eq!(refused, Refusal::Forbidden, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listed_name_is_not_followed_to_this_host() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let listed = target(&format!("localhost:{port}"));
+        let targets = Targets::new(target("localhost:1"), [listed.clone()]);
+        assert_eq!(targets.dial(&listed).await.unwrap_err(), Refusal::Forbidden);
+    }
+
+    #[tokio::test]
+    async fn says_what_went_wrong_with_a_dial() {
+        let targets = Targets::new(target("127.0.0.1:1"), [target("no-such-name.invalid:1")]);
+        let apiserver = target("kubernetes.default.svc:443");
+        assert_eq!(
+            targets.dial(&apiserver).await.unwrap_err(),
+            Refusal::Refused
+        );
+        let unknown = targets
+            .dial(&target("no-such-name.invalid:1"))
+            .await
+            .unwrap_err();
+        assert_eq!(unknown, Refusal::Unresolvable);
+    }
+
+    #[tokio::test]
+    async fn the_second_address_serves_when_the_first_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        race(vec!["127.0.0.1:1".parse().unwrap(), good])
+            .await
+            .unwrap();
+    }
+
+    #[test]
+    fn knows_the_addresses_of_this_host() {
+        for text in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "::",
+            "::ffff:127.0.0.1",
+            "224.0.0.1",
+        ] {
+            assert!(is_this_host(text.parse().unwrap()), "{text}");
+        }
+        for text in ["10.0.0.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.0.1"] {
+            assert!(!is_this_host(text.parse().unwrap()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Our agent as a process beside a spoke, with an OCM add-on agent's identity at the hub and no more
+//! rights there than to attach.
+
+use std::{fs, io, process::ExitStatus, time::Duration};
+
+use http::Request;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::{Api, Client, Config};
+use serde_json::json;
+
+use crate::{
+    binary::{BinaryError, program},
+    eventually::chain,
+    gateway::GatewayError,
+    host,
+    pki::PkiError,
+    process::{Process, ProcessError, Spec},
+    world::{Cluster, apply, ends_of_logs},
+};
+
+const ADDON: &str = "cluster-proxy";
+/// All agents' one role, for they all have this group.
+const GROUP: &str = "system:open-cluster-management:addon:cluster-proxy";
+const ROLE: &str = "spokeway-agent";
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const STOP_WITHIN: Duration = Duration::from_secs(25);
+
+/// An agent that keeps tunnels of a spoke to its hub's gateway; killed when dropped.
+#[derive(Debug)]
+pub struct Agent {
+    process: Process,
+    admin_url: String,
+}
+
+/// How an agent is to run.
+#[derive(Clone, Debug, Default)]
+pub struct AgentOptions {
+    /// The cluster whose identity it has at the hub, where that is not the spoke's own name.
+    pub identity: Option<String>,
+    /// The cluster it says it is, where that is a lie.
+    pub cluster: Option<String>,
+    /// Flags beside those that every agent gets.
+    pub args: Vec<String>,
+}
+
+/// Why an agent does not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its program could not be built.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// It did not start or did not become ready.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its files could not be written.
+    #[error("cannot lay out the agent's directory")]
+    Files(#[from] io::Error),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The hub refused its role.
+    #[error(transparent)]
+    Role(#[from] GatewayError),
+}
+
+impl Agent {
+    /// Starts an agent of `spoke` and waits until it is attached to the gateway of `hub`.
+    pub async fn attached(
+        hub: &Cluster,
+        spoke: &Cluster,
+        options: AgentOptions,
+    ) -> Result<Self, AgentError> {
+        let agent = Self::start(hub, spoke, options).await?;
+        agent.is_attached().await?;
+        Ok(agent)
+    }
+
+    /// Starts an agent and waits for nothing.
+    pub async fn start(
+        hub: &Cluster,
+        spoke: &Cluster,
+        options: AgentOptions,
+    ) -> Result<Self, AgentError> {
+        let AgentOptions {
+            identity,
+            cluster,
+            args,
+        } = options;
+        let program = program("agent")?;
+        grant(hub).await?;
+        let port = host::free_port();
+        let name = format!("agent-{port}");
+        let directory = spoke.directory().join(&name);
+        fs::create_dir(&directory)?;
+        let identity = identity.unwrap_or_else(|| spoke.name().to_owned());
+        let user =
+            format!("system:open-cluster-management:cluster:{identity}:addon:{ADDON}:agent:{name}");
+        let credentials = hub.certificate_of(&user, &[GROUP])?;
+        let file = format!("{name}.kubeconfig");
+        let kubeconfig = hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &credentials)?;
+        let apiserver = spoke.url().trim_start_matches("https://");
+        let flags = [
+            (
+                "--cluster",
+                cluster.unwrap_or_else(|| spoke.name().to_owned()),
+            ),
+            ("--hub-kubeconfig", kubeconfig.display().to_string()),
+            ("--apiserver", apiserver.to_owned()),
+            ("--admin-bind-address", format!("127.0.0.1:{port}")),
+        ];
+        let flags = flags
+            .into_iter()
+            .flat_map(|(flag, value)| [flag.to_owned(), value]);
+        let process = Process::start(Spec {
+            name: format!("agent of {}", spoke.name()),
+            program,
+            args: flags.chain(args).collect(),
+            env: vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())],
+            log: directory.join("agent.log"),
+            directory,
+        })?;
+        Ok(Self {
+            process,
+            admin_url: format!("http://127.0.0.1:{port}"),
+        })
+    }
+
+    /// Waits until it is attached.
+    pub async fn is_attached(&self) -> Result<(), ProcessError> {
+        let config = Config::new(self.admin_url.parse().expect("our own URL parses"));
+        let client = Client::try_from(config).expect("a client without credentials");
+        let probe = || async {
+            let request = Request::get("/readyz")
+                .body(Vec::new())
+                .expect("a valid request");
+            client
+                .request_text(request)
+                .await
+                .map_err(|error| chain(&error))
+        };
+        self.process.ready(READY_WITHIN, probe).await.map(drop)
+    }
+
+    /// Its process: for its pid and log, and to pause it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Asks it to end, as a rollout would.
+    pub async fn stop(&self) -> ExitStatus {
+        self.process.stop(STOP_WITHIN).await
+    }
+
+    /// Ends it at once, as a node failure would.
+    pub fn kill(&self) -> ExitStatus {
+        self.process.kill()
+    }
+
+    /// Starts it again and waits until it is attached.
+    pub async fn restart(&self) -> Result<(), ProcessError> {
+        self.process.restart()?;
+        self.is_attached().await
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            ends_of_logs([&self.process].into_iter());
+        }
+    }
+}
+
+/// One role for all agents: which cluster each attaches is in its own name.
+async fn grant(hub: &Cluster) -> Result<(), AgentError> {
+    let rules = json!({"rules": [{
+        "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways/attach"], "verbs": ["get"],
+    }]});
+    let rbac = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": ROLE},
+        "subjects": [{"apiGroup": rbac, "kind": "Group", "name": GROUP}],
+    });
+    let refused = |source| GatewayError::Refused {
+        object: format!("ClusterRole {ROLE}"),
+        source: Box::new(source),
+    };
+    apply(&Api::<ClusterRole>::all(hub.client()), ROLE, rules)
+        .await
+        .map_err(refused)?;
+    apply(&Api::<ClusterRoleBinding>::all(hub.client()), ROLE, binding)
+        .await
+        .map_err(refused)?;
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! The agent's end of one tunnel connection: it serves HTTP/2, answers the hello, and turns each
+//! CONNECT into a connection to a target it is willing to serve.
+
+use std::{
+    future::{Future, pending, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use h2::{
+    RecvStream,
+    server::{Connection, SendResponse},
+};
+use http::{Method, Request, Response, StatusCode, uri::Authority};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+use tracing::debug;
+
+use crate::{
+    Agreement, Hello, HelloError, Refusal, Target,
+    limits::{
+        CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, SEND_BUFFER,
+        STREAM_WINDOW,
+    },
+    liveness::peer_death,
+    pump::pump,
+};
+
+/// Connects to targets on behalf of a gateway; also what decides which ones.
+pub trait Dial: Send + Sync + 'static {
+    /// A connection to a target.
+    type Io: AsyncRead + AsyncWrite + Send + 'static;
+
+    /// Connects, with a deadline of its own. Dropping the future gives up.
+    fn dial(&self, target: &Target) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
+}
+
+/// Where a tunnel connection is in its life.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// The gateway has not said hello yet.
+    Greeting,
+    /// Pipes can be opened.
+    Attached(Agreement),
+    /// No new pipes: one end wants to go. Those that are open may finish.
+    Draining,
+}
+
+/// A tunnel connection that ended otherwise than by agreement.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The gateway did not finish the handshake in time.
+    #[error("no hello within {} s", HELLO_DEADLINE.as_secs())]
+    Deadline,
+    /// The connection broke, or what came was not HTTP/2.
+    #[error("HTTP/2: {0}")]
+    Http(#[from] h2::Error),
+    /// The ends have no version in common, or the hello is malformed.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// The gateway opened something else before its hello.
+    #[error("the gateway began without a hello")]
+    NoHello,
+    /// The gateway closed the connection before its hello.
+    #[error("the gateway closed the connection")]
+    Closed,
+    /// The gateway answered no ping.
+    #[error("the gateway answered no ping")]
+    Dead,
+}
+
+/// Serves one connection until it is over. Once `drain` resolves, no new pipes are taken and those
+/// that are open may finish.
+pub async fn serve<IO, D>(
+    io: IO,
+    hello: &Hello,
+    dial: Arc<D>,
+    phase: watch::Sender<Phase>,
+    drain: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    D: Dial,
+{
+    let greeted = timeout(HELLO_DEADLINE, greet(io, hello)).await;
+    let (mut connection, agreement, control) = greeted.map_err(|_| ServeError::Deadline)??;
+    phase.send_replace(Phase::Attached(agreement));
+    let pings = connection.ping_pong().expect("taken once");
+    let (mut death, mut drain) = (pin!(peer_death(pings, |_| {})), pin!(drain));
+    let mut control = Some(Box::pin(end_of(control)));
+    let mut draining = false;
+    let mut pipes = JoinSet::new();
+    loop {
+        select! {
+            accepted = connection.accept() => match accepted {
+                Some(accepted) => {
+                    let (request, respond) = accepted?;
+                    pipes.spawn(answer(Arc::clone(&dial), request, respond));
+                }
+                None => return Ok(()),
+            },
+            Some(_) = pipes.join_next() => {}
+            () = &mut death => return Err(ServeError::Dead),
+            () = &mut drain, if !draining => {
+                draining = true;
+                phase.send_replace(Phase::Draining);
+                connection.graceful_shutdown();
+                // Resets the hello's stream: the gateway knows, and the connection can end.
+                control = None;
+            }
+            () = ended(control.as_mut()) => {
+                control = None;
+                phase.send_replace(Phase::Draining);
+            }
+        }
+    }
+}
+
+async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
+    match control {
+        Some(control) => control.await,
+        None => pending().await,
+    }
+}
+
+/// The HTTP/2 preface and the hello. What is returned last is the body of the hello, which ends when
+/// the gateway drains.
+async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
+    io: IO,
+    hello: &Hello,
+) -> Result<(Connection<IO, Bytes>, Agreement, RecvStream), ServeError> {
+    let mut connection = h2::server::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_SIZE)
+        .max_header_list_size(MAX_HEADERS)
+        .max_send_buffer_size(SEND_BUFFER)
+        // One more than pipes, for the hello.
+        .max_concurrent_streams(MAX_STREAMS + 1)
+        .handshake(io)
+        .await?;
+    let (request, mut respond) = connection.accept().await.ok_or(ServeError::Closed)??;
+    if request.method() != Method::GET || request.uri().path() != "/hello" {
+        return Err(ServeError::NoHello);
+    }
+    let mut response = Response::new(());
+    hello.write(response.headers_mut());
+    let agreed = Hello::read(request.headers()).and_then(|theirs| hello.agree(&theirs));
+    if agreed.is_err() {
+        *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+    }
+    respond.send_response(response, true)?;
+    match agreed {
+        Ok(agreement) => Ok((connection, agreement, request.into_body())),
+        Err(error) => {
+            // Lets the answer out before the connection goes.
+            drop(request);
+            connection.graceful_shutdown();
+            while let Some(Ok(_)) = connection.accept().await {}
+            Err(error.into())
+        }
+    }
+}
+
+async fn end_of(mut control: RecvStream) {
+    while let Some(Ok(data)) = control.data().await {
+        // No version sends anything here yet; a later one may.
+        if control.flow_control().release_capacity(data.len()).is_err() {
+            return;
+        }
+    }
+}
+
+async fn answer<D: Dial>(
+    dial: Arc<D>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let (head, receive) = request.into_parts();
+    if head.method != Method::CONNECT {
+        refuse(&mut respond, Refusal::Malformed);
+        return;
+    }
+    let authority: Option<Authority> = head.uri.into_parts().authority;
+    let Some(Ok(target)) = authority.map(Target::try_from) else {
+        refuse(&mut respond, Refusal::Malformed);
+        return;
+    };
+    let dialled = select! {
+        dialled = dial.dial(&target) => dialled,
+        _ = poll_fn(|context| respond.poll_reset(context)) => return,
+    };
+    match dialled {
+        Ok(io) => {
+            // An error here is the gateway's cancellation.
+            let Ok(send) = respond.send_response(Response::new(()), false) else {
+                return;
+            };
+            if let Err(error) = pump(io, send, receive).await {
+                debug!(%target, %error, "pipe ended");
+            }
+        }
+        Err(refusal) => {
+            debug!(%target, %refusal, "pipe refused");
+            refuse(&mut respond, refusal);
+        }
+    }
+}
+
+fn refuse(respond: &mut SendResponse<Bytes>, refusal: Refusal) {
+    // An error here is the gateway's cancellation.
+    let _ = respond.send_response(refusal.response(), true);
+}

@@ -1,0 +1,115 @@
+//! How many bytes peers may make this process hold: every open stream is charged its whole window,
+//! to its cluster and to the process, and does not open where that is too much.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// A number of bytes that is shared by all who charge it. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    limit: usize,
+    used: AtomicUsize,
+    parent: Option<Budget>,
+}
+
+/// Bytes charged to a budget and to those above it, given back when dropped.
+#[derive(Debug)]
+pub struct Charge {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of its own.
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Account {
+            limit,
+            used: AtomicUsize::new(0),
+            parent: None,
+        }))
+    }
+
+    /// A part of this one: what is charged to it is charged to both.
+    pub fn part(&self, limit: usize) -> Self {
+        let parent = Some(self.clone());
+        Self(Arc::new(Account {
+            limit,
+            used: AtomicUsize::new(0),
+            parent,
+        }))
+    }
+
+    /// Bytes charged now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Charges all of `bytes` here and above, or nothing anywhere.
+    pub fn charge(&self, bytes: usize) -> Option<Charge> {
+        if !self.take(bytes) {
+            return None;
+        }
+        Some(Charge {
+            budget: self.clone(),
+            bytes,
+        })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.0.limit);
+        if self
+            .0
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_err()
+        {
+            return false;
+        }
+        let above = self
+            .0
+            .parent
+            .as_ref()
+            .is_none_or(|parent| parent.take(bytes));
+        if !above {
+            self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        above
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(parent) = &self.0.parent {
+            parent.give_back(bytes);
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_bounded_by_itself_and_by_the_whole() {
+        let process = Budget::new(10);
+        let (one, other) = (process.part(6), process.part(6));
+        let first = one.charge(6).unwrap();
+        assert!(one.charge(1).is_none());
+        assert!(other.charge(5).is_none());
+        let _second = other.charge(4).unwrap();
+        assert_eq!((one.used(), other.used(), process.used()), (6, 4, 10));
+        drop(first);
+        assert_eq!((one.used(), other.used(), process.used()), (0, 4, 4));
+        assert!(one.charge(usize::MAX).is_none());
+    }
+}

@@ -1,0 +1,216 @@
+//! How an old and a new end meet: each says which versions it speaks and what it can do beyond
+//! them, and both use what they have in common (protocol.md §3). Pure.
+
+use std::collections::BTreeSet;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const OLDEST: HeaderName = HeaderName::from_static("spokeway-oldest-version");
+const NEWEST: HeaderName = HeaderName::from_static("spokeway-newest-version");
+const CAPABILITIES: HeaderName = HeaderName::from_static("spokeway-capabilities");
+/// More than this, and it is no list of capabilities.
+const MAX_CAPABILITIES: usize = 64;
+
+/// What one end speaks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hello {
+    /// The oldest version it still speaks.
+    pub oldest: u16,
+    /// The newest version it speaks.
+    pub newest: u16,
+    /// What it can do beyond its versions; words of `a-z`, `0-9` and `-`.
+    pub capabilities: BTreeSet<String>,
+}
+
+/// What both ends speak.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Agreement {
+    /// The newest version that both speak.
+    pub version: u16,
+    /// What both can do beyond it.
+    pub capabilities: BTreeSet<String>,
+}
+
+/// Two ends that cannot talk.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HelloError {
+    /// A header is missing or unreadable.
+    #[error("the peer's hello has no readable {0}")]
+    Malformed(&'static str),
+    /// No version is common to both.
+    #[error(
+        "the peer speaks versions {} to {} of the tunnel protocol, this end {} to {}: upgrade the older one",
+        theirs.0, theirs.1, ours.0, ours.1
+    )]
+    Version {
+        /// Oldest and newest of this end.
+        ours: (u16, u16),
+        /// Oldest and newest of the peer.
+        theirs: (u16, u16),
+    },
+}
+
+impl Default for Hello {
+    /// What this build speaks.
+    fn default() -> Self {
+        Self {
+            oldest: 1,
+            newest: 1,
+            capabilities: BTreeSet::new(),
+        }
+    }
+}
+
+impl Hello {
+    /// What this end and `theirs` have in common.
+    pub fn agree(&self, theirs: &Self) -> Result<Agreement, HelloError> {
+        let version = self.newest.min(theirs.newest);
+        if version < self.oldest.max(theirs.oldest) {
+            return Err(HelloError::Version {
+                ours: (self.oldest, self.newest),
+                theirs: (theirs.oldest, theirs.newest),
+            });
+        }
+        let capabilities = self
+            .capabilities
+            .intersection(&theirs.capabilities)
+            .cloned()
+            .collect();
+        Ok(Agreement {
+            version,
+            capabilities,
+        })
+    }
+
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(OLDEST, HeaderValue::from(self.oldest));
+        headers.insert(NEWEST, HeaderValue::from(self.newest));
+        let words: Vec<_> = self.capabilities.iter().map(String::as_str).collect();
+        let words = HeaderValue::from_str(&words.join(",")).expect("capabilities are plain words");
+        headers.insert(CAPABILITIES, words);
+    }
+
+    /// Reads a peer's hello. Words that no version of ours could mean are passed over.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, HelloError> {
+        let number = |name: &HeaderName, what| {
+            let text = headers.get(name).and_then(|value| value.to_str().ok());
+            text.and_then(|text| text.parse().ok())
+                .ok_or(HelloError::Malformed(what))
+        };
+        let (oldest, newest) = (
+            number(&OLDEST, "oldest version")?,
+            number(&NEWEST, "newest version")?,
+        );
+        if oldest > newest {
+            return Err(HelloError::Malformed("range of versions"));
+        }
+        let words = headers
+            .get(CAPABILITIES)
+            .and_then(|words| words.to_str().ok())
+            .unwrap_or_default();
+        let words = words.split(',').map(str::trim).filter(|word| is_word(word));
+        let capabilities = words.take(MAX_CAPABILITIES).map(str::to_owned).collect();
+        Ok(Self {
+            oldest,
+            newest,
+            capabilities,
+        })
+    }
+}
+
+fn is_word(word: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=64).contains(&word.len()) && word.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hello(oldest: u16, newest: u16, capabilities: &[&str]) -> Hello {
+        let capabilities = capabilities.iter().map(|&word| word.to_owned()).collect();
+        Hello {
+            oldest,
+            newest,
+            capabilities,
+        }
+    }
+
+    #[test]
+    fn old_and_new_ends_meet_at_what_both_speak() {
+        let table = [
+            (hello(1, 1, &[]), hello(1, 3, &["x"]), Some((1, vec![]))),
+            (
+                hello(1, 3, &["a", "b"]),
+                hello(2, 5, &["b", "c"]),
+                Some((3, vec!["b"])),
+            ),
+            (hello(1, 1, &[]), hello(2, 3, &[]), None),
+        ];
+        for (one, other, wanted) in table {
+            for agreed in [one.agree(&other), other.agree(&one)] {
+                let agreed = agreed
+                    .ok()
+                    .map(|it| (it.version, it.capabilities.into_iter().collect()));
+                let wanted: Option<(u16, Vec<String>)> = wanted.clone().map(|(version, words)| {
+                    (version, words.into_iter().map(str::to_owned).collect())
+                });
+                assert_eq!(agreed, wanted, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_malformed_hello_is_named() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(
+            Hello::read(&headers),
+            Err(HelloError::Malformed("oldest version"))
+        );
+        headers.insert(OLDEST, HeaderValue::from(2));
+        headers.insert(NEWEST, HeaderValue::from_static("99999999"));
+        assert_eq!(
+            Hello::read(&headers),
+            Err(HelloError::Malformed("newest version"))
+        );
+        headers.insert(NEWEST, HeaderValue::from(1));
+        assert_eq!(
+            Hello::read(&headers),
+            Err(HelloError::Malformed("range of versions"))
+        );
+        headers.insert(NEWEST, HeaderValue::from(2));
+        headers.insert(
+            CAPABILITIES,
+            HeaderValue::from_static("good, BAD,,also-good"),
+        );
+        assert_eq!(
+            Hello::read(&headers),
+            Ok(hello(2, 2, &["good", "also-good"]))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_it_writes(
+            oldest in 0_u16..9, span in 0_u16..9,
+            capabilities in proptest::collection::btree_set("[a-z0-9-]{1,20}", 0..10),
+        ) {
+            let hello = Hello { oldest, newest: oldest + span, capabilities };
+            let mut headers = HeaderMap::new();
+            hello.write(&mut headers);
+            prop_assert_eq!(Hello::read(&headers), Ok(hello));
+        }
+
+        #[test]
+        fn never_panics(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            for name in [OLDEST, NEWEST, CAPABILITIES] {
+                headers.insert(name, value.clone());
+            }
+            let _ = Hello::read(&headers);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The numbers of the wire, for both ends (protocol.md §5 and §6).
+
+use std::time::Duration;
+
+/// What a peer may send on one stream before the sink took any of it: at 50 ms of round trip this
+/// allows 10 MiB/s and more on each of any number of streams.
+pub const STREAM_WINDOW: u32 = 512 << 10;
+
+/// Streams at once on one connection.
+pub(crate) const MAX_STREAMS: u32 = 256;
+
+/// As much as all streams together, so that those whose readers stopped never use up what the
+/// others need. It is a promise, not memory: what is held is bounded by [`crate::Budget`].
+pub(crate) const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+
+pub(crate) const FRAME_SIZE: u32 = 64 << 10;
+
+/// What one stream may hold of what the peer has no window for yet.
+pub(crate) const SEND_BUFFER: usize = 128 << 10;
+
+/// Heads on this wire are a few hundred bytes.
+pub(crate) const MAX_HEADERS: u32 = 16 << 10;
+
+/// Time for the HTTP/2 preface and the hello together.
+pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time for the answer to a CONNECT; the agent's own deadline for a dial is shorter.
+pub(crate) const OPEN_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Silence between two pings.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// A ping unanswered for so long means a dead peer; with the interval, 40 s after the last answer.
+pub(crate) const PING_DEADLINE: Duration = Duration::from_secs(20);

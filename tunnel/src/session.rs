@@ -1,0 +1,340 @@
+//! The gateway's end of one tunnel connection: the hello, pipes, liveness and drain.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{
+    PingPong, SendStream,
+    client::{Connection, SendRequest},
+};
+use http::{Method, Request, StatusCode, Uri, uri::Parts};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    sync::Notify,
+    time::timeout,
+};
+
+use crate::{
+    Agreement, Budget, Hello, HelloError, Refusal, Stream, Target,
+    budget::Charge,
+    limits::{
+        CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
+        SEND_BUFFER, STREAM_WINDOW,
+    },
+    liveness::peer_death,
+};
+
+/// One connection of an agent. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    send: SendRequest<Bytes>,
+    budget: Budget,
+    agreement: Agreement,
+    streams: AtomicUsize,
+    /// Told when the last pipe closes.
+    emptied: Notify,
+    /// Nanoseconds; 0 before the first pong.
+    round_trip: AtomicU64,
+    /// No new pipes: draining, or over.
+    closing: AtomicBool,
+}
+
+/// What moves a [`Session`]'s bytes; nothing happens unless [`Driver::run`] is polled.
+#[derive(Debug)]
+pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
+    connection: Connection<IO, Bytes>,
+    pings: PingPong,
+    /// The open body of the hello; its end tells the agent to go elsewhere.
+    control: SendStream<Bytes>,
+    session: Session,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum End {
+    /// Either end closed it in good order.
+    Closed,
+    /// The agent answered no ping.
+    Dead,
+    /// The connection broke, or the agent broke the protocol.
+    Broken(h2::Error),
+}
+
+/// An agent's connection that did not become a session.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The agent did not finish the handshake in time.
+    #[error("no hello within {} s", HELLO_DEADLINE.as_secs())]
+    Deadline,
+    /// The connection broke, or what came was not HTTP/2.
+    #[error("HTTP/2: {0}")]
+    Http(#[from] h2::Error),
+    /// The ends have no version in common, or the hello is malformed.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// The agent refused the hello.
+    #[error("the agent answered the hello with {0}")]
+    Refused(StatusCode),
+    /// The agent closed the connection.
+    #[error("the agent closed the connection")]
+    Closed,
+}
+
+/// A pipe that did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The session drains, or is over: another one may do.
+    #[error("the tunnel is closing")]
+    Closing,
+    /// As much as allowed is open already.
+    #[error("the pipes open through this tunnel are as many as its byte budget allows")]
+    Budget,
+    /// The agent did not answer in time.
+    #[error("the agent did not answer within {} s", OPEN_DEADLINE.as_secs())]
+    Deadline,
+    /// The agent said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The session broke meanwhile.
+    #[error("the tunnel broke: {0}")]
+    Broken(io::Error),
+}
+
+/// A place among the open pipes of a session.
+#[derive(Debug)]
+pub(crate) struct Occupied {
+    session: Arc<Shared>,
+    _charge: Charge,
+}
+
+impl Session {
+    /// Makes a session of a connection that an agent serves on. Pipes are charged to `budget`.
+    pub async fn attach<IO: AsyncRead + AsyncWrite + Unpin>(
+        io: IO,
+        hello: &Hello,
+        budget: Budget,
+    ) -> Result<(Self, Driver<IO>), AttachError> {
+        let attached = timeout(HELLO_DEADLINE, Self::shake_hands(io, hello, budget)).await;
+        attached.unwrap_or(Err(AttachError::Deadline))
+    }
+
+    async fn shake_hands<IO: AsyncRead + AsyncWrite + Unpin>(
+        io: IO,
+        hello: &Hello,
+        budget: Budget,
+    ) -> Result<(Self, Driver<IO>), AttachError> {
+        let (send, mut connection) = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_SIZE)
+            .max_header_list_size(MAX_HEADERS)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_concurrent_streams(0)
+            .enable_push(false)
+            .initial_max_send_streams(1)
+            .handshake(io)
+            .await?;
+        let pings = connection.ping_pong().expect("taken once");
+        let (agreement, control) = select! {
+            agreed = say_hello(send.clone(), hello) => agreed?,
+            ended = &mut connection => {
+                return Err(ended.err().map_or(AttachError::Closed, AttachError::Http));
+            }
+        };
+        let session = Self(Arc::new(Shared {
+            send,
+            budget,
+            agreement,
+            streams: AtomicUsize::new(0),
+            emptied: Notify::new(),
+            round_trip: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        }));
+        let driver = Driver {
+            connection,
+            pings,
+            control,
+            session: session.clone(),
+        };
+        Ok((session, driver))
+    }
+
+    /// Opens a pipe to `target`. Dropping the future gives up on just this pipe.
+    pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
+        if self.is_closing() {
+            return Err(OpenError::Closing);
+        }
+        let occupied = self.occupy().ok_or(OpenError::Budget)?;
+        let opened = timeout(OPEN_DEADLINE, self.connect(target, occupied)).await;
+        opened.unwrap_or(Err(OpenError::Deadline))
+    }
+
+    async fn connect(&self, target: &Target, occupied: Occupied) -> Result<Stream, OpenError> {
+        let mut send = self
+            .0
+            .send
+            .clone()
+            .ready()
+            .await
+            .map_err(|_| OpenError::Closing)?;
+        let mut request = Request::new(());
+        *request.method_mut() = Method::CONNECT;
+        let mut uri = Parts::default();
+        uri.authority = Some(target.authority().clone());
+        *request.uri_mut() = Uri::from_parts(uri).expect("an authority alone is a URI");
+        let (response, send) = send
+            .send_request(request, false)
+            .map_err(|_| OpenError::Closing)?;
+        let (head, receive) = response.await.map_err(broken)?.into_parts();
+        if head.status == StatusCode::OK {
+            Ok(Stream::new(send, receive, occupied))
+        } else {
+            Err(Refusal::read(head.status, &head.headers).into())
+        }
+    }
+
+    fn occupy(&self) -> Option<Occupied> {
+        let charge = self.0.budget.charge(STREAM_WINDOW as usize)?;
+        self.0.streams.fetch_add(1, Ordering::Relaxed);
+        Some(Occupied {
+            session: Arc::clone(&self.0),
+            _charge: charge,
+        })
+    }
+
+    /// Pipes open now.
+    pub fn streams(&self) -> usize {
+        self.0.streams.load(Ordering::Relaxed)
+    }
+
+    /// True when there is room for another pipe.
+    pub fn has_room(&self) -> bool {
+        !self.is_closing() && self.streams() < MAX_STREAMS as usize
+    }
+
+    /// The last ping's round trip.
+    pub fn round_trip(&self) -> Option<Duration> {
+        let nanoseconds = self.0.round_trip.load(Ordering::Relaxed);
+        (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
+    }
+
+    /// What both ends speak.
+    pub fn agreement(&self) -> &Agreement {
+        &self.0.agreement
+    }
+
+    /// True once it opens no more pipes.
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Relaxed)
+    }
+
+    /// True for clones of the same session.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    async fn emptied(&self) {
+        while self.streams() > 0 {
+            self.0.emptied.notified().await;
+        }
+    }
+
+    fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+    }
+
+    fn answered(&self, round_trip: Duration) {
+        let nanoseconds = round_trip.as_nanos().try_into().unwrap_or(u64::MAX);
+        self.0
+            .round_trip
+            .store(nanoseconds.max(1), Ordering::Relaxed);
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    /// Drives the session to its end. Once `drain` resolves, it opens no more pipes, tells the agent
+    /// to connect elsewhere, and ends with the last pipe.
+    pub async fn run(self, drain: impl Future<Output = ()>) -> End {
+        let Self {
+            mut connection,
+            pings,
+            mut control,
+            session,
+        } = self;
+        let _closing = CloseOnDrop(session.clone());
+        let mut death =
+            std::pin::pin!(peer_death(pings, |round_trip| session.answered(round_trip)));
+        select! {
+            ended = &mut connection => return End::of(ended),
+            () = &mut death => return End::Dead,
+            () = drain => {}
+            // The agent resets the hello when it drains.
+            _ = poll_fn(|context| control.poll_reset(context)) => {}
+        }
+        session.close();
+        // The agent may have gone already.
+        let _ = control.send_data(Bytes::new(), true);
+        select! {
+            ended = &mut connection => End::of(ended),
+            () = &mut death => End::Dead,
+            () = session.emptied() => End::Closed,
+        }
+    }
+}
+
+impl End {
+    fn of(ended: Result<(), h2::Error>) -> Self {
+        ended.err().map_or(Self::Closed, Self::Broken)
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        if self.session.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.session.emptied.notify_one();
+        }
+    }
+}
+
+struct CloseOnDrop(Session);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+async fn say_hello(
+    send: SendRequest<Bytes>,
+    hello: &Hello,
+) -> Result<(Agreement, SendStream<Bytes>), AttachError> {
+    let mut request = Request::get("http://agent/hello")
+        .body(())
+        .expect("a constant");
+    hello.write(request.headers_mut());
+    let (response, control) = send.ready().await?.send_request(request, false)?;
+    let response = response.await?;
+    if response.status() != StatusCode::OK {
+        // A refused hello still says what the agent speaks.
+        hello.agree(&Hello::read(response.headers())?)?;
+        return Err(AttachError::Refused(response.status()));
+    }
+    let agreement = hello.agree(&Hello::read(response.headers())?)?;
+    Ok((agreement, control))
+}
+
+fn broken(error: h2::Error) -> OpenError {
+    OpenError::Broken(crate::stream::to_io(error))
+}

@@ -1,0 +1,42 @@
+//! All sessions of one cluster: its agents' parallel connections. A pipe goes to the one with the
+//! fewest, and to the next one where that is closing.
+
+use parking_lot::RwLock;
+
+use crate::{OpenError, Session, Stream, Target};
+
+/// The sessions of one cluster.
+#[derive(Debug, Default)]
+pub struct Sessions(RwLock<Vec<Session>>);
+
+impl Sessions {
+    /// Takes in a new session.
+    pub fn add(&self, session: Session) {
+        self.0.write().push(session);
+    }
+
+    /// Lets go of a session that is over; true when it was the last one.
+    pub fn remove(&self, session: &Session) -> bool {
+        let mut sessions = self.0.write();
+        sessions.retain(|known| !known.is(session));
+        sessions.is_empty()
+    }
+
+    /// The sessions now.
+    pub fn all(&self) -> Vec<Session> {
+        self.0.read().clone()
+    }
+
+    /// Opens a pipe to `target` on the session with the fewest pipes.
+    pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
+        let mut sessions: Vec<_> = self.all().into_iter().filter(Session::has_room).collect();
+        sessions.sort_by_key(Session::streams);
+        for session in sessions {
+            match session.open(target).await {
+                Err(OpenError::Closing) => {}
+                opened => return opened,
+            }
+        }
+        Err(OpenError::Closing)
+    }
+}

@@ -1,0 +1,11 @@
+//! Both ends over `tokio::io::duplex`, each clause of protocol.md under the name it has there.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(clippy::disallowed_methods, reason = "a test's runtime ends its tasks")]
+
+#[path = "tunnel/ends.rs"]
+mod ends;
+#[path = "tunnel/life.rs"]
+mod life;
+#[path = "tunnel/pipes.rs"]
+mod pipes;

@@ -1,0 +1,154 @@
+//! A gateway and an agent joined by an in-memory connection, and targets to dial.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy, duplex, split},
+    sync::{oneshot, watch},
+    task::{JoinHandle, JoinSet},
+};
+use tunnel::{
+    Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Target, serve,
+};
+
+/// What the in-memory connection between the ends holds.
+const WIRE: usize = 64 << 10;
+pub(crate) const GOODBYE: &[u8] = b"; goodbye";
+
+/// Both ends, attached.
+pub(crate) struct Ends {
+    pub(crate) session: Session,
+    pub(crate) budget: Budget,
+    pub(crate) dialer: Arc<Targets>,
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) gateway: JoinHandle<End>,
+    pub(crate) agent: JoinHandle<Result<(), ServeError>>,
+    pub(crate) drain_gateway: oneshot::Sender<()>,
+    pub(crate) drain_agent: oneshot::Sender<()>,
+}
+
+impl Ends {
+    pub(crate) async fn attached() -> Self {
+        Self::with_budget(Budget::new(1 << 30)).await
+    }
+
+    pub(crate) async fn with_budget(budget: Budget) -> Self {
+        let (near, far) = duplex(WIRE);
+        Self::over(near, far, budget).await
+    }
+
+    pub(crate) async fn over(near: DuplexStream, far: DuplexStream, budget: Budget) -> Self {
+        let dialer = Arc::<Targets>::default();
+        let (phase_sender, phase) = watch::channel(Phase::Greeting);
+        let (drain_agent, agent_drains) = oneshot::channel::<()>();
+        let targets = Arc::clone(&dialer);
+        let agent = tokio::task::spawn(async move {
+            serve(
+                far,
+                &Hello::default(),
+                targets,
+                phase_sender,
+                told(agent_drains),
+            )
+            .await
+        });
+        let attached = Session::attach(near, &Hello::default(), budget.clone()).await;
+        let (session, driver): (_, Driver<_>) = attached.unwrap();
+        let (drain_gateway, gateway_drains) = oneshot::channel::<()>();
+        let gateway = tokio::task::spawn(driver.run(told(gateway_drains)));
+        Self {
+            session,
+            budget,
+            dialer,
+            phase,
+            gateway,
+            agent,
+            drain_gateway,
+            drain_agent,
+        }
+    }
+}
+
+/// Resolves when told, and never because nobody can tell any more.
+async fn told(told: oneshot::Receiver<()>) {
+    if told.await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+pub(crate) fn target(name: &str) -> Target {
+    format!("{name}:1").parse().unwrap()
+}
+
+/// Targets by their host names.
+#[derive(Default)]
+pub(crate) struct Targets {
+    /// Far ends open now.
+    pub(crate) open: Arc<AtomicUsize>,
+    serving: parking_lot::Mutex<JoinSet<()>>,
+}
+
+impl Dial for Targets {
+    type Io = DuplexStream;
+
+    async fn dial(&self, target: &Target) -> Result<DuplexStream, Refusal> {
+        match target.host() {
+            "forbidden" => return Err(Refusal::Forbidden),
+            "down" => return Err(Refusal::Refused),
+            "black-hole" => pending().await,
+            _ => {}
+        }
+        let (near, far) = duplex(16 << 10);
+        let name = target.host().to_owned();
+        let open = Open::count(&self.open);
+        self.serving.lock().spawn(async move {
+            let _open = open;
+            // The other end may leave at any time.
+            let _ = behave(&name, far).await;
+        });
+        Ok(near)
+    }
+}
+
+async fn behave(name: &str, stream: DuplexStream) -> std::io::Result<()> {
+    let (mut from, mut to) = split(stream);
+    match name {
+        "echo" => {
+            copy(&mut from, &mut to).await?;
+            to.write_all(GOODBYE).await?;
+        }
+        "flood" => {
+            copy(&mut tokio::io::repeat(7), &mut to).await?;
+        }
+        // Reads nothing, but is there.
+        "deaf" => pending().await,
+        "hang-up" => {
+            let mut one = [0];
+            from.read_exact(&mut one).await?;
+            return Ok(());
+        }
+        other => panic!("no target {other}"),
+    }
+    to.shutdown().await
+}
+
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,150 @@
+//! Pipes: bytes both ways, half-close, reset, refusals, and who waits for whom.
+
+use std::{io::ErrorKind, sync::atomic::Ordering, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{Instant, sleep, timeout},
+};
+use tunnel::{Budget, OpenError, Refusal, STREAM_WINDOW};
+
+use super::ends::{Ends, GOODBYE, target};
+
+#[tokio::test]
+async fn bytes_go_both_ways_and_one_end_may_finish_first() {
+    let ends = Ends::attached().await;
+    let mut pipe = ends.session.open(&target("echo")).await.unwrap();
+    let sent: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let (mut reader, mut writer) = tokio::io::split(&mut pipe);
+    let mut received = Vec::new();
+    let write = async {
+        writer.write_all(&sent).await.unwrap();
+        writer.shutdown().await.unwrap();
+    };
+    tokio::join!(write, async {
+        reader.read_to_end(&mut received).await.unwrap()
+    });
+    assert_eq!(&received[..sent.len()], &sent[..]);
+    assert_eq!(&received[sent.len()..], GOODBYE);
+    drop(pipe);
+    assert_eq!((ends.session.streams(), ends.budget.used()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_the_caller_as_what_it_is() {
+    let ends = Ends::attached().await;
+    for (name, wanted) in [
+        ("forbidden", Refusal::Forbidden),
+        ("down", Refusal::Refused),
+    ] {
+        match ends.session.open(&target(name)).await {
+            Err(OpenError::Refused(refusal)) => assert_eq!(refusal, wanted),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((ends.session.streams(), ends.budget.used()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_on_a_dial_frees_its_place() {
+    let ends = Ends::attached().await;
+    let given_up = timeout(
+        Duration::from_secs(1),
+        ends.session.open(&target("black-hole")),
+    )
+    .await;
+    assert!(given_up.is_err());
+    assert_eq!((ends.session.streams(), ends.budget.used()), (0, 0));
+    let begin = Instant::now();
+    let late = ends.session.open(&target("black-hole")).await;
+    assert!(matches!(late, Err(OpenError::Deadline)), "{late:?}");
+    assert_eq!(begin.elapsed().as_secs(), 15);
+    ends.session.open(&target("echo")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_pipe_resets_just_that_pipe() {
+    let ends = Ends::attached().await;
+    let mut other = ends.session.open(&target("echo")).await.unwrap();
+    let doomed = ends.session.open(&target("deaf")).await.unwrap();
+    let flood = ends.session.open(&target("flood")).await.unwrap();
+    drop((doomed, flood));
+    // The deaf target never ends by itself; the flood does when nobody takes it.
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(ends.dialer.open.load(Ordering::SeqCst), 2);
+    other.write_all(b"still here").await.unwrap();
+    let mut echoed = [0; 10];
+    other.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(&echoed, b"still here");
+}
+
+#[tokio::test]
+async fn a_target_that_hangs_up_ends_its_pipe() {
+    let ends = Ends::attached().await;
+    let mut pipe = ends.session.open(&target("hang-up")).await.unwrap();
+    pipe.write_all(b"x").await.unwrap();
+    let mut rest = Vec::new();
+    pipe.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_and_an_upload_nobody_reads_stall_no_neighbour() {
+    let ends = Ends::attached().await;
+    // As many as fill any window that they would share.
+    let mut stalled = Vec::new();
+    for _ in 0..100 {
+        stalled.push(ends.session.open(&target("flood")).await.unwrap());
+        let mut upload = ends.session.open(&target("deaf")).await.unwrap();
+        let unread = vec![0; STREAM_WINDOW as usize];
+        let filled = timeout(Duration::from_millis(20), async {
+            loop {
+                upload.write_all(&unread).await.unwrap();
+            }
+        });
+        assert!(
+            filled.await.is_err(),
+            "an upload that nobody reads has to stop"
+        );
+        stalled.push(upload);
+    }
+    let mut neighbour = ends.session.open(&target("echo")).await.unwrap();
+    for _ in 0..100 {
+        neighbour.write_all(&[1; 10_000]).await.unwrap();
+        let mut echoed = [0; 10_000];
+        let read = timeout(Duration::from_secs(5), neighbour.read_exact(&mut echoed)).await;
+        read.expect("a neighbour of stalled pipes is served")
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn pipes_beyond_the_byte_budget_are_refused_until_others_close() {
+    let two = Budget::new(2 * STREAM_WINDOW as usize);
+    let ends = Ends::with_budget(two).await;
+    let first = ends.session.open(&target("echo")).await.unwrap();
+    let _second = ends.session.open(&target("echo")).await.unwrap();
+    let third = ends.session.open(&target("echo")).await;
+    assert!(matches!(third, Err(OpenError::Budget)), "{third:?}");
+    drop(first);
+    ends.session.open(&target("echo")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broken_connection_ends_every_pipe_at_once() {
+    let ends = Ends::attached().await;
+    let mut pipe = ends.session.open(&target("echo")).await.unwrap();
+    ends.agent.abort();
+    let error = pipe.read_u8().await.unwrap_err();
+    let broken = [
+        ErrorKind::BrokenPipe,
+        ErrorKind::UnexpectedEof,
+        ErrorKind::ConnectionAborted,
+    ];
+    assert!(broken.contains(&error.kind()), "{error:?}");
+    let after = ends.session.open(&target("echo")).await;
+    assert!(
+        matches!(after, Err(OpenError::Closing | OpenError::Broken(_))),
+        "{after:?}"
+    );
+}
