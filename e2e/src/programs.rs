@@ -13,11 +13,13 @@ use crate::host;
 mod build;
 mod family;
 mod go;
+mod go_stack;
 mod progress;
 
 pub use build::BuildError;
 pub use family::{ALL, ETCD, Family, KUBERNETES, Program, Stamp};
 pub use go::GoError;
+pub use go_stack::{CLUSTER_GATEWAY, GO_STACK, KONNECTIVITY};
 
 /// Programs that are there and ready to start.
 #[derive(Clone, Debug)]

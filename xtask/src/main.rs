@@ -14,7 +14,11 @@ mod test;
 #[command(bin_name = "cargo xtask", about = "What a developer of Spokeway types")]
 enum Command {
     /// Build the programs of a control plane that are missing, and say where each one is
-    ControlPlane,
+    ControlPlane {
+        /// Also the Go stack that `bench path` measures beside ours
+        #[arg(long)]
+        go_stack: bool,
+    },
     /// A hub and a spoke on this machine, and kubectl through the gateway; up until Ctrl-C
     Demo {
         /// End after the commands
@@ -55,9 +59,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::ControlPlane => {
+        Command::ControlPlane { go_stack } => {
             prerequisites::check(&[prerequisites::GO])?;
-            cargo::become_bin("control-plane", &[], &[])
+            let args: &[_] = if go_stack { &["--go-stack"] } else { &[] };
+            cargo::become_bin("control-plane", &[], args)
         }
         Command::Demo { once } => {
             prerequisites::check(&[prerequisites::GO])?;

@@ -3,10 +3,25 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
+use clap::Parser;
 use e2e::programs::{self, Programs};
 
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask control-plane")]
+struct Args {
+    /// Also the Go stack that `bench path` measures beside ours
+    #[arg(long)]
+    go_stack: bool,
+}
+
 fn main() -> anyhow::Result<()> {
-    let programs = Programs::ensure(programs::ALL).context("the control plane is not complete")?;
+    let Args { go_stack } = Args::parse();
+    let families = if go_stack {
+        [programs::ALL, programs::GO_STACK].concat()
+    } else {
+        programs::ALL.to_vec()
+    };
+    let programs = Programs::ensure(&families).context("the control plane is not complete")?;
     let mut stdout = std::io::stdout().lock();
     for (name, path) in programs.iter() {
         writeln!(stdout, "{name:<24} {}", path.display())?;

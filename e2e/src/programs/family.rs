@@ -156,6 +156,7 @@ fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::programs::GO_STACK;
 
     #[test]
     fn programs_are_named_as_go_names_them() {
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_family_has_its_module_and_pins_its_programs() {
-        for family in ALL {
+        for family in ALL.iter().chain(GO_STACK) {
             let go_mod = fs::read_to_string(family.module().join("go.mod")).unwrap();
             assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
             assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);

@@ -1,0 +1,37 @@
+//! The families of the Go stack that benchmarks run ours beside. Nothing else needs them, so they
+//! are not among [`super::ALL`] and are built when the first benchmark asks.
+
+use super::{Family, Program};
+
+/// Both of them.
+pub const GO_STACK: &[&Family] = &[&KONNECTIVITY, &CLUSTER_GATEWAY];
+
+/// The tunnel, apiserver-network-proxy.
+pub static KONNECTIVITY: Family = Family {
+    name: "konnectivity",
+    programs: &[
+        Program {
+            name: "proxy-server",
+            package: "sigs.k8s.io/apiserver-network-proxy/cmd/server",
+        },
+        Program {
+            name: "proxy-agent",
+            package: "sigs.k8s.io/apiserver-network-proxy/cmd/agent",
+        },
+    ],
+    tags: "",
+    cgo: false,
+    stamp: None,
+};
+
+/// The aggregated API server that proxies through it.
+pub static CLUSTER_GATEWAY: Family = Family {
+    name: "cluster-gateway",
+    programs: &[Program {
+        name: "cluster-gateway",
+        package: "github.com/oam-dev/cluster-gateway/cmd/apiserver",
+    }],
+    tags: "",
+    cgo: false,
+    stamp: None,
+};
