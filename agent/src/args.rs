@@ -1,23 +1,26 @@
 //! What the process is told at its start: flags, each with an environment variable, checked
 //! together and turned into [`Settings`].
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod entrance;
+
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use runtime::log::Format;
 use tunnel::{Target, TargetError};
 
+use self::entrance::EntranceArgs;
+use crate::hub::Hub;
+
 /// Keeps tunnels from a managed cluster to the gateway on its hub.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "agent", version)]
 pub struct Args {
-    /// Name of this managed cluster on the hub. The gateway believes only the credential's own.
+    /// Name of this managed cluster on the hub. The gateway believes only what the credential says.
     #[arg(long, env = "AGENT_CLUSTER", value_name = "NAME")]
     cluster: String,
-    /// Kubeconfig of the hub, read again for every new connection. Its proxy-url, or `HTTPS_PROXY`,
-    /// is gone through.
-    #[arg(long, env = "AGENT_HUB_KUBECONFIG", value_name = "FILE")]
-    hub_kubeconfig: PathBuf,
+    #[command(flatten)]
+    entrance: EntranceArgs,
     /// Connections kept to the gateway at once.
     #[arg(
         long,
@@ -76,10 +79,8 @@ pub struct Args {
 /// What the process does.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The cluster that it speaks for.
-    pub cluster: String,
-    /// How to reach the hub.
-    pub hub_kubeconfig: PathBuf,
+    /// How to attach to the gateway.
+    pub(crate) hub: Hub,
     /// Connections kept at once.
     pub connections: u8,
     /// The local API server.
@@ -108,7 +109,7 @@ impl TryFrom<Args> for Settings {
         // Destructured whole, so that a flag nobody uses does not compile.
         let Args {
             cluster,
-            hub_kubeconfig,
+            entrance,
             connections,
             apiserver,
             expose,
@@ -128,10 +129,10 @@ impl TryFrom<Args> for Settings {
                 Err(fault) => faults.push(format!("--expose {service}: {fault}")),
             }
         }
-        match apiserver {
-            Ok(apiserver) if faults.is_empty() => Ok(Self {
-                cluster,
-                hub_kubeconfig,
+        let hub = entrance.hub(cluster, &mut faults);
+        match (hub, apiserver) {
+            (Some(hub), Ok(apiserver)) if faults.is_empty() => Ok(Self {
+                hub,
                 connections,
                 apiserver,
                 exposed,

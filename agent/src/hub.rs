@@ -1,80 +1,71 @@
-//! The way to the gateway: a request to the hub's own API server that becomes a byte pipe. It needs
-//! no address but the hub's, and no credential but the one the agent has there anyway.
+//! The ways to the gateway. One needs no address but the hub's and no credential but the one that the
+//! agent has there anyway: a request to the hub's own API server that becomes a byte pipe. The other
+//! is a port of the gateway's own, by mutual TLS.
+
+mod api;
+mod mtls;
 
 use std::path::PathBuf;
 
-use http::{
-    Request, StatusCode,
-    header::{CONNECTION, UPGRADE},
-};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use kube::{
-    Client, Config,
-    client::Body,
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
-};
+use runtime::http_proxy::HttpProxy;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::TaskTracker;
+
+pub(crate) use self::{api::ApiError, mtls::MtlsError};
 
 /// How to attach to the gateway.
 #[derive(Clone, Debug)]
-pub(crate) struct Hub {
-    pub(crate) kubeconfig: PathBuf,
-    pub(crate) cluster: String,
+pub(crate) enum Hub {
+    /// Through the hub's API server.
+    Api {
+        kubeconfig: PathBuf,
+        cluster: String,
+    },
+    /// At the gateway's tunnel port.
+    Mtls(Mtls),
 }
+
+/// The gateway's tunnel port, and who we are there.
+#[derive(Clone, Debug)]
+pub struct Mtls {
+    /// Host of the tunnel port, which its certificate has to name.
+    pub host: String,
+    /// The tunnel port.
+    pub port: u16,
+    /// Authority of the gateway's certificate, PEM.
+    pub authority: PathBuf,
+    /// Our certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub private_key: PathBuf,
+    /// The proxy to go through.
+    pub proxy: Option<HttpProxy>,
+}
+
+/// A byte stream to the gateway.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// No tunnel connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
-    #[error("kubeconfig of the hub {}: {source}", path.display())]
-    Kubeconfig {
-        path: PathBuf,
-        source: KubeconfigError,
-    },
-    #[error("hub's API server: {0}")]
-    Hub(#[from] kube::Error),
-    #[error("{status} from the hub: {message}")]
-    Refused { status: StatusCode, message: String },
-    #[error("the connection broke while it was upgraded: {0}")]
-    Upgrade(#[from] hyper::Error),
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Mtls(#[from] MtlsError),
 }
 
 impl Hub {
-    /// Attaches once. The kubeconfig and what it names are read anew, so that rotated certificates
-    /// and tokens count from the next connection on, and leave those that are open alone.
-    pub(crate) async fn attach(&self) -> Result<TokioIo<Upgraded>, AttachError> {
-        let bad = |source| AttachError::Kubeconfig {
-            path: self.kubeconfig.clone(),
-            source,
-        };
-        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).map_err(bad)?;
-        let options = KubeConfigOptions::default();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .map_err(bad)?;
-        // A tunnel may be silent for as long as it likes; its own pings watch over it.
-        config.read_timeout = None;
-        config.write_timeout = None;
-        let client = Client::try_from(config)?;
-        let path = format!(
-            "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{}/attach",
-            self.cluster
-        );
-        let request = Request::get(path)
-            .header(CONNECTION, "Upgrade")
-            .header(UPGRADE, tunnel::PROTOCOL)
-            .body(Body::empty())
-            .map_err(kube::Error::HttpError)?;
-        let response = client.send(request).await?;
-        let status = response.status();
-        if status != StatusCode::SWITCHING_PROTOCOLS {
-            let body = response
-                .into_body()
-                .collect_bytes()
-                .await
-                .unwrap_or_default();
-            let message = String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned();
-            return Err(AttachError::Refused { status, message });
-        }
-        Ok(TokioIo::new(hyper::upgrade::on(response).await?))
+    /// Attaches once. Credentials are read anew, so that rotated ones count from the next connection
+    /// on and leave those that are open alone.
+    pub(crate) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, AttachError> {
+        Ok(match self {
+            Self::Api {
+                kubeconfig,
+                cluster,
+            } => Box::new(api::attach(kubeconfig, cluster).await?),
+            Self::Mtls(mtls) => mtls.attach(tasks).await?,
+        })
     }
 }

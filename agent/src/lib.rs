@@ -9,5 +9,6 @@ mod targets;
 
 pub use crate::{
     args::{Args, Faults, Settings},
+    hub::Mtls,
     run::run,
 };

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, info, info_span, warn};
 use tunnel::{Hello, Phase, serve};
 
@@ -28,6 +28,8 @@ const GOOD: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
     pub(crate) hub: Hub,
+    /// Holds what moves bytes through a proxy.
+    pub(crate) tasks: TaskTracker,
     pub(crate) targets: Arc<Targets>,
     /// No new connections; those that are open may finish.
     pub(crate) drain: CancellationToken,
@@ -82,7 +84,7 @@ impl Links {
     /// Makes one connection and waits until it ends, or drains and so wants a successor. What is
     /// still open on it goes on in `connections`.
     async fn connect_and_hold(&self, connections: &mut JoinSet<()>) {
-        let io = match self.hub.attach().await {
+        let io = match self.hub.attach(&self.tasks).await {
             Ok(io) => io,
             Err(error) => {
                 self.metrics.failures.inc();

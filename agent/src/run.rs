@@ -6,12 +6,11 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use runtime::{admin::Admin, log, readiness::Readiness, shutdown};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
 use crate::{
     args::Settings,
-    hub::Hub,
     links::{Links, Metrics},
     targets::Targets,
 };
@@ -38,10 +37,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let readiness = Readiness::default();
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
     let links = Links {
-        hub: Hub {
-            kubeconfig: settings.hub_kubeconfig,
-            cluster: settings.cluster,
-        },
+        hub: settings.hub,
+        tasks: TaskTracker::new(),
         targets: Arc::new(Targets::new(settings.apiserver, settings.exposed)),
         drain: drain.clone(),
         metrics,

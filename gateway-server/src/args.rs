@@ -51,6 +51,22 @@ pub struct Args {
         default_value = "127.0.0.1:9440"
     )]
     admin_bind_address: SocketAddr,
+    /// Port for agents to attach at directly, by mutual TLS, besides the hub's API server.
+    #[arg(
+        long,
+        env = "GATEWAY_TUNNEL_PORT",
+        value_name = "PORT",
+        requires = "tunnel_client_ca_file"
+    )]
+    tunnel_port: Option<u16>,
+    /// Authority of the agents' certificates at the tunnel port, PEM; read again when it changes.
+    #[arg(
+        long,
+        env = "GATEWAY_TUNNEL_CLIENT_CA_FILE",
+        value_name = "FILE",
+        requires = "tunnel_port"
+    )]
+    tunnel_client_ca_file: Option<PathBuf>,
     /// Seconds that a managed cluster may take to begin its answer. Logs and proxied services may
     /// take longer.
     #[arg(
@@ -118,6 +134,8 @@ pub struct Settings {
     pub private_key: PathBuf,
     /// Where health and metrics are served.
     pub admin_address: SocketAddr,
+    /// Where agents may attach besides the hub's API server.
+    pub tunnel_entrance: Option<TunnelEntrance>,
     /// How long a managed cluster may take to begin its answer.
     pub head_deadline: Duration,
     /// How long requests in flight get to finish.
@@ -132,6 +150,15 @@ pub struct Settings {
     pub log_format: Format,
 }
 
+/// The entrance for agents by mutual TLS.
+#[derive(Clone, Debug)]
+pub struct TunnelEntrance {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whose certificates count.
+    pub authority: PathBuf,
+}
+
 impl From<Args> for Settings {
     fn from(args: Args) -> Self {
         // Destructured whole, so that a flag nobody uses does not compile.
@@ -143,6 +170,8 @@ impl From<Args> for Settings {
             tls_cert_file,
             tls_private_key_file,
             admin_bind_address,
+            tunnel_port,
+            tunnel_client_ca_file,
             response_header_timeout,
             drain_timeout,
             tunnel_memory_per_cluster,
@@ -157,6 +186,12 @@ impl From<Args> for Settings {
             certificate: tls_cert_file,
             private_key: tls_private_key_file,
             admin_address: admin_bind_address,
+            tunnel_entrance: tunnel_port
+                .zip(tunnel_client_ca_file)
+                .map(|(port, authority)| TunnelEntrance {
+                    address: SocketAddr::new(bind_address, port),
+                    authority,
+                }),
             head_deadline: Duration::from_secs(response_header_timeout),
             drain_deadline: Duration::from_secs(drain_timeout),
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,

@@ -1,30 +1,32 @@
-//! The entrance for agents behind the hub's API server: `clustergateways/NAME/attach`, upgraded to
-//! the tunnel's protocol. The hub has authenticated the agent; hub RBAC and the agent's own user name
-//! decide what it may attach, and are asked again for as long as it stays.
+//! Taking agents in, by either entrance, and letting them go: a session is held for as long as the
+//! agent has the right to it, and that is looked at again every few seconds.
+
+mod certificate;
+mod hub_api;
+mod mtls;
 
 use std::{sync::Arc, time::Duration};
 
 use crds::ClusterName;
-use http::{
-    HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONNECTION, UPGRADE},
-};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
+use http::StatusCode;
 use jiff::Timestamp;
-use tokio::{select, time::sleep};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    time::sleep,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
-use tunnel::{Driver, End, Hello, PROTOCOL, Session};
+use tunnel::{Driver, End, Hello, Session};
 
+pub(crate) use self::{certificate::AgentAuthority, mtls::TunnelDoor};
 use crate::{
     authentication::User,
     authorization::{Action, Authorizer},
-    body::Body,
     clusters::Clusters,
     metrics::{Metrics, TunnelEndLabels},
-    status::Refusal,
-    tunnels::{Tunnels, identity::speaks_for},
+    tunnels::Tunnels,
 };
 
 /// How often an attached agent's right to be is looked at again.
@@ -45,87 +47,60 @@ pub(crate) struct Attach {
     pub(crate) cut: CancellationToken,
 }
 
-/// An agent and what it may do.
+/// An agent that proved which managed cluster it speaks for.
+#[derive(Debug)]
 struct Agent {
-    user: User,
     cluster: ClusterName,
+    right: Right,
+}
+
+/// What it proved that by.
+#[derive(Debug)]
+enum Right {
+    /// The hub authenticated it as this user.
+    User(User),
+    /// It holds the key of this certificate, which has to be of this authority.
+    Certificate {
+        chain: Vec<CertificateDer<'static>>,
+        authority: Arc<AgentAuthority>,
+    },
 }
 
 impl Attach {
-    /// Upgrades a request of `user`, who is authorised for it already, to a tunnel of `cluster`.
-    pub(crate) fn upgrade(
-        &self,
-        mut request: Request<Incoming>,
-        user: User,
-        cluster: ClusterName,
-    ) -> Result<Response<Body>, Refusal> {
-        if speaks_for(&user.name).as_ref() != Some(&cluster) {
-            self.metrics.attach_refusals.inc();
-            warn!(%cluster, user = user.name, "an agent tried to attach as another cluster");
-            return Err(not_its_own(&user, &cluster));
-        }
-        if self.clusters.find(&cluster).is_none() {
-            self.metrics.attach_refusals.inc();
-            return Err(Refusal::unknown_cluster(&cluster));
-        }
-        let upgrade = request.headers().get(UPGRADE).map(HeaderValue::as_bytes);
-        if request.version() != Version::HTTP_11 || upgrade != Some(PROTOCOL.as_bytes()) {
-            let message = format!("attach wants an HTTP/1.1 upgrade to {PROTOCOL}");
-            return Err(Refusal::new(
-                StatusCode::UPGRADE_REQUIRED,
-                "UpgradeRequired",
-                message,
-            ));
-        }
-        let upgraded = hyper::upgrade::on(&mut request);
-        let this = self.clone();
-        self.tasks.spawn(async move {
-            let agent = Agent { user, cluster };
-            select! {
-                () = this.hold(upgraded, &agent) => {}
-                () = this.cut.cancelled() => {}
-            }
-        });
-        let mut response = Response::new(Body::Empty);
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        response
-            .headers_mut()
-            .insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
-        Ok(response)
-    }
-
-    /// Holds one session until it is over or no longer allowed.
-    async fn hold(&self, upgraded: OnUpgrade, agent: &Agent) {
+    /// Holds one session until it is over, no longer allowed, or cut.
+    async fn hold<IO>(&self, io: IO, agent: &Agent)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let cluster = &agent.cluster;
-        let budget = self.tunnels.budget(cluster);
-        let upgraded = match upgraded.await {
-            Ok(upgraded) => TokioIo::new(upgraded),
-            Err(error) => return warn!(%cluster, %error, "agent went away while attaching"),
+        let held = async {
+            let budget = self.tunnels.budget(cluster);
+            match Session::attach(io, &Hello::default(), budget.clone()).await {
+                Ok((session, driver)) => {
+                    self.tunnels.add(cluster, session.clone(), budget, now());
+                    let _here = Here {
+                        attach: self,
+                        cluster,
+                        session: &session,
+                    };
+                    info!(%cluster, agent = agent.right.name(), "agent attached");
+                    self.drive(driver, agent).await;
+                }
+                Err(error) => {
+                    self.metrics.attach_refusals.inc();
+                    warn!(%cluster, %error, "agent did not finish attaching");
+                }
+            }
         };
-        match Session::attach(upgraded, &Hello::default(), budget.clone()).await {
-            Ok((session, driver)) => {
-                self.tunnels.add(cluster, session.clone(), budget, now());
-                let _here = Here {
-                    attach: self,
-                    cluster,
-                    session: &session,
-                };
-                info!(%cluster, user = agent.user.name, "agent attached");
-                self.drive(driver, agent).await;
-            }
-            Err(error) => {
-                self.metrics.attach_refusals.inc();
-                warn!(%cluster, %error, "agent did not finish attaching");
-            }
+        select! {
+            () = held => {}
+            () = self.cut.cancelled() => {}
         }
     }
 
     async fn drive<IO>(&self, driver: Driver<IO>, agent: &Agent)
     where
-        IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        IO: AsyncRead + AsyncWrite + Unpin,
     {
         let cluster = &agent.cluster;
         let reason = select! {
@@ -144,7 +119,7 @@ impl Attach {
                 }
             },
             why = self.revoked(agent) => {
-                warn!(%cluster, user = agent.user.name, why, "agent may no longer be attached");
+                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer be attached");
                 "revoked"
             }
         };
@@ -155,30 +130,37 @@ impl Attach {
     }
 
     /// Waits until the agent may no longer be attached. Not being able to ask is no reason.
-    async fn revoked(&self, agent: &Agent) -> &'static str {
+    async fn revoked(&self, agent: &Agent) -> String {
         loop {
             sleep(REVIEW).await;
             if self.clusters.find(&agent.cluster).is_none() {
-                return "the managed cluster is gone";
+                return "the managed cluster is gone".to_owned();
             }
-            let action = Action::attach(&agent.cluster);
-            let reviewed = self.authorizer.authorize(agent.user.clone(), action).await;
-            if reviewed.is_err_and(|refusal| refusal.code() == StatusCode::FORBIDDEN) {
-                return "the hub's RBAC no longer allows it";
+            match &agent.right {
+                Right::User(user) => {
+                    let action = Action::attach(&agent.cluster);
+                    let reviewed = self.authorizer.authorize(user.clone(), action).await;
+                    if reviewed.is_err_and(|refusal| refusal.code() == StatusCode::FORBIDDEN) {
+                        return "the hub's RBAC no longer allows it".to_owned();
+                    }
+                }
+                Right::Certificate { chain, authority } => {
+                    if let Err(error) = authority.verify(chain, UnixTime::now()) {
+                        return format!("its certificate is no longer good: {error}");
+                    }
+                }
             }
         }
     }
 }
 
-fn not_its_own(user: &User, cluster: &ClusterName) -> Refusal {
-    let message = format!(
-        "user {:?} may not attach managed cluster {:?}: an agent attaches only the cluster that its \
-         own user name has, as system:serviceaccount:CLUSTER:NAME or \
-         system:open-cluster-management:cluster:CLUSTER:addon:NAME",
-        user.name,
-        cluster.as_str()
-    );
-    Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message).of_cluster(cluster)
+impl Right {
+    fn name(&self) -> &str {
+        match self {
+            Self::User(user) => &user.name,
+            Self::Certificate { .. } => "by certificate",
+        }
+    }
 }
 
 #[expect(
@@ -189,7 +171,7 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Counts a session, and lets go of it when it is over, however that came.
+/// Lets go of a session when it is over, however that came.
 struct Here<'a> {
     attach: &'a Attach,
     cluster: &'a ClusterName,

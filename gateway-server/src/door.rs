@@ -14,22 +14,19 @@ use rustls::{ServerConfig, server::ResolvesServerCert};
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::{
+    accept::accept,
     authentication::{AskForCertificate, Peer},
     executor::TrackedExecutor,
     gateway::Gateway,
-    keepalive::keep_alive,
 };
 
-/// Connections open at once; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 16 << 10;
 /// Requests at once on one HTTP/2 connection; Go's clients open another one beyond it.
 const MAX_STREAMS: u32 = 250;
 /// What one upload may have in flight towards us …
@@ -42,8 +39,6 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_DEADLINE: Duration = Duration::from_secs(15);
-/// How long to wait when accepting fails: usually for file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Accepts connections for a [`Gateway`].
 #[derive(Debug)]
@@ -80,33 +75,14 @@ impl Door {
 
     /// Accepts until the drain begins.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        loop {
-            let accepted = async {
-                let slot = Arc::clone(&slots)
-                    .acquire_owned()
-                    .await
-                    .expect("never closed");
-                (listener.accept().await, slot)
-            };
-            let (accepted, slot) = select! {
-                accepted = accepted => accepted,
-                () = self.drain.cancelled() => return,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    self.tasks.spawn(Arc::clone(&self).connection(stream, slot));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection");
-                    sleep(ACCEPT_RETRY).await;
-                }
-            }
-        }
+        let (tasks, drain) = (self.tasks.clone(), self.drain.clone());
+        accept(listener, tasks, drain, |stream| {
+            Arc::clone(&self).connection(stream)
+        })
+        .await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, _slot: OwnedSemaphorePermit) {
-        keep_alive(&stream);
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
         let served = async {
             let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
             match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {

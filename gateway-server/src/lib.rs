@@ -2,6 +2,7 @@
 //! Kubernetes API requests to them. A library so that its parts can be tested and fuzzed; the
 //! program is `main.rs`.
 
+mod accept;
 mod api;
 mod args;
 mod attach;
@@ -12,7 +13,6 @@ mod clusters;
 mod door;
 mod executor;
 mod gateway;
-mod keepalive;
 mod metrics;
 mod proxy;
 mod route;
@@ -22,7 +22,7 @@ mod tunnels;
 mod upstream;
 
 pub use crate::{
-    args::{Args, Settings},
+    args::{Args, Settings, TunnelEntrance},
     route::PathError,
     run::run,
 };

@@ -16,7 +16,7 @@ use tracing::info;
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::Settings,
-    attach::Attach,
+    attach::{AgentAuthority, Attach, TunnelDoor},
     authentication,
     authorization::Authorizer,
     clusters::{self, Clusters},
@@ -70,6 +70,15 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     background.spawn(admin.serve(admin_listener, cut.clone()));
     background.spawn(shutdown::on_signal(drain.clone()));
 
+    if let Some(entrance) = settings.tunnel_entrance {
+        let listener = bind(entrance.address).await?;
+        let authority = AgentAuthority::load(entrance.authority)?;
+        background.spawn(Arc::clone(&authority).follow());
+        let attach = gateway.attach.clone();
+        let door = TunnelDoor::new(Arc::clone(&certificate) as _, authority, attach);
+        background.spawn(door.serve(listener));
+        info!(address = %entrance.address, "agents may attach here by mutual TLS");
+    }
     info!(address = %settings.address, admin = %settings.admin_address, "serving");
     let serving = readiness.condition("serving");
     serving.set(true);

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::{
     connect::ConnectError,
-    dial::{DialError, Dialer, ProxyAddress},
+    dial::{DialError, Dialer},
     pool::{Health, Lease, PoolError, Pooled, SendError},
     tls::{ClientIdentity, TlsConfigError, Trust},
 };

@@ -3,7 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -55,9 +60,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     (code, admin.readiness.report())
 }
 
-async fn metrics(
-    State(admin): State<Admin>,
-) -> ([(axum::http::HeaderName, &'static str); 1], String) {
+async fn metrics(State(admin): State<Admin>) -> ([(HeaderName, &'static str); 1], String) {
     (
         [(CONTENT_TYPE, METRICS_CONTENT_TYPE)],
         metrics_text(&admin.metrics),

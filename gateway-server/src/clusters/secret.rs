@@ -21,9 +21,10 @@ use http::{HeaderValue, uri::Authority};
 use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use runtime::http_proxy::HttpProxy;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use self::endpoint::{parse_endpoint, parse_proxy};
+use self::endpoint::parse_endpoint;
 use crate::{
     tunnels::{TunnelDialer, Tunnels},
     upstream::{ClientIdentity, Dialer, Target, Trust},
@@ -133,7 +134,8 @@ fn direct(secret: &Secret) -> Result<Reached, Fault> {
     let port = authority.port_u16().unwrap_or(443);
     let dialer = match text(secret, PROXY_URL_KEY) {
         Ok(url) => {
-            let proxy = parse_proxy(url).map_err(malformed(PROXY_URL_KEY))?;
+            let proxy = HttpProxy::parse(url)
+                .map_err(|fault| malformed(PROXY_URL_KEY)(fault.to_string()))?;
             Dialer::HttpConnect { proxy, host, port }
         }
         Err(_) => Dialer::Direct { host, port },

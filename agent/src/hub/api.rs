@@ -1,0 +1,91 @@
+//! Attaching through the hub's API server: `clustergateways/NAME/attach`, upgraded.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http::{
+    Request, StatusCode,
+    header::{CONNECTION, UPGRADE},
+};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use kube::{
+    Client, Config,
+    client::Body,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+use tokio::time::timeout;
+
+/// Time for TCP, TLS, and the answers of the hub and the gateway.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// A refusal is a short Status; more of it is not worth a log line.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The hub's API server gave no pipe.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("kubeconfig of the hub {}: {source}", path.display())]
+    Kubeconfig {
+        path: PathBuf,
+        source: KubeconfigError,
+    },
+    #[error("hub's API server: {0}")]
+    Hub(#[from] kube::Error),
+    #[error("hub's API server: no answer within {} s", DEADLINE.as_secs())]
+    Deadline,
+    #[error("{status} from the hub: {message}")]
+    Refused { status: StatusCode, message: String },
+    #[error("the connection broke while it was upgraded: {0}")]
+    Upgrade(#[from] hyper::Error),
+}
+
+/// Attaches as `cluster`, with the identity of the kubeconfig.
+pub(super) async fn attach(
+    kubeconfig: &Path,
+    cluster: &str,
+) -> Result<TokioIo<Upgraded>, ApiError> {
+    let client = client(kubeconfig).await?;
+    timeout(DEADLINE, upgrade(client, cluster))
+        .await
+        .unwrap_or(Err(ApiError::Deadline))
+}
+
+async fn client(path: &Path) -> Result<Client, ApiError> {
+    let bad = |source| ApiError::Kubeconfig {
+        path: path.to_owned(),
+        source,
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(bad)?;
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(bad)?;
+    // A tunnel may be silent for as long as it likes; its own pings watch over it.
+    config.read_timeout = None;
+    config.write_timeout = None;
+    Ok(Client::try_from(config)?)
+}
+
+async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, ApiError> {
+    let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{cluster}/attach");
+    let request = Request::get(path)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, tunnel::PROTOCOL)
+        .body(Body::empty())
+        .map_err(kube::Error::HttpError)?;
+    let response = client.send(request).await?;
+    let status = response.status();
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        let body = response
+            .into_body()
+            .collect_bytes()
+            .await
+            .unwrap_or_default();
+        let body = &body[..body.len().min(LONGEST_MESSAGE)];
+        let message = String::from_utf8_lossy(body).trim().to_owned();
+        return Err(ApiError::Refused { status, message });
+    }
+    Ok(TokioIo::new(hyper::upgrade::on(response).await?))
+}

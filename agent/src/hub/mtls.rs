@@ -1,0 +1,102 @@
+//! Attaching at the gateway's tunnel port, by mutual TLS.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use runtime::http_proxy::{HttpProxyError, keep_alive};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem, pem::PemObject},
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+use tokio_util::task::TaskTracker;
+
+use super::{Mtls, Stream};
+
+/// Time for TCP, the proxy and TLS together.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The tunnel port gave no stream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MtlsError {
+    #[error("{}: {source}", path.display())]
+    Pem { path: PathBuf, source: pem::Error },
+    #[error("certificate, key or authority: {0}")]
+    Config(#[from] rustls::Error),
+    #[error("{0:?} is no host name that a certificate could be checked against")]
+    ServerName(String),
+    #[error("cannot connect to the gateway at {address}: {source}")]
+    Tcp { address: String, source: io::Error },
+    #[error(transparent)]
+    Proxy(#[from] HttpProxyError),
+    #[error("TLS with the gateway at {address}: {source}")]
+    Tls { address: String, source: io::Error },
+    #[error("no connection to the gateway within {} s", DEADLINE.as_secs())]
+    Deadline,
+}
+
+impl Mtls {
+    pub(super) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, MtlsError> {
+        let config = self.config()?;
+        let connected = timeout(DEADLINE, self.connect(config, tasks)).await;
+        connected.unwrap_or(Err(MtlsError::Deadline))
+    }
+
+    async fn connect(
+        &self,
+        config: ClientConfig,
+        tasks: &TaskTracker,
+    ) -> Result<Box<dyn Stream>, MtlsError> {
+        let address = format!("{}:{}", self.host, self.port);
+        let name = ServerName::try_from(self.host.clone())
+            .map_err(|_| MtlsError::ServerName(self.host.clone()))?;
+        let stream: Box<dyn Stream> = if let Some(proxy) = &self.proxy {
+            Box::new(proxy.connect(&self.host, self.port, tasks).await?)
+        } else {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+            let stream = stream.map_err(|source| MtlsError::Tcp {
+                address: address.clone(),
+                source,
+            })?;
+            keep_alive(&stream);
+            Box::new(stream)
+        };
+        let connector = TlsConnector::from(Arc::new(config));
+        let connected = connector.connect(name, stream).await;
+        Ok(Box::new(
+            connected.map_err(|source| MtlsError::Tls { address, source })?,
+        ))
+    }
+
+    fn config(&self) -> Result<ClientConfig, MtlsError> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(&self.authority)? {
+            roots.add(authority)?;
+        }
+        let key =
+            PrivateKeyDer::from_pem_file(&self.private_key).map_err(|source| MtlsError::Pem {
+                path: self.private_key.clone(),
+                source,
+            })?;
+        let mut config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(certificates(&self.certificate)?, key)?;
+        config.alpn_protocols = vec![tunnel::PROTOCOL.as_bytes().to_vec()];
+        Ok(config)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, MtlsError> {
+    let bad = |source| MtlsError::Pem {
+        path: path.to_owned(),
+        source,
+    };
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(bad)
+}
