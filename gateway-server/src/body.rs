@@ -30,14 +30,26 @@ pub(crate) struct UpstreamBody {
     body: Incoming,
     lease: Option<Lease>,
     bytes: Counter,
+    ends_when_broken: bool,
 }
 
 impl UpstreamBody {
     /// `lease` is the place on a pooled connection, if the answer came over one.
     pub(crate) fn new(body: Incoming, lease: Option<Lease>, bytes: Counter) -> Self {
-        let mut this = Self { body, lease, bytes };
+        let mut this = Self {
+            body,
+            lease,
+            bytes,
+            ends_when_broken: false,
+        };
         this.release_at_end();
         this
+    }
+
+    /// A broken connection is the end of this body, and no error of the caller's stream: a watch may
+    /// end at any time, and informers take an end as the moment to resume.
+    pub(crate) fn ends_when_broken(&mut self) {
+        self.ends_when_broken = true;
     }
 
     fn release_at_end(&mut self) {
@@ -60,6 +72,7 @@ impl UpstreamBody {
                 self.bytes.inc_by(length);
                 self.release_at_end();
             }
+            Poll::Ready(Some(Err(_))) if self.ends_when_broken => return Poll::Ready(None),
             Poll::Ready(None) => self.release(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     response_bytes: Family<ClusterLabels, Counter>,
     /// Upgraded connections open now.
     upgrades: Family<ClusterLabels, Gauge>,
+    /// Requests that wait for the head of their answer now.
+    waiting: Family<ClusterLabels, Gauge>,
     /// Connections from the hub and from callers open now.
     pub(crate) connections: Gauge,
     /// Reviews asked of the hub's API server.
@@ -54,6 +56,8 @@ pub(crate) struct ClusterMetrics {
     pub(crate) response_bytes: Counter,
     /// Upgraded connections open now.
     pub(crate) upgrades: Gauge,
+    /// Requests that wait for the head of their answer now.
+    pub(crate) waiting: Gauge,
 }
 
 /// Labels of a proxied request.
@@ -105,64 +109,73 @@ impl EncodeLabelValue for VerbLabel {
 impl Metrics {
     /// Makes the metrics and registers them, each under `gateway_`.
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+        let metrics = Self::new();
+        metrics.register_under(registry.sub_registry_with_prefix("gateway"));
+        metrics
+    }
+
+    fn new() -> Self {
+        Self {
             proxied: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             response_bytes: Family::default(),
             upgrades: Family::default(),
+            waiting: Family::default(),
             connections: Gauge::default(),
             reviews: Family::default(),
             clusters: Gauge::default(),
             attach_refusals: Counter::default(),
             tunnel_ends: Family::default(),
-        };
-        let registry = registry.sub_registry_with_prefix("gateway");
+        }
+    }
+
+    fn register_under(&self, registry: &mut Registry) {
         registry.register(
             "proxied_requests",
             "Requests proxied to managed clusters",
-            metrics.proxied.clone(),
+            self.proxied.clone(),
         );
         registry.register(
             "proxied_request_duration_seconds",
             "Time to the head of a proxied answer, in seconds",
-            metrics.seconds.clone(),
+            self.seconds.clone(),
         );
         registry.register(
             "proxied_response_bytes",
             "Bytes of answers streamed from managed clusters",
-            metrics.response_bytes.clone(),
+            self.response_bytes.clone(),
         );
         registry.register(
             "upgraded_connections",
             "Upgraded connections open now",
-            metrics.upgrades.clone(),
+            self.upgrades.clone(),
         );
         registry.register(
             "connections",
             "Connections of callers open now",
-            metrics.connections.clone(),
+            self.connections.clone(),
         );
         registry.register(
             "access_reviews",
             "SubjectAccessReviews asked of the hub, by result",
-            metrics.reviews.clone(),
+            self.reviews.clone(),
         );
+        registry.register("clusters", "Managed clusters known", self.clusters.clone());
         registry.register(
-            "clusters",
-            "Managed clusters known",
-            metrics.clusters.clone(),
+            "waiting_requests",
+            "Proxied requests that wait for the head of their answer now",
+            self.waiting.clone(),
         );
         registry.register(
             "attach_refusals",
             "Agents that were not taken in",
-            metrics.attach_refusals.clone(),
+            self.attach_refusals.clone(),
         );
         registry.register(
             "tunnel_ends",
             "Tunnel connections that ended, by reason",
-            metrics.tunnel_ends.clone(),
+            self.tunnel_ends.clone(),
         );
-        metrics
     }
 
     /// Where one managed cluster's requests are counted.
@@ -177,6 +190,7 @@ impl Metrics {
             seconds: self.seconds.get_or_create_owned(&labels),
             response_bytes: self.response_bytes.get_or_create_owned(&labels),
             upgrades: self.upgrades.get_or_create_owned(&labels),
+            waiting: self.waiting.get_or_create_owned(&labels),
         }
     }
 
@@ -196,6 +210,7 @@ impl Metrics {
         self.seconds.remove(&labels);
         self.response_bytes.remove(&labels);
         self.upgrades.remove(&labels);
+        self.waiting.remove(&labels);
     }
 }
 
@@ -210,5 +225,22 @@ impl ClusterMetrics {
         };
         self.proxied.get_or_create(&labels).inc();
         self.seconds.observe(seconds);
+    }
+}
+
+/// Something that a gauge counts while it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

@@ -18,10 +18,15 @@ use tokio::time::{Instant, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use self::{failure::Failure, headers::Upgrade, request_info::RequestInfo};
+use self::{
+    failure::Failure,
+    headers::Upgrade,
+    request_info::{RequestInfo, Verb},
+};
 use crate::{
     body::{Body, UpstreamBody},
     clusters::{Cluster, Clusters},
+    metrics::Counted,
     status::Refusal,
     upstream::{Lease, SendError, Upstream},
 };
@@ -53,6 +58,7 @@ impl Proxy {
             return Refusal::unknown_cluster(name).into_response();
         };
         let started = Instant::now();
+        let _waiting = Counted::new(cluster.metrics.waiting.clone());
         let info = RequestInfo::read(
             request.method(),
             tail(&request, tail_length),
@@ -71,6 +77,7 @@ impl Proxy {
                 cluster: &cluster,
                 upstream,
                 uri,
+                verb,
                 begins_late,
             };
             exchange.run(request).await
@@ -93,6 +100,7 @@ struct Exchange<'a> {
     cluster: &'a Cluster,
     upstream: &'a Upstream,
     uri: http::Uri,
+    verb: Verb,
     begins_late: bool,
 }
 
@@ -149,7 +157,11 @@ impl Exchange<'_> {
     ) -> Result<Response<Body>, Failure> {
         let (mut head, body) = response.into_parts();
         headers::to_caller(&mut head.headers);
-        let body = UpstreamBody::new(body, lease, self.cluster.metrics.response_bytes.clone());
+        let bytes = self.cluster.metrics.response_bytes.clone();
+        let mut body = UpstreamBody::new(body, lease, bytes);
+        if self.verb == Verb::Watch {
+            body.ends_when_broken();
+        }
         let body = Body::Upstream(body);
         if head.status != StatusCode::UNAUTHORIZED {
             return Ok(Response::from_parts(head, body));

@@ -5,13 +5,15 @@
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::{io::copy_bidirectional_with_sizes, select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{Exchange, Failure, headers, headers::Upgrade, target_uri};
-use crate::{body::Body, metrics::Counter};
+use crate::{
+    body::Body,
+    metrics::{Counted, Counter},
+};
 
 /// What is buffered of each direction.
 const BUFFER: usize = 16 << 10;
@@ -40,7 +42,7 @@ impl Exchange<'_> {
             caller,
             spoke: hyper::upgrade::on(&mut response),
             cut: self.proxy.cut.clone(),
-            open: Open::new(self.cluster.metrics.upgrades.clone()),
+            open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
         self.proxy.tasks.spawn(pipe.run());
@@ -58,7 +60,7 @@ struct Pipe {
     caller: OnUpgrade,
     spoke: OnUpgrade,
     cut: CancellationToken,
-    open: Open,
+    open: Counted,
     bytes: Counter,
 }
 
@@ -88,21 +90,5 @@ impl Pipe {
             }
             Err(error) => debug!(%error, "upgraded connection ended"),
         }
-    }
-}
-
-/// Counts a pipe while it lives.
-struct Open(Gauge);
-
-impl Open {
-    fn new(gauge: Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

@@ -1,0 +1,11 @@
+//! Managed clusters behind tunnels, by both entrances, on real processes: served like any other,
+//! refused when an agent is not who it says, and back soon after anything in between died.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+#[path = "tunnels/agents.rs"]
+mod agents;
+#[path = "tunnels/served.rs"]
+mod served;
+#[path = "tunnels/stage.rs"]
+mod stage;

@@ -1,0 +1,141 @@
+//! Agents that are not who they say, or may not be there any more.
+
+use std::time::Duration;
+
+use e2e::{Agent, AgentOptions, Authority, Leaf, eventually};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::{Api, api::DeleteParams};
+
+use super::stage::Stage;
+
+const OF_MANAGED1: &str =
+    "system:open-cluster-management:cluster:managed1:addon:cluster-proxy:agent:e2e";
+const SECONDS: Duration = Duration::from_secs(20);
+
+/// Waits until the gateway has refused one more agent, and checks that none is attached.
+async fn refused(stage: &Stage, before: f64, agent: &Agent, wanted: &str) {
+    let refusals = || async {
+        let now = stage.metric("gateway_attach_refusals_total").await;
+        if now > before { Ok(()) } else { Err(now) }
+    };
+    eventually(SECONDS, "an agent is refused", refusals)
+        .await
+        .unwrap();
+    let log = stage.gateway.process().tail(50).to_string();
+    assert!(log.contains(wanted), "{log}");
+    for spoke in ["managed1", "managed2"] {
+        assert_eq!(stage.get(spoke, "/healthz").await.0, 503, "{spoke}");
+    }
+    agent.kill();
+}
+
+#[tokio::test]
+async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
+    let stage = Stage::start().await;
+    let spoke = stage.world.cluster("managed1");
+
+    // Says that it is another cluster than the hub knows it as.
+    let before = stage.metric("gateway_attach_refusals_total").await;
+    let lies = AgentOptions {
+        cluster: Some("managed2".to_owned()),
+        ..AgentOptions::default()
+    };
+    let liar = Agent::start(stage.hub(), spoke, lies).await.unwrap();
+    refused(&stage, before, &liar, "may not attach managed cluster").await;
+    let told = || async {
+        let log = liar.process().tail(50).to_string();
+        if log.contains("an agent attaches only the cluster") {
+            Ok(())
+        } else {
+            Err(log)
+        }
+    };
+    eventually(SECONDS, "the agent's log says why", told)
+        .await
+        .unwrap();
+
+    // Shows a certificate of somebody else's authority, one that expired, and one of no agent.
+    let strangers = [
+        (
+            Authority::new("agents-ca")
+                .unwrap()
+                .issue_client(OF_MANAGED1, &[]),
+            "certificate is no good",
+        ),
+        (
+            stage
+                .authority
+                .issue(&Leaf::client(OF_MANAGED1, &[]).expired()),
+            "xpired",
+        ),
+        (
+            stage.authority.issue_client("somebody", &[]),
+            "is no agent's of a managed cluster",
+        ),
+    ];
+    for (number, (identity, wanted)) in strangers.into_iter().enumerate() {
+        let before = stage.metric("gateway_attach_refusals_total").await;
+        let options = stage.by_mtls(&format!("stranger-{number}"), &identity.unwrap());
+        let stranger = Agent::start(stage.hub(), spoke, options).await.unwrap();
+        refused(&stage, before, &stranger, wanted).await;
+    }
+
+    // A certificate of managed1, used beside managed2, still speaks for managed1 alone.
+    let stolen = stage.authority.issue_client(OF_MANAGED1, &[]).unwrap();
+    let options = stage.by_mtls("stolen", &stolen);
+    let thief = stage.world.cluster("managed2");
+    let _thief = Agent::attached(stage.hub(), thief, options).await.unwrap();
+    assert_eq!(stage.get("managed2", "/healthz").await.0, 503);
+    // And what it answers with is not managed1's API server: its certificate is another CA's.
+    let (code, body) = stage.get("managed1", "/healthz").await;
+    assert!(
+        code == 502 && body.contains("invalid peer certificate"),
+        "{code} {body}"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_may_no_longer_attach_is_cut() {
+    let stage = Stage::start().await;
+    let _agent = stage.agent("managed1").await;
+    assert_eq!(stage.get("managed1", "/healthz").await.0, 200);
+    let cut = || async {
+        let (code, body) = stage.get("managed1", "/healthz").await;
+        if code == 503 { Ok(()) } else { Err(body) }
+    };
+
+    let bindings = Api::<ClusterRoleBinding>::all(stage.hub().client());
+    let binding = bindings.get("spokeway-agent").await.unwrap();
+    bindings
+        .delete("spokeway-agent", &DeleteParams::default())
+        .await
+        .unwrap();
+    eventually(SECONDS, "cut when RBAC no longer allows it", cut)
+        .await
+        .unwrap();
+
+    let mut binding = binding;
+    binding.metadata.resource_version = None;
+    binding.metadata.uid = None;
+    bindings
+        .create(&kube::api::PostParams::default(), &binding)
+        .await
+        .unwrap();
+    let back = || async {
+        let (code, body) = stage.get("managed1", "/healthz").await;
+        if code == 200 { Ok(()) } else { Err(body) }
+    };
+    eventually(Duration::from_secs(40), "back when RBAC allows it", back)
+        .await
+        .unwrap();
+
+    let ends = stage.metric("gateway_tunnel_ends_total").await;
+    stage.gateway.unregister_spoke("managed1").await.unwrap();
+    let gone = || async {
+        let now = stage.metric("gateway_tunnel_ends_total").await;
+        if now > ends { Ok(()) } else { Err(now) }
+    };
+    eventually(SECONDS, "cut when the cluster is gone", gone)
+        .await
+        .unwrap();
+}

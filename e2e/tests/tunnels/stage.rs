@@ -1,0 +1,129 @@
+//! A hub, two spokes behind tunnels, and a gateway that takes agents in by both entrances.
+
+use std::{fs, path::PathBuf};
+
+use e2e::{
+    Agent, AgentOptions, Authority, Cluster, Gateway, GatewayOptions, Identity, SpokeOptions,
+    World, free_port,
+};
+use http::Request;
+use kube::Client;
+
+const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) gateway: Gateway,
+    /// Signs the agents' certificates at the tunnel port.
+    pub(crate) authority: Authority,
+    tunnel_port: u16,
+}
+
+impl Stage {
+    /// Nobody is attached yet; `managed1` and `managed2` are registered as tunnelled.
+    pub(crate) async fn start() -> Self {
+        let world = World::builder()
+            .cluster("hub")
+            .cluster("managed1")
+            .cluster("managed2");
+        let world = world.start().await.unwrap();
+        let authority = Authority::new("agents-ca").unwrap();
+        let file = world.directory().join("agents-ca.crt");
+        fs::write(&file, authority.certificate()).unwrap();
+        let tunnel_port = free_port();
+        let args = vec![
+            format!("--tunnel-port={tunnel_port}"),
+            format!("--tunnel-client-ca-file={}", file.display()),
+        ];
+        let options = GatewayOptions {
+            args,
+            ..GatewayOptions::default()
+        };
+        let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
+        for spoke in ["managed1", "managed2"] {
+            let tunnelled = SpokeOptions {
+                tunnelled: true,
+                ..SpokeOptions::default()
+            };
+            gateway
+                .register_spoke(world.cluster(spoke), tunnelled)
+                .await
+                .unwrap();
+        }
+        Self {
+            world,
+            gateway,
+            authority,
+            tunnel_port,
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Cluster {
+        self.world.cluster("hub")
+    }
+
+    /// An agent that attaches through the hub's API server.
+    pub(crate) async fn agent(&self, spoke: &str) -> Agent {
+        let options = AgentOptions::default();
+        Agent::attached(self.hub(), self.world.cluster(spoke), options)
+            .await
+            .unwrap()
+    }
+
+    /// Flags of an agent that attaches at the tunnel port with this certificate.
+    pub(crate) fn by_mtls(&self, name: &str, identity: &Identity) -> AgentOptions {
+        let write = |suffix: &str, text: &str| -> PathBuf {
+            let path = self.world.directory().join(format!("{name}-{suffix}"));
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let ca = write("gateway-ca.crt", &self.gateway.ca_pem());
+        let certificate = write("agent.crt", &identity.certificate);
+        let key = write("agent.key", &identity.key);
+        let args = vec![
+            format!("--tunnel-address=localhost:{}", self.tunnel_port),
+            format!("--tunnel-ca-file={}", ca.display()),
+            format!("--tunnel-cert-file={}", certificate.display()),
+            format!("--tunnel-private-key-file={}", key.display()),
+        ];
+        AgentOptions {
+            args,
+            ..AgentOptions::default()
+        }
+    }
+
+    /// GETs a path of a managed cluster through the hub: status and body.
+    pub(crate) async fn get(&self, spoke: &str, tail: &str) -> (u16, String) {
+        get(
+            &self.hub().client(),
+            &format!("{GATEWAYS}/{spoke}/proxy{tail}"),
+        )
+        .await
+    }
+
+    /// What `kubectl get clustergateway` shows of one.
+    pub(crate) async fn shown(&self, spoke: &str) -> String {
+        let get = ["get", "clustergateway", spoke, "--no-headers"];
+        self.hub().kubectl(&get).ok().await.unwrap()
+    }
+
+    /// One of the gateway's counters, summed over its labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let config = kube::Config::new(self.gateway.admin_url().parse().unwrap());
+        let (_, text) = get(&Client::try_from(config).unwrap(), "/metrics").await;
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+}
+
+pub(crate) async fn get(client: &Client, path: &str) -> (u16, String) {
+    let request = Request::get(path)
+        .body(kube::client::Body::empty())
+        .unwrap();
+    let response = client.send(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect_bytes().await.unwrap();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
