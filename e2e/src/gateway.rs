@@ -20,16 +20,17 @@ use crate::{
     },
 };
 
-mod registration;
+pub(crate) mod registration;
 mod spokes;
 
 pub use spokes::SpokeOptions;
+pub(crate) use spokes::admin_token;
 
 /// The user that the gateway is at its hub.
 pub const USER: &str = "spokeway-gateway";
 /// Where its Service is.
 pub const NAMESPACE: &str = "spokeway-system";
-const SERVICE: &str = "gateway";
+pub(crate) const SERVICE: &str = "gateway";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Longer than it drains by default.
 const STOP_WITHIN: Duration = Duration::from_secs(30);

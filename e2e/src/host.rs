@@ -4,8 +4,8 @@
 use std::{
     ffi::OsString,
     hash::{BuildHasher, RandomState},
-    io::Write as _,
-    net::{Ipv4Addr, TcpListener},
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener},
     sync::{
         LazyLock,
         atomic::{AtomicU16, Ordering},
@@ -48,9 +48,16 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// A loopback address of which nobody listens on `port`. All of 127.0.0.0/8 is loopback.
+pub(crate) fn free_address(port: u16) -> io::Result<SocketAddrV4> {
+    let seed = RandomState::new().hash_one(port).to_be_bytes();
+    let ip = Ipv4Addr::new(127, seed[0], seed[1], seed[2].clamp(2, 254));
+    TcpListener::bind((ip, port)).map(|_| SocketAddrV4::new(ip, port))
+}
+
 /// Tells the person at the terminal, past the capture of test output: a build takes minutes, and a
 /// silent test looks hung.
 pub(crate) fn tell(line: &str) {
     // A closed stderr is no reason to fail a build.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -4,6 +4,7 @@
 
 use std::{
     fs, io,
+    net::{Ipv4Addr, SocketAddrV4},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -48,7 +49,7 @@ pub struct World {
 /// Which clusters a World is to have.
 #[derive(Clone, Debug, Default)]
 pub struct WorldBuilder {
-    clusters: Vec<String>,
+    clusters: Vec<(String, Option<SocketAddrV4>)>,
 }
 
 /// Why a World did not come up.
@@ -78,7 +79,13 @@ pub(crate) struct Site {
 impl WorldBuilder {
     /// Adds a cluster; names are unique and fit for a file.
     pub fn cluster(mut self, name: &str) -> Self {
-        self.clusters.push(name.to_owned());
+        self.clusters.push((name.to_owned(), None));
+        self
+    }
+
+    /// Adds a cluster whose API server listens there.
+    pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
+        self.clusters.push((name.to_owned(), Some(address)));
         self
     }
 
@@ -92,8 +99,10 @@ impl WorldBuilder {
             site,
             clusters: Vec::new(),
         };
-        for name in &self.clusters {
-            let cluster = Cluster::launch(&world.site, name, &world.etcd_url)?;
+        for (name, address) in &self.clusters {
+            let anywhere = || SocketAddrV4::new(Ipv4Addr::LOCALHOST, host::free_port());
+            let address = address.unwrap_or_else(anywhere);
+            let cluster = Cluster::launch(&world.site, name, address, &world.etcd_url)?;
             world.clusters.push(cluster);
         }
         try_join_all(world.clusters.iter().map(Cluster::wait_until_ready)).await?;

@@ -67,7 +67,7 @@ pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayErr
 
 /// Registers whatever listens on `port`, and waits until the aggregator calls it available or the
 /// process ends.
-pub(super) async fn register(
+pub(crate) async fn register(
     hub: &Cluster,
     port: u16,
     ca_pem: &str,
@@ -125,7 +125,7 @@ pub(super) async fn unregister(hub: &Cluster) -> Result<(), GatewayError> {
 }
 
 /// Applies an object, naming it in the error.
-pub(super) async fn put<K>(api: &Api<K>, name: &str, body: Value) -> Result<(), GatewayError>
+pub(crate) async fn put<K>(api: &Api<K>, name: &str, body: Value) -> Result<(), GatewayError>
 where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
@@ -133,7 +133,7 @@ where
     apply(api, name, body).await.map_err(refused(object))
 }
 
-pub(super) fn refused(object: String) -> impl FnOnce(kube::Error) -> GatewayError {
+pub(crate) fn refused(object: String) -> impl FnOnce(kube::Error) -> GatewayError {
     |source| GatewayError::Refused {
         object,
         source: Box::new(source),

@@ -136,7 +136,8 @@ impl Gateway {
     }
 }
 
-async fn admin_token(spoke: &Cluster) -> Result<Credentials, GatewayError> {
+/// A token of an account that is cluster-admin there.
+pub(crate) async fn admin_token(spoke: &Cluster) -> Result<Credentials, GatewayError> {
     let (namespace, name) = ACCOUNT;
     let token = spoke
         .service_account_token(namespace, name, TOKEN_TTL)

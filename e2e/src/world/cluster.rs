@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddrV4,
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::Arc,
@@ -19,7 +20,6 @@ use super::{
 };
 use crate::{
     eventually::chain,
-    host,
     pki::{Authority, Identity, SigningKey},
     process::{Process, ProcessError, Spec},
 };
@@ -54,16 +54,23 @@ struct Inner {
 
 impl Cluster {
     /// Starts the processes; [`wait_until_ready`](Self::wait_until_ready) says when they serve.
-    pub(super) fn launch(site: &Arc<Site>, name: &str, etcd: &str) -> Result<Self, WorldError> {
+    pub(super) fn launch(
+        site: &Arc<Site>,
+        name: &str,
+        address: SocketAddrV4,
+        etcd: &str,
+    ) -> Result<Self, WorldError> {
         let directory = site.directory.join(name);
         fs::create_dir(&directory)?;
-        let port = host::free_port();
-        let url = format!("https://127.0.0.1:{port}");
+        let url = format!("https://{address}");
         let ca = Authority::new(&format!("{name}-ca"))?;
         let front_proxy_ca = Authority::new(&format!("{name}-front-proxy-ca"))?;
         let front_proxy_client = front_proxy_ca.issue_client("front-proxy-client", &[])?;
         let admin = ca.issue_client("kubernetes-admin", &["system:masters"])?;
         write_pki(&directory, &ca, &front_proxy_ca)?;
+        let ip = address.ip().to_string();
+        let sans = [SERVER_SANS, &[&ip]].concat();
+        write_identity(&directory, "apiserver", &ca.issue_server(&sans)?)?;
         write_identity(&directory, "front-proxy-client", &front_proxy_client)?;
         let admin = Credentials::Certificate(admin);
         write_kubeconfig(&directory.join("admin.kubeconfig"), &url, &ca, &admin)?;
@@ -80,7 +87,10 @@ impl Cluster {
             let spec = site.spec(&format!("{program} of {name}"), program, &directory);
             Process::start(Spec { args, ..spec })
         };
-        let apiserver = start("kube-apiserver", flags::apiserver(&files, etcd, name, port))?;
+        let apiserver = start(
+            "kube-apiserver",
+            flags::apiserver(&files, etcd, name, address),
+        )?;
         let controller_manager =
             start("kube-controller-manager", flags::controller_manager(&files))?;
         Ok(Self(Arc::new(Inner {
@@ -214,7 +224,6 @@ fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Resul
         directory.join("front-proxy-ca.crt"),
         front_proxy.certificate(),
     )?;
-    write_identity(directory, "apiserver", &ca.issue_server(SERVER_SANS)?)?;
     let tokens = SigningKey::generate()?;
     fs::write(directory.join("service-account.key"), tokens.private)?;
     fs::write(directory.join("service-account.pub"), tokens.public)?;

@@ -1,7 +1,7 @@
 //! The command lines of a control plane, as values: what a cluster on loopback needs and nothing
 //! that costs start-up time without a journey missing it.
 
-use std::path::Path;
+use std::{net::SocketAddrV4, path::Path};
 
 /// What the controller manager runs: what the aggregation layer, RBAC, service accounts and OCM's
 /// registration rely on. A journey with pods adds its own.
@@ -39,11 +39,17 @@ pub(super) fn etcd(directory: &Path, client_url: &str, peer_url: &str) -> Vec<St
     ]
 }
 
-pub(super) fn apiserver(files: &Files<'_>, etcd: &str, prefix: &str, port: u16) -> Vec<String> {
+pub(super) fn apiserver(
+    files: &Files<'_>,
+    etcd: &str,
+    prefix: &str,
+    address: SocketAddrV4,
+) -> Vec<String> {
     let mut args = vec![
         format!("--etcd-servers={etcd}"),
         format!("--etcd-prefix=/{prefix}"),
-        format!("--secure-port={port}"),
+        format!("--bind-address={}", address.ip()),
+        format!("--secure-port={}", address.port()),
         files.flag("client-ca-file", "ca.crt"),
         files.flag("tls-cert-file", "apiserver.crt"),
         files.flag("tls-private-key-file", "apiserver.key"),
@@ -54,7 +60,6 @@ pub(super) fn apiserver(files: &Files<'_>, etcd: &str, prefix: &str, port: u16) 
         files.flag("proxy-client-key-file", "front-proxy-client.key"),
     ];
     let fixed = [
-        "--bind-address=127.0.0.1",
         "--endpoint-reconciler-type=none",
         "--advertise-address=198.51.100.1",
         "--external-hostname=localhost",
