@@ -6,6 +6,7 @@ mod entrance;
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
+use crds::{ServiceAddress, ServiceAddressError};
 use runtime::log::Format;
 use tunnel::{Target, TargetError};
 
@@ -146,23 +147,11 @@ impl TryFrom<Args> for Settings {
     }
 }
 
-/// `NAMESPACE/NAME:PORT` as the name that the gateway asks for.
-fn service_target(service: &str) -> Result<Target, &'static str> {
-    const FORM: &str = "a service is NAMESPACE/NAME:PORT";
-    let (namespace, rest) = service.split_once('/').ok_or(FORM)?;
-    let (name, port) = rest.split_once(':').ok_or(FORM)?;
-    let label = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    if !label(namespace) || !label(name) {
-        return Err(FORM);
-    }
-    format!("{name}.{namespace}.svc:{port}")
-        .parse()
-        .map_err(|_| FORM)
+/// A service as the name that the gateway asks for.
+fn service_target(service: &str) -> Result<Target, ServiceAddressError> {
+    let service: ServiceAddress = service.parse()?;
+    let target = format!("{}:{}", service.host(), service.port());
+    Ok(target.parse().expect("labels and a port are a target"))
 }
 
 #[cfg(test)]

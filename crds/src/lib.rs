@@ -8,5 +8,7 @@ pub mod cluster;
 pub mod cluster_core;
 mod cluster_name;
 mod schema;
+mod service_address;
 
 pub use cluster_name::{ClusterName, ClusterNameError};
+pub use service_address::{ServiceAddress, ServiceAddressError};

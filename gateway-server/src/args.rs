@@ -1,9 +1,10 @@
 //! What the process is told at its start: flags, each with an environment variable, checked
 //! together and turned into [`Settings`].
 
-use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
+use crds::ServiceAddress;
 use runtime::log::Format;
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
@@ -67,6 +68,15 @@ pub struct Args {
         requires = "tunnel_port"
     )]
     tunnel_client_ca_file: Option<PathBuf>,
+    /// A service that may be reached through tunnels at clustergateways/NAME/services, besides the
+    /// API server, as NAMESPACE/NAME:PORT; may be given more than once. Agents have a list, too.
+    #[arg(
+        long,
+        env = "GATEWAY_EXPOSE",
+        value_name = "SERVICE",
+        value_delimiter = ','
+    )]
+    expose: Vec<ServiceAddress>,
     /// Seconds that a managed cluster may take to begin its answer. Logs and proxied services may
     /// take longer.
     #[arg(
@@ -136,6 +146,8 @@ pub struct Settings {
     pub admin_address: SocketAddr,
     /// Where agents may attach besides the hub's API server.
     pub tunnel_entrance: Option<TunnelEntrance>,
+    /// Services that may be reached besides the API servers.
+    pub exposed: BTreeSet<ServiceAddress>,
     /// How long a managed cluster may take to begin its answer.
     pub head_deadline: Duration,
     /// How long requests in flight get to finish.
@@ -172,6 +184,7 @@ impl From<Args> for Settings {
             admin_bind_address,
             tunnel_port,
             tunnel_client_ca_file,
+            expose,
             response_header_timeout,
             drain_timeout,
             tunnel_memory_per_cluster,
@@ -192,6 +205,7 @@ impl From<Args> for Settings {
                     address: SocketAddr::new(bind_address, port),
                     authority,
                 }),
+            exposed: expose.into_iter().collect(),
             head_deadline: Duration::from_secs(response_header_timeout),
             drain_deadline: Duration::from_secs(drain_timeout),
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,

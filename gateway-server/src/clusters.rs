@@ -8,10 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use crds::{
-    ClusterName,
+    ClusterName, ServiceAddress,
     cluster_core::{ClusterGateway, ClusterGatewayStatus},
 };
 use k8s_openapi::api::core::v1::Secret;
+use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -32,9 +33,40 @@ pub(crate) struct Cluster {
     pub(crate) way: Result<Arc<Upstream>, Unusable>,
     /// Where its requests are counted.
     pub(crate) metrics: ClusterMetrics,
+    /// The ways to its exposed services, made when first asked for.
+    services: Mutex<BTreeMap<ServiceAddress, Arc<Upstream>>>,
+    /// Holds the drivers of their connections.
+    tasks: TaskTracker,
 }
 
 impl Cluster {
+    /// The way to a service of the cluster: through its tunnel, and nothing where it has none. The
+    /// caller has checked that the service is exposed, which bounds how many there are.
+    pub(crate) fn service(&self, service: &ServiceAddress) -> Option<Arc<Upstream>> {
+        let Dialer::Tunnel(tunnel) = &self.way.as_ref().ok()?.target.dialer else {
+            return None;
+        };
+        let mut services = self.services.lock();
+        if let Some(known) = services.get(service) {
+            return Some(Arc::clone(known));
+        }
+        let authority = format!("{}:{}", service.host(), service.port());
+        let target = Target {
+            authority: authority
+                .parse()
+                .expect("labels and a port are an authority"),
+            base_path: String::new(),
+            dialer: Dialer::Tunnel(tunnel.service(service)),
+            tls: None,
+            authorization: None,
+        };
+        let upstream =
+            Upstream::new(target, self.tasks.clone()).expect("no TLS, so no fault in it");
+        let upstream = Arc::new(upstream);
+        services.insert(service.clone(), Arc::clone(&upstream));
+        Some(upstream)
+    }
+
     /// The object to show, with what is known of its health by now: what this gateway last saw, or
     /// else what the Secret says.
     pub(crate) fn shown(&self) -> Option<ClusterGateway> {
@@ -205,6 +237,8 @@ impl Clusters {
                 object,
                 way,
                 metrics,
+                services: Mutex::default(),
+                tasks: self.tasks.clone(),
             }),
         );
     }

@@ -81,9 +81,23 @@ impl Gateway {
         self.authorizer
             .authorize(user, action(&route, &request))
             .await?;
-        if let Route::Proxy { cluster, tail } = route {
-            let tail_length = tail.len();
-            return Ok(self.proxy.forward(request, &cluster, tail_length).await);
+        match route {
+            Route::Proxy { cluster, tail } => {
+                let tail = tail.len();
+                return Ok(self.proxy.forward(request, &cluster, None, tail).await);
+            }
+            Route::Service {
+                cluster,
+                service,
+                tail,
+            } => {
+                let tail = tail.len();
+                return Ok(self
+                    .proxy
+                    .forward(request, &cluster, Some(&service), tail)
+                    .await);
+            }
+            _ => {}
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(method_not_allowed(request.method()));
@@ -110,6 +124,7 @@ impl Gateway {
             | Route::Readyz
             | Route::Attach(_)
             | Route::Proxy { .. }
+            | Route::Service { .. }
             | Route::Unknown => Err(Refusal::not_found(head.uri.path())),
         }
     }
@@ -171,6 +186,7 @@ fn action(route: &Route<'_>, request: &Request<Incoming>) -> Action {
     let verb = Verb::of_method(request.method());
     match route {
         Route::Proxy { cluster, .. } => Action::of(verb, "proxy", cluster),
+        Route::Service { cluster, .. } => Action::of(verb, "services", cluster),
         Route::Get(cluster) => Action::of(verb, "", cluster),
         Route::Health(cluster) => Action::of(verb, "health", cluster),
         Route::List => {

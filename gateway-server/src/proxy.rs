@@ -9,9 +9,9 @@ mod target_uri;
 mod unauthorized;
 mod upgrade;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crds::ClusterName;
+use crds::{ClusterName, ServiceAddress};
 use http::{Request, Response, StatusCode, Version, header::AUTHORIZATION};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
@@ -40,6 +40,8 @@ pub(crate) struct Proxy {
     pub(crate) clusters: Arc<Clusters>,
     /// How long a managed cluster may take to begin its answer.
     pub(crate) head_deadline: Duration,
+    /// Services of managed clusters that may be reached besides their API servers.
+    pub(crate) exposed: BTreeSet<ServiceAddress>,
     /// Holds the upgraded connections.
     pub(crate) tasks: TaskTracker,
     /// Ends the upgraded connections.
@@ -47,11 +49,13 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Forwards one request whose path ends in `tail_length` bytes meant for the managed cluster.
+    /// Forwards one request whose path ends in `tail_length` bytes that are meant for the managed
+    /// cluster's API server, or for a service of the cluster.
     pub(crate) async fn forward(
         &self,
         request: Request<Incoming>,
         name: &ClusterName,
+        service: Option<&ServiceAddress>,
         tail_length: usize,
     ) -> Response<Body> {
         let Some(cluster) = self.clusters.find(name) else {
@@ -59,23 +63,21 @@ impl Proxy {
         };
         let started = Instant::now();
         let _waiting = Counted::new(cluster.metrics.waiting.clone());
-        let info = RequestInfo::read(
-            request.method(),
-            tail(&request, tail_length),
-            request.uri().query(),
-        );
-        let (verb, begins_late) = (info.verb, info.begins_late());
+        let (verb, begins_late) = if service.is_some() {
+            (Verb::of_method(request.method()), true)
+        } else {
+            let path = tail(&request, tail_length);
+            let info = RequestInfo::read(request.method(), path, request.uri().query());
+            (info.verb, info.begins_late())
+        };
         let answer = async {
-            let upstream = cluster
-                .way
-                .as_ref()
-                .map_err(|unusable| Failure::Unusable(unusable.clone()))?;
+            let upstream = self.upstream(&cluster, service)?;
             let (tail, query) = (tail(&request, tail_length), request.uri().query());
             let uri = target_uri::of(&upstream.target, tail, query);
             let exchange = Exchange {
                 proxy: self,
                 cluster: &cluster,
-                upstream,
+                upstream: &upstream,
                 uri,
                 verb,
                 begins_late,
@@ -91,6 +93,24 @@ impl Proxy {
             .metrics
             .answered(verb, response.status(), started.elapsed().as_secs_f64());
         response
+    }
+}
+
+impl Proxy {
+    fn upstream(
+        &self,
+        cluster: &Cluster,
+        service: Option<&ServiceAddress>,
+    ) -> Result<Arc<Upstream>, Failure> {
+        let Some(service) = service else {
+            return cluster.way.clone().map_err(Failure::Unusable);
+        };
+        if !self.exposed.contains(service) {
+            return Err(Failure::NotExposed(service.clone()));
+        }
+        cluster
+            .service(service)
+            .ok_or_else(|| Failure::NoTunnel(service.clone()))
     }
 }
 
@@ -163,7 +183,7 @@ impl Exchange<'_> {
             body.ends_when_broken();
         }
         let body = Body::Upstream(body);
-        if head.status != StatusCode::UNAUTHORIZED {
+        if head.status != StatusCode::UNAUTHORIZED || !self.upstream.target.has_credential() {
             return Ok(Response::from_parts(head, body));
         }
         let body = unauthorized::not_of_the_api_server(&head, body, self.nested()).await;

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use crds::ClusterName;
+use crds::{ClusterName, ServiceAddress, ServiceAddressError};
 use percent_encoding::percent_decode_str;
 
 /// Where the aggregated group-version lives.
@@ -46,6 +46,15 @@ pub(crate) enum Route<'a> {
         /// What is behind `/proxy`, byte for byte: empty, or starting with a slash.
         tail: &'a str,
     },
+    /// `…/clustergateways/NAME/services/NAMESPACE/SERVICE:PORT…`.
+    Service {
+        /// The managed cluster.
+        cluster: ClusterName,
+        /// The service there.
+        service: ServiceAddress,
+        /// What is behind the port, byte for byte: empty, or starting with a slash.
+        tail: &'a str,
+    },
     /// Nothing we serve.
     Unknown,
 }
@@ -55,6 +64,13 @@ impl Route<'_> {
     pub(crate) fn into_owned(self) -> Route<'static> {
         match self {
             Self::Proxy { cluster, .. } => Route::Proxy { cluster, tail: "" },
+            Self::Service {
+                cluster, service, ..
+            } => Route::Service {
+                cluster,
+                service,
+                tail: "",
+            },
             Self::Livez => Route::Livez,
             Self::Readyz => Route::Readyz,
             Self::Metrics => Route::Metrics,
@@ -82,6 +98,14 @@ pub enum PathError {
         /// The path segment.
         name: String,
         /// What is wrong with it.
+        fault: String,
+    },
+    /// The service cannot be one.
+    #[error("{service:?} cannot be a service of a managed cluster: {fault}")]
+    Service {
+        /// The two path segments.
+        service: String,
+        /// What is wrong with them.
         fault: String,
     },
     /// A `%` is not followed by two hexadecimal digits.
@@ -159,6 +183,9 @@ fn cluster_gateways(rest: &str) -> Result<Route<'_>, PathError> {
         "/attach" => return Ok(Route::Attach(cluster)),
         _ => {}
     }
+    if let Some(rest) = rest.strip_prefix("/services/") {
+        return service(cluster, rest);
+    }
     match rest.strip_prefix("/proxy") {
         Some(tail) if tail.is_empty() || tail.starts_with('/') => {
             check_tail(tail)?;
@@ -166,6 +193,27 @@ fn cluster_gateways(rest: &str) -> Result<Route<'_>, PathError> {
         }
         _ => Ok(Route::Unknown),
     }
+}
+
+/// `NAMESPACE/SERVICE:PORT`, then a tail.
+fn service(cluster: ClusterName, rest: &str) -> Result<Route<'_>, PathError> {
+    let second_slash = rest
+        .match_indices('/')
+        .nth(1)
+        .map_or(rest.len(), |(at, _)| at);
+    let (address, tail) = rest.split_at(second_slash);
+    let service = address
+        .parse()
+        .map_err(|fault: ServiceAddressError| PathError::Service {
+            service: address.to_owned(),
+            fault: fault.to_string(),
+        })?;
+    check_tail(tail)?;
+    Ok(Route::Service {
+        cluster,
+        service,
+        tail,
+    })
 }
 
 /// Refuses a tail that could mean another path to whoever reads it next.
@@ -325,6 +373,39 @@ mod tests {
         }
         let path = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a.b-c.d/proxy/x";
         assert_eq!(route(path), Ok(proxy("a.b-c.d", "/x")));
+    }
+
+    #[test]
+    fn finds_services_and_passes_their_tails() {
+        for (path, service, tail) in [
+            ("web/front:80", "web/front:80", ""),
+            ("web/front:80/", "web/front:80", "/"),
+            ("web/front:80/a%2Fb//c", "web/front:80", "/a%2Fb//c"),
+        ] {
+            let path = format!("{GATEWAYS}/managed1/services/{path}");
+            let cluster = "managed1".parse().unwrap();
+            let wanted = Route::Service {
+                cluster,
+                service: service.parse().unwrap(),
+                tail,
+            };
+            assert_eq!(route(&path), Ok(wanted), "{path}");
+        }
+        for path in [
+            "web",
+            "web/front",
+            "Web/front:80/x",
+            "../front:80",
+            "web/front:0",
+        ] {
+            let path = format!("{GATEWAYS}/managed1/services/{path}");
+            assert!(
+                matches!(route(&path), Err(PathError::Service { .. })),
+                "{path}"
+            );
+        }
+        let path = format!("{GATEWAYS}/managed1/services/web/front:80/../x");
+        assert!(matches!(route(&path), Err(PathError::DotSegment { .. })));
     }
 
     #[test]

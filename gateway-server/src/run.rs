@@ -156,6 +156,7 @@ impl Process {
         let proxy = Proxy {
             clusters: Arc::clone(&clusters),
             head_deadline: settings.head_deadline,
+            exposed: settings.exposed.clone(),
             tasks: requests,
             cut: cut.clone(),
         };

@@ -31,16 +31,24 @@ pub(crate) struct Target {
     pub(crate) base_path: String,
     /// How to get bytes there.
     pub(crate) dialer: Dialer,
-    /// Who may answer.
-    pub(crate) trust: Trust,
-    /// The client certificate to show, if that is the credential.
-    pub(crate) identity: Option<ClientIdentity>,
+    /// How to be sure of the other end; nothing for a service inside the managed cluster, which is
+    /// reached through its tunnel and speaks plain HTTP.
+    pub(crate) tls: Option<Tls>,
     /// The `Authorization` header to send, if that is the credential.
     pub(crate) authorization: Option<HeaderValue>,
 }
 
 #[cfg(test)]
 pub(crate) use self::connect::Phase;
+
+/// TLS towards a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Tls {
+    /// Who may answer.
+    pub(crate) trust: Trust,
+    /// The client certificate to show, if that is the credential.
+    pub(crate) identity: Option<ClientIdentity>,
+}
 
 /// A target with its connections.
 #[derive(Debug)]
@@ -50,10 +58,21 @@ pub(crate) struct Upstream {
     connector: Arc<Connector>,
 }
 
+impl Target {
+    /// Whether requests are sent with a credential of the gateway's.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.authorization.is_some() || self.tls.as_ref().is_some_and(|tls| tls.identity.is_some())
+    }
+}
+
 impl Upstream {
     /// Prepares the way; nothing is dialled yet. `tasks` holds the connections' drivers.
     pub(crate) fn new(target: Target, tasks: TaskTracker) -> Result<Self, TlsConfigError> {
-        let tls = TlsSettings::new(&target)?;
+        let tls = target
+            .tls
+            .as_ref()
+            .map(|tls| TlsSettings::new(&target.authority, tls));
+        let tls = tls.transpose()?;
         let connector = Arc::new(Connector::new(target.dialer.clone(), tls, tasks));
         Ok(Self {
             target,

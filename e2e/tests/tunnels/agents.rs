@@ -85,6 +85,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
     let options = stage.by_mtls("stolen", &stolen);
     let thief = stage.world.cluster("managed2");
     let _thief = Agent::attached(stage.hub(), thief, options).await.unwrap();
+    stage.reached("managed1").await;
     assert_eq!(stage.get("managed2", "/healthz").await.0, 503);
     // And what it answers with is not managed1's API server: its certificate is another CA's.
     let (code, body) = stage.get("managed1", "/healthz").await;
@@ -138,4 +139,48 @@ async fn an_agent_that_may_no_longer_attach_is_cut() {
     eventually(SECONDS, "cut when the cluster is gone", gone)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn services_are_denied_unless_gateway_and_agent_both_list_them() {
+    let stage = Stage::start().await;
+    let args = vec!["--expose=web/front:80".to_owned()];
+    let options = AgentOptions {
+        args,
+        ..AgentOptions::default()
+    };
+    let spoke = stage.world.cluster("managed1");
+    let _agent = Agent::attached(stage.hub(), spoke, options).await.unwrap();
+    stage.reached("managed1").await;
+    let table = [
+        ("kube-system/dns:53", 403, "is not exposed by the gateway"),
+        ("web/back:80/", 502, "the agent does not serve this target"),
+        // Both let it through; there is no DNS here that knows it.
+        (
+            "web/front:80/",
+            503,
+            "does not resolve on the managed cluster",
+        ),
+        ("web/front:80/../x", 400, "segment"),
+        ("web/Front:80/", 400, "cannot be a service"),
+    ];
+    for (service, code, wanted) in table {
+        let answer = stage.service("managed1", service).await;
+        assert!(
+            answer.0 == code && answer.1.contains(wanted),
+            "{service}: {answer:?}"
+        );
+        assert!(
+            answer.1.contains("\"kind\":\"Status\""),
+            "{service}: {answer:?}"
+        );
+    }
+    let mallory = stage.hub().client_as("mallory", &[]).unwrap();
+    let path =
+        "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/services/web/front:80/";
+    let (code, body) = super::stage::get(&mallory, path).await;
+    assert!(
+        code == 403 && body.contains("clustergateways/services"),
+        "{code} {body}"
+    );
 }

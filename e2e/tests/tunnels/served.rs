@@ -18,6 +18,7 @@ async fn both_entrances_serve_all_of_kubectl() {
     let options = stage.by_mtls("managed2", &identity);
     let spoke = stage.world.cluster("managed2");
     let _by_mtls = Agent::attached(stage.hub(), spoke, options).await.unwrap();
+    stage.reached("managed2").await;
 
     for spoke in ["managed1", "managed2"] {
         assert_eq!(stage.get(spoke, "/healthz").await, (200, "ok".to_owned()));
@@ -126,6 +127,7 @@ async fn an_agent_that_dies_is_told_at_once_and_comes_back() {
     );
 
     agent.restart().await.unwrap();
+    stage.reached("managed1").await;
     assert_eq!(stage.get("managed1", "/healthz").await.0, 200);
 }
 

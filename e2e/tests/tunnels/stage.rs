@@ -1,10 +1,10 @@
 //! A hub, two spokes behind tunnels, and a gateway that takes agents in by both entrances.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use e2e::{
     Agent, AgentOptions, Authority, Cluster, Gateway, GatewayOptions, Identity, SpokeOptions,
-    World, free_port,
+    World, eventually, free_port,
 };
 use http::Request;
 use kube::Client;
@@ -34,6 +34,7 @@ impl Stage {
         let args = vec![
             format!("--tunnel-port={tunnel_port}"),
             format!("--tunnel-client-ca-file={}", file.display()),
+            "--expose=web/front:80,web/back:80".to_owned(),
         ];
         let options = GatewayOptions {
             args,
@@ -65,9 +66,31 @@ impl Stage {
     /// An agent that attaches through the hub's API server.
     pub(crate) async fn agent(&self, spoke: &str) -> Agent {
         let options = AgentOptions::default();
-        Agent::attached(self.hub(), self.world.cluster(spoke), options)
+        let spoke_cluster = self.world.cluster(spoke);
+        let agent = Agent::attached(self.hub(), spoke_cluster, options)
             .await
-            .unwrap()
+            .unwrap();
+        self.reached(spoke).await;
+        agent
+    }
+
+    /// Waits until the gateway has taken in an agent of the spoke, which knows it a moment earlier.
+    pub(crate) async fn reached(&self, spoke: &str) {
+        let reached = || async {
+            let (_, body) = self.get(spoke, "/healthz").await;
+            if body.contains("no agent of it is connected") {
+                Err(body)
+            } else {
+                Ok(())
+            }
+        };
+        eventually(
+            Duration::from_secs(10),
+            "the gateway has the tunnel",
+            reached,
+        )
+        .await
+        .unwrap();
     }
 
     /// Flags of an agent that attaches at the tunnel port with this certificate.
@@ -97,6 +120,15 @@ impl Stage {
         get(
             &self.hub().client(),
             &format!("{GATEWAYS}/{spoke}/proxy{tail}"),
+        )
+        .await
+    }
+
+    /// GETs a path of a managed cluster's service through the hub: status and body.
+    pub(crate) async fn service(&self, spoke: &str, service: &str) -> (u16, String) {
+        get(
+            &self.hub().client(),
+            &format!("{GATEWAYS}/{spoke}/services/{service}"),
         )
         .await
     }

@@ -27,7 +27,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use self::endpoint::parse_endpoint;
 use crate::{
     tunnels::{TunnelDialer, Tunnels},
-    upstream::{ClientIdentity, Dialer, Target, Trust},
+    upstream::{ClientIdentity, Dialer, Target, Tls, Trust},
 };
 
 /// A managed cluster as its Secret defines it.
@@ -84,10 +84,7 @@ impl Definition {
             EndpointType::ClusterProxy => Ok(Reached {
                 authority: Authority::from_static(TunnelDialer::APISERVER),
                 base_path: String::new(),
-                dialer: Dialer::Tunnel(TunnelDialer {
-                    cluster: name.clone(),
-                    tunnels: tunnels.clone(),
-                }),
+                dialer: Dialer::Tunnel(TunnelDialer::apiserver(&name, tunnels)),
             }),
         };
         let target = reached.and_then(|reached| target(secret, credential, reached));
@@ -168,8 +165,7 @@ fn target(
         authority,
         base_path,
         dialer,
-        trust,
-        identity,
+        tls: Some(Tls { trust, identity }),
         authorization,
     }))
 }

@@ -3,7 +3,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use crds::ClusterName;
+use crds::{ClusterName, ServiceAddress};
 use http::StatusCode;
 use tunnel::{OpenError, Refusal as Refused};
 
@@ -26,6 +26,12 @@ pub(super) enum Failure {
     Unusable(Unusable),
     #[error(transparent)]
     Headers(#[from] HeaderError),
+    #[error("service {0} is not exposed by the gateway")]
+    NotExposed(ServiceAddress),
+    #[error(
+        "service {0} can be reached only through a tunnel, and this cluster is reached directly"
+    )]
+    NoTunnel(ServiceAddress),
     #[error(transparent)]
     Pool(#[from] PoolError),
     /// No connection of its own for an upgrade.
@@ -81,6 +87,20 @@ impl Failure {
     fn told(&self) -> Told {
         match self {
             Self::Unusable(_) => bad("Credential", "mend that Secret"),
+            Self::NotExposed(_) => Told {
+                code: StatusCode::FORBIDDEN,
+                reason: "Forbidden",
+                phase: "Service",
+                next_step: "add it to the gateway's and the agent's exposed services",
+                retry: false,
+            },
+            Self::NoTunnel(_) => Told {
+                code: StatusCode::NOT_FOUND,
+                reason: "NotFound",
+                phase: "Service",
+                next_step: "use the proxy subresource of that service at its API server",
+                retry: false,
+            },
             Self::Headers(_) => Told {
                 code: StatusCode::BAD_REQUEST,
                 reason: "BadRequest",
@@ -256,6 +276,8 @@ mod tests {
             Failure::Pool(PoolError::Unstable),
             Failure::Deadline(Duration::from_millis(2500)),
             Failure::Unsent,
+            Failure::NotExposed("web/front:80".parse().unwrap()),
+            Failure::NoTunnel("web/front:80".parse().unwrap()),
             Failure::CredentialRejected,
             Failure::Headers(HeaderError::Impersonation(http::HeaderName::from_static(
                 "impersonate-user",

@@ -46,7 +46,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::upstream::{Dialer, Trust};
+    use crate::upstream::Dialer;
 
     fn target(base_path: &str) -> Target {
         Target {
@@ -56,8 +56,7 @@ mod tests {
                 host: "spoke".to_owned(),
                 port: 6443,
             },
-            trust: Trust::Anybody,
-            identity: None,
+            tls: None,
             authorization: None,
         }
     }

@@ -1,16 +1,17 @@
 //! A tunnel as one more way to dial: a pipe to the managed cluster's API server, under TLS and the
 //! pool like any other.
 
-use crds::ClusterName;
+use crds::{ClusterName, ServiceAddress};
 use tunnel::{OpenError, Stream, Target};
 
 use super::{TunnelStatus, Tunnels};
 
-/// Dials the API server of one managed cluster through its tunnels.
+/// Dials something in one managed cluster through its tunnels.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TunnelDialer {
-    pub(crate) cluster: ClusterName,
-    pub(crate) tunnels: Tunnels,
+    cluster: ClusterName,
+    tunnels: Tunnels,
+    target: Target,
 }
 
 /// No pipe through a tunnel.
@@ -28,19 +29,38 @@ impl TunnelDialer {
     /// The name under which agents serve their own API server; its certificate has it, too.
     pub(crate) const APISERVER: &str = "kubernetes.default.svc:443";
 
+    /// The way to the API server of `cluster`.
+    pub(crate) fn apiserver(cluster: &ClusterName, tunnels: &Tunnels) -> Self {
+        let target = Self::APISERVER.parse().expect("a constant that parses");
+        Self {
+            cluster: cluster.clone(),
+            tunnels: tunnels.clone(),
+            target,
+        }
+    }
+
+    /// The way to a service of the same cluster.
+    pub(crate) fn service(&self, service: &ServiceAddress) -> Self {
+        let target = format!("{}:{}", service.host(), service.port());
+        let target = target.parse().expect("labels and a port are a target");
+        Self {
+            target,
+            ..self.clone()
+        }
+    }
+
     /// What is known of the cluster's tunnels; nothing where there are none.
     pub(crate) fn status(&self) -> Option<TunnelStatus> {
         self.tunnels.status(&self.cluster)
     }
 
-    /// Opens a pipe to the API server.
+    /// Opens a pipe.
     pub(crate) async fn dial(&self) -> Result<Stream, TunnelError> {
-        let target: Target = Self::APISERVER.parse().expect("a constant that parses");
         let entry = self
             .tunnels
             .entry(&self.cluster)
             .ok_or(TunnelError::Absent)?;
-        match entry.sessions.open(&target).await {
+        match entry.sessions.open(&self.target).await {
             Err(OpenError::Closing) => Err(TunnelError::Absent),
             opened => Ok(opened?),
         }

@@ -93,7 +93,7 @@ type Driver = http2::Connection<TokioIo<TlsStream<Box<dyn Stream>>>, Incoming, T
 #[derive(Debug)]
 pub(crate) struct Connector {
     dialer: Dialer,
-    tls: TlsSettings,
+    tls: Option<TlsSettings>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -120,13 +120,17 @@ impl ConnectError {
 }
 
 impl Connector {
-    pub(crate) fn new(dialer: Dialer, tls: TlsSettings, tasks: TaskTracker) -> Self {
+    /// `tls` is nothing where the other end speaks plain HTTP.
+    pub(crate) fn new(dialer: Dialer, tls: Option<TlsSettings>, tasks: TaskTracker) -> Self {
         Self { dialer, tls, tasks }
     }
 
     /// A connection for the pool: HTTP/2 where the peer has it.
     pub(crate) async fn pooled(&self) -> Result<Connected, ConnectError> {
-        let stream = self.tls(&self.tls.pooled).await?;
+        let Some(tls) = &self.tls else {
+            return self.http1().await.map(Connected::Http1);
+        };
+        let stream = self.secured(tls, &tls.pooled).await?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             within(Phase::Http, self.http2_over(stream))
                 .await
@@ -138,28 +142,40 @@ impl Connector {
 
     /// An HTTP/1.1 connection that can be upgraded.
     pub(crate) async fn http1(&self) -> Result<http1::SendRequest<Incoming>, ConnectError> {
-        self.http1_over(self.tls(&self.tls.upgradable).await?).await
+        match &self.tls {
+            Some(tls) => {
+                self.http1_over(self.secured(tls, &tls.upgradable).await?)
+                    .await
+            }
+            None => self.http1_over(self.dialled().await?).await,
+        }
     }
 
-    async fn tls(
+    async fn dialled(&self) -> Result<Box<dyn Stream>, ConnectError> {
+        within(Phase::Dial, async {
+            Ok(self.dialer.dial(&self.tasks).await?)
+        })
+        .await
+    }
+
+    async fn secured(
         &self,
+        tls: &TlsSettings,
         config: &Arc<ClientConfig>,
     ) -> Result<TlsStream<Box<dyn Stream>>, ConnectError> {
-        let dial = async { Ok(self.dialer.dial(&self.tasks).await?) };
-        let stream = within(Phase::Dial, dial).await?;
-        let handshake = async {
-            let connector = TlsConnector::from(Arc::clone(config));
-            connector
-                .connect(self.tls.server_name.clone(), stream)
-                .await
-                .map_err(ConnectError::Tls)
-        };
-        within(Phase::Tls, handshake).await
+        let stream = self.dialled().await?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        let handshake = connector.connect(tls.server_name.clone(), stream);
+        within(
+            Phase::Tls,
+            handshake.map(|done| done.map_err(ConnectError::Tls)),
+        )
+        .await
     }
 
     async fn http1_over(
         &self,
-        stream: TlsStream<Box<dyn Stream>>,
+        stream: impl Stream + 'static,
     ) -> Result<http1::SendRequest<Incoming>, ConnectError> {
         let handshake = async {
             http1::handshake(TokioIo::new(stream))

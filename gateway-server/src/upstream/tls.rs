@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::uri::Authority;
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -10,7 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 
-use super::Target;
+use super::Tls;
 
 /// Who may answer as the managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,15 +71,14 @@ impl PartialEq for ClientIdentity {
 impl Eq for ClientIdentity {}
 
 impl TlsSettings {
-    pub(crate) fn new(target: &Target) -> Result<Self, TlsConfigError> {
-        let host = target
-            .authority
+    pub(crate) fn new(authority: &Authority, tls: &Tls) -> Result<Self, TlsConfigError> {
+        let host = authority
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
         let server_name = ServerName::try_from(host.to_owned())
             .map_err(|_| TlsConfigError::ServerName(host.to_owned()))?;
-        let mut pooled = client_config(target)?;
+        let mut pooled = client_config(tls)?;
         let mut upgradable = pooled.clone();
         pooled.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         upgradable.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -90,8 +90,8 @@ impl TlsSettings {
     }
 }
 
-fn client_config(target: &Target) -> Result<ClientConfig, TlsConfigError> {
-    let builder = match &target.trust {
+fn client_config(tls: &Tls) -> Result<ClientConfig, TlsConfigError> {
+    let builder = match &tls.trust {
         Trust::Authorities(authorities) => {
             let mut roots = RootCertStore::empty();
             for authority in authorities {
@@ -105,7 +105,7 @@ fn client_config(target: &Target) -> Result<ClientConfig, TlsConfigError> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AcceptAnybody::new())),
     };
-    match &target.identity {
+    match &tls.identity {
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
             .map_err(TlsConfigError::Identity),

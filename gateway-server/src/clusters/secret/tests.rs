@@ -90,7 +90,9 @@ fn reads_a_token_secret() {
     assert_eq!(read.authority.as_str(), "10.0.0.1:6443");
     assert_eq!(read.authorization.as_ref().unwrap(), "Bearer hunter2");
     assert!(read.authorization.as_ref().unwrap().is_sensitive());
-    assert!(matches!(&read.trust, Trust::Authorities(all) if all.len() == 1));
+    assert!(
+        matches!(read.tls.as_ref().map(|tls| &tls.trust), Some(Trust::Authorities(all)) if all.len() == 1)
+    );
     assert_eq!(
         read.dialer,
         Dialer::Direct {
@@ -113,7 +115,7 @@ fn reads_an_x509_secret_a_proxy_and_the_older_ca_key() {
     let given = with(given, "proxy-url", "http://proxy:3128");
     let given = with(without(given, "ca.crt"), "ca", &authority());
     let read = target(&given);
-    assert_eq!(read.identity.unwrap().chain.len(), 1);
+    assert_eq!(read.tls.unwrap().identity.unwrap().chain.len(), 1);
     assert_eq!(read.authorization, None);
     assert!(matches!(read.dialer, Dialer::HttpConnect { .. }));
 }
@@ -127,11 +129,17 @@ fn verification_is_only_skipped_when_asked_for() {
         fault(&given)
     );
     assert_eq!(
-        target(&annotated(given, INSECURE_ANNOTATION, "true")).trust,
+        target(&annotated(given, INSECURE_ANNOTATION, "true"))
+            .tls
+            .unwrap()
+            .trust,
         Trust::Anybody
     );
     let given = annotated(token_secret("managed1"), INSECURE_ANNOTATION, "yes");
-    assert!(matches!(target(&given).trust, Trust::Authorities(_)));
+    assert!(matches!(
+        target(&given).tls.unwrap().trust,
+        Trust::Authorities(_)
+    ));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::upstream::{Dialer, Target, Trust, Upstream};
+use crate::upstream::{Dialer, Target, Tls, Trust, Upstream};
 
 /// Streams that the server allows on one connection.
 const STREAMS: u32 = 4;
@@ -51,8 +51,10 @@ impl Server {
                 host: "127.0.0.1".to_owned(),
                 port,
             },
-            trust: Trust::Authorities(vec![certificate]),
-            identity: None,
+            tls: Some(Tls {
+                trust: Trust::Authorities(vec![certificate]),
+                identity: None,
+            }),
             authorization: None,
         };
         let upstream = Upstream::new(target, TaskTracker::new()).unwrap();
@@ -162,13 +164,17 @@ async fn a_server_without_http2_gets_a_connection_per_request() {
 async fn failures_say_since_when_and_end_with_the_first_success() {
     let server = Server::start(b"h2").await;
     let mut target = server.upstream.target.clone();
-    target.trust = Trust::Authorities(vec![
+    let others = Trust::Authorities(vec![
         rcgen::generate_simple_self_signed(["other".to_owned()])
             .unwrap()
             .cert
             .der()
             .clone(),
     ]);
+    target.tls = Some(Tls {
+        trust: others,
+        identity: None,
+    });
     let wrong = Upstream::new(target, TaskTracker::new()).unwrap();
     let mut since = Vec::new();
     for _ in 0..2 {
@@ -181,4 +187,25 @@ async fn failures_say_since_when_and_end_with_the_first_success() {
     assert!(server.upstream.lease().await.is_ok());
     assert!(matches!(server.upstream.health(), Health::Good));
     assert!(matches!(wrong.health(), Health::Failing { .. }));
+}
+
+#[tokio::test]
+async fn a_target_without_tls_gets_plain_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = Target {
+        authority: format!("front.web.svc:{port}").parse().unwrap(),
+        base_path: String::new(),
+        dialer: Dialer::Direct {
+            host: "127.0.0.1".to_owned(),
+            port,
+        },
+        tls: None,
+        authorization: None,
+    };
+    assert!(!target.has_credential());
+    let upstream = Upstream::new(target, TaskTracker::new()).unwrap();
+    let (place, accepted) = tokio::join!(upstream.lease(), listener.accept());
+    assert!(place.unwrap().is_http1());
+    drop(accepted.unwrap());
 }
