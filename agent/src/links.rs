@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, info, info_span, warn};
-use tunnel::{Hello, Phase, serve};
+use tunnel::{Budget, Hello, Phase, serve};
 
 use crate::{hub::Hub, targets::Targets};
 
@@ -24,6 +24,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A connection that held for so long was good: the next pause starts small again.
 const GOOD: Duration = Duration::from_secs(10);
 
+/// Bytes that all pipes together may be charged: some 400 pipes, each with its windows full.
+pub(crate) const PIPE_BYTES: usize = 256 << 20;
+
 /// What every link shares.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
@@ -31,6 +34,7 @@ pub(crate) struct Links {
     /// Holds what moves bytes through a proxy.
     pub(crate) tasks: TaskTracker,
     pub(crate) targets: Arc<Targets>,
+    pub(crate) budget: Budget,
     /// No new connections; those that are open may finish.
     pub(crate) drain: CancellationToken,
     pub(crate) metrics: Metrics,
@@ -109,12 +113,14 @@ impl Links {
     async fn serve(self, io: impl AsyncRead + AsyncWrite + Unpin, phase: watch::Sender<Phase>) {
         let Self {
             targets,
+            budget,
             drain,
             metrics,
             ..
         } = self;
         let hello = Hello::default();
-        if let Err(error) = serve(io, &hello, targets, phase, drain.cancelled_owned()).await {
+        let drained = drain.cancelled_owned();
+        if let Err(error) = serve(io, &hello, targets, &budget, phase, drained).await {
             metrics.failures.inc();
             warn!(%error, "tunnel connection ended");
         }

@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::{
     args::Settings,
-    links::{Links, Metrics},
+    links::{Links, Metrics, PIPE_BYTES},
     targets::Targets,
 };
 
@@ -40,6 +40,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         hub: settings.hub,
         tasks: TaskTracker::new(),
         targets: Arc::new(Targets::new(settings.apiserver, settings.exposed)),
+        budget: tunnel::Budget::new(PIPE_BYTES),
         drain: drain.clone(),
         metrics,
         attached: readiness.condition("attached"),

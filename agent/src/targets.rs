@@ -5,13 +5,16 @@
 use std::{
     collections::HashSet,
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
+    sync::Arc,
     time::Duration,
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
+    sync::Semaphore,
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 use tracing::debug;
@@ -24,11 +27,15 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Head start of each address before the next one is tried too (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// Names resolved at once; each takes a thread.
+const LOOKUPS: usize = 32;
+
 /// The targets that this agent serves.
 #[derive(Debug)]
 pub(crate) struct Targets {
     apiserver: Target,
     exposed: HashSet<Target>,
+    lookups: Arc<Semaphore>,
 }
 
 impl Targets {
@@ -36,6 +43,7 @@ impl Targets {
         Self {
             apiserver,
             exposed: exposed.into_iter().collect(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
 
@@ -65,15 +73,19 @@ impl Dial for Targets {
 
     async fn dial(&self, target: &Target) -> Result<TcpStream, Refusal> {
         let (real, trust) = self.allowed(target)?;
-        timeout(DEADLINE, connect(real, trust))
+        timeout(DEADLINE, connect(real, trust, Arc::clone(&self.lookups)))
             .await
             .unwrap_or(Err(Refusal::TimedOut))
     }
 }
 
-async fn connect(target: &Target, trust: Trust) -> Result<TcpStream, Refusal> {
-    let found = lookup_host((target.host(), target.port())).await;
-    let found: Vec<_> = found.map_err(|_| Refusal::Unresolvable)?.collect();
+async fn connect(
+    target: &Target,
+    trust: Trust,
+    lookups: Arc<Semaphore>,
+) -> Result<TcpStream, Refusal> {
+    let found = resolve(target, lookups).await;
+    let found = found.map_err(|_| Refusal::Unresolvable)?;
     let allowed: Vec<_> = found
         .iter()
         .copied()
@@ -95,6 +107,18 @@ async fn connect(target: &Target, trust: Trust) -> Result<TcpStream, Refusal> {
     // Small writes go out at once; what cannot be set is not worth the connection.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// Resolves a name on a thread of its own. That goes on when the pipe is given up, so it is what holds
+/// the place: callers that come and go pile nothing up.
+async fn resolve(target: &Target, lookups: Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
+    let place = lookups.acquire_owned().await.map_err(io::Error::other)?;
+    let (host, port) = (target.host().to_owned(), target.port());
+    let lookup = spawn_blocking(move || {
+        let _place = place;
+        (host, port).to_socket_addrs().map(Iterator::collect)
+    });
+    lookup.await?
 }
 
 /// Connects to whichever address answers first, each with a head start on the next.

@@ -23,10 +23,11 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    Agreement, Hello, HelloError, Refusal, Target,
+    Agreement, Budget, Hello, HelloError, Refusal, Target,
+    budget::Charge,
     limits::{
-        CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, SEND_BUFFER,
-        STREAM_WINDOW,
+        CONNECTION_WINDOW, FRAME_SIZE, GOODBYE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS,
+        SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     liveness::peer_death,
     pump::pump,
@@ -75,12 +76,13 @@ pub enum ServeError {
     Dead,
 }
 
-/// Serves one connection until it is over. Once `drain` resolves, no new pipes are taken and those
-/// that are open may finish.
+/// Serves one connection until it is over. Pipes are charged to `budget`; once `drain` resolves, no
+/// new ones are taken and those that are open may finish.
 pub async fn serve<IO, D>(
     io: IO,
     hello: &Hello,
     dial: Arc<D>,
+    budget: &Budget,
     phase: watch::Sender<Phase>,
     drain: impl Future<Output = ()>,
 ) -> Result<(), ServeError>
@@ -96,17 +98,18 @@ where
     let mut control = Some(Box::pin(end_of(control)));
     let mut draining = false;
     let mut pipes = JoinSet::new();
-    loop {
+    let ended = loop {
         select! {
             accepted = connection.accept() => match accepted {
-                Some(accepted) => {
-                    let (request, respond) = accepted?;
-                    pipes.spawn(answer(Arc::clone(&dial), request, respond));
+                Some(Ok((request, respond))) => {
+                    let charge = budget.charge(STREAM_COST);
+                    pipes.spawn(answer(Arc::clone(&dial), charge, request, respond));
                 }
-                None => return Ok(()),
+                Some(Err(error)) => break Err(error.into()),
+                None => break Ok(()),
             },
             Some(_) = pipes.join_next() => {}
-            () = &mut death => return Err(ServeError::Dead),
+            () = &mut death => break Err(ServeError::Dead),
             () = &mut drain, if !draining => {
                 draining = true;
                 phase.send_replace(Phase::Draining);
@@ -119,7 +122,12 @@ where
                 phase.send_replace(Phase::Draining);
             }
         }
-    }
+    };
+    phase.send_replace(Phase::Draining);
+    drop(connection);
+    // Ends every pipe but those that the gateway has finished, whose last bytes are the target's.
+    while pipes.join_next().await.is_some() {}
+    ended
 }
 
 async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
@@ -162,7 +170,9 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
             // Lets the answer out before the connection goes.
             drop(request);
             connection.graceful_shutdown();
-            while let Some(Ok(_)) = connection.accept().await {}
+            let goodbye = async { while let Some(Ok(_)) = connection.accept().await {} };
+            // The gateway may take its time to go; the reason is known already.
+            let _ = timeout(GOODBYE, goodbye).await;
             Err(error.into())
         }
     }
@@ -179,6 +189,7 @@ async fn end_of(mut control: RecvStream) {
 
 async fn answer<D: Dial>(
     dial: Arc<D>,
+    charge: Option<Charge>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
@@ -190,6 +201,10 @@ async fn answer<D: Dial>(
     let authority: Option<Authority> = head.uri.into_parts().authority;
     let Some(Ok(target)) = authority.map(Target::try_from) else {
         refuse(&mut respond, Refusal::Malformed);
+        return;
+    };
+    let Some(_charge) = charge else {
+        refuse(&mut respond, Refusal::Busy);
         return;
     };
     let dialled = select! {

@@ -22,7 +22,7 @@ pub use crate::{
     agent::{Dial, Phase, ServeError, serve},
     budget::{Budget, Charge},
     hello::{Agreement, Hello, HelloError},
-    limits::STREAM_WINDOW,
+    limits::{STREAM_COST, STREAM_WINDOW},
     refusal::Refusal,
     session::{AttachError, Driver, End, OpenError, Session},
     sessions::Sessions,

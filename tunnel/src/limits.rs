@@ -6,6 +6,9 @@ use std::time::Duration;
 /// allows 10 MiB/s and more on each of any number of streams.
 pub const STREAM_WINDOW: u32 = 512 << 10;
 
+/// What one open pipe is charged: both of its windows, full.
+pub const STREAM_COST: usize = STREAM_WINDOW as usize + SEND_BUFFER;
+
 /// Streams at once on one connection.
 pub(crate) const MAX_STREAMS: u32 = 256;
 
@@ -32,3 +35,9 @@ pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// A ping unanswered for so long means a dead peer; with the interval, 40 s after the last answer.
 pub(crate) const PING_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Time without progress that a target gets to take the rest of a pipe which the gateway has finished.
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+
+/// Time for a refused hello to reach the gateway.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);

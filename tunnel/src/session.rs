@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,10 +16,10 @@ use h2::{
     client::{Connection, SendRequest},
 };
 use http::{Method, Request, StatusCode, Uri, uri::Parts};
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
-    sync::Notify,
     time::timeout,
 };
 
@@ -28,7 +28,7 @@ use crate::{
     budget::Charge,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
-        SEND_BUFFER, STREAM_WINDOW,
+        SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     liveness::peer_death,
 };
@@ -39,16 +39,14 @@ pub struct Session(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    send: SendRequest<Bytes>,
+    /// None when there are no new pipes: draining, or over. HTTP/2 ends the connection once this and
+    /// all pipes are gone.
+    send: Mutex<Option<SendRequest<Bytes>>>,
     budget: Budget,
     agreement: Agreement,
     streams: AtomicUsize,
-    /// Told when the last pipe closes.
-    emptied: Notify,
     /// Nanoseconds; 0 before the first pong.
     round_trip: AtomicU64,
-    /// No new pipes: draining, or over.
-    closing: AtomicBool,
 }
 
 /// What moves a [`Session`]'s bytes; nothing happens unless [`Driver::run`] is polled.
@@ -98,8 +96,8 @@ pub enum OpenError {
     /// The session drains, or is over: another one may do.
     #[error("the tunnel is closing")]
     Closing,
-    /// As much as allowed is open already.
-    #[error("the pipes open through this tunnel are as many as its byte budget allows")]
+    /// As much as allowed is open already: the bytes are charged, or the agent takes no more.
+    #[error("the pipes open through this tunnel are as many as it allows")]
     Budget,
     /// The agent did not answer in time.
     #[error("the agent did not answer within {} s", OPEN_DEADLINE.as_secs())]
@@ -154,13 +152,11 @@ impl Session {
             }
         };
         let session = Self(Arc::new(Shared {
-            send,
+            send: Mutex::new(Some(send)),
             budget,
             agreement,
             streams: AtomicUsize::new(0),
-            emptied: Notify::new(),
             round_trip: AtomicU64::new(0),
-            closing: AtomicBool::new(false),
         }));
         let driver = Driver {
             connection,
@@ -173,22 +169,18 @@ impl Session {
 
     /// Opens a pipe to `target`. Dropping the future gives up on just this pipe.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
-        if self.is_closing() {
-            return Err(OpenError::Closing);
-        }
-        let occupied = self.occupy().ok_or(OpenError::Budget)?;
-        let opened = timeout(OPEN_DEADLINE, self.connect(target, occupied)).await;
+        let send = self.0.send.lock().clone().ok_or(OpenError::Closing)?;
+        let occupied = self.occupy(&send).ok_or(OpenError::Budget)?;
+        let opened = timeout(OPEN_DEADLINE, Self::connect(send, target, occupied)).await;
         opened.unwrap_or(Err(OpenError::Deadline))
     }
 
-    async fn connect(&self, target: &Target, occupied: Occupied) -> Result<Stream, OpenError> {
-        let mut send = self
-            .0
-            .send
-            .clone()
-            .ready()
-            .await
-            .map_err(|_| OpenError::Closing)?;
+    async fn connect(
+        send: SendRequest<Bytes>,
+        target: &Target,
+        occupied: Occupied,
+    ) -> Result<Stream, OpenError> {
+        let mut send = send.ready().await.map_err(|_| OpenError::Closing)?;
         let mut request = Request::new(());
         *request.method_mut() = Method::CONNECT;
         let mut uri = Parts::default();
@@ -205,9 +197,13 @@ impl Session {
         }
     }
 
-    fn occupy(&self) -> Option<Occupied> {
-        let charge = self.0.budget.charge(STREAM_WINDOW as usize)?;
-        self.0.streams.fetch_add(1, Ordering::Relaxed);
+    fn occupy(&self, send: &SendRequest<Bytes>) -> Option<Occupied> {
+        let charge = self.0.budget.charge(STREAM_COST)?;
+        let (streams, most) = (&self.0.streams, most_pipes(send));
+        let one_more = |open| (open < most).then_some(open + 1);
+        streams
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .ok()?;
         Some(Occupied {
             session: Arc::clone(&self.0),
             _charge: charge,
@@ -221,7 +217,9 @@ impl Session {
 
     /// True when there is room for another pipe.
     pub fn has_room(&self) -> bool {
-        !self.is_closing() && self.streams() < MAX_STREAMS as usize
+        let send = self.0.send.lock();
+        send.as_ref()
+            .is_some_and(|send| self.streams() < most_pipes(send))
     }
 
     /// The last ping's round trip.
@@ -237,7 +235,7 @@ impl Session {
 
     /// True once it opens no more pipes.
     pub fn is_closing(&self) -> bool {
-        self.0.closing.load(Ordering::Relaxed)
+        self.0.send.lock().is_none()
     }
 
     /// True for clones of the same session.
@@ -245,14 +243,8 @@ impl Session {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    async fn emptied(&self) {
-        while self.streams() > 0 {
-            self.0.emptied.notified().await;
-        }
-    }
-
     fn close(&self) {
-        self.0.closing.store(true, Ordering::Relaxed);
+        self.0.send.lock().take();
     }
 
     fn answered(&self, round_trip: Duration) {
@@ -286,10 +278,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         session.close();
         // The agent may have gone already.
         let _ = control.send_data(Bytes::new(), true);
+        drop(control);
         select! {
             ended = &mut connection => End::of(ended),
             () = &mut death => End::Dead,
-            () = session.emptied() => End::Closed,
         }
     }
 }
@@ -302,9 +294,7 @@ impl End {
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        if self.session.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.session.emptied.notify_one();
-        }
+        self.session.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -333,6 +323,12 @@ async fn say_hello(
     }
     let agreement = hello.agree(&Hello::read(response.headers())?)?;
     Ok((agreement, control))
+}
+
+/// What the agent takes at once, less the hello.
+fn most_pipes(send: &SendRequest<Bytes>) -> usize {
+    let agent = send.current_max_send_streams().saturating_sub(1);
+    agent.min(MAX_STREAMS as usize)
 }
 
 fn broken(error: h2::Error) -> OpenError {

@@ -1,5 +1,5 @@
 //! All sessions of one cluster: its agents' parallel connections. A pipe goes to the one with the
-//! fewest, and to the next one where that is closing.
+//! fewest, and to the next one where that is full, closes or breaks.
 
 use parking_lot::RwLock;
 
@@ -27,16 +27,20 @@ impl Sessions {
         self.0.read().clone()
     }
 
-    /// Opens a pipe to `target` on the session with the fewest pipes.
+    /// Opens a pipe to `target` on the session with the fewest pipes. No byte was sent while a pipe
+    /// opens, so one whose session breaks meanwhile is opened on the next.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
-        let mut sessions: Vec<_> = self.all().into_iter().filter(Session::has_room).collect();
-        sessions.sort_by_key(Session::streams);
+        let mut sessions: Vec<_> = self.all();
+        sessions.retain(|session| !session.is_closing());
+        sessions.sort_by_key(|session| (!session.has_room(), session.streams()));
+        let mut failed = OpenError::Closing;
         for session in sessions {
             match session.open(target).await {
                 Err(OpenError::Closing) => {}
+                Err(error @ (OpenError::Broken(_) | OpenError::Budget)) => failed = error,
                 opened => return opened,
             }
         }
-        Err(OpenError::Closing)
+        Err(failed)
     }
 }

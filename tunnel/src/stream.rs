@@ -21,6 +21,8 @@ pub struct Stream {
     receive: RecvStream,
     /// Received, and not taken by the reader yet.
     unread: Bytes,
+    /// This end has said that it sends no more.
+    finished: bool,
     _occupied: Occupied,
 }
 
@@ -30,6 +32,7 @@ impl Stream {
             send,
             receive,
             unread: Bytes::new(),
+            finished: false,
             _occupied: occupied,
         }
     }
@@ -81,11 +84,17 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(to_io))
+        // Wrappers such as TLS may ask more than once.
+        if !self.finished {
+            self.send.send_data(Bytes::new(), true).map_err(to_io)?;
+            self.finished = true;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-/// Waits until some of `wanted` bytes may be sent, and says how many.
+/// Waits until some of `wanted` bytes may be sent, and says how many. A writer that gives up keeps at
+/// most its last `wanted` of the peer's connection window, which has room for every stream's.
 pub(crate) fn poll_capacity(
     send: &mut SendStream<Bytes>,
     wanted: usize,
@@ -100,19 +109,37 @@ pub(crate) fn poll_capacity(
         match ready!(send.poll_capacity(context)) {
             Some(Ok(_)) => {}
             Some(Err(error)) => return Poll::Ready(Err(to_io(error))),
-            None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            None => return Poll::Ready(Err(why_closed(send, context))),
         }
     }
 }
 
-/// A peer's reset is a reset; anything else ended the whole connection.
+/// Why a stream takes no more bytes.
+fn why_closed(send: &mut SendStream<Bytes>, context: &mut Context<'_>) -> io::Error {
+    match send.poll_reset(context) {
+        Poll::Ready(reset) => reset_to_io(reset),
+        // This end has shut it down itself.
+        Poll::Pending => io::ErrorKind::BrokenPipe.into(),
+    }
+}
+
+/// What `poll_reset` told: the peer's reset of one stream, or the end of the whole connection.
+pub(crate) fn reset_to_io(reset: Result<Reason, h2::Error>) -> io::Error {
+    match reset {
+        Ok(reason) => io::Error::new(io::ErrorKind::ConnectionReset, h2::Error::from(reason)),
+        Err(error) => to_io(error),
+    }
+}
+
+/// A reset of one stream is a reset; anything else ended the whole connection.
 pub(crate) fn to_io(error: h2::Error) -> io::Error {
-    let kind = match error.reason() {
-        Some(Reason::CANCEL | Reason::STREAM_CLOSED) if error.is_reset() => {
-            io::ErrorKind::ConnectionReset
-        }
-        _ if error.is_io() => return error.into_io().expect("it is one"),
-        _ => io::ErrorKind::ConnectionAborted,
+    if error.is_io() {
+        return error.into_io().expect("it is one");
+    }
+    let kind = if error.is_reset() {
+        io::ErrorKind::ConnectionReset
+    } else {
+        io::ErrorKind::ConnectionAborted
     };
     io::Error::new(kind, error)
 }

@@ -5,7 +5,11 @@
 
 #[path = "tunnel/ends.rs"]
 mod ends;
+#[path = "tunnel/halves.rs"]
+mod halves;
 #[path = "tunnel/life.rs"]
 mod life;
 #[path = "tunnel/pipes.rs"]
 mod pipes;
+#[path = "tunnel/places.rs"]
+mod places;

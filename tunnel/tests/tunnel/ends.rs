@@ -4,12 +4,13 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy, duplex, split},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, Join, copy, duplex, join},
     sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
 };
@@ -44,6 +45,15 @@ impl Ends {
     }
 
     pub(crate) async fn over(near: DuplexStream, far: DuplexStream, budget: Budget) -> Self {
+        Self::with_budgets(near, far, budget, Budget::new(1 << 30)).await
+    }
+
+    pub(crate) async fn with_budgets(
+        near: DuplexStream,
+        far: DuplexStream,
+        budget: Budget,
+        agent_budget: Budget,
+    ) -> Self {
         let dialer = Arc::<Targets>::default();
         let (phase_sender, phase) = watch::channel(Phase::Greeting);
         let (drain_agent, agent_drains) = oneshot::channel::<()>();
@@ -53,6 +63,7 @@ impl Ends {
                 far,
                 &Hello::default(),
                 targets,
+                &agent_budget,
                 phase_sender,
                 told(agent_drains),
             )
@@ -91,33 +102,43 @@ pub(crate) fn target(name: &str) -> Target {
 pub(crate) struct Targets {
     /// Far ends open now.
     pub(crate) open: Arc<AtomicUsize>,
+    /// Bytes that far ends have read to the end.
+    pub(crate) taken: Arc<AtomicUsize>,
+    /// Dials do not end.
+    pub(crate) stuck: AtomicBool,
     serving: parking_lot::Mutex<JoinSet<()>>,
 }
 
 impl Dial for Targets {
-    type Io = DuplexStream;
+    /// What is read and what is written are apart, as either may fail alone.
+    type Io = Join<DuplexStream, DuplexStream>;
 
-    async fn dial(&self, target: &Target) -> Result<DuplexStream, Refusal> {
+    async fn dial(&self, target: &Target) -> Result<Self::Io, Refusal> {
         match target.host() {
             "forbidden" => return Err(Refusal::Forbidden),
             "down" => return Err(Refusal::Refused),
             "black-hole" => pending().await,
+            _ if self.stuck.load(Ordering::SeqCst) => pending().await,
             _ => {}
         }
-        let (near, far) = duplex(16 << 10);
+        let ((read, to), (write, from)) = (duplex(16 << 10), duplex(16 << 10));
         let name = target.host().to_owned();
-        let open = Open::count(&self.open);
+        let (open, taken) = (Open::count(&self.open), Arc::clone(&self.taken));
         self.serving.lock().spawn(async move {
             let _open = open;
             // The other end may leave at any time.
-            let _ = behave(&name, far).await;
+            let _ = behave(&name, from, to, &taken).await;
         });
-        Ok(near)
+        Ok(join(read, write))
     }
 }
 
-async fn behave(name: &str, stream: DuplexStream) -> std::io::Result<()> {
-    let (mut from, mut to) = split(stream);
+async fn behave(
+    name: &str,
+    mut from: DuplexStream,
+    mut to: DuplexStream,
+    taken: &AtomicUsize,
+) -> std::io::Result<()> {
     match name {
         "echo" => {
             copy(&mut from, &mut to).await?;
@@ -126,8 +147,32 @@ async fn behave(name: &str, stream: DuplexStream) -> std::io::Result<()> {
         "flood" => {
             copy(&mut tokio::io::repeat(7), &mut to).await?;
         }
-        // Reads nothing, but is there.
-        "deaf" => pending().await,
+        // Reads nothing, but is there, until the agent lets go of it.
+        "deaf" => {
+            let _ = to.read_u8().await;
+        }
+        // Has nothing to say, either.
+        "deaf-mute" => {
+            drop(to);
+            // A duplex goes both ways: this fills, and fails once the agent lets go.
+            loop {
+                from.write_all(&[0; 1024]).await?;
+            }
+        }
+        // Has nothing to say, and reads late.
+        "late" => {
+            drop(to);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let read = copy(&mut from, &mut tokio::io::sink()).await?;
+            taken.fetch_add(usize::try_from(read).unwrap(), Ordering::SeqCst);
+            return Ok(());
+        }
+        // Stops reading, and then says something.
+        "answers-early" => {
+            drop(from);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            to.write_all(GOODBYE).await?;
+        }
         "hang-up" => {
             let mut one = [0];
             from.read_exact(&mut one).await?;

@@ -36,10 +36,12 @@ async fn ends_without_a_common_version_say_so_on_both_sides() {
     };
     let phase = tokio::sync::watch::channel(Phase::Greeting).0;
     let old = Hello::default();
+    let budget = Budget::new(0);
     let agent = serve(
         far,
         &old,
         std::sync::Arc::<Targets>::default(),
+        &budget,
         phase,
         std::future::pending(),
     );
