@@ -33,8 +33,8 @@ const MAX_STREAMS: u32 = 250;
 const STREAM_WINDOW: u32 = 128 << 10;
 /// … and so many may stall before they hold up their neighbours: all of them.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
-/// Callers in hundreds of groups have long heads; Go allows as much.
-const MAX_HEAD: u32 = 1 << 20;
+/// Callers in thousands of groups have long heads; strangers may send as much before they are refused.
+const MAX_HEAD: u32 = 256 << 10;
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
