@@ -29,6 +29,7 @@ use crate::{
         CONNECTION_WINDOW, FRAME_SIZE, GOODBYE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS,
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
+    lingering::Lingering,
     liveness::peer_death,
     pump::pump,
 };
@@ -142,7 +143,7 @@ async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
 async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     hello: &Hello,
-) -> Result<(Connection<IO, Bytes>, Agreement, RecvStream), ServeError> {
+) -> Result<(Connection<Lingering<IO>, Bytes>, Agreement, RecvStream), ServeError> {
     let mut connection = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -151,7 +152,7 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
         .max_send_buffer_size(SEND_BUFFER)
         // One more than pipes, for the hello.
         .max_concurrent_streams(MAX_STREAMS + 1)
-        .handshake(io)
+        .handshake(Lingering::new(io))
         .await?;
     let (request, mut respond) = connection.accept().await.ok_or(ServeError::Closed)??;
     if request.method() != Method::GET || request.uri().path() != "/hello" {
@@ -178,11 +179,16 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Resolves when the gateway says goodbye: it ends the hello, or resets it.
 async fn end_of(mut control: RecvStream) {
-    while let Some(Ok(data)) = control.data().await {
+    while let Some(data) = control.data().await {
         // No version sends anything here yet; a later one may.
-        if control.flow_control().release_capacity(data.len()).is_err() {
-            return;
+        let taken = data.and_then(|data| control.flow_control().release_capacity(data.len()));
+        match taken {
+            Ok(()) => {}
+            Err(error) if error.is_reset() => return,
+            // The connection broke, and says so itself.
+            Err(_) => pending().await,
         }
     }
 }

@@ -10,6 +10,7 @@ mod agent;
 mod budget;
 mod hello;
 mod limits;
+mod lingering;
 mod liveness;
 mod pump;
 mod refusal;

@@ -41,3 +41,6 @@ pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
 /// Time for a refused hello to reach the gateway.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Time that a peer gets to close a connection which this end has finished.
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);

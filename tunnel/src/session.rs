@@ -30,6 +30,7 @@ use crate::{
         CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
+    lingering::Lingering,
     liveness::peer_death,
 };
 
@@ -52,7 +53,7 @@ struct Shared {
 /// What moves a [`Session`]'s bytes; nothing happens unless [`Driver::run`] is polled.
 #[derive(Debug)]
 pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
-    connection: Connection<IO, Bytes>,
+    connection: Connection<Lingering<IO>, Bytes>,
     pings: PingPong,
     /// The open body of the hello; its end tells the agent to go elsewhere.
     control: SendStream<Bytes>,
@@ -142,7 +143,7 @@ impl Session {
             .max_concurrent_streams(0)
             .enable_push(false)
             .initial_max_send_streams(1)
-            .handshake(io)
+            .handshake(Lingering::new(io))
             .await?;
         let pings = connection.ping_pong().expect("taken once");
         let (agreement, control) = select! {

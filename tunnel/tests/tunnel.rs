@@ -9,7 +9,13 @@ mod ends;
 mod halves;
 #[path = "tunnel/life.rs"]
 mod life;
+#[path = "tunnel/neighbours.rs"]
+mod neighbours;
+#[path = "tunnel/network.rs"]
+mod network;
 #[path = "tunnel/pipes.rs"]
 mod pipes;
 #[path = "tunnel/places.rs"]
 mod places;
+#[path = "tunnel/wire.rs"]
+mod wire;

@@ -1,0 +1,127 @@
+//! One pipe as the model sees it: both directions, who still holds an end, and which faults are due.
+
+use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tunnel::Stream;
+
+use crate::{flow::Flow, link::FarEnd, random::Random};
+
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    near: Option<Stream>,
+    from: Option<DuplexStream>,
+    to: Option<DuplexStream>,
+    up: Flow,
+    down: Flow,
+    /// Which connection it is on.
+    pub(crate) link: usize,
+    /// That connection is gone.
+    pub(crate) broken: bool,
+}
+
+impl Pipe {
+    pub(crate) fn new(number: usize, link: usize, near: Stream, (from, to): FarEnd) -> Self {
+        Self {
+            near: Some(near),
+            from: Some(from),
+            to: Some(to),
+            up: Flow::new(2 * number),
+            down: Flow::new(2 * number + 1),
+            link,
+            broken: false,
+        }
+    }
+
+    /// The gateway still holds it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.near.is_some()
+    }
+
+    pub(crate) async fn step(&mut self, random: &mut Random, most: usize) {
+        match random.below(16) {
+            0..=2 => self.write_near(random.size(most)).await,
+            3..=5 => self.write_far(random.size(most)).await,
+            6..=8 => self.read_near(random.size(most)).await,
+            9..=11 => self.read_far(random.size(most)).await,
+            12 => self.finish_near().await,
+            13 => self.finish_far().await,
+            14 => self.near = None,
+            // The target reads no more, or is gone altogether.
+            _ => {
+                self.from = None;
+                if random.below(2) == 0 {
+                    self.to = None;
+                    self.down.finished = true;
+                }
+            }
+        }
+    }
+
+    async fn write_near(&mut self, length: usize) {
+        if self.up.finished {
+            return;
+        }
+        let Some(near) = &mut self.near else { return };
+        if let Err(error) = self.up.write(near, length).await {
+            assert!(self.broken || self.from.is_none(), "near write: {error}");
+        }
+    }
+
+    async fn write_far(&mut self, length: usize) {
+        if self.down.finished {
+            return;
+        }
+        let Some(to) = &mut self.to else { return };
+        if let Err(error) = self.down.write(to, length).await {
+            assert!(self.broken || self.near.is_none(), "far write: {error}");
+        }
+    }
+
+    async fn read_near(&mut self, length: usize) {
+        let Some(near) = &mut self.near else { return };
+        match self.down.read(near, length).await {
+            Ok(end) => assert!(!end || self.down.is_complete(), "an early end"),
+            Err(error) => assert!(self.broken, "near read: {error}"),
+        }
+    }
+
+    async fn read_far(&mut self, length: usize) {
+        let Some(from) = &mut self.from else { return };
+        let end = self.up.read(from, length).await.unwrap();
+        let cut = self.broken || self.near.is_none();
+        assert!(!end || cut || self.up.is_complete(), "an early end");
+    }
+
+    async fn finish_near(&mut self) {
+        let Some(near) = &mut self.near else { return };
+        if let Err(error) = near.shutdown().await {
+            assert!(self.broken || self.from.is_none(), "near shutdown: {error}");
+        }
+        self.up.finished = true;
+    }
+
+    async fn finish_far(&mut self) {
+        let Some(to) = &mut self.to else { return };
+        to.shutdown().await.unwrap();
+        self.down.finished = true;
+    }
+
+    /// Both ends finish, and read all that the other one sent.
+    pub(crate) async fn finish(mut self) {
+        self.finish_near().await;
+        self.finish_far().await;
+        let cut = self.broken || self.near.is_none();
+        let near = async {
+            let Some(mut near) = self.near else { return };
+            match self.down.read_out(&mut near).await {
+                Ok(()) => assert!(self.down.is_complete(), "near is short: {:?}", self.down),
+                Err(error) => assert!(self.broken, "near: {error}"),
+            }
+        };
+        let far = async {
+            let Some(mut from) = self.from else { return };
+            self.up.read_out(&mut from).await.unwrap();
+            assert!(cut || self.up.is_complete(), "far is short: {:?}", self.up);
+        };
+        tokio::join!(near, far);
+    }
+}
