@@ -28,6 +28,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// An agent that keeps tunnels of a spoke to its hub's gateway; killed when dropped.
 #[derive(Debug)]
 pub struct Agent {
+    spoke: Cluster,
     process: Process,
     admin_url: String,
 }
@@ -111,22 +112,31 @@ impl Agent {
         let flags = flags
             .into_iter()
             .flat_map(|(flag, value)| [flag.to_owned(), value]);
-        let process = Process::start(Spec {
+        let spec = Spec {
             name: format!("agent of {}", spoke.name()),
             program,
             args: flags.chain(args).collect(),
             env: vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())],
             log: directory.join("agent.log"),
             directory,
-        })?;
+        };
+        let spec = match spoke.fence() {
+            Some(fence) => fence.on_spoke(spec),
+            None => spec,
+        };
         Ok(Self {
-            process,
+            spoke: spoke.clone(),
+            process: Process::start(spec)?,
             admin_url: format!("http://127.0.0.1:{port}"),
         })
     }
 
     /// Waits until it is attached.
     pub async fn is_attached(&self) -> Result<(), ProcessError> {
+        self.spoke.on_its_side(|| self.says_it_is_attached()).await
+    }
+
+    async fn says_it_is_attached(&self) -> Result<(), ProcessError> {
         let config = Config::new(self.admin_url.parse().expect("our own URL parses"));
         let client = Client::try_from(config).expect("a client without credentials");
         let probe = || async {

@@ -18,6 +18,10 @@ mod running;
 pub use running::Running;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How wide a terminal is; unlike any default, to be recognized.
+pub const COLUMNS: u16 = 101;
+/// How high.
+pub const ROWS: u16 = 33;
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
 /// A kubectl command line, ready to run.
@@ -27,6 +31,8 @@ pub struct Kubectl {
     home: PathBuf,
     kubeconfig: PathBuf,
     args: Vec<String>,
+    env: Vec<(String, String)>,
+    on_terminal: bool,
     stdin: Option<Vec<u8>>,
     timeout: Duration,
 }
@@ -83,6 +89,8 @@ impl Kubectl {
             home: home.to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: Vec::new(),
+            on_terminal: false,
             stdin: None,
             timeout: DEFAULT_TIMEOUT,
         }
@@ -92,6 +100,21 @@ impl Kubectl {
     pub fn stdin(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             stdin: Some(bytes.into()),
+            ..self
+        }
+    }
+
+    /// Sets a variable of its environment, such as `KUBECTL_REMOTE_COMMAND_WEBSOCKETS`.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives it a terminal of [`COLUMNS`] by [`ROWS`], as for `exec -it`: what it prints to stderr
+    /// comes on stdout then, and what is typed comes back.
+    pub fn on_terminal(self) -> Self {
+        Self {
+            on_terminal: true,
             ..self
         }
     }
@@ -151,8 +174,18 @@ impl Kubectl {
 
     fn start(self) -> Result<Started, KubectlError> {
         let line = self.line();
-        let mut command = isolated(&self.program, &self.home);
-        command.env("KUBECONFIG", &self.kubeconfig).args(&self.args);
+        let mut command = if self.on_terminal {
+            let mut command = isolated(Path::new("script"), &self.home);
+            command.args(["-qec", &self.shell_line(), "/dev/null"]);
+            command.env("SHELL", "/bin/sh").env("TERM", "xterm");
+            command
+        } else {
+            let mut command = isolated(&self.program, &self.home);
+            command.args(&self.args);
+            command
+        };
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -163,7 +196,9 @@ impl Kubectl {
             source,
         })?;
         let mut stdin = child.stdin();
-        if let (Some(bytes), Some(mut pipe)) = (self.stdin, stdin.take()) {
+        if let Some(bytes) = self.stdin
+            && let Some(mut pipe) = stdin.take()
+        {
             // In a thread, for it may say more than a pipe holds before it reads all. Where it ends
             // without reading, its own words say why.
             thread::spawn(move || pipe.write_all(&bytes));
@@ -173,6 +208,17 @@ impl Kubectl {
             child,
             stdin,
         })
+    }
+
+    /// For a shell on the terminal; a size of nought is what `script` would give it.
+    fn shell_line(&self) -> String {
+        let program = self.program.display().to_string();
+        let words = [&program].into_iter().chain(&self.args);
+        let words: Vec<_> = words.map(|word| format!("'{word}'")).collect();
+        format!(
+            "stty columns {COLUMNS} rows {ROWS}; exec {}",
+            words.join(" ")
+        )
     }
 
     fn line(&self) -> String {

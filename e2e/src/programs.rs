@@ -14,12 +14,14 @@ mod build;
 mod family;
 mod go;
 mod go_stack;
+mod node;
 mod progress;
 
 pub use build::BuildError;
 pub use family::{ALL, ETCD, Family, KUBERNETES, Program, Stamp};
 pub use go::GoError;
 pub use go_stack::{CLUSTER_GATEWAY, GO_STACK, KONNECTIVITY};
+pub use node::{CNI, CONTAINERD, KUBELET, NODE, RUNC, TESTIMAGE};
 
 /// Programs that are there and ready to start.
 #[derive(Clone, Debug)]

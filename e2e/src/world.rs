@@ -15,9 +15,10 @@ use tokio::sync::OnceCell;
 use crate::{
     eventually::chain,
     host,
+    node::{Fence, Node, NodeError},
     pki::PkiError,
     process::{Process, ProcessError, Spec, reaper},
-    programs::{self, EnsureError, Programs},
+    programs::{self, EnsureError, Family, Programs},
 };
 
 mod access;
@@ -29,6 +30,7 @@ mod report;
 pub use access::TokenError;
 pub(crate) use access::{apply, create_if_absent};
 pub use cluster::Cluster;
+use cluster::Place;
 pub(crate) use cluster::write_identity;
 pub use credentials::Credentials;
 pub(crate) use credentials::client;
@@ -44,12 +46,21 @@ pub struct World {
     etcd: Process,
     etcd_url: String,
     clusters: Vec<Cluster>,
+    nodes: Vec<Node>,
 }
 
 /// Which clusters a World is to have.
 #[derive(Clone, Debug, Default)]
 pub struct WorldBuilder {
-    clusters: Vec<(String, Option<SocketAddrV4>)>,
+    clusters: Vec<Wanted>,
+}
+
+#[derive(Clone, Debug)]
+struct Wanted {
+    name: String,
+    address: Option<SocketAddrV4>,
+    /// Where it is on the spoke's side of one, with a node.
+    fence: Option<Arc<Fence>>,
 }
 
 /// Why a World did not come up.
@@ -67,6 +78,9 @@ pub enum WorldError {
     /// A process did not start or did not become ready.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// A node did not come up.
+    #[error(transparent)]
+    Node(#[from] NodeError),
 }
 
 /// Where a World lives and what it runs: shared by everything that belongs to it.
@@ -79,33 +93,66 @@ pub(crate) struct Site {
 impl WorldBuilder {
     /// Adds a cluster; names are unique and fit for a file.
     pub fn cluster(mut self, name: &str) -> Self {
-        self.clusters.push((name.to_owned(), None));
+        self.clusters.push(Wanted {
+            name: name.to_owned(),
+            address: None,
+            fence: None,
+        });
         self
     }
 
     /// Adds a cluster whose API server listens there.
     pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
-        self.clusters.push((name.to_owned(), Some(address)));
+        self.clusters.push(Wanted {
+            name: name.to_owned(),
+            address: Some(address),
+            fence: None,
+        });
+        self
+    }
+
+    /// Adds a cluster on the spoke's side of a fence, with a node that runs pods. The caller is on
+    /// the hub's side, where the hub listens at [`Fence::hub_address`].
+    pub fn cluster_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
+        self.clusters.push(Wanted {
+            name: name.to_owned(),
+            address: Some(fence.node_address()),
+            fence: Some(Arc::clone(fence)),
+        });
         self
     }
 
     /// Starts everything at once and waits until every cluster serves.
     pub async fn start(self) -> Result<World, WorldError> {
-        let site = Site::new()?;
+        let mut families = programs::ALL.to_vec();
+        if self.clusters.iter().any(|wanted| wanted.fence.is_some()) {
+            families.extend(programs::NODE);
+        }
+        let site = Site::new(&families)?;
         let etcd_url = format!("http://127.0.0.1:{}", host::free_port());
         let mut world = World {
             etcd: start_etcd(&site, &etcd_url)?,
             etcd_url,
             site,
             clusters: Vec::new(),
+            nodes: Vec::new(),
         };
-        for (name, address) in &self.clusters {
+        for wanted in self.clusters {
             let anywhere = || SocketAddrV4::new(Ipv4Addr::LOCALHOST, host::free_port());
-            let address = address.unwrap_or_else(anywhere);
-            let cluster = Cluster::launch(&world.site, name, address, &world.etcd_url)?;
+            let place = Place {
+                address: wanted.address.unwrap_or_else(anywhere),
+                etcd: world.etcd_url.clone(),
+                fence: wanted.fence,
+            };
+            let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
             world.clusters.push(cluster);
         }
         try_join_all(world.clusters.iter().map(Cluster::wait_until_ready)).await?;
+        for cluster in &world.clusters {
+            if cluster.fence().is_some() {
+                world.nodes.push(Node::start(cluster).await?);
+            }
+        }
         Ok(world)
     }
 }
@@ -157,6 +204,7 @@ impl World {
         [&self.etcd]
             .into_iter()
             .chain(self.clusters.iter().flat_map(Cluster::processes))
+            .chain(self.nodes.iter().flat_map(Node::processes))
     }
 }
 
@@ -165,6 +213,7 @@ impl Drop for World {
         if std::thread::panicking() {
             ends_of_logs(self.processes());
         }
+        self.nodes.clear();
         for process in self.clusters.iter().flat_map(Cluster::processes) {
             process.kill();
         }
@@ -175,8 +224,8 @@ impl Drop for World {
 }
 
 impl Site {
-    fn new() -> Result<Arc<Self>, WorldError> {
-        let programs = Programs::ensure(&[&programs::ETCD, &programs::KUBERNETES])?;
+    fn new(families: &[&'static Family]) -> Result<Arc<Self>, WorldError> {
+        let programs = Programs::ensure(families)?;
         let directory = tempfile::Builder::new().prefix("spokeway-").tempdir()?;
         reaper::sweep(directory.path())?;
         Ok(Arc::new(Self {
@@ -200,11 +249,16 @@ impl Site {
 
 fn start_etcd(site: &Site, url: &str) -> Result<Process, WorldError> {
     let directory = site.directory.join("etcd");
-    fs::create_dir(&directory)?;
+    Ok(Process::start(etcd(site, &directory, url)?)?)
+}
+
+/// How to start an etcd that keeps its data in a directory yet to be made.
+fn etcd(site: &Site, directory: &Path, url: &str) -> io::Result<Spec> {
+    fs::create_dir(directory)?;
     let peer_url = format!("http://127.0.0.1:{}", host::free_port());
-    let args = flags::etcd(&directory, url, &peer_url);
-    Ok(Process::start(Spec {
+    let args = flags::etcd(directory, url, &peer_url);
+    Ok(Spec {
         args,
-        ..site.spec("etcd", "etcd", &directory)
-    })?)
+        ..site.spec("etcd", "etcd", directory)
+    })
 }

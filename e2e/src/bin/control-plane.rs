@@ -4,7 +4,10 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::Parser;
-use e2e::programs::{self, Programs};
+use e2e::{
+    node,
+    programs::{self, Programs},
+};
 
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask control-plane")]
@@ -16,11 +19,14 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let Args { go_stack } = Args::parse();
-    let families = if go_stack {
-        [programs::ALL, programs::GO_STACK].concat()
-    } else {
-        programs::ALL.to_vec()
-    };
+    let mut families = programs::ALL.to_vec();
+    if go_stack {
+        families.extend(programs::GO_STACK);
+    }
+    match node::obstacle() {
+        None => families.extend(programs::NODE),
+        Some(why) => writeln!(std::io::stderr(), "without the parts of a node: {why}")?,
+    }
     let programs = Programs::ensure(&families).context("the control plane is not complete")?;
     let mut stdout = std::io::stdout().lock();
     for (name, path) in programs.iter() {

@@ -56,7 +56,7 @@ impl Gateway {
         let ca_pem = ca_pem.unwrap_or_else(|| spoke.ca_pem());
         let credentials = match credentials {
             Some(credentials) => credentials,
-            None => admin_token(spoke).await?,
+            None => spoke.on_its_side(|| admin_token(spoke)).await?,
         };
         let endpoint_type = if tunnelled { "ClusterProxy" } else { "Const" };
         self.write_secret(&name, endpoint_type, &endpoint, &ca_pem, &credentials)

@@ -38,6 +38,11 @@ pub(crate) fn sweep(directory: &Path) -> io::Result<()> {
     tell(&format!("sweep {path}\n"))
 }
 
+/// From now on the control groups of that name go with this process.
+pub(crate) fn uproot(control_group: &str) -> io::Result<()> {
+    tell(&format!("uproot {control_group}\n"))
+}
+
 fn tell(line: &str) -> io::Result<()> {
     let mut reaper = REAPER.lock();
     if reaper.is_none() {

@@ -2,7 +2,10 @@
 //!
 //! A new family is a directory below `e2e/control-plane/` and one constant here.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -39,7 +42,7 @@ pub struct Stamp {
     pub packages: &'static [&'static str],
 }
 
-/// Every family there is.
+/// What every World runs.
 pub const ALL: &[&Family] = &[&ETCD, &KUBERNETES];
 
 /// The store below every API server.
@@ -49,9 +52,7 @@ pub static ETCD: Family = Family {
         name: "etcd",
         package: "go.etcd.io/etcd/server/v3",
     }],
-    tags: "",
-    cgo: false,
-    stamp: None,
+    ..PLAIN
 };
 
 /// The control plane itself. Without the stamp kubectl reports a version it cannot compare.
@@ -75,15 +76,25 @@ pub static KUBERNETES: Family = Family {
             package: "k8s.io/kubernetes/cmd/kubectl",
         },
     ],
+    stamp: KUBERNETES_STAMP,
+    ..PLAIN
+};
+
+pub(super) const KUBERNETES_STAMP: Option<Stamp> = Some(Stamp {
+    module: "k8s.io/kubernetes",
+    packages: &[
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ],
+});
+
+/// What most families are.
+pub(super) const PLAIN: Family = Family {
+    name: "",
+    programs: &[],
     tags: "",
     cgo: false,
-    stamp: Some(Stamp {
-        module: "k8s.io/kubernetes",
-        packages: &[
-            "k8s.io/component-base/version",
-            "k8s.io/client-go/pkg/version",
-        ],
-    }),
+    stamp: None,
 };
 
 impl Family {
@@ -94,10 +105,15 @@ impl Family {
             .join(self.name)
     }
 
-    /// `<name>-<first 16 hex digits of the SHA-256 of go.sum>`.
+    /// `<name>-<first 16 hex digits of the SHA-256 of go.sum and of the module's own sources>`.
     pub(super) fn cache_key(&self) -> io::Result<String> {
-        let sums = fs::read(self.module().join("go.sum"))?;
-        let digest: [u8; 32] = Sha256::digest(sums).into();
+        let mut hash = Sha256::new_with_prefix(fs::read(self.module().join("go.sum"))?);
+        for program in self.programs {
+            for source in own_sources(&self.module().join(program.built_name()))? {
+                hash.update(fs::read(source)?);
+            }
+        }
+        let digest: [u8; 32] = hash.finalize().into();
         let first = digest.first_chunk().expect("32 bytes have a first 8");
         Ok(format!("{}-{:016x}", self.name, u64::from_be_bytes(*first)))
     }
@@ -140,6 +156,18 @@ impl Program {
     }
 }
 
+/// The Go files of a package that lies in the module itself, in the order of their names.
+pub(super) fn own_sources(package: &Path) -> io::Result<Vec<PathBuf>> {
+    if !package.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries: Vec<_> = fs::read_dir(package)?.collect::<io::Result<_>>()?;
+    let mut sources: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+    sources.retain(|path| path.extension().is_some_and(|extension| extension == "go"));
+    sources.sort();
+    Ok(sources)
+}
+
 /// The version in `require MODULE VERSION`, be it a line of its own or one of a block.
 fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
@@ -156,7 +184,7 @@ fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::GO_STACK;
+    use crate::programs::{GO_STACK, NODE};
 
     #[test]
     fn programs_are_named_as_go_names_them() {
@@ -181,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_family_has_its_module_and_pins_its_programs() {
-        for family in ALL.iter().chain(GO_STACK) {
+        for family in ALL.iter().chain(GO_STACK).chain(NODE) {
             let go_mod = fs::read_to_string(family.module().join("go.mod")).unwrap();
             assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
             assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);

@@ -1,7 +1,9 @@
 //! One cluster: a kube-apiserver and a kube-controller-manager on the World's etcd.
 
 use std::{
-    fs, io,
+    fs,
+    future::Future,
+    io,
     net::SocketAddrV4,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -20,6 +22,7 @@ use super::{
 };
 use crate::{
     eventually::chain,
+    node::Fence,
     pki::{Authority, Identity, SigningKey},
     process::{Process, ProcessError, Spec},
 };
@@ -50,49 +53,64 @@ struct Inner {
     admin: Credentials,
     apiserver: Process,
     controller_manager: Process,
+    /// Its own, where the World's is out of reach.
+    etcd: Option<Process>,
+    fence: Option<Arc<Fence>>,
+}
+
+/// Where a cluster is to be.
+pub(super) struct Place {
+    /// Its API server's.
+    pub(super) address: SocketAddrV4,
+    /// Its etcd's URL.
+    pub(super) etcd: String,
+    /// The fence on whose spoke's side it is.
+    pub(super) fence: Option<Arc<Fence>>,
 }
 
 impl Cluster {
     /// Starts the processes; [`wait_until_ready`](Self::wait_until_ready) says when they serve.
-    pub(super) fn launch(
-        site: &Arc<Site>,
-        name: &str,
-        address: SocketAddrV4,
-        etcd: &str,
-    ) -> Result<Self, WorldError> {
+    pub(super) fn launch(site: &Arc<Site>, name: &str, place: Place) -> Result<Self, WorldError> {
+        let Place {
+            address,
+            etcd: etcd_url,
+            fence,
+        } = place;
         let directory = site.directory.join(name);
         fs::create_dir(&directory)?;
         let url = format!("https://{address}");
         let ca = Authority::new(&format!("{name}-ca"))?;
         let front_proxy_ca = Authority::new(&format!("{name}-front-proxy-ca"))?;
         let front_proxy_client = front_proxy_ca.issue_client("front-proxy-client", &[])?;
-        let admin = ca.issue_client("kubernetes-admin", &["system:masters"])?;
         write_pki(&directory, &ca, &front_proxy_ca)?;
         let ip = address.ip().to_string();
         let sans = [SERVER_SANS, &[&ip]].concat();
         write_identity(&directory, "apiserver", &ca.issue_server(&sans)?)?;
         write_identity(&directory, "front-proxy-client", &front_proxy_client)?;
-        let admin = Credentials::Certificate(admin);
-        write_kubeconfig(&directory.join("admin.kubeconfig"), &url, &ca, &admin)?;
-        let manager = ca.issue_client("system:kube-controller-manager", &[])?;
-        let manager = Credentials::Certificate(manager);
-        write_kubeconfig(
-            &directory.join("controller-manager.kubeconfig"),
-            &url,
-            &ca,
-            &manager,
-        )?;
-        let files = Files(&directory);
+        let admin = write_kubeconfigs(&directory, &url, &ca)?;
+        let over_there = |spec: Spec| match &fence {
+            Some(fence) => fence.on_spoke(spec),
+            None => spec,
+        };
         let start = |program: &str, args| {
             let spec = site.spec(&format!("{program} of {name}"), program, &directory);
-            Process::start(Spec { args, ..spec })
+            Process::start(over_there(Spec { args, ..spec }))
         };
-        let apiserver = start(
-            "kube-apiserver",
-            flags::apiserver(&files, etcd, name, address),
-        )?;
-        let controller_manager =
-            start("kube-controller-manager", flags::controller_manager(&files))?;
+        let files = Files(&directory);
+        let mut apiserver_flags = flags::apiserver(&files, &etcd_url, name, address);
+        let mut manager_flags = flags::controller_manager(&files);
+        let mut etcd = None;
+        if fence.is_some() {
+            let kubelet_client = ca.issue_client("kube-apiserver", &["system:masters"])?;
+            write_identity(&directory, "kubelet-client", &kubelet_client)?;
+            apiserver_flags.extend(flags::apiserver_with_node(&files));
+            flags::add_pod_controllers(&mut manager_flags);
+            // The World's is on the hub's side.
+            let spec = super::etcd(site, &directory.join("etcd"), &etcd_url)?;
+            etcd = Some(Process::start(over_there(spec))?);
+        }
+        let apiserver = start("kube-apiserver", apiserver_flags)?;
+        let controller_manager = start("kube-controller-manager", manager_flags)?;
         Ok(Self(Arc::new(Inner {
             name: name.to_owned(),
             site: Arc::clone(site),
@@ -104,10 +122,16 @@ impl Cluster {
             admin,
             apiserver,
             controller_manager,
+            etcd,
+            fence,
         })))
     }
 
     pub(super) async fn wait_until_ready(&self) -> Result<(), ProcessError> {
+        self.on_its_side(|| self.is_ready()).await
+    }
+
+    async fn is_ready(&self) -> Result<(), ProcessError> {
         let client = self.client();
         self.apiserver_serves(&client).await?;
         // The controller manager gives up after a while without an API server to talk to.
@@ -182,6 +206,24 @@ impl Cluster {
         &self.0.directory
     }
 
+    /// The fence on whose spoke's side it is.
+    pub fn fence(&self) -> Option<&Arc<Fence>> {
+        self.0.fence.as_ref()
+    }
+
+    /// Does something where its API server can be reached: on this thread, or, where it is behind a
+    /// fence, on another that this one waits for.
+    pub async fn on_its_side<T, F>(&self, work: impl FnOnce() -> F + Send) -> T
+    where
+        T: Send,
+        F: Future<Output = T>,
+    {
+        match self.fence() {
+            Some(fence) => fence.on_spoke_side(work),
+            None => work().await,
+        }
+    }
+
     pub(crate) fn site(&self) -> &Arc<Site> {
         &self.0.site
     }
@@ -196,9 +238,10 @@ impl Cluster {
         &self.0.controller_manager
     }
 
-    /// Both its processes, the one that depends on the other first.
+    /// Its processes, the one that depends on the other first.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        [&self.0.controller_manager, &self.0.apiserver].into_iter()
+        let own = [&self.0.controller_manager, &self.0.apiserver];
+        own.into_iter().chain(&self.0.etcd)
     }
 
     /// Ends the API server; what it stored stays in etcd. It is not asked first: it would drain its
@@ -210,7 +253,8 @@ impl Cluster {
     /// Starts the API server again on the same port and waits until it serves.
     pub async fn start_apiserver(&self) -> Result<(), ProcessError> {
         self.0.apiserver.restart()?;
-        self.apiserver_serves(&self.client()).await
+        let serves = || async { self.apiserver_serves(&self.client()).await };
+        self.on_its_side(serves).await
     }
 }
 
@@ -233,6 +277,22 @@ fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Resul
 pub(crate) fn write_identity(directory: &Path, name: &str, pair: &Identity) -> io::Result<()> {
     fs::write(directory.join(format!("{name}.crt")), &pair.certificate)?;
     fs::write(directory.join(format!("{name}.key")), &pair.key)
+}
+
+/// Of the controller manager, and of the admin, whose credentials it gives.
+fn write_kubeconfigs(
+    directory: &Path,
+    url: &str,
+    ca: &Authority,
+) -> Result<Credentials, WorldError> {
+    let admin = ca.issue_client("kubernetes-admin", &["system:masters"])?;
+    let admin = Credentials::Certificate(admin);
+    write_kubeconfig(&directory.join("admin.kubeconfig"), url, ca, &admin)?;
+    let manager = ca.issue_client("system:kube-controller-manager", &[])?;
+    let manager = Credentials::Certificate(manager);
+    let path = directory.join("controller-manager.kubeconfig");
+    write_kubeconfig(&path, url, ca, &manager)?;
+    Ok(admin)
 }
 
 fn write_kubeconfig(path: &Path, url: &str, ca: &Authority, who: &Credentials) -> io::Result<()> {

@@ -4,7 +4,7 @@
 use std::{net::SocketAddrV4, path::Path};
 
 /// What the controller manager runs: what the aggregation layer, RBAC, service accounts and OCM's
-/// registration rely on. A journey with pods adds its own.
+/// registration rely on.
 const CONTROLLERS: &[&str] = &[
     "certificatesigningrequest-approving-controller",
     "certificatesigningrequest-cleaner-controller",
@@ -15,6 +15,14 @@ const CONTROLLERS: &[&str] = &[
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",
     "serviceaccount-token-controller",
+];
+
+/// What pods and the things that make them take besides.
+const POD_CONTROLLERS: &[&str] = &[
+    "deployment-controller",
+    "node-lifecycle-controller",
+    "pod-garbage-collector-controller",
+    "replicaset-controller",
 ];
 
 /// A cluster's certificates and keys by file name; see [`super::cluster`] for who writes them.
@@ -94,4 +102,25 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
     ];
     args.extend(fixed.map(str::to_owned));
     args
+}
+
+/// What the API server is told besides where it has a node.
+pub(super) fn apiserver_with_node(files: &Files<'_>) -> Vec<String> {
+    vec![
+        files.flag("kubelet-certificate-authority", "ca.crt"),
+        files.flag("kubelet-client-certificate", "kubelet-client.crt"),
+        files.flag("kubelet-client-key", "kubelet-client.key"),
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        "--allow-privileged=true".to_owned(),
+    ]
+}
+
+/// Lets the controller manager run the controllers of pods too.
+pub(super) fn add_pod_controllers(args: &mut [String]) {
+    let controllers = args
+        .iter_mut()
+        .find(|arg| arg.starts_with("--controllers="));
+    if let Some(controllers) = controllers {
+        *controllers = format!("{controllers},{}", POD_CONTROLLERS.join(","));
+    }
 }

@@ -1,0 +1,260 @@
+//! A real node for a cluster behind a [`Fence`]: containerd, a kubelet and a scheduler, in a mount
+//! and PID namespace of their own, so that shims, containers and mounts go with one process.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::Node as NodeObject;
+use kube::Api;
+
+use crate::{
+    eventually::chain,
+    pki::PkiError,
+    process::{Process, ProcessError, Spec, reaper},
+    world::{Cluster, Credentials, write_identity},
+};
+
+mod config;
+mod control_group;
+mod fence;
+mod image;
+mod obstacle;
+
+use config::Layout;
+use control_group::ControlGroup;
+pub use fence::{CommandError, Fence, FenceError, HUB_ADDRESS, NODE_ADDRESS, SPOKE_ADDRESS};
+pub use obstacle::obstacle;
+
+/// The image of every pod: [`TESTIMAGE`](crate::programs::TESTIMAGE)'s toolbox, and nothing else.
+pub const IMAGE: &str = "spokeway.test/toolbox:1";
+const PAUSE_IMAGE: &str = "spokeway.test/pause:1";
+/// Where the kubelet listens.
+pub const KUBELET_PORT: u16 = 10250;
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// Runs as the first process of the PID namespace and adopts what shims leave.
+///
+/// The kubelet writes sysctls of the whole machine unless it finds them as it wants them.
+const CELL: &str = r"
+    cd $1
+    mount -t tmpfs tmpfs /run
+    mount --bind lib /var/lib
+    mount --bind log /var/log
+    for sysctl in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1
+    do
+        file=$(echo ${sysctl%=*} | tr / -)
+        echo ${sysctl#*=} >$file
+        mount --bind $file /proc/sys/${sysctl%=*}
+    done
+    echo up
+    while :; do sleep 3600 & wait; done";
+
+/// A running node; all of it is gone when dropped.
+#[derive(Debug)]
+pub struct Node {
+    // In the order in which they are to end.
+    scheduler: Process,
+    kubelet: Process,
+    containerd: Process,
+    cell: Process,
+    _control_group: ControlGroup,
+    _fence: Arc<Fence>,
+}
+
+/// Why there is no node.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The cluster is not behind a fence.
+    #[error("a node needs a cluster behind a fence")]
+    NoFence,
+    /// Its files could not be written.
+    #[error("cannot lay out the node's directory")]
+    Files(#[from] io::Error),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A process did not start or did not become ready.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The image could not be imported.
+    #[error(transparent)]
+    Import(#[from] CommandError),
+}
+
+impl Node {
+    /// Starts a node of `cluster` and waits until it is Ready.
+    pub(crate) async fn start(cluster: &Cluster) -> Result<Self, NodeError> {
+        let fence = Arc::clone(cluster.fence().ok_or(NodeError::NoFence)?);
+        let layout = Layout::create(cluster)?;
+        let control_group = ControlGroup::named(layout.control_group());
+        reaper::uproot(layout.control_group())?;
+        let cell = start_cell(&layout, &fence).await?;
+        let inside = Inside(&cell);
+        let containerd = Process::start(inside.spec(layout.containerd()))?;
+        import(&layout, &inside, &containerd).await?;
+        write_kubelet_credentials(cluster, &layout)?;
+        let kubelet = Process::start(inside.spec(layout.kubelet()))?;
+        let scheduler = start_scheduler(cluster, &fence)?;
+        let node = Self {
+            scheduler,
+            kubelet,
+            containerd,
+            cell,
+            _control_group: control_group,
+            _fence: fence,
+        };
+        cluster.on_its_side(|| node.is_ready(cluster)).await?;
+        Ok(node)
+    }
+
+    async fn is_ready(&self, cluster: &Cluster) -> Result<(), ProcessError> {
+        let nodes = Api::<NodeObject>::all(cluster.client());
+        let name = cluster.name();
+        let probe = || async {
+            let node = nodes.get(name).await.map_err(|error| chain(&error))?;
+            let conditions = node.status.and_then(|status| status.conditions);
+            let ready = conditions
+                .into_iter()
+                .flatten()
+                .find(|it| it.type_ == "Ready");
+            match ready {
+                Some(ready) if ready.status == "True" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        };
+        self.kubelet.ready(READY_WITHIN, probe).await
+    }
+
+    /// Its processes, those that depend on others first.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        [&self.scheduler, &self.kubelet, &self.containerd, &self.cell].into_iter()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for process in self.processes() {
+            process.kill();
+        }
+    }
+}
+
+/// The namespaces that a cell holds.
+struct Inside<'a>(&'a Process);
+
+impl Inside<'_> {
+    fn args(&self) -> [String; 3] {
+        let pid = self.0.pid().unwrap_or_default();
+        let namespace = |flag, name| format!("--{flag}=/proc/{pid}/ns/{name}");
+        [
+            namespace("net", "net"),
+            namespace("mount", "mnt"),
+            namespace("pid", "pid_for_children"),
+        ]
+    }
+
+    /// The same program inside.
+    fn spec(&self, spec: Spec) -> Spec {
+        let program = spec.program.display().to_string();
+        let args = self.args().into_iter().chain([program]);
+        Spec {
+            program: PathBuf::from("nsenter"),
+            args: args.chain(spec.args).collect(),
+            ..spec
+        }
+    }
+
+    fn run(&self, what: &str, program: &Path, args: &[&str]) -> Result<String, CommandError> {
+        let mut command = Command::new("nsenter");
+        command.args(self.args()).arg(program).args(args);
+        fence::succeed(what, &mut command, "")
+    }
+}
+
+async fn start_cell(layout: &Layout, fence: &Fence) -> Result<Process, ProcessError> {
+    let directory = layout.directory().display().to_string();
+    let args = [
+        "--mount",
+        "--propagation=private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-euc",
+        CELL,
+        "cell",
+        &directory,
+    ];
+    let log = layout.directory().join("cell.log");
+    let cell = Process::start(fence.on_spoke(Spec {
+        name: "the node's namespaces".to_owned(),
+        program: PathBuf::from("unshare"),
+        args: args.map(str::to_owned).to_vec(),
+        env: Vec::new(),
+        directory: layout.directory().to_owned(),
+        log: log.clone(),
+    }))?;
+    let probe = || async {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if said.contains("up\n") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    };
+    cell.ready(READY_WITHIN, probe).await?;
+    Ok(cell)
+}
+
+async fn import(
+    layout: &Layout,
+    inside: &Inside<'_>,
+    containerd: &Process,
+) -> Result<(), NodeError> {
+    let toolbox = fs::read(layout.program("toolbox"))?;
+    let images: [(&str, &[&str]); 2] = [(IMAGE, &["sleep"]), (PAUSE_IMAGE, &["pause"])];
+    let archive = layout.directory().join("images.tar");
+    fs::write(&archive, image::archive(&toolbox, &images))?;
+    let ctr = layout.program("ctr");
+    let version = || async { inside.run("ctr version", ctr, &["version"]) };
+    containerd.ready(READY_WITHIN, version).await?;
+    let archive = archive.display().to_string();
+    let args = ["-n", "k8s.io", "images", "import", &archive];
+    inside.run("importing the images", ctr, &args)?;
+    Ok(())
+}
+
+fn write_kubelet_credentials(cluster: &Cluster, layout: &Layout) -> Result<(), NodeError> {
+    let name = cluster.name();
+    let serving = cluster.cluster_ca().issue_server(&[name, NODE_ADDRESS])?;
+    write_identity(layout.directory(), "kubelet", &serving)?;
+    let node = cluster.certificate_of(&format!("system:node:{name}"), &["system:nodes"])?;
+    write_kubeconfig(cluster, "kubelet", &node)?;
+    Ok(())
+}
+
+fn start_scheduler(cluster: &Cluster, fence: &Fence) -> Result<Process, NodeError> {
+    let user = cluster.certificate_of("system:kube-scheduler", &[])?;
+    let kubeconfig = write_kubeconfig(cluster, "scheduler", &user)?;
+    let name = format!("kube-scheduler of {}", cluster.name());
+    let spec = cluster
+        .site()
+        .spec(&name, "kube-scheduler", cluster.directory());
+    let args = vec![
+        format!("--kubeconfig={}", kubeconfig.display()),
+        "--secure-port=0".to_owned(),
+        "--leader-elect=false".to_owned(),
+    ];
+    Ok(Process::start(fence.on_spoke(Spec { args, ..spec }))?)
+}
+
+fn write_kubeconfig(cluster: &Cluster, file: &str, user: &Credentials) -> io::Result<PathBuf> {
+    let file = format!("{file}.kubeconfig");
+    cluster.write_kubeconfig(&file, cluster.url(), &cluster.ca_pem(), user)
+}

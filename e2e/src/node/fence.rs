@@ -1,0 +1,250 @@
+//! Two network namespaces, the hub's side and the spoke's, joined by a veth pair whose firewall
+//! lets only the spoke dial.
+//!
+//! Neither has a name: each is held by a process and goes, with its links and rules, when the last
+//! process in it does. The machine's own network is left as it is.
+
+use std::{
+    fs::{self, File},
+    future::Future,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddrV4},
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tempfile::TempDir;
+
+use crate::{
+    host,
+    process::{Process, ProcessError, Spec, reaper},
+};
+
+/// The hub's end of the veth pair, for the spoke to dial.
+pub const HUB_ADDRESS: &str = "192.0.2.1";
+const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// The spoke's end of it.
+pub const SPOKE_ADDRESS: &str = "192.0.2.2";
+/// The spoke's address on its pods' bridge, which is also the node's.
+pub const NODE_ADDRESS: &str = "10.88.0.1";
+/// Where its pods are.
+pub(super) const POD_RANGE: &str = "10.88.0.0/24";
+/// The pods' bridge.
+pub(super) const BRIDGE: &str = "cni0";
+
+const READY_WITHIN: Duration = Duration::from_secs(10);
+const HOLD: &str = "ip link set lo up && echo up && exec sleep infinity";
+/// The route makes the firewall, and nothing else, keep the hub from the node and its pods.
+const HUB_LINK: &str = "\
+    ip link add to-spoke type veth peer name to-hub netns $1
+    ip address add $2/30 dev to-spoke
+    ip link set to-spoke up
+    ip route add $4 via $3";
+const SPOKE_LINK: &str = "\
+    ip address add $1/30 dev to-hub
+    ip link set to-hub up
+    ip link add $2 type bridge
+    ip address add $3/24 dev $2
+    ip link set $2 up
+    nft -f -";
+const FIREWALL: &str = "\
+table inet fence {
+    chain input {
+        type filter hook input priority filter
+        iifname to-hub ct state established,related accept
+        iifname to-hub counter drop
+    }
+    chain forward {
+        type filter hook forward priority filter
+        iifname to-hub ct state established,related accept
+        iifname to-hub counter drop
+    }
+}
+";
+
+/// The two sides; gone when dropped, once nothing runs there any more.
+#[derive(Debug)]
+pub struct Fence {
+    hub: Process,
+    spoke: Process,
+    _directory: TempDir,
+}
+
+/// Why there is no fence.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// There is no directory for its logs.
+    #[error("cannot lay out the fence's directory")]
+    Directory(#[source] io::Error),
+    /// A namespace could not be had.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A link or a rule could not be made.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A thread could not enter.
+    #[error("cannot enter the network namespace")]
+    Enter(#[source] io::Error),
+}
+
+/// Why a short command failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed: {why}")]
+pub struct CommandError {
+    what: String,
+    why: String,
+}
+
+impl Fence {
+    /// Makes both sides and joins them.
+    pub async fn new() -> Result<Arc<Self>, FenceError> {
+        let directory = tempfile::Builder::new()
+            .prefix("spokeway-fence-")
+            .tempdir()
+            .map_err(FenceError::Directory)?;
+        reaper::sweep(directory.path()).map_err(FenceError::Directory)?;
+        let fence = Self {
+            hub: namespace("hub", directory.path()).await?,
+            spoke: namespace("spoke", directory.path()).await?,
+            _directory: directory,
+        };
+        fence.join()?;
+        Ok(Arc::new(fence))
+    }
+
+    fn join(&self) -> Result<(), CommandError> {
+        let spoke = self.spoke.pid().unwrap_or_default().to_string();
+        let hub_link = [&spoke, HUB_ADDRESS, SPOKE_ADDRESS, POD_RANGE];
+        script(&self.hub, HUB_LINK, &hub_link, "")?;
+        let spoke_link = [SPOKE_ADDRESS, BRIDGE, NODE_ADDRESS];
+        script(&self.spoke, SPOKE_LINK, &spoke_link, FIREWALL)
+    }
+
+    /// Where an API server on the hub's side is to listen, for both sides to reach it.
+    pub fn hub_address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(HUB, host::free_port())
+    }
+
+    /// Where one on the spoke's side is to, for its node and pods to reach it.
+    pub fn node_address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(NODE, host::free_port())
+    }
+
+    /// Moves the calling thread to the hub's side for good, with all that it connects, binds and
+    /// starts from now on.
+    pub fn enter_hub_side(&self) -> Result<(), FenceError> {
+        enter(&self.hub).map_err(FenceError::Enter)
+    }
+
+    /// Runs something on the spoke's side, with a runtime and a thread of its own; the caller's is
+    /// held meanwhile.
+    ///
+    /// # Panics
+    /// Where `work` does, or its thread cannot enter.
+    pub fn on_spoke_side<T, F>(&self, work: impl FnOnce() -> F + Send) -> T
+    where
+        T: Send,
+        F: Future<Output = T>,
+    {
+        let over_there = || {
+            enter(&self.spoke).expect("the namespace is ours and held");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime without threads");
+            runtime.block_on(work())
+        };
+        thread::scope(|scope| scope.spawn(over_there).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// The same program on the spoke's side.
+    pub(crate) fn on_spoke(&self, spec: Spec) -> Spec {
+        let program = spec.program.display().to_string();
+        let args = [format!("--net={}", namespace_of(&self.spoke)), program];
+        Spec {
+            program: PathBuf::from("nsenter"),
+            args: args.into_iter().chain(spec.args).collect(),
+            ..spec
+        }
+    }
+}
+
+async fn namespace(side: &str, directory: &Path) -> Result<Process, ProcessError> {
+    let log = directory.join(side);
+    let process = Process::start(Spec {
+        name: format!("network namespace of the {side}'s side"),
+        program: PathBuf::from("unshare"),
+        args: ["--net", "sh", "-c", HOLD].map(str::to_owned).to_vec(),
+        env: Vec::new(),
+        directory: directory.to_owned(),
+        log: log.clone(),
+    })?;
+    let probe = || async {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if said.contains("up\n") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    };
+    process.ready(READY_WITHIN, probe).await?;
+    Ok(process)
+}
+
+fn enter(side: &Process) -> io::Result<()> {
+    let namespace = File::open(namespace_of(side))?;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+    Ok(())
+}
+
+fn namespace_of(side: &Process) -> String {
+    format!("/proc/{}/ns/net", side.pid().unwrap_or_default())
+}
+
+fn script(side: &Process, text: &str, args: &[&str], stdin: &str) -> Result<(), CommandError> {
+    let mut command = Command::new("nsenter");
+    command
+        .arg(format!("--net={}", namespace_of(side)))
+        .args(["sh", "-euc", text, "sh"])
+        .args(args);
+    succeed("joining the two sides", &mut command, stdin).map(drop)
+}
+
+/// Runs a short command to its end; the error holds what it said.
+pub(super) fn succeed(
+    what: &str,
+    command: &mut Command,
+    stdin: &str,
+) -> Result<String, CommandError> {
+    let failed = |why: String| CommandError {
+        what: what.to_owned(),
+        why,
+    };
+    let output = feed(command, stdin).map_err(|error| failed(error.to_string()))?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        return Ok(said(&output.stdout));
+    }
+    let why = format!("{}: {}", output.status, said(&output.stderr));
+    Err(failed(why))
+}
+
+fn feed(command: &mut Command, stdin: &str) -> io::Result<Output> {
+    let piped = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = piped.spawn()?;
+    let mut pipe = child.stdin.take().expect("stdin is piped");
+    // Where it ends without reading, its own words say why.
+    let _ = pipe.write_all(stdin.as_bytes());
+    drop(pipe);
+    child.wait_with_output()
+}

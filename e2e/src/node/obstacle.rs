@@ -1,0 +1,35 @@
+//! Whether this machine lets us have a node at all.
+
+use std::{fs, process::Command};
+
+use super::fence::succeed;
+
+/// All that a fence and a node do to the kernel, in namespaces that are gone at once.
+const REHEARSAL: &str = "\
+    ip link set lo up
+    ip link add one type veth peer name other
+    ip link add bridge type bridge
+    echo 'table inet t { chain c { type filter hook input priority 0; ct state new drop; }; }' | nft -f -
+    mount -t tmpfs tmpfs /run
+    mount --bind /run /var/lib";
+
+/// Why no node can run here, in words for whoever reads a test's output; `None` where one can.
+pub fn obstacle() -> Option<String> {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--net", "--mount", "--propagation=private", "--pid"])
+        .args(["--fork", "--kill-child", "--mount-proc"])
+        .args(["sh", "-euc", REHEARSAL]);
+    if let Err(error) = succeed(
+        "a rehearsal of its namespaces, links and mounts",
+        &mut command,
+        "",
+    ) {
+        return Some(error.to_string());
+    }
+    let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if !filesystems.contains("overlay") {
+        return Some("the kernel has no overlay file system".to_owned());
+    }
+    None
+}

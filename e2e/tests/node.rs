@@ -1,0 +1,11 @@
+//! A spoke that cannot be dialled, with a real node: what people do with pods, through hub, gateway
+//! and the tunnel of the spoke's agent.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+#[path = "node/exec.rs"]
+mod exec;
+#[path = "node/fence.rs"]
+mod fence;
+#[path = "node/stage.rs"]
+mod stage;

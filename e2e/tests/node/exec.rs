@@ -1,0 +1,125 @@
+//! exec into a pod: streams, exit codes, terminals, bulk.
+
+use std::time::Duration;
+
+use e2e::{
+    Kubectl,
+    kubectl::{COLUMNS, ROWS},
+};
+
+use crate::stage::{PROTOCOLS, Protocol, Stage};
+
+const BULK: usize = 100 << 20;
+const BULK_WITHIN: Duration = Duration::from_mins(2);
+const LINE_WITHIN: Duration = Duration::from_secs(10);
+
+impl Stage {
+    fn exec(&self, protocol: Protocol, flags: &[&str], command: &[&str]) -> Kubectl {
+        let args = [&["exec"], flags, &["--"], command].concat();
+        self.kubectl_over(protocol, &args)
+    }
+}
+
+#[tokio::test]
+async fn both_outputs_and_the_exit_code_come_back() {
+    let Some(stage) = Stage::shared().await else {
+        return;
+    };
+    stage.pod("exec-plain", &["sleep"]).await;
+    for protocol in PROTOCOLS {
+        let exec = |command: &[&str]| stage.exec(protocol, &["exec-plain"], command).run();
+        let said = exec(&["echo", "hello", "there"]).await.unwrap();
+        assert_eq!(
+            (said.stdout.as_str(), said.stderr.as_str()),
+            ("hello there\n", "")
+        );
+        let said = exec(&["toolbox", "warn", "mind", "the", "gap"])
+            .await
+            .unwrap();
+        assert_eq!(
+            (said.stdout.as_str(), said.stderr.as_str()),
+            ("", "mind the gap\n")
+        );
+        for (argument, status) in [("0", 0), ("1", 1), ("42", 42)] {
+            let ended = exec(&["toolbox", "exit", argument]).await.unwrap();
+            assert_eq!(ended.status.code(), Some(status), "{protocol:?}: {ended}");
+        }
+        let no_such = exec(&["no-such-program"]).await.unwrap();
+        assert!(!no_such.status.success(), "{protocol:?}: {no_such}");
+        assert!(
+            no_such.stderr.contains("no-such-program"),
+            "{protocol:?}: {no_such}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_shell_is_typed_into_line_by_line() {
+    let Some(stage) = Stage::shared().await else {
+        return;
+    };
+    stage.pod("exec-shell", &["sleep"]).await;
+    for protocol in PROTOCOLS {
+        let mut shell = stage
+            .exec(protocol, &["-i", "exec-shell"], &["sh"])
+            .spawn()
+            .unwrap();
+        for word in ["one", "two"] {
+            shell.write(format!("echo {word}\n").as_bytes()).unwrap();
+            let line = shell.line(LINE_WITHIN).await.unwrap();
+            assert_eq!(line.as_deref(), Some(word), "{protocol:?}");
+        }
+        shell.write(b"exit 7\n").unwrap();
+        let ended = shell.wait().await;
+        assert_eq!(ended.status.code(), Some(7), "{protocol:?}: {ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_has_its_size_and_its_exit_code() {
+    let Some(stage) = Stage::shared().await else {
+        return;
+    };
+    stage.pod("exec-terminal", &["sleep"]).await;
+    let size = format!("a tty of {COLUMNS} columns and {ROWS} rows");
+    for protocol in PROTOCOLS {
+        let shell = stage.exec(protocol, &["-it", "exec-terminal"], &["sh"]);
+        let mut shell = shell.on_terminal().spawn().unwrap();
+        // The size follows the command in a message of its own.
+        loop {
+            shell.write(b"tty\n").unwrap();
+            let line = shell
+                .line_with("a tty of", LINE_WITHIN)
+                .await
+                .unwrap()
+                .unwrap();
+            if line.contains(&size) {
+                break;
+            }
+        }
+        shell.write(b"exit 9\n").unwrap();
+        let ended = shell.wait().await;
+        assert_eq!(ended.status.code(), Some(9), "{protocol:?}: {ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_go_in_and_come_out_whole() {
+    let Some(stage) = Stage::shared().await else {
+        return;
+    };
+    stage.pod("exec-bulk", &["sleep"]).await;
+    let line = b"all work and no play makes the tunnel a dull tunnel\n";
+    let bulk: Vec<_> = line.iter().copied().cycle().take(BULK).collect();
+    for protocol in PROTOCOLS {
+        let cat = stage.exec(protocol, &["-i", "exec-bulk"], &["cat"]);
+        let copy = cat
+            .stdin(bulk.clone())
+            .timeout(BULK_WITHIN)
+            .ok()
+            .await
+            .unwrap();
+        assert_eq!(copy.len(), BULK, "{protocol:?}");
+        assert!(copy.as_bytes() == bulk, "{protocol:?}: not what was sent");
+    }
+}
