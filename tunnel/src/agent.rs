@@ -164,7 +164,13 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     if agreed.is_err() {
         *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
     }
-    respond.send_response(response, true)?;
+    if let Err(error) = respond.send_response(response, true) {
+        // What broke the connection says more than that its stream is gone.
+        while let Some(next) = connection.accept().await {
+            next?;
+        }
+        return Err(error.into());
+    }
     match agreed {
         Ok(agreement) => Ok((connection, agreement, request.into_body())),
         Err(error) => {

@@ -70,13 +70,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<IO> {
             ready!(Pin::new(&mut *io).poll_shutdown(context))?;
         }
         let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(CLOSE_DEADLINE)));
+        // First, so that a peer which never stops talking does not put it off.
+        if deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         let mut unread = [0; 1024];
         loop {
             let mut buffer = ReadBuf::new(&mut unread);
-            match Pin::new(&mut *io).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return deadline.as_mut().poll(context).map(Ok),
+            match ready!(Pin::new(&mut *io).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(Ok(())),
             }
         }
     }
