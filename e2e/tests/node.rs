@@ -3,9 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "node/copies.rs"]
+mod copies;
 #[path = "node/exec.rs"]
 mod exec;
 #[path = "node/fence.rs"]
 mod fence;
+#[path = "node/forwards.rs"]
+mod forwards;
 #[path = "node/stage.rs"]
 mod stage;
+#[path = "node/workloads.rs"]
+mod workloads;

@@ -1,0 +1,55 @@
+//! Files of a pod, copied out and in.
+
+use std::{fs, process::Command, time::Duration};
+
+use crate::stage::{Protocol, Stage};
+
+const COPIED_WITHIN: Duration = Duration::from_mins(5);
+
+#[tokio::test]
+async fn a_hundred_megabytes_are_copied_both_ways_over_spdy() {
+    copies_both_ways("copy-spdy", Protocol::Spdy, 100 << 20).await;
+}
+
+#[tokio::test]
+async fn a_gigabyte_is_copied_both_ways_over_websocket() {
+    copies_both_ways("copy-websocket", Protocol::WebSocket, 1 << 30).await;
+}
+
+async fn copies_both_ways(pod: &str, protocol: Protocol, size: u64) {
+    let Some(stage) = Stage::shared().await else {
+        return;
+    };
+    stage.pod(pod, &["sleep"]).await;
+    let inside = async |args: &[&str]| {
+        let args = [&["exec", pod, "--", "toolbox"], args].concat();
+        let exec = stage.kubectl(&args).timeout(COPIED_WITHIN);
+        exec.ok().await.unwrap()
+    };
+    inside(&["write", "/tmp/there", &size.to_string()]).await;
+    let original = inside(&["hash", "/tmp/there"]).await;
+    let file = stage.world.directory().join(pod);
+    let here = file.display().to_string();
+    let copy = async |from: &str, to: &str| {
+        let copy = stage.kubectl_over(protocol, &["cp", from, to]);
+        copy.timeout(COPIED_WITHIN).ok().await.unwrap();
+    };
+
+    copy(&format!("{pod}:/tmp/there"), &here).await;
+    let toolbox = stage.world.programs().path("toolbox");
+    let hash = Command::new(toolbox).args(["hash", &here]).output();
+    assert_eq!(
+        String::from_utf8_lossy(&hash.unwrap().stdout),
+        original,
+        "{protocol:?}, out"
+    );
+    copy(&here, &format!("{pod}:/tmp/back")).await;
+    assert_eq!(
+        inside(&["hash", "/tmp/back"]).await,
+        original,
+        "{protocol:?}, in"
+    );
+    fs::remove_file(file).unwrap();
+    inside(&["write", "/tmp/there", "0"]).await;
+    inside(&["write", "/tmp/back", "0"]).await;
+}
