@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const OLDEST: HeaderName = HeaderName::from_static("spokeway-oldest-version");
 const NEWEST: HeaderName = HeaderName::from_static("spokeway-newest-version");
 const CAPABILITIES: HeaderName = HeaderName::from_static("spokeway-capabilities");
+/// All of a hello.
+pub(crate) const HEADERS: [HeaderName; 3] = [OLDEST, NEWEST, CAPABILITIES];
 /// More than this, and it is no list of capabilities.
 const MAX_CAPABILITIES: usize = 64;
 

@@ -8,6 +8,7 @@
 
 mod agent;
 mod budget;
+pub mod fuzz;
 mod hello;
 mod limits;
 mod lingering;

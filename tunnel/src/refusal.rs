@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-const REFUSAL: HeaderName = HeaderName::from_static("spokeway-refusal");
+pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("spokeway-refusal");
 
 /// An agent's answer to a CONNECT, other than yes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]

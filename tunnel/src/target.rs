@@ -1,6 +1,6 @@
 //! What a pipe leads to: `host:port`, as the authority of a CONNECT. Pure.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::Ipv6Addr, str::FromStr};
 
 use http::uri::Authority;
 
@@ -28,10 +28,7 @@ pub enum TargetError {
 impl Target {
     /// The host: a name, an IPv4 address, or an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
-        self.authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
+        unbracketed(&self.authority).unwrap_or_else(|| self.authority.host())
     }
 
     /// The port.
@@ -51,7 +48,11 @@ impl TryFrom<Authority> for Target {
         if authority.as_str().contains('@') {
             return Err(TargetError::UserInfo);
         }
-        if authority.host().is_empty() {
+        let well_formed = match unbracketed(&authority) {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => is_name(authority.host()),
+        };
+        if !well_formed {
             return Err(TargetError::Malformed);
         }
         let port = authority
@@ -76,6 +77,17 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.authority.as_str())
     }
+}
+
+/// What is between the brackets of an IPv6 address.
+fn unbracketed(authority: &Authority) -> Option<&str> {
+    authority.host().strip_prefix('[')?.strip_suffix(']')
+}
+
+/// A DNS name as Kubernetes has them, or an IPv4 address: nothing that needs escapes.
+fn is_name(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !host.is_empty() && host.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -105,6 +117,9 @@ mod tests {
             ("user@host:80", TargetError::UserInfo),
             ("host:80/path", TargetError::Malformed),
             (":80", TargetError::Malformed),
+            ("[]:80", TargetError::Malformed),
+            ("[host]:80", TargetError::Malformed),
+            ("ho%00st:80", TargetError::Malformed),
         ];
         for (text, wanted) in table {
             assert_eq!(text.parse::<Target>(), Err(wanted), "{text}");
