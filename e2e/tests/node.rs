@@ -2,7 +2,13 @@
 //! and the tunnel of the spoke's agent.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a runner under test speaks to the test on stdout"
+)]
 
+#[path = "node/cleanup.rs"]
+mod cleanup;
 #[path = "node/copies.rs"]
 mod copies;
 #[path = "node/exec.rs"]

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::ControlPlane { go_stack } => {
-            prerequisites::check(&[prerequisites::GO])?;
+            prerequisites::check(&[prerequisites::GO, prerequisites::NODE])?;
             let args: &[_] = if go_stack { &["--go-stack"] } else { &[] };
             cargo::become_bin("control-plane", &[], args)
         }

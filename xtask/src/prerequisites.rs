@@ -38,6 +38,15 @@ pub(crate) const GO: Prerequisite = Prerequisite {
     install: "https://go.dev/dl, or on Debian: apt-get install python3-pip",
 };
 
+pub(crate) const NODE: Prerequisite = Prerequisite {
+    name: "what a node is built with and fenced by: libseccomp's headers, pkg-config, ip, nft",
+    present: || !may_run_a_node() || succeeds(shell(TOOLS_OF_A_NODE)),
+    install: "on Debian: apt-get install libseccomp-dev pkg-config iproute2 nftables",
+};
+
+const TOOLS_OF_A_NODE: &str =
+    "command -v ip && command -v nft && command -v script && pkg-config --exists libseccomp";
+
 /// Names everything that is missing at once.
 pub(crate) fn check(prerequisites: &[Prerequisite]) -> anyhow::Result<()> {
     let missing = prerequisites
@@ -58,6 +67,19 @@ fn is_built() -> bool {
     let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
     cache.is_some_and(|cache| cache.join("spokeway/control-plane").is_dir())
+}
+
+/// Where it may not, journeys on a node are skipped, and nothing is needed for them.
+fn may_run_a_node() -> bool {
+    succeeds(shell(
+        "unshare --net --mount --pid --fork --mount-proc true",
+    ))
+}
+
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
+    command
 }
 
 fn has_go() -> bool {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::{
     cargo::{cargo, run_bin},
-    prerequisites::{self, CLIPPY, DENY, GO, RUSTFMT},
+    prerequisites::{self, CLIPPY, DENY, GO, NODE, RUSTFMT},
 };
 
 struct Step {
@@ -16,7 +16,7 @@ struct Step {
 
 /// Runs every step.
 pub(crate) fn run() -> anyhow::Result<()> {
-    prerequisites::check(&[RUSTFMT, CLIPPY, DENY, GO])?;
+    prerequisites::check(&[RUSTFMT, CLIPPY, DENY, GO, NODE])?;
     let begin = now();
     for step in steps() {
         step.run()?;

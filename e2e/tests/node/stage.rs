@@ -50,6 +50,13 @@ impl Stage {
         Some(STAGE.get_or_init(|| Self::start(fence)).await)
     }
 
+    /// Not shared, and gone when dropped.
+    pub(crate) async fn of_its_own() -> Self {
+        let fence = Fence::new().await.unwrap();
+        fence.enter_hub_side().unwrap();
+        Self::start(&fence).await
+    }
+
     async fn start(fence: &Arc<Fence>) -> Self {
         let world = World::builder()
             .cluster_at("hub", fence.hub_address())
@@ -155,7 +162,7 @@ pub(crate) fn pod(name: &str, command: &[&str]) -> Value {
 }
 
 /// Past the capture of test output, for a test that was not run must not look like one that was.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "skipped: no node on this machine: {why}");
 }
