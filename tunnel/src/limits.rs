@@ -44,3 +44,36 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Time that a peer gets to close a connection which this end has finished.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocol_md_has_these_numbers() {
+        let text = include_str!("../../docs/protocol.md").replace('\n', " ");
+        let seconds = |time: Duration| format!("{} s", time.as_secs());
+        let kibibytes = |bytes: usize| format!("{} KiB", bytes >> 10);
+        for (clause, number) in [
+            ("hello together take at most", seconds(HELLO_DEADLINE)),
+            ("A gateway waits at most", seconds(OPEN_DEADLINE)),
+            ("takes nothing for", seconds(LINGER)),
+            ("the other, for at most", seconds(CLOSE_DEADLINE)),
+            ("a PING at once and", seconds(PING_INTERVAL)),
+            ("not answered within", seconds(PING_DEADLINE)),
+            ("on one connection |", MAX_STREAMS.to_string()),
+            ("window of a stream |", kibibytes(STREAM_WINDOW as usize)),
+            (
+                "window of a connection |",
+                format!("{} MiB", CONNECTION_WINDOW >> 20),
+            ),
+            ("largest frame |", kibibytes(FRAME_SIZE as usize)),
+            ("largest list of headers |", kibibytes(MAX_HEADERS as usize)),
+            ("the peer has no window |", kibibytes(SEND_BUFFER)),
+            ("and its send buffer,", kibibytes(STREAM_COST)),
+        ] {
+            let wanted = format!("{clause} {number}");
+            assert!(text.contains(&wanted), "{wanted}");
+        }
+    }
+}

@@ -89,6 +89,15 @@ mod tests {
     }
 
     #[test]
+    fn every_refusal_is_in_the_table() {
+        let page = include_str!("../../docs/protocol.md");
+        for (_, status, word) in ALL {
+            let row = format!("| `{word}` | {} |", status.as_u16());
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn an_unknown_word_falls_back_to_its_status() {
         let mut headers = HeaderMap::new();
         headers.insert(REFUSAL, HeaderValue::from_static("on-holiday"));
