@@ -1,7 +1,7 @@
 //! Our gateway-server as a process, registered at a hub as it would be in production: an identity
 //! with no more rights than it needs, a Service, an `APIService`, and a Secret per spoke.
 
-use std::{fs, io, path::Path, process::ExitStatus, time::Duration};
+use std::{fs, io, net::Ipv4Addr, path::Path, process::ExitStatus, time::Duration};
 
 use http::Request;
 use kube::Client;
@@ -53,6 +53,8 @@ pub struct Gateway {
 pub struct GatewayOptions {
     /// The namespace of the spokes' Secrets.
     pub secret_namespace: String,
+    /// Another address than loopback's at which it is to be found.
+    pub address: Option<Ipv4Addr>,
     /// Flags beside those that every gateway gets.
     pub args: Vec<String>,
     /// Its environment, such as `RUST_LOG`.
@@ -105,6 +107,7 @@ impl Default for GatewayOptions {
         let env = vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())];
         Self {
             secret_namespace,
+            address: None,
             args: Vec::new(),
             env,
         }
@@ -121,7 +124,9 @@ impl Gateway {
         fs::create_dir(&directory)?;
         let authority = Authority::new("gateway-ca")?;
         let service = format!("{SERVICE}.{NAMESPACE}.svc");
-        let serving = authority.issue_server(&["localhost", "127.0.0.1", &service])?;
+        let address = options.address.unwrap_or(Ipv4Addr::LOCALHOST).to_string();
+        let sans = ["localhost", "127.0.0.1", &service, &address];
+        let serving = authority.issue_server(&sans)?;
         write_identity(&directory, "serving", &serving)?;
         let identity = hub.certificate_of(USER, &[])?;
         let file = format!("gateway-{port}/hub.kubeconfig");
@@ -279,10 +284,14 @@ impl std::ops::Deref for SharedGateway {
 fn args(options: &GatewayOptions, directory: &Path, port: u16, admin_port: u16) -> Vec<String> {
     let file = |name| directory.join(name).display().to_string();
     let admin = format!("127.0.0.1:{admin_port}");
+    let bind = match options.address {
+        Some(_) => Ipv4Addr::UNSPECIFIED,
+        None => Ipv4Addr::LOCALHOST,
+    };
     let flags = [
         ("--kubeconfig", file("hub.kubeconfig")),
         ("--secret-namespace", options.secret_namespace.clone()),
-        ("--bind-address", "127.0.0.1".to_owned()),
+        ("--bind-address", bind.to_string()),
         ("--secure-port", port.to_string()),
         ("--tls-cert-file", file("serving.crt")),
         ("--tls-private-key-file", file("serving.key")),

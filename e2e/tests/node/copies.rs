@@ -2,21 +2,26 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use crate::stage::{Protocol, Stage};
+use crate::stage::{Entrance, Protocol, Stage, Way};
 
 const COPIED_WITHIN: Duration = Duration::from_mins(5);
 
 #[tokio::test]
-async fn a_hundred_megabytes_are_copied_both_ways_over_spdy() {
-    copies_both_ways("copy-spdy", Protocol::Spdy, 100 << 20).await;
+async fn a_hundred_megabytes_are_copied_both_ways() {
+    copies_both_ways("copy-spdy", Way(Protocol::Spdy, Entrance::Mtls), 100 << 20).await;
 }
 
 #[tokio::test]
-async fn a_gigabyte_is_copied_both_ways_over_websocket() {
-    copies_both_ways("copy-websocket", Protocol::WebSocket, 1 << 30).await;
+async fn a_gigabyte_is_copied_both_ways() {
+    copies_both_ways(
+        "copy-websocket",
+        Way(Protocol::WebSocket, Entrance::HubApi),
+        1 << 30,
+    )
+    .await;
 }
 
-async fn copies_both_ways(pod: &str, protocol: Protocol, size: u64) {
+async fn copies_both_ways(pod: &str, way: Way, size: u64) {
     let Some(stage) = Stage::shared().await else {
         return;
     };
@@ -31,7 +36,7 @@ async fn copies_both_ways(pod: &str, protocol: Protocol, size: u64) {
     let file = stage.world.directory().join(pod);
     let here = file.display().to_string();
     let copy = async |from: &str, to: &str| {
-        let copy = stage.kubectl_over(protocol, &["cp", from, to]);
+        let copy = stage.kubectl_by(way, &["cp", from, to]);
         copy.timeout(COPIED_WITHIN).ok().await.unwrap();
     };
 
@@ -41,13 +46,13 @@ async fn copies_both_ways(pod: &str, protocol: Protocol, size: u64) {
     assert_eq!(
         String::from_utf8_lossy(&hash.unwrap().stdout),
         original,
-        "{protocol:?}, out"
+        "{way:?}, out"
     );
     copy(&here, &format!("{pod}:/tmp/back")).await;
     assert_eq!(
         inside(&["hash", "/tmp/back"]).await,
         original,
-        "{protocol:?}, in"
+        "{way:?}, in"
     );
     fs::remove_file(file).unwrap();
     inside(&["write", "/tmp/there", "0"]).await;

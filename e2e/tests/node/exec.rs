@@ -7,16 +7,16 @@ use e2e::{
     kubectl::{COLUMNS, ROWS},
 };
 
-use crate::stage::{PROTOCOLS, Protocol, Stage};
+use crate::stage::{Stage, WAYS, Way};
 
 const BULK: usize = 100 << 20;
 const BULK_WITHIN: Duration = Duration::from_mins(2);
 const LINE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Stage {
-    fn exec(&self, protocol: Protocol, flags: &[&str], command: &[&str]) -> Kubectl {
+    fn exec(&self, way: Way, flags: &[&str], command: &[&str]) -> Kubectl {
         let args = [&["exec"], flags, &["--"], command].concat();
-        self.kubectl_over(protocol, &args)
+        self.kubectl_by(way, &args)
     }
 }
 
@@ -26,8 +26,8 @@ async fn both_outputs_and_the_exit_code_come_back() {
         return;
     };
     stage.pod("exec-plain", &["sleep"]).await;
-    for protocol in PROTOCOLS {
-        let exec = |command: &[&str]| stage.exec(protocol, &["exec-plain"], command).run();
+    for way in WAYS {
+        let exec = |command: &[&str]| stage.exec(way, &["exec-plain"], command).run();
         let said = exec(&["echo", "hello", "there"]).await.unwrap();
         assert_eq!(
             (said.stdout.as_str(), said.stderr.as_str()),
@@ -42,13 +42,13 @@ async fn both_outputs_and_the_exit_code_come_back() {
         );
         for (argument, status) in [("0", 0), ("1", 1), ("42", 42)] {
             let ended = exec(&["toolbox", "exit", argument]).await.unwrap();
-            assert_eq!(ended.status.code(), Some(status), "{protocol:?}: {ended}");
+            assert_eq!(ended.status.code(), Some(status), "{way:?}: {ended}");
         }
         let no_such = exec(&["no-such-program"]).await.unwrap();
-        assert!(!no_such.status.success(), "{protocol:?}: {no_such}");
+        assert!(!no_such.status.success(), "{way:?}: {no_such}");
         assert!(
             no_such.stderr.contains("no-such-program"),
-            "{protocol:?}: {no_such}"
+            "{way:?}: {no_such}"
         );
     }
 }
@@ -59,19 +59,19 @@ async fn a_shell_is_typed_into_line_by_line() {
         return;
     };
     stage.pod("exec-shell", &["sleep"]).await;
-    for protocol in PROTOCOLS {
+    for way in WAYS {
         let mut shell = stage
-            .exec(protocol, &["-i", "exec-shell"], &["sh"])
+            .exec(way, &["-i", "exec-shell"], &["sh"])
             .spawn()
             .unwrap();
         for word in ["one", "two"] {
             shell.write(format!("echo {word}\n").as_bytes()).unwrap();
             let line = shell.line(LINE_WITHIN).await.unwrap();
-            assert_eq!(line.as_deref(), Some(word), "{protocol:?}");
+            assert_eq!(line.as_deref(), Some(word), "{way:?}");
         }
         shell.write(b"exit 7\n").unwrap();
         let ended = shell.wait().await;
-        assert_eq!(ended.status.code(), Some(7), "{protocol:?}: {ended}");
+        assert_eq!(ended.status.code(), Some(7), "{way:?}: {ended}");
     }
 }
 
@@ -82,8 +82,8 @@ async fn a_terminal_has_its_size_and_its_exit_code() {
     };
     stage.pod("exec-terminal", &["sleep"]).await;
     let size = format!("a tty of {COLUMNS} columns and {ROWS} rows");
-    for protocol in PROTOCOLS {
-        let shell = stage.exec(protocol, &["-it", "exec-terminal"], &["sh"]);
+    for way in WAYS {
+        let shell = stage.exec(way, &["-it", "exec-terminal"], &["sh"]);
         let mut shell = shell.on_terminal().spawn().unwrap();
         // The size follows the command in a message of its own.
         loop {
@@ -99,7 +99,7 @@ async fn a_terminal_has_its_size_and_its_exit_code() {
         }
         shell.write(b"exit 9\n").unwrap();
         let ended = shell.wait().await;
-        assert_eq!(ended.status.code(), Some(9), "{protocol:?}: {ended}");
+        assert_eq!(ended.status.code(), Some(9), "{way:?}: {ended}");
     }
 }
 
@@ -111,15 +111,15 @@ async fn a_hundred_megabytes_go_in_and_come_out_whole() {
     stage.pod("exec-bulk", &["sleep"]).await;
     let line = b"all work and no play makes the tunnel a dull tunnel\n";
     let bulk: Vec<_> = line.iter().copied().cycle().take(BULK).collect();
-    for protocol in PROTOCOLS {
-        let cat = stage.exec(protocol, &["-i", "exec-bulk"], &["cat"]);
+    for way in WAYS {
+        let cat = stage.exec(way, &["-i", "exec-bulk"], &["cat"]);
         let copy = cat
             .stdin(bulk.clone())
             .timeout(BULK_WITHIN)
             .ok()
             .await
             .unwrap();
-        assert_eq!(copy.len(), BULK, "{protocol:?}");
-        assert!(copy.as_bytes() == bulk, "{protocol:?}: not what was sent");
+        assert_eq!(copy.len(), BULK, "{way:?}");
+        assert!(copy.as_bytes() == bulk, "{way:?}: not what was sent");
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::stage::{PROTOCOLS, Stage};
+use crate::stage::{Stage, WAYS};
 
 const CONNECTIONS: usize = 50;
 const SIZE: usize = 1 << 20;
@@ -22,14 +22,14 @@ async fn fifty_connections_at_once_each_get_all_their_bytes() {
         return;
     };
     stage.pod("forward", &["serve", "8080"]).await;
-    for protocol in PROTOCOLS {
+    for way in WAYS {
         let forward = [
             "port-forward",
             "pod/forward",
             ":8080",
             "--address=127.0.0.1",
         ];
-        let mut forward = stage.kubectl_over(protocol, &forward).spawn().unwrap();
+        let mut forward = stage.kubectl_by(way, &forward).spawn().unwrap();
         let line = forward.line_with("Forwarding from", SOON).await.unwrap();
         let line = line.unwrap_or_default();
         let mut words = line.split_whitespace();
@@ -43,7 +43,7 @@ async fn fifty_connections_at_once_each_get_all_their_bytes() {
         }
         let lengths = join_all(connections.into_iter().map(length_of_answer));
         let lengths = timeout(ALL_WITHIN, lengths).await.unwrap();
-        assert_eq!(lengths, [SIZE; CONNECTIONS], "{protocol:?}");
+        assert_eq!(lengths, [SIZE; CONNECTIONS], "{way:?}");
         forward.kill().await;
     }
 }

@@ -1,27 +1,46 @@
 //! One hub, one spoke behind a fence, its node and its agent, shared by all tests of this binary.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use e2e::{
-    Agent, AgentOptions, Cluster, Fence, Gateway, GatewayOptions, Kubectl, SpokeOptions, World,
-    eventually,
-    node::{IMAGE, obstacle},
+    Agent, AgentOptions, Authority, Cluster, Fence, Gateway, GatewayOptions, Kubectl, SpokeOptions,
+    World, eventually, free_port,
+    node::{HUB_ADDRESS, IMAGE, obstacle},
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 const SPOKE: &str = "managed1";
+/// The same cluster once more, for the agent that comes by the other entrance.
+const BY_MTLS: &str = "managed1-by-mtls";
+const AGENT: &str =
+    "system:open-cluster-management:cluster:managed1-by-mtls:addon:cluster-proxy:agent:e2e";
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+const TAIL: usize = 20;
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 
-/// How kubectl speaks to exec, attach and port-forward.
+/// How a byte stream gets to a pod: what kubectl speaks, and by which entrance the agent came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way(pub(crate) Protocol, pub(crate) Entrance);
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Protocol {
     Spdy,
     WebSocket,
 }
 
-pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::Spdy, Protocol::WebSocket];
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entrance {
+    HubApi,
+    Mtls,
+}
+
+pub(crate) const WAYS: [Way; 4] = [
+    Way(Protocol::Spdy, Entrance::HubApi),
+    Way(Protocol::WebSocket, Entrance::HubApi),
+    Way(Protocol::Spdy, Entrance::Mtls),
+    Way(Protocol::WebSocket, Entrance::Mtls),
+];
 
 static FENCE: OnceCell<Arc<Fence>> = OnceCell::const_new();
 static STAGE: OnceCell<Stage> = OnceCell::const_new();
@@ -29,16 +48,19 @@ static STAGE: OnceCell<Stage> = OnceCell::const_new();
 pub(crate) struct Stage {
     pub(crate) fence: Arc<Fence>,
     pub(crate) world: World,
-    /// Held, for both end when dropped.
-    _gateway: Gateway,
-    _agent: Agent,
-    kubeconfig: PathBuf,
+    gateway: Gateway,
+    agents: [Agent; 2],
+    by_hub_api: PathBuf,
+    by_mtls: PathBuf,
 }
+
+/// A test's hold on the shared stage, which prints the ends of the logs when the test panics.
+pub(crate) struct Shared(&'static Stage);
 
 impl Stage {
     /// With the calling thread on the hub's side; `None`, and a line that says why, where this
     /// machine cannot have it.
-    pub(crate) async fn shared() -> Option<&'static Self> {
+    pub(crate) async fn shared() -> Option<Shared> {
         if let Some(why) = obstacle() {
             skip(&why);
             return None;
@@ -47,7 +69,7 @@ impl Stage {
             .get_or_init(|| async { Fence::new().await.unwrap() })
             .await;
         fence.enter_hub_side().unwrap();
-        Some(STAGE.get_or_init(|| Self::start(fence)).await)
+        Some(Shared(STAGE.get_or_init(|| Self::start(fence)).await))
     }
 
     /// Not shared, and gone when dropped.
@@ -64,39 +86,24 @@ impl Stage {
             .start()
             .await
             .unwrap();
-        let hub = world.cluster("hub");
-        let gateway = Gateway::start(hub, GatewayOptions::default())
-            .await
-            .unwrap();
-        let tunnelled = SpokeOptions {
-            tunnelled: true,
-            ..SpokeOptions::default()
-        };
-        let spoke = world.cluster(SPOKE);
-        gateway.register_spoke(spoke, tunnelled).await.unwrap();
-        let agent = Agent::attached(hub, spoke, AgentOptions::default())
-            .await
-            .unwrap();
-        let server = format!("{}{GATEWAYS}/{SPOKE}/proxy", hub.url());
-        let kubeconfig = hub
-            .write_kubeconfig(
-                "through-the-hub.kubeconfig",
-                &server,
-                &hub.ca_pem(),
-                hub.admin(),
-            )
-            .unwrap();
+        let (gateway, agents) = tunnels(&world).await;
         let stage = Self {
             fence: Arc::clone(fence),
+            by_hub_api: kubeconfig(&world, SPOKE),
+            by_mtls: kubeconfig(&world, BY_MTLS),
             world,
-            _gateway: gateway,
-            _agent: agent,
-            kubeconfig,
+            gateway,
+            agents,
         };
-        let reached = || async { stage.kubectl(&["get", "--raw", "/readyz"]).ok().await };
-        eventually(SERVED_WITHIN, "the spoke through the tunnel", reached)
-            .await
-            .unwrap();
+        for way in WAYS {
+            let reached = || async {
+                let get = stage.kubectl_by(way, &["get", "--raw", "/readyz"]);
+                get.ok().await
+            };
+            eventually(SERVED_WITHIN, "the spoke through the tunnel", reached)
+                .await
+                .unwrap();
+        }
         stage
     }
 
@@ -110,16 +117,21 @@ impl Stage {
 
     /// kubectl of the hub's admin, on the spoke.
     pub(crate) fn kubectl(&self, args: &[&str]) -> Kubectl {
-        self.hub().kubectl_with(&self.kubeconfig, args)
+        self.hub().kubectl_with(&self.by_hub_api, args)
     }
 
-    /// The same, held to one of the two.
-    pub(crate) fn kubectl_over(&self, protocol: Protocol, args: &[&str]) -> Kubectl {
+    /// The same, held to one way.
+    pub(crate) fn kubectl_by(&self, Way(protocol, entrance): Way, args: &[&str]) -> Kubectl {
         let websockets = match protocol {
             Protocol::Spdy => "false",
             Protocol::WebSocket => "true",
         };
-        self.kubectl(args)
+        let kubeconfig = match entrance {
+            Entrance::HubApi => &self.by_hub_api,
+            Entrance::Mtls => &self.by_mtls,
+        };
+        self.hub()
+            .kubectl_with(kubeconfig, args)
             .env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
             .env("KUBECTL_PORT_FORWARD_WEBSOCKETS", websockets)
     }
@@ -141,6 +153,79 @@ impl Stage {
             .await
             .unwrap();
     }
+}
+
+impl Deref for Shared {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        self.0
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let agents = self.agents.iter().map(Agent::process);
+            let ours = [self.gateway.process()].into_iter().chain(agents);
+            for process in ours.chain(self.world.processes()) {
+                println!("--- {}:\n{}", process.name(), process.tail(TAIL));
+            }
+        }
+    }
+}
+
+/// A gateway, and an agent of the spoke attached by each entrance.
+async fn tunnels(world: &World) -> (Gateway, [Agent; 2]) {
+    let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
+    let file = |name: &str| world.directory().join(name).display().to_string();
+    let authority = Authority::new("agents-ca").unwrap();
+    fs::write(file("agents-ca.crt"), authority.certificate()).unwrap();
+    let port = free_port();
+    let options = GatewayOptions {
+        address: HUB_ADDRESS.parse().ok(),
+        args: vec![
+            format!("--tunnel-port={port}"),
+            format!("--tunnel-client-ca-file={}", file("agents-ca.crt")),
+        ],
+        ..GatewayOptions::default()
+    };
+    let gateway = Gateway::start(hub, options).await.unwrap();
+    for name in [SPOKE, BY_MTLS] {
+        let options = SpokeOptions {
+            name: Some(name.to_owned()),
+            tunnelled: true,
+            ..SpokeOptions::default()
+        };
+        gateway.register_spoke(spoke, options).await.unwrap();
+    }
+    let identity = authority.issue_client(AGENT, &[]).unwrap();
+    fs::write(file("gateway-ca.crt"), gateway.ca_pem()).unwrap();
+    fs::write(file("agent.crt"), identity.certificate).unwrap();
+    fs::write(file("agent.key"), identity.key).unwrap();
+    let by_mtls = AgentOptions {
+        cluster: Some(BY_MTLS.to_owned()),
+        args: vec![
+            format!("--tunnel-address={HUB_ADDRESS}:{port}"),
+            format!("--tunnel-ca-file={}", file("gateway-ca.crt")),
+            format!("--tunnel-cert-file={}", file("agent.crt")),
+            format!("--tunnel-private-key-file={}", file("agent.key")),
+        ],
+        ..AgentOptions::default()
+    };
+    let by_hub_api = Agent::attached(hub, spoke, AgentOptions::default());
+    let by_hub_api = by_hub_api.await.unwrap();
+    let by_mtls = Agent::attached(hub, spoke, by_mtls).await.unwrap();
+    (gateway, [by_hub_api, by_mtls])
+}
+
+/// The hub's admin on a cluster, through the gateway.
+fn kubeconfig(world: &World, name: &str) -> PathBuf {
+    let hub = world.cluster("hub");
+    let server = format!("{}{GATEWAYS}/{name}/proxy", hub.url());
+    let file = format!("{name}.kubeconfig");
+    hub.write_kubeconfig(&file, &server, &hub.ca_pem(), hub.admin())
+        .unwrap()
 }
 
 /// A pod of ours; nothing in it needs a token.

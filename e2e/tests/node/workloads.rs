@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::node::IMAGE;
 use serde_json::json;
 
-use crate::stage::{PROTOCOLS, Stage, pod};
+use crate::stage::{Stage, WAYS, pod};
 
 const SOON: Duration = Duration::from_secs(20);
 const PROMPTLY: Duration = Duration::from_secs(5);
@@ -70,15 +70,15 @@ async fn attach_reaches_the_process_that_runs() {
         return;
     };
     stage.pod("attach", &["cat"]).await;
-    for protocol in PROTOCOLS {
+    for way in WAYS {
         let mut attached = stage
-            .kubectl_over(protocol, &["attach", "-i", "--quiet", "attach"])
+            .kubectl_by(way, &["attach", "-i", "--quiet", "attach"])
             .spawn()
             .unwrap();
         for word in ["once", "more"] {
             attached.write(format!("{word}\n").as_bytes()).unwrap();
             let line = attached.line(SOON).await.unwrap();
-            assert_eq!(line.as_deref(), Some(word), "{protocol:?}");
+            assert_eq!(line.as_deref(), Some(word), "{way:?}");
         }
         attached.kill().await;
     }
