@@ -66,6 +66,9 @@ pub(super) fn gateway(
     let kubeconfig = |flag| format!("--{flag}={}", kubeconfig.display());
     vec![
         "--bind-address=127.0.0.1".to_owned(),
+        // It asks for v1beta3 of flowcontrol, which Kubernetes 1.32 has taken away, and would wait
+        // for it for good; proxied requests bypass it anyway.
+        "--feature-gates=APIPriorityAndFairness=false".to_owned(),
         format!("--secure-port={}", ports.gateway),
         file("tls-cert-file", "server.crt"),
         file("tls-private-key-file", "server.key"),
