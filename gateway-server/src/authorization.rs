@@ -109,7 +109,8 @@ impl Authorizer {
         let question = Arc::new((user, action));
         let verdict = self
             .cache
-            .get(Arc::clone(&question), |question| self.ask(question))
+            // On the heap: hardly any request asks, and every one's future has a place for it.
+            .get(Arc::clone(&question), |question| Box::pin(self.ask(question)))
             .await;
         let (user, action) = &*question;
         match verdict {

@@ -142,13 +142,17 @@ impl Connector {
 
     /// An HTTP/1.1 connection that can be upgraded.
     pub(crate) async fn http1(&self) -> Result<http1::SendRequest<Incoming>, ConnectError> {
-        match &self.tls {
-            Some(tls) => {
-                self.http1_over(self.secured(tls, &tls.upgradable).await?)
-                    .await
+        // On the heap: a handshake's state is kilobytes, and every request's future has a place for it.
+        Box::pin(async {
+            match &self.tls {
+                Some(tls) => {
+                    self.http1_over(self.secured(tls, &tls.upgradable).await?)
+                        .await
+                }
+                None => self.http1_over(self.dialled().await?).await,
             }
-            None => self.http1_over(self.dialled().await?).await,
-        }
+        })
+        .await
     }
 
     async fn dialled(&self) -> Result<Box<dyn Stream>, ConnectError> {
