@@ -8,12 +8,16 @@ use crate::{
     load::{Extent, closed_loop},
     plain,
     site::{Path, Site, Upstream},
-    statistics::Series,
+    statistics::{Latencies, Series},
     table::{Table, figure},
 };
 
 const STREAMS: usize = 4;
 const STALLED_BYTES: u64 = 1 << 30;
+const WARM_UP: Duration = Duration::from_millis(100);
+/// With the download or without it.
+const SLICES: [bool; 8] = [false, true, true, false, false, true, true, false];
+const SLICES_OF_A_KIND: u32 = 4;
 
 /// Figures on one path.
 #[derive(Debug)]
@@ -92,20 +96,38 @@ impl Neighbour {
 }
 
 impl Pair {
+    /// Alternates in short slices, in an order that cancels drift, and looks at all samples of a
+    /// kind together: one p99 needs more of them than a slice has.
     async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
-        let connection = std::slice::from_ref(&self.connection);
-        let run = || closed_loop(connection, &self.request, STREAMS, Extent::Lasting(lasting));
-        self.alone.push(&run().await?.latencies);
-        // Held and never polled: the window fills, and everything behind it stops.
-        let stalled = self.connection.sender().send(&self.download).await?;
-        self.beside.push(&run().await?.latencies);
-        drop(stalled);
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        for stalled in SLICES {
+            let slice = self.slice(stalled, lasting / SLICES_OF_A_KIND).await?;
+            if stalled { &mut beside } else { &mut alone }.extend(slice);
+        }
+        self.alone.push(&Latencies::new(alone));
+        self.beside.push(&Latencies::new(beside));
         Ok(())
+    }
+
+    async fn slice(&self, stalled: bool, lasting: Duration) -> anyhow::Result<Vec<Duration>> {
+        let connection = std::slice::from_ref(&self.connection);
+        let run = |extent| closed_loop(connection, &self.request, STREAMS, extent);
+        let download = if stalled {
+            // Held and never polled: the window fills, and everything behind it stops.
+            Some(self.connection.sender().send(&self.download).await?)
+        } else {
+            None
+        };
+        // The windows fill meanwhile, which is work like any other.
+        run(Extent::Lasting(WARM_UP)).await?;
+        let load = run(Extent::Lasting(lasting)).await?;
+        drop(download);
+        Ok(load.latencies.into_inner())
     }
 }
 
 impl Latency {
-    fn push(&mut self, seen: &crate::statistics::Latencies) {
+    fn push(&mut self, seen: &Latencies) {
         self.p50.push(seen.percentile(50));
         self.p99.push(seen.percentile(99));
     }

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Number of watches
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=800))]
     watches: u16,
+    /// A variable of the gateway's environment, such as `TOKIO_WORKER_THREADS=1`, to try something
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    gateway_env: Vec<(String, String)>,
 }
 
 /// Measures and prints the report.
@@ -41,12 +44,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         seconds,
         bulk_mib,
         watches,
+        gateway_env,
     } = args;
     let started = Instant::now();
     let lasting = Duration::from_secs_f64(seconds);
     let load_before = machine::load_average()?;
     tell("starting a hub, a spoke, the gateway and a plain upstream");
-    let site = Site::start().await?;
+    let site = Site::start(gateway_env).await?;
     let mut warm = Warm::open(&site).await?;
     let mut bulk = Bulk::open(&site, bulk_mib).await?;
     let mut neighbour = Neighbour::open(&site).await?;
@@ -113,4 +117,9 @@ fn seconds(text: &str) -> Result<f64, String> {
         Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
         _ => Err("a number of seconds from 0.05 to 60".to_owned()),
     }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

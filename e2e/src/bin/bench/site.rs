@@ -105,12 +105,14 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start(gateway_env: Vec<(String, String)>) -> anyhow::Result<Self> {
         let world = World::builder().cluster("hub").cluster("managed1").start();
         let world = world.await?;
         let (hub, spoke) = (world.cluster("hub"), world.cluster("managed1"));
         let plain = Plain::start(&world).await?;
-        let gateway = Gateway::start(hub, GatewayOptions::default()).await?;
+        let mut options = GatewayOptions::default();
+        options.env.extend(gateway_env);
+        let gateway = Gateway::start(hub, options).await?;
         let options = SpokeOptions::default();
         gateway.register_spoke(spoke, options).await?;
         let nobody = Credentials::Token("plain".to_owned());

@@ -52,6 +52,10 @@ impl Latencies {
         found.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
     }
 
+    pub(crate) fn into_inner(self) -> Vec<Duration> {
+        self.0
+    }
+
     pub(crate) fn count(&self) -> f64 {
         number(self.0.len() as u64)
     }
