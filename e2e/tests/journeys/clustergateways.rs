@@ -54,6 +54,7 @@ async fn kubectl_lists_them_as_a_table() {
         "CREDENTIAL-TYPE",
         "ENDPOINT-TYPE",
         "HEALTHY",
+        "REASON",
         "AGE",
     ];
     assert_eq!(lines.next().unwrap(), head);
