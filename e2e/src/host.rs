@@ -61,3 +61,19 @@ pub(crate) fn tell(line: &str) {
     // A closed stderr is no reason to fail a build.
     let _ = writeln!(io::stderr(), "{line}");
 }
+
+/// True while a thread of the process is neither stopped nor over.
+pub(crate) fn has_running_threads(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in brackets and may hold anything.
+        let state = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.trim_start().chars().next());
+        state.is_some_and(|state| !"TtZX".contains(state))
+    })
+}

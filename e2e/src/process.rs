@@ -23,6 +23,8 @@ pub(crate) mod reaper;
 use child::Supervised;
 pub use log::LogTail;
 
+use crate::host;
+
 /// How much of a log goes into an error.
 const ERROR_TAIL: usize = 25;
 const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -146,9 +148,13 @@ impl Process {
         self.child.lock().kill()
     }
 
-    /// Holds it: it keeps its connections and answers nothing until [`resume`](Self::resume).
+    /// Holds it: it keeps its connections and answers nothing until [`resume`](Self::resume). Returns
+    /// when every one of its threads has stopped, for on a busy machine some go on for a while.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        while self.pid().is_some_and(host::has_running_threads) {
+            std::thread::yield_now();
+        }
     }
 
     /// Lets a paused process go on.
