@@ -84,15 +84,14 @@ async fn copy(
 ) -> End {
     let mut buffer = vec![0; BUFFER];
     loop {
-        let read = match source.read(&mut buffer).now_or_never() {
-            Some(read) => read,
-            None => {
-                // Nothing more to send along with what was sent last.
-                if let Err(error) = sink.flush().await {
-                    return End::Sink(error);
-                }
-                source.read(&mut buffer).await
+        let read = if let Some(read) = source.read(&mut buffer).now_or_never() {
+            read
+        } else {
+            // Nothing more to send along with what was sent last.
+            if let Err(error) = sink.flush().await {
+                return End::Sink(error);
             }
+            source.read(&mut buffer).await
         };
         let sent = match read {
             Ok(0) => {

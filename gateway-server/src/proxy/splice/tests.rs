@@ -91,13 +91,13 @@ async fn one_end_may_finish_long_before_the_other() {
         caller.shutdown().await.unwrap();
         let mut answer = Vec::new();
         caller.read_to_end(&mut answer).await.unwrap();
-        assert!(answer == [2; MUCH]);
+        assert!(answer == vec![2; MUCH]);
     };
     let reply = async {
         let mut question = String::new();
         spoke.read_to_string(&mut question).await.unwrap();
         assert_eq!(question, "question");
-        spoke.write_all(&[2; MUCH]).await.unwrap();
+        spoke.write_all(&vec![2; MUCH]).await.unwrap();
         drop(spoke);
     };
     let (spliced, ..) = join!(splice(ours, theirs, bytes.clone()), ask, reply);
@@ -108,7 +108,7 @@ async fn one_end_may_finish_long_before_the_other() {
 #[tokio::test]
 async fn what_a_broken_spoke_said_before_is_delivered() {
     let (mut caller, ours) = duplex(64);
-    let said = [3; MUCH];
+    let said = vec![3; MUCH];
     let spoke = both(said.as_slice().chain(Broken), sink());
     let read = async {
         let mut answer = Vec::new();
@@ -124,7 +124,7 @@ async fn what_a_broken_spoke_said_before_is_delivered() {
 #[tokio::test(start_paused = true)]
 async fn a_broken_caller_ends_a_spoke_that_stays() {
     let (theirs, mut spoke) = duplex(64);
-    let said = [4; MUCH];
+    let said = vec![4; MUCH];
     let caller = both(said.as_slice().chain(Broken), sink());
     let began = Instant::now();
     let read = async {
