@@ -5,6 +5,8 @@
 
 #[path = "tunnels/agents.rs"]
 mod agents;
+#[path = "tunnels/outages.rs"]
+mod outages;
 #[path = "tunnels/served.rs"]
 mod served;
 #[path = "tunnels/stage.rs"]
