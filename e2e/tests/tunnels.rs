@@ -7,6 +7,8 @@
 mod agents;
 #[path = "tunnels/health.rs"]
 mod health;
+#[path = "tunnels/outages.rs"]
+mod outages;
 #[path = "tunnels/served.rs"]
 mod served;
 #[path = "tunnels/stage.rs"]
