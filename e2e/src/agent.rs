@@ -15,7 +15,7 @@ use crate::{
     host,
     pki::PkiError,
     process::{Process, ProcessError, Spec},
-    world::{Cluster, apply, ends_of_logs},
+    world::{Cluster, Credentials, apply, ends_of_logs},
 };
 
 const ADDON: &str = "cluster-proxy";
@@ -94,9 +94,7 @@ impl Agent {
         let directory = spoke.directory().join(&name);
         fs::create_dir(&directory)?;
         let identity = identity.unwrap_or_else(|| spoke.name().to_owned());
-        let user =
-            format!("system:open-cluster-management:cluster:{identity}:addon:{ADDON}:agent:{name}");
-        let credentials = hub.certificate_of(&user, &[GROUP])?;
+        let credentials = credentials(hub, &identity, &name)?;
         let file = format!("{name}.kubeconfig");
         let kubeconfig = hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &credentials)?;
         let apiserver = spoke.url().trim_start_matches("https://");
@@ -179,6 +177,13 @@ impl Drop for Agent {
             ends_of_logs([&self.process].into_iter());
         }
     }
+}
+
+/// What an agent of that name and managed cluster is to the hub.
+pub fn credentials(hub: &Cluster, cluster: &str, name: &str) -> Result<Credentials, PkiError> {
+    let user =
+        format!("system:open-cluster-management:cluster:{cluster}:addon:{ADDON}:agent:{name}");
+    hub.certificate_of(&user, &[GROUP])
 }
 
 /// One role for all agents: which cluster each attaches is in its own name.
