@@ -50,15 +50,26 @@ pub(crate) fn table(lines: impl IntoIterator<Item = Line>) -> Table {
             bar.show(decimals),
             figure(value, decimals),
             figure(bar.share(value), 2),
-            if bar.holds(value) { "yes" } else { "no" }.to_owned(),
+            verdict(bar, value).to_owned(),
         ]);
     }
     table
 }
 
+fn verdict(bar: Bar, value: f64) -> &'static str {
+    match bar.holds(value) {
+        _ if value.is_nan() => "not measured",
+        true => "yes",
+        false => "no",
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Bar::{AtLeast, AtMost};
+    use super::{
+        Bar::{AtLeast, AtMost},
+        verdict,
+    };
 
     #[test]
     fn a_bar_has_a_side_and_nothing_measured_clears_none() {
@@ -66,5 +77,7 @@ mod tests {
         assert!(AtLeast(1.0).holds(1.0) && !AtLeast(1.0).holds(0.9));
         assert!(!AtMost(1.0).holds(f64::NAN) && !AtLeast(1.0).holds(f64::NAN));
         assert_eq!(AtMost(0.15).show(2), "≤ 0.15");
+        let verdicts = [1.0, 2.0, f64::NAN].map(|value| verdict(AtMost(1.0), value));
+        assert_eq!(verdicts, ["yes", "no", "not measured"]);
     }
 }

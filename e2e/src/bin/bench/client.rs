@@ -190,11 +190,11 @@ impl Sender {
         Ok(response)
     }
 
-    /// Sends a request and waits for the end of its answer, whatever it is.
-    pub(crate) async fn status(&mut self, request: &Get) -> anyhow::Result<StatusCode> {
+    /// Sends a request and waits for the end of its answer: its status, whatever that is, and whether
+    /// its body came whole.
+    pub(crate) async fn status(&mut self, request: &Get) -> anyhow::Result<(StatusCode, bool)> {
         let response = self.0.send_request(request.clone()).await?;
         let status = response.status();
-        response.into_body().collect().await?;
-        Ok(status)
+        Ok((status, response.into_body().collect().await.is_ok()))
     }
 }

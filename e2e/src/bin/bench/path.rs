@@ -47,14 +47,17 @@ pub(crate) struct Args {
     /// Managed clusters with idle tunnels
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=1000))]
     idle_clusters: u16,
+    /// Leave the Go stack out, to look at ours alone; bars that are multiples of it stay open
+    #[arg(long)]
+    without_go_stack: bool,
 }
 
 /// Measures and prints the report.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let load_before = machine::load_average()?;
-    tell("starting two hubs, a spoke, our gateway and agent, and the Go stack");
-    let site = Site::start().await?;
+    tell("starting two hubs, a spoke, and each stack that is measured");
+    let site = Site::start(!args.without_go_stack).await?;
     let ways = site.ways()?;
     let list = site.fill(args.bulk_mb).await?;
     let lasting = Duration::from_secs_f64(args.seconds);
@@ -79,7 +82,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         recovery,
         idle,
     } = lives;
-    machine::head(&site.world, started, &load_before, &machine::go_stack()).await?;
+    let go_stack = if args.without_go_stack {
+        String::new()
+    } else {
+        machine::go_stack()
+    };
+    machine::head(&site.world, started, &load_before, &go_stack).await?;
     print(&method(&args))?;
     let measured = Measured {
         warm: &warm,
@@ -165,11 +173,17 @@ fn method(args: &Args) -> String {
         events,
         requests,
         idle_clusters,
+        without_go_stack,
     } = args;
+    let left_out = if *without_go_stack {
+        " --without-go-stack"
+    } else {
+        ""
+    };
     format!(
         "- Command: `cargo xtask bench path --rounds {rounds} --seconds {seconds} --bulk-mb {bulk_mb} \
          --watches {watches} --events {events} --requests {requests} --idle-clusters \
-         {idle_clusters}`.\n\
+         {idle_clusters}{left_out}`.\n\
          - Method: {rounds} interleaved rounds, medians of the rounds; a ratio is the median of the \
          rounds' ratios. Closed loop, {seconds} s each after a warm-up, c streams over \
          min(c, {CONNECTIONS}) HTTP/2 connections that stay open, `Accept-Encoding: identity`. \

@@ -24,6 +24,8 @@ const STREAMS: usize = 32;
 const UNDER_WAY: Duration = Duration::from_secs(1);
 /// Who has no answer by then gets none.
 const GIVEN_UP: Duration = Duration::from_mins(1);
+/// The spoke's answer had begun.
+const CUT_OFF: &str = "cut off";
 const PROBE_EVERY: Duration = Duration::from_millis(10);
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -100,9 +102,11 @@ impl Recovery {
             .map_or(f64::NAN, |death| death.last.median())
     }
 
-    /// Requests that were answered neither by the spoke nor with a typed refusal, over all rounds.
+    /// Requests that were answered neither by the spoke, whole or cut off, nor with a typed refusal,
+    /// over all rounds.
     pub(crate) fn untyped(&self, path: Path) -> usize {
-        let typed = |answer: &str| ["200", "502", "503"].contains(&answer);
+        let typed =
+            |answer: &str| ["200", "502", "503"].contains(&answer) || answer.ends_with(CUT_OFF);
         let answers = self.find(path).map(|death| &death.answers);
         let untyped = answers
             .into_iter()
@@ -158,7 +162,9 @@ async fn until_killed(
             continue;
         };
         let answer = match answered {
-            Ok(Ok(status)) => status.as_str().to_owned(),
+            Ok(Ok((status, true))) => status.as_str().to_owned(),
+            // Once its head is out an answer can only be reset.
+            Ok(Ok((status, false))) => format!("{} {CUT_OFF}", status.as_str()),
             Ok(Err(_)) => "broken".to_owned(),
             Err(_) => "none".to_owned(),
         };

@@ -3,7 +3,8 @@
 
 use anyhow::Context as _;
 use e2e::{
-    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, GoStack, SpokeOptions, World, go_stack,
+    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, GoStack, Process, SpokeOptions, World,
+    go_stack,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     callers::{all_answered, allow_user, at_the_door, at_the_hub, at_the_spoke, create, token},
+    client::Client,
     way::{Path, Role, Upstream, Way},
 };
 
@@ -24,14 +26,15 @@ const OBJECT: usize = 1_000_000;
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     agent: Agent,
-    go: GoStack,
+    /// Nothing where it is left out.
+    go: Option<GoStack>,
     /// The token by which the spoke is called directly.
     token: String,
     pub(crate) world: World,
 }
 
 impl Site {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start(with_go_stack: bool) -> anyhow::Result<Self> {
         let address = go_stack::spoke_address();
         let address = address.context("the Go gateway dials port 443 only, which takes root")?;
         let clusters = World::builder().cluster("hub").cluster("hub-go");
@@ -44,8 +47,13 @@ impl Site {
         };
         gateway.register_spoke(spoke, tunnelled).await?;
         let agent = Agent::attached(hub, spoke, AgentOptions::default()).await?;
-        let go = GoStack::start(world.cluster("hub-go"), spoke).await?;
-        for hub in [hub, go.hub()] {
+        let go_hub = world.cluster("hub-go");
+        let go = if with_go_stack {
+            Some(GoStack::start(go_hub, spoke).await?)
+        } else {
+            None
+        };
+        for hub in [hub, go_hub] {
             allow_user(hub).await?;
         }
         let map = json!({"metadata": {"name": "bench"}, "data": {"key": "value"}});
@@ -90,42 +98,34 @@ impl Site {
     /// Every way there is.
     pub(crate) fn ways(&self) -> anyhow::Result<Vec<Way<'_>>> {
         let (hub, spoke, gateway) = (self.hub(), self.spoke(), &self.gateway);
-        let (go, go_hub) = (&self.go, self.go.hub());
-        let spokes = (Role::Upstream, spoke.apiserver());
         // The tunnel goes through our hub's API server, whoever calls.
         let ours = vec![
             (Role::Gateway, gateway.process()),
             (Role::Agent, self.agent.process()),
             (Role::Hub, hub.apiserver()),
-            spokes,
+            (Role::Upstream, spoke.apiserver()),
         ];
-        let theirs = vec![
-            (Role::Gateway, go.gateway()),
-            (Role::Server, go.server()),
-            (Role::Agent, go.agent()),
-            (Role::Hub, go_hub.apiserver()),
-            spokes,
-        ];
+        let direct = vec![(Role::Upstream, spoke.apiserver())];
         let door = at_the_door(&gateway.url(), &gateway.ca_pem(), hub, SPOKE)?;
-        let go_door = at_the_door(&go.url(), &go.ca_pem(), go_hub, go.cluster())?;
-        let ways = [
-            (
-                Path::Direct,
-                at_the_spoke(spoke, &self.token)?,
-                vec![spokes],
-            ),
-            (Path::Door, door, ours.clone()),
-            (Path::Hub, at_the_hub(hub, SPOKE)?, ours),
-            (Path::GoDoor, go_door, theirs.clone()),
-            (Path::GoHub, at_the_hub(go_hub, go.cluster())?, theirs),
+        let mut ways = vec![
+            way(Path::Direct, at_the_spoke(spoke, &self.token)?, direct),
+            way(Path::Door, door, ours.clone()),
+            way(Path::Hub, at_the_hub(hub, SPOKE)?, ours),
         ];
-        let way = |(path, client, processes)| Way {
-            upstream: Upstream::Spoke,
-            path,
-            client,
-            processes,
-        };
-        Ok(ways.map(way).into())
+        if let Some(go) = &self.go {
+            let processes = vec![
+                (Role::Gateway, go.gateway()),
+                (Role::Server, go.server()),
+                (Role::Agent, go.agent()),
+                (Role::Hub, go.hub().apiserver()),
+                (Role::Upstream, spoke.apiserver()),
+            ];
+            let door = at_the_door(&go.url(), &go.ca_pem(), go.hub(), go.cluster())?;
+            let through_hub = at_the_hub(go.hub(), go.cluster())?;
+            ways.push(way(Path::GoDoor, door, processes.clone()));
+            ways.push(way(Path::GoHub, through_hub, processes));
+        }
+        Ok(ways)
     }
 
     /// Starts all of the stack on that path anew.
@@ -136,8 +136,20 @@ impl Site {
                 self.gateway.restart().await?;
                 self.agent.restart().await?;
             }
-            Path::GoDoor | Path::GoHub => self.go.restart().await?,
+            Path::GoDoor | Path::GoHub => {
+                let go = self.go.as_ref().context("the Go stack was left out")?;
+                go.restart().await?;
+            }
         }
         all_answered(&self.ways()?).await
+    }
+}
+
+fn way(path: Path, client: Client, processes: Vec<(Role, &Process)>) -> Way<'_> {
+    Way {
+        upstream: Upstream::Spoke,
+        path,
+        client,
+        processes,
     }
 }
