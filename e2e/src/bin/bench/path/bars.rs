@@ -125,7 +125,7 @@ impl Measured<'_> {
         let untyped = number(self.recovery.untyped(Path::Door) as u64);
         let served = self.recovery.served(Path::Door);
         let in_flight = "agent killed: s until the last request in flight is answered";
-        let answers = "agent killed: answers other than 200, 502, 503";
+        let answers = "agent killed: failures other than 502, 503, cut off";
         let again = "agent started again: s until served";
         let (connection, cluster) = (self.idle.connection(), self.idle.cluster());
         let of_cluster = "idle tunnel: KiB a cluster in all";

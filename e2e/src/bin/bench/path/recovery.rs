@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
+use http::StatusCode;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -102,11 +103,10 @@ impl Recovery {
             .map_or(f64::NAN, |death| death.last.median())
     }
 
-    /// Requests that were answered neither by the spoke, whole or cut off, nor with a typed refusal,
+    /// Requests that failed otherwise than by a typed refusal or in the middle of the spoke's answer,
     /// over all rounds.
     pub(crate) fn untyped(&self, path: Path) -> usize {
-        let typed =
-            |answer: &str| ["200", "502", "503"].contains(&answer) || answer.ends_with(CUT_OFF);
+        let typed = |answer: &str| ["502", "503"].contains(&answer) || answer.ends_with(CUT_OFF);
         let answers = self.find(path).map(|death| &death.answers);
         let untyped = answers
             .into_iter()
@@ -149,25 +149,23 @@ impl Recovery {
     }
 }
 
-/// Sends one request after the other; what came of the one that was in flight when the agent died,
-/// and how long after that.
+/// Sends one request after the other until one fails: what came of it, and how long after the kill.
+/// Those that the spoke still answers while the agent is being killed are none of its victims.
 async fn until_killed(
     mut sender: Sender,
     request: Get,
     killed: watch::Receiver<Option<Instant>>,
 ) -> (String, Duration) {
     loop {
-        let answered = timeout(GIVEN_UP, sender.status(&request)).await;
-        let Some(killed) = *killed.borrow() else {
-            continue;
-        };
-        let answer = match answered {
+        let answer = match timeout(GIVEN_UP, sender.status(&request)).await {
+            Ok(Ok((StatusCode::OK, true))) => continue,
             Ok(Ok((status, true))) => status.as_str().to_owned(),
             // Once its head is out an answer can only be reset.
             Ok(Ok((status, false))) => format!("{} {CUT_OFF}", status.as_str()),
             Ok(Err(_)) => "broken".to_owned(),
             Err(_) => "none".to_owned(),
         };
-        return (answer, killed.elapsed());
+        let since = killed.borrow().map(|killed| killed.elapsed());
+        return (answer, since.unwrap_or_default());
     }
 }
