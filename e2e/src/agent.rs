@@ -20,7 +20,7 @@ use crate::{
     host,
     pki::PkiError,
     process::{Process, ProcessError, Spec},
-    world::{Cluster, apply, ends_of_logs},
+    world::{Cluster, Credentials, apply, ends_of_logs},
 };
 
 const ADDON: &str = "cluster-proxy";
@@ -105,9 +105,7 @@ impl Agent {
         let directory = spoke.directory().join(&name);
         fs::create_dir(&directory)?;
         let identity = identity.unwrap_or_else(|| spoke.name().to_owned());
-        let user =
-            format!("system:open-cluster-management:cluster:{identity}:addon:{ADDON}:agent:{name}");
-        let credentials = hub.certificate_of(&user, &[GROUP])?;
+        let credentials = credentials(hub, &identity, &name)?;
         let file = format!("{name}.kubeconfig");
         let kubeconfig = hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &credentials)?;
         let apiserver = spoke.url().trim_start_matches("https://");
@@ -213,6 +211,13 @@ fn with_hosts(spec: Spec, hosts: &Path) -> Spec {
         args: args.chain(spec.args).collect(),
         ..spec
     }
+}
+
+/// What an agent of that name and managed cluster is to the hub.
+pub fn credentials(hub: &Cluster, cluster: &str, name: &str) -> Result<Credentials, PkiError> {
+    let user =
+        format!("system:open-cluster-management:cluster:{cluster}:addon:{ADDON}:agent:{name}");
+    hub.certificate_of(&user, &[GROUP])
 }
 
 /// One role for all agents: which cluster each attaches is in its own name.
