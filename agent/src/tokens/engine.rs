@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::{
     apply::{Hands, Work},
     events::{Notes, note},
-    fleet::Fleet,
+    fleet::{Fleet, Report},
     metrics::Metrics,
     outcome::Outcome,
     plan::{Action, Remains},
@@ -153,28 +153,31 @@ impl Engine {
 
     fn finish(&mut self, work: &Work, outcome: Outcome) {
         let now = (self.clock)();
-        self.count(work, &outcome);
         let uid = work
             .account
             .as_ref()
             .map(|account| account.version.uid.clone());
-        let report = self
-            .fleet
-            .finish(&work.name, work.action.step(), outcome.clone(), now);
-        let told = report.and_then(|report| note(&work.action, &outcome, &report));
-        if let Some(told) = told {
+        let step = work.action.step();
+        let report = self.fleet.finish(&work.name, step, outcome.clone(), now);
+        let Some(report) = report else {
+            return;
+        };
+        self.metrics.count(&work.action, &outcome, &report);
+        if let Some(told) = note(&work.action, &outcome, &report) {
             self.notes.tell(&work.name, uid.as_deref(), told, now);
         }
     }
+}
 
-    fn count(&self, work: &Work, outcome: &Outcome) {
-        match (&work.action, outcome) {
-            (_, Outcome::Failed(refusal)) => self.metrics.failed(refusal.reason),
-            (_, Outcome::Written { .. }) => {
-                self.metrics.issued.inc();
+impl Metrics {
+    fn count(&self, action: &Action, outcome: &Outcome, report: &Report<'_>) {
+        match (action, outcome) {
+            (_, Outcome::Failed(refusal)) => self.failed(refusal.reason),
+            (_, Outcome::Written { token, .. }) if report.before.is_first_write_of(token) => {
+                self.issued.inc();
             }
             (Action::DeleteServiceAccount { .. }, Outcome::ServiceAccountGone) => {
-                self.metrics.revoked.inc();
+                self.revoked.inc();
             }
             (
                 Action::RemoveFinalizer {
@@ -182,14 +185,12 @@ impl Engine {
                 },
                 Outcome::AccountGone | Outcome::Account(_),
             ) => {
-                self.metrics.abandoned.inc();
+                self.abandoned.inc();
             }
             _ => {}
         }
     }
-}
 
-impl Metrics {
     /// The accounts as they are now.
     fn show<'a>(&self, seen: impl Iterator<Item = &'a Seen>) {
         let (mut accounts, mut expiry, mut issue) = (0, i64::MAX, i64::MAX);

@@ -66,18 +66,18 @@ pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> O
         (_, Outcome::Failed(refusal)) if report.is_new_failure && refusal.reason != "Conflict" => {
             warning(refusal.reason, refusal.message.clone())
         }
-        (_, Outcome::Written { token, .. }) => {
+        (Action::WriteSecret(content), Outcome::Written { token, .. }) => {
             let expires = format!("expires {:.0}", token.claims.expires);
-            match before.secret.as_ref().map(|secret| secret.token.as_ref()) {
-                None => normal(
-                    "TokenIssued",
-                    format!("put a token into the Secret; it {expires}"),
-                ),
-                Some(old) if old == Some(&token.token) => normal(
+            match (before.is_first_write_of(token), &content.replaces) {
+                (false, _) => normal(
                     "SecretRepaired",
                     "put the Secret right around its token".to_owned(),
                 ),
-                Some(_) => normal(
+                (true, None) => normal(
+                    "TokenIssued",
+                    format!("put a token into the Secret; it {expires}"),
+                ),
+                (true, Some(_)) => normal(
                     "TokenRefreshed",
                     format!("put a new token into the Secret; it {expires}"),
                 ),
@@ -187,9 +187,12 @@ pub(crate) async fn write(
         let api: Api<Event> = Api::namespaced(hub.borrow().clone(), &cluster);
         metrics.called("hub", "create_event");
         let written = timeout(DEADLINE, api.create(&PostParams::default(), &event)).await;
-        if !matches!(written, Ok(Ok(_))) {
-            metrics.dropped_events.inc();
-            debug!(reason = event.reason, "Event not written");
-        }
+        let fault = match written {
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(late) => late.to_string(),
+        };
+        metrics.dropped_events.inc();
+        debug!(cluster, reason = event.reason, fault, "Event not written");
     }
 }

@@ -131,6 +131,16 @@ impl Step {
     }
 }
 
+impl Seen {
+    /// True before a token that was fetched is in a Secret; false for one that was there already.
+    pub(crate) fn is_first_write_of(&self, token: &Minted) -> bool {
+        self.memory
+            .minted
+            .as_ref()
+            .is_some_and(|minted| minted.token == token.token)
+    }
+}
+
 impl Memory {
     /// When the step may be tried again, where that is later than `now`.
     pub(crate) fn blocked(&self, step: Step, now: Timestamp) -> Option<Timestamp> {

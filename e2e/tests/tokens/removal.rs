@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::eventually;
+use e2e::{Process, eventually, process::Spec};
 use kube::api::PostParams;
 use serde_json::json;
-use tokio::process::Command;
 
 use super::stage::{SOON, Stage, account};
 
@@ -157,26 +156,32 @@ async fn an_uninstall_leaves_no_token_and_no_finalizer_though_the_agent_runs() {
     }
     let pid = stage.agent.process().pid().unwrap();
     let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-    let arguments: Vec<_> = arguments
+    let words = arguments
         .split(|byte| *byte == 0)
-        .filter(|part| !part.is_empty())
+        .filter(|word| !word.is_empty());
+    let words: Vec<_> = words
+        .map(|word| String::from_utf8(word.to_vec()).unwrap())
         .collect();
-    let mut words = arguments
-        .iter()
-        .map(|word| std::str::from_utf8(word).unwrap());
-    let mut revoke = Command::new(words.next().unwrap());
-    revoke.arg("revoke").args(words).kill_on_drop(true);
-    let ended = tokio::time::timeout(Duration::from_secs(70), revoke.output())
+    let directory = stage.world.directory().to_owned();
+    let revoke = Process::start(Spec {
+        name: "agent revoke".to_owned(),
+        program: words[0].clone().into(),
+        args: ["revoke".to_owned()]
+            .into_iter()
+            .chain(words[1..].to_vec())
+            .collect(),
+        env: Vec::new(),
+        log: directory.join("revoke.log"),
+        directory,
+    });
+    let revoke = revoke.unwrap();
+    let ended = || async { revoke.exited().ok_or("still running") };
+    let ended = eventually(Duration::from_secs(70), "it ends", ended)
         .await
-        .unwrap()
         .unwrap();
-    assert!(
-        ended.status.success(),
-        "{}",
-        String::from_utf8_lossy(&ended.stdout)
-    );
+    assert!(ended.success(), "{}", revoke.tail(20));
     for token in &tokens {
-        assert!(!stage.is_taken(token).await);
+        stage.is_revoked(token).await;
     }
     for name in ["a", "b"] {
         let account = stage.accounts().get(name).await.unwrap();

@@ -287,7 +287,12 @@ async fn prepare(hub: &Cluster, spoke: &Cluster) {
 
 async fn clean(hub: &Cluster, spoke: &Cluster) {
     let accounts: Api<ManagedServiceAccount> = Api::namespaced(hub.client(), "managed1");
-    for account in accounts.list(&ListParams::default()).await.unwrap() {
+    // A definition that is new is refused for a moment.
+    let listed = || async { accounts.list(&ListParams::default()).await };
+    let listed = eventually(SOON, "accounts are served", listed)
+        .await
+        .unwrap();
+    for account in listed {
         let name = account.metadata.name.unwrap();
         let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let _ = accounts.patch(&name, &PatchParams::default(), &free).await;
