@@ -144,7 +144,7 @@ impl Notes {
         };
         let event = Event {
             metadata: ObjectMeta {
-                generate_name: Some(format!("{name}.")),
+                generate_name: Some(format!("{name}-")),
                 namespace: Some(self.cluster.clone()),
                 ..ObjectMeta::default()
             },
