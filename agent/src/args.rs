@@ -84,6 +84,10 @@ pub struct Args {
 }
 
 /// What the process is started for.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Command {
     /// Run until told to stop.

@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 use runtime::{admin::Admin, log, readiness::Readiness, shutdown};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info};
+use tracing::info;
 
 use crate::{
     args::{Command, Settings},
@@ -60,10 +60,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let token_metrics = tokens::register(&mut registry);
     let readiness = Readiness::default();
     // Kept, so that whoever reloads credentials can send another.
-    let hub_client = match settings.hub.client().await? {
-        Some(client) => Some(watch::channel(client)),
-        None => None,
-    };
+    let hub_client = settings.hub.client().await?.map(watch::channel);
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
     let links = Links {
         hub: settings.hub,
@@ -84,11 +81,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     if let (true, Some((_, hub))) = (settings.tokens_enabled, &hub_client) {
         let (hub, stop) = (hub.clone(), drain.clone());
         let kept = tokens::keep(settings.tokens, hub, token_metrics, stop);
-        background.spawn(async move {
-            if let Err(error) = kept.await {
-                error!(%error, "tokens are not looked after");
-            }
-        });
+        background.spawn(kept);
     }
 
     let mut links = std::pin::pin!(links.keep(settings.connections));

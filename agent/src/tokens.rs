@@ -31,11 +31,7 @@ use self::{
     fleet::Fleet,
     seen::Site,
 };
-pub(crate) use self::{
-    metrics::Metrics,
-    revoke::revoke_all,
-    spoke::{Source, SpokeError},
-};
+pub(crate) use self::{metrics::Metrics, revoke::revoke_all, spoke::Source};
 
 /// How tokens are looked after.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,14 +53,17 @@ pub(crate) async fn keep(
     hub: channel::Receiver<Client>,
     metrics: Metrics,
     stop: CancellationToken,
-) -> Result<(), SpokeError> {
+) {
     let TokenSettings {
         cluster,
         namespace,
         spoke: source,
         hold,
     } = settings;
-    let (sender, spoke) = channel::channel(source.load().await?);
+    let Some(first) = stop.run_until_cancelled(source.first()).await else {
+        return;
+    };
+    let (sender, spoke) = channel::channel(first);
     let (notes, events) = Notes::new(&cluster, metrics.clone());
     let mut background = JoinSet::new();
     background.spawn(source.follow(sender));
@@ -91,7 +90,6 @@ pub(crate) async fn keep(
     };
     engine.run(stop).await;
     background.shutdown().await;
-    Ok(())
 }
 
 /// What is counted, in the registry of the process.

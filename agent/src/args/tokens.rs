@@ -7,6 +7,10 @@ use clap::Args;
 use crate::tokens::{Source, TokenSettings};
 
 /// Tokens of `ManagedServiceAccounts`.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
 #[derive(Args, Clone, Debug)]
 pub(super) struct TokenArgs {
     /// Look after ManagedServiceAccounts: issue, renew and revoke their tokens. Off where another

@@ -69,7 +69,7 @@ impl Engine {
                 () = stop.cancelled() => break,
                 Some(change) = of_hub.next() => self.observe(change),
                 Some(change) = of_spoke.next() => self.observe(change),
-                Some(Ok((work, outcome))) = calls.join_next() => self.finish(&work, outcome),
+                Some(Ok((work, outcome))) = calls.join_next() => self.finish(&work, &outcome),
                 Ok(()) = hub.changed() => {
                     info!(cluster, "hub credentials changed; watching anew");
                     of_hub = watches::of_hub(hub.borrow_and_update().clone(), &cluster);
@@ -151,7 +151,7 @@ impl Engine {
         self.fleet.observe(change, (self.clock)());
     }
 
-    fn finish(&mut self, work: &Work, outcome: Outcome) {
+    fn finish(&mut self, work: &Work, outcome: &Outcome) {
         let now = (self.clock)();
         let uid = work
             .account
@@ -162,8 +162,8 @@ impl Engine {
         let Some(report) = report else {
             return;
         };
-        self.metrics.count(&work.action, &outcome, &report);
-        if let Some(told) = note(&work.action, &outcome, &report) {
+        self.metrics.count(&work.action, outcome, &report);
+        if let Some(told) = note(&work.action, outcome, &report) {
             self.notes.tell(&work.name, uid.as_deref(), told, now);
         }
     }

@@ -45,6 +45,7 @@ pub(crate) struct Notes {
     metrics: Metrics,
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm per Event")]
 /// What is worth telling of some work that is done; nothing of failures that go on.
 pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> Option<Note> {
     let normal = |reason, text: String| {

@@ -97,7 +97,7 @@ pub(crate) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
                 .unwrap_or(Plan::Wait(until))
                 .waiting(until)
         }
-        act => act,
+        act @ Plan::Act(_) => act,
     }
 }
 

@@ -14,9 +14,9 @@ use kube::{
 };
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 const POLL: Duration = Duration::from_secs(2);
 const IN_CLUSTER_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
@@ -75,6 +75,22 @@ impl Source {
         config.default_retry = false;
         let client = Client::try_from(config).map_err(|fault| unusable(&fault))?;
         Ok(Spoke { client, authority })
+    }
+
+    /// Reads it until it is of use; says once each what is wrong with it.
+    pub(crate) async fn first(&self) -> Spoke {
+        let mut last_fault = None;
+        loop {
+            let fault = match self.load().await {
+                Ok(spoke) => return spoke,
+                Err(fault) => fault.to_string(),
+            };
+            if last_fault.as_ref() != Some(&fault) {
+                error!(%fault, "no way to the managed cluster; no token is looked after");
+                last_fault = Some(fault);
+            }
+            sleep(POLL).await;
+        }
     }
 
     /// Follows the files for as long as it is polled.
@@ -149,7 +165,7 @@ impl Source {
         let file = cluster.certificate_authority.as_ref();
         let file = file.ok_or_else(|| SpokeError::NoAuthority(self.to_string()))?;
         // As kubectl does: relative to the kubeconfig.
-        read(&path.parent().unwrap_or(Path::new("")).join(file))
+        read(&path.parent().unwrap_or_else(|| Path::new("")).join(file))
     }
 }
 

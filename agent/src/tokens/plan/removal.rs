@@ -76,7 +76,7 @@ pub(super) fn of_account(
     for action in steps {
         match unless_blocked(Plan::Act(action), observed, now) {
             Plan::Wait(until) => wait = earliest(wait, until),
-            act => return act,
+            act @ Plan::Act(_) => return act,
         }
     }
     let held = account.is_held() && !is_dead;

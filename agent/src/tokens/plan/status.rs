@@ -10,7 +10,7 @@ use super::{Action, Plan, is_foreign, unless_blocked};
 use crate::tokens::{
     judge::{Verdict, judge, received},
     objects::Account,
-    seen::{Observed, Step},
+    seen::{Failure, Observed, Step},
 };
 
 /// Reason of a Secret that is somebody else's.
@@ -69,7 +69,7 @@ pub(super) fn held(
 
 /// Nothing where it is too early to say.
 fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<Verdicts> {
-    let (site, seen) = (observed.site, observed.seen);
+    let seen = observed.seen;
     let there = seen.secret.is_some() && !is_foreign(seen.secret.as_ref());
     let failure = ON_THE_WAY
         .iter()
@@ -102,12 +102,17 @@ fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<
                 return Some((secret, good));
             }
             // Soon known; what is said so far may stay.
-            Verdict::Review(_) if failure.is_none() => return None,
-            Verdict::Bad(_) if failure.is_none() => return None,
+            Verdict::Review(_) | Verdict::Bad(_) if failure.is_none() => return None,
             Verdict::Review(_) | Verdict::Bad(_) => {}
         }
     }
-    let said = if let Some(failure) = failure {
+    Some((secret, missing(observed, failure, now)?))
+}
+
+/// Why there is no good token; nothing where it is too early to say.
+fn missing(observed: &Observed<'_>, failure: Option<&Failure>, now: Timestamp) -> Option<Said> {
+    let (site, seen) = (observed.site, observed.seen);
+    Some(if let Some(failure) = failure {
         Said(false, failure.reason, failure.message.clone())
     } else if seen
         .service_account
@@ -134,8 +139,7 @@ fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<
             "TokenReportFailed",
             format!("the managed cluster cannot be watched: {fault}"),
         )
-    };
-    Some((secret, said))
+    })
 }
 
 fn foreign(observed: &Observed<'_>) -> String {
