@@ -2,6 +2,8 @@
 //! No I/O and no clock; the driver brings changes, the time, and what came of the work.
 
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
