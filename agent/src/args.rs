@@ -2,26 +2,32 @@
 //! together and turned into [`Settings`].
 
 mod entrance;
+mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use crds::{ServiceAddress, ServiceAddressError};
 use runtime::log::Format;
 use tunnel::{Target, TargetError};
 
-use self::entrance::EntranceArgs;
-use crate::hub::Hub;
+use self::{entrance::EntranceArgs, tokens::TokenArgs};
+use crate::{hub::Hub, tokens::TokenSettings};
 
 /// Keeps tunnels from a managed cluster to the gateway on its hub.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "agent", version)]
 pub struct Args {
+    /// What to do.
+    #[arg(env = "AGENT_COMMAND", value_enum, default_value_t = Command::Serve)]
+    command: Command,
     /// Name of this managed cluster on the hub. The gateway believes only what the credential says.
     #[arg(long, env = "AGENT_CLUSTER", value_name = "NAME")]
     cluster: String,
     #[command(flatten)]
     entrance: EntranceArgs,
+    #[command(flatten)]
+    tokens: TokenArgs,
     /// Connections kept to the gateway at once.
     #[arg(
         long,
@@ -77,9 +83,29 @@ pub struct Args {
     log_format: Format,
 }
 
+/// What the process is started for.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Command {
+    /// Run until told to stop.
+    Serve,
+    /// For an uninstall: delete every token's ServiceAccount on this cluster, take the finalizers from
+    /// its ManagedServiceAccounts, and end with 0 once that is done. Takes at most a minute.
+    Revoke,
+}
+
 /// What the process does.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What it is started for.
+    pub(crate) command: Command,
+    /// Whether tokens are looked after.
+    pub tokens_enabled: bool,
+    /// How tokens are looked after.
+    pub tokens: TokenSettings,
     /// How to attach to the gateway.
     pub(crate) hub: Hub,
     /// Connections kept at once.
@@ -109,8 +135,10 @@ impl TryFrom<Args> for Settings {
     fn try_from(args: Args) -> Result<Self, Faults> {
         // Destructured whole, so that a flag nobody uses does not compile.
         let Args {
+            command,
             cluster,
             entrance,
+            tokens,
             connections,
             apiserver,
             expose,
@@ -130,9 +158,16 @@ impl TryFrom<Args> for Settings {
                 Err(fault) => faults.push(format!("--expose {service}: {fault}")),
             }
         }
+        let (tokens_enabled, tokens) = tokens.settings(cluster.clone());
         let hub = entrance.hub(cluster, &mut faults);
+        if command == Command::Revoke && matches!(hub, Some(Hub::Mtls(_))) {
+            faults.push("revoke: takes --hub-kubeconfig".to_owned());
+        }
         match (hub, apiserver) {
             (Some(hub), Ok(apiserver)) if faults.is_empty() => Ok(Self {
+                command,
+                tokens_enabled,
+                tokens,
                 hub,
                 connections,
                 apiserver,

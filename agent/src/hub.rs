@@ -57,6 +57,14 @@ pub(crate) enum AttachError {
 }
 
 impl Hub {
+    /// A client of the hub's API server; none at the tunnel port.
+    pub(crate) async fn client(&self) -> Result<Option<kube::Client>, ApiError> {
+        match self {
+            Self::Api { kubeconfig, .. } => api::short_lived(kubeconfig).await.map(Some),
+            Self::Mtls(_) => Ok(None),
+        }
+    }
+
     /// Attaches once. Credentials are read anew, so that rotated ones count from the next connection
     /// on and leave those that are open alone.
     pub(crate) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, AttachError> {

@@ -6,9 +6,11 @@ mod hub;
 mod links;
 mod run;
 mod targets;
+mod tokens;
 
 pub use crate::{
     args::{Args, Faults, Settings},
     hub::Mtls,
     run::run,
+    tokens::TokenSettings,
 };

@@ -1,19 +1,23 @@
 //! From settings to a running process, and back: attach, serve, drain.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use runtime::{admin::Admin, log, readiness::Readiness, shutdown};
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
 use crate::{
-    args::Settings,
+    args::{Command, Settings},
     links::{Links, Metrics, PIPE_BYTES},
     targets::Targets,
+    tokens,
 };
+
+/// For all of a revocation.
+const REVOKE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Runs the agent until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
@@ -25,7 +29,26 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(serve(settings))
+        .block_on(async {
+            match settings.command {
+                Command::Serve => serve(settings).await,
+                Command::Revoke => revoke(settings).await,
+            }
+        })
+}
+
+async fn revoke(settings: Settings) -> anyhow::Result<()> {
+    let Settings { hub, tokens, .. } = settings;
+    let hub = hub.client().await?.context("--hub-kubeconfig is needed")?;
+    let spoke = tokens.spoke.load().await?.client;
+    tokens::revoke_all(
+        hub,
+        spoke,
+        &tokens.cluster,
+        &tokens.namespace,
+        REVOKE_WITHIN,
+    )
+    .await
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
@@ -34,7 +57,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    let token_metrics = tokens::register(&mut registry);
     let readiness = Readiness::default();
+    // Kept, so that whoever reloads credentials can send another.
+    let hub_client = settings.hub.client().await?.map(watch::channel);
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
     let links = Links {
         hub: settings.hub,
@@ -52,6 +78,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut background = JoinSet::new();
     background.spawn(admin.serve(listener, stopped.clone()));
     background.spawn(shutdown::on_signal(drain.clone()));
+    if let (true, Some((_, hub))) = (settings.tokens_enabled, &hub_client) {
+        let (hub, stop) = (hub.clone(), drain.clone());
+        let kept = tokens::keep(settings.tokens, hub, token_metrics, stop);
+        background.spawn(kept);
+    }
 
     let mut links = std::pin::pin!(links.keep(settings.connections));
     tokio::select! {

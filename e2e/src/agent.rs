@@ -164,6 +164,11 @@ impl Agent {
         self.process.ready(READY_WITHIN, probe).await.map(drop)
     }
 
+    /// Where it shows its health and metrics.
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
     /// Its process: for its pid and log, and to pause it.
     pub fn process(&self) -> &Process {
         &self.process

@@ -1,0 +1,100 @@
+//! Calls that came to nothing, in the words of conditions: which server, which step, what to do.
+
+use jiff::SignedDuration;
+
+use crate::tokens::{outcome::Refusal, plan::SECRET_CONFLICT, seen::Step};
+
+/// What we cannot watch, for it has no label, is looked at again that often.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+/// More of an error is not worth a condition.
+const LONGEST_MESSAGE: usize = 512;
+
+/// What kube says of a call.
+pub(crate) fn refused(step: Step, error: &kube::Error) -> Refusal {
+    let kube::Error::Api(status) = error else {
+        // Its own text would name the request, and some of ours have a token in them.
+        let cause = std::error::Error::source(error);
+        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        return broken(step, &cause);
+    };
+    let pause = status
+        .details
+        .as_ref()
+        .map(|details| details.retry_after_seconds);
+    let pause = pause.filter(|seconds| *seconds > 0);
+    Refusal {
+        reason: match status.code {
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            409 => "Conflict",
+            429 => "TooManyRequests",
+            _ => "TokenReportFailed",
+        },
+        message: clipped(format!(
+            "{} ({}): {}",
+            server(step),
+            step.name(),
+            status.message
+        )),
+        pause: pause.map(|seconds| SignedDuration::from_secs(seconds.into())),
+    }
+}
+
+/// No answer, or one that makes no sense.
+pub(crate) fn broken(step: Step, cause: &str) -> Refusal {
+    let reason = if step.is_of_spoke() {
+        "ClusterUnreachable"
+    } else {
+        "HubUnreachable"
+    };
+    Refusal {
+        reason,
+        message: clipped(format!("{} ({}): {cause}", server(step), step.name())),
+        pause: None,
+    }
+}
+
+pub(super) fn no_namespace(namespace: &str) -> Refusal {
+    Refusal {
+        reason: "NamespaceMissing",
+        message: format!("namespace {namespace} is missing on the managed cluster; create it"),
+        pause: Some(SignedDuration::from_secs(2)),
+    }
+}
+
+pub(super) fn foreign_service_account(namespace: &str, name: &str) -> Refusal {
+    Refusal {
+        reason: "ServiceAccountConflict",
+        message: format!(
+            "ServiceAccount {namespace}/{name} of the managed cluster belongs to somebody else and \
+             is not used; delete it, or choose another name"
+        ),
+        pause: Some(LOOK_AGAIN),
+    }
+}
+
+pub(super) fn foreign_secret(namespace: &str, name: &str) -> Refusal {
+    Refusal {
+        reason: SECRET_CONFLICT,
+        message: format!(
+            "Secret {namespace}/{name} belongs to somebody else and is left alone; delete it, or \
+             choose another name"
+        ),
+        pause: Some(LOOK_AGAIN),
+    }
+}
+
+fn server(step: Step) -> &'static str {
+    if step.is_of_spoke() {
+        "managed cluster"
+    } else {
+        "hub"
+    }
+}
+
+fn clipped(text: String) -> String {
+    if text.len() <= LONGEST_MESSAGE {
+        return text;
+    }
+    text.chars().take(LONGEST_MESSAGE).collect()
+}

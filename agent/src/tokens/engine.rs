@@ -1,0 +1,213 @@
+//! The driver: brings changes, time and outcomes to the fleet, and its work to the API servers, a
+//! bounded number of accounts at once.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::Client;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    apply::{Hands, Work},
+    events::{Notes, note},
+    fleet::{Fleet, Report},
+    metrics::Metrics,
+    outcome::Outcome,
+    plan::{Action, Remains},
+    seen::{Seen, Site},
+    spoke::Spoke,
+    watch::{self as watches, Change},
+};
+
+/// Accounts that are worked on at once.
+const AT_ONCE: usize = 32;
+/// Clocks are set now and then; no sleep is longer than that.
+const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+/// What is under way when the process is told to stop gets that long.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
+/// The driver's own.
+pub(crate) struct Engine {
+    pub(crate) fleet: Fleet,
+    pub(crate) hub: watch::Receiver<Client>,
+    pub(crate) spoke: watch::Receiver<Spoke>,
+    pub(crate) notes: Notes,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) faults: Faults,
+}
+
+/// What was last said about the API servers, so that it is said once.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    hub: Option<String>,
+    spoke: Option<String>,
+}
+
+impl Engine {
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let cluster = self.fleet.site.cluster.clone();
+        let namespace = self.fleet.site.namespace.clone();
+        let (mut hub, mut spoke) = (self.hub.clone(), self.spoke.clone());
+        self.fleet.site.authority = spoke.borrow_and_update().authority.clone();
+        let hub_client = hub.borrow_and_update().clone();
+        let mut of_hub = watches::of_hub(hub_client, &cluster);
+        let mut of_spoke = watches::of_spoke(spoke.borrow().client.clone(), &namespace);
+        let mut calls = JoinSet::new();
+        loop {
+            self.begin(&mut calls);
+            let pause = self.pause();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(change) = of_hub.next() => self.observe(change),
+                Some(change) = of_spoke.next() => self.observe(change),
+                Some(Ok((work, outcome))) = calls.join_next() => self.finish(&work, &outcome),
+                Ok(()) = hub.changed() => {
+                    info!(cluster, "hub credentials changed; watching anew");
+                    of_hub = watches::of_hub(hub.borrow_and_update().clone(), &cluster);
+                }
+                Ok(()) = spoke.changed() => {
+                    self.fleet.site.authority = spoke.borrow_and_update().authority.clone();
+                    of_spoke = watches::of_spoke(spoke.borrow().client.clone(), &namespace);
+                    self.fleet.touch_all();
+                }
+                () = sleep(pause) => {}
+            }
+        }
+        let last = async { while calls.join_next().await.is_some() {} };
+        let _ = timeout(LAST_CALLS, last).await;
+    }
+
+    /// Gives work to as many calls as may be under way.
+    fn begin(&mut self, calls: &mut JoinSet<(Work, Outcome)>) {
+        while calls.len() < AT_ONCE {
+            let Some(work) = self.fleet.next((self.clock)()) else {
+                self.metrics.show(self.fleet.seen());
+                return;
+            };
+            let Site {
+                cluster,
+                namespace,
+                authority,
+                ..
+            } = &self.fleet.site;
+            let hands = Hands {
+                hub: self.hub.borrow().clone(),
+                spoke: self.spoke.borrow().client.clone(),
+                cluster: cluster.clone(),
+                namespace: namespace.clone(),
+                authority: authority.clone(),
+                metrics: self.metrics.clone(),
+                clock: self.clock,
+            };
+            calls.spawn(async move {
+                let outcome = hands.perform(&work).await;
+                (work, outcome)
+            });
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let Some(wake) = self.fleet.next_wake() else {
+            return LONGEST_SLEEP;
+        };
+        let left = wake.duration_since((self.clock)());
+        // A timer may fire a moment early.
+        let left = Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1);
+        left.min(LONGEST_SLEEP)
+    }
+
+    fn observe(&mut self, change: Change) {
+        let (known, server, fault) = match &change {
+            Change::HubFault(fault) => (&mut self.faults.hub, "hub", Some(fault)),
+            Change::Accounts(_) | Change::Secrets(_) => (&mut self.faults.hub, "hub", None),
+            Change::SpokeFault(fault) => (&mut self.faults.spoke, "managed cluster", Some(fault)),
+            Change::ServiceAccounts(_) => (&mut self.faults.spoke, "managed cluster", None),
+        };
+        if let Some(fault) = fault {
+            self.metrics.failed("WatchBroken");
+            if known.as_ref() != Some(fault) {
+                let cluster = &self.fleet.site.cluster;
+                warn!(%cluster, %fault, "cannot watch the {server}; tokens that are there stay");
+                *known = Some(fault.clone());
+            }
+        } else if !matches!(
+            change,
+            // Said before anything was asked.
+            Change::Accounts(kube::runtime::watcher::Event::Init)
+                | Change::Secrets(kube::runtime::watcher::Event::Init)
+                | Change::ServiceAccounts(kube::runtime::watcher::Event::Init)
+        ) {
+            *known = None;
+        }
+        self.fleet.observe(change, (self.clock)());
+    }
+
+    fn finish(&mut self, work: &Work, outcome: &Outcome) {
+        let now = (self.clock)();
+        let uid = work
+            .account
+            .as_ref()
+            .map(|account| account.version.uid.clone());
+        let step = work.action.step();
+        let report = self.fleet.finish(&work.name, step, outcome.clone(), now);
+        let Some(report) = report else {
+            return;
+        };
+        self.metrics.count(&work.action, outcome, &report);
+        if let Some(told) = note(&work.action, outcome, &report) {
+            self.notes.tell(&work.name, uid.as_deref(), told, now);
+        }
+    }
+}
+
+impl Metrics {
+    fn count(&self, action: &Action, outcome: &Outcome, report: &Report<'_>) {
+        match (action, outcome) {
+            (_, Outcome::Failed(refusal)) => self.failed(refusal.reason),
+            (_, Outcome::Written { token, .. }) if report.before.is_first_write_of(token) => {
+                self.issued.inc();
+            }
+            (Action::DeleteServiceAccount { .. }, Outcome::ServiceAccountGone) => {
+                self.revoked.inc();
+            }
+            (
+                Action::RemoveFinalizer {
+                    token: Remains::Abandoned,
+                },
+                Outcome::AccountGone | Outcome::Account(_),
+            ) => {
+                self.abandoned.inc();
+            }
+            _ => {}
+        }
+    }
+
+    /// The accounts as they are now.
+    fn show<'a>(&self, seen: impl Iterator<Item = &'a Seen>) {
+        let (mut accounts, mut expiry, mut issue) = (0, i64::MAX, i64::MAX);
+        for seen in seen.filter(|seen| seen.account.is_some()) {
+            accounts += 1;
+            let claims = seen
+                .secret
+                .as_ref()
+                .and_then(|secret| secret.claims.as_ref());
+            if let Some(claims) = claims {
+                expiry = expiry.min(claims.expires.as_second());
+                issue = issue.min(claims.issued.as_second());
+            }
+        }
+        let or_none = |second| if second == i64::MAX { 0 } else { second };
+        self.accounts.set(accounts);
+        self.earliest_expiry.set(or_none(expiry));
+        self.oldest_issue.set(or_none(issue));
+    }
+}

@@ -1,0 +1,199 @@
+//! Events on accounts, in words for their owners. They come after everything else: one that finds no
+//! room is counted and dropped.
+
+use crds::authentication::GROUP;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    apply::MANAGER,
+    fleet::Report,
+    metrics::Metrics,
+    outcome::Outcome,
+    plan::{Action, Remains},
+};
+
+/// Events that wait to be written.
+const WAITING: usize = 1024;
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Something that the owner of an account may want to know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Note {
+    pub(crate) is_warning: bool,
+    pub(crate) reason: &'static str,
+    pub(crate) text: String,
+}
+
+/// Where notes go in.
+#[derive(Clone, Debug)]
+pub(crate) struct Notes {
+    queue: mpsc::Sender<Event>,
+    cluster: String,
+    metrics: Metrics,
+}
+
+#[expect(clippy::too_many_lines, reason = "one arm per Event")]
+/// What is worth telling of some work that is done; nothing of failures that go on.
+pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> Option<Note> {
+    let normal = |reason, text: String| {
+        Some(Note {
+            is_warning: false,
+            reason,
+            text,
+        })
+    };
+    let warning = |reason, text: String| {
+        Some(Note {
+            is_warning: true,
+            reason,
+            text,
+        })
+    };
+    let Report { before, after, .. } = report;
+    match (action, outcome) {
+        (_, Outcome::Failed(refusal)) if report.is_new_failure && refusal.reason != "Conflict" => {
+            warning(refusal.reason, refusal.message.clone())
+        }
+        (Action::WriteSecret(content), Outcome::Written { token, .. }) => {
+            let expires = format!("expires {:.0}", token.claims.expires);
+            match (before.is_first_write_of(token), &content.replaces) {
+                (false, _) => normal(
+                    "SecretRepaired",
+                    "put the Secret right around its token".to_owned(),
+                ),
+                (true, None) => normal(
+                    "TokenIssued",
+                    format!("put a token into the Secret; it {expires}"),
+                ),
+                (true, Some(_)) => normal(
+                    "TokenRefreshed",
+                    format!("put a new token into the Secret; it {expires}"),
+                ),
+            }
+        }
+        (_, Outcome::Reviewed { good: false, .. }) => warning(
+            "TokenRejected",
+            "the managed cluster does not know the token in the Secret; replacing it".to_owned(),
+        ),
+        (Action::DeleteServiceAccount { .. }, Outcome::ServiceAccountGone) => normal(
+            "TokenRevoked",
+            "its tokens are dead on the managed cluster".to_owned(),
+        ),
+        (Action::DeleteAccount, Outcome::Account(_) | Outcome::AccountGone) => normal(
+            "Expired",
+            "its ttlSecondsAfterCreation is over; deleted it".to_owned(),
+        ),
+        (
+            Action::RemoveFinalizer {
+                token: Remains::Abandoned,
+            },
+            Outcome::Account(_) | Outcome::AccountGone,
+        ) => {
+            let why = after.memory.failures.values().next();
+            let why = why.map_or("the managed cluster is away", |failure| &failure.message);
+            let text = format!(
+                "let the account go while its token may still work ({why}); it dies once the managed cluster is back"
+            );
+            warning("TokenAbandoned", text)
+        }
+        _ => None,
+    }
+}
+
+impl Notes {
+    /// The queue, and its other end for [`write`].
+    pub(crate) fn new(cluster: &str, metrics: Metrics) -> (Self, mpsc::Receiver<Event>) {
+        let (queue, events) = mpsc::channel(WAITING);
+        let cluster = cluster.to_owned();
+        (
+            Self {
+                queue,
+                cluster,
+                metrics,
+            },
+            events,
+        )
+    }
+
+    /// Logs it, and puts it on the account.
+    pub(crate) fn tell(&self, name: &str, uid: Option<&str>, note: Note, now: Timestamp) {
+        let Note {
+            is_warning,
+            reason,
+            text,
+        } = note;
+        if is_warning {
+            warn!(cluster = %self.cluster, account = name, reason, "{text}");
+        } else {
+            info!(cluster = %self.cluster, account = name, reason, "{text}");
+        }
+        let Some(uid) = uid else {
+            return;
+        };
+        let event = Event {
+            metadata: ObjectMeta {
+                generate_name: Some(format!("{name}-")),
+                namespace: Some(self.cluster.clone()),
+                ..ObjectMeta::default()
+            },
+            action: Some(reason.to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(text.chars().take(900).collect()),
+            reason: Some(reason.to_owned()),
+            regarding: Some(ObjectReference {
+                api_version: Some(format!("{GROUP}/v1beta1")),
+                kind: Some("ManagedServiceAccount".to_owned()),
+                name: Some(name.to_owned()),
+                namespace: Some(self.cluster.clone()),
+                uid: Some(uid.to_owned()),
+                ..ObjectReference::default()
+            }),
+            reporting_controller: Some(format!("{GROUP}/{MANAGER}")),
+            reporting_instance: Some(
+                format!("{MANAGER}-{}", self.cluster)
+                    .chars()
+                    .take(128)
+                    .collect(),
+            ),
+            type_: Some(if is_warning { "Warning" } else { "Normal" }.to_owned()),
+            ..Event::default()
+        };
+        if self.queue.try_send(event).is_err() {
+            self.metrics.dropped_events.inc();
+        }
+    }
+}
+
+/// Writes Events for as long as there is somebody to send some.
+pub(crate) async fn write(
+    mut events: mpsc::Receiver<Event>,
+    hub: watch::Receiver<Client>,
+    cluster: String,
+    metrics: Metrics,
+) {
+    while let Some(event) = events.recv().await {
+        let api: Api<Event> = Api::namespaced(hub.borrow().clone(), &cluster);
+        metrics.called("hub", "create_event");
+        let written = timeout(DEADLINE, api.create(&PostParams::default(), &event)).await;
+        let fault = match written {
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(late) => late.to_string(),
+        };
+        metrics.dropped_events.inc();
+        debug!(cluster, reason = event.reason, fault, "Event not written");
+    }
+}

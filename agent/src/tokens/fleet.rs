@@ -1,0 +1,363 @@
+//! All accounts of the cluster: what is known of each, which want attention, and when the others do.
+//! No I/O and no clock; the driver brings changes, the time, and what came of the work.
+
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use kube::{ResourceExt as _, runtime::watcher::Event};
+
+use self::queue::Queue;
+use super::{
+    apply::Work,
+    objects::{Account, Secret, ServiceAccount, Version},
+    outcome::Outcome,
+    plan::{Plan, RETIRED, RETIRED_FOR, plan},
+    seen::{Memory, Observed, Seen, Site, Step, after},
+    watch::Change,
+};
+
+/// The kinds of objects, as indices.
+const ACCOUNT: usize = 0;
+const SECRET: usize = 1;
+const SERVICE_ACCOUNT: usize = 2;
+
+/// All accounts of the cluster.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) site: Site,
+    entries: BTreeMap<String, Entry>,
+    queue: Queue,
+    /// The number of each kind's list that is being read, or was read last.
+    lists: [u64; 3],
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    seen: Seen,
+    /// A call is under way.
+    busy: bool,
+    /// In which list each object was seen last; what an older list had is gone.
+    lists: [u64; 3],
+    /// The objects that were seen to go last: an answer that is late does not bring them back.
+    gone: [String; 3],
+}
+
+/// What came of a call, for whoever tells the world.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) before: Seen,
+    pub(crate) after: &'a Seen,
+    /// It failed, and not for the same reason as before.
+    pub(crate) is_new_failure: bool,
+}
+
+impl Fleet {
+    pub(crate) fn new(site: Site) -> Self {
+        Self {
+            site,
+            entries: BTreeMap::new(),
+            queue: Queue::default(),
+            lists: [0; 3],
+        }
+    }
+
+    /// Everything that is known.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = &Seen> {
+        self.entries.values().map(|entry| &entry.seen)
+    }
+
+    /// Everybody gets attention: something that all share has changed.
+    pub(crate) fn touch_all(&mut self) {
+        for (name, entry) in &self.entries {
+            self.queue.touch(name, is_urgent(&entry.seen));
+        }
+    }
+
+    /// Takes in what a watch saw.
+    pub(crate) fn observe(&mut self, change: Change, now: Timestamp) {
+        match change {
+            Change::Accounts(event) => {
+                let read = |object: kube::core::DynamicObject| {
+                    (object.name_any(), Object::Account(Account::read(object)))
+                };
+                self.take(ACCOUNT, event, read);
+            }
+            Change::Secrets(event) => {
+                let read = |object: k8s_openapi::api::core::v1::Secret| {
+                    (
+                        object.name_any(),
+                        Object::Secret(Secret::read(&object, now)),
+                    )
+                };
+                self.take(SECRET, event, read);
+            }
+            Change::ServiceAccounts(event) => {
+                self.site.spoke_fault = None;
+                let read = |object: k8s_openapi::api::core::v1::ServiceAccount| {
+                    (
+                        object.name_any(),
+                        Object::ServiceAccount(ServiceAccount::read(&object)),
+                    )
+                };
+                self.take(SERVICE_ACCOUNT, event, read);
+                self.follow_retirement(now);
+            }
+            Change::HubFault(_) => {}
+            Change::SpokeFault(fault) => {
+                self.site.spoke_fault = Some(fault);
+                self.touch_all();
+            }
+        }
+    }
+
+    /// The next work, where somebody who has waited needs some.
+    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Work> {
+        self.queue.wake(now);
+        while let Some(name) = self.queue.pop() {
+            let Some(entry) = self.entries.get_mut(&name) else {
+                continue;
+            };
+            if entry.busy {
+                continue;
+            }
+            let observed = Observed {
+                site: &self.site,
+                name: &name,
+                seen: &entry.seen,
+            };
+            match plan(&observed, now) {
+                Plan::Act(action) => {
+                    entry.busy = true;
+                    let account = entry.seen.account.clone();
+                    return Some(Work {
+                        name,
+                        account,
+                        action,
+                    });
+                }
+                Plan::Wait(until) => {
+                    if entry.seen.is_nothing() {
+                        self.entries.remove(&name);
+                    } else if let Some(until) = until {
+                        self.queue.wait(&name, until);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// When somebody wants attention next, where nothing happens before.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        self.queue.next_wake()
+    }
+
+    /// Takes in what came of some work.
+    pub(crate) fn finish(
+        &mut self,
+        name: &str,
+        step: Step,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Option<Report<'_>> {
+        let lists = self.lists;
+        let entry = self.entries.get_mut(name)?;
+        entry.busy = false;
+        let before = entry.seen.clone();
+        let object = match &outcome {
+            Outcome::Account(account) | Outcome::Status { account, .. } => {
+                Some((ACCOUNT, &account.version))
+            }
+            Outcome::Secret(secret) | Outcome::Written { secret, .. } => {
+                Some((SECRET, &secret.version))
+            }
+            Outcome::ServiceAccount(account) => Some((SERVICE_ACCOUNT, &account.version)),
+            _ => None,
+        };
+        let mut late = false;
+        if let Some((kind, version)) = object {
+            entry.lists[kind] = lists[kind];
+            let newer = entry
+                .seen
+                .version(kind)
+                .is_some_and(|known| !version.supersedes(known));
+            late = version.uid == entry.gone[kind]
+                || newer
+                || (kind == ACCOUNT && entry.seen.version(kind).is_none());
+        }
+        let is_new_failure = if late {
+            entry.seen.memory.failures.remove(&step);
+            false
+        } else {
+            entry.seen.learn(step, outcome, now)
+        };
+        // First, so that what is begun is brought to its end.
+        self.queue.touch_first(name, is_urgent(&entry.seen));
+        Some(Report {
+            before,
+            after: &entry.seen,
+            is_new_failure,
+        })
+    }
+
+    fn take<K>(&mut self, kind: usize, event: Event<K>, read: impl Fn(K) -> (String, Object)) {
+        match event {
+            Event::Init => self.lists[kind] += 1,
+            Event::InitApply(object) => {
+                let (name, object) = read(object);
+                self.apply(kind, &name, object);
+            }
+            Event::InitDone => self.end_list(kind),
+            Event::Apply(object) => {
+                let (name, object) = read(object);
+                self.apply(kind, &name, object);
+                let urgent = self
+                    .entries
+                    .get(&name)
+                    .is_some_and(|entry| is_urgent(&entry.seen));
+                self.queue.touch(&name, urgent);
+            }
+            Event::Delete(object) => {
+                let (name, object) = read(object);
+                if let Some(entry) = self.entries.get_mut(&name) {
+                    entry.gone[kind].clone_from(&object.version().uid);
+                    if entry
+                        .seen
+                        .version(kind)
+                        .is_some_and(|known| known.uid == object.version().uid)
+                    {
+                        entry.seen.forget(kind);
+                    }
+                    self.queue.touch(&name, is_urgent(&entry.seen));
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, kind: usize, name: &str, object: Object) {
+        let entry = self.entries.entry(name.to_owned()).or_default();
+        entry.lists[kind] = self.lists[kind];
+        let known = entry.seen.version(kind);
+        if known.is_none_or(|known| object.version().supersedes(known)) {
+            entry.seen.put(object);
+        }
+    }
+
+    /// What the list did not have is gone.
+    fn end_list(&mut self, kind: usize) {
+        let current = self.lists[kind];
+        for entry in self.entries.values_mut() {
+            if entry.lists[kind] < current {
+                entry.seen.forget(kind);
+            }
+            // The server is back: what failed there may be tried at once.
+            let is_of_spoke = kind == SERVICE_ACCOUNT;
+            entry
+                .seen
+                .memory
+                .failures
+                .retain(|step, _| step.is_of_spoke() != is_of_spoke);
+        }
+        match kind {
+            ACCOUNT => self.site.accounts_listed = true,
+            SECRET => self.site.secrets_listed = true,
+            _ => self.site.service_accounts_listed = true,
+        }
+        self.touch_all();
+    }
+
+    /// The mark that an uninstall leaves is believed for a while.
+    fn follow_retirement(&mut self, now: Timestamp) {
+        let mark = self
+            .entries
+            .get(RETIRED)
+            .and_then(|entry| entry.seen.service_account.as_ref());
+        let known = self.site.retired_until;
+        let until = mark.map(|mark| {
+            // By whichever clock ends it sooner.
+            let until = after(mark.created, RETIRED_FOR).min(after(now, RETIRED_FOR));
+            known.map_or(until, |known| known.min(until))
+        });
+        if until != known {
+            self.site.retired_until = until;
+            self.touch_all();
+        }
+    }
+}
+
+/// An object of any kind.
+enum Object {
+    Account(Account),
+    Secret(Secret),
+    ServiceAccount(ServiceAccount),
+}
+
+impl Object {
+    fn version(&self) -> &Version {
+        match self {
+            Self::Account(account) => &account.version,
+            Self::Secret(secret) => &secret.version,
+            Self::ServiceAccount(account) => &account.version,
+        }
+    }
+}
+
+impl Seen {
+    fn version(&self, kind: usize) -> Option<&Version> {
+        match kind {
+            ACCOUNT => self.account.as_ref().map(|account| &account.version),
+            SECRET => self.secret.as_ref().map(|secret| &secret.version),
+            _ => self
+                .service_account
+                .as_ref()
+                .map(|account| &account.version),
+        }
+    }
+
+    fn put(&mut self, object: Object) {
+        match object {
+            Object::Account(account) => {
+                let known = self.account.as_deref();
+                if known.is_none_or(|known| known.version.uid != account.version.uid) {
+                    self.memory = Memory::default();
+                } else if known.is_some_and(|known| known.generation != account.generation) {
+                    self.memory.failures.clear();
+                }
+                self.account = Some(Arc::new(account));
+            }
+            Object::Secret(secret) => {
+                self.secret = Some(match &self.secret {
+                    Some(known) => secret.after(known),
+                    None => secret,
+                });
+            }
+            Object::ServiceAccount(account) => self.service_account = Some(account),
+        }
+    }
+
+    fn forget(&mut self, kind: usize) {
+        match kind {
+            ACCOUNT => {
+                self.account = None;
+                self.memory = Memory::default();
+            }
+            SECRET => self.secret = None,
+            _ => self.service_account = None,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.account.is_none() && self.secret.is_none() && self.service_account.is_none()
+    }
+}
+
+/// Revocations go first.
+fn is_urgent(seen: &Seen) -> bool {
+    seen.account
+        .as_ref()
+        .is_none_or(|account| account.deleting.is_some())
+}

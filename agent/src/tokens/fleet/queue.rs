@@ -1,0 +1,114 @@
+//! Who is to be looked at next, and who later. Each name is in it once; bounded by the number of
+//! accounts.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+
+/// Names that want attention now, and names that want it later.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    urgent: VecDeque<String>,
+    ready: VecDeque<String>,
+    queued: BTreeSet<String>,
+    times: BTreeSet<(Timestamp, String)>,
+    by_name: BTreeMap<String, Timestamp>,
+}
+
+impl Queue {
+    /// Wants attention, after all others of its kind.
+    pub(super) fn touch(&mut self, name: &str, urgent: bool) {
+        if self.enter(name) {
+            self.line(urgent).push_back(name.to_owned());
+        }
+    }
+
+    /// Wants attention, before all others of its kind.
+    pub(super) fn touch_first(&mut self, name: &str, urgent: bool) {
+        if self.enter(name) {
+            self.line(urgent).push_front(name.to_owned());
+        }
+    }
+
+    /// Wants attention then, unless something happens before.
+    pub(super) fn wait(&mut self, name: &str, until: Timestamp) {
+        self.forget_time(name);
+        self.times.insert((until, name.to_owned()));
+        self.by_name.insert(name.to_owned(), until);
+    }
+
+    /// Whose time has come wants attention now.
+    pub(super) fn wake(&mut self, now: Timestamp) {
+        while let Some((at, name)) = self.times.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.touch(&name, false);
+        }
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.times.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<String> {
+        let name = self.urgent.pop_front().or_else(|| self.ready.pop_front())?;
+        self.queued.remove(&name);
+        Some(name)
+    }
+
+    fn enter(&mut self, name: &str) -> bool {
+        self.forget_time(name);
+        self.queued.insert(name.to_owned())
+    }
+
+    fn line(&mut self, urgent: bool) -> &mut VecDeque<String> {
+        if urgent {
+            &mut self.urgent
+        } else {
+            &mut self.ready
+        }
+    }
+
+    fn forget_time(&mut self, name: &str) {
+        if let Some(at) = self.by_name.remove(name) {
+            self.times.remove(&(at, name.to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn revocations_go_first_and_each_name_once() {
+        let mut queue = Queue::default();
+        queue.touch("new", false);
+        queue.touch("new", false);
+        queue.touch_first("begun", false);
+        queue.touch("dying", true);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, ["dying", "begun", "new"]);
+    }
+
+    #[test]
+    fn wakes_at_the_time_that_was_named_last() {
+        let mut queue = Queue::default();
+        queue.wait("a", at(10));
+        queue.wait("a", at(20));
+        queue.wait("b", at(15));
+        queue.wake(at(14));
+        assert_eq!((queue.pop(), queue.next_wake()), (None, Some(at(15))));
+        queue.wake(at(20));
+        assert_eq!(queue.pop().as_deref(), Some("b"));
+        assert_eq!(
+            (queue.pop().as_deref(), queue.next_wake()),
+            (Some("a"), None)
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! What watches and late answers may tell in any order.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ServiceAccount as KubeServiceAccount;
+use kube::runtime::watcher::Event;
+use serde_json::json;
+
+use super::*;
+use crate::tokens::plan::Action;
+
+fn account(uid: &str, version: u64) -> KubeServiceAccount {
+    serde_json::from_value(json!({"metadata": {
+        "name": "gateway", "uid": uid, "resourceVersion": version.to_string(),
+    }}))
+    .unwrap()
+}
+
+fn listed() -> Fleet {
+    let mut fleet = Fleet::new(Site::default());
+    for event in [
+        Event::Init,
+        Event::InitApply(account("a", 5)),
+        Event::InitDone,
+    ] {
+        fleet.observe(Change::ServiceAccounts(event), Timestamp::UNIX_EPOCH);
+    }
+    for event in [Event::Init, Event::InitDone] {
+        fleet.observe(Change::Accounts(event), Timestamp::UNIX_EPOCH);
+    }
+    fleet
+}
+
+fn known(fleet: &Fleet) -> Option<&str> {
+    let seen = fleet.seen().next()?;
+    Some(seen.service_account.as_ref()?.version.uid.as_str())
+}
+
+#[test]
+fn an_account_is_worked_on_by_one_call_at_a_time() {
+    let mut fleet = listed();
+    let work = fleet.next(Timestamp::UNIX_EPOCH).unwrap();
+    let uid = "a".to_owned();
+    assert_eq!(work.action, Action::DeleteServiceAccount { uid });
+    let event = Event::Apply(account("a", 6));
+    fleet.observe(Change::ServiceAccounts(event), Timestamp::UNIX_EPOCH);
+    assert!(fleet.next(Timestamp::UNIX_EPOCH).is_none());
+    let (step, gone) = (Step::DeleteServiceAccount, Outcome::ServiceAccountGone);
+    fleet.finish("gateway", step, gone, Timestamp::UNIX_EPOCH);
+    assert!(fleet.next(Timestamp::UNIX_EPOCH).is_none());
+    assert_eq!(fleet.seen().count(), 0, "nothing is kept of what is gone");
+}
+
+#[test]
+fn what_a_new_list_lacks_is_gone_and_what_is_older_is_not_believed() {
+    let mut fleet = listed();
+    let event = Event::Apply(account("a", 4));
+    fleet.observe(Change::ServiceAccounts(event), Timestamp::UNIX_EPOCH);
+    let version = |fleet: &Fleet| {
+        let seen = fleet.seen().next().unwrap();
+        seen.service_account
+            .clone()
+            .unwrap()
+            .version
+            .resource_version
+    };
+    assert_eq!(version(&fleet), "5");
+    let other = Event::Delete(account("before", 3));
+    fleet.observe(Change::ServiceAccounts(other), Timestamp::UNIX_EPOCH);
+    assert_eq!(known(&fleet), Some("a"), "another of its name went");
+    for event in [Event::Init, Event::InitDone] {
+        fleet.observe(Change::ServiceAccounts(event), Timestamp::UNIX_EPOCH);
+    }
+    assert_eq!(known(&fleet), None);
+}
+
+#[test]
+fn a_late_answer_brings_nothing_back() {
+    let mut fleet = listed();
+    let event = Event::Delete(account("a", 7));
+    fleet.observe(Change::ServiceAccounts(event), Timestamp::UNIX_EPOCH);
+    let late = Outcome::ServiceAccount(ServiceAccount::read(&account("a", 6)));
+    fleet.finish(
+        "gateway",
+        Step::CreateServiceAccount,
+        late,
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(known(&fleet), None);
+}

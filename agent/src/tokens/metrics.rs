@@ -1,0 +1,73 @@
+//! What the tokens' life counts. No label has the name of an account: only the worst is shown.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// The metrics; clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    pub(crate) accounts: Gauge,
+    pub(crate) earliest_expiry: Gauge,
+    pub(crate) oldest_issue: Gauge,
+    pub(crate) issued: Counter,
+    pub(crate) revoked: Counter,
+    pub(crate) abandoned: Counter,
+    pub(crate) dropped_events: Counter,
+    pub(crate) failures: Family<Reason, Counter>,
+    pub(crate) calls: Family<Call, Counter>,
+}
+
+/// Why something failed: one of a fixed set.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+pub(crate) struct Reason {
+    pub(crate) reason: &'static str,
+}
+
+/// Which call was made to which API server.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+pub(crate) struct Call {
+    pub(crate) server: &'static str,
+    pub(crate) call: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("agent_tokens");
+        let help = "ManagedServiceAccounts of this cluster";
+        registry.register("accounts", help, metrics.accounts.clone());
+        let help = "When the first of all tokens expires, as Unix time; 0 where there is none";
+        let name = "earliest_expiry_timestamp_seconds";
+        registry.register(name, help, metrics.earliest_expiry.clone());
+        let help = "When the oldest of all tokens was issued, as Unix time; 0 where there is none";
+        registry.register(
+            "oldest_issue_timestamp_seconds",
+            help,
+            metrics.oldest_issue.clone(),
+        );
+        let help = "Tokens issued and put into a Secret";
+        registry.register("issued", help, metrics.issued.clone());
+        let help = "ServiceAccounts deleted, and their tokens with them";
+        registry.register("revoked", help, metrics.revoked.clone());
+        let help = "Accounts let go while their token may still work";
+        registry.register("abandoned", help, metrics.abandoned.clone());
+        let help = "Events that found no room in the queue";
+        registry.register("dropped_events", help, metrics.dropped_events.clone());
+        let help = "Calls that failed, by reason";
+        registry.register("failures", help, metrics.failures.clone());
+        let help = "Calls to the API servers of the hub and of the managed cluster; no watches";
+        registry.register("api_calls", help, metrics.calls.clone());
+        metrics
+    }
+
+    pub(crate) fn failed(&self, reason: &'static str) {
+        self.failures.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn called(&self, server: &'static str, call: &'static str) {
+        self.calls.get_or_create(&Call { server, call }).inc();
+    }
+}

@@ -1,0 +1,272 @@
+//! What is to be done next for one account. Pure: it looks at what was observed and at the time, and
+//! gives one call, or the moment to look again. Its caller makes the call, adds what came of it to
+//! what was observed, and asks again, until there is nothing to do.
+
+mod removal;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use crds::authentication::{FINALIZER, ManagedServiceAccountStatus};
+use jiff::{SignedDuration, Timestamp};
+
+pub(super) use self::status::SECRET_CONFLICT;
+use super::{
+    judge::{TOLERATED, Verdict, judge, received},
+    objects::{Account, Request, Secret, ServiceAccount, Spec},
+    seen::{Minted, Observed, Step, after},
+    token::Token,
+};
+
+/// Name of a `ServiceAccount` by which an uninstall tells running agents to issue nothing. No account
+/// of that name is served.
+pub(crate) const RETIRED: &str = "spokeway-tokens-retired";
+/// How long that holds: longer than an uninstall takes, and short enough to be forgotten.
+pub(crate) const RETIRED_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Plan {
+    /// One call.
+    Act(Action),
+    /// Nothing before that moment, or before something changes.
+    Wait(Option<Timestamp>),
+}
+
+/// One call to the hub or to the managed cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    AddFinalizer,
+    CreateServiceAccount,
+    RequestToken(Request),
+    WriteSecret(Content),
+    ReviewToken {
+        token: Token,
+        audiences: Vec<String>,
+    },
+    WriteStatus(Box<ManagedServiceAccountStatus>),
+    DeleteAccount,
+    DeleteServiceAccount {
+        uid: String,
+    },
+    DeleteSecret {
+        uid: String,
+    },
+    RemoveFinalizer {
+        token: Remains,
+    },
+}
+
+/// What a Secret of ours is to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) token: Minted,
+    /// The Secret and the state that are to be replaced; absent where there is to be none.
+    pub(crate) replaces: Option<super::objects::Version>,
+}
+
+/// What is left of an account's token when its finalizer goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Remains {
+    /// None works any more.
+    Revoked,
+    /// One may work until the managed cluster is back: waited long enough.
+    Abandoned,
+}
+
+/// Decides.
+pub(crate) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
+    let memory = &observed.seen.memory;
+    let Some(account) = observed.seen.account.as_deref() else {
+        return removal::of_orphan(observed, now);
+    };
+    if let Some(deleting) = account.deleting {
+        return removal::of_account(observed, account, deleting, now);
+    }
+    let ends = account.ends();
+    if ends.is_some_and(|ends| ends <= now) {
+        return match memory.blocked(Step::DeleteAccount, now) {
+            Some(retry_at) => Plan::Wait(Some(retry_at)),
+            None => Plan::Act(Action::DeleteAccount),
+        };
+    }
+    match unless_blocked(next(observed, account, now), observed, now) {
+        Plan::Wait(until) => {
+            let until = earliest(until, ends);
+            status::write(observed, account, now)
+                .unwrap_or(Plan::Wait(until))
+                .waiting(until)
+        }
+        act @ Plan::Act(_) => act,
+    }
+}
+
+impl Account {
+    /// When it is to be deleted.
+    fn ends(&self) -> Option<Timestamp> {
+        let ttl = self.ttl?;
+        Some(after(self.created, SignedDuration::from_secs(ttl.into())))
+    }
+
+    /// True where it waits for us before it goes.
+    pub(crate) fn is_held(&self) -> bool {
+        self.finalizers
+            .iter()
+            .any(|finalizer| finalizer == FINALIZER)
+    }
+}
+
+impl Plan {
+    /// The same, but no later than that.
+    fn waiting(self, until: Option<Timestamp>) -> Self {
+        match self {
+            Self::Wait(own) => Self::Wait(earliest(own, until)),
+            Self::Act(_) => self,
+        }
+    }
+}
+
+impl Action {
+    /// The call that it is.
+    pub(crate) fn step(&self) -> Step {
+        match self {
+            Self::AddFinalizer => Step::AddFinalizer,
+            Self::CreateServiceAccount => Step::CreateServiceAccount,
+            Self::RequestToken(_) => Step::RequestToken,
+            Self::WriteSecret(_) => Step::WriteSecret,
+            Self::ReviewToken { .. } => Step::ReviewToken,
+            Self::WriteStatus(_) => Step::WriteStatus,
+            Self::DeleteAccount => Step::DeleteAccount,
+            Self::DeleteServiceAccount { .. } => Step::DeleteServiceAccount,
+            Self::DeleteSecret { .. } => Step::DeleteSecret,
+            Self::RemoveFinalizer { .. } => Step::RemoveFinalizer,
+        }
+    }
+}
+
+/// The next call on the way to a good token, as if nothing had failed before.
+fn next(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Plan {
+    let (site, seen) = (observed.site, observed.seen);
+    let Ok(spec) = &account.spec else {
+        return Plan::Wait(None);
+    };
+    if site.retired_until.is_some_and(|until| until > now) || observed.name == RETIRED {
+        return Plan::Wait(site.retired_until);
+    }
+    if !site.secrets_listed || !site.service_accounts_listed || is_foreign(seen.secret.as_ref()) {
+        return Plan::Wait(None);
+    }
+    // First, so that nothing is ever issued that a deletion would not wait for.
+    if !account.is_held() {
+        return Plan::Act(Action::AddFinalizer);
+    }
+    match &seen.service_account {
+        None => Plan::Act(Action::CreateServiceAccount),
+        Some(found) if found.terminating => Plan::Wait(None),
+        // Made for an account of this name that is gone: its tokens have to die.
+        Some(found)
+            if found
+                .account_uid
+                .as_ref()
+                .is_some_and(|uid| *uid != account.version.uid) =>
+        {
+            let uid = found.version.uid.clone();
+            Plan::Act(Action::DeleteServiceAccount { uid })
+        }
+        Some(found) => with_service_account(observed, account, spec, found, now),
+    }
+}
+
+fn with_service_account(
+    observed: &Observed<'_>,
+    account: &Account,
+    spec: &Spec,
+    found: &ServiceAccount,
+    now: Timestamp,
+) -> Plan {
+    let (site, seen) = (observed.site, observed.seen);
+    let request = Request {
+        seconds: Some(spec.validity.seconds()),
+        audiences: spec.audiences.clone(),
+    };
+    if let Some(minted) = &seen.memory.minted {
+        let usable = minted.request == request && minted.claims.account_uid == found.version.uid;
+        let half = SignedDuration::from_secs(minted.claims.lifetime() / 2);
+        if usable && now < after(minted.received, half) {
+            let replaces = seen.secret.as_ref().map(|secret| secret.version.clone());
+            let token = minted.clone();
+            return Plan::Act(Action::WriteSecret(Content { token, replaces }));
+        }
+    }
+    let Some(secret) = &seen.secret else {
+        return Plan::Act(Action::RequestToken(request));
+    };
+    match judge(observed, spec, found, secret, now) {
+        Verdict::Due => Plan::Act(Action::RequestToken(request)),
+        Verdict::Bad(from) if from <= now => Plan::Act(Action::RequestToken(request)),
+        Verdict::Bad(from) => Plan::Wait(Some(from)),
+        Verdict::Review(refresh_at) => {
+            let token = secret
+                .token
+                .clone()
+                .expect("judge reviews no Secret without a token");
+            let audiences = spec.audiences.clone();
+            let action = Action::ReviewToken { token, audiences };
+            unless_blocked(Plan::Act(action), observed, now).waiting(Some(refresh_at))
+        }
+        Verdict::Good(refresh_at) => {
+            let ours = seen
+                .memory
+                .authority
+                .as_ref()
+                .is_some_and(|own| **own == *secret.authority);
+            let wrong = secret.authority != *site.authority;
+            let unowned = !secret.owners.contains(&account.version.uid);
+            let from = if ours || unowned {
+                now
+            } else {
+                after(secret.since, TOLERATED)
+            };
+            match (wrong || unowned, from <= now) {
+                (false, _) => Plan::Wait(Some(refresh_at)),
+                (true, false) => Plan::Wait(Some(from.min(refresh_at))),
+                (true, true) => rewrite(observed, secret),
+            }
+        }
+    }
+}
+
+/// Writes everything but the token anew.
+fn rewrite(observed: &Observed<'_>, secret: &Secret) -> Plan {
+    let (Some(token), Some(claims)) = (&secret.token, &secret.claims) else {
+        return Plan::Wait(None);
+    };
+    let written = observed.seen.memory.wrote(token);
+    let token = written.cloned().unwrap_or_else(|| Minted {
+        token: token.clone(),
+        claims: claims.clone(),
+        request: secret.request.clone(),
+        received: received(observed, secret).unwrap_or(claims.issued),
+    });
+    let replaces = Some(secret.version.clone());
+    Plan::Act(Action::WriteSecret(Content { token, replaces }))
+}
+
+/// A Secret that has the label and no account of its name as its owner is somebody else's.
+fn is_foreign(secret: Option<&Secret>) -> bool {
+    secret.is_some_and(|secret| secret.owners.is_empty())
+}
+
+fn unless_blocked(plan: Plan, observed: &Observed<'_>, now: Timestamp) -> Plan {
+    let Plan::Act(action) = &plan else {
+        return plan;
+    };
+    match observed.seen.memory.blocked(action.step(), now) {
+        Some(retry_at) => Plan::Wait(Some(retry_at)),
+        None => plan,
+    }
+}
+
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}

@@ -1,0 +1,87 @@
+//! What is to be done about accounts that go, and about what those that are gone left behind.
+
+use jiff::Timestamp;
+
+use super::{
+    Action, Plan, RETIRED, RETIRED_FOR, Remains, earliest, is_foreign, status, unless_blocked,
+};
+use crate::tokens::{
+    objects::Account,
+    seen::{Observed, Step, after},
+};
+
+/// A labelled `ServiceAccount` without an account is one whose deletion nobody saw.
+pub(super) fn of_orphan(observed: &Observed<'_>, now: Timestamp) -> Plan {
+    let Some(found) = &observed.seen.service_account else {
+        return Plan::Wait(None);
+    };
+    if observed.name == RETIRED {
+        let until = after(found.created, RETIRED_FOR);
+        if until > now {
+            return Plan::Wait(Some(until));
+        }
+    }
+    if !observed.site.accounts_listed || found.terminating {
+        return Plan::Wait(None);
+    }
+    let uid = found.version.uid.clone();
+    unless_blocked(
+        Plan::Act(Action::DeleteServiceAccount { uid }),
+        observed,
+        now,
+    )
+}
+
+/// First the token dies, then the Secret goes, then the account may. An account that goes is never
+/// served again, whoever else holds it.
+pub(super) fn of_account(
+    observed: &Observed<'_>,
+    account: &Account,
+    deleting: Timestamp,
+    now: Timestamp,
+) -> Plan {
+    let (site, seen) = (observed.site, observed.seen);
+    let mut wait = None;
+    let mut steps = Vec::new();
+    if let Some(found) = seen
+        .service_account
+        .as_ref()
+        .filter(|found| !found.terminating)
+    {
+        let uid = found.version.uid.clone();
+        steps.push(Action::DeleteServiceAccount { uid });
+    }
+    let ours = seen
+        .secret
+        .as_ref()
+        .filter(|_| !is_foreign(seen.secret.as_ref()));
+    if let Some(secret) = ours {
+        let uid = secret.version.uid.clone();
+        steps.push(Action::DeleteSecret { uid });
+    }
+    let is_dead = site.service_accounts_listed && seen.service_account.is_none();
+    // The hub's garbage collector takes a Secret that we may not delete.
+    let is_gone = site.secrets_listed
+        && (ours.is_none() || seen.memory.failures.contains_key(&Step::DeleteSecret));
+    let abandoned_at = after(deleting, site.hold);
+    if account.is_held() && is_dead && is_gone {
+        let token = Remains::Revoked;
+        steps.push(Action::RemoveFinalizer { token });
+    } else if account.is_held() && abandoned_at <= now {
+        let token = Remains::Abandoned;
+        steps.push(Action::RemoveFinalizer { token });
+    } else if account.is_held() {
+        wait = Some(abandoned_at);
+    }
+    for action in steps {
+        match unless_blocked(Plan::Act(action), observed, now) {
+            Plan::Wait(until) => wait = earliest(wait, until),
+            act @ Plan::Act(_) => return act,
+        }
+    }
+    let held = account.is_held() && !is_dead;
+    let shown = held
+        .then(|| status::held(observed, account, abandoned_at, now))
+        .flatten();
+    shown.unwrap_or(Plan::Wait(wait)).waiting(wait)
+}

@@ -1,0 +1,232 @@
+//! The status that an account is to have. Nothing is written that is there already.
+
+use crds::authentication::{
+    FINALIZER, ManagedServiceAccountStatus, SECRET_CREATED, TOKEN_REPORTED, TokenSecretRef,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{Action, Plan, is_foreign, unless_blocked};
+use crate::tokens::{
+    judge::{Verdict, judge, received},
+    objects::Account,
+    seen::{Failure, Observed, Step},
+};
+
+/// Reason of a Secret that is somebody else's.
+pub(crate) const SECRET_CONFLICT: &str = "SecretConflict";
+/// Steps on the way to a token, in the order in which they stand in for each other.
+const ON_THE_WAY: [Step; 6] = [
+    Step::AddFinalizer,
+    Step::CreateServiceAccount,
+    Step::DeleteServiceAccount,
+    Step::RequestToken,
+    Step::WriteSecret,
+    Step::ReviewToken,
+];
+
+type Verdicts = (Said, Said);
+
+/// A condition's status, reason and message.
+struct Said(bool, &'static str, String);
+
+/// Writes the status of an account that is to be served, where it is not there yet.
+pub(super) fn write(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<Plan> {
+    let said = served(observed, account, now)?;
+    put(observed, account, said, now)
+}
+
+/// Writes that an account waits for its token's death, and how to give that up.
+pub(super) fn held(
+    observed: &Observed<'_>,
+    account: &Account,
+    until: Timestamp,
+    now: Timestamp,
+) -> Option<Plan> {
+    let (site, name) = (observed.site, observed.name);
+    let failed = observed
+        .seen
+        .memory
+        .failures
+        .get(&Step::DeleteServiceAccount);
+    let why = failed
+        .map(|failure| &failure.message)
+        .or(site.spoke_fault.as_ref())?;
+    let message = format!(
+        "the token still works on the managed cluster ({why}); finalizer {FINALIZER} waits until \
+         {until:.0}. To give up before: kubectl -n {} patch managedserviceaccount {name} --type=merge \
+         -p '{{\"metadata\":{{\"finalizers\":null}}}}'",
+        site.cluster
+    );
+    let secret = Said(observed.seen.secret.is_some(), "Deleting", String::new());
+    put(
+        observed,
+        account,
+        (secret, Said(false, "RevocationPending", message)),
+        now,
+    )
+}
+
+/// Nothing where it is too early to say.
+fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<Verdicts> {
+    let seen = observed.seen;
+    let there = seen.secret.is_some() && !is_foreign(seen.secret.as_ref());
+    let failure = ON_THE_WAY
+        .iter()
+        .find_map(|step| seen.memory.failures.get(step));
+    let secret = if there {
+        Said(true, SECRET_CREATED, "the Secret is there".to_owned())
+    } else if seen.secret.is_some() {
+        Said(false, SECRET_CONFLICT, foreign(observed))
+    } else {
+        match seen.memory.failures.get(&Step::WriteSecret) {
+            Some(failure) => Said(false, failure.reason, failure.message.clone()),
+            None => Said(false, "SecretMissing", "there is no Secret yet".to_owned()),
+        }
+    };
+    let spec = match &account.spec {
+        Ok(spec) => spec,
+        Err(fault) => return Some((secret, Said(false, fault.reason, fault.message.clone()))),
+    };
+    if seen.secret.is_some() && !there {
+        return Some((secret, Said(false, SECRET_CONFLICT, foreign(observed))));
+    }
+    if let (true, Some(found), Some(kept)) = (there, &seen.service_account, &seen.secret) {
+        match judge(observed, spec, found, kept, now) {
+            Verdict::Good(_) | Verdict::Due => {
+                let good = Said(
+                    true,
+                    TOKEN_REPORTED,
+                    "the token is in the Secret".to_owned(),
+                );
+                return Some((secret, good));
+            }
+            // Soon known; what is said so far may stay.
+            Verdict::Review(_) | Verdict::Bad(_) if failure.is_none() => return None,
+            Verdict::Review(_) | Verdict::Bad(_) => {}
+        }
+    }
+    Some((secret, missing(observed, failure, now)?))
+}
+
+/// Why there is no good token; nothing where it is too early to say.
+fn missing(observed: &Observed<'_>, failure: Option<&Failure>, now: Timestamp) -> Option<Said> {
+    let (site, seen) = (observed.site, observed.seen);
+    Some(if let Some(failure) = failure {
+        Said(false, failure.reason, failure.message.clone())
+    } else if seen
+        .service_account
+        .as_ref()
+        .is_some_and(|found| found.terminating)
+    {
+        let message = format!(
+            "its ServiceAccount in namespace {} is being deleted",
+            site.namespace
+        );
+        Said(false, "ServiceAccountTerminating", message)
+    } else if site.retired_until.is_some_and(|until| until > now) {
+        Said(
+            false,
+            "Retired",
+            "the agent is being uninstalled".to_owned(),
+        )
+    } else {
+        // A token that was good may well be good still.
+        let silent = seen.secret.is_some() || site.service_accounts_listed;
+        let fault = site.spoke_fault.as_ref().filter(|_| !silent)?;
+        Said(
+            false,
+            "TokenReportFailed",
+            format!("the managed cluster cannot be watched: {fault}"),
+        )
+    })
+}
+
+fn foreign(observed: &Observed<'_>) -> String {
+    format!(
+        "Secret {} is not owned by this account and is left alone; delete it, or choose another name",
+        observed.name
+    )
+}
+
+fn put(
+    observed: &Observed<'_>,
+    account: &Account,
+    (secret, token): Verdicts,
+    now: Timestamp,
+) -> Option<Plan> {
+    let current = &account.status;
+    let condition = |kind: &str, Said(status, reason, message): Said| {
+        let status = if status { "True" } else { "False" };
+        let before = current
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == kind);
+        let since = before.filter(|before| before.status == status);
+        Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: account.generation,
+            last_transition_time: since.map_or_else(
+                || seconds(now),
+                |before| before.last_transition_time.clone(),
+            ),
+        }
+    };
+    let kept = observed
+        .seen
+        .secret
+        .as_ref()
+        .filter(|secret| !secret.owners.is_empty());
+    let known = kept.and_then(|kept| {
+        let claims = kept.claims.as_ref()?;
+        Some((
+            received(observed, kept).unwrap_or(claims.issued),
+            claims.expires,
+        ))
+    });
+    let wanted = ManagedServiceAccountStatus {
+        conditions: vec![
+            condition(SECRET_CREATED, secret),
+            condition(TOKEN_REPORTED, token),
+        ],
+        expiration_timestamp: known.map(|(_, expires)| seconds(expires)),
+        observed_generation: account.generation,
+        token_secret_ref: known.map(|(received, _)| TokenSecretRef {
+            name: observed.name.to_owned(),
+            last_refresh_timestamp: seconds(received),
+        }),
+    };
+    let is_there = agrees(current, &wanted);
+    // A hub whose definition lacks a field of ours drops it; asking again would not help.
+    let was_tried = observed
+        .seen
+        .memory
+        .status
+        .as_ref()
+        .is_some_and(|(asked, got)| *asked == wanted && got == current);
+    let write = Plan::Act(Action::WriteStatus(Box::new(wanted)));
+    (!is_there && !was_tried).then(|| unless_blocked(write, observed, now))
+}
+
+/// True where all that we say is said; others may say more.
+fn agrees(current: &ManagedServiceAccountStatus, wanted: &ManagedServiceAccountStatus) -> bool {
+    let ManagedServiceAccountStatus {
+        conditions,
+        expiration_timestamp,
+        observed_generation,
+        token_secret_ref,
+    } = wanted;
+    conditions
+        .iter()
+        .all(|condition| current.conditions.contains(condition))
+        && *expiration_timestamp == current.expiration_timestamp
+        && *observed_generation == current.observed_generation
+        && *token_secret_ref == current.token_secret_ref
+}
+
+fn seconds(moment: Timestamp) -> Time {
+    Time(Timestamp::from_second(moment.as_second()).unwrap_or(moment))
+}

@@ -1,0 +1,193 @@
+//! When a token is renewed. Pure arithmetic on seconds; what may differ between the two clocks, and
+//! what an issuer may do to a lifetime, is met here.
+
+use jiff::Timestamp;
+
+use super::token::Claims;
+
+/// Clocks that are stepped back leave receipts in the future; by more than this one is not believed.
+const CREDIBLE: i64 = 60;
+
+/// The moment of renewal: 80 % of the real lifetime, less up to 10 % by the account's UID, so that a
+/// fleet that was installed together does not renew together.
+///
+/// The claims are in the managed cluster's time, `received` and the result in ours. Where we know when
+/// we received the token, we count from there, and so need no clock but our own. That would be late
+/// where our clock went backwards since; so the expiry, taken for our time, bounds it, less a
+/// twentieth. A clock that is ahead of the managed cluster's would, by that bound, renew at once and
+/// for ever; so a fifth of the lifetime passes in any case: at most five renewals per lifetime,
+/// whatever the clocks say. Where we do not know the receipt, the claims have to do; the token that
+/// is then fetched has one.
+pub(crate) fn refresh_at(
+    claims: &Claims,
+    received: Option<Timestamp>,
+    uid: &str,
+    now: Timestamp,
+) -> Timestamp {
+    let lifetime = claims.lifetime();
+    let lead = lifetime / 5 + jitter(uid, lifetime / 10);
+    let expires = claims.expires.as_second();
+    let second = match credible(received, now) {
+        Some(received) => (received + lifetime - lead)
+            .min(expires - lifetime / 20)
+            .max(received + lifetime / 5),
+        None => expires - lead,
+    };
+    at(second)
+}
+
+/// When it stops being good, as far as we can know.
+pub(crate) fn dead_at(claims: &Claims, received: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    credible(received, now).map_or(claims.expires, |received| {
+        at(received.saturating_add(claims.lifetime()))
+    })
+}
+
+/// True where a shorter life is asked for now than when the token was requested, and than it has.
+/// What an issuer made of a request is no reason to ask again: it would do the same.
+pub(crate) fn outlives(claims: &Claims, requested: Option<i64>, wanted: i64) -> bool {
+    requested.is_none_or(|requested| wanted < requested) && wanted < claims.lifetime()
+}
+
+fn credible(received: Option<Timestamp>, now: Timestamp) -> Option<i64> {
+    let received = received?.as_second();
+    (received <= now.as_second().saturating_add(CREDIBLE)).then_some(received)
+}
+
+/// Up to `most`, and for the same UID always the same part of it.
+pub(crate) fn jitter(uid: &str, most: i64) -> i64 {
+    // FNV-1a, whose low bits are good enough to spread a fleet.
+    let hash = uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let part = i64::try_from(hash % 1024).unwrap_or(0);
+    // In this order, so that no lifetime is too long.
+    most / 1024 * part + most % 1024 * part / 1024
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claims(issued: i64, lifetime: i64) -> Claims {
+        Claims {
+            subject: String::new(),
+            account_uid: String::new(),
+            audiences: Vec::new(),
+            issued: at(issued),
+            expires: at(issued + lifetime),
+        }
+    }
+
+    #[test]
+    fn renews_between_seven_and_eight_tenths() {
+        let renewals: Vec<_> = (0..100)
+            .map(|uid| {
+                refresh_at(&claims(0, 1000), Some(at(0)), &uid.to_string(), at(0)).as_second()
+            })
+            .collect();
+        assert!(
+            renewals.iter().all(|at| (700..=800).contains(at)),
+            "{renewals:?}"
+        );
+        let spread = renewals.iter().max().unwrap() - renewals.iter().min().unwrap();
+        assert!(spread > 70, "{renewals:?}");
+    }
+
+    #[test]
+    fn table_of_clocks() {
+        // Lifetime 3600 from the managed cluster's second 10000, received at `received` by our clock.
+        for (case, received, now, from, to) in [
+            ("same clock", Some(10_000), 10_000, 12_520, 12_880),
+            ("ours is an hour behind", Some(6_400), 6_400, 8_920, 9_280),
+            ("ours is 10 min ahead", Some(10_600), 10_600, 13_120, 13_420),
+            (
+                "ours is half an hour ahead",
+                Some(11_800),
+                11_800,
+                13_420,
+                13_420,
+            ),
+            ("ours is a day ahead", Some(96_400), 96_400, 97_120, 97_120),
+            ("unknown receipt", None, 10_000, 12_520, 12_880),
+            ("ours went back a day", Some(96_400), 10_000, 12_520, 12_880),
+        ] {
+            let at =
+                refresh_at(&claims(10_000, 3600), received.map(at), "uid", at(now)).as_second();
+            assert!((from..=to).contains(&at), "{case}: {at}");
+        }
+    }
+
+    #[test]
+    fn shorter_wishes_count_once_and_clamps_do_not() {
+        for (case, lifetime, requested, wanted, expected) in [
+            ("as asked", 3600, Some(3600), 3600, false),
+            ("shrunk", 3600, Some(3600), 600, true),
+            ("grown", 3600, Some(3600), 7200, false),
+            ("clamped down", 86_400, Some(31_104_000), 31_104_000, false),
+            (
+                "shrunk, but not below the clamp",
+                86_400,
+                Some(31_104_000),
+                90_000,
+                false,
+            ),
+            (
+                "shrunk below the clamp",
+                86_400,
+                Some(31_104_000),
+                3600,
+                true,
+            ),
+            ("clamped up", 3600, Some(600), 600, false),
+            ("an account from before us", 31_104_000, None, 86_400, true),
+            (
+                "an account from before us, clamped",
+                86_400,
+                None,
+                31_104_000,
+                false,
+            ),
+        ] {
+            assert_eq!(
+                outlives(&claims(0, lifetime), requested, wanted),
+                expected,
+                "{case}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Whatever the lifetime and the skew: while the token lives, by the true clock, and never
+        /// sooner than after a fifth of its life.
+        #[test]
+        fn in_time_and_no_storm(
+            lifetime in 600_i64..400_000_000,
+            skew in -400_000_000_i64..400_000_000,
+            uid in "[0-9a-f]{8}",
+        ) {
+            let issued = 1_800_000_000;
+            let received = issued + skew;
+            let at = refresh_at(&claims(issued, lifetime), Some(at(received)), &uid, at(received));
+            let after = at.as_second() - received;
+            prop_assert!(after >= lifetime / 5, "after {after} of {lifetime}");
+            prop_assert!(after <= lifetime * 8 / 10 + 1, "after {after} of {lifetime}");
+        }
+
+        #[test]
+        fn no_input_overflows(
+            issued in -300_000_000_000_i64..200_000_000_000, lifetime in 1_i64..50_000_000_000,
+            received in proptest::option::of(-300_000_000_000_i64..250_000_000_000),
+            now in -300_000_000_000_i64..250_000_000_000, uid in ".*",
+        ) {
+            let claims = claims(issued, lifetime);
+            let _ = refresh_at(&claims, received.map(at), &uid, at(now));
+            let _ = dead_at(&claims, received.map(at), at(now));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The three watches as two streams of changes, one per API server.
+
+use std::time::Duration;
+
+use crds::authentication::LABEL;
+use futures::{
+    StreamExt as _,
+    stream::{BoxStream, select},
+};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::{
+    Api, Client,
+    core::DynamicObject,
+    runtime::{
+        WatchStreamExt as _,
+        utils::Backoff,
+        watcher::{self, Event, watcher},
+    },
+};
+
+use super::{apply, schedule::jitter};
+
+/// Objects per page of a list: what is decoded at once has to fit a small agent.
+const PAGE: u32 = 50;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a watch saw.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Accounts(Event<DynamicObject>),
+    Secrets(Event<Secret>),
+    ServiceAccounts(Event<ServiceAccount>),
+    /// The hub cannot be watched now.
+    HubFault(String),
+    /// The managed cluster cannot be watched now.
+    SpokeFault(String),
+}
+
+/// Changes, without end.
+pub(crate) type Changes = BoxStream<'static, Change>;
+
+/// Accounts and their Secrets on the hub.
+pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
+    let accounts = watcher(apply::accounts(client.clone(), cluster), every())
+        .backoff(Pauses::of(cluster))
+        .map(|event| event.map_or_else(|error| hub_fault(&error), Change::Accounts));
+    let secrets: Api<Secret> = Api::namespaced(client, cluster);
+    let secrets = watcher(secrets, labelled())
+        .backoff(Pauses::of(cluster))
+        .map(|event| event.map_or_else(|error| hub_fault(&error), Change::Secrets));
+    select(accounts, secrets).boxed()
+}
+
+/// `ServiceAccount`s on the managed cluster.
+pub(crate) fn of_spoke(client: Client, namespace: &str) -> Changes {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    let fault = |error: watcher::Error| Change::SpokeFault(text(&error));
+    watcher(accounts, labelled())
+        .backoff(Pauses::of(namespace))
+        .map(move |event| event.map_or_else(fault, Change::ServiceAccounts))
+        .boxed()
+}
+
+fn every() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+fn labelled() -> watcher::Config {
+    every().labels(&format!("{LABEL}=true"))
+}
+
+fn hub_fault(error: &watcher::Error) -> Change {
+    Change::HubFault(text(error))
+}
+
+fn text(error: &watcher::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text.chars().take(400).collect()
+}
+
+/// Pauses between attempts: soon again after an API server's restart, and no two clusters in step.
+struct Pauses {
+    next: Duration,
+    seed: String,
+}
+
+impl Pauses {
+    fn of(seed: &str) -> Self {
+        Self {
+            next: FIRST_PAUSE,
+            seed: seed.to_owned(),
+        }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.next;
+        self.next = (pause * 2).min(LONGEST_PAUSE);
+        let most = i64::try_from(pause.as_millis() / 2).unwrap_or(0);
+        let more = u64::try_from(jitter(&self.seed, most)).unwrap_or(0);
+        Some(pause + Duration::from_millis(more))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.next = FIRST_PAUSE;
+    }
+}

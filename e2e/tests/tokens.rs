@@ -1,0 +1,17 @@
+//! The life of tokens on a real hub and a real managed cluster: issued, repaired, refused, revoked, by
+//! an agent that has exactly the rights of `config/agent`.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(
+    clippy::print_stdout,
+    reason = "journeys that measure say what they found; the runner shows it on demand"
+)]
+
+#[path = "tokens/life.rs"]
+mod life;
+#[path = "tokens/removal.rs"]
+mod removal;
+#[path = "tokens/scale.rs"]
+mod scale;
+#[path = "tokens/stage.rs"]
+mod stage;
