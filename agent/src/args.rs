@@ -1,18 +1,21 @@
 //! What the process is told at its start: flags, each with an environment variable, checked
 //! together and turned into [`Settings`].
 
+mod addon;
 mod entrance;
+mod leases;
 mod tokens;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crds::{ServiceAddress, ServiceAddressError};
 use runtime::log::Format;
 use tunnel::{Target, TargetError};
 
-use self::{entrance::EntranceArgs, tokens::TokenArgs};
-use crate::{hub::Hub, tokens::TokenSettings};
+pub(crate) use self::addon::{Addon, Capability};
+use self::{entrance::EntranceArgs, leases::LeaseArgs, tokens::TokenArgs};
+use crate::{hub::Hub, leases::LeaseSettings, spoke::Source, tokens::TokenSettings};
 
 /// Keeps tunnels from a managed cluster to the gateway on its hub.
 #[derive(Clone, Debug, Parser)]
@@ -28,13 +31,15 @@ pub struct Args {
     entrance: EntranceArgs,
     #[command(flatten)]
     tokens: TokenArgs,
-    /// Connections kept to the gateway at once.
+    #[command(flatten)]
+    leases: LeaseArgs,
+    /// Connections kept to the gateway at once; 0 for no tunnel, where another agent has it.
     #[arg(
         long,
         env = "AGENT_CONNECTIONS",
         value_name = "COUNT",
         default_value_t = 2,
-        value_parser = clap::value_parser!(u8).range(1..=16)
+        value_parser = clap::value_parser!(u8).range(0..=16)
     )]
     connections: u8,
     /// Where this cluster's own API server is.
@@ -106,6 +111,12 @@ pub struct Settings {
     pub tokens_enabled: bool,
     /// How tokens are looked after.
     pub tokens: TokenSettings,
+    /// Where this cluster's API server is, for tokens and leases.
+    pub(crate) spoke: Source,
+    /// Which leases are renewed.
+    pub(crate) leases: LeaseSettings,
+    /// Kubeconfig of the hub, unless there is nothing but a tunnel by mutual TLS.
+    pub hub_kubeconfig: Option<PathBuf>,
     /// How to attach to the gateway.
     pub(crate) hub: Hub,
     /// Connections kept at once.
@@ -139,6 +150,7 @@ impl TryFrom<Args> for Settings {
             cluster,
             entrance,
             tokens,
+            leases,
             connections,
             apiserver,
             expose,
@@ -158,9 +170,11 @@ impl TryFrom<Args> for Settings {
                 Err(fault) => faults.push(format!("--expose {service}: {fault}")),
             }
         }
-        let (tokens_enabled, tokens) = tokens.settings(cluster.clone());
+        let (tokens_enabled, tokens, spoke) = tokens.settings(cluster.clone());
+        let leases = leases.settings(&mut faults);
+        let hub_kubeconfig = entrance.hub_kubeconfig();
         let hub = entrance.hub(cluster, &mut faults);
-        if command == Command::Revoke && matches!(hub, Some(Hub::Mtls(_))) {
+        if command == Command::Revoke && hub_kubeconfig.is_none() {
             faults.push("revoke: takes --hub-kubeconfig".to_owned());
         }
         match (hub, apiserver) {
@@ -168,6 +182,9 @@ impl TryFrom<Args> for Settings {
                 command,
                 tokens_enabled,
                 tokens,
+                leases,
+                spoke,
+                hub_kubeconfig,
                 hub,
                 connections,
                 apiserver,

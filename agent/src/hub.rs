@@ -3,6 +3,7 @@
 //! is a port of the gateway's own, by mutual TLS.
 
 mod api;
+mod client;
 mod mtls;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use runtime::http_proxy::HttpProxy;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::{api::ApiError, mtls::MtlsError};
+pub(crate) use self::{api::ApiError, client::HubClient, mtls::MtlsError};
 
 /// How to attach to the gateway.
 #[derive(Clone, Debug)]
@@ -57,14 +58,6 @@ pub(crate) enum AttachError {
 }
 
 impl Hub {
-    /// A client of the hub's API server; none at the tunnel port.
-    pub(crate) async fn client(&self) -> Result<Option<kube::Client>, ApiError> {
-        match self {
-            Self::Api { kubeconfig, .. } => api::short_lived(kubeconfig).await.map(Some),
-            Self::Mtls(_) => Ok(None),
-        }
-    }
-
     /// Attaches once. Credentials are read anew, so that rotated ones count from the next connection
     /// on and leave those that are open alone.
     pub(crate) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, AttachError> {

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use runtime::{admin::Admin, log, readiness::Readiness, shutdown};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
 use crate::{
     args::{Command, Settings},
+    duties::Duties,
+    hub::HubClient,
     links::{Links, Metrics, PIPE_BYTES},
     targets::Targets,
     tokens,
@@ -38,9 +40,16 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn revoke(settings: Settings) -> anyhow::Result<()> {
-    let Settings { hub, tokens, .. } = settings;
-    let hub = hub.client().await?.context("--hub-kubeconfig is needed")?;
-    let spoke = tokens.spoke.load().await?.client;
+    let Settings {
+        hub_kubeconfig,
+        spoke,
+        tokens,
+        ..
+    } = settings;
+    let kubeconfig = hub_kubeconfig.context("--hub-kubeconfig is needed")?;
+    let (_, hub) = HubClient::load(kubeconfig).await?;
+    let hub = hub.borrow().clone();
+    let spoke = spoke.load().await?.client;
     tokens::revoke_all(
         hub,
         spoke,
@@ -57,12 +66,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let token_metrics = tokens::register(&mut registry);
+    let duties = Duties::new(&settings, &mut registry).await?;
     let readiness = Readiness::default();
-    // Kept, so that whoever reloads credentials can send another.
-    let hub_client = settings.hub.client().await?.map(watch::channel);
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
-    let links = Links {
+    let links = (settings.connections > 0).then(|| Links {
         hub: settings.hub,
         tasks: TaskTracker::new(),
         targets: Arc::new(Targets::new(settings.apiserver, settings.exposed)),
@@ -70,7 +77,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         drain: drain.clone(),
         metrics,
         attached: readiness.condition("attached"),
-    };
+    });
     let admin = Admin {
         readiness,
         metrics: Arc::new(registry),
@@ -78,20 +85,18 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut background = JoinSet::new();
     background.spawn(admin.serve(listener, stopped.clone()));
     background.spawn(shutdown::on_signal(drain.clone()));
-    if let (true, Some((_, hub))) = (settings.tokens_enabled, &hub_client) {
-        let (hub, stop) = (hub.clone(), drain.clone());
-        let kept = tokens::keep(settings.tokens, hub, token_metrics, stop);
-        background.spawn(kept);
+    let mut finishing = JoinSet::new();
+    if let Some(links) = links {
+        finishing.spawn(links.keep(settings.connections));
+    }
+    if let Some(duties) = duties {
+        finishing.spawn(duties.keep(drain.clone()));
     }
 
-    let mut links = std::pin::pin!(links.keep(settings.connections));
-    tokio::select! {
-        () = &mut links => {}
-        () = drain.cancelled() => {
-            if timeout(settings.drain_deadline, links).await.is_err() {
-                info!("drain deadline passed; ending what is still open");
-            }
-        }
+    drain.cancelled().await;
+    let finished = async { while finishing.join_next().await.is_some() {} };
+    if timeout(settings.drain_deadline, finished).await.is_err() {
+        info!("drain deadline passed; ending what is still open");
     }
     stopped.cancel();
     background.shutdown().await;

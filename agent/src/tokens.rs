@@ -14,7 +14,6 @@ mod plan;
 mod revoke;
 mod schedule;
 mod seen;
-mod spoke;
 mod token;
 mod watch;
 
@@ -31,7 +30,8 @@ use self::{
     fleet::Fleet,
     seen::Site,
 };
-pub(crate) use self::{metrics::Metrics, revoke::revoke_all, spoke::Source};
+pub(crate) use self::{metrics::Metrics, revoke::revoke_all};
+use crate::spoke::Spoke;
 
 /// How tokens are looked after.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,33 +40,27 @@ pub struct TokenSettings {
     pub(crate) cluster: String,
     /// Where the `ServiceAccount`s are; nobody else's may be there.
     pub(crate) namespace: String,
-    /// Where the managed cluster is.
-    pub(crate) spoke: Source,
     /// How long an account's deletion waits for a managed cluster that is away.
     pub(crate) hold: Duration,
 }
 
-/// Looks after tokens until `stop`. A client that comes through `hub` replaces the one before, for
-/// calls and watches.
+/// Looks after tokens until `stop`. What comes through `hub` and `spoke` replaces the client before,
+/// for calls and watches; `working` is told whether both can be watched.
 pub(crate) async fn keep(
     settings: TokenSettings,
     hub: channel::Receiver<Client>,
+    spoke: channel::Receiver<Spoke>,
     metrics: Metrics,
+    working: channel::Sender<bool>,
     stop: CancellationToken,
 ) {
     let TokenSettings {
         cluster,
         namespace,
-        spoke: source,
         hold,
     } = settings;
-    let Some(first) = stop.run_until_cancelled(source.first()).await else {
-        return;
-    };
-    let (sender, spoke) = channel::channel(first);
     let (notes, events) = Notes::new(&cluster, metrics.clone());
     let mut background = JoinSet::new();
-    background.spawn(source.follow(sender));
     background.spawn(events::write(
         events,
         hub.clone(),
@@ -87,6 +81,7 @@ pub(crate) async fn keep(
         metrics,
         clock: wall_clock,
         faults: Faults::default(),
+        working,
     };
     engine.run(stop).await;
     background.shutdown().await;

@@ -11,7 +11,7 @@ use std::{
 use http::Request;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::{Api, Client, Config};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     binary::{BinaryError, program},
@@ -26,7 +26,9 @@ use crate::{
 const ADDON: &str = "cluster-proxy";
 /// All agents' one role, for they all have this group.
 const GROUP: &str = "system:open-cluster-management:addon:cluster-proxy";
-const ROLE: &str = "spokeway-agent";
+const ROLE: &str = "spokeway-agent-tunnel";
+/// The rights that are shipped, which the role is among.
+const RIGHTS: &str = include_str!("../../config/agent/rbac-hub.yaml");
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// Puts a file in the place of /etc/hosts for what it becomes.
@@ -47,6 +49,8 @@ pub struct AgentOptions {
     pub identity: Option<String>,
     /// The cluster it says it is, where that is a lie.
     pub cluster: Option<String>,
+    /// Its credential at the hub, where OCM delivered one.
+    pub hub_kubeconfig: Option<PathBuf>,
     /// Flags beside those that every agent gets.
     pub args: Vec<String>,
     /// What it is to find in /etc/hosts, where that is not what the machine has there. It may be
@@ -95,6 +99,7 @@ impl Agent {
         let AgentOptions {
             identity,
             cluster,
+            hub_kubeconfig,
             args,
             hosts,
         } = options;
@@ -105,9 +110,13 @@ impl Agent {
         let directory = spoke.directory().join(&name);
         fs::create_dir(&directory)?;
         let identity = identity.unwrap_or_else(|| spoke.name().to_owned());
-        let credentials = credentials(hub, &identity, &name)?;
-        let file = format!("{name}.kubeconfig");
-        let kubeconfig = hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &credentials)?;
+        let kubeconfig = if let Some(delivered) = hub_kubeconfig {
+            delivered
+        } else {
+            let credentials = credentials(hub, &identity, &name)?;
+            let file = format!("{name}.kubeconfig");
+            hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &credentials)?
+        };
         let apiserver = spoke.url().trim_start_matches("https://");
         let flags = [
             (
@@ -227,9 +236,11 @@ pub fn credentials(hub: &Cluster, cluster: &str, name: &str) -> Result<Credentia
 
 /// One role for all agents: which cluster each attaches is in its own name.
 async fn grant(hub: &Cluster) -> Result<(), AgentError> {
-    let rules = json!({"rules": [{
-        "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways/attach"], "verbs": ["get"],
-    }]});
+    let shipped: Vec<Value> = serde_saphyr::from_multiple(RIGHTS).expect("YAML that is shipped");
+    let role = shipped
+        .into_iter()
+        .find(|role| role["metadata"]["name"] == ROLE);
+    let role = role.expect("the role is shipped");
     let rbac = "rbac.authorization.k8s.io";
     let binding = json!({
         "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": ROLE},
@@ -239,7 +250,7 @@ async fn grant(hub: &Cluster) -> Result<(), AgentError> {
         object: format!("ClusterRole {ROLE}"),
         source: Box::new(source),
     };
-    apply(&Api::<ClusterRole>::all(hub.client()), ROLE, rules)
+    apply(&Api::<ClusterRole>::all(hub.client()), ROLE, role)
         .await
         .map_err(refused)?;
     apply(&Api::<ClusterRoleBinding>::all(hub.client()), ROLE, binding)

@@ -59,6 +59,11 @@ pub(super) struct EntranceArgs {
 }
 
 impl EntranceArgs {
+    /// Kubeconfig of the hub, which tokens and leases take whatever the entrance.
+    pub(super) fn hub_kubeconfig(&self) -> Option<PathBuf> {
+        self.hub_kubeconfig.clone()
+    }
+
     /// The entrance, unless something is wrong, which is added to `faults`.
     pub(super) fn hub(self, cluster: String, faults: &mut Vec<String>) -> Option<Hub> {
         let Self {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use crate::tokens::{Source, TokenSettings};
+use crate::{spoke::Source, tokens::TokenSettings};
 
 /// Tokens of `ManagedServiceAccounts`.
 #[expect(
@@ -51,8 +51,8 @@ pub(super) struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// How tokens are looked after, and whether they are.
-    pub(super) fn settings(self, cluster: String) -> (bool, TokenSettings) {
+    /// Whether tokens are looked after, how, and where this cluster is.
+    pub(super) fn settings(self, cluster: String) -> (bool, TokenSettings, Source) {
         let Self {
             tokens,
             token_namespace,
@@ -62,9 +62,9 @@ impl TokenArgs {
         let settings = TokenSettings {
             cluster,
             namespace: token_namespace,
-            spoke: spoke_kubeconfig.map_or(Source::InCluster, Source::File),
             hold: Duration::from_secs(revocation_timeout),
         };
-        (tokens, settings)
+        let spoke = spoke_kubeconfig.map_or(Source::InCluster, Source::File);
+        (tokens, settings, spoke)
     }
 }

@@ -11,12 +11,10 @@ use http::{
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use kube::{
-    Client, Config,
-    client::Body,
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
-};
+use kube::{Client, client::Body, config::KubeconfigError};
 use tokio::time::timeout;
+
+use super::client;
 
 /// Time for TCP, TLS, and the answers of the hub and the gateway.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -53,30 +51,15 @@ pub(super) async fn attach(
 }
 
 async fn client(path: &Path) -> Result<Client, ApiError> {
-    let mut config = config(path).await?;
+    let config = client::config(path).await;
+    let mut config = config.map_err(|source| ApiError::Kubeconfig {
+        path: path.to_owned(),
+        source,
+    })?;
     // A tunnel may be silent for as long as it likes; its own pings watch over it.
     config.read_timeout = None;
     config.write_timeout = None;
     Ok(Client::try_from(config)?)
-}
-
-/// A client for calls and watches, which never retries by itself: whoever calls has a backoff.
-pub(super) async fn short_lived(path: &Path) -> Result<Client, ApiError> {
-    let mut config = config(path).await?;
-    config.default_retry = false;
-    Ok(Client::try_from(config)?)
-}
-
-async fn config(path: &Path) -> Result<Config, ApiError> {
-    let bad = |source| ApiError::Kubeconfig {
-        path: path.to_owned(),
-        source,
-    };
-    let kubeconfig = Kubeconfig::read_from(path).map_err(bad)?;
-    let options = KubeConfigOptions::default();
-    Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(bad)
 }
 
 async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, ApiError> {

@@ -22,9 +22,9 @@ use super::{
     outcome::Outcome,
     plan::{Action, Remains},
     seen::{Seen, Site},
-    spoke::Spoke,
     watch::{self as watches, Change},
 };
+use crate::spoke::Spoke;
 
 /// Accounts that are worked on at once.
 const AT_ONCE: usize = 32;
@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) metrics: Metrics,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) faults: Faults,
+    /// Told whether both API servers are known and can be watched.
+    pub(crate) working: watch::Sender<bool>,
 }
 
 /// What was last said about the API servers, so that it is said once.
@@ -149,6 +151,13 @@ impl Engine {
             *known = None;
         }
         self.fleet.observe(change, (self.clock)());
+        let faultless = self.faults.hub.is_none() && self.faults.spoke.is_none();
+        let works = faultless && self.fleet.site.is_listed();
+        self.working.send_if_modified(|working| {
+            let changed = *working != works;
+            *working = works;
+            changed
+        });
     }
 
     fn finish(&mut self, work: &Work, outcome: &Outcome) {

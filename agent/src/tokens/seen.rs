@@ -31,6 +31,13 @@ pub(crate) struct Site {
     pub(crate) retired_until: Option<Timestamp>,
 }
 
+impl Site {
+    /// Whether all that matters has been listed once.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.accounts_listed && self.secrets_listed && self.service_accounts_listed
+    }
+}
+
 /// Everything of one name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {

@@ -243,6 +243,8 @@ pub(crate) fn account(name: &str, validity: &str) -> ManagedServiceAccount {
 /// The definition, the rights as they are in `config`, and nothing else.
 async fn prepare(hub: &Cluster, spoke: &Cluster) {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    // OCM makes it.
+    namespace(spoke, "open-cluster-management-agent-addon").await;
     for (cluster, file) in [
         (hub, "crds/managedserviceaccounts.yaml"),
         (hub, "agent/rbac-hub.yaml"),
@@ -262,13 +264,8 @@ async fn prepare(hub: &Cluster, spoke: &Cluster) {
         "crd/managedserviceaccounts.authentication.open-cluster-management.io",
     ];
     hub.kubectl(&wait).ok().await.unwrap();
-    let namespaces: Api<Namespace> = Api::all(hub.client());
+    namespace(hub, "managed1").await;
     let apply = PatchParams::apply("e2e").force();
-    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "managed1"}});
-    namespaces
-        .patch("managed1", &apply, &Patch::Apply(body))
-        .await
-        .unwrap();
     let group = "rbac.authorization.k8s.io";
     let body = json!({
         "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "agent"},
@@ -283,6 +280,18 @@ async fn prepare(hub: &Cluster, spoke: &Cluster) {
         .await
         .unwrap();
     clean(hub, spoke).await;
+}
+
+async fn namespace(cluster: &Cluster, name: &str) {
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    Api::<Namespace>::all(cluster.client())
+        .patch(
+            name,
+            &PatchParams::apply("e2e").force(),
+            &Patch::Apply(body),
+        )
+        .await
+        .unwrap();
 }
 
 async fn clean(hub: &Cluster, spoke: &Cluster) {

@@ -1,0 +1,84 @@
+//! The add-ons that this agent stands for, as flags name them: `cluster-proxy=tunnel`.
+
+use std::str::FromStr;
+
+/// An OCM add-on, and what has to work for it to be called available.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Addon {
+    /// Its name, which its lease has, too.
+    pub(crate) name: String,
+    /// All that it stands for.
+    pub(crate) needs: Vec<Capability>,
+}
+
+/// Something that the agent does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Capability {
+    /// Requests reach this cluster through the tunnel.
+    Tunnel,
+    /// Tokens are issued, renewed and revoked.
+    Tokens,
+}
+
+/// A lease flag that makes no sense.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum AddonError {
+    /// It does not say what the add-on stands for.
+    #[error("not of the form NAME=CAPABILITY[+CAPABILITY]")]
+    Form,
+    /// No Lease can be called that.
+    #[error("{0:?} cannot be the name of a Lease")]
+    Name(String),
+    /// The agent does no such thing.
+    #[error("{0:?} is not one of tunnel and tokens")]
+    Capability(String),
+}
+
+impl FromStr for Addon {
+    type Err = AddonError;
+
+    fn from_str(text: &str) -> Result<Self, AddonError> {
+        let (name, needs) = text.split_once('=').ok_or(AddonError::Form)?;
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let named = !name.is_empty() && name.len() <= 63 && name.bytes().all(letter);
+        if !named || name.starts_with('-') || name.ends_with('-') {
+            return Err(AddonError::Name(name.to_owned()));
+        }
+        let needs = needs.split('+').map(|need| match need {
+            "tunnel" => Ok(Capability::Tunnel),
+            "tokens" => Ok(Capability::Tokens),
+            other => Err(AddonError::Capability(other.to_owned())),
+        });
+        Ok(Self {
+            name: name.to_owned(),
+            needs: needs.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_an_addon_stands_for() {
+        let addon: Addon = "cluster-gateway=tunnel+tokens".parse().unwrap();
+        assert_eq!(addon.name, "cluster-gateway");
+        assert_eq!(addon.needs, [Capability::Tunnel, Capability::Tokens]);
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        for (text, why) in [
+            ("cluster-proxy", "form"),
+            ("=tunnel", "name of a Lease"),
+            ("../x=tunnel", "name of a Lease"),
+            ("-x=tunnel", "name of a Lease"),
+            ("x=", "not one of"),
+            ("x=tunnel+cake", "cake"),
+        ] {
+            let refused = text.parse::<Addon>().unwrap_err().to_string();
+            assert!(refused.contains(why), "{text}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The flags that say which add-ons this agent stands for.
+
+use clap::Args;
+
+use super::{Addon, addon::AddonError};
+use crate::leases::LeaseSettings;
+
+/// Leases that tell OCM which add-ons work.
+#[derive(Args, Clone, Debug)]
+pub(super) struct LeaseArgs {
+    /// An add-on that this agent stands for, and what has to work for it: tunnel, tokens, or both, as
+    /// cluster-gateway=tunnel+tokens. Its lease is renewed while that works. May be given more than
+    /// once.
+    #[arg(
+        long,
+        env = "AGENT_LEASE",
+        value_name = "ADDON=CAPABILITY",
+        value_delimiter = ',',
+        requires = "hub_kubeconfig"
+    )]
+    lease: Vec<String>,
+    /// Namespace on this cluster that the add-ons are installed in, where OCM looks for their leases.
+    #[arg(
+        long,
+        env = "AGENT_LEASE_NAMESPACE",
+        value_name = "NAME",
+        default_value = "open-cluster-management-agent-addon"
+    )]
+    lease_namespace: String,
+    /// Who holds the leases: the name of the pod.
+    #[arg(
+        long,
+        env = "POD_NAME",
+        value_name = "NAME",
+        default_value = "spokeway-agent"
+    )]
+    lease_holder: String,
+}
+
+impl LeaseArgs {
+    /// The leases to renew; what is wrong is added to `faults`.
+    pub(super) fn settings(self, faults: &mut Vec<String>) -> LeaseSettings {
+        let Self {
+            lease,
+            lease_namespace,
+            lease_holder,
+        } = self;
+        let mut addons = Vec::new();
+        for text in lease {
+            match text.parse::<Addon>() {
+                Ok(addon) => addons.push(addon),
+                Err(fault) => faults.push(fault_of(&text, &fault)),
+            }
+        }
+        LeaseSettings {
+            namespace: lease_namespace,
+            holder: lease_holder,
+            addons,
+        }
+    }
+}
+
+fn fault_of(text: &str, fault: &AddonError) -> String {
+    format!("--lease {text}: {fault}")
+}

@@ -1,0 +1,97 @@
+//! What the agent does beside its tunnel: tokens, and leases that say which add-ons work. All of it
+//! speaks to two API servers, whose clients follow their files.
+
+use anyhow::Context as _;
+use crds::ClusterName;
+use kube::Client;
+use prometheus_client::registry::Registry;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Settings,
+    hub::HubClient,
+    leases::{LeaseMetrics, LeaseSettings, Leases, TunnelProbe},
+    spoke::Source,
+    tokens::{self, TokenSettings},
+};
+
+/// The duties that it was given.
+pub(crate) struct Duties {
+    spoke: Source,
+    following: HubClient,
+    hub: watch::Receiver<Client>,
+    tokens: Option<(TokenSettings, tokens::Metrics)>,
+    leases: LeaseSettings,
+    lease_metrics: LeaseMetrics,
+    tunnel: Option<TunnelProbe>,
+}
+
+impl Duties {
+    /// Nothing where nothing is asked for.
+    pub(crate) async fn new(
+        settings: &Settings,
+        registry: &mut Registry,
+    ) -> anyhow::Result<Option<Self>> {
+        let wanted = settings.tokens_enabled || !settings.leases.addons.is_empty();
+        let Some(kubeconfig) = settings.hub_kubeconfig.clone().filter(|_| wanted) else {
+            return Ok(None);
+        };
+        let (following, hub) = HubClient::load(kubeconfig).await?;
+        let cluster = settings.tokens.cluster.parse::<ClusterName>();
+        let cluster = cluster.context("--cluster")?;
+        let probe = TunnelProbe {
+            hub: hub.clone(),
+            cluster,
+        };
+        let tokens = settings.tokens_enabled.then(|| settings.tokens.clone());
+        Ok(Some(Self {
+            spoke: settings.spoke.clone(),
+            following,
+            hub,
+            tokens: tokens.map(|tokens| (tokens, tokens::register(registry))),
+            leases: settings.leases.clone(),
+            lease_metrics: LeaseMetrics::register(registry),
+            tunnel: (settings.connections > 0).then_some(probe),
+        }))
+    }
+
+    /// Does it until `stop`.
+    pub(crate) async fn keep(self, stop: CancellationToken) {
+        let Self {
+            spoke: source,
+            following,
+            hub,
+            tokens,
+            leases: settings,
+            lease_metrics: metrics,
+            tunnel,
+        } = self;
+        let Some(first) = stop.run_until_cancelled(source.first()).await else {
+            return;
+        };
+        let (sender, spoke) = watch::channel(first);
+        let mut background = JoinSet::new();
+        background.spawn(source.follow(sender));
+        background.spawn(following.follow());
+        let mut works = None;
+        let mut keeping = JoinSet::new();
+        if let Some((tokens, metrics)) = tokens {
+            let (working, receiver) = watch::channel(false);
+            works = Some(receiver);
+            let (hub, spoke, stop) = (hub, spoke.clone(), stop.clone());
+            keeping.spawn(tokens::keep(tokens, hub, spoke, metrics, working, stop));
+        }
+        let leases = Leases {
+            spoke,
+            settings,
+            tunnel,
+            tokens: works,
+            metrics,
+        };
+        background.spawn(leases.keep());
+        stop.cancelled().await;
+        while keeping.join_next().await.is_some() {}
+        background.shutdown().await;
+    }
+}

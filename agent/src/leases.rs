@@ -1,0 +1,200 @@
+//! Tells OCM which add-ons work: a Lease on the managed cluster, named after the add-on, in the
+//! namespace that it is installed in. It is renewed only while all that the add-on stands for works;
+//! left alone, the hub calls the add-on unavailable after five minutes.
+
+mod tunnel;
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ConstantBuilder};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use serde_json::json;
+use tokio::{
+    sync::watch as channel,
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+
+pub(crate) use self::tunnel::TunnelProbe;
+use crate::{
+    args::{Addon, Capability},
+    spoke::Spoke,
+};
+
+/// With the jitter that is added, 40 to 80 s between two renewals; OCM expects one a minute and
+/// waits for five.
+const PAUSE: Duration = Duration::from_secs(40);
+const DURATION_SECONDS: i32 = 60;
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+const FIELD_MANAGER: &str = "spokeway-agent";
+
+/// Which leases to renew.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LeaseSettings {
+    /// Where the add-ons are installed on the managed cluster.
+    pub(crate) namespace: String,
+    /// Who holds the leases.
+    pub(crate) holder: String,
+    /// The add-ons that this agent stands for.
+    pub(crate) addons: Vec<Addon>,
+}
+
+/// Renews the leases of this agent's add-ons.
+pub(crate) struct Leases {
+    /// The managed cluster.
+    pub(crate) spoke: channel::Receiver<Spoke>,
+    pub(crate) settings: LeaseSettings,
+    pub(crate) tunnel: Option<TunnelProbe>,
+    /// Whether tokens are looked after.
+    pub(crate) tokens: Option<channel::Receiver<bool>>,
+    pub(crate) metrics: LeaseMetrics,
+}
+
+/// What the leases count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeaseMetrics {
+    /// Leases written.
+    pub(crate) renewals: Counter,
+    /// Leases not renewed, because something does not work or the write failed.
+    pub(crate) failures: Counter,
+}
+
+/// Why a lease is left alone.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+enum Idle {
+    #[error("{0}")]
+    Tunnel(String),
+    #[error("tokens are not looked after: see the log of the tokens")]
+    Tokens,
+    #[error("this agent is not told to do what the add-on stands for")]
+    Off,
+    #[error("the lease cannot be written on the managed cluster: {0}")]
+    Write(String),
+}
+
+impl Leases {
+    /// Renews for as long as it is polled.
+    pub(crate) async fn keep(self) {
+        let pauses = ConstantBuilder::default().with_delay(PAUSE).with_jitter();
+        let mut pauses = pauses.without_max_times().build();
+        let mut told: Vec<Option<Result<(), Idle>>> = vec![None; self.settings.addons.len()];
+        loop {
+            for (addon, told) in self.settings.addons.iter().zip(&mut told) {
+                let renewed = self.renew(addon).await;
+                if told.as_ref() != Some(&renewed) {
+                    tell(addon, &renewed);
+                    *told = Some(renewed);
+                }
+            }
+            sleep(pauses.next().unwrap_or(PAUSE)).await;
+        }
+    }
+
+    async fn renew(&self, addon: &Addon) -> Result<(), Idle> {
+        let renewed = async {
+            for need in &addon.needs {
+                self.works(*need).await?;
+            }
+            self.write(&addon.name).await
+        };
+        let renewed = renewed.await;
+        match &renewed {
+            Ok(()) => self.metrics.renewals.inc(),
+            Err(_) => self.metrics.failures.inc(),
+        };
+        renewed
+    }
+
+    async fn works(&self, capability: Capability) -> Result<(), Idle> {
+        match capability {
+            Capability::Tunnel => {
+                let probe = self.tunnel.as_ref().ok_or(Idle::Off)?;
+                let probed = probe.run().await;
+                probed.map_err(|error| Idle::Tunnel(error.to_string()))
+            }
+            Capability::Tokens => match &self.tokens {
+                None => Err(Idle::Off),
+                Some(working) if *working.borrow() => Ok(()),
+                Some(_) => Err(Idle::Tokens),
+            },
+        }
+    }
+
+    async fn write(&self, name: &str) -> Result<(), Idle> {
+        let lease = Patch::Apply(lease(name, &self.settings.holder, now()));
+        // Not held across the wait.
+        let spoke = self.spoke.borrow().client.clone();
+        let leases = Api::<Lease>::namespaced(spoke, &self.settings.namespace);
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = leases.patch(name, &params, &lease);
+        match timeout(WRITE_DEADLINE, written).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Idle::Write(error.to_string())),
+            Err(_) => Err(Idle::Write(format!(
+                "no answer within {} s",
+                WRITE_DEADLINE.as_secs()
+            ))),
+        }
+    }
+}
+
+impl LeaseMetrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("agent_lease");
+        let help = "Leases of add-ons that were renewed";
+        registry.register("renewals", help, metrics.renewals.clone());
+        let help = "Leases of add-ons that were left alone: something does not work";
+        registry.register("failures", help, metrics.failures.clone());
+        metrics
+    }
+}
+
+fn lease(name: &str, holder: &str, now: Timestamp) -> serde_json::Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name},
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": DURATION_SECONDS,
+            "renewTime": format!("{now:.6}"),
+        },
+    })
+}
+
+fn tell(addon: &Addon, renewed: &Result<(), Idle>) {
+    let addon = addon.name.as_str();
+    match renewed {
+        Ok(()) => info!(addon, "the add-on works; its lease is renewed"),
+        Err(why) => warn!(addon, %why, "the add-on does not work; its lease is left alone"),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge where a lease's time enters"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_says_who_and_when_to_the_microsecond() {
+        let now: Timestamp = "2026-01-02T03:04:05.6789Z".parse().unwrap();
+        let lease: Lease = serde_json::from_value(lease("cluster-proxy", "agent-1", now)).unwrap();
+        let spec = lease.spec.unwrap();
+        assert_eq!(spec.holder_identity.as_deref(), Some("agent-1"));
+        assert_eq!(spec.renew_time.unwrap().0, now);
+    }
+}

@@ -1,0 +1,51 @@
+//! Does the tunnel work? Asked the way a caller's request goes: the hub's API server, the gateway, the
+//! tunnel, this agent, the managed cluster's API server.
+
+use std::time::Duration;
+
+use crds::{ClusterName, cluster_core::ClusterGateway};
+use http::Request;
+use kube::Client;
+use tokio::{sync::watch, time::timeout};
+
+/// The gateway gives up sooner.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Asks the gateway about this cluster.
+#[derive(Clone)]
+pub(crate) struct TunnelProbe {
+    pub(crate) hub: watch::Receiver<Client>,
+    pub(crate) cluster: ClusterName,
+}
+
+/// The tunnel carries no request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProbeError {
+    #[error("the hub gave no answer about the tunnel within {} s", DEADLINE.as_secs())]
+    Deadline,
+    #[error("the hub does not say how the tunnel is: {0}")]
+    Hub(#[from] kube::Error),
+    #[error("the gateway does not get through the tunnel: {0}")]
+    Unhealthy(String),
+}
+
+impl TunnelProbe {
+    /// Asks once.
+    pub(super) async fn run(&self) -> Result<(), ProbeError> {
+        let path = format!(
+            "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{}/health",
+            self.cluster
+        );
+        let request = Request::get(path).body(Vec::new());
+        let request = request.map_err(kube::Error::HttpError)?;
+        // Not held across the wait.
+        let hub = self.hub.borrow().clone();
+        let asked = timeout(DEADLINE, hub.request::<ClusterGateway>(request)).await;
+        let cluster = asked.map_err(|_| ProbeError::Deadline)??;
+        match cluster.status {
+            Some(status) if status.healthy => Ok(()),
+            Some(status) => Err(ProbeError::Unhealthy(status.healthy_reason)),
+            None => Err(ProbeError::Unhealthy("it does not say why".to_owned())),
+        }
+    }
+}
