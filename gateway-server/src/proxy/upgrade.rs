@@ -3,7 +3,7 @@
 //! done; one end may finish sending long before the other.
 
 use http::{Request, Response, StatusCode};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{io::copy_bidirectional_with_sizes, select, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::{Exchange, Failure, headers, headers::Upgrade, target_uri};
 use crate::{
-    body::Body,
+    body::{Body, RequestBody},
     metrics::{Counted, Counter},
 };
 
@@ -21,27 +21,28 @@ const BUFFER: usize = 16 << 10;
 impl Exchange<'_> {
     /// Forwards a request that wants to upgrade.
     pub(super) async fn upgrade(
-        self,
-        mut request: Request<Incoming>,
+        &self,
+        mut request: Request<RequestBody>,
         upgrade: Upgrade,
     ) -> Result<Response<Body>, Failure> {
         let caller = hyper::upgrade::on(&mut request);
         upgrade.set(request.headers_mut());
-        target_uri::to_http1(&mut request, &self.uri);
-        let mut sender = self.upstream.upgradable().await?;
+        let (upstream, mut sender) = self.way.upgradable().await?;
+        target_uri::to_http1(&mut request, &self.asked.of(&upstream));
         let deadline = self.proxy.head_deadline;
         let answered = timeout(deadline, sender.send_request(request)).await;
         let mut response = answered
             .map_err(|_| Failure::Deadline(deadline))?
             .map_err(Failure::Broken)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.answer(response, None).await;
+            return self.answer(response, &upstream, None).await;
         }
         let agreed = Upgrade::requested(response.headers());
         let pipe = Pipe {
             caller,
             spoke: hyper::upgrade::on(&mut response),
             cut: self.proxy.cut.clone(),
+            gone: self.way.gone().clone(),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
@@ -60,6 +61,8 @@ struct Pipe {
     caller: OnUpgrade,
     spoke: OnUpgrade,
     cut: CancellationToken,
+    /// The managed cluster is gone.
+    gone: CancellationToken,
     open: Counted,
     bytes: Counter,
 }
@@ -70,6 +73,7 @@ impl Pipe {
             caller,
             spoke,
             cut,
+            gone,
             open: _open,
             bytes,
         } = self;
@@ -83,6 +87,7 @@ impl Pipe {
         let copied = select! {
             copied = copy => copied,
             () = cut.cancelled() => return,
+            () = gone.cancelled() => return,
         };
         match copied {
             Ok((_, to_caller)) => {
