@@ -28,12 +28,15 @@ pub struct Args {
     /// token is used for that cluster; without it, only Secrets in --secret-namespace make clusters.
     #[arg(long, env = "GATEWAY_MANAGED_SERVICE_ACCOUNT", value_name = "NAME")]
     managed_service_account: Option<AccountName>,
-    /// How clusters without a Secret in --secret-namespace are reached.
+    /// How clusters without a Secret in --secret-namespace are reached: auto, which is through the
+    /// tunnel while an agent is attached and else at the ManagedCluster's client configs; tunnel; or
+    /// direct.
     #[arg(
         long,
         env = "GATEWAY_EGRESS",
         value_name = "WAY",
         value_enum,
+        hide_possible_values = true,
         default_value = "auto",
         requires = "managed_service_account"
     )]

@@ -89,9 +89,10 @@ async fn follow_source<S: Source>(
     }
 }
 
+/// By its code alone: what the API server says of a path that it does not serve is no Status.
 fn is_unknown_kind(error: &watcher::Error) -> bool {
     matches!(
         error,
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_not_found()
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404
     )
 }
