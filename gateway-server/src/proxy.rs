@@ -150,7 +150,9 @@ impl Asked {
 
 impl Exchange<'_> {
     /// Sends the request, and once more with a newer token where the managed cluster rejected the
-    /// one it was sent with. What has a body is sent once: it is not kept.
+    /// one it was sent with. It is also sent again where the connection was closed in an orderly way
+    /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
+    /// it what others had just begun there. What has a body is sent once: it is not kept.
     async fn run(mut self, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
         let upgrade =
             Upgrade::requested(request.headers()).filter(|_| request.version() == Version::HTTP_11);
@@ -163,14 +165,20 @@ impl Exchange<'_> {
         };
         let (head, _) = request.into_parts();
         let request = |head| Request::from_parts(head, RequestBody::Empty);
-        match self.once(request(head.clone()), upgrade.clone()).await {
-            Err(Failure::CredentialRejected) => {
-                let newer = self.proxy.clusters.successor(self.name, &credential).await;
-                let newer = newer.ok_or(Failure::CredentialRejected)?;
-                (self.way, self.credential) = (newer.way, newer.credential);
-                self.once(request(head), upgrade).await
+        let (mut renewed, mut closed) = (false, 0);
+        loop {
+            match self.once(request(head.clone()), upgrade.clone()).await {
+                Err(Failure::CredentialRejected) if !renewed => {
+                    let newer = self.proxy.clusters.successor(self.name, &credential).await;
+                    let newer = newer.ok_or(Failure::CredentialRejected)?;
+                    (self.way, self.credential) = (newer.way, newer.credential);
+                    renewed = true;
+                }
+                Err(Failure::Broken(error)) if closed < ATTEMPTS && is_goodbye(&error) => {
+                    closed += 1;
+                }
+                answered => return answered,
             }
-            answered => answered,
         }
     }
 
@@ -247,6 +255,13 @@ impl Exchange<'_> {
     fn nested(&self) -> bool {
         self.begins_late
     }
+}
+
+/// The other end closed the connection without an error (GOAWAY, RFC 9113 §6.8) and had not taken
+/// the request by then.
+fn is_goodbye(error: &hyper::Error) -> bool {
+    let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
+    http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 fn tail(request: &Request<Incoming>, length: usize) -> &str {
