@@ -2,6 +2,10 @@
 //! `ManagedServiceAccount`s, on real control planes. Which agent writes those tokens is not of
 //! interest here, so the tests write them where an agent does.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how much load there was is worth reading"
+)]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 #[path = "derived/life.rs"]

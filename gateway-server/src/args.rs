@@ -24,13 +24,13 @@ pub struct Args {
         default_value = "open-cluster-management-credentials"
     )]
     secret_namespace: String,
-    /// Name of the ManagedServiceAccount, in the namespace of each accepted ManagedCluster, whose
+    /// Name of the `ManagedServiceAccount`, in the namespace of each accepted `ManagedCluster`, whose
     /// token is used for that cluster; without it, only Secrets in --secret-namespace make clusters.
     #[arg(long, env = "GATEWAY_MANAGED_SERVICE_ACCOUNT", value_name = "NAME")]
     managed_service_account: Option<AccountName>,
     /// How clusters without a Secret in --secret-namespace are reached: auto, which is through the
-    /// tunnel while an agent is attached and else at the ManagedCluster's client configs; tunnel; or
-    /// direct.
+    /// tunnel while an agent is attached and else at the client configs of its
+    /// `ManagedCluster`; tunnel; or direct.
     #[arg(
         long,
         env = "GATEWAY_EGRESS",
@@ -151,11 +151,11 @@ pub struct Args {
 /// How a cluster that is derived from a `ManagedCluster` is reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Egress {
-    /// Through its tunnel while an agent is attached, else at its ManagedCluster's client configs.
+    /// Through its tunnel while an agent is attached, else at its client configs.
     Auto,
     /// Through its tunnel only.
     Tunnel,
-    /// At its ManagedCluster's client configs only.
+    /// At the client configs of its `ManagedCluster` only.
     Direct,
 }
 
