@@ -114,11 +114,21 @@ impl Default for GatewayOptions {
     }
 }
 
+impl GatewayOptions {
+    fn derives(&self) -> bool {
+        let flag = "--managed-service-account";
+        self.args.iter().any(|arg| arg.starts_with(flag))
+    }
+}
+
 impl Gateway {
     /// Starts a gateway for `hub` and waits until the hub's API server calls it available.
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
         let program = program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
+        if options.derives() {
+            registration::grant_managed_clusters(hub).await?;
+        }
         let (port, admin_port) = (host::free_port(), host::free_port());
         let directory = hub.directory().join(format!("gateway-{port}"));
         fs::create_dir(&directory)?;

@@ -3,9 +3,11 @@
 
 use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::log::Format;
+
+use crate::account_name::AccountName;
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]
@@ -22,6 +24,23 @@ pub struct Args {
         default_value = "open-cluster-management-credentials"
     )]
     secret_namespace: String,
+    /// Name of the `ManagedServiceAccount`, in the namespace of each accepted `ManagedCluster`, whose
+    /// token is used for that cluster; without it, only Secrets in --secret-namespace make clusters.
+    #[arg(long, env = "GATEWAY_MANAGED_SERVICE_ACCOUNT", value_name = "NAME")]
+    managed_service_account: Option<AccountName>,
+    /// How clusters without a Secret in --secret-namespace are reached: auto, which is through the
+    /// tunnel while an agent is attached and else at the client configs of its
+    /// `ManagedCluster`; tunnel; or direct.
+    #[arg(
+        long,
+        env = "GATEWAY_EGRESS",
+        value_name = "WAY",
+        value_enum,
+        hide_possible_values = true,
+        default_value = "auto",
+        requires = "managed_service_account"
+    )]
+    egress: Egress,
     /// Address to serve the API on.
     #[arg(
         long,
@@ -129,6 +148,17 @@ pub struct Args {
     log_format: Format,
 }
 
+/// How a cluster that is derived from a `ManagedCluster` is reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Egress {
+    /// Through its tunnel while an agent is attached, else at its client configs.
+    Auto,
+    /// Through its tunnel only.
+    Tunnel,
+    /// At the client configs of its `ManagedCluster` only.
+    Direct,
+}
+
 /// What the process does.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -136,6 +166,10 @@ pub struct Settings {
     pub kubeconfig: Option<PathBuf>,
     /// Where the managed clusters' Secrets are.
     pub secret_namespace: String,
+    /// Whose tokens make clusters without such Secrets.
+    pub managed_service_account: Option<AccountName>,
+    /// How those are reached.
+    pub egress: Egress,
     /// Where the API is served.
     pub address: SocketAddr,
     /// The serving certificate chain.
@@ -177,6 +211,8 @@ impl From<Args> for Settings {
         let Args {
             kubeconfig,
             secret_namespace,
+            managed_service_account,
+            egress,
             bind_address,
             secure_port,
             tls_cert_file,
@@ -195,6 +231,8 @@ impl From<Args> for Settings {
         Self {
             kubeconfig,
             secret_namespace,
+            managed_service_account,
+            egress,
             address: SocketAddr::new(bind_address, secure_port),
             certificate: tls_cert_file,
             private_key: tls_private_key_file,

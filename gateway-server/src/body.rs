@@ -1,5 +1,5 @@
 //! The one response body of this server: bytes of our own, or a managed cluster's answer streamed
-//! through.
+//! through. And the one request body towards managed clusters.
 
 use std::{
     pin::Pin,
@@ -22,6 +22,15 @@ pub(crate) enum Body {
     Full(Bytes),
     /// A managed cluster's answer.
     Upstream(UpstreamBody),
+}
+
+/// What a request to a managed cluster carries.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// Nothing, so that it can be sent again.
+    Empty,
+    /// What the caller sends, streamed through.
+    Caller(Incoming),
 }
 
 /// A streamed answer. Dropping it unread resets its stream, and gives the connection back.
@@ -113,6 +122,35 @@ impl http_body::Body for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(upstream) => upstream.body.size_hint(),
+        }
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Caller(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Caller(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Caller(body) => body.size_hint(),
         }
     }
 }

@@ -1,114 +1,69 @@
 //! The managed clusters, as the request path sees them: an immutable snapshot behind one pointer,
-//! replaced by the watch on Secrets. Looking a cluster up takes no lock and asks nobody.
+//! replaced when a watch sees a change. Looking a cluster up takes no lock and asks nobody.
 
+mod credential;
+mod definition;
+mod derived;
+mod inventory;
+mod registration;
 mod secret;
+mod sheet;
+mod shown;
+mod token;
 mod watch;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use crds::{
-    ClusterName, ServiceAddress,
-    cluster_core::{ClusterGateway, ClusterGatewayStatus},
+    ClusterName,
+    cluster_core::{ClusterGateway, ConstEndpoint},
 };
-use k8s_openapi::api::core::v1::Secret;
 use parking_lot::Mutex;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use self::secret::{Definition, Fault};
-pub(crate) use self::watch::follow;
+pub(crate) use self::{
+    credential::Credential,
+    definition::Unusable,
+    derived::Derivation,
+    watch::{follow, follow_registrations, follow_tokens},
+};
+use self::{
+    definition::{Definition, Means},
+    inventory::{Inventory, Source},
+};
 use crate::{
     metrics::{ClusterMetrics, Metrics},
-    tunnels::{TunnelError, Tunnels},
-    upstream::{Dialer, Health, Target, TlsConfigError, Upstream},
+    tunnels::Tunnels,
+    upstream::{TlsConfigError, Way},
 };
 
 /// One managed cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// As `clustergateways` shows it; absent when its Secret is too broken to show.
+    /// As its source shows it; absent when that is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
-    /// The way there, or why there is none.
-    pub(crate) way: Result<Arc<Upstream>, Unusable>,
+    /// What its requests take, or why there are none.
+    pub(crate) access: Result<Access, Unusable>,
     /// Where its requests are counted.
     pub(crate) metrics: ClusterMetrics,
-    /// The ways to its exposed services, made when first asked for.
-    services: Mutex<BTreeMap<ServiceAddress, Arc<Upstream>>>,
-    /// Holds the drivers of their connections.
-    tasks: TaskTracker,
+    /// The addresses to show while they are used.
+    addresses: Vec<ConstEndpoint>,
+    /// A newer snapshot has another one, or none.
+    superseded: CancellationToken,
 }
 
-impl Cluster {
-    /// The way to a service of the cluster: through its tunnel, and nothing where it has none. The
-    /// caller has checked that the service is exposed, which bounds how many there are.
-    pub(crate) fn service(&self, service: &ServiceAddress) -> Option<Arc<Upstream>> {
-        let Dialer::Tunnel(tunnel) = &self.way.as_ref().ok()?.target.dialer else {
-            return None;
-        };
-        let mut services = self.services.lock();
-        if let Some(known) = services.get(service) {
-            return Some(Arc::clone(known));
-        }
-        let authority = format!("{}:{}", service.host(), service.port());
-        let target = Target {
-            authority: authority
-                .parse()
-                .expect("labels and a port are an authority"),
-            base_path: String::new(),
-            dialer: Dialer::Tunnel(tunnel.service(service)),
-            tls: None,
-            authorization: None,
-        };
-        let upstream =
-            Upstream::new(target, self.tasks.clone()).expect("no TLS, so no fault in it");
-        let upstream = Arc::new(upstream);
-        services.insert(service.clone(), Arc::clone(&upstream));
-        Some(upstream)
-    }
-
-    /// The object to show, with what is known of its health by now: what this gateway last saw, or
-    /// else what the Secret says.
-    pub(crate) fn shown(&self) -> Option<ClusterGateway> {
-        let mut object = self.object.clone()?;
-        if let Ok(upstream) = &self.way
-            && let Some(seen) = seen(upstream)
-        {
-            object.status = Some(seen);
-        }
-        Some(object)
-    }
-}
-
-fn seen(upstream: &Upstream) -> Option<ClusterGatewayStatus> {
-    let unhealthy = |reason: String| ClusterGatewayStatus {
-        healthy: false,
-        healthy_reason: reason,
-    };
-    let healthy = Some(ClusterGatewayStatus {
-        healthy: true,
-        healthy_reason: String::new(),
-    });
-    match (&upstream.target.dialer, upstream.health()) {
-        (Dialer::Tunnel(tunnel), _) if tunnel.status().is_none() => {
-            Some(unhealthy(TunnelError::Absent.to_string()))
-        }
-        (_, Health::Failing { error, since }) => {
-            Some(unhealthy(format!("{error} (so since {since:.0})")))
-        }
-        (Dialer::Tunnel(_), _) | (_, Health::Good) => healthy,
-        (_, Health::Unknown) => None,
-    }
-}
-
-/// A managed cluster whose Secret no request can be sent with.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("Secret {secret} is unusable: {fault}")]
-pub(crate) struct Unusable {
-    /// Namespace and name.
-    pub(crate) secret: String,
-    /// What is wrong with it.
-    pub(crate) fault: String,
+/// What a request takes to its managed cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// Where to send it.
+    pub(crate) way: Arc<Way>,
+    /// The token to send, if that is the credential.
+    pub(crate) credential: Option<Arc<Credential>>,
 }
 
 /// All managed clusters at one moment.
@@ -124,16 +79,27 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Clusters {
     snapshot: ArcSwap<Snapshot>,
+    /// What the snapshot is made of. Locked by the watches alone.
+    inventory: Mutex<Inventory>,
+    derivation: Option<Derivation>,
     metrics: Metrics,
     tunnels: Tunnels,
     tasks: TaskTracker,
 }
 
 impl Clusters {
-    /// No clusters yet; `tasks` holds the drivers of their connections.
-    pub(crate) fn new(metrics: Metrics, tunnels: Tunnels, tasks: TaskTracker) -> Self {
+    /// No clusters yet; `tasks` holds the drivers of their connections. Without a `derivation` only
+    /// Secrets of the manual mode make clusters.
+    pub(crate) fn new(
+        derivation: Option<Derivation>,
+        metrics: Metrics,
+        tunnels: Tunnels,
+        tasks: TaskTracker,
+    ) -> Self {
         Self {
             snapshot: ArcSwap::default(),
+            inventory: Mutex::default(),
+            derivation,
             metrics,
             tunnels,
             tasks,
@@ -153,56 +119,88 @@ impl Clusters {
     /// Sees to it that what is known of a cluster's health is of now: a connection that is open is
     /// watched over, and where there is none, one is made, as a request would.
     pub(crate) async fn probe(&self, name: &ClusterName) {
-        let way = self.find(name).and_then(|cluster| cluster.way.clone().ok());
-        if let Some(upstream) = way {
-            // How it went is in the upstream's health; dialling has deadlines of its own.
-            let _ = upstream.lease().await;
+        let found = self.find(name);
+        if let Some(Ok(access)) = found.as_deref().map(|cluster| &cluster.access) {
+            // How it went is in the health of the way; dialling has deadlines of its own.
+            let _ = access.way.lease().await;
         }
     }
 
-    /// Replaces everything known by these Secrets.
-    fn reset(&self, secrets: &[Secret]) {
-        let old = self.snapshot.load();
-        let mut new = Snapshot::default();
-        for secret in secrets {
-            self.insert(&mut new, &old, secret);
+    /// Replaces everything known from one source by these objects.
+    fn reset<S: Source>(&self, objects: &[S::Object]) {
+        let mut inventory = self.inventory.lock();
+        let entries = objects.iter().filter_map(|object| {
+            let cluster = S::cluster(object)?;
+            let entry = S::read(&cluster, object, &self.tunnels)?;
+            Some((cluster, entry))
+        });
+        let touched = S::sheet(&mut inventory).replace(entries.collect());
+        for object in objects {
+            S::sheet(&mut inventory).saw(object);
         }
-        for name in old
-            .by_name
-            .keys()
-            .filter(|name| !new.by_name.contains_key(*name))
-        {
-            self.forget(name);
-        }
-        info!(clusters = new.by_name.len(), "managed clusters listed");
-        self.publish(new);
+        info!(objects = objects.len(), "{} listed", S::WHAT);
+        self.rebuild(&inventory, touched);
     }
 
-    /// Takes in one new or changed Secret.
-    fn apply(&self, secret: &Secret) {
-        let old = self.snapshot.load();
-        let mut new = Snapshot {
-            by_name: old.by_name.clone(),
-            ..Snapshot::default()
-        };
-        self.insert(&mut new, &old, secret);
-        self.publish(new);
-    }
-
-    /// Forgets the cluster of a Secret that is gone or no longer a cluster's.
-    fn remove(&self, secret: &Secret) {
-        let name = secret.metadata.name.as_deref().unwrap_or_default();
-        let old = self.snapshot.load();
-        let mut by_name = old.by_name.clone();
-        let Some((name, _)) = by_name.remove_entry(name) else {
+    /// Takes in one new or changed object.
+    fn apply<S: Source>(&self, object: &S::Object) {
+        let Some(cluster) = S::cluster(object) else {
             return;
         };
-        self.forget(&name);
-        let resource_version = secret.metadata.resource_version.clone().unwrap_or_default();
-        self.publish(Snapshot {
+        let entry = S::read(&cluster, object, &self.tunnels);
+        self.set::<S>(cluster, object, entry);
+    }
+
+    /// Forgets an object that is gone or no longer of its source.
+    fn remove<S: Source>(&self, object: &S::Object) {
+        if let Some(cluster) = S::cluster(object) {
+            self.set::<S>(cluster, object, None);
+        }
+    }
+
+    fn set<S: Source>(&self, cluster: ClusterName, object: &S::Object, entry: Option<S::Entry>) {
+        let mut inventory = self.inventory.lock();
+        let sheet = S::sheet(&mut inventory);
+        sheet.set(cluster.clone(), entry);
+        sheet.saw(object);
+        self.rebuild(&inventory, [cluster].into());
+    }
+
+    /// Publishes a snapshot in which these clusters are as the inventory has them.
+    fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>) {
+        let old = self.snapshot.load();
+        let mut by_name = old.by_name.clone();
+        let mut replaced = Vec::new();
+        for name in touched {
+            let derivation = self.derivation.as_ref();
+            let known = by_name.remove(&name);
+            match inventory.definition(&name, derivation, &self.tunnels) {
+                Some(definition) => {
+                    let cluster = self.cluster(&name, known.as_deref(), definition);
+                    by_name.insert(name, Arc::new(cluster));
+                }
+                None if known.is_some() => self.forget(&name),
+                None => {}
+            }
+            replaced.extend(known);
+        }
+        let gone = |cluster: &Cluster| !by_name.contains_key(&cluster.metrics.cluster().0);
+        let gone: Vec<_> = replaced.iter().filter(|it| gone(it)).cloned().collect();
+        self.metrics
+            .clusters
+            .set(by_name.len().try_into().unwrap_or(i64::MAX));
+        self.snapshot.store(Arc::new(Snapshot {
             by_name,
-            resource_version,
-        });
+            resource_version: inventory.version(),
+        }));
+        for cluster in replaced {
+            cluster.superseded.cancel();
+        }
+        for cluster in gone {
+            if let Ok(access) = &cluster.access {
+                access.way.gone().cancel();
+            }
+        }
     }
 
     fn forget(&self, name: &ClusterName) {
@@ -210,142 +208,146 @@ impl Clusters {
         self.metrics.forget(name);
     }
 
-    fn publish(&self, snapshot: Snapshot) {
-        self.metrics
-            .clusters
-            .set(snapshot.by_name.len().try_into().unwrap_or(i64::MAX));
-        self.snapshot.store(Arc::new(snapshot));
-    }
-
-    fn insert(&self, new: &mut Snapshot, old: &Snapshot, secret: &Secret) {
-        if let Some(version) = newer(&new.resource_version, secret) {
-            new.resource_version = version;
-        }
-        let Definition {
-            name,
-            object,
-            target,
-        } = match Definition::read(secret, &self.tunnels) {
-            Ok(definition) => definition,
-            Err(fault) => {
-                let name = secret.metadata.name.as_deref().unwrap_or_default();
-                warn!(secret = name, %fault, "Secret cannot be a managed cluster's");
-                return;
-            }
-        };
-        let known = old.by_name.get(&name);
-        let way = self.way(known, secret, target);
-        if let Err(Unusable { secret, fault }) = &way
-            && known.is_none_or(|known| known.way.as_ref().err() != way.as_ref().err())
-        {
-            warn!(cluster = %name, %secret, %fault, "managed cluster cannot be reached");
-        }
-        let metrics = known.map_or_else(|| self.metrics.of(&name), |known| known.metrics.clone());
-        new.by_name.insert(
-            name,
-            Arc::new(Cluster {
-                object,
-                way,
-                metrics,
-                services: Mutex::default(),
-                tasks: self.tasks.clone(),
-            }),
-        );
-    }
-
-    /// Keeps the connections of a cluster whose endpoint and credential did not change.
-    fn way(
+    fn cluster(
         &self,
-        known: Option<&Arc<Cluster>>,
-        secret: &Secret,
-        target: Result<Box<Target>, Fault>,
-    ) -> Result<Arc<Upstream>, Unusable> {
-        let target = target.map_err(|fault| unusable(secret, &fault))?;
-        if let Some(Ok(upstream)) = known.map(|known| &known.way)
-            && upstream.target == *target
+        name: &ClusterName,
+        known: Option<&Cluster>,
+        definition: Definition,
+    ) -> Cluster {
+        let Definition {
+            object,
+            addresses,
+            means,
+        } = definition;
+        let old = known.and_then(|known| known.access.as_ref().ok());
+        let access = means.and_then(|means| self.access(old, means));
+        if let Err(unusable) = &access
+            && known.is_none_or(|known| known.access.as_ref().err() != Some(unusable))
         {
-            return Ok(Arc::clone(upstream));
+            warn!(cluster = %name, "managed cluster cannot be reached: {unusable}");
         }
-        let upstream = Upstream::new(*target, self.tasks.clone());
-        upstream
-            .map(Arc::new)
-            .map_err(|fault: TlsConfigError| unusable(secret, &fault))
+        Cluster {
+            object,
+            access,
+            metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),
+            addresses,
+            superseded: CancellationToken::new(),
+        }
     }
-}
 
-fn unusable(secret: &Secret, fault: &dyn std::fmt::Display) -> Unusable {
-    let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
-    let name = secret.metadata.name.as_deref().unwrap_or_default();
-    Unusable {
-        secret: format!("{namespace}/{name}"),
-        fault: fault.to_string(),
+    /// Keeps the connections to all places that did not change; a token is no part of them.
+    fn access(&self, old: Option<&Access>, means: Means) -> Result<Access, Unusable> {
+        let Means {
+            places,
+            authorization,
+            renewed,
+        } = means;
+        let way = match old {
+            Some(old) => old.way.moved(places),
+            None => Way::new(places, self.tasks.clone()).map(Arc::new),
+        };
+        let way = way.map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
+        let credential = authorization.map(|authorization| {
+            let known = old.and_then(|old| old.credential.as_ref());
+            match known.filter(|known| known.authorization == authorization) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Credential::new(authorization, renewed)),
+            }
+        });
+        Ok(Access { way, credential })
     }
-}
-
-/// The Secret's resource version, if it is beyond `than`: since Kubernetes 1.35 they may be compared
-/// as numbers (KEP-5504).
-fn newer(than: &str, secret: &Secret) -> Option<String> {
-    let version = secret.metadata.resource_version.as_deref()?;
-    let number = |text: &str| text.parse::<u128>().unwrap_or(0);
-    (than.is_empty() || number(version) > number(than)).then(|| version.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clusters::secret::tests::{secret, token_secret};
+    use crate::args::Egress;
+    use crate::{
+        clusters::{
+            derived::tests::{account_secret, derivation, managed_cluster},
+            inventory::{Manual, Registrations, Tokens},
+            secret::tests::{secret, token_secret},
+        },
+        upstream::Upstream,
+    };
 
     fn clusters() -> Clusters {
+        deriving(None)
+    }
+
+    fn deriving(derivation: Option<Derivation>) -> Clusters {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        Clusters::new(metrics, Tunnels::new(0, 0), TaskTracker::new())
+        Clusters::new(derivation, metrics, Tunnels::new(0, 0), TaskTracker::new())
+    }
+
+    fn access(clusters: &Clusters, name: &str) -> Access {
+        let cluster = clusters.find(&name.parse().unwrap()).unwrap();
+        cluster.access.clone().unwrap()
     }
 
     fn upstream(clusters: &Clusters, name: &str) -> Arc<Upstream> {
-        Arc::clone(
-            clusters
-                .find(&name.parse().unwrap())
-                .unwrap()
-                .way
-                .as_ref()
-                .unwrap(),
-        )
+        access(clusters, name).way.current()
     }
 
     #[tokio::test]
-    async fn keeps_connections_until_the_credential_changes() {
+    async fn a_new_token_keeps_connections_and_a_new_address_does_not() {
         let clusters = clusters();
         let mut given = token_secret("managed1");
-        clusters.apply(&given);
-        let first = upstream(&clusters, "managed1");
+        clusters.apply::<Manual>(&given);
+        let (first, token) = (
+            upstream(&clusters, "managed1"),
+            access(&clusters, "managed1"),
+        );
 
-        given
-            .metadata
-            .annotations
-            .get_or_insert_default()
-            .insert("note".into(), "x".into());
-        clusters.apply(&given);
+        let annotations = given.metadata.annotations.get_or_insert_default();
+        annotations.insert("note".into(), "x".into());
+        clusters.apply::<Manual>(&given);
+        clusters.reset::<Manual>(std::slice::from_ref(&given));
         assert!(Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
-        clusters.reset(std::slice::from_ref(&given));
-        assert!(Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
+        let same = |a: &Access, b: &Access| match (&a.credential, &b.credential) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => panic!("there is a token"),
+        };
+        assert!(same(&token, &access(&clusters, "managed1")));
 
-        let token = k8s_openapi::ByteString(b"another".to_vec());
-        given
-            .data
-            .get_or_insert_default()
-            .insert("token".into(), token);
-        clusters.apply(&given);
+        set(&mut given, "token", "another");
+        clusters.apply::<Manual>(&given);
+        assert!(Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
+        assert!(!same(&token, &access(&clusters, "managed1")));
+
+        set(&mut given, "endpoint", "https://10.0.0.2:6443");
+        clusters.apply::<Manual>(&given);
         assert!(!Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
+    }
+
+    fn set(secret: &mut k8s_openapi::api::core::v1::Secret, key: &str, value: &str) {
+        let value = k8s_openapi::ByteString(value.as_bytes().to_vec());
+        let data = secret.data.get_or_insert_default();
+        data.insert(key.to_owned(), value);
+    }
+
+    #[tokio::test]
+    async fn connections_end_with_their_cluster_and_not_with_its_address() {
+        let clusters = clusters();
+        let mut given = token_secret("managed1");
+        clusters.apply::<Manual>(&given);
+        let way = access(&clusters, "managed1").way;
+        set(&mut given, "endpoint", "https://10.0.0.2:6443");
+        clusters.apply::<Manual>(&given);
+        assert!(!way.gone().is_cancelled());
+        clusters.remove::<Manual>(&given);
+        assert!(way.gone().is_cancelled());
     }
 
     #[tokio::test]
     async fn one_broken_secret_disturbs_no_other() {
         let clusters = clusters();
         let broken = secret("broken", &[("token", "t")]);
-        clusters.reset(&[token_secret("managed1"), broken, token_secret("Bad_Name")]);
+        clusters.reset::<Manual>(&[token_secret("managed1"), broken, token_secret("Bad_Name")]);
         upstream(&clusters, "managed1");
         let broken = clusters.find(&"broken".parse().unwrap()).unwrap();
-        let message = broken.way.as_ref().unwrap_err().to_string();
+        let message = broken.access.as_ref().unwrap_err().to_string();
         assert!(
             message.contains("credentials/broken") && message.contains("endpoint"),
             "{message}"
@@ -356,9 +358,9 @@ mod tests {
     #[tokio::test]
     async fn forgets_what_is_deleted() {
         let clusters = clusters();
-        clusters.reset(&[token_secret("a"), token_secret("b"), token_secret("c")]);
-        clusters.remove(&token_secret("a"));
-        clusters.reset(&[token_secret("b")]);
+        clusters.reset::<Manual>(&[token_secret("a"), token_secret("b"), token_secret("c")]);
+        clusters.remove::<Manual>(&token_secret("a"));
+        clusters.reset::<Manual>(&[token_secret("b")]);
         let names: Vec<_> = clusters
             .snapshot()
             .by_name
@@ -366,5 +368,90 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(names, ["b"]);
+    }
+
+    fn bearer(clusters: &Clusters, name: &str) -> String {
+        let credential = access(clusters, name).credential.unwrap();
+        credential.authorization.to_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_derived_while_both_objects_are_there_and_a_manual_secret_wins() {
+        let clusters = deriving(Some(derivation(Egress::Direct)));
+        let name = "managed1".parse().unwrap();
+        let registered = managed_cluster("managed1", &["https://10.0.0.9:6443"]);
+        let account = account_secret("managed1", "derived");
+        clusters.apply::<Tokens>(&account);
+        assert!(clusters.find(&name).is_none());
+        clusters.reset::<Registrations>(std::slice::from_ref(&registered));
+        assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
+        assert_eq!(clusters.snapshot().resource_version, "10");
+
+        let manual = token_secret("managed1");
+        clusters.apply::<Manual>(&manual);
+        assert_eq!(bearer(&clusters, "managed1"), "Bearer hunter2");
+        clusters.remove::<Manual>(&manual);
+        assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
+
+        clusters.remove::<Tokens>(&account);
+        let unusable = clusters.find(&name).unwrap();
+        assert!(unusable.access.is_err() && unusable.shown().is_some());
+        clusters.reset::<Tokens>(&[account]);
+        let way = access(&clusters, "managed1").way;
+
+        let mut denied = registered.clone();
+        denied.spec.hub_accepts_client = false;
+        clusters.apply::<Registrations>(&denied);
+        assert!(clusters.find(&name).is_none() && way.gone().is_cancelled());
+        clusters.apply::<Registrations>(&registered);
+        clusters.remove::<Registrations>(&registered);
+        assert!(clusters.find(&name).is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_derived_unless_asked_for() {
+        let clusters = clusters();
+        clusters.apply::<Tokens>(&account_secret("managed1", "derived"));
+        clusters.apply::<Registrations>(&managed_cluster("managed1", &["https://10.0.0.9"]));
+        assert!(clusters.snapshot().by_name.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejected_token_is_given_up_for_its_successor() {
+        let clusters = Arc::new(deriving(Some(derivation(Egress::Direct))));
+        let name: ClusterName = "managed1".parse().unwrap();
+        clusters.apply::<Registrations>(&managed_cluster("managed1", &["https://10.0.0.9"]));
+        clusters.apply::<Tokens>(&account_secret("managed1", "first"));
+        let first = access(&clusters, "managed1").credential.unwrap();
+        let rotate = async {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            // Another change of the cluster is no new token.
+            clusters.apply::<Registrations>(&managed_cluster("managed1", &["https://10.0.0.8"]));
+            clusters.apply::<Tokens>(&account_secret("managed1", "second"));
+        };
+        let (successor, ()) = tokio::join!(clusters.successor(&name, &first), rotate);
+        let second = successor.unwrap().credential.unwrap();
+        assert_eq!(second.authorization, "Bearer second");
+
+        // Nobody brings another one: the first to see that waits, the next ones do not.
+        let begin = tokio::time::Instant::now();
+        assert!(clusters.successor(&name, &second).await.is_none());
+        let waited = begin.elapsed();
+        assert!(clusters.successor(&name, &second).await.is_none());
+        assert!(
+            waited.as_secs() == 5 && begin.elapsed() == waited,
+            "{waited:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manual_token_is_renewed_by_nobody() {
+        let clusters = clusters();
+        let name: ClusterName = "managed1".parse().unwrap();
+        clusters.apply::<Manual>(&token_secret("managed1"));
+        let token = access(&clusters, "managed1").credential.unwrap();
+        let begin = tokio::time::Instant::now();
+        assert!(clusters.successor(&name, &token).await.is_none());
+        assert!(begin.elapsed().is_zero());
     }
 }

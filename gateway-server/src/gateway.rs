@@ -158,7 +158,7 @@ impl Gateway {
             .clusters
             .find(name)
             .ok_or_else(|| Refusal::unknown_cluster(name))?;
-        match (cluster.shown(), &cluster.way) {
+        match (cluster.shown(), &cluster.access) {
             (Some(object), _) => Ok(document(head, &api::objects::single(&object, rendering))),
             (None, Err(unusable)) => Err(Refusal::unreadable(name, &unusable.to_string())),
             (None, Ok(_)) => Err(Refusal::unknown_cluster(name)),

@@ -3,6 +3,7 @@
 //! program is `main.rs`.
 
 mod accept;
+mod account_name;
 mod api;
 mod args;
 mod attach;
@@ -22,7 +23,8 @@ mod tunnels;
 mod upstream;
 
 pub use crate::{
-    args::{Args, Settings, TunnelEntrance},
+    account_name::{AccountName, AccountNameError},
+    args::{Args, Egress, Settings, TunnelEntrance},
     route::PathError,
     run::run,
 };

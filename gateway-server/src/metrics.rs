@@ -215,6 +215,11 @@ impl Metrics {
 }
 
 impl ClusterMetrics {
+    /// Whose they are.
+    pub(crate) fn cluster(&self) -> &ClusterLabel {
+        &self.cluster
+    }
+
     /// Counts one answer and the seconds it took to begin.
     pub(crate) fn answered(&self, verb: Verb, code: StatusCode, seconds: f64) {
         let cluster = self.cluster.clone();

@@ -13,7 +13,8 @@ mod upgrade;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
-use http::{Request, Response, StatusCode, Version, header::AUTHORIZATION};
+use http::{Method, Request, Response, StatusCode, Uri, Version, header::AUTHORIZATION};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,11 +26,11 @@ use self::{
     request_info::{RequestInfo, Verb},
 };
 use crate::{
-    body::{Body, UpstreamBody},
-    clusters::{Cluster, Clusters},
+    body::{Body, RequestBody, UpstreamBody},
+    clusters::{Access, Cluster, Clusters, Credential},
     metrics::Counted,
     status::Refusal,
-    upstream::{Lease, SendError, Upstream},
+    upstream::{Lease, SendError, Upstream, Way},
 };
 
 /// How often a request that never left is sent again on another connection.
@@ -72,14 +73,17 @@ impl Proxy {
             (info.verb, info.begins_late())
         };
         let answer = async {
-            let upstream = self.upstream(&cluster, service)?;
-            let (tail, query) = (tail(&request, tail_length), request.uri().query());
-            let uri = target_uri::of(&upstream.target, tail, query);
+            let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
                 proxy: self,
+                name,
                 cluster: &cluster,
-                upstream: &upstream,
-                uri,
+                way,
+                credential,
+                asked: Asked {
+                    uri: request.uri().clone(),
+                    tail_length,
+                },
                 verb,
                 begins_late,
             };
@@ -98,47 +102,100 @@ impl Proxy {
 }
 
 impl Proxy {
-    fn upstream(
+    /// What a request takes; to a service of the cluster it takes no credential.
+    fn access(
         &self,
         cluster: &Cluster,
         service: Option<&ServiceAddress>,
-    ) -> Result<Arc<Upstream>, Failure> {
+    ) -> Result<Access, Failure> {
+        let access = || cluster.access.clone().map_err(Failure::Unusable);
         let Some(service) = service else {
-            return cluster.way.clone().map_err(Failure::Unusable);
+            return access();
         };
         if !self.exposed.contains(service) {
             return Err(Failure::NotExposed(service.clone()));
         }
-        cluster
-            .service(service)
-            .ok_or_else(|| Failure::NoTunnel(service.clone()))
+        let way = access().ok().and_then(|access| access.way.service(service));
+        Ok(Access {
+            way: way.ok_or_else(|| Failure::NoTunnel(service.clone()))?,
+            credential: None,
+        })
     }
 }
 
 /// One request on its way through.
 struct Exchange<'a> {
     proxy: &'a Proxy,
+    name: &'a ClusterName,
     cluster: &'a Cluster,
-    upstream: &'a Upstream,
-    uri: http::Uri,
+    way: Arc<Way>,
+    credential: Option<Arc<Credential>>,
+    asked: Asked,
     verb: Verb,
     begins_late: bool,
 }
 
+/// What the caller asked for: the tail of this path, and its query.
+struct Asked {
+    uri: Uri,
+    tail_length: usize,
+}
+
+impl Asked {
+    fn of(&self, upstream: &Upstream) -> Uri {
+        let path = self.uri.path();
+        let tail = &path[path.len() - self.tail_length..];
+        target_uri::of(&upstream.target, tail, self.uri.query())
+    }
+}
+
 impl Exchange<'_> {
-    async fn run(self, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    /// Sends the request, and once more with a newer token where the managed cluster rejected the
+    /// one it was sent with. It is also sent again where the connection was closed in an orderly way
+    /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
+    /// it what others had just begun there. What has a body is sent once: it is not kept.
+    async fn run(mut self, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
         let upgrade =
             Upgrade::requested(request.headers()).filter(|_| request.version() == Version::HTTP_11);
         headers::to_spoke(request.headers_mut())?;
-        if let Some(authorization) = &self.upstream.target.authorization {
-            request
-                .headers_mut()
-                .insert(AUTHORIZATION, authorization.clone());
+        let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
+            && request.body().is_end_stream();
+        let credential = self.credential.clone().filter(|_| repeatable);
+        let Some(credential) = credential else {
+            return self.once(request.map(RequestBody::Caller), upgrade).await;
+        };
+        let (head, _) = request.into_parts();
+        let request = |head| Request::from_parts(head, RequestBody::Empty);
+        let (mut renewed, mut closed) = (false, 0);
+        loop {
+            match self.once(request(head.clone()), upgrade.clone()).await {
+                Err(Failure::CredentialRejected) if !renewed => {
+                    let newer = self.proxy.clusters.successor(self.name, &credential).await;
+                    let newer = newer.ok_or(Failure::CredentialRejected)?;
+                    (self.way, self.credential) = (newer.way, newer.credential);
+                    renewed = true;
+                }
+                Err(Failure::Broken(error)) if closed < ATTEMPTS && is_goodbye(&error) => {
+                    closed += 1;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        mut request: Request<RequestBody>,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Response<Body>, Failure> {
+        if let Some(credential) = &self.credential {
+            let authorization = credential.authorization.clone();
+            request.headers_mut().insert(AUTHORIZATION, authorization);
         }
         if let Some(upgrade) = upgrade {
             return self.upgrade(request, upgrade).await;
         }
-        let (response, lease) = if self.begins_late {
+        let (response, upstream, lease) = if self.begins_late {
             self.send(request).await?
         } else {
             let deadline = self.proxy.head_deadline;
@@ -146,23 +203,24 @@ impl Exchange<'_> {
                 .await
                 .map_err(|_| Failure::Deadline(deadline))??
         };
-        self.answer(response, Some(lease)).await
+        self.answer(response, &upstream, Some(lease)).await
     }
 
     /// Sends on a pooled connection, and once more if that one closed before taking the request.
     async fn send(
         &self,
-        mut request: Request<Incoming>,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Arc<Upstream>, Lease), Failure> {
         for _ in 0..ATTEMPTS {
-            let pooled = self.upstream.lease().await?;
+            let (upstream, pooled) = self.way.lease().await?;
+            let uri = self.asked.of(&upstream);
             if pooled.is_http1() {
-                target_uri::to_http1(&mut request, &self.uri);
+                target_uri::to_http1(&mut request, &uri);
             } else {
-                target_uri::to_http2(&mut request, &self.uri);
+                target_uri::to_http2(&mut request, &uri);
             }
             match pooled.send(request).await {
-                Ok(answered) => return Ok(answered),
+                Ok((response, lease)) => return Ok((response, upstream, lease)),
                 Err(SendError::Unsent(unsent)) => request = *unsent,
                 Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
             }
@@ -174,6 +232,7 @@ impl Exchange<'_> {
     async fn answer(
         &self,
         response: Response<Incoming>,
+        upstream: &Upstream,
         lease: Option<Lease>,
     ) -> Result<Response<Body>, Failure> {
         let (mut head, body) = response.into_parts();
@@ -184,7 +243,8 @@ impl Exchange<'_> {
             body.ends_when_broken();
         }
         let body = Body::Upstream(body);
-        if head.status != StatusCode::UNAUTHORIZED || !self.upstream.target.has_credential() {
+        let ours = self.credential.is_some() || upstream.target.has_identity();
+        if head.status != StatusCode::UNAUTHORIZED || !ours {
             return Ok(Response::from_parts(head, body));
         }
         let body = unauthorized::not_of_the_api_server(&head, body, self.nested()).await;
@@ -196,6 +256,13 @@ impl Exchange<'_> {
     fn nested(&self) -> bool {
         self.begins_late
     }
+}
+
+/// The other end closed the connection without an error (GOAWAY, RFC 9113 §6.8) and had not taken
+/// the request by then.
+fn is_goodbye(error: &hyper::Error) -> bool {
+    let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
+    http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 fn tail(request: &Request<Incoming>, length: usize) -> &str {

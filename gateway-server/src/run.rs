@@ -19,7 +19,7 @@ use crate::{
     attach::{AgentAuthority, Attach, TunnelDoor},
     authentication,
     authorization::Authorizer,
-    clusters::{self, Clusters},
+    clusters::{self, Clusters, Derivation},
     door::Door,
     gateway::Gateway,
     metrics::Metrics,
@@ -65,7 +65,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     };
     let gateway = process.gateway(&settings);
 
-    let mut background = follow_hub(&gateway, &hub, settings.secret_namespace, &readiness);
+    let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
     background.spawn(Arc::clone(&certificate).follow());
     background.spawn(admin.serve(admin_listener, cut.clone()));
     background.spawn(shutdown::on_signal(drain.clone()));
@@ -106,7 +106,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 fn follow_hub(
     gateway: &Gateway,
     hub: &Client,
-    namespace: String,
+    settings: &Settings,
     readiness: &Readiness,
 ) -> JoinSet<()> {
     let mut follows = JoinSet::new();
@@ -118,8 +118,21 @@ fn follow_hub(
     follows.spawn({
         let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
         let listed = readiness.condition("managed-clusters");
+        let namespace = settings.secret_namespace.clone();
         async move { clusters::follow(&clusters, hub, &namespace, listed).await }
     });
+    if let Some(account) = settings.managed_service_account.clone() {
+        follows.spawn({
+            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
+            let listed = readiness.condition("managed-service-accounts");
+            async move { clusters::follow_tokens(&clusters, hub, &account, listed).await }
+        });
+        follows.spawn({
+            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
+            let listed = readiness.condition("registrations");
+            async move { clusters::follow_registrations(&clusters, hub, listed).await }
+        });
+    }
     follows
 }
 
@@ -147,7 +160,13 @@ impl Process {
         // Connections to managed clusters and their agents outlive requests: a drain waits for
         // requests, not for them.
         let connections = TaskTracker::new();
+        let account = settings.managed_service_account.clone();
+        let derivation = account.map(|account| Derivation {
+            account,
+            egress: settings.egress,
+        });
         let clusters = Arc::new(Clusters::new(
+            derivation,
             metrics.clone(),
             tunnels.clone(),
             connections.clone(),

@@ -1,26 +1,29 @@
-//! The way to one managed cluster with one credential: dial, TLS, and a pool of connections on
-//! top. A changed credential or endpoint is a new [`Upstream`]; requests in flight keep the old one
-//! alive until they end.
+//! The ways to managed clusters. An [`Upstream`] is one of them, to one place with one TLS identity:
+//! dial, TLS, and a pool of connections on top. A [`Way`] is all places of one cluster. Tokens are
+//! not part of either: they are sent with each request, so a new token keeps the connections.
 
 mod connect;
 mod dial;
 mod pool;
+mod standing;
 mod tls;
+mod way;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, uri::Authority};
-use hyper::body::Incoming;
+use http::uri::Authority;
 use hyper::client::conn::http1;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
     pool::{Health, Lease, PoolError, Pooled, SendError},
     tls::{ClientIdentity, TlsConfigError, Trust},
+    way::{Places, Way},
 };
 use self::{connect::Connector, pool::Pool, tls::TlsSettings};
+use crate::body::RequestBody;
 
 /// Where a managed cluster's API server is, and how to be sure that it is the one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,8 +37,6 @@ pub(crate) struct Target {
     /// How to be sure of the other end; nothing for a service inside the managed cluster, which is
     /// reached through its tunnel and speaks plain HTTP.
     pub(crate) tls: Option<Tls>,
-    /// The `Authorization` header to send, if that is the credential.
-    pub(crate) authorization: Option<HeaderValue>,
 }
 
 #[cfg(test)]
@@ -59,21 +60,26 @@ pub(crate) struct Upstream {
 }
 
 impl Target {
-    /// Whether requests are sent with a credential of the gateway's.
-    pub(crate) fn has_credential(&self) -> bool {
-        self.authorization.is_some() || self.tls.as_ref().is_some_and(|tls| tls.identity.is_some())
+    /// Whether its connections show a client certificate of the gateway's.
+    pub(crate) fn has_identity(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.identity.is_some())
     }
 }
 
 impl Upstream {
-    /// Prepares the way; nothing is dialled yet. `tasks` holds the connections' drivers.
-    pub(crate) fn new(target: Target, tasks: TaskTracker) -> Result<Self, TlsConfigError> {
+    /// Prepares the way; nothing is dialled yet. `tasks` holds the connections' drivers, and all of
+    /// them end with `gone`.
+    pub(crate) fn new(
+        target: Target,
+        tasks: TaskTracker,
+        gone: CancellationToken,
+    ) -> Result<Self, TlsConfigError> {
         let tls = target
             .tls
             .as_ref()
             .map(|tls| TlsSettings::new(&target.authority, tls));
         let tls = tls.transpose()?;
-        let connector = Arc::new(Connector::new(target.dialer.clone(), tls, tasks));
+        let connector = Arc::new(Connector::new(target.dialer.clone(), tls, tasks, gone));
         Ok(Self {
             target,
             pool: Pool::new(Arc::clone(&connector)),
@@ -94,7 +100,7 @@ impl Upstream {
     /// A connection of its own, HTTP/1.1, for a request that wants to upgrade.
     pub(crate) async fn upgradable(
         &self,
-    ) -> Result<http1::SendRequest<Incoming>, Arc<ConnectError>> {
+    ) -> Result<http1::SendRequest<RequestBody>, Arc<ConnectError>> {
         self.connector.http1().await.map_err(Arc::new)
     }
 }

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::{
     api::{
         core::v1::{Namespace, Service},
-        rbac::v1::{ClusterRoleBinding, Role, RoleBinding},
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     },
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
@@ -21,6 +21,8 @@ use crate::{
 };
 
 const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
+/// The role of a gateway that derives clusters.
+const MANAGED_CLUSTERS: &str = include_str!("../../../config/gateway/rbac.yaml");
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// The aggregator looks again by itself only every half minute, but at once when the `APIService`
 /// changes.
@@ -61,6 +63,20 @@ pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayErr
         &Api::<RoleBinding>::namespaced(client, secrets),
         USER,
         binding("Role", USER),
+    )
+    .await
+}
+
+/// Gives [`USER`] what a gateway needs to derive clusters: the role that is shipped.
+pub(super) async fn grant_managed_clusters(hub: &Cluster) -> Result<(), GatewayError> {
+    let role: Value = serde_saphyr::from_str(MANAGED_CLUSTERS).expect("a file of ours");
+    let name = role["metadata"]["name"].as_str().expect("it has a name");
+    let client = hub.client();
+    put(&Api::<ClusterRole>::all(client.clone()), name, role.clone()).await?;
+    put(
+        &Api::<ClusterRoleBinding>::all(client),
+        name,
+        binding("ClusterRole", name),
     )
     .await
 }

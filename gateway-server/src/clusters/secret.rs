@@ -3,10 +3,8 @@
 
 mod endpoint;
 
-use std::str::FromStr;
-
 use crds::{
-    ClusterName, ClusterNameError,
+    ClusterName,
     cluster_core::{
         ClusterAccess, ClusterEndpoint, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus,
         ConstEndpoint, CredentialType, EndpointType, UnknownCredentialType, UnknownEndpointType,
@@ -25,26 +23,15 @@ use runtime::http_proxy::HttpProxy;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use self::endpoint::parse_endpoint;
+use super::definition::{Definition, Means, Unusable};
 use crate::{
     tunnels::{TunnelDialer, Tunnels},
-    upstream::{ClientIdentity, Dialer, Target, Tls, Trust},
+    upstream::{ClientIdentity, Dialer, Places, Target, Tls, Trust},
 };
-
-/// A managed cluster as its Secret defines it.
-#[derive(Debug)]
-pub(super) struct Definition {
-    pub(super) name: ClusterName,
-    /// What to show; absent when the labels make no sense.
-    pub(super) object: Option<ClusterGateway>,
-    /// Where its requests go.
-    pub(super) target: Result<Box<Target>, Fault>,
-}
 
 /// What is wrong with a Secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("its name cannot be a cluster's: {0}")]
-    Name(#[from] ClusterNameError),
     #[error("label {CREDENTIAL_TYPE_LABEL}: {0}")]
     CredentialType(#[from] UnknownCredentialType),
     #[error("label {ENDPOINT_TYPE_LABEL}: {0}")]
@@ -64,36 +51,25 @@ pub(super) enum Fault {
     NoAuthority,
 }
 
-impl Definition {
-    /// Reads a Secret. Only a name that cannot be a cluster's makes it no cluster at all; all other
-    /// faults are kept, to be shown to whoever asks for the cluster.
-    pub(super) fn read(secret: &Secret, tunnels: &Tunnels) -> Result<Self, Fault> {
-        let name = ClusterName::from_str(secret.metadata.name.as_deref().unwrap_or_default())?;
-        let (credential, endpoint) = match types(secret) {
-            Ok(types) => types,
-            Err(fault) => {
-                return Ok(Self {
-                    name,
-                    object: None,
-                    target: Err(fault),
-                });
-            }
-        };
-        let reached = match endpoint {
-            EndpointType::Const => direct(secret),
-            EndpointType::ClusterProxy => Ok(Reached {
-                authority: Authority::from_static(TunnelDialer::APISERVER),
-                base_path: String::new(),
-                dialer: Dialer::Tunnel(TunnelDialer::apiserver(&name, tunnels)),
-            }),
-        };
-        let target = reached.and_then(|reached| target(secret, credential, reached));
-        let object = Some(object(secret, credential, endpoint, target.as_ref().err()));
-        Ok(Self {
-            name,
-            object,
-            target,
-        })
+/// Reads the Secret of a cluster. Its faults are kept, to be shown to whoever asks for the cluster.
+pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) -> Definition {
+    let (object, means) = match types(secret) {
+        Ok((credential, endpoint)) => {
+            let means = unsecured(cluster, secret, endpoint, tunnels)
+                .and_then(|reached| means(secret, credential, reached));
+            let object = object(secret, credential, endpoint, means.as_ref().err());
+            (Some(object), means)
+        }
+        Err(fault) => (None, Err(fault)),
+    };
+    let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+    Definition {
+        object,
+        addresses: Vec::new(),
+        means: means.map_err(|fault| Unusable::Secret {
+            secret: format!("{namespace}/{cluster}"),
+            fault: fault.to_string(),
+        }),
     }
 }
 
@@ -112,23 +88,56 @@ fn types(secret: &Secret) -> Result<(CredentialType, EndpointType), Fault> {
     Ok((credential, endpoint))
 }
 
-/// Where an API server is, and how to get bytes there.
-struct Reached {
-    authority: Authority,
-    base_path: String,
-    dialer: Dialer,
+/// An address of an API server.
+#[derive(Clone, Debug)]
+pub(super) struct Reached {
+    pub(super) authority: Authority,
+    pub(super) base_path: String,
+    pub(super) host: String,
+    pub(super) port: u16,
 }
 
-fn direct(secret: &Secret) -> Result<Reached, Fault> {
-    let malformed = |key| move |fault| Fault::Malformed { key, fault };
-    let (authority, base_path) =
-        parse_endpoint(text(secret, ENDPOINT_KEY)?).map_err(malformed(ENDPOINT_KEY))?;
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
+/// Takes the URL of an API server apart.
+pub(super) fn parse_reached(url: &str) -> Result<Reached, String> {
+    let (authority, base_path) = parse_endpoint(url)?;
+    let host = authority.host().trim_start_matches('[');
+    let host = host.trim_end_matches(']').to_owned();
     let port = authority.port_u16().unwrap_or(443);
+    Ok(Reached {
+        authority,
+        base_path,
+        host,
+        port,
+    })
+}
+
+/// Where the API server is, without the TLS that it takes.
+fn unsecured(
+    cluster: &ClusterName,
+    secret: &Secret,
+    endpoint: EndpointType,
+    tunnels: &Tunnels,
+) -> Result<Target, Fault> {
+    match endpoint {
+        EndpointType::Const => direct(secret),
+        EndpointType::ClusterProxy => Ok(Target {
+            authority: Authority::from_static(TunnelDialer::APISERVER),
+            base_path: String::new(),
+            dialer: Dialer::Tunnel(TunnelDialer::apiserver(cluster, tunnels)),
+            tls: None,
+        }),
+    }
+}
+
+fn direct(secret: &Secret) -> Result<Target, Fault> {
+    let malformed = |key| move |fault| Fault::Malformed { key, fault };
+    let reached = parse_reached(text(secret, ENDPOINT_KEY)?).map_err(malformed(ENDPOINT_KEY))?;
+    let Reached {
+        authority,
+        base_path,
+        host,
+        port,
+    } = reached;
     let dialer = match text(secret, PROXY_URL_KEY) {
         Ok(url) => {
             let proxy = HttpProxy::parse(url)
@@ -137,18 +146,15 @@ fn direct(secret: &Secret) -> Result<Reached, Fault> {
         }
         Err(_) => Dialer::Direct { host, port },
     };
-    Ok(Reached {
+    Ok(Target {
         authority,
         base_path,
         dialer,
+        tls: None,
     })
 }
 
-fn target(
-    secret: &Secret,
-    credential: CredentialType,
-    reached: Reached,
-) -> Result<Box<Target>, Fault> {
+fn means(secret: &Secret, credential: CredentialType, mut target: Target) -> Result<Means, Fault> {
     let (mut identity, mut authorization) = (None, None);
     match credential {
         CredentialType::ServiceAccountToken => authorization = Some(bearer(secret)?),
@@ -156,21 +162,26 @@ fn target(
         CredentialType::Dynamic => return Err(Fault::Dynamic),
     }
     let trust = trust(secret)?;
-    let Reached {
-        authority,
-        base_path,
-        dialer,
-    } = reached;
-    Ok(Box::new(Target {
-        authority,
-        base_path,
-        dialer,
-        tls: Some(Tls { trust, identity }),
+    target.tls = Some(Tls { trust, identity });
+    let places = match target.dialer {
+        Dialer::Tunnel(_) => Places {
+            tunnel: Some(target),
+            direct: Vec::new(),
+        },
+        Dialer::Direct { .. } | Dialer::HttpConnect { .. } => Places {
+            tunnel: None,
+            direct: vec![target],
+        },
+    };
+    Ok(Means {
+        places,
         authorization,
-    }))
+        renewed: false,
+    })
 }
 
-fn bearer(secret: &Secret) -> Result<HeaderValue, Fault> {
+/// The `Authorization` header that the token makes.
+pub(super) fn bearer(secret: &Secret) -> Result<HeaderValue, Fault> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", text(secret, TOKEN_KEY)?))
         .map_err(|_| Fault::Malformed {
             key: TOKEN_KEY,
@@ -195,19 +206,32 @@ fn trust(secret: &Secret) -> Result<Trust, Fault> {
     if insecure(secret) {
         return Ok(Trust::Anybody);
     }
+    authorities_of_either_key(secret).map(Trust::Authorities)
+}
+
+/// The authorities in `ca.crt`.
+pub(super) fn authorities(secret: &Secret) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    certificates(bytes(secret, CA_CRT_KEY)?, CA_CRT_KEY)
+}
+
+fn authorities_of_either_key(secret: &Secret) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let (key, pem) = match (bytes(secret, CA_CRT_KEY), bytes(secret, CA_KEY)) {
         (Ok(pem), _) => (CA_CRT_KEY, pem),
         (_, Ok(pem)) => (CA_KEY, pem),
         _ => return Err(Fault::NoAuthority),
     };
-    Ok(Trust::Authorities(certificates(pem, key)?))
+    certificates(pem, key)
 }
 
 fn insecure(secret: &Secret) -> bool {
     annotation(secret, INSECURE_ANNOTATION).is_some_and(|value| value == "true")
 }
 
-fn certificates(pem: &[u8], key: &'static str) -> Result<Vec<CertificateDer<'static>>, Fault> {
+/// The certificates of a PEM bundle, of which there has to be one.
+pub(super) fn certificates(
+    pem: &[u8],
+    key: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     chain
         .ok()

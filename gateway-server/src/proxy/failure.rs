@@ -86,7 +86,7 @@ impl Failure {
 
     fn told(&self) -> Told {
         match self {
-            Self::Unusable(_) => bad("Credential", "mend that Secret"),
+            Self::Unusable(unusable) => bad("Credential", unusable.next_step()),
             Self::NotExposed(_) => Told {
                 code: StatusCode::FORBIDDEN,
                 reason: "Forbidden",
@@ -256,10 +256,18 @@ mod tests {
         );
         let secret = "credentials/managed1".to_owned();
         let failures = [
-            Failure::Unusable(Unusable {
+            Failure::Unusable(Unusable::Secret {
                 secret,
                 fault: "key token is missing or empty".to_owned(),
             }),
+            Failure::Unusable(Unusable::NoToken {
+                account: "managed1/cluster-gateway".to_owned(),
+            }),
+            Failure::Unusable(Unusable::BadToken {
+                account: "managed1/cluster-gateway".to_owned(),
+                fault: "key ca.crt is missing or empty".to_owned(),
+            }),
+            Failure::Unusable(Unusable::NoAddress("it has none at all".to_owned())),
             through(TunnelError::Absent),
             through(TunnelError::Open(OpenError::Budget)),
             through(TunnelError::Open(OpenError::Deadline)),

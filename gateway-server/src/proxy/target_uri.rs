@@ -57,7 +57,6 @@ mod tests {
                 port: 6443,
             },
             tls: None,
-            authorization: None,
         }
     }
 

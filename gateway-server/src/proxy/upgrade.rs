@@ -3,7 +3,7 @@
 //! done; one end may finish sending long before the other.
 
 use http::{Request, Response, StatusCode};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -11,34 +11,35 @@ use tracing::debug;
 
 use super::{Exchange, Failure, headers, headers::Upgrade, splice::splice, target_uri};
 use crate::{
-    body::Body,
+    body::{Body, RequestBody},
     metrics::{Counted, Counter},
 };
 
 impl Exchange<'_> {
     /// Forwards a request that wants to upgrade.
     pub(super) async fn upgrade(
-        self,
-        mut request: Request<Incoming>,
+        &self,
+        mut request: Request<RequestBody>,
         upgrade: Upgrade,
     ) -> Result<Response<Body>, Failure> {
         let caller = hyper::upgrade::on(&mut request);
         upgrade.set(request.headers_mut());
-        target_uri::to_http1(&mut request, &self.uri);
-        let mut sender = self.upstream.upgradable().await?;
+        let (upstream, mut sender) = self.way.upgradable().await?;
+        target_uri::to_http1(&mut request, &self.asked.of(&upstream));
         let deadline = self.proxy.head_deadline;
         let answered = timeout(deadline, sender.send_request(request)).await;
         let mut response = answered
             .map_err(|_| Failure::Deadline(deadline))?
             .map_err(Failure::Broken)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.answer(response, None).await;
+            return self.answer(response, &upstream, None).await;
         }
         let agreed = Upgrade::requested(response.headers());
         let pipe = Pipe {
             caller,
             spoke: hyper::upgrade::on(&mut response),
             cut: self.proxy.cut.clone(),
+            gone: self.way.gone().clone(),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
@@ -57,6 +58,8 @@ struct Pipe {
     caller: OnUpgrade,
     spoke: OnUpgrade,
     cut: CancellationToken,
+    /// The managed cluster is gone.
+    gone: CancellationToken,
     open: Counted,
     bytes: Counter,
 }
@@ -67,6 +70,7 @@ impl Pipe {
             caller,
             spoke,
             cut,
+            gone,
             open: _open,
             bytes,
         } = self;
@@ -81,6 +85,7 @@ impl Pipe {
                 debug!(%error, "upgraded connection ended");
             },
             () = cut.cancelled() => {}
+            () = gone.cancelled() => {}
         }
     }
 }

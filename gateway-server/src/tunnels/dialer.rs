@@ -54,6 +54,11 @@ impl TunnelDialer {
         self.tunnels.status(&self.cluster)
     }
 
+    /// Whether an agent of the cluster is attached now.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.tunnels.entry(&self.cluster).is_some()
+    }
+
     /// Opens a pipe.
     pub(crate) async fn dial(&self) -> Result<Stream, TunnelError> {
         let entry = self

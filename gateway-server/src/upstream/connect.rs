@@ -9,23 +9,20 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use super::{
     dial::{DialError, Dialer, Stream},
     tls::TlsSettings,
 };
-use crate::executor::TrackedExecutor;
+use crate::{body::RequestBody, executor::TrackedExecutor};
 
 /// How long one phase may take.
 const PHASE_DEADLINE: Duration = Duration::from_secs(10);
@@ -74,20 +71,20 @@ pub(crate) enum ConnectError {
 /// What a connection attempt yields.
 #[derive(Debug)]
 pub(crate) enum Connected {
-    Http1(http1::SendRequest<Incoming>),
+    Http1(http1::SendRequest<RequestBody>),
     Http2(Http2),
 }
 
 /// An HTTP/2 connection to a managed cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Http2 {
-    pub(crate) sender: http2::SendRequest<Incoming>,
+    pub(crate) sender: http2::SendRequest<RequestBody>,
     /// Its driver, which is asked for the peer's limits; gone when it has ended, since hyper hands
     /// back what waits to be sent only when the driver is dropped.
     driver: Arc<Mutex<Option<Driver>>>,
 }
 
-type Driver = http2::Connection<TokioIo<TlsStream<Box<dyn Stream>>>, Incoming, TrackedExecutor>;
+type Driver = http2::Connection<TokioIo<TlsStream<Box<dyn Stream>>>, RequestBody, TrackedExecutor>;
 
 /// Makes connections to one managed cluster.
 #[derive(Debug)]
@@ -95,6 +92,8 @@ pub(crate) struct Connector {
     dialer: Dialer,
     tls: Option<TlsSettings>,
     pub(crate) tasks: TaskTracker,
+    /// Ends every connection: the managed cluster is gone.
+    gone: CancellationToken,
 }
 
 impl Phase {
@@ -121,8 +120,18 @@ impl ConnectError {
 
 impl Connector {
     /// `tls` is nothing where the other end speaks plain HTTP.
-    pub(crate) fn new(dialer: Dialer, tls: Option<TlsSettings>, tasks: TaskTracker) -> Self {
-        Self { dialer, tls, tasks }
+    pub(crate) fn new(
+        dialer: Dialer,
+        tls: Option<TlsSettings>,
+        tasks: TaskTracker,
+        gone: CancellationToken,
+    ) -> Self {
+        Self {
+            dialer,
+            tls,
+            tasks,
+            gone,
+        }
     }
 
     /// A connection for the pool: HTTP/2 where the peer has it.
@@ -141,7 +150,7 @@ impl Connector {
     }
 
     /// An HTTP/1.1 connection that can be upgraded.
-    pub(crate) async fn http1(&self) -> Result<http1::SendRequest<Incoming>, ConnectError> {
+    pub(crate) async fn http1(&self) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
         // On the heap: a handshake's state is kilobytes, and every request's future has a place for it.
         Box::pin(async {
             match &self.tls {
@@ -180,15 +189,17 @@ impl Connector {
     async fn http1_over(
         &self,
         stream: impl Stream + 'static,
-    ) -> Result<http1::SendRequest<Incoming>, ConnectError> {
+    ) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
         let handshake = async {
             http1::handshake(TokioIo::new(stream))
                 .await
                 .map_err(ConnectError::Http)
         };
         let (sender, connection) = within(Phase::Http, handshake).await?;
+        let gone = self.gone.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
+            let ended = gone.run_until_cancelled(connection.with_upgrades()).await;
+            if let Some(Err(error)) = ended {
                 debug!(%error, "HTTP/1.1 connection to the managed cluster ended");
             }
         });
@@ -210,19 +221,20 @@ impl Connector {
             .await
             .map_err(ConnectError::Http)?;
         let driver = Arc::new(Mutex::new(Some(connection)));
-        self.tasks.spawn(drive(Arc::clone(&driver)));
+        self.tasks
+            .spawn(drive(Arc::clone(&driver), self.gone.clone()));
         let http2 = Http2 { sender, driver };
         http2.settled().await;
         Ok(http2)
     }
 }
 
-async fn drive(driver: Arc<Mutex<Option<Driver>>>) {
+async fn drive(driver: Arc<Mutex<Option<Driver>>>, gone: CancellationToken) {
     let ended = poll_fn(|context| match driver.lock().as_mut() {
         Some(connection) => connection.poll_unpin(context),
         None => Poll::Ready(Ok(())),
     });
-    if let Err(error) = ended.await {
+    if let Some(Err(error)) = gone.run_until_cancelled(ended).await {
         debug!(%error, "HTTP/2 connection to the managed cluster ended");
     }
     driver.lock().take();

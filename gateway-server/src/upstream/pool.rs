@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::connect::{ConnectError, Connected, Connector, Http2};
+use crate::body::RequestBody;
 
 /// HTTP/2 connections to one upstream, at most. With kube-apiserver's 100 streams on each, this is
 /// 3,200 requests and watches at once.
@@ -80,7 +81,7 @@ pub(crate) enum PoolError {
 #[derive(Debug)]
 pub(crate) enum SendError {
     /// It never left: the connection had closed before. It can be sent again.
-    Unsent(Box<Request<Incoming>>),
+    Unsent(Box<Request<RequestBody>>),
     /// It may have left.
     Broken(hyper::Error),
 }
@@ -93,7 +94,7 @@ struct State {
     /// The peer has no HTTP/2.
     http1_only: bool,
     http1_open: usize,
-    http1_idle: Vec<http1::SendRequest<Incoming>>,
+    http1_idle: Vec<http1::SendRequest<RequestBody>>,
 }
 
 /// Resolves when the connection being opened is in the pool, or failed.
@@ -110,7 +111,7 @@ struct Slots {
 
 #[derive(Debug)]
 enum Sender {
-    Http1(http1::SendRequest<Incoming>),
+    Http1(http1::SendRequest<RequestBody>),
     Http2(Arc<Slots>),
 }
 
@@ -118,7 +119,7 @@ enum Sender {
 enum Place {
     Http1 {
         home: Weak<Mutex<State>>,
-        sender: Option<http1::SendRequest<Incoming>>,
+        sender: Option<http1::SendRequest<RequestBody>>,
     },
     Http2(Arc<Slots>),
 }
@@ -291,7 +292,7 @@ impl Slots {
 }
 
 impl Pooled {
-    fn http1(sender: http1::SendRequest<Incoming>, home: &Arc<Mutex<State>>) -> Self {
+    fn http1(sender: http1::SendRequest<RequestBody>, home: &Arc<Mutex<State>>) -> Self {
         let lease = Lease(Place::Http1 {
             home: Arc::downgrade(home),
             sender: None,
@@ -319,7 +320,7 @@ impl Pooled {
     /// this request.
     pub(crate) async fn send(
         self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let Self { sender, mut lease } = self;
         match sender {
@@ -360,7 +361,7 @@ impl Lease {
         }
     }
 
-    fn keep(&mut self, used: http1::SendRequest<Incoming>) {
+    fn keep(&mut self, used: http1::SendRequest<RequestBody>) {
         if let Place::Http1 { sender, .. } = &mut self.0 {
             *sender = Some(used);
         }
@@ -391,7 +392,7 @@ fn now() -> Timestamp {
 }
 
 impl SendError {
-    fn of(mut error: TrySendError<Request<Incoming>>) -> Self {
+    fn of(mut error: TrySendError<Request<RequestBody>>) -> Self {
         match error.take_message() {
             Some(request) => Self::Unsent(Box::new(request)),
             None => Self::Broken(error.into_error()),

@@ -34,7 +34,7 @@ pub(in crate::clusters) fn token_secret(name: &str) -> Secret {
     )
 }
 
-fn authority() -> String {
+pub(in crate::clusters) fn authority() -> String {
     rcgen::generate_simple_self_signed(["ca".to_owned()])
         .unwrap()
         .cert
@@ -72,24 +72,28 @@ fn without(mut secret: Secret, key: &str) -> Secret {
     secret
 }
 
-fn read(secret: &Secret) -> Definition {
-    Definition::read(secret, &Tunnels::new(0, 0)).unwrap()
+fn read(given: &Secret) -> Definition {
+    let name = given.metadata.name.as_ref().unwrap().parse().unwrap();
+    super::read(&name, given, &Tunnels::new(0, 0))
 }
 
 fn target(secret: &Secret) -> Target {
-    *read(secret).target.unwrap()
+    let Places { tunnel, direct } = read(secret).means.unwrap().places;
+    tunnel.into_iter().chain(direct).next().unwrap()
 }
 
 fn fault(secret: &Secret) -> String {
-    read(secret).target.unwrap_err().to_string()
+    read(secret).means.unwrap_err().to_string()
 }
 
 #[test]
 fn reads_a_token_secret() {
+    let means = read(&token_secret("managed1")).means.unwrap();
     let read = target(&token_secret("managed1"));
     assert_eq!(read.authority.as_str(), "10.0.0.1:6443");
-    assert_eq!(read.authorization.as_ref().unwrap(), "Bearer hunter2");
-    assert!(read.authorization.as_ref().unwrap().is_sensitive());
+    let authorization = means.authorization.unwrap();
+    assert_eq!(authorization, "Bearer hunter2");
+    assert!(authorization.is_sensitive());
     assert!(
         matches!(read.tls.as_ref().map(|tls| &tls.trust), Some(Trust::Authorities(all)) if all.len() == 1)
     );
@@ -114,9 +118,9 @@ fn reads_an_x509_secret_a_proxy_and_the_older_ca_key() {
     let given = with(given, "tls.key", &issued.signing_key.serialize_pem());
     let given = with(given, "proxy-url", "http://proxy:3128");
     let given = with(without(given, "ca.crt"), "ca", &authority());
+    assert_eq!(read(&given).means.unwrap().authorization, None);
     let read = target(&given);
     assert_eq!(read.tls.unwrap().identity.unwrap().chain.len(), 1);
-    assert_eq!(read.authorization, None);
     assert!(matches!(read.dialer, Dialer::HttpConnect { .. }));
 }
 
@@ -208,7 +212,7 @@ fn shows_no_credential() {
     let shown = serde_json::to_string(&read(&given).object).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("https://10.0.0.1:6443") && shown.contains("ServiceAccountToken"));
-    let debug = format!("{:?}", read(&given).target);
+    let debug = format!("{:?}", read(&given).means);
     assert!(!debug.contains("hunter2"), "{debug}");
 }
 

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::upstream::{Dialer, Target, Tls, Trust, Upstream};
@@ -55,9 +55,8 @@ impl Server {
                 trust: Trust::Authorities(vec![certificate]),
                 identity: None,
             }),
-            authorization: None,
         };
-        let upstream = Upstream::new(target, TaskTracker::new()).unwrap();
+        let upstream = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
         Self {
             upstream,
             connections,
@@ -175,7 +174,7 @@ async fn failures_say_since_when_and_end_with_the_first_success() {
         trust: others,
         identity: None,
     });
-    let wrong = Upstream::new(target, TaskTracker::new()).unwrap();
+    let wrong = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
     let mut since = Vec::new();
     for _ in 0..2 {
         match wrong.lease().await {
@@ -201,10 +200,9 @@ async fn a_target_without_tls_gets_plain_connections() {
             port,
         },
         tls: None,
-        authorization: None,
     };
-    assert!(!target.has_credential());
-    let upstream = Upstream::new(target, TaskTracker::new()).unwrap();
+    assert!(!target.has_identity());
+    let upstream = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
     let (place, accepted) = tokio::join!(upstream.lease(), listener.accept());
     assert!(place.unwrap().is_http1());
     drop(accepted.unwrap());

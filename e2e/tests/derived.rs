@@ -1,0 +1,18 @@
+//! Managed clusters that nobody wrote a Secret for: derived from `ManagedCluster`s and the tokens of
+//! `ManagedServiceAccount`s, on real control planes. Which agent writes those tokens is not of
+//! interest here, so the tests write them where an agent does.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "how much load there was is worth reading"
+)]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+#[path = "derived/life.rs"]
+mod life;
+#[path = "derived/rotation.rs"]
+mod rotation;
+#[path = "derived/stage.rs"]
+mod stage;
+#[path = "derived/ways.rs"]
+mod ways;

@@ -1,0 +1,160 @@
+//! A managed cluster without a Secret of the manual mode: from its `ManagedCluster` and the token of
+//! its `ManagedServiceAccount`. Pure; what is missing is said with where it has to be.
+
+use crds::{
+    ClusterName,
+    cluster_core::{
+        ClusterAccess, ClusterEndpoint, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus,
+        CredentialType, EndpointType,
+    },
+};
+use http::uri::Authority;
+
+use super::{
+    definition::{Definition, Means, Unusable},
+    registration::{Address, Registration},
+    sheet::newest,
+    token::{Token, TokenSecret},
+};
+use crate::{
+    account_name::AccountName,
+    args::Egress,
+    tunnels::{TunnelDialer, Tunnels},
+    upstream::{Dialer, Places, Target, Tls, Trust},
+};
+
+/// How clusters are derived.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Derivation {
+    /// The `ManagedServiceAccount` in each cluster's namespace whose tokens are used.
+    pub(crate) account: AccountName,
+    /// How they are reached.
+    pub(crate) egress: Egress,
+}
+
+/// The managed cluster that these objects make.
+pub(super) fn derive(
+    cluster: &ClusterName,
+    registration: &Registration,
+    token: Option<&TokenSecret>,
+    derivation: &Derivation,
+    tunnels: &Tunnels,
+) -> Definition {
+    let account = format!("{cluster}/{}", derivation.account);
+    let token_version = token.and_then(|token| token.version.as_deref());
+    let means = match token.map(|it| &it.token) {
+        None => Err(Unusable::NoToken { account }),
+        Some(Err(fault)) => Err(Unusable::BadToken {
+            account,
+            fault: fault.to_string(),
+        }),
+        Some(Ok(token)) => {
+            places(cluster, registration, token, derivation, tunnels).map(|places| Means {
+                places,
+                authorization: Some(token.authorization.clone()),
+                renewed: true,
+            })
+        }
+    };
+    let addresses = match derivation.egress {
+        Egress::Tunnel => Vec::new(),
+        Egress::Auto | Egress::Direct => {
+            let addresses = registration.addresses.iter();
+            addresses.map(|address| address.shown.clone()).collect()
+        }
+    };
+    let mut metadata = registration.metadata.clone();
+    let version = metadata.resource_version.as_deref().unwrap_or_default();
+    metadata.resource_version = Some(newest([version, token_version.unwrap_or_default()]));
+    let endpoint = match (derivation.egress, addresses.first()) {
+        (Egress::Tunnel, _) | (Egress::Auto, None) => ClusterEndpoint {
+            endpoint_type: EndpointType::ClusterProxy,
+            constant: None,
+        },
+        (Egress::Auto | Egress::Direct, constant) => ClusterEndpoint {
+            endpoint_type: EndpointType::Const,
+            constant: constant.cloned(),
+        },
+    };
+    let object = ClusterGateway {
+        metadata,
+        spec: ClusterGatewaySpec {
+            provider: String::new(),
+            access: ClusterAccess {
+                endpoint,
+                credential: CredentialType::ServiceAccountToken.into(),
+            },
+        },
+        status: means.as_ref().err().map(|unusable| ClusterGatewayStatus {
+            healthy: false,
+            healthy_reason: format!("{unusable}; {}", unusable.next_step()),
+        }),
+    };
+    Definition {
+        object: Some(object),
+        addresses,
+        means,
+    }
+}
+
+fn places(
+    cluster: &ClusterName,
+    registration: &Registration,
+    token: &Token,
+    derivation: &Derivation,
+    tunnels: &Tunnels,
+) -> Result<Places, Unusable> {
+    let tunnel = || Target {
+        authority: Authority::from_static(TunnelDialer::APISERVER),
+        base_path: String::new(),
+        dialer: Dialer::Tunnel(TunnelDialer::apiserver(cluster, tunnels)),
+        tls: Some(verified(token.authorities.clone())),
+    };
+    let direct = || registration.addresses.iter().map(|it| direct(it, token));
+    let places = match derivation.egress {
+        Egress::Auto => Places {
+            tunnel: Some(tunnel()),
+            direct: direct().collect(),
+        },
+        Egress::Tunnel => Places {
+            tunnel: Some(tunnel()),
+            direct: Vec::new(),
+        },
+        Egress::Direct => Places {
+            tunnel: None,
+            direct: direct().collect(),
+        },
+    };
+    if places.tunnel.is_none() && places.direct.is_empty() {
+        let fault = registration.fault.clone();
+        return Err(Unusable::NoAddress(
+            fault.unwrap_or_else(|| "it has none at all".to_owned()),
+        ));
+    }
+    Ok(places)
+}
+
+/// An address is verified with its own CA bundle where it has one, for it may be a load balancer's,
+/// and else with the CA that came with the token.
+fn direct(address: &Address, token: &Token) -> Target {
+    let authorities = address.authorities.as_ref().unwrap_or(&token.authorities);
+    Target {
+        authority: address.reached.authority.clone(),
+        base_path: address.reached.base_path.clone(),
+        dialer: Dialer::Direct {
+            host: address.reached.host.clone(),
+            port: address.reached.port,
+        },
+        tls: Some(verified(authorities.clone())),
+    }
+}
+
+fn verified(authorities: Vec<rustls::pki_types::CertificateDer<'static>>) -> Tls {
+    Tls {
+        trust: Trust::Authorities(authorities),
+        identity: None,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,188 @@
+use crds::{
+    authentication,
+    cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec},
+};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
+
+use super::*;
+use crate::clusters::secret::tests::authority;
+
+/// A `ManagedCluster` that the hub has accepted, with addresses.
+pub(in crate::clusters) fn managed_cluster(name: &str, urls: &[&str]) -> ManagedCluster {
+    let configs = urls.iter().map(|url| ClientConfig {
+        url: (*url).to_owned(),
+        ca_bundle: None,
+    });
+    let mut cluster = ManagedCluster::new(
+        name,
+        ManagedClusterSpec {
+            managed_cluster_client_configs: configs.collect(),
+            hub_accepts_client: true,
+            ..ManagedClusterSpec::default()
+        },
+    );
+    cluster.metadata.resource_version = Some("9".to_owned());
+    cluster.metadata.labels = Some([("env".to_owned(), "prod".to_owned())].into());
+    cluster
+}
+
+/// The Secret that a `ManagedServiceAccount` of the cluster keeps its token in.
+pub(in crate::clusters) fn account_secret(cluster: &str, token: &str) -> Secret {
+    let data = [("token", token.to_owned()), ("ca.crt", authority())];
+    Secret {
+        metadata: ObjectMeta {
+            name: Some("cluster-gateway".to_owned()),
+            namespace: Some(cluster.to_owned()),
+            resource_version: Some("10".to_owned()),
+            labels: Some([(authentication::LABEL.to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        data: Some(
+            data.into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes())))
+                .collect(),
+        ),
+        ..Secret::default()
+    }
+}
+
+pub(in crate::clusters) fn derivation(egress: Egress) -> Derivation {
+    Derivation {
+        account: "cluster-gateway".parse().unwrap(),
+        egress,
+    }
+}
+
+fn derived(cluster: &ManagedCluster, secret: Option<&Secret>, egress: Egress) -> Definition {
+    let name = "managed1".parse().unwrap();
+    let registration = Registration::read(cluster).unwrap();
+    let token = secret.map(TokenSecret::read);
+    let (derivation, tunnels) = (derivation(egress), Tunnels::new(0, 0));
+    derive(&name, &registration, token.as_ref(), &derivation, &tunnels)
+}
+
+#[test]
+fn only_accepted_clusters_that_stay_count() {
+    let accepted = managed_cluster("managed1", &[]);
+    assert!(Registration::read(&accepted).is_some());
+    let mut denied = accepted.clone();
+    denied.spec.hub_accepts_client = false;
+    assert!(Registration::read(&denied).is_none());
+    let mut leaving = accepted;
+    leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    assert!(Registration::read(&leaving).is_none());
+}
+
+#[test]
+fn egress_and_client_configs_make_the_places_and_the_type_shown() {
+    let two = &["https://10.0.0.1:6443", "https://10.0.0.2:6443"][..];
+    let table = [
+        (Egress::Auto, two, (true, 2), EndpointType::Const),
+        (Egress::Auto, &[], (true, 0), EndpointType::ClusterProxy),
+        (Egress::Tunnel, two, (true, 0), EndpointType::ClusterProxy),
+        (Egress::Direct, two, (false, 2), EndpointType::Const),
+    ];
+    let secret = account_secret("managed1", "hunter2\n");
+    for (egress, urls, wanted, shown) in table {
+        let cluster = managed_cluster("managed1", urls);
+        let definition = derived(&cluster, Some(&secret), egress);
+        let means = definition.means.unwrap();
+        let places = (means.places.tunnel.is_some(), means.places.direct.len());
+        assert_eq!(places, wanted, "{egress:?} {urls:?}");
+        assert_eq!(means.authorization.unwrap(), "Bearer hunter2");
+        let object = definition.object.unwrap();
+        let access = object.spec.access;
+        assert_eq!(access.endpoint.endpoint_type, shown, "{egress:?} {urls:?}");
+        assert_eq!(
+            access.credential.credential_type,
+            CredentialType::ServiceAccountToken
+        );
+        assert_eq!(object.metadata.resource_version.as_deref(), Some("10"));
+        assert_eq!(object.metadata.labels.unwrap()["env"], "prod");
+    }
+}
+
+#[test]
+fn an_address_is_verified_with_its_own_bundle_or_else_the_tokens_ca() {
+    let mut cluster = managed_cluster("managed1", &["https://lb.example/k/c", "https://10.0.0.1"]);
+    let configs = &mut cluster.spec.managed_cluster_client_configs;
+    configs[0].ca_bundle = Some(ByteString(authority().into_bytes()));
+    configs[1].ca_bundle = Some(ByteString(Vec::new()));
+    let secret = account_secret("managed1", "t");
+    let means = derived(&cluster, Some(&secret), Egress::Auto)
+        .means
+        .unwrap();
+    let trust = |target: &Target| target.tls.clone().unwrap().trust;
+    let direct = &means.places.direct;
+    let tunnel = trust(means.places.tunnel.as_ref().unwrap());
+    assert_ne!(trust(&direct[0]), tunnel);
+    assert_eq!(trust(&direct[1]), tunnel);
+    assert_eq!(direct[0].base_path, "/k/c");
+    assert_eq!(direct[1].authority, "10.0.0.1");
+}
+
+#[test]
+fn one_unusable_client_config_does_not_spoil_the_others() {
+    let cluster = managed_cluster("managed1", &["http://a", "https://10.0.0.1:6443"]);
+    let secret = account_secret("managed1", "t");
+    let means = derived(&cluster, Some(&secret), Egress::Direct)
+        .means
+        .unwrap();
+    assert_eq!(means.places.direct.len(), 1);
+}
+
+#[test]
+fn what_is_missing_is_said_with_where_it_has_to_be_and_no_secret() {
+    let cluster = managed_cluster("managed1", &["https://10.0.0.1:6443"]);
+    let mut no_ca = account_secret("managed1", "hunter2");
+    no_ca.data.as_mut().unwrap().remove("ca.crt");
+    let bad = account_secret("managed1", "hunter2\r\nx");
+    let table = [
+        (
+            &cluster,
+            None,
+            "Secret managed1/cluster-gateway, which ManagedServiceAccount managed1/cluster-gateway",
+        ),
+        (&cluster, Some(account_secret("managed1", "")), "key token"),
+        (&cluster, Some(no_ca), "key ca.crt is missing"),
+        (&cluster, Some(bad), "key token: it has characters"),
+        (
+            &managed_cluster("managed1", &[]),
+            Some(account_secret("managed1", "hunter2")),
+            "no usable client config: it has none at all",
+        ),
+        (
+            &managed_cluster("managed1", &["http://a"]),
+            Some(account_secret("managed1", "hunter2")),
+            "client config \"http://a\": its scheme is http",
+        ),
+    ];
+    for (cluster, secret, wanted) in table {
+        let definition = derived(cluster, secret.as_ref(), Egress::Direct);
+        let said = definition.means.unwrap_err().to_string();
+        assert!(said.contains(wanted) && !said.contains("hunter2"), "{said}");
+        let status = definition.object.unwrap().status.unwrap();
+        assert!(
+            !status.healthy && status.healthy_reason.contains(wanted),
+            "{status:?}"
+        );
+    }
+}
+
+#[test]
+fn shows_no_credential() {
+    let cluster = managed_cluster("managed1", &["https://10.0.0.1:6443"]);
+    let definition = derived(
+        &cluster,
+        Some(&account_secret("managed1", "hunter2")),
+        Egress::Auto,
+    );
+    let shown = serde_json::to_string(&definition.object).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!format!("{definition:?}").contains("hunter2"));
+}

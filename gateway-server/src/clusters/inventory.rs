@@ -1,0 +1,148 @@
+//! What the hub holds about managed clusters, parsed object by object, and which of it counts. An
+//! event costs what its own cluster costs: no other object is parsed again. Pure.
+
+use crds::{ClusterName, cluster::ManagedCluster};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use super::{
+    definition::Definition,
+    derived::{Derivation, derive},
+    registration::Registration,
+    secret,
+    sheet::{Sheet, newest},
+    token::TokenSecret,
+};
+use crate::tunnels::Tunnels;
+
+/// Everything known of managed clusters.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    manual: Sheet<Definition>,
+    registrations: Sheet<Registration>,
+    tokens: Sheet<TokenSecret>,
+}
+
+/// One kind of object to know clusters from.
+pub(super) trait Source {
+    /// The object that the hub holds.
+    type Object: ResourceExt
+        + kube::Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + 'static;
+    /// What is kept of it.
+    type Entry;
+    /// What to call them in a log.
+    const WHAT: &'static str;
+
+    /// The cluster it is about; nothing where it can be about none.
+    fn cluster(object: &Self::Object) -> Option<ClusterName>;
+    /// What is kept of it; nothing where it does not count.
+    fn read(cluster: &ClusterName, object: &Self::Object, tunnels: &Tunnels)
+    -> Option<Self::Entry>;
+    /// Where that is kept.
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Self::Entry>;
+}
+
+/// The Secrets of the manual mode.
+#[derive(Debug)]
+pub(super) struct Manual;
+
+/// The `ManagedCluster`s.
+#[derive(Debug)]
+pub(super) struct Registrations;
+
+/// The Secrets of `ManagedServiceAccount`s.
+#[derive(Debug)]
+pub(super) struct Tokens;
+
+impl Source for Manual {
+    type Object = Secret;
+    type Entry = Definition;
+    const WHAT: &'static str = "Secrets of the manual mode";
+
+    fn cluster(secret: &Secret) -> Option<ClusterName> {
+        let name = secret.name_any();
+        let cluster = name.parse();
+        if let Err(fault) = &cluster {
+            warn!(secret = name, %fault, "Secret cannot be a managed cluster's");
+        }
+        cluster.ok()
+    }
+
+    fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) -> Option<Definition> {
+        Some(secret::read(cluster, secret, tunnels))
+    }
+
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Definition> {
+        &mut inventory.manual
+    }
+}
+
+impl Source for Registrations {
+    type Object = ManagedCluster;
+    type Entry = Registration;
+    const WHAT: &'static str = "ManagedClusters";
+
+    fn cluster(cluster: &ManagedCluster) -> Option<ClusterName> {
+        cluster.name_any().parse().ok()
+    }
+
+    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<Registration> {
+        Registration::read(cluster)
+    }
+
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Registration> {
+        &mut inventory.registrations
+    }
+}
+
+impl Source for Tokens {
+    type Object = Secret;
+    type Entry = TokenSecret;
+    const WHAT: &'static str = "Secrets of ManagedServiceAccounts";
+
+    fn cluster(secret: &Secret) -> Option<ClusterName> {
+        secret.namespace()?.parse().ok()
+    }
+
+    fn read(_: &ClusterName, secret: &Secret, _: &Tunnels) -> Option<TokenSecret> {
+        Some(TokenSecret::read(secret))
+    }
+
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<TokenSecret> {
+        &mut inventory.tokens
+    }
+}
+
+impl Inventory {
+    /// A managed cluster as it is to be now: a Secret of the manual mode wins over what would be
+    /// derived. Nothing where it is none.
+    pub(super) fn definition(
+        &self,
+        cluster: &ClusterName,
+        derivation: Option<&Derivation>,
+        tunnels: &Tunnels,
+    ) -> Option<Definition> {
+        if let Some(manual) = self.manual.get(cluster) {
+            return Some(manual.clone());
+        }
+        let registration = self.registrations.get(cluster)?;
+        let token = self.tokens.get(cluster);
+        Some(derive(cluster, registration, token, derivation?, tunnels))
+    }
+
+    /// The newest resource version seen.
+    pub(super) fn version(&self) -> String {
+        newest([
+            self.manual.version(),
+            self.registrations.version(),
+            self.tokens.version(),
+        ])
+    }
+}
