@@ -4,6 +4,7 @@
 //! Doc comments on fields are user documentation: they become schema descriptions, which
 //! `kubectl explain` prints.
 
+pub mod authentication;
 pub mod cluster;
 pub mod cluster_core;
 mod cluster_name;

@@ -16,6 +16,11 @@ struct Generated {
 
 const ALL: &[Generated] = &[
     Generated {
+        path: "config/crds/managedserviceaccounts.yaml",
+        program: "crds",
+        args: &["managedserviceaccounts"],
+    },
+    Generated {
         path: "docs/cli/agent.txt",
         program: "agent",
         args: &["--help"],

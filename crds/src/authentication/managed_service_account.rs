@@ -1,0 +1,220 @@
+//! `ManagedServiceAccount`: an account on a managed cluster whose token is kept in a Secret of the
+//! same name on the hub, and renewed there before it expires.
+
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
+use kube::{CustomResource, CustomResourceExt as _};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// What upstream asks for where nothing is said: 360 days.
+const DEFAULT_VALIDITY: &str = "8640h0m0s";
+
+/// What tokens the account gets, and for how long it lives.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, CustomResource, Serialize, Deserialize, JsonSchema,
+)]
+#[kube(
+    group = "authentication.open-cluster-management.io",
+    version = "v1beta1",
+    kind = "ManagedServiceAccount",
+    doc = "ManagedServiceAccount is an account on a managed cluster, in whose namespace on the hub \
+           it is. Its token is kept in a Secret of the same name beside it, and renewed in time.",
+    namespaced,
+    status = "ManagedServiceAccountStatus",
+    derive = "PartialEq",
+    printcolumn(
+        name = "Reported",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"TokenReported\")].status",
+        description = "Whether the Secret holds a good token"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"TokenReported\")].reason",
+        description = "Why it does or does not",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Validity",
+        type_ = "string",
+        json_path = ".spec.rotation.validity",
+        description = "The lifetime that tokens are asked for"
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        json_path = ".status.expirationTimestamp",
+        description = "When the token in the Secret expires"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "How old the account is"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedServiceAccountSpec {
+    /// How tokens are renewed. They are always renewed.
+    pub rotation: Rotation,
+    /// Whom tokens are meant for; the managed cluster's own API server where empty. A token for
+    /// others cannot be used there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
+    pub audiences: Vec<String>,
+    /// Seconds after its creation at which the account is deleted, and its token with it; never
+    /// where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub ttl_seconds_after_creation: Option<i32>,
+}
+
+/// How tokens are renewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// Ignored: tokens are always renewed. Kept for manifests that set it.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// The lifetime that tokens are asked for, as 24h or 1h30m; at least 10m. The managed cluster may
+    /// give less.
+    #[serde(default = "default_validity")]
+    #[schemars(schema_with = "validity")]
+    pub validity: String,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            enabled: enabled(),
+            validity: default_validity(),
+        }
+    }
+}
+
+/// What became of the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManagedServiceAccountStatus {
+    /// SecretCreated: the Secret is there. TokenReported: it holds a good token.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// When the token in the Secret expires, by the managed cluster's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_timestamp: Option<Time>,
+    /// The generation of the account that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the token is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_secret_ref: Option<TokenSecretRef>,
+}
+
+/// The Secret that holds the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenSecretRef {
+    /// Name of the Secret, in the account's namespace: the account's own.
+    pub name: String,
+    /// When the token there was written.
+    pub last_refresh_timestamp: Time,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+fn default_validity() -> String {
+    DEFAULT_VALIDITY.to_owned()
+}
+
+fn validity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 64,
+        "default": DEFAULT_VALIDITY,
+        "pattern": "^([0-9]+(\\.[0-9]+)?(ns|us|\u{b5}s|ms|s|m|h))+$",
+        "x-kubernetes-validations": [{
+            "rule": "duration(self) >= duration('10m')",
+            "message": "must be at least 10m, which is what API servers issue at least",
+        }],
+    })
+}
+
+/// The definition, with the version of older clients, which has the same schema.
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = ManagedServiceAccount::crd();
+    let mut older = crd.spec.versions[0].clone();
+    older.name = "v1alpha1".to_owned();
+    older.storage = false;
+    older.deprecated = Some(true);
+    older.deprecation_warning = Some(
+        "authentication.open-cluster-management.io/v1alpha1 ManagedServiceAccount is deprecated; \
+         use v1beta1"
+            .to_owned(),
+    );
+    crd.spec.versions.insert(0, older);
+    crd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reads_what_upstream_writes_and_writes_it_back() {
+        let json = json!({
+            "apiVersion": "authentication.open-cluster-management.io/v1beta1",
+            "kind": "ManagedServiceAccount",
+            "metadata": { "name": "gateway", "namespace": "managed1" },
+            "spec": {
+                "rotation": { "enabled": true, "validity": "8640h0m0s" },
+                "ttlSecondsAfterCreation": 60,
+            },
+            "status": {
+                "conditions": [{
+                    "type": "TokenReported",
+                    "status": "True",
+                    "reason": "TokenReported",
+                    "message": "",
+                    "lastTransitionTime": "2024-05-01T10:00:00Z",
+                }],
+                "expirationTimestamp": "2025-04-26T10:00:00Z",
+                "tokenSecretRef": {
+                    "name": "gateway",
+                    "lastRefreshTimestamp": "2024-05-01T10:00:00Z",
+                },
+            },
+        });
+        let account: ManagedServiceAccount = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&account).unwrap(), json);
+    }
+
+    #[test]
+    fn a_validity_that_makes_no_sense_spoils_no_list() {
+        let account: ManagedServiceAccount = serde_json::from_value(json!({
+            "metadata": { "name": "x" },
+            "spec": { "rotation": { "validity": "banana" } },
+        }))
+        .unwrap();
+        assert_eq!(account.spec.rotation.validity, "banana");
+        assert!(account.spec.rotation.enabled);
+    }
+
+    #[test]
+    fn both_versions_are_served_and_the_newer_one_is_stored() {
+        let crd = crd();
+        let versions: Vec<_> = crd.spec.versions.iter().collect();
+        let names: Vec<_> = versions
+            .iter()
+            .map(|version| (version.name.as_str(), version.served, version.storage))
+            .collect();
+        assert_eq!(names, [("v1alpha1", true, false), ("v1beta1", true, true)]);
+        assert_eq!(versions[0].schema, versions[1].schema);
+    }
+}

@@ -1,0 +1,26 @@
+//! Prints one of the definitions that `config/crds/` holds; `cargo xtask generate` calls it.
+
+use std::io::Write as _;
+
+use clap::Parser;
+
+/// Prints a CustomResourceDefinition as YAML.
+#[derive(Debug, Parser)]
+#[command(name = "crds")]
+struct Args {
+    /// Plural name of the kind.
+    plural: Plural,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Plural {
+    Managedserviceaccounts,
+}
+
+fn main() -> anyhow::Result<()> {
+    let crd = match Args::parse().plural {
+        Plural::Managedserviceaccounts => crds::authentication::crd(),
+    };
+    let yaml = serde_saphyr::to_string(&crd)?;
+    Ok(std::io::stdout().write_all(yaml.as_bytes())?)
+}
