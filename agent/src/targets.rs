@@ -2,6 +2,8 @@
 //! nothing else. Names are resolved here, and a listed name that resolves to the agent's own host is
 //! not followed there.
 
+mod dialled;
+
 use std::{
     collections::HashSet,
     io,
@@ -19,6 +21,8 @@ use tokio::{
 };
 use tracing::debug;
 use tunnel::{Dial, Refusal, Target};
+
+use self::dialled::Dialled;
 
 /// The name under which a gateway asks for the local API server, whatever its address is here.
 const APISERVER: (&str, u16) = ("kubernetes.default.svc", 443);
@@ -69,13 +73,14 @@ enum Trust {
 }
 
 impl Dial for Targets {
-    type Io = TcpStream;
+    type Io = Dialled;
 
-    async fn dial(&self, target: &Target) -> Result<TcpStream, Refusal> {
+    async fn dial(&self, target: &Target) -> Result<Dialled, Refusal> {
         let (real, trust) = self.allowed(target)?;
         timeout(DEADLINE, connect(real, trust, Arc::clone(&self.lookups)))
             .await
             .unwrap_or(Err(Refusal::TimedOut))
+            .map(Dialled::new)
     }
 }
 

@@ -1,7 +1,12 @@
 //! Our agent as a process beside a spoke, with an OCM add-on agent's identity at the hub and no more
 //! rights there than to attach.
 
-use std::{fs, io, process::ExitStatus, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 
 use http::Request;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -15,7 +20,7 @@ use crate::{
     host,
     pki::PkiError,
     process::{Process, ProcessError, Spec},
-    world::{Cluster, apply, ends_of_logs},
+    world::{Cluster, Credentials, apply, ends_of_logs},
 };
 
 const ADDON: &str = "cluster-proxy";
@@ -24,6 +29,8 @@ const GROUP: &str = "system:open-cluster-management:addon:cluster-proxy";
 const ROLE: &str = "spokeway-agent";
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(25);
+/// Puts a file in the place of /etc/hosts for what it becomes.
+const WITH_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
 
 /// An agent that keeps tunnels of a spoke to its hub's gateway; killed when dropped.
 #[derive(Debug)]
@@ -42,6 +49,9 @@ pub struct AgentOptions {
     pub cluster: Option<String>,
     /// Flags beside those that every agent gets.
     pub args: Vec<String>,
+    /// What it is to find in /etc/hosts, where that is not what the machine has there. It may be
+    /// written anew while the agent runs.
+    pub hosts: Option<PathBuf>,
 }
 
 /// Why an agent does not do what it was told.
@@ -86,6 +96,7 @@ impl Agent {
             identity,
             cluster,
             args,
+            hosts,
         } = options;
         let program = program("agent")?;
         grant(hub).await?;
@@ -94,9 +105,7 @@ impl Agent {
         let directory = spoke.directory().join(&name);
         fs::create_dir(&directory)?;
         let identity = identity.unwrap_or_else(|| spoke.name().to_owned());
-        let user =
-            format!("system:open-cluster-management:cluster:{identity}:addon:{ADDON}:agent:{name}");
-        let credentials = hub.certificate_of(&user, &[GROUP])?;
+        let credentials = credentials(hub, &identity, &name)?;
         let file = format!("{name}.kubeconfig");
         let kubeconfig = hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &credentials)?;
         let apiserver = spoke.url().trim_start_matches("https://");
@@ -119,6 +128,10 @@ impl Agent {
             env: vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())],
             log: directory.join("agent.log"),
             directory,
+        };
+        let spec = match hosts {
+            Some(hosts) => with_hosts(spec, &hosts),
+            None => spec,
         };
         let spec = match spoke.fence() {
             Some(fence) => fence.on_spoke(spec),
@@ -179,6 +192,32 @@ impl Drop for Agent {
             ends_of_logs([&self.process].into_iter());
         }
     }
+}
+
+/// The same program in a mount namespace of its own.
+fn with_hosts(spec: Spec, hosts: &Path) -> Spec {
+    let unshare = [
+        "--mount",
+        "--propagation=private",
+        "sh",
+        "-euc",
+        WITH_HOSTS,
+        "agent",
+    ];
+    let program = [hosts, &spec.program].map(|path| path.display().to_string());
+    let args = unshare.into_iter().map(str::to_owned).chain(program);
+    Spec {
+        program: PathBuf::from("unshare"),
+        args: args.chain(spec.args).collect(),
+        ..spec
+    }
+}
+
+/// What an agent of that name and managed cluster is to the hub.
+pub fn credentials(hub: &Cluster, cluster: &str, name: &str) -> Result<Credentials, PkiError> {
+    let user =
+        format!("system:open-cluster-management:cluster:{cluster}:addon:{ADDON}:agent:{name}");
+    hub.certificate_of(&user, &[GROUP])
 }
 
 /// One role for all agents: which cluster each attaches is in its own name.

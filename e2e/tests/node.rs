@@ -17,6 +17,8 @@ mod exec;
 mod fence;
 #[path = "node/forwards.rs"]
 mod forwards;
+#[path = "node/services.rs"]
+mod services;
 #[path = "node/stage.rs"]
 mod stage;
 #[path = "node/workloads.rs"]

@@ -5,6 +5,10 @@
 
 #[path = "tunnels/agents.rs"]
 mod agents;
+#[path = "tunnels/health.rs"]
+mod health;
+#[path = "tunnels/outages.rs"]
+mod outages;
 #[path = "tunnels/served.rs"]
 mod served;
 #[path = "tunnels/stage.rs"]

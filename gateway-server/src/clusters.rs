@@ -150,6 +150,16 @@ impl Clusters {
         self.snapshot.load().by_name.get(name).cloned()
     }
 
+    /// Sees to it that what is known of a cluster's health is of now: a connection that is open is
+    /// watched over, and where there is none, one is made, as a request would.
+    pub(crate) async fn probe(&self, name: &ClusterName) {
+        let way = self.find(name).and_then(|cluster| cluster.way.clone().ok());
+        if let Some(upstream) = way {
+            // How it went is in the upstream's health; dialling has deadlines of its own.
+            let _ = upstream.lease().await;
+        }
+    }
+
     /// Replaces everything known by these Secrets.
     fn reset(&self, secrets: &[Secret]) {
         let old = self.snapshot.load();

@@ -103,6 +103,9 @@ impl Gateway {
             return Ok(method_not_allowed(request.method()));
         }
         let route = route.into_owned();
+        if let Route::Health(name) = &route {
+            self.clusters.probe(name).await;
+        }
         let (head, _) = request.into_parts();
         self.own(&route, &head)
     }

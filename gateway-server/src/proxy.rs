@@ -5,6 +5,7 @@
 mod failure;
 mod headers;
 pub(crate) mod request_info;
+mod splice;
 mod target_uri;
 mod unauthorized;
 mod upgrade;

@@ -44,6 +44,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// The whole path through the tunnel, beside the Go stack and direct connections
+    Path {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -71,9 +77,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test => test::run(),
         Command::Generate => generated::generate(),
         Command::Check => generated::check(),
-        Command::Bench(Bench::Proxy { args }) => {
+        Command::Bench(bench) => {
             prerequisites::check(&[prerequisites::GO])?;
-            let args: Vec<_> = ["proxy"]
+            let (name, args) = match &bench {
+                Bench::Proxy { args } => ("proxy", args),
+                Bench::Path { args } => ("path", args),
+            };
+            let args: Vec<_> = [name]
                 .into_iter()
                 .chain(args.iter().map(String::as_str))
                 .collect();

@@ -70,6 +70,11 @@ impl Running {
         stdin.flush()
     }
 
+    /// Its stdin, for a thread that writes more than it may take at once.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.stdin.take()
+    }
+
     /// Says that nothing more will be typed.
     pub fn close_stdin(&mut self) {
         self.stdin = None;

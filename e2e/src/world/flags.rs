@@ -20,6 +20,7 @@ const CONTROLLERS: &[&str] = &[
 /// What pods and the things that make them take besides.
 const POD_CONTROLLERS: &[&str] = &[
     "deployment-controller",
+    "endpointslice-controller",
     "node-lifecycle-controller",
     "pod-garbage-collector-controller",
     "replicaset-controller",

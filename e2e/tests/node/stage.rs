@@ -1,6 +1,12 @@
 //! One hub, one spoke behind a fence, its node and its agent, shared by all tests of this binary.
 
-use std::{fs, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use e2e::{
     Agent, AgentOptions, Authority, Cluster, Fence, Gateway, GatewayOptions, Kubectl, SpokeOptions,
@@ -10,12 +16,15 @@ use e2e::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-const SPOKE: &str = "managed1";
+pub(crate) const SPOKE: &str = "managed1";
 /// The same cluster once more, for the agent that comes by the other entrance.
-const BY_MTLS: &str = "managed1-by-mtls";
+pub(crate) const BY_MTLS: &str = "managed1-by-mtls";
 const AGENT: &str =
     "system:open-cluster-management:cluster:managed1-by-mtls:addon:cluster-proxy:agent:e2e";
-const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+/// Services that the gateway lists, and of them those that the agents list, too.
+const LISTED: &str = "--expose=default/front:8080,default/back:8080";
+const SERVED: &str = "--expose=default/front:8080";
 const TAIL: usize = 20;
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -50,6 +59,7 @@ pub(crate) struct Stage {
     pub(crate) world: World,
     gateway: Gateway,
     agents: [Agent; 2],
+    hosts: PathBuf,
     by_hub_api: PathBuf,
     by_mtls: PathBuf,
 }
@@ -86,11 +96,14 @@ impl Stage {
             .start()
             .await
             .unwrap();
-        let (gateway, agents) = tunnels(&world).await;
+        let hosts = world.directory().join("hosts");
+        fs::write(&hosts, "").unwrap();
+        let (gateway, agents) = tunnels(&world, &hosts).await;
         let stage = Self {
             fence: Arc::clone(fence),
             by_hub_api: kubeconfig(&world, SPOKE),
             by_mtls: kubeconfig(&world, BY_MTLS),
+            hosts,
             world,
             gateway,
             agents,
@@ -138,12 +151,24 @@ impl Stage {
 
     /// Starts a pod with one container that runs `command`, and waits until it is ready.
     pub(crate) async fn pod(&self, name: &str, command: &[&str]) {
-        self.apply(&pod(name, command)).await;
+        self.run(&pod(name, command)).await;
+    }
+
+    /// Starts a pod and waits until it is ready.
+    pub(crate) async fn run(&self, pod: &Value) {
+        self.apply(pod).await;
+        let name = pod["metadata"]["name"].as_str().unwrap();
         let pod = format!("pod/{name}");
         self.kubectl(&["wait", "--for=condition=Ready", "--timeout=25s", &pod])
             .ok()
             .await
             .unwrap();
+    }
+
+    /// Lets the agents know these addresses by these names, as a spoke's own DNS would.
+    pub(crate) fn resolve(&self, names: &[(&str, &str)]) {
+        let lines = names.iter().map(|(name, ip)| format!("{ip} {name}\n"));
+        fs::write(&self.hosts, lines.collect::<String>()).unwrap();
     }
 
     pub(crate) async fn apply(&self, object: &Value) {
@@ -176,7 +201,7 @@ impl Drop for Shared {
 }
 
 /// A gateway, and an agent of the spoke attached by each entrance.
-async fn tunnels(world: &World) -> (Gateway, [Agent; 2]) {
+async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
     let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
     let file = |name: &str| world.directory().join(name).display().to_string();
     let authority = Authority::new("agents-ca").unwrap();
@@ -185,6 +210,7 @@ async fn tunnels(world: &World) -> (Gateway, [Agent; 2]) {
     let options = GatewayOptions {
         address: HUB_ADDRESS.parse().ok(),
         args: vec![
+            LISTED.to_owned(),
             format!("--tunnel-port={port}"),
             format!("--tunnel-client-ca-file={}", file("agents-ca.crt")),
         ],
@@ -206,14 +232,21 @@ async fn tunnels(world: &World) -> (Gateway, [Agent; 2]) {
     let by_mtls = AgentOptions {
         cluster: Some(BY_MTLS.to_owned()),
         args: vec![
+            SERVED.to_owned(),
             format!("--tunnel-address={HUB_ADDRESS}:{port}"),
             format!("--tunnel-ca-file={}", file("gateway-ca.crt")),
             format!("--tunnel-cert-file={}", file("agent.crt")),
             format!("--tunnel-private-key-file={}", file("agent.key")),
         ],
+        hosts: Some(hosts.to_owned()),
         ..AgentOptions::default()
     };
-    let by_hub_api = Agent::attached(hub, spoke, AgentOptions::default());
+    let by_hub_api = AgentOptions {
+        args: vec![SERVED.to_owned()],
+        hosts: Some(hosts.to_owned()),
+        ..AgentOptions::default()
+    };
+    let by_hub_api = Agent::attached(hub, spoke, by_hub_api);
     let by_hub_api = by_hub_api.await.unwrap();
     let by_mtls = Agent::attached(hub, spoke, by_mtls).await.unwrap();
     (gateway, [by_hub_api, by_mtls])

@@ -9,7 +9,7 @@ use e2e::{
 use http::Request;
 use kube::Client;
 
-const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
 pub(crate) struct Stage {
     pub(crate) world: World,

@@ -5,18 +5,15 @@
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use tokio::{io::copy_bidirectional_with_sizes, select, time::timeout};
+use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Exchange, Failure, headers, headers::Upgrade, target_uri};
+use super::{Exchange, Failure, headers, headers::Upgrade, splice::splice, target_uri};
 use crate::{
     body::Body,
     metrics::{Counted, Counter},
 };
-
-/// What is buffered of each direction.
-const BUFFER: usize = 16 << 10;
 
 impl Exchange<'_> {
     /// Forwards a request that wants to upgrade.
@@ -73,22 +70,17 @@ impl Pipe {
             open: _open,
             bytes,
         } = self;
-        let copy = async {
+        let copied = async {
             let (caller, spoke) = tokio::try_join!(caller, spoke)?;
-            let (mut caller, mut spoke) = (TokioIo::new(caller), TokioIo::new(spoke));
-            copy_bidirectional_with_sizes(&mut caller, &mut spoke, BUFFER, BUFFER)
+            splice(TokioIo::new(caller), TokioIo::new(spoke), bytes)
                 .await
                 .map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         };
-        let copied = select! {
-            copied = copy => copied,
-            () = cut.cancelled() => return,
-        };
-        match copied {
-            Ok((_, to_caller)) => {
-                bytes.inc_by(to_caller);
-            }
-            Err(error) => debug!(%error, "upgraded connection ended"),
+        select! {
+            copied = copied => if let Err(error) = copied {
+                debug!(%error, "upgraded connection ended");
+            },
+            () = cut.cancelled() => {}
         }
     }
 }

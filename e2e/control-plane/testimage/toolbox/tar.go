@@ -8,7 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
+
+// Once a command has ended, Kubernetes closes a connection that its client still pings, and what
+// the client has not read by then is lost, with no proxy in between too. Nobody tells tar that all
+// has arrived, so it gives a slow client time.
+const linger = 3 * time.Second
 
 // tarTool is as much of tar as kubectl cp asks for: `cf - PATH` and `-xmf - -C DIRECTORY`.
 func tarTool(args []string) int {
@@ -35,7 +41,9 @@ func tarTool(args []string) int {
 			return verdict(err)
 		}
 	}
-	return verdict(archive.Close())
+	err := archive.Close()
+	time.Sleep(linger)
+	return verdict(err)
 }
 
 func pack(archive *tar.Writer, root string) error {

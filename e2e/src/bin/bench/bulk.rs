@@ -1,99 +1,93 @@
-//! One large download from the plain upstream, and what its bytes cost.
+//! One large download, and what its bytes cost.
 
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use crate::{
     client::{Connection, Get},
-    plain,
-    site::{Path, Site, Upstream},
     statistics::{Series, number},
     table::{Table, figure},
+    usage::{Costs, Cpu},
+    way::{Path, Way},
 };
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// Figures of the download on one path.
+/// Figures of the download on one way.
 #[derive(Debug)]
-pub(crate) struct Download {
-    path: Path,
+struct Download<'a> {
+    way: Way<'a>,
     connection: Connection,
     request: Get,
-    bytes: u64,
     /// MiB/s.
     rate: Series,
     /// CPU seconds per GiB.
-    gateway: Series,
-    hub: Series,
-    upstream: Series,
+    cpu: Costs,
 }
 
 /// All figures of the download.
 #[derive(Debug)]
-pub(crate) struct Bulk(Vec<Download>);
+pub(crate) struct Bulk<'a> {
+    /// At least so many have to arrive.
+    bytes: u64,
+    downloads: Vec<Download<'a>>,
+}
 
-impl Bulk {
-    pub(crate) async fn open(site: &Site, mebibytes: u32) -> anyhow::Result<Self> {
+impl<'a> Bulk<'a> {
+    /// Opens every connection; `path` is answered with at least so many bytes.
+    pub(crate) async fn open(ways: &[Way<'a>], path: &str, bytes: u64) -> anyhow::Result<Self> {
         let mut downloads = Vec::new();
-        for path in Path::ALL {
-            let client = site.client(Upstream::Plain, path)?;
-            let bytes = u64::from(mebibytes) * MEBIBYTE;
+        for way in ways {
             downloads.push(Download {
-                path,
-                connection: client.connect().await?,
-                request: client.get(&format!("{}{bytes}", plain::BULK))?,
-                bytes,
+                connection: way.client.connect().await?,
+                request: way.client.get(path)?,
+                way: way.clone(),
                 rate: Series::default(),
-                gateway: Series::default(),
-                hub: Series::default(),
-                upstream: Series::default(),
+                cpu: Costs::default(),
             });
         }
-        Ok(Self(downloads))
+        Ok(Self { bytes, downloads })
     }
 
-    /// One round: a download on each path.
-    pub(crate) async fn round(&mut self, site: &Site) -> anyhow::Result<()> {
-        for download in &mut self.0 {
-            download.round(site).await?;
+    /// One round: a download on each way.
+    pub(crate) async fn round(&mut self) -> anyhow::Result<()> {
+        for download in &mut self.downloads {
+            download.round(self.bytes).await?;
         }
         Ok(())
     }
 
     /// MiB/s on one path.
     pub(crate) fn rate(&self, path: Path) -> f64 {
-        let found = self.0.iter().find(|download| download.path == path);
+        let found = self.downloads.iter().find(|it| it.way.path == path);
         found.map_or(f64::NAN, |download| download.rate.median())
     }
 
     pub(crate) fn table(&self) -> Table {
-        let mut table = Table::new(&[
-            "download",
-            "MiB/s",
-            "÷ direct",
-            "gateway CPU s/GiB",
-            "hub CPU s/GiB",
-            "upstream CPU s/GiB",
-        ]);
-        for download in &self.0 {
-            let direct = self.0.iter().find(|it| it.path == Path::Direct);
+        let roles = Costs::roles(self.downloads.iter().map(|it| &it.cpu));
+        let mut head: Vec<_> = ["download", "MiB/s", "÷ direct"].map(str::to_owned).into();
+        head.extend(roles.iter().map(|role| format!("{role} CPU s/GiB")));
+        let mut table = Table::new(&head);
+        let direct = self.downloads.iter().find(|it| it.way.path == Path::Direct);
+        for download in &self.downloads {
             let ratio = direct.map_or(f64::NAN, |direct| download.rate.ratio_to(&direct.rate));
-            table.row([
-                download.path.to_string(),
+            let figures = [
+                download.way.path.to_string(),
                 figure(download.rate.median(), 0),
                 figure(ratio, 2),
-                figure(download.gateway.median(), 2),
-                figure(download.hub.median(), 2),
-                figure(download.upstream.median(), 2),
-            ]);
+            ];
+            let cpu = roles
+                .iter()
+                .map(|&role| figure(download.cpu.median(role), 2));
+            table.row(figures.into_iter().chain(cpu));
         }
         table
     }
 }
 
-impl Download {
-    async fn round(&mut self, site: &Site) -> anyhow::Result<()> {
-        let before = site.cpu(Upstream::Plain)?;
+impl Download<'_> {
+    async fn round(&mut self, wanted: u64) -> anyhow::Result<()> {
+        let before = Cpu::of(&self.way)?;
         let started = Instant::now();
         let response = self.connection.sender().send(&self.request).await?;
         let (mut body, mut received) = (response.into_body(), 0);
@@ -101,18 +95,13 @@ impl Download {
             received += frame?.data_ref().map_or(0, |data| data.len() as u64);
         }
         let elapsed = started.elapsed().as_secs_f64();
-        let cpu = site.cpu(Upstream::Plain)? - before;
-        let (path, wanted) = (self.path, self.bytes);
+        let path = self.way.path;
         anyhow::ensure!(
-            received == wanted,
+            received >= wanted,
             "{path}: {received} of {wanted} bytes arrived"
         );
-        let mebibytes = number(received / MEBIBYTE);
-        let per_gibibyte = 1024.0 / mebibytes;
+        let mebibytes = number(received) / number(MEBIBYTE);
         self.rate.push(mebibytes / elapsed);
-        self.gateway.push(cpu.gateway * per_gibibyte);
-        self.hub.push(cpu.hub * per_gibibyte);
-        self.upstream.push(cpu.upstream * per_gibibyte);
-        Ok(())
+        self.cpu.push(&self.way, &before, 1024.0 / mebibytes)
     }
 }

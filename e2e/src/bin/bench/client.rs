@@ -1,5 +1,5 @@
 //! The benchmark's own client: HTTP/2 over TLS on connections that stay open, with Go's window
-//! sizes, which is what the gateway's real callers have.
+//! sizes, which is what the gateway's real callers have. And an upgrade, over HTTP/1.1.
 
 use std::sync::Arc;
 
@@ -8,14 +8,18 @@ use bytes::Bytes;
 use e2e::Identity;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::{body::Incoming, client::conn::http2};
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+    upgrade::Upgraded,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use tokio::{net::TcpStream, task::JoinSet};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// `transportDefaultStreamFlow` of Go's HTTP/2 client.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -98,14 +102,50 @@ impl Client {
         Ok(request)
     }
 
-    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+    async fn stream(&self, tls: Arc<ClientConfig>) -> anyhow::Result<TlsStream<TcpStream>> {
         let (host, port) = (self.server.host(), self.server.port_u16());
         let (host, port) = host.zip(port).context("a server without host and port")?;
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(host.to_owned())?;
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
-        let stream = connector.connect(name, stream).await?;
+        Ok(TlsConnector::from(tls).connect(name, stream).await?)
+    }
+
+    /// Upgrades a connection of its own to WebSocket, and leaves what comes over it unread.
+    pub(crate) async fn websocket(&self, path: &str) -> anyhow::Result<Upgraded> {
+        let mut tls = ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let stream = self.stream(Arc::new(tls)).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut request = self.get(path)?;
+        let host = self.server.authority().context("a server without a name")?;
+        for (name, value) in [
+            (header::HOST, host.as_str()),
+            (header::CONNECTION, "Upgrade"),
+            (header::UPGRADE, "websocket"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+            // RFC 6455 §1.3: any will do.
+            (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+            (header::ORIGIN, "https://localhost"),
+        ] {
+            request.headers_mut().insert(name, value.parse()?);
+        }
+        let target = request.uri().path_and_query().context("no path")?;
+        *request.uri_mut() = target.as_str().parse()?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection.with_upgrades());
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let body = response.into_body().collect().await?.to_bytes();
+            let said = String::from_utf8_lossy(&body);
+            anyhow::bail!("{path} was not upgraded but answered {status}: {said}");
+        }
+        Ok(hyper::upgrade::on(response).await?)
+    }
+
+    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = self.stream(Arc::clone(&self.tls)).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -148,5 +188,13 @@ impl Sender {
             anyhow::bail!("{} answered {status}: {said}", request.uri());
         }
         Ok(response)
+    }
+
+    /// Sends a request and waits for the end of its answer: its status, whatever that is, and whether
+    /// its body came whole.
+    pub(crate) async fn status(&mut self, request: &Get) -> anyhow::Result<(StatusCode, bool)> {
+        let response = self.0.send_request(request.clone()).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await.is_ok()))
     }
 }

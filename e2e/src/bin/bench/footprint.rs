@@ -1,89 +1,161 @@
-//! What a gateway holds: freshly started, in use, and after ten thousand requests.
+//! What the processes of a stack hold: freshly started, in use, after thousands of requests, and when
+//! the callers have gone.
+
+use std::time::Duration;
+
+use e2e::Process;
+use tokio::time::sleep;
 
 use crate::{
     load::{Extent, closed_loop},
-    site::{Path, Site, Upstream},
     statistics::{Series, number},
     table::{Table, figure},
     usage::{memory, open_files},
     warm::CONNECTIONS,
+    way::{Path, Role, Way},
 };
 
-const REQUESTS: usize = 10_000;
 const STREAMS: usize = 64;
+/// What is held so long after the callers left is kept.
+const GONE: Duration = Duration::from_secs(5);
 
-/// Figures at one moment of the gateway's life.
+/// When it is looked, in the order of a life.
+const MOMENTS: [&str; 4] = [
+    "idle, just started",
+    "after 64 requests, connections open",
+    "after all requests, connections open",
+    "5 s after the connections closed",
+];
+const IDLE: usize = 0;
+const USED: usize = 1;
+const AFTER: usize = 2;
+
+/// Figures of one process at each moment.
 #[derive(Debug)]
-pub(crate) struct Moment {
-    name: &'static str,
-    /// MiB.
-    pub(crate) resident: Series,
-    anonymous: Series,
-    pub(crate) open_files: Series,
+struct Life {
+    path: Path,
+    role: Role,
+    moments: [Held; MOMENTS.len()],
 }
 
-/// All figures of what the gateway holds.
+/// What a process holds at one moment.
+#[derive(Debug, Default)]
+struct Held {
+    /// MiB.
+    resident: Series,
+    anonymous: Series,
+    open_files: Series,
+}
+
+/// All figures of what is held.
 #[derive(Debug)]
 pub(crate) struct Footprint {
-    pub(crate) idle: Moment,
-    used: Moment,
-    pub(crate) after: Moment,
+    requests: usize,
+    lives: Vec<Life>,
 }
 
 impl Footprint {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(requests: usize) -> Self {
         Self {
-            idle: Moment::new("idle, just started"),
-            used: Moment::new("after 64 requests, connections open"),
-            after: Moment::new("after 10,000 requests, connections open"),
+            requests,
+            lives: Vec::new(),
         }
     }
 
-    /// One life of a gateway, as the spoke's proxy at its own door.
-    pub(crate) async fn round(&mut self, site: &Site) -> anyhow::Result<()> {
-        site.gateway.restart().await?;
-        self.idle.look(site)?;
-        let client = site.client(Upstream::Spoke, Path::Door)?;
-        let connections = client.connections(CONNECTIONS).await?;
-        let request = client.get(Upstream::Spoke.small())?;
-        let few = Extent::Requests(STREAMS);
-        closed_loop(&connections, &request, STREAMS, few).await?;
-        self.used.look(site)?;
-        let many = Extent::Requests(REQUESTS);
-        closed_loop(&connections, &request, STREAMS, many).await?;
-        self.after.look(site)
+    /// One life of a stack that has just started.
+    pub(crate) async fn round(&mut self, way: &Way<'_>) -> anyhow::Result<()> {
+        let mut moments = 0..MOMENTS.len();
+        let mut look = |this: &mut Self| {
+            let moment = moments.next().unwrap_or(IDLE);
+            this.look(way, moment)
+        };
+        look(self)?;
+        let connections = way.client.connections(CONNECTIONS).await?;
+        let request = way.client.get(way.upstream.small())?;
+        for requests in [STREAMS, self.requests] {
+            let extent = Extent::Requests(requests);
+            closed_loop(&connections, &request, STREAMS, extent).await?;
+            look(self)?;
+        }
+        drop(connections);
+        sleep(GONE).await;
+        look(self)
+    }
+
+    fn look(&mut self, way: &Way<'_>, moment: usize) -> anyhow::Result<()> {
+        for (role, process) in way.own() {
+            self.of(way.path, role).moments[moment].look(process)?;
+        }
+        Ok(())
+    }
+
+    fn of(&mut self, path: Path, role: Role) -> &mut Life {
+        let key = |life: &Life| (life.path, life.role) == (path, role);
+        let index = self.lives.iter().position(key).unwrap_or_else(|| {
+            self.lives.push(Life {
+                path,
+                role,
+                moments: Default::default(),
+            });
+            self.lives.len() - 1
+        });
+        &mut self.lives[index]
+    }
+
+    /// MiB that the requests added to what a process holds, while their connections are open.
+    pub(crate) fn grown(&self, path: Path, role: Role) -> f64 {
+        let resident = |life: &Life, at: usize| life.moments[at].resident.median();
+        self.figure(path, role, |life| {
+            resident(life, AFTER) - resident(life, IDLE)
+        })
+    }
+
+    /// Open files that all the requests added to those of the first few.
+    pub(crate) fn more_files(&self, path: Path, role: Role) -> f64 {
+        let files = |life: &Life, at: usize| life.moments[at].open_files.median();
+        self.figure(path, role, |life| files(life, AFTER) - files(life, USED))
+    }
+
+    /// Resident MiB after all requests.
+    pub(crate) fn resident(&self, path: Path, role: Role) -> f64 {
+        self.figure(path, role, |life| life.moments[AFTER].resident.median())
+    }
+
+    fn figure(&self, path: Path, role: Role, figure: impl FnOnce(&Life) -> f64) -> f64 {
+        let key = |life: &&Life| (life.path, life.role) == (path, role);
+        self.lives.iter().find(key).map_or(f64::NAN, figure)
     }
 
     pub(crate) fn table(&self) -> Table {
-        let mut table = Table::new(&["gateway", "resident MiB", "anonymous MiB", "open files"]);
-        for moment in [&self.idle, &self.used, &self.after] {
-            table.row([
-                moment.name.to_owned(),
-                figure(moment.resident.median(), 1),
-                figure(moment.anonymous.median(), 1),
-                figure(moment.open_files.median(), 0),
-            ]);
+        let title = format!("{} requests", self.requests);
+        let mut table = Table::new(&[
+            &title,
+            "moment",
+            "resident MiB",
+            "anonymous MiB",
+            "open files",
+        ]);
+        for life in &self.lives {
+            for (moment, held) in MOMENTS.iter().zip(&life.moments) {
+                table.row([
+                    format!("{} {}", life.path.stack(), life.role),
+                    (*moment).to_owned(),
+                    figure(held.resident.median(), 1),
+                    figure(held.anonymous.median(), 1),
+                    figure(held.open_files.median(), 0),
+                ]);
+            }
         }
         table
     }
 }
 
-impl Moment {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            resident: Series::default(),
-            anonymous: Series::default(),
-            open_files: Series::default(),
-        }
-    }
-
-    fn look(&mut self, site: &Site) -> anyhow::Result<()> {
-        let gateway = site.gateway.process();
-        let held = memory(gateway)?;
+impl Held {
+    fn look(&mut self, process: &Process) -> anyhow::Result<()> {
+        let held = memory(process)?;
         self.resident.push(held.resident / 1024.0);
         self.anonymous.push(held.anonymous / 1024.0);
-        self.open_files.push(number(open_files(gateway)? as u64));
+        self.open_files.push(number(open_files(process)? as u64));
         Ok(())
     }
 }

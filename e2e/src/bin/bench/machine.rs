@@ -4,8 +4,13 @@ use std::{fs, process::Command};
 
 use anyhow::Context as _;
 use e2e::World;
+use tokio::time::Instant;
+
+use crate::print;
 
 const LOCK: &str = include_str!("../../../../Cargo.lock");
+const KONNECTIVITY: &str = include_str!("../../../control-plane/konnectivity/go.mod");
+const CLUSTER_GATEWAY: &str = include_str!("../../../control-plane/cluster-gateway/go.mod");
 /// The libraries that the bytes go through.
 const LIBRARIES: [&str; 6] = [
     "aws-lc-rs",
@@ -16,8 +21,24 @@ const LIBRARIES: [&str; 6] = [
     "tokio-rustls",
 ];
 
+/// Where, with what and how long was measured, as the beginning of a report.
+pub(crate) async fn head(
+    world: &World,
+    started: Instant,
+    load_before: &str,
+    others: &str,
+) -> anyhow::Result<()> {
+    print(&format!("- Machine: {}.", machine()?))?;
+    let versions = versions(world).await?;
+    print(&format!("- Versions: {versions}{others}."))?;
+    print(&format!(
+        "- Load average of the last minute before the run: {load_before}; the run took {:.0} s.",
+        started.elapsed().as_secs_f64()
+    ))
+}
+
 /// The machine, in a line.
-pub(crate) fn machine() -> anyhow::Result<String> {
+fn machine() -> anyhow::Result<String> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let cores = std::thread::available_parallelism()?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
@@ -34,7 +55,7 @@ pub(crate) fn machine() -> anyhow::Result<String> {
 }
 
 /// The programs and libraries, in a line.
-pub(crate) async fn versions(world: &World) -> anyhow::Result<String> {
+async fn versions(world: &World) -> anyhow::Result<String> {
     let kubernetes = world.cluster("hub").client().apiserver_version().await?;
     let etcd = first_line(Command::new(world.programs().path("etcd")).arg("--version"))?;
     let rustc = first_line(Command::new("rustc").arg("--version"))?;
@@ -50,6 +71,17 @@ pub(crate) async fn versions(world: &World) -> anyhow::Result<String> {
         kubernetes.git_version,
         libraries.join(", "),
     ))
+}
+
+/// The programs of the Go stack, as a continuation of the line.
+pub(crate) fn go_stack() -> String {
+    let konnectivity = required(KONNECTIVITY, "sigs.k8s.io/apiserver-network-proxy");
+    let gateway = required(CLUSTER_GATEWAY, "github.com/oam-dev/cluster-gateway");
+    format!(
+        ", konnectivity {}, cluster-gateway {}",
+        konnectivity.unwrap_or("?"),
+        gateway.unwrap_or("?")
+    )
 }
 
 /// How many processes wanted to run at once over the last minute; what is measured counts too.
@@ -78,6 +110,15 @@ fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     rest.split('"').next()
 }
 
+/// The version that a `go.mod` requires.
+fn required<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
+    let mut lines = go_mod.lines().map(str::trim);
+    lines.find_map(|line| {
+        let rest = line.strip_prefix(module)?.strip_prefix(' ')?;
+        rest.split(' ').next().filter(|it| it.starts_with('v'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +132,14 @@ mod tests {
             locked("name = \"h2\"\nversion = \"0.4.1\"\n", "h2"),
             Some("0.4.1")
         );
+    }
+
+    #[test]
+    fn the_go_stack_is_pinned() {
+        assert!(!go_stack().contains('?'), "{}", go_stack());
+        let go_mod = "tool (\n\ta.b/c/cmd\n)\nrequire a.b/c/d v2.0.0\n\ta.b/c v1.2.3 // indirect\n";
+        assert_eq!(required(go_mod, "a.b/c"), Some("v1.2.3"));
+        assert_eq!(required(go_mod, "a.b"), None);
     }
 
     #[test]

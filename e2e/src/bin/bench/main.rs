@@ -8,25 +8,30 @@ use clap::Parser;
 
 mod bars;
 mod bulk;
+mod callers;
 mod client;
 mod footprint;
 mod load;
 mod machine;
 mod neighbour;
+mod path;
 mod plain;
 mod proxy;
-mod site;
+mod stall;
 mod statistics;
 mod table;
 mod usage;
 mod warm;
 mod watches;
+mod way;
 
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", about = "Measure")]
 enum Command {
     /// The proxy's throughput, latency, CPU and memory, beside direct connections
     Proxy(proxy::Args),
+    /// The whole path through the tunnel, beside the Go stack and direct connections
+    Path(path::Args),
     /// The plain upstream of the proxy's benchmark, as a process of its own
     #[command(hide = true)]
     Upstream(plain::Args),
@@ -34,12 +39,16 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    match Command::parse() {
-        Command::Proxy(args) => tokio::select! {
-            done = proxy::run(args) => done,
-            signal = tokio::signal::ctrl_c() => signal.context("cannot listen for Ctrl-C"),
-        },
-        Command::Upstream(args) => plain::serve(args).await,
+    let measured = async {
+        match Command::parse() {
+            Command::Proxy(args) => proxy::run(args).await,
+            Command::Path(args) => path::run(args).await,
+            Command::Upstream(args) => plain::serve(args).await,
+        }
+    };
+    tokio::select! {
+        done = measured => done,
+        signal = tokio::signal::ctrl_c() => signal.context("cannot listen for Ctrl-C"),
     }
 }
 
@@ -52,4 +61,12 @@ fn print(text: &str) -> anyhow::Result<()> {
 fn tell(line: &str) {
     // Where stderr is closed nobody waits.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The length of a measurement, as an argument.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0.05 to 60".to_owned()),
+    }
 }

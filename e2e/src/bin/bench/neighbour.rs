@@ -1,72 +1,79 @@
-//! A download that nobody reads, and what it does to the requests beside it: same caller, same
-//! connection, same managed cluster, so that every window they could share they do share.
+//! Requests beside something that nobody reads: same caller, same managed cluster.
 
 use std::time::Duration;
 
 use crate::{
     client::{Connection, Get},
     load::{Extent, closed_loop},
-    plain,
-    site::{Path, Site, Upstream},
+    stall::Stall,
     statistics::{Latencies, Series},
     table::{Table, figure},
+    tell,
+    way::{Path, Way},
 };
 
 const STREAMS: usize = 4;
-const STALLED_BYTES: u64 = 1 << 30;
-const WARM_UP: Duration = Duration::from_millis(100);
-/// With the download or without it.
+/// Beside it or alone.
 const SLICES: [bool; 8] = [false, true, true, false, false, true, true, false];
 const SLICES_OF_A_KIND: u32 = 4;
 
-/// Figures on one path.
+/// Figures on one way.
 #[derive(Debug)]
-pub(crate) struct Pair {
+struct Pair {
     path: Path,
     connection: Connection,
     request: Get,
-    download: Get,
+    stall: Stall,
     /// Milliseconds.
     alone: Latency,
     beside: Latency,
+    /// Slices that ended with a request that failed, over all rounds.
+    failed: usize,
 }
 
 /// All figures of the neighbour.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Neighbour(Vec<Pair>);
 
 #[derive(Debug, Default)]
 struct Latency {
     p50: Series,
     p99: Series,
+    /// Also while the buffers filled: a path that stops altogether does so then.
+    worst: Series,
+}
+
+/// What the slices of a kind saw in one round.
+#[derive(Debug, Default)]
+struct Slice {
+    latencies: Vec<Duration>,
+    /// Milliseconds.
+    worst: f64,
 }
 
 impl Neighbour {
-    pub(crate) async fn open(site: &Site) -> anyhow::Result<Self> {
-        let mut paths = Vec::new();
-        for path in Path::ALL {
-            let client = site.client(Upstream::Plain, path)?;
-            paths.push(Pair {
-                path,
-                connection: client.connect().await?,
-                request: client.get(plain::SMALL)?,
-                download: client.get(&format!("{}{STALLED_BYTES}", plain::BULK))?,
-                alone: Latency::default(),
-                beside: Latency::default(),
-            });
-        }
-        Ok(Self(paths))
-    }
-
-    /// One round: each path without and with the download.
-    pub(crate) async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
-        for path in &mut self.0 {
-            path.round(lasting).await?;
-        }
+    /// Opens the connection that the requests go over.
+    pub(crate) async fn add(&mut self, way: &Way<'_>, stall: Stall) -> anyhow::Result<()> {
+        self.0.push(Pair {
+            path: way.path,
+            connection: way.client.connect().await?,
+            request: way.client.get(way.upstream.small())?,
+            stall,
+            alone: Latency::default(),
+            beside: Latency::default(),
+            failed: 0,
+        });
         Ok(())
     }
 
-    /// How much longer p99 is beside the download, as a factor.
+    /// One round: each path without and with what is stalled.
+    pub(crate) async fn round(&mut self, lasting: Duration) {
+        for path in &mut self.0 {
+            path.round(lasting).await;
+        }
+    }
+
+    /// How much longer p99 is beside it, as a factor.
     pub(crate) fn p99_ratio(&self, path: Path) -> f64 {
         let found = self.0.iter().find(|beside| beside.path == path);
         found.map_or(f64::NAN, |it| it.beside.p99.ratio_to(&it.alone.p99))
@@ -80,6 +87,9 @@ impl Neighbour {
             "p99 ms alone",
             "p99 ms beside",
             "p99 ÷ alone",
+            "worst ms alone",
+            "worst ms beside",
+            "failed slices",
         ]);
         for it in &self.0 {
             table.row([
@@ -89,6 +99,9 @@ impl Neighbour {
                 figure(it.alone.p99.median(), 2),
                 figure(it.beside.p99.median(), 2),
                 figure(it.beside.p99.ratio_to(&it.alone.p99), 2),
+                figure(it.alone.worst.median(), 1),
+                figure(it.beside.worst.median(), 1),
+                it.failed.to_string(),
             ]);
         }
         table
@@ -98,37 +111,42 @@ impl Neighbour {
 impl Pair {
     /// Alternates in short slices, in an order that cancels drift, and looks at all samples of a
     /// kind together: one p99 needs more of them than a slice has.
-    async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
-        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    async fn round(&mut self, lasting: Duration) {
+        let (mut alone, mut beside) = (Slice::default(), Slice::default());
         for stalled in SLICES {
-            let slice = self.slice(stalled, lasting / SLICES_OF_A_KIND).await?;
-            if stalled { &mut beside } else { &mut alone }.extend(slice);
+            let into = if stalled { &mut beside } else { &mut alone };
+            let lasting = lasting / SLICES_OF_A_KIND;
+            if let Err(error) = self.slice(into, stalled, lasting).await {
+                tell(&format!("neighbour, {}: {error:#}", self.path));
+                self.failed += 1;
+            }
         }
-        self.alone.push(&Latencies::new(alone));
-        self.beside.push(&Latencies::new(beside));
-        Ok(())
+        self.alone.push(alone);
+        self.beside.push(beside);
     }
 
-    async fn slice(&self, stalled: bool, lasting: Duration) -> anyhow::Result<Vec<Duration>> {
+    async fn slice(&self, into: &mut Slice, stall: bool, lasting: Duration) -> anyhow::Result<()> {
         let connection = std::slice::from_ref(&self.connection);
         let run = |extent| closed_loop(connection, &self.request, STREAMS, extent);
-        let download = if stalled {
-            // Held and never polled: the window fills, and everything behind it stops.
-            Some(self.connection.sender().send(&self.download).await?)
+        let stalled = if stall {
+            Some(self.stall.begin(&self.connection).await?)
         } else {
             None
         };
-        // The windows fill meanwhile, which is work like any other.
-        run(Extent::Lasting(WARM_UP)).await?;
+        let filling = run(Extent::Lasting(self.stall.fills_within())).await?;
         let load = run(Extent::Lasting(lasting)).await?;
-        drop(download);
-        Ok(load.latencies.into_inner())
+        drop(stalled);
+        into.worst = into.worst.max(filling.latencies.percentile(100));
+        into.latencies.extend(load.latencies.into_inner());
+        Ok(())
     }
 }
 
 impl Latency {
-    fn push(&mut self, seen: &Latencies) {
-        self.p50.push(seen.percentile(50));
-        self.p99.push(seen.percentile(99));
+    fn push(&mut self, seen: Slice) {
+        let latencies = Latencies::new(seen.latencies);
+        self.p50.push(latencies.percentile(50));
+        self.p99.push(latencies.percentile(99));
+        self.worst.push(seen.worst.max(latencies.percentile(100)));
     }
 }

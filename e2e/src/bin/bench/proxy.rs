@@ -1,21 +1,29 @@
 //! The run: everything up, rounds of every workload in turn, and the report.
 
+mod bars;
+mod site;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::{bars::Measured, site::Site};
 use crate::{
-    bars::Measured,
     bulk::Bulk,
     footprint::Footprint,
     machine,
     neighbour::Neighbour,
-    print,
-    site::Site,
+    plain, print, seconds,
+    stall::Stall,
     tell,
     warm::{CONNECTIONS, Warm},
-    watches::Watches,
+    watches::{self, Watches},
+    way::{Path, Upstream, Way},
 };
+
+const REQUESTS: usize = 10_000;
+/// What the stalled download would be.
+const STALLED_BYTES: u64 = 1 << 30;
 
 /// How long to measure.
 #[derive(Debug, clap::Args)]
@@ -32,6 +40,9 @@ pub(crate) struct Args {
     /// Number of watches
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=800))]
     watches: u16,
+    /// Events that each watch gets in a round
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    events: u16,
     /// A variable of the gateway's environment, such as `TOKIO_WORKER_THREADS=1`, to try something
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     gateway_env: Vec<(String, String)>,
@@ -44,6 +55,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         seconds,
         bulk_mib,
         watches,
+        events,
         gateway_env,
     } = args;
     let started = Instant::now();
@@ -51,45 +63,40 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let load_before = machine::load_average()?;
     tell("starting a hub, a spoke, the gateway and a plain upstream");
     let site = Site::start(gateway_env).await?;
-    let mut warm = Warm::open(&site).await?;
-    let mut bulk = Bulk::open(&site, bulk_mib).await?;
-    let mut neighbour = Neighbour::open(&site).await?;
+    let ways = site.ways()?;
+    let plain = ways.iter().filter(|way| way.upstream == Upstream::Plain);
+    let plain: Vec<_> = plain.cloned().collect();
+    let mut warm = Warm::open(&ways).await?;
+    let bytes = u64::from(bulk_mib) << 20;
+    let mut bulk = Bulk::open(&plain, &format!("{}{bytes}", plain::BULK), bytes).await?;
+    let mut neighbour = neighbour(&plain).await?;
     for round in 1..=rounds {
-        tell(&format!(
-            "round {round} of {rounds}: warm GETs, download, neighbour"
-        ));
-        warm.round(&site, lasting).await?;
-        bulk.round(&site).await?;
-        neighbour.round(lasting).await?;
+        let what = "warm GETs, download, neighbour";
+        tell(&format!("round {round} of {rounds}: {what}"));
+        warm.round(lasting).await?;
+        bulk.round().await?;
+        neighbour.round(lasting).await;
     }
     // These restart the gateway, which ends the connections of the others.
-    let mut watches = Watches::open(&site, watches.into()).await?;
-    let mut footprint = Footprint::new();
+    let extent = watches::Extent {
+        watches: watches.into(),
+        events: events.into(),
+    };
+    let mut watches = Watches::open(site.spoke(), extent).await?;
+    let mut footprint = Footprint::new(REQUESTS);
     for round in 1..=rounds {
         tell(&format!("round {round} of {rounds}: watches, footprint"));
-        watches.round(&site).await?;
-        footprint.round(&site).await?;
+        for way in ways.iter().filter(|way| way.upstream == Upstream::Spoke) {
+            site.restart().await?;
+            watches.round(way).await?;
+        }
+        site.restart().await?;
+        footprint
+            .round(&site.way(Upstream::Spoke, Path::Door)?)
+            .await?;
     }
-    print(&format!("- Machine: {}.", machine::machine()?))?;
-    print(&format!(
-        "- Versions: {}.",
-        machine::versions(&site.world).await?
-    ))?;
+    machine::head(&site.world, started, &load_before, "").await?;
     print(&method(rounds, seconds, bulk_mib))?;
-    print(&format!(
-        "- Load average of the last minute before the run: {load_before}; the run took {:.0} s.\n",
-        started.elapsed().as_secs_f64()
-    ))?;
-    let tables = [
-        warm.table(),
-        bulk.table(),
-        watches.table(),
-        footprint.table(),
-        neighbour.table(),
-    ];
-    for table in tables {
-        print(&table.to_string())?;
-    }
     let measured = Measured {
         warm: &warm,
         bulk: &bulk,
@@ -97,7 +104,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         watches: &watches,
         footprint: &footprint,
     };
-    print(measured.table().to_string().trim_end())
+    measured.print()
+}
+
+/// Each way, and a download on it that stalls.
+async fn neighbour(ways: &[Way<'_>]) -> anyhow::Result<Neighbour> {
+    let mut neighbour = Neighbour::default();
+    for way in ways {
+        let stalled = format!("{}{STALLED_BYTES}", plain::BULK);
+        let stall = Stall::Download(way.client.get(&stalled)?);
+        neighbour.add(way, stall).await?;
+    }
+    Ok(neighbour)
 }
 
 fn method(rounds: u32, seconds: f64, bulk_mib: u32) -> String {
@@ -108,15 +126,8 @@ fn method(rounds: u32, seconds: f64, bulk_mib: u32) -> String {
          The load generator and everything it measures share the machine, over loopback. \
          CPU is user and system time of one process. The download is {bulk_mib} MiB. \
          At the gateway's own door the caller is an ordinary user whom the front proxy vouches \
-         for; at the hub it is the admin."
+         for; at the hub it is the admin.\n"
     )
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds from 0.05 to 60".to_owned()),
-    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

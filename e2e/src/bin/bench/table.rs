@@ -10,9 +10,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(head: &[&str]) -> Self {
+    pub(crate) fn new<S: AsRef<str>>(head: &[S]) -> Self {
         Self {
-            head: head.iter().map(|&title| title.to_owned()).collect(),
+            head: head.iter().map(|it| it.as_ref().to_owned()).collect(),
             rows: Vec::new(),
         }
     }

@@ -1,24 +1,25 @@
 //! What a process has used, as `/proc` tells: CPU time, resident memory, open files.
 
-use std::{fs, ops::Sub, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::Context as _;
 use e2e::Process;
 
-use crate::statistics::number;
+use crate::{
+    statistics::{Series, number},
+    way::{Role, Way},
+};
 
 /// `/proc` counts CPU time in hundredths of a second on every architecture (`USER_HZ`, proc(5)).
 const TICK: Duration = Duration::from_millis(10);
 
-/// CPU seconds, of user and kernel together, that each process had used at one moment, or used
-/// between two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Cpu {
-    pub(crate) gateway: f64,
-    pub(crate) hub: f64,
-    /// The plain upstream or the spoke's API server, whichever answers.
-    pub(crate) upstream: f64,
-}
+/// CPU seconds, of user and kernel together, that each process of a way had used at one moment.
+#[derive(Debug)]
+pub(crate) struct Cpu(Vec<(Role, f64)>);
+
+/// CPU time of each process of a way for some unit of work, round by round.
+#[derive(Debug, Default)]
+pub(crate) struct Costs(BTreeMap<Role, Series>);
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +30,48 @@ pub(crate) struct Memory {
     pub(crate) anonymous: f64,
 }
 
-impl Sub for Cpu {
-    type Output = Self;
+impl Cpu {
+    pub(crate) fn of(way: &Way<'_>) -> anyhow::Result<Self> {
+        let seconds = |&(role, process): &(Role, &Process)| Ok((role, cpu_seconds(process)?));
+        let used: anyhow::Result<_> = way.processes.iter().map(seconds).collect();
+        used.map(Self)
+    }
+}
 
-    fn sub(self, before: Self) -> Self {
-        Self {
-            gateway: self.gateway - before.gateway,
-            hub: self.hub - before.hub,
-            upstream: self.upstream - before.upstream,
+impl Costs {
+    /// Adds a round: what `way` has used since `before`, `factor` times.
+    pub(crate) fn push(&mut self, way: &Way<'_>, before: &Cpu, factor: f64) -> anyhow::Result<()> {
+        let now = Cpu::of(way)?;
+        for ((role, before), (_, now)) in before.0.iter().zip(now.0) {
+            let series = self.0.entry(*role).or_default();
+            series.push((now - before) * factor);
         }
+        Ok(())
+    }
+
+    /// The median of one process; not a number where it is not on the way.
+    pub(crate) fn median(&self, role: Role) -> f64 {
+        self.0.get(&role).map_or(f64::NAN, Series::median)
+    }
+
+    /// What all processes that are the stack's own used together.
+    pub(crate) fn own(&self) -> f64 {
+        let own = [Role::Gateway, Role::Server, Role::Agent];
+        let there = own.iter().filter_map(|role| self.0.get(role));
+        there.map(Series::median).sum()
+    }
+
+    /// The roles that any of several costs has, in order.
+    pub(crate) fn roles<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<Role> {
+        let mut roles: Vec<_> = all.flat_map(|costs| costs.0.keys().copied()).collect();
+        roles.sort();
+        roles.dedup();
+        roles
     }
 }
 
 /// CPU seconds of a process since its start.
-pub(crate) fn cpu_seconds(process: &Process) -> anyhow::Result<f64> {
+fn cpu_seconds(process: &Process) -> anyhow::Result<f64> {
     let stat = read(process, "stat")?;
     let ticks = cpu_ticks(&stat).context("/proc/PID/stat is not as proc(5) says")?;
     Ok(number(ticks) * TICK.as_secs_f64())
@@ -55,6 +84,13 @@ pub(crate) fn memory(process: &Process) -> anyhow::Result<Memory> {
         resident: number(value("VmRSS:")?),
         anonymous: number(value("RssAnon:")?),
     })
+}
+
+/// What all processes that are the stack's own hold for themselves, in KiB.
+pub(crate) fn anonymous_of_own(way: &Way<'_>) -> anyhow::Result<f64> {
+    way.own()
+        .map(|(_, process)| Ok(memory(process)?.anonymous))
+        .sum()
 }
 
 pub(crate) fn open_files(process: &Process) -> anyhow::Result<usize> {

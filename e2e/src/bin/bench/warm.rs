@@ -5,23 +5,23 @@ use std::time::Duration;
 use crate::{
     client::{Connection, Get},
     load::{Extent, closed_loop},
-    site::{Path, Site, Upstream},
     statistics::Series,
     table::{Table, figure},
+    usage::{Costs, Cpu},
+    way::{Path, Upstream, Way},
 };
 
 /// Requests at once.
-pub(crate) const STREAMS: [usize; 3] = [1, 16, 64];
+const STREAMS: [usize; 3] = [1, 16, 64];
 /// Connections that they share, at most.
 pub(crate) const CONNECTIONS: usize = 4;
 const WARM_UP: Duration = Duration::from_millis(150);
 
-/// Figures of one upstream on one path under one load.
+/// Figures of one way under one load.
 #[derive(Debug)]
-pub(crate) struct Cell {
-    pub(crate) upstream: Upstream,
-    pub(crate) path: Path,
-    pub(crate) streams: usize,
+pub(crate) struct Cell<'a> {
+    way: Way<'a>,
+    streams: usize,
     connections: Vec<Connection>,
     request: Get,
     /// Milliseconds.
@@ -31,46 +31,49 @@ pub(crate) struct Cell {
     /// Requests per second.
     pub(crate) rate: Series,
     /// CPU milliseconds per request.
-    pub(crate) gateway: Series,
-    hub: Series,
-    upstream_cpu: Series,
+    pub(crate) cpu: Costs,
 }
 
 /// All figures of the warm GET.
 #[derive(Debug)]
-pub(crate) struct Warm(Vec<Cell>);
+pub(crate) struct Warm<'a>(Vec<Cell<'a>>);
 
-impl Warm {
+impl<'a> Warm<'a> {
     /// Opens every connection.
-    pub(crate) async fn open(site: &Site) -> anyhow::Result<Self> {
+    pub(crate) async fn open(ways: &[Way<'a>]) -> anyhow::Result<Self> {
         let mut cells = Vec::new();
-        for upstream in Upstream::ALL {
-            for streams in STREAMS {
-                for path in Path::ALL {
-                    cells.push(Cell::open(site, upstream, path, streams).await?);
-                }
+        for streams in STREAMS {
+            for way in ways {
+                cells.push(Cell::open(way.clone(), streams).await?);
             }
         }
+        cells.sort_by_key(|cell| (cell.way.upstream, cell.streams));
         Ok(Self(cells))
     }
 
     /// One round: every cell for `lasting`.
-    pub(crate) async fn round(&mut self, site: &Site, lasting: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
         for cell in &mut self.0 {
-            cell.round(site, lasting).await?;
+            cell.round(lasting).await?;
         }
         Ok(())
     }
 
-    /// One cell.
-    pub(crate) fn cell(&self, upstream: Upstream, path: Path, streams: usize) -> Option<&Cell> {
-        self.0
-            .iter()
-            .find(|it| (it.upstream, it.path, it.streams) == (upstream, path, streams))
+    /// One figure of a cell; not a number where there is no such cell.
+    pub(crate) fn spoke(&self, path: Path, streams: usize, figure: fn(&Cell<'_>) -> f64) -> f64 {
+        self.cell(Upstream::Spoke, path, streams)
+            .map_or(f64::NAN, figure)
+    }
+
+    fn cell(&self, upstream: Upstream, path: Path, streams: usize) -> Option<&Cell<'a>> {
+        let wanted = (upstream, path, streams);
+        let key = |cell: &&Cell<'_>| (cell.way.upstream, cell.way.path, cell.streams) == wanted;
+        self.0.iter().find(key)
     }
 
     pub(crate) fn table(&self) -> Table {
-        let mut table = Table::new(&[
+        let roles = Costs::roles(self.0.iter().map(|cell| &cell.cpu));
+        let mut head: Vec<_> = [
             "warm GET",
             "path",
             "c",
@@ -79,69 +82,57 @@ impl Warm {
             "p99 ms",
             "p50 ÷ direct",
             "req/s",
-            "gateway CPU ms/req",
-            "hub CPU ms/req",
-            "upstream CPU ms/req",
-        ]);
+        ]
+        .map(str::to_owned)
+        .into();
+        head.extend(roles.iter().map(|role| format!("{role} CPU ms/req")));
+        let mut table = Table::new(&head);
         for cell in &self.0 {
-            let direct = self.cell(cell.upstream, Path::Direct, cell.streams);
+            let direct = self.cell(cell.way.upstream, Path::Direct, cell.streams);
             let ratio = direct.map_or(f64::NAN, |direct| cell.p50.ratio_to(&direct.p50));
-            table.row([
-                cell.upstream.to_string(),
-                cell.path.to_string(),
+            let figures = [
+                cell.way.upstream.to_string(),
+                cell.way.path.to_string(),
                 cell.streams.to_string(),
                 figure(cell.p50.median(), 2),
                 figure(cell.p90.median(), 2),
                 figure(cell.p99.median(), 2),
                 figure(ratio, 2),
                 figure(cell.rate.median(), 0),
-                figure(cell.gateway.median(), 3),
-                figure(cell.hub.median(), 3),
-                figure(cell.upstream_cpu.median(), 3),
-            ]);
+            ];
+            let cpu = roles.iter().map(|&role| figure(cell.cpu.median(role), 3));
+            table.row(figures.into_iter().chain(cpu));
         }
         table
     }
 }
 
-impl Cell {
-    async fn open(
-        site: &Site,
-        upstream: Upstream,
-        path: Path,
-        streams: usize,
-    ) -> anyhow::Result<Self> {
-        let client = site.client(upstream, path)?;
+impl<'a> Cell<'a> {
+    async fn open(way: Way<'a>, streams: usize) -> anyhow::Result<Self> {
         Ok(Self {
-            upstream,
-            path,
             streams,
-            connections: client.connections(streams.min(CONNECTIONS)).await?,
-            request: client.get(upstream.small())?,
+            connections: way.client.connections(streams.min(CONNECTIONS)).await?,
+            request: way.client.get(way.upstream.small())?,
+            way,
             p50: Series::default(),
             p90: Series::default(),
             p99: Series::default(),
             rate: Series::default(),
-            gateway: Series::default(),
-            hub: Series::default(),
-            upstream_cpu: Series::default(),
+            cpu: Costs::default(),
         })
     }
 
-    async fn round(&mut self, site: &Site, lasting: Duration) -> anyhow::Result<()> {
+    async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
         let run = |extent| closed_loop(&self.connections, &self.request, self.streams, extent);
         run(Extent::Lasting(WARM_UP)).await?;
-        let before = site.cpu(self.upstream)?;
+        let before = Cpu::of(&self.way)?;
         let load = run(Extent::Lasting(lasting)).await?;
-        let cpu = site.cpu(self.upstream)? - before;
-        let per_request = 1e3 / load.latencies.count();
+        self.cpu
+            .push(&self.way, &before, 1e3 / load.latencies.count())?;
         self.p50.push(load.latencies.percentile(50));
         self.p90.push(load.latencies.percentile(90));
         self.p99.push(load.latencies.percentile(99));
         self.rate.push(load.per_second());
-        self.gateway.push(cpu.gateway * per_request);
-        self.hub.push(cpu.hub * per_request);
-        self.upstream_cpu.push(cpu.upstream * per_request);
         Ok(())
     }
 }

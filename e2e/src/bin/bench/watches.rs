@@ -1,9 +1,10 @@
 //! Many watches on one object of the spoke: how long until all stand, how soon one event has
-//! reached every one of them, and what they cost the gateway.
+//! reached every one of them, and what they cost the stack that they go through.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
+use e2e::Cluster;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -19,80 +20,124 @@ use tokio::{
 };
 
 use crate::{
+    callers::create,
     client::{Connection, Get},
-    site::{Path, Site, Upstream, create},
     statistics::{Latencies, Series, number},
     table::{Table, figure},
-    usage::memory,
+    usage::anonymous_of_own,
+    way::{Path, Way},
 };
 
 /// With the 100 streams that an API server takes on a connection, more than 500 watches need.
 const CONNECTIONS: usize = 8;
 const OBJECT: &str = "watched";
-const EVENTS: usize = 10;
-const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
+const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How many watches, and how many events each of them gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) watches: usize,
+    pub(crate) events: usize,
+}
 
 /// Figures of the watches on one path.
 #[derive(Debug)]
-pub(crate) struct Watching {
+struct Watching {
     path: Path,
     /// Seconds until all had begun.
-    pub(crate) set_up: Series,
+    set_up: Series,
     /// Milliseconds from sending the write to the event's arrival.
-    pub(crate) p50: Series,
+    p50: Series,
     p99: Series,
-    /// KiB of the gateway's anonymous memory per watch.
-    pub(crate) memory: Series,
+    /// KiB of the stack's anonymous memory per watch.
+    memory: Series,
 }
 
 /// All figures of the watches.
 #[derive(Debug)]
 pub(crate) struct Watches {
-    count: usize,
+    extent: Extent,
+    /// Where the object is that all watch.
+    objects: Api<ConfigMap>,
     paths: Vec<Watching>,
 }
 
 impl Watches {
-    pub(crate) async fn open(site: &Site, count: usize) -> anyhow::Result<Self> {
-        let object = json!({"metadata": {"name": OBJECT}});
-        create(&objects(site), object).await?;
-        let paths = Path::ALL.map(|path| Watching {
-            path,
-            set_up: Series::default(),
-            p50: Series::default(),
-            p99: Series::default(),
-            memory: Series::default(),
-        });
+    pub(crate) async fn open(spoke: &Cluster, extent: Extent) -> anyhow::Result<Self> {
+        let objects = Api::default_namespaced(spoke.client());
+        create(&objects, json!({"metadata": {"name": OBJECT}})).await?;
         Ok(Self {
-            count,
-            paths: paths.into(),
+            extent,
+            objects,
+            paths: Vec::new(),
         })
     }
 
-    /// One round: all watches on each path, each time with a gateway that has just started.
-    pub(crate) async fn round(&mut self, site: &Site) -> anyhow::Result<()> {
-        for watching in &mut self.paths {
-            if watching.path != Path::Direct {
-                site.gateway.restart().await?;
-                site.serves_everything().await?;
-            }
-            watching.round(site, self.count).await?;
+    /// One round: all watches on one way, whose stack has just started.
+    pub(crate) async fn round(&mut self, way: &Way<'_>) -> anyhow::Result<()> {
+        let Extent { watches, events } = self.extent;
+        let connections = way.client.connections(CONNECTIONS).await?;
+        let version = self.objects.get(OBJECT).await?.metadata.resource_version;
+        let request = way.client.get(&format!(
+            "/api/v1/namespaces/default/configmaps?watch=true\
+             &fieldSelector=metadata.name%3D{OBJECT}&resourceVersion={}",
+            version.context("an object without a version")?
+        ))?;
+        let before = anonymous_of_own(way)?;
+        let started = Instant::now();
+        let bodies = begin(&connections, &request, watches).await?;
+        let set_up = started.elapsed().as_secs_f64();
+        let mut tasks = JoinSet::new();
+        let delays = deliver(&self.objects, events, bodies, &mut tasks).await?;
+        let grown = anonymous_of_own(way)? - before;
+        let watching = self.of(way.path);
+        watching.set_up.push(set_up);
+        watching.p50.push(delays.percentile(50));
+        watching.p99.push(delays.percentile(99));
+        if way.own().next().is_some() {
+            watching.memory.push(grown / number(watches as u64));
         }
         Ok(())
     }
 
-    pub(crate) fn path(&self, path: Path) -> Option<&Watching> {
-        self.paths.iter().find(|it| it.path == path)
+    fn of(&mut self, path: Path) -> &mut Watching {
+        let known = self.paths.iter().position(|it| it.path == path);
+        let index = known.unwrap_or_else(|| {
+            self.paths.push(Watching::new(path));
+            self.paths.len() - 1
+        });
+        &mut self.paths[index]
+    }
+
+    /// Seconds until all had begun.
+    pub(crate) fn set_up(&self, path: Path) -> f64 {
+        self.figure(path, |it| it.set_up.median())
+    }
+
+    /// Milliseconds.
+    pub(crate) fn delivery_p50(&self, path: Path) -> f64 {
+        self.figure(path, |it| it.p50.median())
+    }
+
+    /// KiB per watch.
+    pub(crate) fn memory(&self, path: Path) -> f64 {
+        self.figure(path, |it| it.memory.median())
+    }
+
+    fn figure(&self, path: Path, figure: fn(&Watching) -> f64) -> f64 {
+        let found = self.paths.iter().find(|it| it.path == path);
+        found.map_or(f64::NAN, figure)
     }
 
     pub(crate) fn table(&self) -> Table {
-        let title = format!("{} watches", self.count);
+        let Extent { watches, events } = self.extent;
+        let title = format!("{watches} watches, {events} events");
         let mut table = Table::new(&[
             &title,
             "set-up s",
             "delivery p50 ms",
             "delivery p99 ms",
-            "gateway KiB/watch",
+            "KiB/watch, all of the stack",
         ]);
         for watching in &self.paths {
             table.row([
@@ -108,32 +153,15 @@ impl Watches {
 }
 
 impl Watching {
-    async fn round(&mut self, site: &Site, count: usize) -> anyhow::Result<()> {
-        let client = site.client(Upstream::Spoke, self.path)?;
-        let connections = client.connections(CONNECTIONS).await?;
-        let version = objects(site).get(OBJECT).await?.metadata.resource_version;
-        let request = client.get(&format!(
-            "/api/v1/namespaces/default/configmaps?watch=true\
-             &fieldSelector=metadata.name%3D{OBJECT}&resourceVersion={}",
-            version.context("an object without a version")?
-        ))?;
-        let before = memory(site.gateway.process())?;
-        let started = Instant::now();
-        let bodies = begin(&connections, &request, count).await?;
-        self.set_up.push(started.elapsed().as_secs_f64());
-        let delays = deliver(site, bodies).await?;
-        self.p50.push(delays.percentile(50));
-        self.p99.push(delays.percentile(99));
-        if self.path != Path::Direct {
-            let grown = memory(site.gateway.process())?.anonymous - before.anonymous;
-            self.memory.push(grown / number(count as u64));
+    fn new(path: Path) -> Self {
+        Self {
+            path,
+            set_up: Series::default(),
+            p50: Series::default(),
+            p99: Series::default(),
+            memory: Series::default(),
         }
-        Ok(())
     }
-}
-
-fn objects(site: &Site) -> Api<ConfigMap> {
-    Api::default_namespaced(site.spoke().client())
 }
 
 /// Sends all watches at once and waits until every one has been answered.
@@ -154,15 +182,20 @@ async fn begin(
     Ok(bodies)
 }
 
-/// Writes to the object again and again; how long each event took to reach each watch.
-async fn deliver(site: &Site, bodies: Vec<Incoming>) -> anyhow::Result<Latencies> {
+/// Writes to the object again and again; how long each event took to reach each watch. They go on in
+/// `watches`.
+async fn deliver(
+    objects: &Api<ConfigMap>,
+    events: usize,
+    bodies: Vec<Incoming>,
+    watches: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<Latencies> {
     let (arrived, mut arrivals) = mpsc::channel(bodies.len());
-    let mut watches = JoinSet::new();
     for body in bodies {
         watches.spawn(follow(body, arrived.clone()));
     }
-    let (objects, mut delays) = (objects(site), Vec::new());
-    for event in 0..EVENTS {
+    let mut delays = Vec::new();
+    for event in 0..events {
         let patch = Patch::Merge(json!({"data": {"event": event.to_string()}}));
         let sent = Instant::now();
         objects

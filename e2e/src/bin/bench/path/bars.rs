@@ -1,0 +1,140 @@
+//! The bars that the whole path can show. Those that are multiples of the Go stack take its figures
+//! from the same run.
+
+use super::{idle::Idle, recovery::Recovery};
+use crate::{
+    bars::{
+        self,
+        Bar::{AtLeast, AtMost},
+        Line,
+    },
+    bulk::Bulk,
+    footprint::Footprint,
+    neighbour::Neighbour,
+    print,
+    statistics::number,
+    table::Table,
+    usage::Costs,
+    warm::Warm,
+    watches::Watches,
+    way::{Path, Role},
+};
+
+/// The measurements that the bars are about.
+#[derive(Debug)]
+pub(crate) struct Measured<'a> {
+    pub(crate) warm: &'a Warm<'a>,
+    pub(crate) bulk: &'a Bulk<'a>,
+    pub(crate) neighbour: &'a Neighbour,
+    pub(crate) watches: &'a Watches,
+    pub(crate) footprint: &'a Footprint,
+    pub(crate) recovery: &'a Recovery,
+    pub(crate) idle: &'a Idle,
+}
+
+impl Measured<'_> {
+    /// Every table of the report.
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        let tables = [
+            self.warm.table(),
+            self.bulk.table(),
+            self.watches.table(),
+            self.footprint.table(),
+            self.neighbour.table(),
+            self.recovery.table(),
+            self.idle.table(),
+            self.table(),
+        ];
+        tables
+            .iter()
+            .try_for_each(|table| print(&table.to_string()))
+    }
+
+    fn table(&self) -> Table {
+        let lines = [self.requests(), self.held(), self.streams(), self.agents()];
+        bars::table(lines.into_iter().flatten())
+    }
+
+    fn requests(&self) -> Vec<Line> {
+        let p50 = |path| self.warm.spoke(path, 1, |cell| cell.p50.median());
+        let cpu = self
+            .warm
+            .spoke(Path::Door, 64, |cell| Costs::own(&cell.cpu));
+        let rate = |path| self.warm.spoke(path, 64, |cell| cell.rate.median());
+        let times = |ours, theirs| rate(ours) / rate(theirs);
+        let door = times(Path::Door, Path::GoDoor);
+        let hub = times(Path::Hub, Path::GoHub);
+        let download = self.bulk.rate(Path::Door) / self.bulk.rate(Path::GoDoor);
+        let of_cpu = "CPU ms of gateway + agent per warm GET, c=64, door";
+        let (at_door, at_hub) = ("warm GET p50 ms, c=1, door", "warm GET p50 ms, c=1, hub");
+        vec![
+            Line(of_cpu, AtMost(0.15), cpu, 3),
+            Line(at_door, AtMost(1.1), p50(Path::Door), 2),
+            Line(at_hub, AtMost(1.9), p50(Path::Hub), 2),
+            Line("requests/s, c=64, door ÷ Go door", AtLeast(10.0), door, 1),
+            Line("requests/s, c=64, hub ÷ Go hub", AtLeast(4.0), hub, 1),
+            Line("download, door ÷ Go door", AtLeast(3.5), download, 1),
+        ]
+    }
+
+    fn held(&self) -> Vec<Line> {
+        let grown = |role| self.footprint.grown(Path::Door, role);
+        let files = self.footprint.more_files(Path::Door, Role::Gateway);
+        let watch = self.watches.memory(Path::Door);
+        let agent = self.footprint.resident(Path::Door, Role::Agent);
+        let (gateway, of_agent) = (grown(Role::Gateway), grown(Role::Agent));
+        let more = "gateway: MiB more after all requests";
+        let more_files = "gateway: open files more after all requests than after 64";
+        let watched = "KiB per tunnelled watch, gateway + agent";
+        vec![
+            Line(more, AtMost(10.0), gateway, 1),
+            Line(
+                "agent: MiB more after all requests",
+                AtMost(10.0),
+                of_agent,
+                1,
+            ),
+            Line(more_files, AtMost(5.0), files, 0),
+            Line(
+                "agent: MiB resident after all requests",
+                AtMost(15.0),
+                agent,
+                1,
+            ),
+            Line(watched, AtMost(40.0), watch, 1),
+        ]
+    }
+
+    fn streams(&self) -> Vec<Line> {
+        let set_up = self.watches.set_up(Path::Door);
+        let delivery = self.watches.delivery_p50(Path::Door);
+        let beside = |path| (self.neighbour.p99_ratio(path) - 1.0) * 100.0;
+        let (door, hub) = (beside(Path::Door), beside(Path::Hub));
+        let at_door = "% more p99 beside a stalled upgrade, door";
+        let at_hub = "% more p99 beside a stalled upgrade, hub";
+        vec![
+            Line("watches: set-up s, door", AtMost(0.3), set_up, 2),
+            Line("watches: delivery p50 ms, door", AtMost(18.0), delivery, 1),
+            Line(at_door, AtMost(5.0), door, 1),
+            Line(at_hub, AtMost(5.0), hub, 1),
+        ]
+    }
+
+    fn agents(&self) -> Vec<Line> {
+        let last = self.recovery.last(Path::Door);
+        let untyped = number(self.recovery.untyped(Path::Door) as u64);
+        let served = self.recovery.served(Path::Door);
+        let in_flight = "agent killed: s until the last request in flight is answered";
+        let answers = "agent killed: failures other than 502, 503, cut off";
+        let again = "agent started again: s until served";
+        let (connection, cluster) = (self.idle.connection(), self.idle.cluster());
+        let of_cluster = "idle tunnel: KiB a cluster in all";
+        vec![
+            Line(in_flight, AtMost(1.0), last, 3),
+            Line(answers, AtMost(0.0), untyped, 0),
+            Line(again, AtMost(2.0), served, 2),
+            Line("idle tunnel: KiB a connection", AtMost(16.0), connection, 1),
+            Line(of_cluster, AtMost(64.0), cluster, 1),
+        ]
+    }
+}
