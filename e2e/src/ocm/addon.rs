@@ -25,7 +25,7 @@ use super::{
     klusterlet::{ADDON_NAMESPACE, AGENT},
     refused,
 };
-use crate::{eventually, gateway::GatewayError};
+use crate::{eventually, gateway::GatewayError, world::Cluster};
 
 const GROUP: &str = "addon.open-cluster-management.io";
 const VERSION: &str = "v1alpha1";
@@ -35,7 +35,7 @@ const ISSUED_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Addon {
     identity: AddonIdentity,
-    spoke: Client,
+    spoke: Cluster,
     directory: PathBuf,
     delivered: u32,
 }
@@ -87,7 +87,7 @@ impl Klusterlet {
                 .directory()
                 .join(format!("{addon}-hub-kubeconfig")),
             identity,
-            spoke: self.spoke.client(),
+            spoke: self.spoke.clone(),
             delivered: 0,
         };
         fs::create_dir(&addon.directory)?;
@@ -138,7 +138,7 @@ impl Addon {
     }
 
     async fn credential(&self) -> Result<BTreeMap<String, ByteString>, String> {
-        let secrets = Api::<Secret>::namespaced(self.spoke.clone(), ADDON_NAMESPACE);
+        let secrets = Api::<Secret>::namespaced(self.spoke.client(), ADDON_NAMESPACE);
         let name = format!("{}-hub-kubeconfig", self.identity.addon);
         let secret = secrets
             .get(&name)
@@ -195,8 +195,8 @@ async fn register(hub: &Client, identity: &AddonIdentity) -> Result<(), AddonErr
             "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
         }],
     }});
-    let patched = installed.patch_status(addon, &PatchParams::default(), &Patch::Merge(&status));
-    patched
+    installed
+        .patch_status(addon, &PatchParams::default(), &Patch::Merge(&status))
         .await
         .map_err(refused("ManagedClusterAddOn status"))?;
     Ok(())
@@ -224,9 +224,10 @@ async fn approve(hub: &Client, identity: &AddonIdentity) -> Result<(), GatewayEr
             "type": "Approved", "status": "True", "reason": "AddonAgent",
             "message": "the request is the add-on agent's own",
         }]}});
-        let approved =
-            requests.patch_approval(&name, &PatchParams::default(), &Patch::Merge(&approval));
-        approved.await.map_err(refused(&name))?;
+        requests
+            .patch_approval(&name, &PatchParams::default(), &Patch::Merge(&approval))
+            .await
+            .map_err(refused(&name))?;
     }
     Ok(())
 }
