@@ -13,6 +13,7 @@ mod host;
 mod http1;
 pub mod kubectl;
 pub mod node;
+pub mod ocm;
 pub mod pki;
 pub mod process;
 pub mod programs;

@@ -14,14 +14,17 @@ mod build;
 mod family;
 mod go;
 mod go_stack;
+mod manifests;
 mod node;
+mod ocm;
 mod progress;
 
 pub use build::BuildError;
-pub use family::{ALL, ETCD, Family, KUBERNETES, Program, Stamp};
+pub use family::{ALL, ETCD, Family, KUBERNETES, Manifests, Program, Stamp};
 pub use go::GoError;
 pub use go_stack::{CLUSTER_GATEWAY, GO_STACK, KONNECTIVITY};
 pub use node::{CNI, CONTAINERD, KUBELET, NODE, RUNC, TESTIMAGE};
+pub use ocm::{MANAGED_SERVICEACCOUNT, OCM};
 
 /// Programs that are there and ready to start.
 #[derive(Clone, Debug)]
@@ -56,14 +59,14 @@ impl Programs {
         for family in families {
             let directory = entry(&cache, family)?;
             let place = |program: &Program| locate(assets.as_deref(), &directory, program);
-            if family
-                .programs
-                .iter()
-                .any(|program| place(program).is_none())
-            {
+            let lacks_files = || manifests::missing(family, &directory).next().is_some();
+            if family.programs.iter().any(|it| place(it).is_none()) || lacks_files() {
                 build::build(family, &cache, &directory, |program| {
                     place(program).is_none()
                 })?;
+            }
+            for manifests in family.manifests {
+                found.insert(manifests.name, directory.join(manifests.name));
             }
             for program in family.programs {
                 let path = place(program).ok_or(BuildError::Absent {
@@ -86,7 +89,15 @@ impl Programs {
             .unwrap_or_else(|| panic!("{name} is of no family that was asked for"))
     }
 
-    /// Every program by name.
+    /// The directory of a family's [`Manifests`].
+    ///
+    /// # Panics
+    /// Where `name` belongs to none of the families that were asked for.
+    pub fn manifests(&self, name: &str) -> &Path {
+        self.path(name)
+    }
+
+    /// Every program, and every directory of manifests, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         self.0.iter().map(|(name, path)| (*name, path.as_path()))
     }

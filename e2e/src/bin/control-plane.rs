@@ -20,6 +20,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let Args { go_stack } = Args::parse();
     let mut families = programs::ALL.to_vec();
+    families.push(&programs::OCM);
     if go_stack {
         families.extend(programs::GO_STACK);
     }

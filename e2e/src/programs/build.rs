@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Family, GoError, Program, go, progress};
+use super::{Family, GoError, Program, go, manifests, progress};
 use crate::host;
 
 /// Why a family could not be built.
@@ -43,6 +43,16 @@ pub enum BuildError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// `go list` does not say where a required module's files are.
+    #[error("go list does not find the module {module} of {family}: {said}")]
+    NoModule {
+        /// The family at fault.
+        family: &'static str,
+        /// The module that is missing.
+        module: &'static str,
+        /// What it said.
+        said: String,
+    },
     /// `go build` ended well and yet a program is not there.
     #[error("{family} was built but holds no {program}")]
     Absent {
@@ -68,7 +78,8 @@ pub(super) fn build(
         .iter()
         .filter(|program| missing(program))
         .collect();
-    if wanted.is_empty() {
+    let absent: Vec<_> = manifests::missing(family, directory).collect();
+    if wanted.is_empty() && absent.is_empty() {
         return Ok(());
     }
     remove_leftovers(family, cache);
@@ -77,7 +88,12 @@ pub(super) fn build(
         .prefix(&work_prefix(family))
         .tempdir_in(cache)
         .map_err(files("create a directory in", cache))?;
-    compile(family, &go, &work, &wanted)?;
+    if !wanted.is_empty() {
+        compile(family, &go, &work, &wanted)?;
+    }
+    for it in absent {
+        manifests::install(family, it, &go, work.path(), directory)?;
+    }
     for program in wanted {
         let built = work.path().join("bin").join(program.built_name());
         let target = directory.join(program.name);
@@ -164,7 +180,7 @@ fn work_prefix(family: &Family) -> String {
     format!(".build-{}-", family.name)
 }
 
-fn files(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
+pub(super) fn files(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
     let path = path.to_owned();
     move |source| BuildError::Files {
         action,

@@ -22,6 +22,20 @@ pub struct Family {
     pub cgo: bool,
     /// The version to link in, where a program must report its own.
     pub stamp: Option<Stamp>,
+    /// Files of its modules that come with the programs.
+    pub manifests: &'static [Manifests],
+}
+
+/// The CRDs of a directory of a required module: the files named `….yaml` in whose first lines a
+/// `CustomResourceDefinition` is declared.
+#[derive(Debug)]
+pub struct Manifests {
+    /// The directory that they get in the cache; unique over all families.
+    pub name: &'static str,
+    /// The module that they are of.
+    pub module: &'static str,
+    /// Where in the module they are.
+    pub directory: &'static str,
 }
 
 /// A main package and the name it is installed under.
@@ -95,6 +109,7 @@ pub(super) const PLAIN: Family = Family {
     tags: "",
     cgo: false,
     stamp: None,
+    manifests: &[],
 };
 
 impl Family {
@@ -184,7 +199,7 @@ fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::{GO_STACK, NODE};
+    use crate::programs::{GO_STACK, MANAGED_SERVICEACCOUNT, NODE, OCM};
 
     #[test]
     fn programs_are_named_as_go_names_them() {
@@ -209,12 +224,16 @@ mod tests {
 
     #[test]
     fn every_family_has_its_module_and_pins_its_programs() {
-        for family in ALL.iter().chain(GO_STACK).chain(NODE) {
+        let ocm = [&OCM, &MANAGED_SERVICEACCOUNT];
+        for family in ALL.iter().chain(GO_STACK).chain(NODE).chain(&ocm) {
             let go_mod = fs::read_to_string(family.module().join("go.mod")).unwrap();
             assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
             assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);
             for program in family.programs {
                 assert!(go_mod.contains(program.package), "{}", program.package);
+            }
+            for manifests in family.manifests {
+                assert!(go_mod.contains(manifests.module), "{}", manifests.module);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The families of the Go stack that benchmarks run ours beside. Nothing else needs them, so they
 //! are not among [`super::ALL`] and are built when the first benchmark asks.
 
-use super::{Family, Program};
+use super::family::{Family, PLAIN, Program};
 
 /// Both of them.
 pub const GO_STACK: &[&Family] = &[&KONNECTIVITY, &CLUSTER_GATEWAY];
@@ -19,9 +19,7 @@ pub static KONNECTIVITY: Family = Family {
             package: "sigs.k8s.io/apiserver-network-proxy/cmd/agent",
         },
     ],
-    tags: "",
-    cgo: false,
-    stamp: None,
+    ..PLAIN
 };
 
 /// The aggregated API server that proxies through it.
@@ -31,7 +29,5 @@ pub static CLUSTER_GATEWAY: Family = Family {
         name: "cluster-gateway",
         package: "github.com/oam-dev/cluster-gateway/cmd/apiserver",
     }],
-    tags: "",
-    cgo: false,
-    stamp: None,
+    ..PLAIN
 };

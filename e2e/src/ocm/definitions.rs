@@ -1,0 +1,113 @@
+//! OCM's `CustomResourceDefinition`s, from its own module. Two of them are templates, which its
+//! operator would fill in.
+
+use std::{fs, path::Path, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use serde_json::{Value, json};
+
+use super::{Conversion, OcmError, refused};
+use crate::{eventually, gateway::registration, programs::Programs, world::Cluster};
+
+const ESTABLISHED_WITHIN: Duration = Duration::from_secs(20);
+
+pub(super) async fn install_on_hub(
+    hub: &Cluster,
+    programs: &Programs,
+    conversion: &Conversion,
+) -> Result<(), OcmError> {
+    install(hub, programs.manifests("ocm-hub-crds"), Some(conversion)).await
+}
+
+pub(super) async fn install_on_spoke(spoke: &Cluster, programs: &Programs) -> Result<(), OcmError> {
+    install(spoke, programs.manifests("ocm-spoke-crds"), None).await
+}
+
+async fn install(
+    cluster: &Cluster,
+    directory: &Path,
+    conversion: Option<&Conversion>,
+) -> Result<(), OcmError> {
+    let api = Api::<CustomResourceDefinition>::all(cluster.client());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let definition = filled_in(&fs::read_to_string(&path)?, conversion);
+        let definition = definition.map_err(|why| OcmError::Definition {
+            path: path.clone(),
+            why,
+        })?;
+        let name = definition["metadata"]["name"].as_str().unwrap_or_default();
+        registration::put(&api, name, definition.clone()).await?;
+        names.push(name.to_owned());
+    }
+    for name in names {
+        let established = || async { is_established(&api, &name).await };
+        let established = eventually(ESTABLISHED_WITHIN, "definitions established", established);
+        established.await.map_err(|elapsed| OcmError::Definition {
+            path: name.clone().into(),
+            why: elapsed.to_string(),
+        })?;
+    }
+    Ok(())
+}
+
+/// A definition as OCM's operator would apply it, where the conversion is at.
+fn filled_in(text: &str, conversion: Option<&Conversion>) -> Result<Value, String> {
+    let plain: String = text
+        .lines()
+        .map(|line| match line.find("{{") {
+            Some(start) => format!("{}x\n", &line[..start]),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let mut definition: Value =
+        serde_saphyr::from_str(&plain).map_err(|error| error.to_string())?;
+    if let Some(webhook) = definition.pointer_mut("/spec/conversion/webhook") {
+        let conversion = conversion.ok_or("it wants a conversion, and there is none")?;
+        webhook["clientConfig"] = json!({
+            "url": conversion.url,
+            "caBundle": STANDARD.encode(&conversion.authority),
+        });
+    }
+    Ok(definition)
+}
+
+async fn is_established(api: &Api<CustomResourceDefinition>, name: &str) -> Result<(), String> {
+    let definition = api
+        .get(name)
+        .await
+        .map_err(refused(name))
+        .map_err(|error| error.to_string())?;
+    let conditions = definition.status.and_then(|status| status.conditions);
+    let established = conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|condition| condition.type_ == "Established" && condition.status == "True");
+    established
+        .then_some(())
+        .ok_or_else(|| format!("{name} is not"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_gets_the_conversion_that_runs() {
+        let text = "spec:\n  conversion:\n    strategy: Webhook\n    webhook:\n      clientConfig:\n        \
+                    caBundle: {{ .Bundle }}\n        service:\n          name: x\n          namespace: {{ .N }}\n";
+        let conversion = Conversion {
+            url: "https://127.0.0.1:1/convert".to_owned(),
+            authority: "pem".to_owned(),
+        };
+        let definition = filled_in(text, Some(&conversion)).unwrap();
+        assert_eq!(
+            definition["spec"]["conversion"]["webhook"]["clientConfig"],
+            json!({"url": "https://127.0.0.1:1/convert", "caBundle": "cGVt"})
+        );
+        assert!(filled_in(text, None).is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! Installs a module's CRDs beside the programs, so that nothing of theirs is in our tree.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{BuildError, Family, build::files, family::Manifests};
+
+/// What of a family's manifests the cache entry lacks.
+pub(super) fn missing(
+    family: &'static Family,
+    entry: &Path,
+) -> impl Iterator<Item = &'static Manifests> {
+    let absent = |it: &&Manifests| !entry.join(it.name).is_dir();
+    family.manifests.iter().filter(absent)
+}
+
+/// Copies the CRDs into the work directory and moves them into place whole.
+pub(super) fn install(
+    family: &'static Family,
+    manifests: &'static Manifests,
+    go: &Path,
+    work: &Path,
+    entry: &Path,
+) -> Result<(), BuildError> {
+    let source = module_directory(family, manifests.module, go)?.join(manifests.directory);
+    let staged = work.join(manifests.name);
+    copy_crds(&source, &staged).map_err(files("copy the CRDs of", &source))?;
+    let target = entry.join(manifests.name);
+    fs::rename(&staged, &target).map_err(files("install", &target))
+}
+
+fn module_directory(
+    family: &'static Family,
+    module: &'static str,
+    go: &Path,
+) -> Result<PathBuf, BuildError> {
+    let mut command = Command::new(go);
+    command
+        .current_dir(family.module())
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env_remove("GOROOT")
+        .args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module]);
+    let output = command.output().map_err(files("run", go))?;
+    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && !directory.is_empty() {
+        return Ok(directory.into());
+    }
+    Err(BuildError::NoModule {
+        family: family.name,
+        module,
+        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+fn copy_crds(source: &Path, target: &Path) -> io::Result<()> {
+    fs::create_dir(target)?;
+    for entry in fs::read_dir(source)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().filter(|_| is_yaml(&path)) else {
+            continue;
+        };
+        // Written anew and not copied: files of the module cache are read-only.
+        let text = fs::read_to_string(&path)?;
+        if is_crd(&text) {
+            fs::write(target.join(name), text)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml")
+}
+
+fn is_crd(text: &str) -> bool {
+    text.lines()
+        .any(|line| line == "kind: CustomResourceDefinition")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::family::PLAIN, *};
+
+    static FAMILY: Family = Family {
+        manifests: &[Manifests {
+            name: "crds",
+            module: "m",
+            directory: "d",
+        }],
+        ..PLAIN
+    };
+
+    #[test]
+    fn only_crds_are_copied() {
+        let root = tempfile::tempdir().unwrap();
+        let (source, target) = (root.path().join("source"), root.path().join("crds"));
+        fs::create_dir(&source).unwrap();
+        let crd = "apiVersion: x\nkind: CustomResourceDefinition\n";
+        let write = |name, text| fs::write(source.join(name), text).unwrap();
+        write("a.yaml", crd);
+        write("role.yaml", "kind: ClusterRole\n");
+        write("a.go", crd);
+        assert_eq!(missing(&FAMILY, root.path()).count(), 1);
+        copy_crds(&source, &target).unwrap();
+        assert_eq!(missing(&FAMILY, root.path()).count(), 0);
+        let names = fs::read_dir(&target).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["a.yaml"]);
+    }
+}

@@ -1,0 +1,59 @@
+//! OCM's own processes, for the journeys that join a managed cluster as in production, and
+//! upstream's managed-serviceaccount, for benchmarks to run ours beside.
+
+use super::family::{Family, Manifests, PLAIN, Program};
+
+/// OCM itself; see [`super::Programs::manifests`] for its CRDs.
+pub static OCM: Family = Family {
+    name: "ocm",
+    programs: &[
+        Program {
+            name: "ocm-registration",
+            package: "open-cluster-management.io/ocm/cmd/registration",
+        },
+        Program {
+            name: "ocm-placement",
+            package: "open-cluster-management.io/ocm/cmd/placement",
+        },
+        Program {
+            name: "ocm-work",
+            package: "open-cluster-management.io/ocm/cmd/work",
+        },
+        Program {
+            name: "ocm-addon",
+            package: "open-cluster-management.io/ocm/cmd/addon",
+        },
+        Program {
+            name: "ocm-conversion",
+            package: "spokeway/control-plane/ocm/conversion",
+        },
+    ],
+    manifests: &[
+        Manifests {
+            name: "ocm-hub-crds",
+            module: "open-cluster-management.io/ocm",
+            directory: "manifests/cluster-manager/hub/crds",
+        },
+        Manifests {
+            name: "ocm-spoke-crds",
+            module: "open-cluster-management.io/ocm",
+            directory: "manifests/klusterlet/managed",
+        },
+    ],
+    ..PLAIN
+};
+
+/// Upstream's managed-serviceaccount, manager and agent in one program.
+pub static MANAGED_SERVICEACCOUNT: Family = Family {
+    name: "managed-serviceaccount",
+    programs: &[Program {
+        name: "managed-serviceaccount",
+        package: "open-cluster-management.io/managed-serviceaccount/cmd",
+    }],
+    manifests: &[Manifests {
+        name: "managed-serviceaccount-crds",
+        module: "open-cluster-management.io/managed-serviceaccount",
+        directory: "config/crd/bases",
+    }],
+    ..PLAIN
+};
