@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+use std::io::Write as _;
+
 use e2e::{
     World,
     ocm::{KlusterletOptions, Ocm},
@@ -28,7 +30,10 @@ async fn clusters_join_and_an_addons_agent_gets_its_own_name() {
     let ocm = Ocm::start(hub).await.unwrap();
     let begin = Instant::now();
     let klusterlet = ocm.join(world.cluster("managed1"), dialable).await.unwrap();
-    println!("joined and available after {:.1?}", begin.elapsed());
+    tell(&format!(
+        "joined and available after {:.1?}",
+        begin.elapsed()
+    ));
     let tokens = KlusterletOptions {
         addon_tokens: true,
         ..Default::default()
@@ -67,4 +72,9 @@ async fn whoami(kubeconfig: &std::path::Path) -> (String, Vec<String>) {
         .await;
     let user = review.unwrap().status.unwrap().user_info.unwrap();
     (user.username.unwrap(), user.groups.unwrap_or_default())
+}
+
+/// A figure for whoever reads the log.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -25,37 +25,11 @@ const DEFAULT_VALIDITY: &str = "8640h0m0s";
     namespaced,
     status = "ManagedServiceAccountStatus",
     derive = "PartialEq",
-    printcolumn(
-        name = "Reported",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"TokenReported\")].status",
-        description = "Whether the Secret holds a good token"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"TokenReported\")].reason",
-        description = "Why it does or does not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Validity",
-        type_ = "string",
-        json_path = ".spec.rotation.validity",
-        description = "The lifetime that tokens are asked for"
-    ),
-    printcolumn(
-        name = "Expires",
-        type_ = "string",
-        json_path = ".status.expirationTimestamp",
-        description = "When the token in the Secret expires"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "How old the account is"
-    )
+    printcolumn = r#"{"name": "Reported", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"TokenReported\")].status", "description": "Whether the Secret holds a good token"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"TokenReported\")].reason", "description": "Why it does or does not", "priority": 1}"#,
+    printcolumn = r#"{"name": "Validity", "type": "string", "jsonPath": ".spec.rotation.validity", "description": "The lifetime that tokens are asked for"}"#,
+    printcolumn = r#"{"name": "Expires", "type": "string", "jsonPath": ".status.expirationTimestamp", "description": "When the token in the Secret expires"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "How old the account is"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedServiceAccountSpec {
@@ -100,7 +74,7 @@ impl Default for Rotation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManagedServiceAccountStatus {
-    /// SecretCreated: the Secret is there. TokenReported: it holds a good token.
+    /// Whether the Secret is there, and whether it holds a good token.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// When the token in the Secret expires, by the managed cluster's word.
@@ -149,7 +123,7 @@ fn validity(_: &mut SchemaGenerator) -> Schema {
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ManagedServiceAccount::crd();
     let mut older = crd.spec.versions[0].clone();
-    older.name = "v1alpha1".to_owned();
+    "v1alpha1".clone_into(&mut older.name);
     older.storage = false;
     older.deprecated = Some(true);
     older.deprecation_warning = Some(

@@ -1,4 +1,4 @@
-//! OCM's two agents beside a spoke: one registers it at the hub, the other applies ManifestWorks.
+//! OCM's two agents beside a spoke: one registers it at the hub, the other applies `ManifestWork`s.
 
 use std::{fs, path::PathBuf, time::Duration};
 

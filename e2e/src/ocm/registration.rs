@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateSigningRequestDer, pem::PemObject as _};
 use x509_parser::{
     certification_request::X509CertificationRequest,
     extensions::{GeneralName, ParsedExtension},
-    prelude::FromDer as _,
+    prelude::{AttributeTypeAndValue, FromDer as _},
 };
 
 const SIGNER: &str = "kubernetes.io/kube-apiserver-client";
@@ -79,7 +79,10 @@ impl AddonIdentity {
 
     fn subject_fits(&self, request: &X509CertificationRequest<'_>) -> Result<(), Unfit> {
         let subject = &request.certification_request_info.subject;
-        let names: Vec<_> = subject.iter_common_name().map(|it| it.as_str()).collect();
+        let names: Vec<_> = subject
+            .iter_common_name()
+            .map(AttributeTypeAndValue::as_str)
+            .collect();
         expect("common name", names == [Ok(&*self.user())])?;
         let groups = subject
             .iter_organization()
