@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod mtls;
+mod prompt;
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::Parser;
 
-/// Prints a CustomResourceDefinition as YAML.
+/// Prints the definition of a custom resource as YAML.
 #[derive(Debug, Parser)]
 #[command(name = "crds")]
 struct Args {

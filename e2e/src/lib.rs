@@ -6,6 +6,7 @@
 
 pub mod agent;
 mod binary;
+pub mod enrolled;
 mod eventually;
 pub mod gateway;
 pub mod go_stack;
@@ -21,6 +22,7 @@ pub mod world;
 
 pub use agent::{Agent, AgentOptions};
 pub use binary::BinaryError;
+pub use enrolled::Enrolled;
 pub use eventually::{Elapsed, eventually};
 pub use gateway::{Gateway, GatewayOptions, SharedGateway, SpokeOptions};
 pub use go_stack::GoStack;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "ocm/accounts.rs"]
+mod accounts;
+
 use std::io::Write as _;
 
 use e2e::{

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use kube::{Client, client::Body, config::KubeconfigError};
 use tokio::time::timeout;
 
-use super::client;
+use super::{client, prompt};
 
 /// Time for TCP, TLS, and the answers of the hub and the gateway.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ async fn client(path: &Path) -> Result<Client, ApiError> {
     // A tunnel may be silent for as long as it likes; its own pings watch over it.
     config.read_timeout = None;
     config.write_timeout = None;
-    Ok(Client::try_from(config)?)
+    Ok(prompt::client(config)?)
 }
 
 async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, ApiError> {

@@ -1,6 +1,6 @@
-//! The walkthrough on this machine: a hub and two spokes come up, one of them behind
-//! the tunnel of its agent, the gateway is registered, and the
-//! hub admin's commands run with their real output. Stays up until Ctrl-C unless told `--once`.
+//! The walkthrough on this machine: a hub and two clusters that join it by Open Cluster Management,
+//! one of them behind the tunnel of its agent; tokens come from `ManagedServiceAccount`s. The hub admin's
+//! commands run with their real output. Stays up until Ctrl-C unless told `--once`.
 
 use std::{
     io::Write as _,
@@ -11,8 +11,11 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser;
 use e2e::{
-    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, Kubectl, SpokeOptions, World,
-    programs::{self, Programs},
+    Cluster, Enrolled, Gateway, GatewayOptions, Kubectl, World,
+    enrolled::prepare_hub,
+    eventually,
+    ocm::{KlusterletOptions, Ocm},
+    programs::{self, OCM, Programs},
 };
 use tokio::time::Instant;
 
@@ -21,6 +24,10 @@ const SPOKE: &str = "managed1";
 /// Reached through the tunnel of its agent.
 const TUNNELLED: &str = "managed2";
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+/// The account that the gateway logs in as.
+const ACCOUNT: &str = "cluster-gateway";
+/// An account's token and role are there by then.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
 /// The answer to a write may take this long to be seen by a watch.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -31,7 +38,7 @@ metadata: {name: greeting, namespace: default}
 data: {hello: from the hub}
 ";
 
-/// A hub and a spoke on this machine, and kubectl through the gateway.
+/// A hub and two managed clusters on this machine, and kubectl through the gateway.
 #[derive(Debug, Parser)]
 struct Args {
     /// End after the commands.
@@ -42,7 +49,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Args { once } = Args::parse();
-    Programs::ensure(programs::ALL).context("the control plane is not complete")?;
+    let families = [programs::ALL, &[&OCM]].concat();
+    Programs::ensure(&families).context("the control plane is not complete")?;
     tokio::select! {
         done = demo(once) => done,
         signal = tokio::signal::ctrl_c() => signal.context("cannot listen for Ctrl-C"),
@@ -51,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn demo(once: bool) -> anyhow::Result<()> {
     let started = Instant::now();
-    say("Starting a hub and two managed clusters …")?;
+    say("Starting a hub and two clusters, and letting them join it …")?;
     let world = World::builder()
         .cluster("hub")
         .cluster(SPOKE)
@@ -59,18 +67,24 @@ async fn demo(once: bool) -> anyhow::Result<()> {
         .start()
         .await?;
     let hub = world.cluster("hub");
-    let gateway = Gateway::start(hub, GatewayOptions::default()).await?;
-    gateway
-        .register_spoke(world.cluster(SPOKE), SpokeOptions::default())
-        .await?;
-    let tunnelled = SpokeOptions {
-        tunnelled: true,
-        ..SpokeOptions::default()
+    let ocm = Ocm::start(hub).await?;
+    prepare_hub(hub).await?;
+    let options = GatewayOptions {
+        args: vec![format!("--managed-service-account={ACCOUNT}")],
+        ..GatewayOptions::default()
     };
-    gateway
-        .register_spoke(world.cluster(TUNNELLED), tunnelled)
-        .await?;
-    let _agent = Agent::attached(hub, world.cluster(TUNNELLED), AgentOptions::default()).await?;
+    let _gateway = Gateway::start(hub, options).await?;
+    let mut enrolled = Vec::new();
+    for (name, dialable) in [(SPOKE, true), (TUNNELLED, false)] {
+        let options = KlusterletOptions {
+            dialable,
+            ..KlusterletOptions::default()
+        };
+        let spoke = Enrolled::start(&ocm, hub, world.cluster(name), options).await?;
+        spoke.account(ACCOUNT, "cluster-admin").await?;
+        enrolled.push(spoke);
+        is_open(hub, name).await?;
+    }
     let took = started.elapsed().as_secs_f32();
     say(&format!(
         "Up after {took:.1} s; {TUNNELLED} is behind the tunnel of its agent."
@@ -102,6 +116,13 @@ async fn demo(once: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until the account has its token, and its role by a `ManifestWork`.
+async fn is_open(hub: &Cluster, spoke: &str) -> anyhow::Result<()> {
+    let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces");
+    let open = || async { hub.kubectl(&["get", "--raw", &path]).ok().await.map(drop) };
+    Ok(eventually(OPEN_WITHIN, "the account opens the cluster", open).await?)
+}
+
 /// The hub's kubeconfig with the proxy's path behind its server.
 fn edited_kubeconfig(hub: &Cluster, spoke: &str) -> anyhow::Result<PathBuf> {
     let server = format!("{}{GATEWAYS}/{spoke}/proxy", hub.url());
@@ -118,6 +139,9 @@ struct Tour<'a> {
 impl Tour<'_> {
     async fn as_hub_admin(&self) -> anyhow::Result<()> {
         let config = &self.hub_config;
+        self.show(config, &["get", "managedcluster"]).await?;
+        self.show(config, &["get", "managedserviceaccount", "-A"])
+            .await?;
         self.show(config, &["get", "clustergateway"]).await?;
         for spoke in [SPOKE, TUNNELLED] {
             let healthz = format!("{GATEWAYS}/{spoke}/proxy/healthz");
