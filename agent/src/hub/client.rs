@@ -164,7 +164,7 @@ users: [{name: agent, user: {client-certificate: tls.crt, client-key: tls.key}}]
         pair(directory.path());
         let (following, mut clients) = HubClient::load(kubeconfig).await.unwrap();
         let mut following = std::pin::pin!(following.follow());
-        let soon = Duration::from_secs(60);
+        let soon = Duration::from_mins(1);
 
         fs::write(directory.path().join("tls.crt"), "torn").unwrap();
         tokio::select! {
