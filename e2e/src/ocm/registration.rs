@@ -169,10 +169,10 @@ mod tests {
             }),
             ("requester", |it| it.spec.username = None),
             ("signer", |it| {
-                it.spec.signer_name = "example.com/other".to_owned()
+                it.spec.signer_name = "example.com/other".to_owned();
             }),
             ("usages", |it| {
-                it.spec.usages = Some(vec!["server auth".to_owned()])
+                it.spec.usages = Some(vec!["server auth".to_owned()]);
             }),
             ("usages", |it| it.spec.usages = None),
         ];

@@ -1,18 +1,21 @@
-//! From a ManagedServiceAccount to kubectl on a cluster that nobody described by hand, and back.
+//! From a `ManagedServiceAccount` to kubectl on a cluster that nobody described by hand, and back.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use e2e::{
-    Enrolled, Gateway, GatewayOptions, World,
-    enrolled::{ADDON, prepare_hub},
+    Cluster, Enrolled, Gateway, GatewayOptions, World,
+    enrolled::{ADDON, TOKEN_NAMESPACE, prepare_hub},
     eventually,
     ocm::{KlusterletOptions, Ocm},
 };
 
-const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-const SOON: Duration = Duration::from_secs(20);
+const HEALTHZ: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy/healthz";
+const NAMESPACES: &str =
+    "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy/api/v1/namespaces";
+const ACCOUNT: &str = "cluster-gateway";
+const SOON: Duration = Duration::from_secs(30);
 /// OCM looks at leases every half minute.
-const AVAILABLE_WITHIN: Duration = Duration::from_secs(100);
+const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn an_account_opens_a_cluster_and_its_deletion_closes_it() {
@@ -22,100 +25,92 @@ async fn an_account_opens_a_cluster_and_its_deletion_closes_it() {
     let ocm = Ocm::start(hub).await.unwrap();
     prepare_hub(hub).await.unwrap();
     let options = GatewayOptions {
-        args: vec!["--managed-service-account=cluster-gateway".to_owned()],
+        args: vec![format!("--managed-service-account={ACCOUNT}")],
         ..GatewayOptions::default()
     };
     let _gateway = Gateway::start(hub, options).await.unwrap();
-    let behind_tunnel = KlusterletOptions::default();
-    let enrolled = Enrolled::start(&ocm, hub, spoke, behind_tunnel)
-        .await
-        .unwrap();
+    let behind_a_tunnel = KlusterletOptions::default();
+    let enrolled = Enrolled::start(&ocm, hub, spoke, behind_a_tunnel).await;
+    let enrolled = enrolled.unwrap();
 
-    let healthz = format!("{GATEWAYS}/managed1/proxy/healthz");
-    let namespaces = format!("{GATEWAYS}/managed1/proxy/api/v1/namespaces");
-    let raw = async |path: &str| hub.kubectl(&["get", "--raw", path]).ok().await;
-    let before = raw(&healthz).await.unwrap_err().to_string();
+    let before = raw(hub, HEALTHZ).await.unwrap_err();
     assert!(
-        before.contains("managed1") && before.contains("cluster-gateway"),
+        before.contains("managed1") && before.contains(ACCOUNT),
         "{before}"
     );
-
-    enrolled.account("cluster-gateway", "view").await.unwrap();
-    eventually(SOON, "healthz through the gateway", || raw(&healthz))
-        .await
-        .unwrap();
-    let listed = eventually(SOON, "namespaces", || raw(&namespaces))
-        .await
-        .unwrap();
+    enrolled.account(ACCOUNT, "view").await.unwrap();
+    soon("healthz", || raw(hub, HEALTHZ)).await;
+    // The role comes by another way than the token.
+    let listed = soon("namespaces", || raw(hub, NAMESPACES)).await;
     assert!(listed.contains("NamespaceList"), "{listed}");
-    let shown = hub
-        .kubectl(&["get", "clustergateway", "--no-headers"])
-        .ok()
-        .await
-        .unwrap();
+    let shown = kubectl(hub, &["get", "clustergateway", "--no-headers"]).await;
+    let shown = shown.unwrap();
     assert!(
         shown.contains("ServiceAccountToken") && shown.contains("ClusterProxy"),
         "{shown}"
     );
+    is_available(hub).await;
 
+    // A new agent finds the account as it was left, and the token goes on.
+    enrolled.agent().kill();
+    enrolled.agent().restart().await.unwrap();
+    soon("healthz after a restart", || raw(hub, HEALTHZ)).await;
+
+    let delete = ["delete", "managedserviceaccount", ACCOUNT, "-n", "managed1"];
+    kubectl(hub, &delete).await.unwrap();
+    soon("a closed cluster", || async {
+        raw(hub, HEALTHZ).await.map_or_else(Ok, Err)
+    })
+    .await;
+    let left = [
+        "get",
+        "serviceaccounts",
+        "-n",
+        TOKEN_NAMESPACE,
+        "-o",
+        "name",
+    ];
+    let left = kubectl(spoke, &left).await.unwrap();
+    assert!(!left.contains(ACCOUNT), "{left}");
+}
+
+/// Waits until OCM calls the add-on available, which it takes from the lease.
+async fn is_available(hub: &Cluster) {
+    let condition = r#"jsonpath={.status.conditions[?(@.type=="Available")].status}"#;
+    let get = [
+        "get",
+        "managedclusteraddon",
+        ADDON,
+        "-n",
+        "managed1",
+        "-o",
+        condition,
+    ];
     let available = || async {
-        let condition = r#"jsonpath={.status.conditions[?(@.type=="Available")].status}"#;
-        let get = [
-            "get",
-            "managedclusteraddon",
-            ADDON,
-            "-n",
-            "managed1",
-            "-o",
-            condition,
-        ];
-        let status = hub
-            .kubectl(&get)
-            .ok()
-            .await
-            .map_err(|error| error.to_string())?;
+        let status = kubectl(hub, &get).await?;
         if status == "True" {
             Ok(())
         } else {
-            Err(status)
+            Err(format!("Available is {status:?}"))
         }
     };
     eventually(AVAILABLE_WITHIN, "the add-on is available", available)
         .await
         .unwrap();
+}
 
-    // A new agent finds the account as it was left, and the token goes on.
-    enrolled.agent().kill();
-    enrolled.agent().restart().await.unwrap();
-    eventually(SOON, "healthz after a restart", || raw(&healthz))
-        .await
-        .unwrap();
+async fn raw(hub: &Cluster, path: &str) -> Result<String, String> {
+    kubectl(hub, &["get", "--raw", path]).await
+}
 
-    let delete = [
-        "delete",
-        "managedserviceaccount",
-        "cluster-gateway",
-        "-n",
-        "managed1",
-    ];
-    hub.kubectl(&delete).ok().await.unwrap();
-    let closed = || async {
-        match raw(&healthz).await {
-            Ok(answer) => Err(answer),
-            Err(_) => Ok(()),
-        }
-    };
-    eventually(SOON, "the cluster is closed", closed)
-        .await
-        .unwrap();
-    let accounts = [
-        "get",
-        "serviceaccounts",
-        "-n",
-        e2e::enrolled::TOKEN_NAMESPACE,
-        "-o",
-        "name",
-    ];
-    let left = spoke.kubectl(&accounts).ok().await.unwrap();
-    assert!(!left.contains("cluster-gateway"), "{left}");
+async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, String> {
+    let done = cluster.kubectl(args).ok().await;
+    done.map_err(|error| error.to_string())
+}
+
+async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    probe: impl FnMut() -> F,
+) -> T {
+    eventually(SOON, what, probe).await.unwrap()
 }
