@@ -106,9 +106,9 @@ async fn an_agent_that_may_no_longer_attach_is_cut() {
     };
 
     let bindings = Api::<ClusterRoleBinding>::all(stage.hub().client());
-    let binding = bindings.get("spokeway-agent").await.unwrap();
+    let binding = bindings.get("spokeway-agent-tunnel").await.unwrap();
     bindings
-        .delete("spokeway-agent", &DeleteParams::default())
+        .delete("spokeway-agent-tunnel", &DeleteParams::default())
         .await
         .unwrap();
     eventually(SECONDS, "cut when RBAC no longer allows it", cut)
