@@ -24,7 +24,7 @@ pub(crate) use self::{certificate::AgentAuthority, mtls::TunnelDoor};
 use crate::{
     authentication::User,
     authorization::{Action, Authorizer},
-    clusters::Clusters,
+    clusters::{Absent, Clusters},
     metrics::{Metrics, TunnelEndLabels},
     tunnels::Tunnels,
 };
@@ -133,7 +133,7 @@ impl Attach {
     async fn revoked(&self, agent: &Agent) -> String {
         loop {
             sleep(REVIEW).await;
-            if self.clusters.find(&agent.cluster).is_none() {
+            if self.clusters.find(&agent.cluster).err() == Some(Absent::Unknown) {
                 return "the managed cluster is gone".to_owned();
             }
             match &agent.right {

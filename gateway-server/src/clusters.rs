@@ -73,6 +73,18 @@ pub(crate) struct Snapshot {
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
     /// The newest resource version seen, for lists.
     pub(crate) resource_version: String,
+    /// Every source has been listed: what is not in here does not exist.
+    pub(crate) complete: bool,
+}
+
+/// Why there is no such cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Absent {
+    #[error("the hub has no managed cluster of this name")]
+    Unknown,
+    /// The gateway has just started: it may exist all the same.
+    #[error("not all managed clusters have been read from the hub yet")]
+    NotReadYet,
 }
 
 /// The snapshot and the one place that replaces it.
@@ -111,16 +123,27 @@ impl Clusters {
         self.snapshot.load()
     }
 
-    /// One cluster as of now.
-    pub(crate) fn find(&self, name: &ClusterName) -> Option<Arc<Cluster>> {
-        self.snapshot.load().by_name.get(name).cloned()
+    /// One cluster as of now. Until everything has been read once, what does not work yet is not
+    /// taken for an answer.
+    pub(crate) fn find(&self, name: &ClusterName) -> Result<Arc<Cluster>, Absent> {
+        let snapshot = self.snapshot.load();
+        let absent = if snapshot.complete {
+            Absent::Unknown
+        } else {
+            Absent::NotReadYet
+        };
+        let cluster = snapshot.by_name.get(name).ok_or(absent)?;
+        if cluster.access.is_err() && !snapshot.complete {
+            return Err(absent);
+        }
+        Ok(Arc::clone(cluster))
     }
 
     /// Sees to it that what is known of a cluster's health is of now: a connection that is open is
     /// watched over, and where there is none, one is made, as a request would.
     pub(crate) async fn probe(&self, name: &ClusterName) {
         let found = self.find(name);
-        if let Some(Ok(access)) = found.as_deref().map(|cluster| &cluster.access) {
+        if let Ok(Ok(access)) = found.as_deref().map(|cluster| &cluster.access) {
             // How it went is in the health of the way; dialling has deadlines of its own.
             let _ = access.way.lease().await;
         }
@@ -140,6 +163,13 @@ impl Clusters {
         }
         info!(objects = objects.len(), "{} listed", S::WHAT);
         self.rebuild(&inventory, touched);
+    }
+
+    /// Notes that the hub does not have this kind of object.
+    fn has_no_kind<S: Source>(&self) {
+        let mut inventory = self.inventory.lock();
+        S::sheet(&mut inventory).has_no_kind();
+        self.rebuild(&inventory, BTreeSet::new());
     }
 
     /// Takes in one new or changed object.
@@ -192,6 +222,7 @@ impl Clusters {
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
             resource_version: inventory.version(),
+            complete: inventory.is_listed(self.derivation.is_some()),
         }));
         for cluster in replaced {
             cluster.superseded.cancel();
@@ -278,7 +309,10 @@ mod tests {
     fn deriving(derivation: Option<Derivation>) -> Clusters {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        Clusters::new(derivation, metrics, Tunnels::new(0, 0), TaskTracker::new())
+        let tasks = TaskTracker::new();
+        let clusters = Clusters::new(derivation, metrics, Tunnels::new(0, 0), tasks);
+        clusters.reset::<Manual>(&[]);
+        clusters
     }
 
     fn access(clusters: &Clusters, name: &str) -> Access {
@@ -381,8 +415,8 @@ mod tests {
         let name = "managed1".parse().unwrap();
         let registered = managed_cluster("managed1", &["https://10.0.0.9:6443"]);
         let account = account_secret("managed1", "derived");
-        clusters.apply::<Tokens>(&account);
-        assert!(clusters.find(&name).is_none());
+        clusters.reset::<Tokens>(std::slice::from_ref(&account));
+        assert_eq!(clusters.find(&name).unwrap_err(), Absent::NotReadYet);
         clusters.reset::<Registrations>(std::slice::from_ref(&registered));
         assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
         assert_eq!(clusters.snapshot().resource_version, "10");
@@ -402,10 +436,11 @@ mod tests {
         let mut denied = registered.clone();
         denied.spec.hub_accepts_client = false;
         clusters.apply::<Registrations>(&denied);
-        assert!(clusters.find(&name).is_none() && way.gone().is_cancelled());
+        assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unknown);
+        assert!(way.gone().is_cancelled());
         clusters.apply::<Registrations>(&registered);
         clusters.remove::<Registrations>(&registered);
-        assert!(clusters.find(&name).is_none());
+        assert!(clusters.find(&name).is_err());
     }
 
     #[tokio::test]

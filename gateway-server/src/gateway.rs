@@ -24,7 +24,7 @@ use crate::{
     authentication::{Authenticator, Peer},
     authorization::{Action, Authorizer},
     body::Body,
-    clusters::Clusters,
+    clusters::{Absent, Clusters},
     proxy::{Proxy, request_info::Verb},
     route::{Route, route},
     status::Refusal,
@@ -138,6 +138,9 @@ impl Gateway {
             return Ok(method_not_allowed(&head.method));
         }
         let snapshot = self.clusters.snapshot();
+        if !snapshot.complete {
+            return Err(Refusal::not_read_yet());
+        }
         let shown = snapshot.by_name.iter().filter(|(name, cluster)| {
             let labels = cluster
                 .object
@@ -154,14 +157,12 @@ impl Gateway {
 
     fn get(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
         let (_, rendering) = rendering(head, Shape::Single)?;
-        let cluster = self
-            .clusters
-            .find(name)
-            .ok_or_else(|| Refusal::unknown_cluster(name))?;
+        let refusal = |absent| Refusal::absent(name, absent);
+        let cluster = self.clusters.find(name).map_err(refusal)?;
         match (cluster.shown(), &cluster.access) {
             (Some(object), _) => Ok(document(head, &api::objects::single(&object, rendering))),
             (None, Err(unusable)) => Err(Refusal::unreadable(name, &unusable.to_string())),
-            (None, Ok(_)) => Err(Refusal::unknown_cluster(name)),
+            (None, Ok(_)) => Err(refusal(Absent::Unknown)),
         }
     }
 

@@ -60,8 +60,9 @@ impl Proxy {
         service: Option<&ServiceAddress>,
         tail_length: usize,
     ) -> Response<Body> {
-        let Some(cluster) = self.clusters.find(name) else {
-            return Refusal::unknown_cluster(name).into_response();
+        let cluster = match self.clusters.find(name) {
+            Ok(cluster) => cluster,
+            Err(absent) => return Refusal::absent(name, absent).into_response(),
         };
         let started = Instant::now();
         let _waiting = Counted::new(cluster.metrics.waiting.clone());

@@ -9,7 +9,7 @@ use http::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 
-use crate::{api::accept::NotAcceptable, body::Body};
+use crate::{api::accept::NotAcceptable, body::Body, clusters::Absent};
 
 const GROUP: &str = "cluster.core.oam.dev";
 const RESOURCE: &str = "clustergateways";
@@ -46,8 +46,27 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
-    /// There is no managed cluster of this name.
-    pub(crate) fn unknown_cluster(cluster: &ClusterName) -> Self {
+    /// There is no managed cluster of this name, or none is known yet.
+    pub(crate) fn absent(cluster: &ClusterName, absent: Absent) -> Self {
+        match absent {
+            Absent::Unknown => Self::unknown_cluster(cluster),
+            Absent::NotReadYet => Self::not_read_yet().of_cluster(cluster),
+        }
+    }
+
+    /// The gateway has just started: what it has not seen may exist all the same.
+    pub(crate) fn not_read_yet() -> Self {
+        let message = "the gateway has just started and has not read all managed clusters from the \
+                       hub yet; try again";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            message,
+        )
+        .retry_after(1)
+    }
+
+    fn unknown_cluster(cluster: &ClusterName) -> Self {
         let message = format!(
             "{RESOURCE}.{GROUP} {:?} not found: the hub has no credential for a managed cluster of \
              this name; `kubectl get clustergateway` lists those it has",

@@ -61,8 +61,8 @@ impl Attach {
             return Err(not_its_own(user, cluster));
         }
         match self.clusters.find(cluster) {
-            Some(_) => Ok(()),
-            None => Err(Refusal::unknown_cluster(cluster)),
+            Ok(_) => Ok(()),
+            Err(absent) => Err(Refusal::absent(cluster, absent)),
         }
     }
 }

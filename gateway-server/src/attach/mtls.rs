@@ -67,9 +67,9 @@ impl TunnelDoor {
                 return warn!(%error, "agent not taken in: its certificate is no good");
             }
         };
-        if self.attach.clusters.find(&cluster).is_none() {
+        if let Err(absent) = self.attach.clusters.find(&cluster) {
             self.attach.metrics.attach_refusals.inc();
-            return warn!(%cluster, "agent not taken in: the hub has no such managed cluster");
+            return warn!(%cluster, "agent not taken in: {absent}");
         }
         let right = Right::Certificate {
             chain,

@@ -53,7 +53,7 @@ impl Clusters {
     ) -> Option<Access> {
         let end = rejected.patience(Instant::now());
         loop {
-            let cluster = self.find(name)?;
+            let cluster = self.find(name).ok()?;
             if let Some(access) = cluster.newer_than(rejected) {
                 return Some(access);
             }

@@ -137,6 +137,12 @@ impl Inventory {
         Some(derive(cluster, registration, token, derivation?, tunnels))
     }
 
+    /// Whether every source has been listed: a cluster that is not here then does not exist.
+    pub(super) fn is_listed(&self, derives: bool) -> bool {
+        let derived = self.registrations.is_listed() && self.tokens.is_listed();
+        self.manual.is_listed() && (derived || !derives)
+    }
+
     /// The newest resource version seen.
     pub(super) fn version(&self) -> String {
         newest([

@@ -11,6 +11,8 @@ pub(super) struct Sheet<T> {
     entries: BTreeMap<ClusterName, T>,
     /// The newest resource version seen.
     version: String,
+    /// Whether there ever was a full list: what is not in here does not exist.
+    listed: bool,
 }
 
 impl<T> Default for Sheet<T> {
@@ -18,6 +20,7 @@ impl<T> Default for Sheet<T> {
         Self {
             entries: BTreeMap::new(),
             version: String::new(),
+            listed: false,
         }
     }
 }
@@ -37,7 +40,18 @@ impl<T> Sheet<T> {
         let touched = self.entries.keys().chain(entries.keys()).cloned().collect();
         self.entries = entries;
         self.version.clear();
+        self.listed = true;
         touched
+    }
+
+    /// Notes that the hub has none, not even a name for them.
+    pub(super) fn has_no_kind(&mut self) {
+        self.listed = true;
+    }
+
+    /// Whether there ever was a full list.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed
     }
 
     /// Replaces one entry.
@@ -79,11 +93,13 @@ mod tests {
     fn a_new_list_touches_what_was_there_and_what_is() {
         let name = |name: &str| name.parse::<ClusterName>().unwrap();
         let mut sheet = Sheet::default();
+        assert!(!sheet.is_listed());
         sheet.set(name("a"), Some(1));
         sheet.set(name("b"), Some(2));
         sheet.set(name("b"), None);
         let touched = sheet.replace(BTreeMap::from([(name("c"), 3)]));
         assert_eq!(touched, BTreeSet::from([name("a"), name("c")]));
+        assert!(sheet.is_listed());
         assert_eq!(
             (sheet.get(&name("a")), sheet.get(&name("c"))),
             (None, Some(&3))

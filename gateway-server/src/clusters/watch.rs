@@ -82,6 +82,7 @@ async fn follow_source<S: Source>(
                     complaint = Some(said);
                 }
                 if is_unknown_kind(&error) {
+                    clusters.has_no_kind::<S>();
                     listed.set(true);
                 }
             }
