@@ -18,6 +18,7 @@ pub mod ocm;
 pub mod pki;
 pub mod process;
 pub mod programs;
+pub mod tunnel_port;
 pub mod world;
 
 pub use agent::{Agent, AgentOptions};
@@ -32,4 +33,5 @@ pub use kubectl::Kubectl;
 pub use node::{Fence, Node};
 pub use pki::{Authority, Identity, Leaf};
 pub use process::Process;
+pub use tunnel_port::TunnelPort;
 pub use world::{Cluster, Credentials, SharedWorld, World};

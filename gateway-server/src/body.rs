@@ -3,7 +3,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -36,6 +36,8 @@ pub(crate) enum RequestBody {
 /// A streamed answer. Dropping it unread resets its stream, and gives the connection back.
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
+    /// Came with the head.
+    first: Option<Frame<Bytes>>,
     body: Incoming,
     lease: Option<Lease>,
     bytes: Counter,
@@ -46,6 +48,7 @@ impl UpstreamBody {
     /// `lease` is the place on a pooled connection, if the answer came over one.
     pub(crate) fn new(body: Incoming, lease: Option<Lease>, bytes: Counter) -> Self {
         let mut this = Self {
+            first: None,
             body,
             lease,
             bytes,
@@ -61,6 +64,32 @@ impl UpstreamBody {
         self.ends_when_broken = true;
     }
 
+    /// Looks, without waiting, at what came with the head. What has broken by then can still be told:
+    /// HTTP/2 takes a head that is not out yet back when its stream is reset.
+    pub(crate) fn begun(mut self) -> hyper::Result<Self> {
+        let mut context = Context::from_waker(Waker::noop());
+        match self.poll(&mut context) {
+            Poll::Ready(Some(frame)) => self.first = Some(frame?),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        Ok(self)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.body.size_hint();
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let first = first.map_or(0, |data| data.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(hint.lower() + first);
+        hint
+    }
+
     fn release_at_end(&mut self) {
         if self.body.is_end_stream() {
             self.release();
@@ -74,6 +103,9 @@ impl UpstreamBody {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -113,7 +145,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Upstream(upstream) => upstream.body.is_end_stream(),
+            Self::Upstream(upstream) => upstream.is_end_stream(),
         }
     }
 
@@ -121,7 +153,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Upstream(upstream) => upstream.body.size_hint(),
+            Self::Upstream(upstream) => upstream.size_hint(),
         }
     }
 }

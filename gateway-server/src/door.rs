@@ -10,6 +10,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use runtime::read_ahead::ReadAhead;
 use rustls::{ServerConfig, server::ResolvesServerCert};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -85,7 +86,7 @@ impl Door {
     async fn connection(self: Arc<Self>, stream: TcpStream) {
         let served = async {
             let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
-            match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {
+            match timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await {
                 Ok(Ok(stream)) => self.http(stream).await,
                 Ok(Err(error)) => debug!(%error, "TLS handshake of a caller"),
                 Err(_) => debug!("TLS handshake of a caller took too long"),
@@ -99,7 +100,7 @@ impl Door {
         self.gateway.connections.dec();
     }
 
-    async fn http(&self, stream: TlsStream<TcpStream>) {
+    async fn http(&self, stream: TlsStream<ReadAhead<TcpStream>>) {
         let session = stream.get_ref().1;
         let peer = Arc::new(Peer::new(session.peer_certificates()));
         let is_http2 = session.alpn_protocol() == Some(b"h2");

@@ -243,7 +243,7 @@ impl Exchange<'_> {
         if self.verb == Verb::Watch {
             body.ends_when_broken();
         }
-        let body = Body::Upstream(body);
+        let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
         let ours = self.credential.is_some() || upstream.target.has_identity();
         if head.status != StatusCode::UNAUTHORIZED || !ours {
             return Ok(Response::from_parts(head, body));

@@ -147,19 +147,26 @@ async fn from_target<IO: AsyncRead>(
         let read = if let Some(read) = target.read_buf(&mut buffer).now_or_never() {
             read?
         } else {
-            if size > *CHUNK.start() {
-                size = *CHUNK.start();
-                buffer = BytesMut::with_capacity(size);
+            // A pipe that waits holds little, and one that waits often comes to read little.
+            size = (size / 2).max(*CHUNK.start());
+            if buffer.capacity() > *CHUNK.start() {
+                buffer = BytesMut::with_capacity(*CHUNK.start());
             }
-            select! {
+            let read = select! {
                 read = target.read_buf(&mut buffer) => read?,
                 reset = reset(send) => return Err(reset),
+            };
+            if read > 0 && buffer.capacity() == buffer.len() {
+                buffer.reserve(size);
+                // An end or an error is there again the next time.
+                let _ = target.read_buf(&mut buffer).now_or_never();
             }
+            read
         };
         if read == 0 {
             return send.send_data(Bytes::new(), true).map_err(to_io);
         }
-        if buffer.capacity() == buffer.len() {
+        if buffer.len() >= size {
             size = (size * 2).min(*CHUNK.end());
         }
         let mut data = buffer.split().freeze();

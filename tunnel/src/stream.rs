@@ -21,6 +21,8 @@ pub struct Stream {
     receive: RecvStream,
     /// Received, and not taken by the reader yet.
     unread: Bytes,
+    /// Taken by the reader of what was received last: the window opens again by whole frames.
+    taken: usize,
     /// This end has said that it sends no more.
     finished: bool,
     _occupied: Occupied,
@@ -32,6 +34,7 @@ impl Stream {
             send,
             receive,
             unread: Bytes::new(),
+            taken: 0,
             finished: false,
             _occupied: occupied,
         }
@@ -53,10 +56,14 @@ impl AsyncRead for Stream {
         let length = self.unread.len().min(buffer.remaining());
         buffer.put_slice(&self.unread[..length]);
         self.unread.advance(length);
-        self.receive
-            .flow_control()
-            .release_capacity(length)
-            .map_err(to_io)?;
+        self.taken += length;
+        if self.unread.is_empty() {
+            let taken = std::mem::take(&mut self.taken);
+            self.receive
+                .flow_control()
+                .release_capacity(taken)
+                .map_err(to_io)?;
+        }
         Poll::Ready(Ok(()))
     }
 }

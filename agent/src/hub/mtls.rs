@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use runtime::http_proxy::{HttpProxyError, keep_alive};
+use runtime::{
+    http_proxy::{HttpProxyError, keep_alive},
+    read_ahead::ReadAhead,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem, pem::PemObject},
@@ -67,7 +70,7 @@ impl Mtls {
             Box::new(stream)
         };
         let connector = TlsConnector::from(Arc::new(config));
-        let connected = connector.connect(name, stream).await;
+        let connected = connector.connect(name, ReadAhead::new(stream)).await;
         Ok(Box::new(
             connected.map_err(|source| MtlsError::Tls { address, source })?,
         ))

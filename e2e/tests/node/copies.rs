@@ -2,19 +2,21 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use crate::stage::{Entrance, Protocol, Stage, Way};
+use crate::stage::{Entrance, Protocol, Stage, WAYS, Way};
 
 const COPIED_WITHIN: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn a_hundred_megabytes_are_copied_both_ways() {
-    copies_both_ways("copy-spdy", Way(Protocol::Spdy, Entrance::Mtls), 100 << 20).await;
+    for (number, way) in WAYS.into_iter().enumerate() {
+        copies_both_ways(&format!("copy-{number}"), way, 100 << 20).await;
+    }
 }
 
 #[tokio::test]
 async fn a_gigabyte_is_copied_both_ways() {
     copies_both_ways(
-        "copy-websocket",
+        "copy-all",
         Way(Protocol::WebSocket, Entrance::HubApi),
         1 << 30,
     )

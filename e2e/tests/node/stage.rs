@@ -9,8 +9,8 @@ use std::{
 };
 
 use e2e::{
-    Agent, AgentOptions, Authority, Cluster, Fence, Gateway, GatewayOptions, Kubectl, SpokeOptions,
-    World, eventually, free_port,
+    Agent, AgentOptions, Cluster, Fence, Gateway, GatewayOptions, Kubectl, SpokeOptions,
+    TunnelPort, World, eventually,
     node::{HUB_ADDRESS, IMAGE, obstacle},
 };
 use serde_json::{Value, json};
@@ -203,17 +203,11 @@ impl Drop for Shared {
 /// A gateway, and an agent of the spoke attached by each entrance.
 async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
     let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
-    let file = |name: &str| world.directory().join(name).display().to_string();
-    let authority = Authority::new("agents-ca").unwrap();
-    fs::write(file("agents-ca.crt"), authority.certificate()).unwrap();
-    let port = free_port();
+    let port = TunnelPort::new(world.directory(), HUB_ADDRESS).unwrap();
+    let listed = [LISTED.to_owned()].into_iter();
     let options = GatewayOptions {
         address: HUB_ADDRESS.parse().ok(),
-        args: vec![
-            LISTED.to_owned(),
-            format!("--tunnel-port={port}"),
-            format!("--tunnel-client-ca-file={}", file("agents-ca.crt")),
-        ],
+        args: listed.chain(port.of_gateway()).collect(),
         ..GatewayOptions::default()
     };
     let gateway = Gateway::start(hub, options).await.unwrap();
@@ -225,19 +219,12 @@ async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
         };
         gateway.register_spoke(spoke, options).await.unwrap();
     }
-    let identity = authority.issue_client(AGENT, &[]).unwrap();
-    fs::write(file("gateway-ca.crt"), gateway.ca_pem()).unwrap();
-    fs::write(file("agent.crt"), identity.certificate).unwrap();
-    fs::write(file("agent.key"), identity.key).unwrap();
+    let identity = port.authority().issue_client(AGENT, &[]).unwrap();
+    let by_certificate = port.of_agent(&gateway, BY_MTLS, &identity).unwrap();
+    let served = [SERVED.to_owned()].into_iter();
     let by_mtls = AgentOptions {
         cluster: Some(BY_MTLS.to_owned()),
-        args: vec![
-            SERVED.to_owned(),
-            format!("--tunnel-address={HUB_ADDRESS}:{port}"),
-            format!("--tunnel-ca-file={}", file("gateway-ca.crt")),
-            format!("--tunnel-cert-file={}", file("agent.crt")),
-            format!("--tunnel-private-key-file={}", file("agent.key")),
-        ],
+        args: served.chain(by_certificate).collect(),
         hosts: Some(hosts.to_owned()),
         ..AgentOptions::default()
     };

@@ -52,16 +52,21 @@ async fn logs_are_followed_line_by_line_to_the_end() {
         return;
     };
     stage.pod("logs", &["lines", "30", "100"]).await;
-    let mut logs = stage.kubectl(&["logs", "-f", "logs"]).spawn().unwrap();
-    for number in 0..30 {
-        let line = logs.line(PROMPTLY).await.unwrap();
-        assert_eq!(line, Some(format!("line {number}")));
+    let follow = |way| stage.kubectl_by(way, &["logs", "-f", "logs"]).spawn();
+    let mut followers = WAYS.map(|way| (way, follow(way).unwrap()));
+    for (way, logs) in &mut followers {
+        for number in 0..30 {
+            let line = logs.line(PROMPTLY).await.unwrap();
+            assert_eq!(line, Some(format!("line {number}")), "{way:?}");
+        }
     }
     let delete = ["delete", "pod", "logs", "--wait=false"];
     stage.kubectl(&delete).ok().await.unwrap();
-    assert_eq!(logs.line(SOON).await.unwrap(), None);
-    let ended = logs.wait().await;
-    assert!(ended.status.success(), "{ended}");
+    for (way, mut logs) in followers {
+        assert_eq!(logs.line(SOON).await.unwrap(), None, "{way:?}");
+        let ended = logs.wait().await;
+        assert!(ended.status.success(), "{way:?}: {ended}");
+    }
 }
 
 #[tokio::test]

@@ -64,12 +64,13 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
         ),
         (
             stage
-                .authority
+                .tunnel_port
+                .authority()
                 .issue(&Leaf::client(OF_MANAGED1, &[]).expired()),
             "xpired",
         ),
         (
-            stage.authority.issue_client("somebody", &[]),
+            stage.tunnel_port.authority().issue_client("somebody", &[]),
             "is no agent's of a managed cluster",
         ),
     ];
@@ -81,7 +82,11 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
     }
 
     // A certificate of managed1, used beside managed2, still speaks for managed1 alone.
-    let stolen = stage.authority.issue_client(OF_MANAGED1, &[]).unwrap();
+    let stolen = stage
+        .tunnel_port
+        .authority()
+        .issue_client(OF_MANAGED1, &[])
+        .unwrap();
     let options = stage.by_mtls("stolen", &stolen);
     let thief = stage.world.cluster("managed2");
     let _thief = Agent::attached(stage.hub(), thief, options).await.unwrap();

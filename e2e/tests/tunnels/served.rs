@@ -12,7 +12,11 @@ const AGENT: &str = "system:open-cluster-management:cluster:managed2:addon:clust
 async fn both_entrances_serve_all_of_kubectl() {
     let stage = Stage::start().await;
     let _through_hub = stage.agent("managed1").await;
-    let identity = stage.authority.issue_client(AGENT, &[]).unwrap();
+    let identity = stage
+        .tunnel_port
+        .authority()
+        .issue_client(AGENT, &[])
+        .unwrap();
     let options = stage.by_mtls("managed2", &identity);
     let spoke = stage.world.cluster("managed2");
     let _by_mtls = Agent::attached(stage.hub(), spoke, options).await.unwrap();

@@ -1,10 +1,10 @@
 //! A hub, two spokes behind tunnels, and a gateway that takes agents in by both entrances.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use e2e::{
-    Agent, AgentOptions, Authority, Cluster, Gateway, GatewayOptions, Identity, SpokeOptions,
-    World, eventually, free_port,
+    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, Identity, SpokeOptions, TunnelPort,
+    World, eventually,
 };
 use http::Request;
 use kube::Client;
@@ -14,9 +14,7 @@ pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clusterga
 pub(crate) struct Stage {
     pub(crate) world: World,
     pub(crate) gateway: Gateway,
-    /// Signs the agents' certificates at the tunnel port.
-    pub(crate) authority: Authority,
-    tunnel_port: u16,
+    pub(crate) tunnel_port: TunnelPort,
 }
 
 impl Stage {
@@ -27,17 +25,11 @@ impl Stage {
             .cluster("managed1")
             .cluster("managed2");
         let world = world.start().await.unwrap();
-        let authority = Authority::new("agents-ca").unwrap();
-        let file = world.directory().join("agents-ca.crt");
-        fs::write(&file, authority.certificate()).unwrap();
-        let tunnel_port = free_port();
-        let args = vec![
-            format!("--tunnel-port={tunnel_port}"),
-            format!("--tunnel-client-ca-file={}", file.display()),
-            "--expose=web/front:80,web/back:80".to_owned(),
-        ];
+        let tunnel_port = TunnelPort::new(world.directory(), "localhost").unwrap();
+        let exposed = "--expose=web/front:80,web/back:80".to_owned();
+        let args = tunnel_port.of_gateway().into_iter().chain([exposed]);
         let options = GatewayOptions {
-            args,
+            args: args.collect(),
             ..GatewayOptions::default()
         };
         let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
@@ -54,7 +46,6 @@ impl Stage {
         Self {
             world,
             gateway,
-            authority,
             tunnel_port,
         }
     }
@@ -95,22 +86,9 @@ impl Stage {
 
     /// Flags of an agent that attaches at the tunnel port with this certificate.
     pub(crate) fn by_mtls(&self, name: &str, identity: &Identity) -> AgentOptions {
-        let write = |suffix: &str, text: &str| -> PathBuf {
-            let path = self.world.directory().join(format!("{name}-{suffix}"));
-            fs::write(&path, text).unwrap();
-            path
-        };
-        let ca = write("gateway-ca.crt", &self.gateway.ca_pem());
-        let certificate = write("agent.crt", &identity.certificate);
-        let key = write("agent.key", &identity.key);
-        let args = vec![
-            format!("--tunnel-address=localhost:{}", self.tunnel_port),
-            format!("--tunnel-ca-file={}", ca.display()),
-            format!("--tunnel-cert-file={}", certificate.display()),
-            format!("--tunnel-private-key-file={}", key.display()),
-        ];
+        let args = self.tunnel_port.of_agent(&self.gateway, name, identity);
         AgentOptions {
-            args,
+            args: args.unwrap().into(),
             ..AgentOptions::default()
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use runtime::read_ahead::ReadAhead;
 use rustls::{ServerConfig, pki_types::UnixTime, server::ResolvesServerCert};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -53,11 +54,12 @@ impl TunnelDoor {
 
     async fn connection(self: Arc<Self>, stream: TcpStream) {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
-        let stream = match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return debug!(%error, "TLS handshake of an agent"),
-            Err(_) => return debug!("TLS handshake of an agent took too long"),
-        };
+        let stream =
+            match timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return debug!(%error, "TLS handshake of an agent"),
+                Err(_) => return debug!("TLS handshake of an agent took too long"),
+            };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let chain: Vec<_> = chain.iter().map(|it| it.clone().into_owned()).collect();
         let cluster = match self.authority.verify(&chain, UnixTime::now()) {

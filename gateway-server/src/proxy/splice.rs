@@ -3,11 +3,12 @@
 //!
 //! ```text
 //!  copying ──the source's EOF──► the sink is told ──► over
-//!     ├─ the source breaks: the sink gets the rest and is told ──► both directions are over
+//!     ├─ the source breaks: the sink gets the rest ──► both directions are over
 //!     └─ the sink takes no more ──► over; what it still has to say is the other direction's
 //! ```
 //!
-//! When both are over, an end that has not closed yet is read until it has: a close with something
+//! A caller that broke is no end to the spoke, which would take half of a message for all of it: its
+//! connection is dropped untold, which is a reset. Else, when both are over, an end that has not closed yet is read until it has: a close with something
 //! unread is a reset, which takes back what the peer has not read (RFC 9112 §9.6).
 
 use std::{io, pin::pin, time::Duration};
@@ -52,12 +53,16 @@ where
             to_caller.inc_by(length as u64);
         }));
         while uploaded.is_none() || downloaded.is_none() {
-            let end = select! {
-                end = &mut upload, if uploaded.is_none() => uploaded.insert(end),
-                end = &mut download, if downloaded.is_none() => downloaded.insert(end),
-            };
-            if matches!(end, End::Source(_)) {
-                break;
+            select! {
+                end = &mut upload, if uploaded.is_none() => match end {
+                    End::Source(error) => return Err(error),
+                    end => uploaded = Some(end),
+                },
+                end = &mut download, if downloaded.is_none() => {
+                    if let End::Source(_) = downloaded.insert(end) {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -101,11 +106,7 @@ async fn copy(
                     .map_or_else(End::Sink, |()| End::Finished);
             }
             Ok(length) => sink.write_all(&buffer[..length]).await.map(|()| length),
-            Err(error) => {
-                // Should the sink be gone as well, the first to break is the one to tell of.
-                let _ = sink.shutdown().await;
-                return End::Source(error);
-            }
+            Err(error) => return End::Source(error),
         };
         match sent {
             Ok(length) => written(length),
@@ -121,11 +122,11 @@ async fn linger(
     writer: &mut (impl AsyncWrite + Unpin),
     said: Option<&End>,
 ) {
+    // One that takes no more may still be closing in good order.
+    let _ = writer.shutdown().await;
     if matches!(said, Some(End::Finished | End::Source(_))) {
         return;
     }
-    // One that takes no more may still be closing in good order.
-    let _ = writer.shutdown().await;
     let mut unread = [0; 1024];
     while matches!(reader.read(&mut unread).await, Ok(1..)) {}
 }

@@ -3,7 +3,10 @@
 
 use std::{fmt::Debug, io};
 
-use runtime::http_proxy::{HttpProxy, HttpProxyError, keep_alive};
+use runtime::{
+    http_proxy::{HttpProxy, HttpProxyError, keep_alive},
+    read_ahead::ReadAhead,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -50,10 +53,11 @@ impl Dialer {
     /// Opens a stream. The caller holds the deadline; dropping the future gives up.
     pub(crate) async fn dial(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, DialError> {
         match self {
-            Self::Direct { host, port } => Ok(Box::new(tcp(host, *port).await?)),
+            Self::Direct { host, port } => Ok(Box::new(ReadAhead::new(tcp(host, *port).await?))),
             Self::Tunnel(tunnel) => Ok(Box::new(tunnel.dial().await?)),
             Self::HttpConnect { proxy, host, port } => {
-                Ok(Box::new(proxy.connect(host, *port, tasks).await?))
+                let stream = proxy.connect(host, *port, tasks).await?;
+                Ok(Box::new(ReadAhead::new(stream)))
             }
         }
     }

@@ -24,6 +24,9 @@ pub(crate) enum Path {
     Door,
     /// Through the hub's API server and our gateway.
     Hub,
+    /// As [`Self::Door`] and [`Self::Hub`], the tunnel by mutual TLS at a port of the gateway's own.
+    DoorPort,
+    HubPort,
     /// Through the Go gateway, past its hub.
     GoDoor,
     /// Through the API server of the Go gateway's hub, and that gateway.
@@ -76,7 +79,7 @@ impl Path {
     pub(crate) fn stack(self) -> &'static str {
         match self {
             Self::Direct => "no",
-            Self::Door | Self::Hub => "our",
+            Self::Door | Self::Hub | Self::DoorPort | Self::HubPort => "our",
             Self::GoDoor | Self::GoHub => "Go",
         }
     }
@@ -88,6 +91,8 @@ impl fmt::Display for Path {
             Self::Direct => "direct",
             Self::Door => "door",
             Self::Hub => "hub",
+            Self::DoorPort => "door, port",
+            Self::HubPort => "hub, port",
             Self::GoDoor => "Go door",
             Self::GoHub => "Go hub",
         })

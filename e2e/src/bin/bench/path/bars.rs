@@ -57,23 +57,34 @@ impl Measured<'_> {
 
     fn requests(&self) -> Vec<Line> {
         let p50 = |path| self.warm.spoke(path, 1, |cell| cell.p50.median());
-        let cpu = self
-            .warm
-            .spoke(Path::Door, 64, |cell| Costs::own(&cell.cpu));
+        let cpu = |path| self.warm.spoke(path, 64, |cell| Costs::own(&cell.cpu));
         let rate = |path| self.warm.spoke(path, 64, |cell| cell.rate.median());
-        let times = |ours, theirs| rate(ours) / rate(theirs);
-        let door = times(Path::Door, Path::GoDoor);
-        let hub = times(Path::Hub, Path::GoHub);
-        let download = self.bulk.rate(Path::Door) / self.bulk.rate(Path::GoDoor);
-        let of_cpu = "CPU ms of gateway + agent per warm GET, c=64, door";
-        let (at_door, at_hub) = ("warm GET p50 ms, c=1, door", "warm GET p50 ms, c=1, hub");
+        let door = |path| rate(path) / rate(Path::GoDoor);
+        let hub = |path| rate(path) / rate(Path::GoHub);
+        let download = |path| self.bulk.rate(path) / self.bulk.rate(Path::GoDoor);
+        let of_cpu = |path, what| Line(what, AtMost(0.15), cpu(path), 3);
+        let at_door = |path, what| Line(what, AtMost(1.1), p50(path), 2);
+        let at_hub = |path, what| Line(what, AtMost(1.9), p50(path), 2);
+        let of_door = |path, what| Line(what, AtLeast(10.0), door(path), 1);
+        let of_hub = |path, what| Line(what, AtLeast(4.0), hub(path), 1);
+        let of_bulk = |path, what| Line(what, AtLeast(3.5), download(path), 1);
+        let (cpu_of_own, port) = (
+            "CPU ms of gateway + agent per warm GET, c=64, door",
+            "… door, port",
+        );
         vec![
-            Line(of_cpu, AtMost(0.15), cpu, 3),
-            Line(at_door, AtMost(1.1), p50(Path::Door), 2),
-            Line(at_hub, AtMost(1.9), p50(Path::Hub), 2),
-            Line("requests/s, c=64, door ÷ Go door", AtLeast(10.0), door, 1),
-            Line("requests/s, c=64, hub ÷ Go hub", AtLeast(4.0), hub, 1),
-            Line("download, door ÷ Go door", AtLeast(3.5), download, 1),
+            of_cpu(Path::Door, cpu_of_own),
+            of_cpu(Path::DoorPort, port),
+            at_door(Path::Door, "warm GET p50 ms, c=1, door"),
+            at_door(Path::DoorPort, port),
+            at_hub(Path::Hub, "warm GET p50 ms, c=1, hub"),
+            at_hub(Path::HubPort, "… hub, port"),
+            of_door(Path::Door, "requests/s, c=64, door ÷ Go door"),
+            of_door(Path::DoorPort, port),
+            of_hub(Path::Hub, "requests/s, c=64, hub ÷ Go hub"),
+            of_hub(Path::HubPort, "… hub, port"),
+            of_bulk(Path::Door, "download, door ÷ Go door"),
+            of_bulk(Path::DoorPort, port),
         ]
     }
 

@@ -3,8 +3,8 @@
 
 use anyhow::Context as _;
 use e2e::{
-    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, GoStack, Process, SpokeOptions, World,
-    go_stack,
+    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, GoStack, Process, SpokeOptions,
+    TunnelPort, World, go_stack,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -17,6 +17,10 @@ use crate::{
 };
 
 const SPOKE: &str = "managed1";
+/// The same cluster once more, for the agent that comes by mutual TLS.
+const BY_PORT: &str = "managed1-port";
+const AGENT: &str =
+    "system:open-cluster-management:cluster:managed1-port:addon:cluster-proxy:agent:bench";
 const BULK: &str = "bulk";
 /// Bytes of one object of the download; an API server takes little more in one.
 const OBJECT: usize = 1_000_000;
@@ -26,6 +30,7 @@ const OBJECT: usize = 1_000_000;
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     agent: Agent,
+    by_port: Agent,
     /// Nothing where it is left out.
     go: Option<GoStack>,
     /// The token by which the spoke is called directly.
@@ -40,13 +45,28 @@ impl Site {
         let clusters = World::builder().cluster("hub").cluster("hub-go");
         let world = clusters.cluster_at(SPOKE, address).start().await?;
         let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
-        let gateway = Gateway::start(hub, GatewayOptions::default()).await?;
-        let tunnelled = SpokeOptions {
-            tunnelled: true,
-            ..SpokeOptions::default()
+        let port = TunnelPort::new(world.directory(), "localhost")?;
+        let options = GatewayOptions {
+            args: port.of_gateway().into(),
+            ..GatewayOptions::default()
         };
-        gateway.register_spoke(spoke, tunnelled).await?;
+        let gateway = Gateway::start(hub, options).await?;
+        for name in [SPOKE, BY_PORT] {
+            let tunnelled = SpokeOptions {
+                name: Some(name.to_owned()),
+                tunnelled: true,
+                ..SpokeOptions::default()
+            };
+            gateway.register_spoke(spoke, tunnelled).await?;
+        }
         let agent = Agent::attached(hub, spoke, AgentOptions::default()).await?;
+        let identity = port.authority().issue_client(AGENT, &[])?;
+        let options = AgentOptions {
+            cluster: Some(BY_PORT.to_owned()),
+            args: port.of_agent(&gateway, BY_PORT, &identity)?.into(),
+            ..AgentOptions::default()
+        };
+        let by_port = Agent::attached(hub, spoke, options).await?;
         let go_hub = world.cluster("hub-go");
         let go = if with_go_stack {
             Some(GoStack::start(go_hub, spoke).await?)
@@ -62,6 +82,7 @@ impl Site {
             token: token(spoke).await?,
             gateway,
             agent,
+            by_port,
             go,
             world,
         };
@@ -98,20 +119,23 @@ impl Site {
     /// Every way there is.
     pub(crate) fn ways(&self) -> anyhow::Result<Vec<Way<'_>>> {
         let (hub, spoke, gateway) = (self.hub(), self.spoke(), &self.gateway);
-        // The tunnel goes through our hub's API server, whoever calls.
-        let ours = vec![
-            (Role::Gateway, gateway.process()),
-            (Role::Agent, self.agent.process()),
-            (Role::Hub, hub.apiserver()),
-            (Role::Upstream, spoke.apiserver()),
-        ];
         let direct = vec![(Role::Upstream, spoke.apiserver())];
-        let door = at_the_door(&gateway.url(), &gateway.ca_pem(), hub, SPOKE)?;
-        let mut ways = vec![
-            way(Path::Direct, at_the_spoke(spoke, &self.token)?, direct),
-            way(Path::Door, door, ours.clone()),
-            way(Path::Hub, at_the_hub(hub, SPOKE)?, ours),
-        ];
+        let mut ways = vec![way(Path::Direct, at_the_spoke(spoke, &self.token)?, direct)];
+        for (name, agent, at_door, through_hub) in [
+            (SPOKE, &self.agent, Path::Door, Path::Hub),
+            (BY_PORT, &self.by_port, Path::DoorPort, Path::HubPort),
+        ] {
+            // The first one's tunnel goes through the hub's API server, whoever calls.
+            let ours = vec![
+                (Role::Gateway, gateway.process()),
+                (Role::Agent, agent.process()),
+                (Role::Hub, hub.apiserver()),
+                (Role::Upstream, spoke.apiserver()),
+            ];
+            let door = at_the_door(&gateway.url(), &gateway.ca_pem(), hub, name)?;
+            ways.push(way(at_door, door, ours.clone()));
+            ways.push(way(through_hub, at_the_hub(hub, name)?, ours));
+        }
         if let Some(go) = &self.go {
             let processes = vec![
                 (Role::Gateway, go.gateway()),
@@ -132,9 +156,10 @@ impl Site {
     pub(crate) async fn restart(&self, path: Path) -> anyhow::Result<()> {
         match path {
             Path::Direct => return Ok(()),
-            Path::Door | Path::Hub => {
+            Path::Door | Path::Hub | Path::DoorPort | Path::HubPort => {
                 self.gateway.restart().await?;
                 self.agent.restart().await?;
+                self.by_port.restart().await?;
             }
             Path::GoDoor | Path::GoHub => {
                 let go = self.go.as_ref().context("the Go stack was left out")?;
