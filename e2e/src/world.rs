@@ -58,6 +58,7 @@ pub struct WorldBuilder {
 #[derive(Clone, Debug)]
 struct Wanted {
     name: String,
+    audited: bool,
     address: Option<SocketAddrV4>,
     /// Where it is on the spoke's side of one, with a node.
     fence: Option<Arc<Fence>>,
@@ -95,6 +96,7 @@ impl WorldBuilder {
     pub fn cluster(mut self, name: &str) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
+            audited: false,
             address: None,
             fence: None,
         });
@@ -105,6 +107,7 @@ impl WorldBuilder {
     pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
+            audited: false,
             address: Some(address),
             fence: None,
         });
@@ -116,9 +119,18 @@ impl WorldBuilder {
     pub fn cluster_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
+            audited: false,
             address: Some(fence.node_address()),
             fence: Some(Arc::clone(fence)),
         });
+        self
+    }
+
+    /// Lets the cluster that was added last write down who changes what.
+    pub fn audited(mut self) -> Self {
+        if let Some(wanted) = self.clusters.last_mut() {
+            wanted.audited = true;
+        }
         self
     }
 
@@ -143,6 +155,7 @@ impl WorldBuilder {
                 address: wanted.address.unwrap_or_else(anywhere),
                 etcd: world.etcd_url.clone(),
                 fence: wanted.fence,
+                audited: wanted.audited,
             };
             let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
             world.clusters.push(cluster);

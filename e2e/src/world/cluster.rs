@@ -66,6 +66,8 @@ pub(super) struct Place {
     pub(super) etcd: String,
     /// The fence on whose spoke's side it is.
     pub(super) fence: Option<Arc<Fence>>,
+    /// Whether it writes down who changes what.
+    pub(super) audited: bool,
 }
 
 impl Cluster {
@@ -75,6 +77,7 @@ impl Cluster {
             address,
             etcd: etcd_url,
             fence,
+            audited,
         } = place;
         let directory = site.directory.join(name);
         fs::create_dir(&directory)?;
@@ -99,6 +102,10 @@ impl Cluster {
         let files = Files(&directory);
         let mut apiserver_flags = flags::apiserver(&files, &etcd_url, name, address);
         let mut manager_flags = flags::controller_manager(&files);
+        if audited {
+            fs::write(directory.join("audit-policy.yaml"), flags::AUDIT_POLICY)?;
+            apiserver_flags.extend(flags::apiserver_with_audit(&files));
+        }
         let mut etcd = None;
         if fence.is_some() {
             let kubelet_client = ca.issue_client("kube-apiserver", &["system:masters"])?;
@@ -204,6 +211,11 @@ impl Cluster {
     /// Its directory in the World.
     pub fn directory(&self) -> &Path {
         &self.0.directory
+    }
+
+    /// Where it writes down who changes what, one JSON object a line, if it was told to.
+    pub fn audit_log(&self) -> PathBuf {
+        self.directory().join(flags::AUDIT_LOG)
     }
 
     /// The fence on whose spoke's side it is.
