@@ -14,7 +14,7 @@ use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
 use crate::{
-    binary::{BinaryError, program},
+    binary::{BinaryError, our_program},
     eventually::chain,
     gateway::GatewayError,
     host,
@@ -103,7 +103,7 @@ impl Agent {
             args,
             hosts,
         } = options;
-        let program = program("agent")?;
+        let program = our_program("agent")?;
         grant(hub).await?;
         let port = host::free_port();
         let name = format!("agent-{port}");

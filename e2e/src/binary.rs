@@ -28,7 +28,7 @@ pub enum BinaryError {
 }
 
 /// A program of ours, up to date with its source; cargo is asked once per process, for all of them.
-pub(crate) fn program(name: &str) -> Result<PathBuf, BinaryError> {
+pub fn our_program(name: &str) -> Result<PathBuf, BinaryError> {
     let mut built = BUILT.lock();
     if let Some(directory) = &*built {
         return Ok(directory.join(name));

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Elapsed,
-    binary::{BinaryError, program},
+    binary::{BinaryError, our_program},
     eventually::chain,
     host,
     pki::{Authority, PkiError},
@@ -136,7 +136,7 @@ impl GatewayOptions {
 impl Gateway {
     /// Starts a gateway for `hub` and waits until the hub's API server calls it available.
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
-        let program = program("gateway-server")?;
+        let program = our_program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
         if options.derives() {
             registration::grant_managed_clusters(hub).await?;

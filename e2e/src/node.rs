@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use images::{Image, PathTooLong, Tree};
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::Api;
 
@@ -22,7 +23,6 @@ use crate::{
 mod config;
 mod control_group;
 mod fence;
-mod image;
 mod obstacle;
 
 use config::Layout;
@@ -32,6 +32,8 @@ pub use obstacle::obstacle;
 
 /// The image of every pod: [`TESTIMAGE`](crate::programs::TESTIMAGE)'s toolbox, and nothing else.
 pub const IMAGE: &str = "spokeway.test/toolbox:1";
+/// The names under which the toolbox is to be found.
+const LINKS: [&str; 6] = ["sh", "cat", "tar", "test", "sleep", "echo"];
 const PAUSE_IMAGE: &str = "spokeway.test/pause:1";
 /// Where the kubelet listens.
 pub const KUBELET_PORT: u16 = 10250;
@@ -57,11 +59,13 @@ const CELL: &str = r"
 /// A running node; all of it is gone when dropped.
 #[derive(Debug)]
 pub struct Node {
+    cluster: String,
     // In the order in which they are to end.
     scheduler: Process,
     kubelet: Process,
     containerd: Process,
     cell: Process,
+    ctr: PathBuf,
     _control_group: ControlGroup,
     _fence: Arc<Fence>,
 }
@@ -81,6 +85,9 @@ pub enum NodeError {
     /// A process did not start or did not become ready.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// The pods' image could not be made.
+    #[error(transparent)]
+    Image(#[from] PathTooLong),
     /// The image could not be imported.
     #[error(transparent)]
     Import(#[from] CommandError),
@@ -101,10 +108,12 @@ impl Node {
         let kubelet = Process::start(inside.spec(layout.kubelet()))?;
         let scheduler = start_scheduler(cluster, &fence)?;
         let node = Self {
+            cluster: cluster.name().to_owned(),
             scheduler,
             kubelet,
             containerd,
             cell,
+            ctr: layout.program("ctr").to_owned(),
             _control_group: control_group,
             _fence: fence,
         };
@@ -128,6 +137,16 @@ impl Node {
             }
         };
         self.kubelet.ready(READY_WITHIN, probe).await
+    }
+
+    /// The name of its cluster.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Gives it the images of an OCI archive, for pods of the cluster to run.
+    pub fn import(&self, archive: &Path) -> Result<(), CommandError> {
+        Inside(&self.cell).import(&self.ctr, archive)
     }
 
     /// Its processes, those that depend on others first.
@@ -167,6 +186,12 @@ impl Inside<'_> {
             args: args.chain(spec.args).collect(),
             ..spec
         }
+    }
+
+    fn import(&self, ctr: &Path, archive: &Path) -> Result<(), CommandError> {
+        let archive = archive.display().to_string();
+        let args = ["-n", "k8s.io", "images", "import", &archive];
+        self.run("importing images", ctr, &args).map(drop)
     }
 
     fn run(&self, what: &str, program: &Path, args: &[&str]) -> Result<String, CommandError> {
@@ -217,17 +242,32 @@ async fn import(
     inside: &Inside<'_>,
     containerd: &Process,
 ) -> Result<(), NodeError> {
-    let toolbox = fs::read(layout.program("toolbox"))?;
-    let images: [(&str, &[&str]); 2] = [(IMAGE, &["sleep"]), (PAUSE_IMAGE, &["pause"])];
     let archive = layout.directory().join("images.tar");
-    fs::write(&archive, image::archive(&toolbox, &images))?;
+    fs::write(&archive, toolbox(fs::read(layout.program("toolbox"))?)?)?;
     let ctr = layout.program("ctr");
     let version = || async { inside.run("ctr version", ctr, &["version"]) };
     containerd.ready(READY_WITHIN, version).await?;
-    let archive = archive.display().to_string();
-    let args = ["-n", "k8s.io", "images", "import", &archive];
-    inside.run("importing the images", ctr, &args)?;
+    inside.import(ctr, &archive)?;
     Ok(())
+}
+
+/// An archive with the images of pods and of their sandboxes.
+fn toolbox(program: Vec<u8>) -> Result<Vec<u8>, PathTooLong> {
+    let mut files = Tree::default();
+    files.file("bin/toolbox", 0o755, program)?;
+    files.directory("tmp", 0o777)?;
+    for link in LINKS {
+        files.link(&format!("bin/{link}"), "bin/toolbox")?;
+    }
+    let image = |name: &str, command: &str| Image {
+        name: name.to_owned(),
+        entrypoint: vec!["toolbox".to_owned()],
+        command: vec![command.to_owned()],
+        environment: vec!["PATH=/bin".to_owned()],
+        ..Image::default()
+    };
+    let images = [image(IMAGE, "sleep"), image(PAUSE_IMAGE, "pause")];
+    Ok(images::archive(&files, &images))
 }
 
 fn write_kubelet_credentials(cluster: &Cluster, layout: &Layout) -> Result<(), NodeError> {

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Gateway,
-    binary::{BinaryError, program},
-    eventually::chain,
+    binary::{BinaryError, our_program},
+    eventually::{Elapsed, chain, eventually},
     host,
     kubectl::KubectlError,
     process::{Process, ProcessError, Spec},
@@ -28,9 +28,10 @@ pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator"
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// What a hub has to serve before there can be an operator.
-const PREREQUISITES: [&str; 3] = [
+const PREREQUISITES: [&str; 4] = [
     "crds/gatewayconfigurations.yaml",
     "crds/managedserviceaccounts.yaml",
+    "operator/namespace.yaml",
     "operator/rbac.yaml",
 ];
 
@@ -53,6 +54,9 @@ pub enum OperatorError {
     /// Its files could not be written.
     #[error("cannot lay out the operator's directory")]
     Files(#[from] io::Error),
+    /// It did not end.
+    #[error(transparent)]
+    Endless(#[from] Elapsed),
     /// The hub refused what it needs.
     #[error(transparent)]
     Refused(#[from] KubectlError),
@@ -80,7 +84,7 @@ impl Operator {
 
     /// Starts one of a name of its own, and waits until it knows the hub.
     pub async fn start(hub: &Cluster, name: &str, args: &[&str]) -> Result<Self, OperatorError> {
-        let program = program("operator")?;
+        let program = our_program("operator")?;
         let directory = hub.directory().join(name);
         fs::create_dir(&directory)?;
         let port = host::free_port();
@@ -105,6 +109,29 @@ impl Operator {
         };
         operator.is_ready().await?;
         Ok(operator)
+    }
+
+    /// Runs `operator uninstall` to its end; gives whether it was done, and its log.
+    pub async fn uninstall(hub: &Cluster, timeout: u64) -> Result<(bool, String), OperatorError> {
+        let directory = hub.directory().to_owned();
+        let log = directory.join("uninstall.log");
+        let process = Process::start(Spec {
+            name: format!("uninstall of {}", hub.name()),
+            program: our_program("operator")?,
+            args: vec![
+                "uninstall".to_owned(),
+                "--identity=uninstall".to_owned(),
+                format!("--timeout={timeout}"),
+                format!("--kubeconfig={}", hub.kubeconfig_path().display()),
+            ],
+            env: Vec::new(),
+            log: log.clone(),
+            directory,
+        })?;
+        let within = Duration::from_secs(timeout) + STOP_WITHIN;
+        let ended = || async { process.exited().ok_or("it runs") };
+        let status = eventually(within, "the end of the uninstall", ended).await?;
+        Ok((status.success(), fs::read_to_string(log)?))
     }
 
     /// Its process: for its pid and log, and to pause it.

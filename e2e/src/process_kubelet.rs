@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use self::pod::Pod;
 use crate::{
-    binary::{BinaryError, program},
+    binary::{BinaryError, our_program},
     process::Process,
     world::{Cluster, ends_of_logs},
 };
@@ -73,7 +73,7 @@ impl ProcessKubelet {
         fs::create_dir(&directory)?;
         let shared = Arc::new(Shared {
             spoke: spoke.clone(),
-            program: program("agent")?,
+            program: our_program("agent")?,
             directory,
             ends: AtomicBool::new(false),
             is_held: AtomicBool::new(false),

@@ -14,6 +14,7 @@ mod build;
 mod family;
 mod go;
 mod go_stack;
+mod install;
 mod manifests;
 mod node;
 mod ocm;
@@ -23,6 +24,7 @@ pub use build::BuildError;
 pub use family::{ALL, ETCD, Family, KUBERNETES, Manifests, Program, Stamp};
 pub use go::GoError;
 pub use go_stack::{CLUSTER_GATEWAY, GO_STACK, KONNECTIVITY};
+pub use install::{HELM, STARLARK};
 pub use node::{CNI, CONTAINERD, KUBELET, NODE, RUNC, TESTIMAGE};
 pub use ocm::{MANAGED_SERVICEACCOUNT, OCM};
 

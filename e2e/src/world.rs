@@ -212,6 +212,15 @@ impl World {
         &self.etcd_url
     }
 
+    /// The node of a cluster.
+    ///
+    /// # Panics
+    /// Where no such cluster with a node was asked for.
+    pub fn node(&self, cluster: &str) -> &Node {
+        let found = self.nodes.iter().find(|node| node.cluster() == cluster);
+        found.unwrap_or_else(|| panic!("this World has no node of {cluster}"))
+    }
+
     /// Every process that belongs to it.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         [&self.etcd]

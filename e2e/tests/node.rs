@@ -17,6 +17,8 @@ mod exec;
 mod fence;
 #[path = "node/forwards.rs"]
 mod forwards;
+#[path = "node/images.rs"]
+mod images;
 #[path = "node/services.rs"]
 mod services;
 #[path = "node/stage.rs"]

@@ -1,12 +1,13 @@
 //! Everything a developer types: `cargo xtask <command>`. A thin dispatcher that says what is
 //! missing on the machine and then hands over to cargo.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
 mod cargo;
 mod generated;
+mod images;
 mod prerequisites;
 mod test;
 
@@ -27,6 +28,15 @@ enum Command {
     },
     /// Everything that must hold before a change goes in
     Test,
+    /// Container images as OCI archives, without a container engine
+    Images {
+        /// Profile of cargo that the programs are built with
+        #[arg(long, default_value = "release")]
+        profile: String,
+        /// Where to; images of target where it is not given
+        #[arg(long, value_name = "DIRECTORY")]
+        out: Option<PathBuf>,
+    },
     /// Write generated files anew
     Generate,
     /// Fail when a generated file is out of date
@@ -75,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             cargo::become_bin("demo", &[], if once { &["--once"] } else { &[] })
         }
         Command::Test => test::run(),
+        Command::Images { profile, out } => images::run(&profile, out),
         Command::Generate => generated::generate(),
         Command::Check => generated::check(),
         Command::Bench(bench) => {

@@ -38,11 +38,20 @@ pub(crate) const GO: Prerequisite = Prerequisite {
     install: "https://go.dev/dl, or on Debian: apt-get install python3-pip",
 };
 
+pub(crate) const IMAGES: Prerequisite = Prerequisite {
+    name: "what images are made with: strip, ldd, and the public authorities",
+    present: || succeeds(shell(TOOLS_OF_AN_IMAGE)),
+    install: "on Debian: apt-get install binutils libc-bin ca-certificates",
+};
+
 pub(crate) const NODE: Prerequisite = Prerequisite {
     name: "what a node is built with and fenced by: libseccomp's headers, pkg-config, ip, nft",
     present: || !may_run_a_node() || succeeds(shell(TOOLS_OF_A_NODE)),
     install: "on Debian: apt-get install libseccomp-dev pkg-config iproute2 nftables",
 };
+
+const TOOLS_OF_AN_IMAGE: &str =
+    "command -v strip && command -v ldd && test -f /etc/ssl/certs/ca-certificates.crt";
 
 const TOOLS_OF_A_NODE: &str =
     "command -v ip && command -v nft && command -v script && pkg-config --exists libseccomp";

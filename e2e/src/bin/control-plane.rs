@@ -20,7 +20,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let Args { go_stack } = Args::parse();
     let mut families = programs::ALL.to_vec();
-    families.push(&programs::OCM);
+    families.extend([&programs::OCM, &programs::HELM, &programs::STARLARK]);
     if go_stack {
         families.extend(programs::GO_STACK);
     }

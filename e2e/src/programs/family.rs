@@ -199,7 +199,7 @@ fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::{GO_STACK, MANAGED_SERVICEACCOUNT, NODE, OCM};
+    use crate::programs::{GO_STACK, HELM, MANAGED_SERVICEACCOUNT, NODE, OCM, STARLARK};
 
     #[test]
     fn programs_are_named_as_go_names_them() {
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn every_family_has_its_module_and_pins_its_programs() {
-        let ocm = [&OCM, &MANAGED_SERVICEACCOUNT];
-        for family in ALL.iter().chain(GO_STACK).chain(NODE).chain(&ocm) {
+        let others = [&OCM, &MANAGED_SERVICEACCOUNT, &HELM, &STARLARK];
+        for family in ALL.iter().chain(GO_STACK).chain(NODE).chain(&others) {
             let go_mod = fs::read_to_string(family.module().join("go.mod")).unwrap();
             assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
             assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);

@@ -1,0 +1,30 @@
+//! helm as a user would run it. It has kubectl's ways: a kubeconfig, a home of its own, a deadline.
+
+use std::path::PathBuf;
+
+use crate::{
+    kubectl::Kubectl,
+    programs::{EnsureError, HELM, Programs},
+    world::Cluster,
+};
+
+/// The chart of this tree.
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/chart");
+
+/// The pinned helm.
+#[derive(Clone, Debug)]
+pub struct Helm(PathBuf);
+
+impl Helm {
+    /// Finds it, or builds it, which takes minutes.
+    pub fn ensure() -> Result<Self, EnsureError> {
+        let programs = Programs::ensure(&[&HELM])?;
+        Ok(Self(programs.path("helm").to_owned()))
+    }
+
+    /// A command line of a cluster's admin.
+    pub fn on(&self, cluster: &Cluster, args: &[&str]) -> Kubectl {
+        let home = &cluster.site().directory;
+        Kubectl::new(&self.0, home, &cluster.kubeconfig_path(), args)
+    }
+}

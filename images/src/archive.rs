@@ -1,0 +1,127 @@
+//! An OCI layout in a tar archive, as `ctr images import`, `docker load` and `skopeo` take it.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::tree::Tree;
+
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Where an image's name is, for containerd.
+const NAME: &str = "io.containerd.image.name";
+
+/// How an image is called, and how it is run.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Image {
+    /// With its tag.
+    pub name: String,
+    /// The program, and its first arguments.
+    pub entrypoint: Vec<String>,
+    /// Further arguments where the container gives none.
+    pub command: Vec<String>,
+    /// Environment, `NAME=value` each.
+    pub environment: Vec<String>,
+    /// User and group; root where it is empty.
+    pub user: String,
+}
+
+/// An archive of images that have one layer, these files, in common. The same bytes for the same input.
+pub fn archive(files: &Tree, images: &[Image]) -> Vec<u8> {
+    let mut blobs = Blobs::default();
+    let layer = blobs.add(LAYER, files.tar());
+    let mut manifests = Vec::new();
+    for image in images {
+        let config = blobs.add(CONFIG, image.config(&layer).to_string().into_bytes());
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer],
+        });
+        let mut manifest = blobs.add(MANIFEST, manifest.to_string().into_bytes());
+        manifest["annotations"] = json!({NAME: image.name});
+        manifests.push(manifest);
+    }
+    let index = json!({"schemaVersion": 2, "manifests": manifests});
+    blobs.file("index.json", index.to_string().into_bytes());
+    blobs.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
+    blobs.0.tar()
+}
+
+impl Image {
+    fn config(&self, layer: &Value) -> Value {
+        json!({
+            "os": "linux",
+            "architecture": match std::env::consts::ARCH { "aarch64" => "arm64", _ => "amd64" },
+            "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+            "config": {
+                "Env": self.environment, "Entrypoint": self.entrypoint, "Cmd": self.command,
+                "User": self.user,
+            },
+        })
+    }
+}
+
+#[derive(Default)]
+struct Blobs(Tree);
+
+impl Blobs {
+    /// Adds a blob and describes it.
+    fn add(&mut self, media_type: &str, content: Vec<u8>) -> Value {
+        let digest = Sha256::digest(&content);
+        let hex = digest.iter().fold(String::new(), |mut hex, byte| {
+            // A String takes all that is written to it.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let size = content.len();
+        self.file(&format!("blobs/sha256/{hex}"), content);
+        json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": size})
+    }
+
+    fn file(&mut self, path: &str, content: Vec<u8>) {
+        let fits = self.0.file(path, 0o644, content);
+        fits.expect("paths of an OCI layout are short");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(name: &str) -> Image {
+        Image {
+            name: name.to_owned(),
+            entrypoint: vec!["/tool".to_owned()],
+            user: "65532:65532".to_owned(),
+            ..Image::default()
+        }
+    }
+
+    #[test]
+    fn images_of_one_archive_share_their_layer() {
+        let mut files = Tree::default();
+        files.file("tool", 0o755, b"#!".to_vec()).unwrap();
+        let archive = archive(&files, &[image("a:1"), image("b:1")]);
+        let text = String::from_utf8_lossy(&archive);
+        // One layer; a manifest each; and one config, which does not know the name.
+        assert_eq!(text.matches("blobs/sha256/").count(), 4, "{text}");
+        assert!(
+            text.contains(r#""io.containerd.image.name":"b:1""#),
+            "{text}"
+        );
+        assert!(text.contains(r#""User":"65532:65532""#), "{text}");
+    }
+
+    #[test]
+    fn the_same_files_give_the_same_bytes() {
+        let build = |paths: [&str; 2]| {
+            let mut files = Tree::default();
+            for path in paths {
+                files.file(path, 0o644, path.into()).unwrap();
+            }
+            archive(&files, &[image("a:1")])
+        };
+        assert_eq!(build(["x", "y"]), build(["y", "x"]));
+    }
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask images`: builds our programs and hands over to what puts them into archives.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    cargo::{become_bin, cargo, root},
+    prerequisites::{self, IMAGES},
+};
+
+const BUILD: [&str; 10] = [
+    "build",
+    "--workspace",
+    "--bin",
+    "agent",
+    "--bin",
+    "gateway-server",
+    "--bin",
+    "operator",
+    "--bin",
+    "images",
+];
+
+/// Builds and writes them; `out` is seen from where the command was typed.
+pub(crate) fn run(profile: &str, out: Option<PathBuf>) -> anyhow::Result<()> {
+    prerequisites::check(&[IMAGES])?;
+    let out = match out {
+        Some(out) => env::current_dir()?.join(out),
+        None => root().join("target/images"),
+    };
+    let profile = ["--profile", profile];
+    let build = [BUILD.as_slice(), &profile].concat();
+    let status = cargo(&build).status().context("cannot run cargo")?;
+    anyhow::ensure!(status.success(), "cargo build ended with {status}");
+    become_bin("images", &profile, &["--out", path(&out)?])
+}
+
+fn path(path: &Path) -> anyhow::Result<&str> {
+    let text = path.to_str();
+    text.with_context(|| format!("{} is no UTF-8", path.display()))
+}
