@@ -7,5 +7,7 @@
 mod life;
 #[path = "operator/stage.rs"]
 mod stage;
+#[path = "operator/uninstall.rs"]
+mod uninstall;
 #[path = "operator/walkthrough.rs"]
 mod walkthrough;

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use runtime::log::Format;
 
 /// Makes managed clusters reachable from the hub, as its `GatewayConfiguration` says.
@@ -14,6 +14,17 @@ use runtime::log::Format;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "operator", version)]
 pub struct Args {
+    /// What to do.
+    #[arg(env = "OPERATOR_COMMAND", value_enum, default_value_t = Command::Serve)]
+    command: Command,
+    /// Seconds that uninstall waits.
+    #[arg(
+        long,
+        env = "OPERATOR_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 240
+    )]
+    timeout: u64,
     /// Kubeconfig of the hub; without it, the Pod's own service account.
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -79,9 +90,27 @@ pub struct Args {
     log_format: Format,
 }
 
+/// What the process is started for.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Command {
+    /// Run until told to stop.
+    Serve,
+    /// Delete the GatewayConfiguration, and end with 0 once the operator that runs has removed what it
+    /// made, on managed clusters and on the hub.
+    Uninstall,
+}
+
 /// What the process does.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What it is started for.
+    pub(crate) command: Command,
+    /// How long an uninstall waits.
+    pub(crate) uninstall_deadline: Duration,
     /// Kubeconfig of the hub, unless the process runs in one of its Pods.
     pub kubeconfig: Option<PathBuf>,
     /// Where the Lease of the leader is.
@@ -113,6 +142,8 @@ impl TryFrom<Args> for Settings {
     fn try_from(args: Args) -> Result<Self, Faults> {
         // Destructured whole, so that a flag nobody uses does not compile.
         let Args {
+            command,
+            timeout,
             kubeconfig,
             namespace,
             identity,
@@ -138,6 +169,8 @@ impl TryFrom<Args> for Settings {
             return Err(Faults(faults));
         }
         Ok(Self {
+            command,
+            uninstall_deadline: Duration::from_secs(timeout),
             kubeconfig,
             namespace,
             identity,

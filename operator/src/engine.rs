@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crds::gateway::{Server, ServerDeployment};
+use crds::gateway::ServerDeployment;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::runtime::watcher::Event;
@@ -118,11 +118,13 @@ impl Engine {
         watches::all(client, *addons, server)
     }
 
+    /// The operator's own until it is told another: there it has the rights.
     fn server_namespace(&self) -> String {
         let configuration = self.observed.configuration();
-        configuration
-            .map_or_else(Server::default, |it| it.spec.server)
-            .namespace
+        configuration.map_or_else(
+            || self.observed.site.namespace.clone(),
+            |it| it.spec.server.namespace,
+        )
     }
 
     /// Plans what is due, and lets it be carried out.

@@ -20,6 +20,7 @@ mod probe;
 mod queue;
 mod run;
 mod status;
+mod uninstall;
 mod watch;
 
 pub use crate::{

@@ -39,6 +39,8 @@ pub(crate) struct Observed {
 pub(crate) struct Site {
     /// The version of the add-on API that the hub serves.
     pub(crate) addons: addon::Version,
+    /// Where the operator is.
+    pub(crate) namespace: String,
     pub(crate) agent_image: String,
     pub(crate) gateway_image: String,
     /// How long a cluster's removal waits for its agents.

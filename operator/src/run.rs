@@ -27,18 +27,18 @@ use tracing::{info, warn};
 
 use crate::{
     apply::Hands,
-    args::Settings,
+    args::{Command, Settings},
     discovery,
     engine::{Engine, Wires},
     events::{self, Notes},
     leader::Candidate,
     observed::Site,
-    probe,
+    probe, uninstall,
 };
 
 const DISCOVER_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs the operator until it is told to stop.
+/// Runs the operator until it is told to stop, or an uninstall to its end.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     log::init(&settings.log_filter, settings.log_format)?;
     rustls::crypto::aws_lc_rs::default_provider()
@@ -47,11 +47,16 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(settings))
+        .block_on(async {
+            let client = hub(settings.kubeconfig.as_deref()).await?;
+            match settings.command {
+                Command::Serve => serve(client, settings).await,
+                Command::Uninstall => uninstall::run(client, settings.uninstall_deadline).await,
+            }
+        })
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let client = hub(settings.kubeconfig.as_deref()).await?;
+async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     let listener = TcpListener::bind(settings.admin_address)
         .await
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
@@ -94,12 +99,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         (leads, observing),
         &mut background,
     );
-    let site = Site {
-        addons,
-        agent_image: settings.agent_image,
-        gateway_image: settings.gateway_image,
-        patience: settings.removal_deadline,
-    };
+    let site = site(addons, settings);
     let hands = Hands {
         client: client.clone(),
         addons,
@@ -113,6 +113,16 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     background.shutdown().await;
     info!("stopped");
     Ok(())
+}
+
+fn site(addons: addon::Version, settings: Settings) -> Site {
+    Site {
+        addons,
+        namespace: settings.namespace,
+        agent_image: settings.agent_image,
+        gateway_image: settings.gateway_image,
+        patience: settings.removal_deadline,
+    }
 }
 
 /// Starts what the engine talks to.

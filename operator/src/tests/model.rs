@@ -39,6 +39,7 @@ impl Hub {
         Self {
             observed: Observed::new(Site {
                 addons,
+                namespace: "spokeway-system".to_owned(),
                 agent_image: "ghcr.io/spokeway/agent:v1".to_owned(),
                 gateway_image: "ghcr.io/spokeway/gateway-server:v1".to_owned(),
                 patience: Duration::from_mins(5),
