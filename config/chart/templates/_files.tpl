@@ -1,0 +1,37 @@
+{{- /* A file of config/, in the namespace of the release. Takes the root and the file's path. */}}
+{{- define "spokeway.file" }}
+{{- $root := index . 0 }}
+{{- $root.Files.Get (printf "files/%s" (index . 1)) | replace "spokeway-system" $root.Release.Namespace }}
+{{- end }}
+
+{{- /* The operator's Deployment, with what values.yaml says of its pods. */}}
+{{- define "spokeway.deployment" }}
+{{- $release := printf ":v%s" .Chart.AppVersion }}
+{{- $tag := printf ":%s" (.Values.images.tag | default (trimPrefix ":" $release)) }}
+{{- $registry := printf "%s/" .Values.images.registry }}
+{{- $text := include "spokeway.file" (list . "operator/deployment.yaml") }}
+{{- $text = $text | replace "ghcr.io/spokeway/" $registry | replace $release $tag }}
+{{- $deployment := $text | fromYaml }}
+{{- with .Values.operator.replicas }}
+{{- $_ := set $deployment.spec "replicas" . }}
+{{- end }}
+{{- $pod := $deployment.spec.template.spec }}
+{{- with .Values.operator.nodeSelector }}
+{{- $_ := set $pod "nodeSelector" . }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+{{- $_ := set $pod "tolerations" . }}
+{{- end }}
+{{- $secrets := list }}
+{{- range .Values.images.pullSecrets }}
+{{- $secrets = append $secrets (dict "name" .) }}
+{{- end }}
+{{- with $secrets }}
+{{- $_ := set $pod "imagePullSecrets" . }}
+{{- end }}
+{{- $container := first $pod.containers }}
+{{- with .Values.operator.resources }}
+{{- $_ := set $container "resources" . }}
+{{- end }}
+{{- toYaml $deployment }}
+{{- end }}

@@ -1,0 +1,122 @@
+//! The chart and the plain manifests are the same objects.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+use crate::stage::Stage;
+
+const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/default");
+const NAMESPACE: &str = "spokeway-system";
+
+/// Objects by kind and name.
+fn objects(text: &str) -> BTreeMap<(String, String), Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
+    let all = all.into_iter().filter(|object| !object.is_null());
+    let name = |object: &Value, pointer| {
+        object
+            .pointer(pointer)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    all.map(|it| ((name(&it, "/kind"), name(&it, "/metadata/name")), it))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_chart_is_the_plain_manifests_but_for_the_namespace() {
+    let stage = Stage::set().await;
+    let chart = stage.helm("template", NAMESPACE, &["--no-hooks"]).await;
+    // By way of kustomize as well, which writes everything its own way.
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("chart.yaml"), chart.unwrap()).unwrap();
+    let kustomization = "resources: [chart.yaml]";
+    fs::write(directory.path().join("kustomization.yaml"), kustomization).unwrap();
+    let directory = directory.path().display().to_string();
+    let chart = objects(&stage.kubectl(&["kustomize", &directory]).await.unwrap());
+
+    let plain = stage.kubectl(&["kustomize", DEFAULT]).await.unwrap();
+    let mut plain = objects(&plain);
+    let namespace = ("Namespace".to_owned(), NAMESPACE.to_owned());
+    assert!(plain.remove(&namespace).is_some());
+    let names = |objects: &BTreeMap<_, _>| objects.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&chart), names(&plain));
+    for (name, object) in &chart {
+        assert!(*object == plain[name], "{name:?} differs");
+    }
+}
+
+#[tokio::test]
+async fn the_plain_manifests_and_the_sample_are_taken_by_an_api_server() {
+    let stage = Stage::set().await;
+    let apply = ["apply", "--server-side", "-k", DEFAULT];
+    stage.kubectl(&apply).await.unwrap();
+    let served = ["wait", "--for=condition=Established", "crd", "--all"];
+    stage.kubectl(&served).await.unwrap();
+    let sample = Path::new(DEFAULT).join("../samples/gatewayconfiguration.yaml");
+    let sample = sample.display().to_string();
+    stage.kubectl(&["apply", "-f", &sample]).await.unwrap();
+    let sampled = stage.configuration().await["spec"].clone();
+
+    // It says what an empty spec says.
+    let empty = r#"{"apiVersion": "gateway.open-cluster-management.io/v1alpha1",
+        "kind": "GatewayConfiguration", "metadata": {"name": "default"}, "spec": {}}"#;
+    let delete = ["delete", "gatewayconfiguration", "default"];
+    stage.kubectl(&delete).await.unwrap();
+    let apply = stage.hub().kubectl(&["apply", "-f", "-"]).stdin(empty);
+    apply.ok().await.unwrap();
+    assert_eq!(sampled, stage.configuration().await["spec"]);
+}
+
+#[tokio::test]
+async fn images_and_versions_are_those_of_this_release() {
+    let stage = Stage::set().await;
+    let values = ["--set=images.registry=local:5000/x", "--set=images.tag=dev"];
+    let args = ["--no-hooks", "--show-only=templates/operator.yaml"];
+    let elsewhere = stage
+        .helm("template", "gateway", &[args.as_slice(), &values].concat())
+        .await
+        .unwrap();
+    let here = stage.helm("template", "gateway", &args).await.unwrap();
+    for program in images::PROGRAMS {
+        let name = images::name(images::REGISTRY, program);
+        assert_eq!(here.matches(&name).count(), 1, "{program}");
+        let name = format!("local:5000/x/{program}:dev");
+        assert_eq!(elsewhere.matches(&name).count(), 1, "{program}");
+    }
+    assert!(!elsewhere.contains("ghcr.io"), "{elsewhere}");
+}
+
+#[tokio::test]
+async fn what_is_said_of_pods_is_said_of_the_operators_and_of_those_of_the_uninstall() {
+    let stage = Stage::set().await;
+    let values = [
+        "--set=operator.replicas=3",
+        "--set=operator.nodeSelector.disk=fast",
+        "--set=operator.tolerations[0].operator=Exists",
+        "--set=operator.resources.requests.cpu=1",
+        "--set=images.pullSecrets[0]=registry",
+        "--set=uninstall.timeout=77",
+    ];
+    let all = objects(&stage.helm("template", "gateway", &values).await.unwrap());
+    let of = |kind: &str, name: &str| all[&(kind.to_owned(), name.to_owned())].clone();
+    let deployment = of("Deployment", "spokeway-operator");
+    assert_eq!(deployment["spec"]["replicas"], 3);
+    let job = of("Job", "spokeway-uninstall");
+    let job = &job["spec"]["template"]["spec"];
+    for pod in [&deployment["spec"]["template"]["spec"], job] {
+        assert_eq!(pod["nodeSelector"]["disk"], "fast");
+        assert_eq!(pod["tolerations"][0]["operator"], "Exists");
+        assert_eq!(pod["imagePullSecrets"][0]["name"], "registry");
+        let container = &pod["containers"][0];
+        assert_eq!(container["resources"]["requests"]["cpu"], 1);
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    }
+    assert_eq!(
+        job["containers"][0]["args"],
+        serde_json::json!(["uninstall", "--timeout=77"])
+    );
+    assert_eq!(job["serviceAccountName"], "spokeway-uninstall");
+}
