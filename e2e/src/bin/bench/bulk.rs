@@ -1,5 +1,6 @@
 //! One large download, and what its bytes cost.
 
+use anyhow::Context as _;
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
@@ -52,7 +53,11 @@ impl<'a> Bulk<'a> {
     /// One round: a download on each way.
     pub(crate) async fn round(&mut self) -> anyhow::Result<()> {
         for download in &mut self.downloads {
-            download.round(self.bytes).await?;
+            let path = download.way.path;
+            download
+                .round(self.bytes)
+                .await
+                .with_context(|| format!("download, {path}"))?;
         }
         Ok(())
     }

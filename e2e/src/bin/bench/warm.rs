@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::{
     client::{Connection, Get},
     load::{Extent, closed_loop},
@@ -54,7 +56,8 @@ impl<'a> Warm<'a> {
     /// One round: every cell for `lasting`.
     pub(crate) async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
         for cell in &mut self.0 {
-            cell.round(lasting).await?;
+            let what = format!("{} at c={}", cell.way.path, cell.streams);
+            cell.round(lasting).await.context(what)?;
         }
         Ok(())
     }
