@@ -5,7 +5,7 @@ use std::time::Instant;
 use crds::authentication::{CA_KEY, FINALIZER, LABEL};
 use e2e::{
     eventually,
-    programs::{MANAGED_SERVICEACCOUNT, Programs},
+    programs::{MANAGED_SERVICEACCOUNT_E2E, Programs},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
@@ -204,7 +204,7 @@ async fn what_makes_no_sense_is_refused_and_where_it_got_in_harms_nobody() {
         }
     }
     // By upstream's definition, which takes anything.
-    let programs = Programs::ensure(&[&MANAGED_SERVICEACCOUNT]).unwrap();
+    let programs = Programs::ensure(&[&MANAGED_SERVICEACCOUNT_E2E]).unwrap();
     let definitions = programs.manifests("managed-serviceaccount-crds");
     let apply = [
         "apply",
