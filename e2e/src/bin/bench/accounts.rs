@@ -40,6 +40,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     tell("starting a hub, a spoke, our gateway and agent, and upstream's agent");
     let site = Site::start().await?;
     let mut measured = Measured {
+        rounds: args.rounds,
         prompt: Prompt::default(),
         held: Held::new(args.accounts),
         bursts: Bursts::new(args.burst),

@@ -9,6 +9,7 @@ use crate::{
 /// Everything that was measured.
 #[derive(Debug)]
 pub(crate) struct Measured {
+    pub(crate) rounds: u32,
     pub(crate) prompt: Prompt,
     pub(crate) held: Held,
     pub(crate) bursts: Bursts,
@@ -19,11 +20,12 @@ impl Measured {
     /// Every table of the report.
     pub(crate) fn print(&self, site: &Site) -> anyhow::Result<()> {
         let tenants = site.tenants();
-        let mut tables = vec![
-            self.prompt.table(tenants),
-            self.held.table(site)?,
-            self.bursts.table(tenants),
-        ];
+        let mut tables = Vec::new();
+        if self.rounds > 0 {
+            tables.push(self.prompt.table(tenants));
+            tables.push(self.held.table(site)?);
+            tables.push(self.bursts.table(tenants));
+        }
         tables.extend(self.calls.tables(tenants));
         let [ours, _] = tenants;
         let (issued, revoked) = self.bursts.seconds(ours);

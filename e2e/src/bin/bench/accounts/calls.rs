@@ -121,47 +121,38 @@ impl Calls {
         let accounts = number(self.accounts.into());
         let title = format!("calls per account ({} of {VALIDITY})", self.accounts);
         let mut phases = Table::new(&[&title, "issue", "5 quiet minutes", "renewal", "revocation"]);
-        let heads = [
-            "calls per account-hour",
-            "quiet",
-            "renewed as 10m",
+        let mut hours = Table::new(&[
+            "in an hour",
+            "calls per account, renewed as 10m",
             "renewed as 24h",
-        ];
-        let mut hours = Table::new(&heads);
+            "watches begun anew, per agent",
+        ]);
         for tenant in tenants {
             let Some(figures) = self.tenants.get(tenant.cluster) else {
                 continue;
             };
-            let of = |counts: &Counts| number(counts.values().sum()) / accounts;
-            let renewals = number(
-                figures
-                    .renewal
-                    .get("create serviceaccounts/token")
-                    .copied()
-                    .unwrap_or(0),
-            );
-            let renewal = number(figures.renewal.values().sum()) / renewals;
+            let of = |counts: &Counts| calls(counts) / accounts;
+            let renewals = figures.renewal.get("create serviceaccounts/token");
+            let renewal = calls(&figures.renewal) / number(renewals.copied().unwrap_or(0));
             let phase = [
                 of(&figures.issue),
                 of(&figures.steady),
                 renewal,
                 of(&figures.revocation),
             ];
-            phases.row(
-                [tenant.stack.to_string()]
-                    .into_iter()
-                    .chain(phase.map(|it| figure(it, 2))),
-            );
-            let quiet = of(&figures.steady) * 3600.0 / STEADY.as_secs_f64();
+            let named = |figures: &[f64], decimals| {
+                let cells = figures.iter().map(|it| figure(*it, decimals));
+                let cells: Vec<_> = cells.collect();
+                [tenant.stack.to_string()].into_iter().chain(cells)
+            };
+            phases.row(named(&phase, 2));
             // Renewed at 75 % of its life by ours, at 80 % by upstream's.
             let share = if tenant.stack.is_ours() { 0.75 } else { 0.8 };
+            let quiet = of(&figures.steady) * 3600.0 / STEADY.as_secs_f64();
             let with = |hours: f64| quiet + renewal / (hours * share);
-            let hour = [quiet, with(1.0 / 6.0), with(24.0)];
-            hours.row(
-                [tenant.stack.to_string()]
-                    .into_iter()
-                    .chain(hour.map(|it| figure(it, 3))),
-            );
+            let begun = watches(&figures.steady) + watches(&figures.renewal);
+            let begun = begun * 3600.0 / (RENEWED.as_secs_f64() - SETTLED.as_secs_f64());
+            hours.row(named(&[with(1.0 / 6.0), with(24.0), begun], 2));
         }
         let mut tables = vec![phases, hours];
         tables.extend(tenants.iter().filter_map(|tenant| self.kinds(tenant)));
@@ -193,17 +184,22 @@ impl Calls {
         Some(table)
     }
 
-    /// Calls of one agent while nothing happened, in all; watches that end after five minutes and are
-    /// begun again are not among them.
+    /// Calls of one agent while nothing happened, in all.
     pub(crate) fn quiet(&self, tenant: &Tenant) -> f64 {
-        self.tenants
-            .get(tenant.cluster)
-            .map_or(f64::NAN, |figures| {
-                let calls = figures.steady.iter();
-                let calls = calls.filter(|(kind, _)| !kind.starts_with("watch "));
-                number(calls.map(|(_, count)| count).sum())
-            })
+        let figures = self.tenants.get(tenant.cluster);
+        figures.map_or(f64::NAN, |figures| calls(&figures.steady))
     }
+}
+
+/// All of them but watches: those end after some minutes and are begun anew, however many accounts
+/// there are.
+fn calls(counts: &Counts) -> f64 {
+    number(counts.values().sum()) - watches(counts)
+}
+
+fn watches(counts: &Counts) -> f64 {
+    let watches = counts.iter().filter(|(kind, _)| kind.starts_with("watch "));
+    number(watches.map(|(_, count)| count).sum())
 }
 
 /// A log that is read as it grows.
