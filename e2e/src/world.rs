@@ -61,6 +61,7 @@ struct Wanted {
     address: Option<SocketAddrV4>,
     /// Where it is on the spoke's side of one, with a node.
     fence: Option<Arc<Fence>>,
+    audited: bool,
 }
 
 /// Why a World did not come up.
@@ -97,7 +98,17 @@ impl WorldBuilder {
             name: name.to_owned(),
             address: None,
             fence: None,
+            audited: false,
         });
+        self
+    }
+
+    /// Lets the API servers of the clusters so far write down who calls what; see
+    /// [`Cluster::audit_log`].
+    pub fn audited(mut self) -> Self {
+        for wanted in &mut self.clusters {
+            wanted.audited = true;
+        }
         self
     }
 
@@ -107,6 +118,7 @@ impl WorldBuilder {
             name: name.to_owned(),
             address: Some(address),
             fence: None,
+            audited: false,
         });
         self
     }
@@ -118,6 +130,7 @@ impl WorldBuilder {
             name: name.to_owned(),
             address: Some(fence.node_address()),
             fence: Some(Arc::clone(fence)),
+            audited: false,
         });
         self
     }
@@ -143,6 +156,7 @@ impl WorldBuilder {
                 address: wanted.address.unwrap_or_else(anywhere),
                 etcd: world.etcd_url.clone(),
                 fence: wanted.fence,
+                audited: wanted.audited,
             };
             let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
             world.clusters.push(cluster);

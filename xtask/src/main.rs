@@ -15,7 +15,7 @@ mod test;
 enum Command {
     /// Build the programs of a control plane that are missing, and say where each one is
     ControlPlane {
-        /// Also the Go stack that `bench path` measures beside ours
+        /// Also the Go programs that `bench path` and `bench accounts` measure beside ours
         #[arg(long)]
         go_stack: bool,
     },
@@ -46,6 +46,12 @@ enum Bench {
     },
     /// The whole path through the tunnel, beside the Go stack and direct connections
     Path {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// What tokens of many accounts cost an agent, beside upstream's
+    Accounts {
         /// Arguments of the benchmark itself
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -82,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let (name, args) = match &bench {
                 Bench::Proxy { args } => ("proxy", args),
                 Bench::Path { args } => ("path", args),
+                Bench::Accounts { args } => ("accounts", args),
             };
             let args: Vec<_> = [name]
                 .into_iter()

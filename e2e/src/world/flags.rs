@@ -105,6 +105,19 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
     args
 }
 
+/// What of its calls an API server writes down.
+pub(super) const AUDIT_POLICY: &str = "audit-policy.json";
+/// Where it writes it.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+
+/// What the API server is told besides where its calls are written down.
+pub(super) fn audit(files: &Files<'_>) -> Vec<String> {
+    vec![
+        files.flag("audit-policy-file", AUDIT_POLICY),
+        files.flag("audit-log-path", AUDIT_LOG),
+    ]
+}
+
 /// What the API server is told besides where it has a node.
 pub(super) fn apiserver_with_node(files: &Files<'_>) -> Vec<String> {
     vec![
