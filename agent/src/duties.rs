@@ -76,6 +76,7 @@ impl Duties {
         background.spawn(following.follow());
         let mut works = None;
         let mut keeping = JoinSet::new();
+        let asked = hub.clone();
         if let Some((tokens, metrics)) = tokens {
             let (working, receiver) = watch::channel(false);
             works = Some(receiver);
@@ -86,6 +87,7 @@ impl Duties {
             spoke,
             settings,
             tunnel,
+            hub: asked,
             tokens: works,
             metrics,
         };

@@ -10,14 +10,14 @@ use backon::{BackoffBuilder as _, ConstantBuilder};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
-    Api,
+    Api, Client,
     api::{Patch, PatchParams},
 };
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use serde_json::json;
 use tokio::{
     sync::watch as channel,
-    time::{sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
@@ -30,7 +30,10 @@ use crate::{
 /// With the jitter that is added, 40 to 80 s between two renewals; OCM expects one a minute and
 /// waits for five.
 const PAUSE: Duration = Duration::from_secs(40);
+/// What does not work is asked about again sooner, for somebody waits for it.
+const PAUSE_OF_BROKEN: Duration = Duration::from_secs(1);
 const DURATION_SECONDS: i32 = 60;
+const ASK_DEADLINE: Duration = Duration::from_secs(10);
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 const FIELD_MANAGER: &str = "spokeway-agent";
 
@@ -51,9 +54,17 @@ pub(crate) struct Leases {
     pub(crate) spoke: channel::Receiver<Spoke>,
     pub(crate) settings: LeaseSettings,
     pub(crate) tunnel: Option<TunnelProbe>,
+    pub(crate) hub: channel::Receiver<Client>,
     /// Whether tokens are looked after.
     pub(crate) tokens: Option<channel::Receiver<bool>>,
     pub(crate) metrics: LeaseMetrics,
+}
+
+/// When a lease is to be looked at, and how that went.
+struct Turn {
+    next: Instant,
+    failures: u32,
+    told: Option<Result<(), Idle>>,
 }
 
 /// What the leases count.
@@ -72,6 +83,8 @@ enum Idle {
     Tunnel(String),
     #[error("tokens are not looked after: see the log of the tokens")]
     Tokens,
+    #[error("the hub does not answer: {0}")]
+    Hub(String),
     #[error("this agent is not told to do what the add-on stands for")]
     Off,
     #[error("the lease cannot be written on the managed cluster: {0}")]
@@ -83,16 +96,26 @@ impl Leases {
     pub(crate) async fn keep(self) {
         let pauses = ConstantBuilder::default().with_delay(PAUSE).with_jitter();
         let mut pauses = pauses.without_max_times().build();
-        let mut told: Vec<Option<Result<(), Idle>>> = vec![None; self.settings.addons.len()];
+        let mut turns: Vec<_> = self.settings.addons.iter().map(|_| Turn::now()).collect();
         loop {
-            for (addon, told) in self.settings.addons.iter().zip(&mut told) {
+            for (addon, turn) in self.settings.addons.iter().zip(&mut turns) {
+                if turn.next > Instant::now() {
+                    continue;
+                }
                 let renewed = self.renew(addon).await;
-                if told.as_ref() != Some(&renewed) {
+                turn.failures = renewed.as_ref().map_or(turn.failures + 1, |()| 0);
+                let pause = match turn.failures {
+                    0 => pauses.next().unwrap_or(PAUSE),
+                    failures => (PAUSE_OF_BROKEN * (1 << failures.min(5))).min(PAUSE),
+                };
+                turn.next = Instant::now() + pause;
+                if turn.told.as_ref() != Some(&renewed) {
                     tell(addon, &renewed);
-                    *told = Some(renewed);
+                    turn.told = Some(renewed);
                 }
             }
-            sleep(pauses.next().unwrap_or(PAUSE)).await;
+            let next = turns.iter().map(|turn| turn.next).min();
+            sleep_until(next.unwrap_or_else(|| Instant::now() + PAUSE)).await;
         }
     }
 
@@ -101,7 +124,7 @@ impl Leases {
             for need in &addon.needs {
                 self.works(*need).await?;
             }
-            self.write(&addon.name).await
+            self.write(addon).await
         };
         let renewed = renewed.await;
         match &renewed {
@@ -123,14 +146,27 @@ impl Leases {
                 Some(working) if *working.borrow() => Ok(()),
                 Some(_) => Err(Idle::Tokens),
             },
+            Capability::Hub => self.hub_answers().await,
         }
     }
 
-    async fn write(&self, name: &str) -> Result<(), Idle> {
+    async fn hub_answers(&self) -> Result<(), Idle> {
+        // Not held across the wait.
+        let hub = self.hub.borrow().clone();
+        match timeout(ASK_DEADLINE, hub.apiserver_version()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Idle::Hub(error.to_string())),
+            Err(late) => Err(Idle::Hub(late.to_string())),
+        }
+    }
+
+    async fn write(&self, addon: &Addon) -> Result<(), Idle> {
+        let name = &addon.name;
+        let namespace = addon.namespace.as_ref().unwrap_or(&self.settings.namespace);
         let lease = Patch::Apply(lease(name, &self.settings.holder, now()));
         // Not held across the wait.
         let spoke = self.spoke.borrow().client.clone();
-        let leases = Api::<Lease>::namespaced(spoke, &self.settings.namespace);
+        let leases = Api::<Lease>::namespaced(spoke, namespace);
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = leases.patch(name, &params, &lease);
         match timeout(WRITE_DEADLINE, written).await {
@@ -140,6 +176,16 @@ impl Leases {
                 "no answer within {} s",
                 WRITE_DEADLINE.as_secs()
             ))),
+        }
+    }
+}
+
+impl Turn {
+    fn now() -> Self {
+        Self {
+            next: Instant::now(),
+            failures: 0,
+            told: None,
         }
     }
 }

@@ -1,9 +1,14 @@
 //! `cluster.open-cluster-management.io/v1`: Open Cluster Management's own kinds, as far as the
-//! gateway reads them.
+//! gateway and the operator read them.
 
 mod managed_cluster;
+mod placement_decision;
 
 pub use managed_cluster::{
     ClientConfig, ClusterClaim, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus,
     ManagedClusterVersion, Taint, TaintEffect,
 };
+pub use placement_decision::{PLACEMENT_LABEL, PlacementDecisionStatus};
+
+/// API group.
+pub const GROUP: &str = "cluster.open-cluster-management.io";

@@ -14,11 +14,13 @@ struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Plural {
+    Gatewayconfigurations,
     Managedserviceaccounts,
 }
 
 fn main() -> anyhow::Result<()> {
     let crd = match Args::parse().plural {
+        Plural::Gatewayconfigurations => crds::gateway::crd(),
         Plural::Managedserviceaccounts => crds::authentication::crd(),
     };
     let yaml = serde_saphyr::to_string(&crd)?;

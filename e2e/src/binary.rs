@@ -50,6 +50,8 @@ pub(crate) fn program(name: &str) -> Result<PathBuf, BinaryError> {
         "agent",
         "--bin",
         "gateway-server",
+        "--bin",
+        "operator",
     ]);
     command
         .arg("--target-dir")

@@ -59,6 +59,8 @@ pub struct GatewayOptions {
     pub args: Vec<String>,
     /// Its environment, such as `RUST_LOG`.
     pub env: Vec<(String, String)>,
+    /// Whether an operator registers it at the hub.
+    pub registered_by_operator: bool,
 }
 
 /// A test's hold on the shared gateway and World, which prints their logs when the test panics.
@@ -110,11 +112,21 @@ impl Default for GatewayOptions {
             address: None,
             args: Vec::new(),
             env,
+            registered_by_operator: false,
         }
     }
 }
 
 impl GatewayOptions {
+    /// For an operator to register, with credentials of `ManagedServiceAccount`s.
+    pub fn for_operator() -> Self {
+        Self {
+            args: vec!["--managed-service-account=cluster-gateway".to_owned()],
+            registered_by_operator: true,
+            ..Self::default()
+        }
+    }
+
     fn derives(&self) -> bool {
         let flag = "--managed-service-account";
         self.args.iter().any(|arg| arg.starts_with(flag))
@@ -158,7 +170,11 @@ impl Gateway {
             process,
         };
         gateway.serves().await?;
-        gateway.register().await?;
+        if gateway.options.registered_by_operator {
+            registration::serve(hub, port).await?;
+        } else {
+            gateway.register().await?;
+        }
         Ok(gateway)
     }
 
@@ -185,6 +201,11 @@ impl Gateway {
             gateway,
             _logs: LogWatch::new([&gateway.process].into_iter()),
         }
+    }
+
+    /// The port that it serves its API on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its own URL, past the hub.
@@ -243,7 +264,7 @@ impl Gateway {
     pub async fn restart(&self) -> Result<(), GatewayError> {
         self.process.restart()?;
         self.serves().await?;
-        if registration::is_registered(&self.hub).await? {
+        if !self.options.registered_by_operator && registration::is_registered(&self.hub).await? {
             self.register().await
         } else {
             Ok(())

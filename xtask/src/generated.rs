@@ -16,6 +16,11 @@ struct Generated {
 
 const ALL: &[Generated] = &[
     Generated {
+        path: "config/crds/gatewayconfigurations.yaml",
+        program: "crds",
+        args: &["gatewayconfigurations"],
+    },
+    Generated {
         path: "config/crds/managedserviceaccounts.yaml",
         program: "crds",
         args: &["managedserviceaccounts"],
@@ -23,6 +28,11 @@ const ALL: &[Generated] = &[
     Generated {
         path: "docs/cli/agent.txt",
         program: "agent",
+        args: &["--help"],
+    },
+    Generated {
+        path: "docs/cli/operator.txt",
+        program: "operator",
         args: &["--help"],
     },
     Generated {

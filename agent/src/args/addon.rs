@@ -1,10 +1,13 @@
-//! The add-ons that this agent stands for, as flags name them: `cluster-proxy=tunnel`.
+//! The add-ons that this agent stands for, as flags name them: `cluster-proxy=tunnel`, or
+//! `namespace/cluster-proxy=tunnel`.
 
 use std::str::FromStr;
 
 /// An OCM add-on, and what has to work for it to be called available.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Addon {
+    /// Where its lease is, unless that is where all are.
+    pub(crate) namespace: Option<String>,
     /// Its name, which its lease has, too.
     pub(crate) name: String,
     /// All that it stands for.
@@ -18,19 +21,21 @@ pub(crate) enum Capability {
     Tunnel,
     /// Tokens are issued, renewed and revoked.
     Tokens,
+    /// The hub answers.
+    Hub,
 }
 
 /// A lease flag that makes no sense.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AddonError {
     /// It does not say what the add-on stands for.
-    #[error("not of the form NAME=CAPABILITY[+CAPABILITY]")]
+    #[error("not of the form [NAMESPACE/]ADDON=CAPABILITY[+CAPABILITY]")]
     Form,
-    /// No Lease can be called that.
-    #[error("{0:?} cannot be the name of a Lease")]
+    /// No Lease or namespace can be called that.
+    #[error("{0:?} cannot be the name of a Lease or a namespace")]
     Name(String),
     /// The agent does no such thing.
-    #[error("{0:?} is not one of tunnel and tokens")]
+    #[error("{0:?} is not one of tunnel, tokens and hub")]
     Capability(String),
 }
 
@@ -38,22 +43,32 @@ impl FromStr for Addon {
     type Err = AddonError;
 
     fn from_str(text: &str) -> Result<Self, AddonError> {
-        let (name, needs) = text.split_once('=').ok_or(AddonError::Form)?;
-        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let named = !name.is_empty() && name.len() <= 63 && name.bytes().all(letter);
-        if !named || name.starts_with('-') || name.ends_with('-') {
-            return Err(AddonError::Name(name.to_owned()));
-        }
+        let (place, needs) = text.split_once('=').ok_or(AddonError::Form)?;
+        let (namespace, name) = match place.split_once('/') {
+            Some((namespace, name)) => (Some(label(namespace)?), label(name)?),
+            None => (None, label(place)?),
+        };
         let needs = needs.split('+').map(|need| match need {
             "tunnel" => Ok(Capability::Tunnel),
             "tokens" => Ok(Capability::Tokens),
+            "hub" => Ok(Capability::Hub),
             other => Err(AddonError::Capability(other.to_owned())),
         });
         Ok(Self {
-            name: name.to_owned(),
+            namespace,
+            name,
             needs: needs.collect::<Result<_, _>>()?,
         })
     }
+}
+
+fn label(name: &str) -> Result<String, AddonError> {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let named = !name.is_empty() && name.len() <= 63 && name.bytes().all(letter);
+    if !named || name.starts_with('-') || name.ends_with('-') {
+        return Err(AddonError::Name(name.to_owned()));
+    }
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]
@@ -65,6 +80,11 @@ mod tests {
         let addon: Addon = "cluster-gateway=tunnel+tokens".parse().unwrap();
         assert_eq!(addon.name, "cluster-gateway");
         assert_eq!(addon.needs, [Capability::Tunnel, Capability::Tokens]);
+        assert_eq!(addon.namespace, None);
+        let addon: Addon = "elsewhere/managed-serviceaccount=hub".parse().unwrap();
+        assert_eq!(addon.namespace.as_deref(), Some("elsewhere"));
+        assert_eq!(addon.name, "managed-serviceaccount");
+        assert_eq!(addon.needs, [Capability::Hub]);
     }
 
     #[test]
@@ -73,6 +93,8 @@ mod tests {
             ("cluster-proxy", "form"),
             ("=tunnel", "name of a Lease"),
             ("../x=tunnel", "name of a Lease"),
+            ("/x=tunnel", "name of a Lease"),
+            ("a/b/x=tunnel", "name of a Lease"),
             ("-x=tunnel", "name of a Lease"),
             ("x=", "not one of"),
             ("x=tunnel+cake", "cake"),

@@ -9,12 +9,13 @@ use crate::leases::LeaseSettings;
 #[derive(Args, Clone, Debug)]
 pub(super) struct LeaseArgs {
     /// An add-on that this agent stands for, and what has to work for it: tunnel, tokens, or both, as
-    /// cluster-gateway=tunnel+tokens. Its lease is renewed while that works. May be given more than
-    /// once.
+    /// cluster-gateway=tunnel+tokens; or hub, where it is enough that the hub answers. Its lease is
+    /// renewed while that works, in --lease-namespace, or in another as NAMESPACE/ADDON=tunnel. May be
+    /// given more than once.
     #[arg(
         long,
         env = "AGENT_LEASE",
-        value_name = "ADDON=CAPABILITY",
+        value_name = "[NAMESPACE/]ADDON=CAPABILITY",
         value_delimiter = ',',
         requires = "hub_kubeconfig"
     )]

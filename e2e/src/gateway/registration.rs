@@ -81,6 +81,16 @@ pub(super) async fn grant_managed_clusters(hub: &Cluster) -> Result<(), GatewayE
     .await
 }
 
+/// Makes whatever listens on `port` a Service of the hub.
+pub(super) async fn serve(hub: &Cluster, port: u16) -> Result<(), GatewayError> {
+    let services = Api::<Service>::namespaced(hub.client(), NAMESPACE);
+    // Endpoints cannot hold loopback addresses; a name can stand for one.
+    let service = json!({"spec": {
+        "type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}],
+    }});
+    put(&services, SERVICE, service).await
+}
+
 /// Registers whatever listens on `port`, and waits until the aggregator calls it available or the
 /// process ends.
 pub(crate) async fn register(
@@ -89,12 +99,7 @@ pub(crate) async fn register(
     ca_pem: &str,
     process: &Process,
 ) -> Result<(), GatewayError> {
-    let services = Api::<Service>::namespaced(hub.client(), NAMESPACE);
-    // Endpoints cannot hold loopback addresses; a name can stand for one.
-    let service = json!({"spec": {
-        "type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}],
-    }});
-    put(&services, SERVICE, service).await?;
+    serve(hub, port).await?;
     let registrations = Api::<APIService>::all(hub.client());
     let spec = json!({
         "group": "cluster.core.oam.dev",

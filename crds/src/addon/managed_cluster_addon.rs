@@ -1,0 +1,193 @@
+//! What a `ManagedClusterAddOn` says of an add-on on one cluster. Reads both versions, which spell
+//! registrations differently.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{CLIENT_SIGNER, DEPLOYMENT_CONFIGS, GROUP, Version};
+
+/// The status of an add-on on a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManagedClusterAddOnStatus {
+    /// How it is.
+    pub conditions: Vec<Condition>,
+    /// Namespace on the cluster of its lease and its credentials for the hub.
+    pub namespace: String,
+    /// The configurations that it is to have.
+    pub config_references: Vec<ConfigReference>,
+    registrations: Vec<Registration>,
+    kube_client_driver: String,
+}
+
+/// Who an add-on's agent is at the hub, and how it proves that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeClient {
+    /// Its names.
+    pub subject: Subject,
+    /// Its means, once the managed cluster has told.
+    pub driver: Option<Driver>,
+}
+
+/// How an agent proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// By a client certificate.
+    Csr,
+    /// By the token of a `ServiceAccount` of the hub.
+    Token,
+}
+
+/// The names of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subject {
+    /// Its user.
+    pub user: String,
+    /// Its groups; none with a token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+}
+
+/// A configuration that an add-on is to have on a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfigReference {
+    /// Group of its kind.
+    pub group: String,
+    /// Resource of its kind.
+    pub resource: String,
+    /// What the hub wants.
+    pub desired_config: Option<ConfigSpecHash>,
+}
+
+/// A configuration in a certain state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfigSpecHash {
+    /// Its namespace; empty where its kind has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Which state.
+    pub spec_hash: String,
+}
+
+/// Both versions' fields: a kind and its part, or a signer and a subject.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Registration {
+    #[serde(rename = "type")]
+    kind: String,
+    kube_client: Option<NewKubeClient>,
+    signer_name: String,
+    subject: Subject,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct NewKubeClient {
+    subject: Subject,
+    driver: Option<Driver>,
+}
+
+impl ManagedClusterAddOnStatus {
+    /// The condition of a type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.type_ == kind)
+    }
+
+    /// True where the condition of a type holds.
+    pub fn is(&self, kind: &str) -> bool {
+        self.condition(kind)
+            .is_some_and(|condition| condition.status == "True")
+    }
+
+    /// Its agent at the hub's API server.
+    pub fn kube_client(&self) -> Option<KubeClient> {
+        self.registrations.iter().find_map(|registration| {
+            if let Some(client) = &registration.kube_client
+                && registration.kind == "kubeClient"
+            {
+                return Some(KubeClient {
+                    subject: client.subject.clone(),
+                    driver: client.driver,
+                });
+            }
+            (registration.signer_name == CLIENT_SIGNER).then(|| KubeClient {
+                subject: registration.subject.clone(),
+                driver: match self.kube_client_driver.as_str() {
+                    "csr" => Some(Driver::Csr),
+                    "token" => Some(Driver::Token),
+                    _ => None,
+                },
+            })
+        })
+    }
+
+    /// The state of an `AddOnDeploymentConfig` that the add-on is to have.
+    pub fn desired_deployment_config(&self) -> Option<&ConfigSpecHash> {
+        let mut references = self.config_references.iter();
+        let own = references.find(|it| it.group == GROUP && it.resource == DEPLOYMENT_CONFIGS);
+        own?.desired_config.as_ref()
+    }
+}
+
+impl KubeClient {
+    /// The registration, as a version spells it.
+    pub fn registration(&self, version: Version) -> Value {
+        let Self { subject, driver } = self;
+        match version {
+            Version::V1alpha1 => json!({"signerName": CLIENT_SIGNER, "subject": subject}),
+            Version::V1beta1 => {
+                let mut client = json!({"subject": subject});
+                if let Some(driver) = driver {
+                    client["driver"] = json!(driver);
+                }
+                json!({"type": "kubeClient", "kubeClient": client})
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> KubeClient {
+        KubeClient {
+            subject: Subject {
+                user: "u".to_owned(),
+                groups: vec!["g".to_owned()],
+            },
+            driver: Some(Driver::Token),
+        }
+    }
+
+    #[test]
+    fn reads_what_each_version_writes() {
+        for version in [Version::V1alpha1, Version::V1beta1] {
+            let status = json!({
+                "registrations": [client().registration(version)],
+                "kubeClientDriver": "token",
+            });
+            let status: ManagedClusterAddOnStatus = serde_json::from_value(status).unwrap();
+            assert_eq!(status.kube_client(), Some(client()), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a_signer_of_somebody_else_is_no_client_of_the_hub() {
+        let status = json!({"registrations": [
+            {"signerName": "example.com/other", "subject": {"user": "u"}},
+            {"type": "customSigner", "customSigner": {"signerName": "example.com/other"}},
+        ]});
+        let status: ManagedClusterAddOnStatus = serde_json::from_value(status).unwrap();
+        assert_eq!(status.kube_client(), None);
+    }
+}

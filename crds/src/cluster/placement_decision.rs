@@ -1,0 +1,28 @@
+//! `PlacementDecision`: the clusters that a placement has chosen, at most 100 in each.
+
+use serde::Deserialize;
+
+/// Label of a decision: the name of its placement, in the same namespace.
+pub const PLACEMENT_LABEL: &str = "cluster.open-cluster-management.io/placement";
+
+/// Clusters that were chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PlacementDecisionStatus {
+    decisions: Vec<Decision>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Decision {
+    cluster_name: String,
+}
+
+impl PlacementDecisionStatus {
+    /// True where that cluster was chosen.
+    pub fn names(&self, cluster: &str) -> bool {
+        self.decisions
+            .iter()
+            .any(|decision| decision.cluster_name == cluster)
+    }
+}

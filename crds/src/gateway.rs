@@ -1,0 +1,21 @@
+//! `gateway.open-cluster-management.io/v1alpha1`: the kinds by which a hub admin says what is wanted.
+
+mod gateway_configuration;
+mod status;
+
+pub use gateway_configuration::{
+    AccountReference, Clusters, Credentials, CredentialsType, DirectAccess, Egress, EgressType,
+    Entrypoint, EntrypointType, ExposedService, ExternalServer, GatewayConfiguration,
+    GatewayConfigurationSpec, Identity, Konnectivity, Limits, LoadBalancer, NodePlacement,
+    PlacementReference, Protocol, Server, ServerDeployment, crd,
+};
+pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};
+
+/// API group.
+pub const GROUP: &str = "gateway.open-cluster-management.io";
+/// The only version of the group.
+pub const VERSION: &str = "v1alpha1";
+/// The only name that a `GatewayConfiguration` may have.
+pub const SINGLETON: &str = "default";
+/// Finalizer, ours: what was made for the configuration goes before it.
+pub const FINALIZER: &str = "gateway.open-cluster-management.io/cleanup";

@@ -1,0 +1,175 @@
+//! Our operator as a process against a hub, with no more rights there than `config/operator` ships.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use http::Request;
+use kube::{Client, Config};
+use serde_json::{Value, json};
+
+use crate::{
+    Gateway,
+    binary::{BinaryError, program},
+    eventually::chain,
+    host,
+    kubectl::KubectlError,
+    process::{Process, ProcessError, Spec},
+    world::{Cluster, Credentials, TokenError, ends_of_logs},
+};
+
+const NAMESPACE: &str = "spokeway-system";
+const ACCOUNT: &str = "spokeway-operator";
+/// Who the operator is to the hub, and in its audit log.
+pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator";
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(15);
+/// What a hub has to serve before there can be an operator.
+const PREREQUISITES: [&str; 3] = [
+    "crds/gatewayconfigurations.yaml",
+    "crds/managedserviceaccounts.yaml",
+    "operator/rbac.yaml",
+];
+
+/// An operator of a hub; killed when dropped.
+#[derive(Debug)]
+pub struct Operator {
+    process: Process,
+    admin_url: String,
+}
+
+/// Why there is no operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// Its program could not be built.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// It did not start or did not become ready.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its files could not be written.
+    #[error("cannot lay out the operator's directory")]
+    Files(#[from] io::Error),
+    /// The hub refused what it needs.
+    #[error(transparent)]
+    Refused(#[from] KubectlError),
+    /// There is no token for it.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl Operator {
+    /// Gives the hub what an operator needs, as an install does.
+    pub async fn install(hub: &Cluster) -> Result<(), OperatorError> {
+        for file in PREREQUISITES {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../config")
+                .join(file);
+            let path = path.display().to_string();
+            hub.kubectl(&["apply", "--server-side", "-f", &path])
+                .ok()
+                .await?;
+        }
+        let served = ["wait", "--for=condition=Established", "crd", "--all"];
+        hub.kubectl(&served).ok().await?;
+        Ok(())
+    }
+
+    /// Starts one of a name of its own, and waits until it knows the hub.
+    pub async fn start(hub: &Cluster, name: &str, args: &[&str]) -> Result<Self, OperatorError> {
+        let program = program("operator")?;
+        let directory = hub.directory().join(name);
+        fs::create_dir(&directory)?;
+        let port = host::free_port();
+        let kubeconfig = kubeconfig(hub, name).await?;
+        let mut all = vec![
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--identity={name}"),
+            format!("--admin-bind-address=127.0.0.1:{port}"),
+        ];
+        all.extend(args.iter().map(|&arg| arg.to_owned()));
+        let process = Process::start(Spec {
+            name: format!("operator {name} of {}", hub.name()),
+            program,
+            args: all,
+            env: vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())],
+            log: directory.join("operator.log"),
+            directory,
+        })?;
+        let operator = Self {
+            process,
+            admin_url: format!("http://127.0.0.1:{port}"),
+        };
+        operator.is_ready().await?;
+        Ok(operator)
+    }
+
+    /// Its process: for its pid and log, and to pause it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Asks it to end, as a rollout would.
+    pub async fn stop(&self) -> ExitStatus {
+        self.process.stop(STOP_WITHIN).await
+    }
+
+    /// Ends it at once, as a node failure would.
+    pub fn kill(&self) -> ExitStatus {
+        self.process.kill()
+    }
+
+    /// The configuration for a gateway that the harness runs; `more` is merged into its spec.
+    pub fn configuration(gateway: &Gateway, more: &Value) -> String {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let mut spec = json!({"server": {"deployment": "External", "external": {
+            "service": "gateway",
+            "port": gateway.port(),
+            "caBundle": STANDARD.encode(gateway.ca_pem()),
+        }}});
+        for (field, value) in more.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        json!({
+            "apiVersion": "gateway.open-cluster-management.io/v1alpha1",
+            "kind": "GatewayConfiguration",
+            "metadata": {"name": "default"},
+            "spec": spec,
+        })
+        .to_string()
+    }
+
+    async fn is_ready(&self) -> Result<(), ProcessError> {
+        let config = Config::new(self.admin_url.parse().expect("our own URL parses"));
+        let client = Client::try_from(config).expect("a client without credentials");
+        let probe = || async {
+            let request = Request::get("/readyz")
+                .body(Vec::new())
+                .expect("a valid request");
+            client
+                .request_text(request)
+                .await
+                .map_err(|error| chain(&error))
+        };
+        self.process.ready(READY_WITHIN, probe).await.map(drop)
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            ends_of_logs([&self.process].into_iter());
+        }
+    }
+}
+
+async fn kubeconfig(hub: &Cluster, name: &str) -> Result<PathBuf, OperatorError> {
+    let hours = Duration::from_hours(4);
+    let token = hub.service_account_token(NAMESPACE, ACCOUNT, hours).await?;
+    let token = Credentials::Token(token);
+    let file = format!("{name}.kubeconfig");
+    Ok(hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &token)?)
+}

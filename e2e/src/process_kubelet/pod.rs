@@ -1,0 +1,255 @@
+//! One pod: its files, and its process.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Container, PodSpec, Secret, ServiceAccount},
+    },
+};
+use kube::{Api, Client};
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::{
+    Credentials, host,
+    process::{Process, ProcessError, Spec},
+    world::TokenError,
+};
+
+const TOKEN_LIVES: Duration = Duration::from_hours(1);
+const TOKEN_RENEWED_AFTER: Duration = Duration::from_mins(20);
+/// A container that ended is not started again at once.
+const PAUSE: Duration = Duration::from_secs(1);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const ADMIN: &str = "--admin-bind-address=";
+
+/// A pod that runs.
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub(super) process: Process,
+    container: Container,
+    directory: PathBuf,
+    secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
+    versions: u32,
+    token_since: Instant,
+    started: Instant,
+}
+
+/// Why a pod does not run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PodError {
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error("its files: {0}")]
+    Files(#[from] io::Error),
+    #[error("the spoke: {0}")]
+    Spoke(#[from] kube::Error),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("its Deployment has no container")]
+    Empty,
+}
+
+type Secrets = BTreeMap<String, BTreeMap<String, ByteString>>;
+
+/// Makes a pod what its Deployment says; none while it waits for a Secret or its `ServiceAccount`.
+pub(super) async fn keep(
+    node: &Shared,
+    key: &str,
+    deployment: &Deployment,
+    known: Option<Pod>,
+    client: &Client,
+) -> Result<Option<Pod>, PodError> {
+    let template = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    let spec = template.ok_or(PodError::Empty)?;
+    let container = spec.containers.first().ok_or(PodError::Empty)?;
+    let namespace = deployment.metadata.namespace.clone().unwrap_or_default();
+    let Some(secrets) = secrets(client, &namespace, spec).await? else {
+        return Ok(None);
+    };
+    let account = spec.service_account_name.as_deref().unwrap_or("default");
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
+    if accounts.get_opt(account).await?.is_none() {
+        return Ok(None);
+    }
+    match known {
+        Some(pod) if pod.container == *container => pod
+            .refresh(node, key, (&namespace, account), secrets)
+            .await
+            .map(Some),
+        known => {
+            if let Some(old) = known {
+                old.process.stop(STOP_WITHIN).await;
+            }
+            let pod = start(node, key, container, (&namespace, account), secrets).await;
+            pod.map(Some)
+        }
+    }
+}
+
+/// The Secrets that are mounted, by volume; nothing while one is missing.
+async fn secrets(
+    client: &Client,
+    namespace: &str,
+    spec: &PodSpec,
+) -> Result<Option<Secrets>, kube::Error> {
+    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+    let mut secrets = BTreeMap::new();
+    for volume in spec.volumes.iter().flatten() {
+        let source = volume.secret.as_ref();
+        let Some(name) = source.and_then(|source| source.secret_name.as_deref()) else {
+            continue;
+        };
+        match api.get_opt(name).await? {
+            Some(secret) => secrets.insert(volume.name.clone(), secret.data.unwrap_or_default()),
+            None => return Ok(None),
+        };
+    }
+    Ok(Some(secrets))
+}
+
+async fn start(
+    node: &Shared,
+    key: &str,
+    container: &Container,
+    account: (&str, &str),
+    secrets: Secrets,
+) -> Result<Pod, PodError> {
+    let port = host::free_port();
+    let directory = node.directory.join(format!("{key}-{port}"));
+    fs::create_dir(&directory)?;
+    for (volume, data) in &secrets {
+        lay_out(&directory.join(volume), data, 0)?;
+    }
+    let kubeconfig = write_token(node, key, account).await?;
+    let spec = Spec {
+        name: format!("{key} of {}", node.spoke.name()),
+        program: node.program.clone(),
+        args: arguments(node, container, &directory, port, &kubeconfig),
+        env: environment(container, key),
+        log: directory.join("agent.log"),
+        directory: directory.clone(),
+    };
+    Ok(Pod {
+        process: Process::start(spec)?,
+        container: container.clone(),
+        directory,
+        secrets,
+        versions: 0,
+        token_since: Instant::now(),
+        started: Instant::now(),
+    })
+}
+
+impl Pod {
+    /// Follows Secrets and tokens, and starts a process anew that has ended.
+    async fn refresh(
+        mut self,
+        node: &Shared,
+        key: &str,
+        account: (&str, &str),
+        secrets: Secrets,
+    ) -> Result<Self, PodError> {
+        if secrets != self.secrets {
+            self.versions += 1;
+            for (volume, data) in &secrets {
+                lay_out(&self.directory.join(volume), data, self.versions)?;
+            }
+            self.secrets = secrets;
+        }
+        if self.token_since.elapsed() > TOKEN_RENEWED_AFTER {
+            write_token(node, key, account).await?;
+            self.token_since = Instant::now();
+        }
+        if self.process.exited().is_some() && self.started.elapsed() > PAUSE {
+            self.process.restart()?;
+            self.started = Instant::now();
+        }
+        Ok(self)
+    }
+}
+
+/// What a pod is given to talk to its own API server.
+async fn write_token(
+    node: &Shared,
+    key: &str,
+    (namespace, account): (&str, &str),
+) -> Result<PathBuf, PodError> {
+    let spoke = &node.spoke;
+    let token = spoke
+        .service_account_token(namespace, account, TOKEN_LIVES)
+        .await?;
+    let token = Credentials::Token(token);
+    let file = format!("pods/{key}.kubeconfig");
+    Ok(spoke.write_kubeconfig(&file, spoke.url(), &spoke.ca_pem(), &token)?)
+}
+
+fn arguments(
+    node: &Shared,
+    container: &Container,
+    directory: &Path,
+    port: u16,
+    kubeconfig: &Path,
+) -> Vec<String> {
+    let mounts = container.volume_mounts.iter().flatten();
+    let mounts: Vec<_> = mounts
+        .map(|mount| (&mount.mount_path, directory.join(&mount.name)))
+        .collect();
+    let mapped = container.args.iter().flatten().map(|argument| {
+        if argument.starts_with(ADMIN) {
+            return format!("{ADMIN}127.0.0.1:{port}");
+        }
+        let mut argument = argument.clone();
+        for (inside, outside) in &mounts {
+            argument = argument.replace(*inside, &outside.display().to_string());
+        }
+        argument
+    });
+    let apiserver = node.spoke.url().trim_start_matches("https://");
+    let found = [
+        format!("--apiserver={apiserver}"),
+        format!("--spoke-kubeconfig={}", kubeconfig.display()),
+    ];
+    mapped.chain(found).collect()
+}
+
+fn environment(container: &Container, key: &str) -> Vec<(String, String)> {
+    let variables = container.env.iter().flatten();
+    let variables = variables.map(|variable| {
+        let value = variable.value.clone().unwrap_or_else(|| key.to_owned());
+        (variable.name.clone(), value)
+    });
+    variables
+        .chain([("RUST_BACKTRACE".to_owned(), "1".to_owned())])
+        .collect()
+}
+
+/// A Secret as files, all of which change at once, by one rename.
+fn lay_out(volume: &Path, content: &BTreeMap<String, ByteString>, version: u32) -> io::Result<()> {
+    fs::create_dir_all(volume)?;
+    let current = format!("..{version}");
+    let data = volume.join(&current);
+    fs::create_dir(&data)?;
+    for (key, ByteString(value)) in content {
+        fs::write(data.join(key), value)?;
+        let link = volume.join(key);
+        if !link.is_symlink() {
+            symlink(Path::new("..data").join(key), link)?;
+        }
+    }
+    let next = volume.join("..data_tmp");
+    symlink(current, &next)?;
+    fs::rename(next, volume.join("..data"))
+}

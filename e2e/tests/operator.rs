@@ -1,0 +1,11 @@
+//! The operator on real Open Cluster Management: one object turns a plain hub into one where every
+//! managed cluster is reachable.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+#[path = "operator/life.rs"]
+mod life;
+#[path = "operator/stage.rs"]
+mod stage;
+#[path = "operator/walkthrough.rs"]
+mod walkthrough;

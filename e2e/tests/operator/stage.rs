@@ -1,0 +1,126 @@
+//! A hub with OCM, a gateway that the harness runs, clusters that have joined, and an operator.
+
+use std::{collections::BTreeMap, fmt::Display, fs, io::Write as _, time::Duration};
+
+use e2e::{
+    Cluster, Gateway, GatewayOptions, Operator, ProcessKubelet, World, eventually,
+    ocm::{Klusterlet, KlusterletOptions, Ocm},
+    operator,
+};
+use serde_json::Value;
+
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// OCM looks at leases every half minute.
+pub(crate) const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
+
+pub(crate) struct Stage {
+    pub(crate) operator: Operator,
+    pub(crate) gateway: Gateway,
+    pub(crate) kubelets: BTreeMap<String, ProcessKubelet>,
+    pub(crate) _klusterlets: Vec<Klusterlet>,
+    _ocm: Ocm,
+    pub(crate) world: World,
+}
+
+impl Stage {
+    pub(crate) async fn set(clusters: &[(&str, KlusterletOptions)], operator: &[&str]) -> Self {
+        let mut builder = World::builder().cluster("hub").audited();
+        for (name, _) in clusters {
+            builder = builder.cluster(name);
+        }
+        let world = builder.start().await.unwrap();
+        let hub = world.cluster("hub");
+        let ocm = Ocm::start(hub).await.unwrap();
+        Operator::install(hub).await.unwrap();
+        let gateway = Gateway::start(hub, GatewayOptions::for_operator())
+            .await
+            .unwrap();
+        let operator = Operator::start(hub, "operator-1", operator).await.unwrap();
+        let (mut kubelets, mut klusterlets) = (BTreeMap::new(), Vec::new());
+        for (name, options) in clusters {
+            let spoke = world.cluster(name);
+            klusterlets.push(ocm.join(spoke, *options).await.unwrap());
+            let kubelet = ProcessKubelet::start(spoke).unwrap();
+            kubelets.insert((*name).to_owned(), kubelet);
+        }
+        Self {
+            operator,
+            gateway,
+            kubelets,
+            _klusterlets: klusterlets,
+            _ocm: ocm,
+            world,
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Cluster {
+        self.world.cluster("hub")
+    }
+
+    pub(crate) async fn apply(&self, manifest: &str) {
+        let apply = self.hub().kubectl(&["apply", "-f", "-"]).stdin(manifest);
+        apply.ok().await.unwrap();
+    }
+
+    pub(crate) async fn configure(&self, more: &Value) {
+        self.apply(&Operator::configuration(&self.gateway, more))
+            .await;
+    }
+
+    /// The walkthrough's table: cluster and add-on to the word on whether it is available.
+    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), String> {
+        let table = self
+            .kubectl(&["get", "managedclusteraddon", "-A", "--no-headers"])
+            .await;
+        let table = table.unwrap();
+        let rows = table.lines().filter_map(|line| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            let key = (words.next()?, words.next()?);
+            Some((key, words.next().unwrap_or_default()))
+        });
+        rows.collect()
+    }
+
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<String, String> {
+        kubectl(self.hub(), args).await
+    }
+
+    /// What operators have written, by the hub's audit log, but for the Lease of the leader.
+    pub(crate) fn writes_of_operators(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.hub().audit_log()).unwrap();
+        let entries = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let own = entries.filter(|entry| {
+            let resource = &entry["objectRef"]["resource"];
+            let writes = !["get", "list", "watch"].contains(&entry["verb"].as_str().unwrap());
+            writes && entry["user"]["username"] == operator::USER && *resource != "leases"
+        });
+        own.map(|entry| format!("{} {}", entry["verb"], entry["requestURI"]))
+            .collect()
+    }
+
+    /// A GET by way of the hub and the gateway.
+    pub(crate) async fn through(&self, cluster: &str, path: &str) -> Result<String, String> {
+        let path =
+            format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{cluster}/proxy{path}");
+        self.kubectl(&["get", "--raw", &path]).await
+    }
+}
+
+pub(crate) async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, String> {
+    let done = cluster.kubectl(args).ok().await;
+    done.map_err(|error| error.to_string())
+}
+
+pub(crate) async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    probe: impl FnMut() -> F,
+) -> T {
+    eventually(SOON, what, probe).await.unwrap()
+}
+
+/// A figure for whoever reads the log.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,180 @@
+//! Carries out one write: one call, and what came of it. Decides nothing.
+
+mod issue;
+mod refusal;
+
+use std::time::Duration;
+
+use crds::addon;
+use jiff::Timestamp;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    core::DynamicObject,
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+pub(crate) use self::refusal::Refusal;
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::MANAGER,
+    plan::{Action, Desired, Part},
+};
+
+/// Time for one call.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// What it takes to write.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    pub(crate) client: Client,
+    pub(crate) addons: addon::Version,
+    pub(crate) clock: fn() -> Timestamp,
+}
+
+/// What came of a write.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// The object is like that now.
+    Is(Kind, Box<DynamicObject>),
+    /// There is no such object any more.
+    Gone(ObjectKey),
+    /// The watch will tell.
+    Unknown,
+}
+
+impl Hands {
+    /// Makes the writes in their order, up to the first that fails.
+    pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<Refusal>) {
+        let mut outcomes = Vec::new();
+        for action in actions {
+            match timeout(DEADLINE, self.act(action)).await {
+                Ok(Ok(outcome)) => outcomes.push(outcome),
+                Ok(Err(error)) => return (outcomes, Some(Refusal::new(action, &error))),
+                Err(_) => return (outcomes, Some(Refusal::late(action, DEADLINE))),
+            }
+        }
+        (outcomes, None)
+    }
+
+    async fn act(&self, action: &Action) -> kube::Result<Outcome> {
+        match action {
+            Action::Apply(desired) => self.apply(desired, Part::Object).await,
+            Action::ApplyStatus(desired) => self.apply(desired, Part::Status).await,
+            Action::Patch {
+                key,
+                resource_version,
+                part,
+                patch,
+            } => self.patch(key, resource_version, *part, patch).await,
+            Action::Delete { key, uid } => self.delete(key, uid).await,
+            Action::Approve { name, message } => self.approve(name, message).await,
+            Action::Issue { key, issue } => {
+                let body = issue::secret(issue, (self.clock)());
+                let body = body.map_err(|error| kube::Error::Service(Box::new(error)))?;
+                let desired = Desired::new(key.clone(), body);
+                self.apply(&desired, Part::Object).await
+            }
+        }
+    }
+
+    async fn apply(&self, desired: &Desired, part: Part) -> kube::Result<Outcome> {
+        let parameters = PatchParams::apply(MANAGER).force();
+        let manifest = Patch::Apply(desired.manifest(self.addons));
+        let (api, name) = (self.api(&desired.key), &desired.key.name);
+        let applied = match part {
+            Part::Object => api.patch(name, &parameters, &manifest).await,
+            Part::Status => api.patch_status(name, &parameters, &manifest).await,
+        };
+        is(&desired.key, applied)
+    }
+
+    async fn patch(
+        &self,
+        key: &ObjectKey,
+        version: &str,
+        part: Part,
+        patch: &Value,
+    ) -> kube::Result<Outcome> {
+        let mut patch = patch.clone();
+        patch["metadata"]["resourceVersion"] = version.into();
+        let parameters = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let (api, patch) = (self.api(key), Patch::Merge(patch));
+        let patched = match part {
+            Part::Object => api.patch(&key.name, &parameters, &patch).await,
+            Part::Status => api.patch_status(&key.name, &parameters, &patch).await,
+        };
+        is(key, patched)
+    }
+
+    async fn delete(&self, key: &ObjectKey, uid: &str) -> kube::Result<Outcome> {
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        });
+        match self.api(key).delete(&key.name, &parameters).await {
+            Ok(answer) => Ok(match answer.left() {
+                Some(object) if object.metadata.finalizers.is_some() => {
+                    Outcome::Is(key.kind, Box::new(object))
+                }
+                _ => Outcome::Gone(key.clone()),
+            }),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                Ok(Outcome::Gone(key.clone()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn approve(&self, name: &str, message: &str) -> kube::Result<Outcome> {
+        let requests = Api::<CertificateSigningRequest>::all(self.client.clone());
+        let approval = json!({"status": {"conditions": [{
+            "type": "Approved", "status": "True", "reason": "AddOnAgent", "message": message,
+        }]}});
+        let parameters = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let approval = Patch::Merge(&approval);
+        let approved = requests
+            .patch_approval(name, &parameters, &approval)
+            .await?;
+        let approved = serde_json::to_value(approved).map_err(kube::Error::SerdeError)?;
+        let object = serde_json::from_value(approved).map_err(kube::Error::SerdeError)?;
+        Ok(Outcome::Is(
+            Kind::CertificateSigningRequest,
+            Box::new(object),
+        ))
+    }
+
+    fn api(&self, key: &ObjectKey) -> Api<DynamicObject> {
+        let resource = key.kind.resource(self.addons);
+        if key.kind.is_namespaced() {
+            Api::namespaced_with(self.client.clone(), &key.namespace, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+}
+
+/// The object after a write. One that was being deleted may have gone with its last finalizer.
+fn is(key: &ObjectKey, written: kube::Result<DynamicObject>) -> kube::Result<Outcome> {
+    let object = written?;
+    let metadata = &object.metadata;
+    let finalizers = metadata.finalizers.as_ref().is_none_or(Vec::is_empty);
+    if metadata.deletion_timestamp.is_some() && finalizers {
+        return Ok(Outcome::Unknown);
+    }
+    Ok(Outcome::Is(key.kind, Box::new(object)))
+}
+
+/// The Secret, for a model of the hub.
+#[cfg(test)]
+pub(crate) fn secret_for_tests(issue: &crate::pki::Issue, now: Timestamp) -> Value {
+    issue::secret(issue, now).expect("keys can be made")
+}

@@ -1,0 +1,114 @@
+//! Makes keys and certificates: what a plan cannot, for it is pure.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    names::{MANAGED_BY, MANAGER},
+    pki::{AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, SIGNER, Slot},
+};
+
+/// Clocks differ a little.
+const SLACK: SignedDuration = SignedDuration::from_mins(2);
+
+/// The Secret.
+pub(super) fn secret(issue: &Issue, now: Timestamp) -> Result<Value, rcgen::Error> {
+    let ours = json!({MANAGED_BY: MANAGER});
+    match issue {
+        Issue::Authorities {
+            signing,
+            next,
+            retired,
+        } => {
+            let signing = filled(signing, now)?;
+            let next = next.as_ref().map(|next| filled(next, now)).transpose()?;
+            let (certificate, key) = next.map(|it| (it.certificate, it.key)).unzip();
+            let all = [
+                Some(signing.certificate),
+                Some(signing.key),
+                certificate,
+                key,
+                retired.clone(),
+            ];
+            let mut data = json!({});
+            for (name, text) in KEYS.into_iter().zip(all) {
+                if let Some(text) = text {
+                    data[name] = bytes(text);
+                }
+            }
+            Ok(json!({"metadata": {"labels": ours}, "type": "Opaque", "data": data}))
+        }
+        Issue::Leaf { signer, names } => {
+            let leaf = leaf(signer, names, now)?;
+            Ok(json!({
+                "metadata": {"labels": ours, "annotations": {SIGNER: signer.fingerprint()}},
+                "type": "kubernetes.io/tls",
+                "data": {"tls.crt": bytes(leaf.certificate), "tls.key": bytes(leaf.key)},
+            }))
+        }
+    }
+}
+
+fn bytes(text: String) -> Value {
+    json!(ByteString(text.into_bytes()))
+}
+
+fn filled(slot: &Slot, now: Timestamp) -> Result<Pair, rcgen::Error> {
+    match slot {
+        Slot::Kept(pair) => Ok(pair.clone()),
+        Slot::Fresh => authority(now),
+    }
+}
+
+fn authority(now: Timestamp) -> Result<Pair, rcgen::Error> {
+    let mut parameters = living(now, AUTHORITY_LIVES);
+    // Two authorities of one name would be taken for each other.
+    let name = format!("spokeway-gateway-ca@{}", now.as_second());
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    let key = KeyPair::generate()?;
+    Ok(Pair {
+        certificate: parameters.self_signed(&key)?.pem(),
+        key: key.serialize_pem(),
+    })
+}
+
+fn leaf(signer: &Pair, names: &[String], now: Timestamp) -> Result<Pair, rcgen::Error> {
+    let issuer = KeyPair::from_pem(&signer.key)?;
+    let issuer = Issuer::from_ca_cert_pem(&signer.certificate, issuer)?;
+    let mut parameters = living(now, LEAF_LIVES);
+    parameters.subject_alt_names = CertificateParams::new(names.to_vec())?.subject_alt_names;
+    let name = names.first().map_or("gateway", String::as_str);
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate()?;
+    Ok(Pair {
+        certificate: parameters.signed_by(&key, &issuer)?.pem(),
+        key: key.serialize_pem(),
+    })
+}
+
+fn living(now: Timestamp, life: SignedDuration) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.not_before = time(now.saturating_sub(SLACK).unwrap_or(now)).into();
+    parameters.not_after = time(now.saturating_add(life).unwrap_or(now)).into();
+    parameters
+}
+
+fn time(at: Timestamp) -> SystemTime {
+    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}

@@ -1,0 +1,86 @@
+//! A write that came to nothing, in words: which object, what the hub said, what to do.
+
+use std::time::Duration;
+
+use crate::plan::Action;
+
+/// More of an error is not worth a condition.
+const LONGEST_MESSAGE: usize = 512;
+
+/// A write that came to nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Refusal {
+    /// One word for it, as conditions have it.
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// How long the hub wants to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    pub(crate) fn new(action: &Action, error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self {
+                reason: "HubUnreachable",
+                message: clipped(format!("{}: {}", describe(action), chain(error))),
+                retry_after: None,
+            };
+        };
+        let details = status.details.as_ref();
+        let seconds = details.map_or(0, |details| details.retry_after_seconds);
+        let reason = match status.code {
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "NotFound",
+            409 => "Conflict",
+            422 => "Invalid",
+            429 => "TooManyRequests",
+            _ => "Refused",
+        };
+        Self {
+            reason,
+            message: clipped(format!("{}: {}", describe(action), status.message)),
+            retry_after: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
+        }
+    }
+
+    pub(crate) fn late(action: &Action, deadline: Duration) -> Self {
+        let seconds = deadline.as_secs();
+        Self {
+            reason: "HubUnreachable",
+            message: format!("{}: no answer within {seconds} s", describe(action)),
+            retry_after: None,
+        }
+    }
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Apply(desired) => format!("cannot write {}", desired.key),
+        Action::ApplyStatus(desired) => format!("cannot write the status of {}", desired.key),
+        Action::Patch { key, .. } => format!("cannot change {key}"),
+        Action::Delete { key, .. } => format!("cannot delete {key}"),
+        Action::Issue { key, .. } => format!("cannot issue {key}"),
+        Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn clipped(text: String) -> String {
+    if text.len() <= LONGEST_MESSAGE {
+        return text;
+    }
+    text.chars().take(LONGEST_MESSAGE).collect()
+}

@@ -1,0 +1,182 @@
+//! What the process is told at its start: flags, each with an environment variable, checked together
+//! and turned into [`Settings`].
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use runtime::log::Format;
+
+/// Makes managed clusters reachable from the hub, as its `GatewayConfiguration` says.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
+#[derive(Clone, Debug, Parser)]
+#[command(name = "operator", version)]
+pub struct Args {
+    /// Kubeconfig of the hub; without it, the Pod's own service account.
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Namespace of the Lease by which one of several operators is chosen.
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "spokeway-system"
+    )]
+    namespace: String,
+    /// Who holds the Lease: the name of the pod.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: String,
+    /// Image of the agent on managed clusters.
+    #[arg(
+        long,
+        env = "OPERATOR_AGENT_IMAGE",
+        value_name = "IMAGE",
+        default_value = concat!("ghcr.io/spokeway/agent:v", env!("CARGO_PKG_VERSION"))
+    )]
+    agent_image: String,
+    /// Image of the gateway's server, where the GatewayConfiguration names none.
+    #[arg(
+        long,
+        env = "OPERATOR_GATEWAY_IMAGE",
+        value_name = "IMAGE",
+        default_value = concat!("ghcr.io/spokeway/gateway-server:v", env!("CARGO_PKG_VERSION"))
+    )]
+    gateway_image: String,
+    /// Seconds that a cluster which leaves may take to revoke its tokens, and again to remove its agent,
+    /// before what is left of it on the hub goes without.
+    #[arg(
+        long,
+        env = "OPERATOR_REMOVAL_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
+    removal_timeout: u64,
+    /// Address of /livez, /readyz and /metrics over plain HTTP.
+    #[arg(
+        long,
+        env = "OPERATOR_ADMIN_BIND_ADDRESS",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:9442"
+    )]
+    admin_bind_address: SocketAddr,
+    /// What to log: info, debug, or targets as info,operator::engine=debug.
+    #[arg(
+        long,
+        env = "OPERATOR_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    log: String,
+    /// How to log: plain or json.
+    #[arg(
+        long,
+        env = "OPERATOR_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "plain"
+    )]
+    log_format: Format,
+}
+
+/// What the process does.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Kubeconfig of the hub, unless the process runs in one of its Pods.
+    pub kubeconfig: Option<PathBuf>,
+    /// Where the Lease of the leader is.
+    pub namespace: String,
+    /// Who holds it.
+    pub identity: String,
+    /// Image of agents.
+    pub agent_image: String,
+    /// Image of the gateway's server.
+    pub gateway_image: String,
+    /// How long a cluster's removal waits for its agents.
+    pub removal_deadline: Duration,
+    /// Where health and metrics are served.
+    pub admin_address: SocketAddr,
+    /// What to log.
+    pub log_filter: String,
+    /// How to log.
+    pub log_format: Format,
+}
+
+/// Flags that make no sense, all of them.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct Faults(Vec<String>);
+
+impl TryFrom<Args> for Settings {
+    type Error = Faults;
+
+    fn try_from(args: Args) -> Result<Self, Faults> {
+        // Destructured whole, so that a flag nobody uses does not compile.
+        let Args {
+            kubeconfig,
+            namespace,
+            identity,
+            agent_image,
+            gateway_image,
+            removal_timeout,
+            admin_bind_address,
+            log,
+            log_format,
+        } = args;
+        let mut faults = Vec::new();
+        for (flag, value) in [
+            ("--namespace", &namespace),
+            ("--identity", &identity),
+            ("--agent-image", &agent_image),
+            ("--gateway-image", &gateway_image),
+        ] {
+            if value.is_empty() {
+                faults.push(format!("{flag}: must not be empty"));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        Ok(Self {
+            kubeconfig,
+            namespace,
+            identity,
+            agent_image,
+            gateway_image,
+            removal_deadline: Duration::from_secs(removal_timeout),
+            admin_address: admin_bind_address,
+            log_filter: log,
+            log_format,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent_and_each_has_a_variable() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            let is_own = !["help", "version"].contains(&id);
+            assert!(!is_own || argument.get_env().is_some(), "{id}");
+            assert!(!is_own || argument.get_help().is_some(), "{id}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let args = ["operator", "--identity=", "--namespace=", "--agent-image=a"];
+        let faults = Settings::try_from(Args::try_parse_from(args).unwrap());
+        let faults = faults.unwrap_err().to_string();
+        assert!(
+            faults.contains("--identity") && faults.contains("--namespace"),
+            "{faults}"
+        );
+    }
+}

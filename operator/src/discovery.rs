@@ -1,0 +1,36 @@
+//! Which version of the add-on API the hub serves. Asked once: a hub that is upgraded under us goes on
+//! serving the older one.
+
+use crds::addon::{self, Version};
+use kube::{Client, core::discovery::verbs, discovery::Discovery};
+
+/// The hub has no add-ons.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DiscoveryError {
+    #[error(
+        "the hub serves no {}; install Open Cluster Management's hub first",
+        addon::GROUP
+    )]
+    Absent,
+    #[error("cannot ask the hub for its APIs: {0}")]
+    Unanswered(#[from] kube::Error),
+}
+
+/// The newer version where it is served.
+pub(crate) async fn addon_version(client: &Client) -> Result<Version, DiscoveryError> {
+    let groups = Discovery::new(client.clone())
+        .filter(&[addon::GROUP])
+        .run()
+        .await?;
+    let group = groups.get(addon::GROUP).ok_or(DiscoveryError::Absent)?;
+    let serves = |version: &str| {
+        let resources = group.versioned_resources(version);
+        resources.iter().any(|(resource, capabilities)| {
+            resource.kind == "ManagedClusterAddOn" && capabilities.supports_operation(verbs::WATCH)
+        })
+    };
+    [Version::V1beta1, Version::V1alpha1]
+        .into_iter()
+        .find(|version| serves(version.as_str()))
+        .ok_or(DiscoveryError::Absent)
+}

@@ -1,0 +1,47 @@
+//! What the hub is to hold for one managed cluster, by the rules of Open Cluster Management's add-ons.
+//! Pure, and of one cluster only, so that one that is slow or broken delays no other.
+//!
+//! ```text
+//! selected:  rows → registration → hub RBAC → RegistrationApplied → work → ManifestApplied
+//!                        └ certificate requests      └ account
+//! leaving:   account → (agent revokes, or patience ends) → work → rows, RBAC
+//! ```
+
+mod account;
+mod agent;
+mod certificate;
+mod placement;
+mod registration;
+mod removal;
+mod rows;
+mod site;
+mod work;
+
+use jiff::Timestamp;
+
+#[cfg(test)]
+pub(crate) use self::certificate::request_for_tests;
+use self::site::Site;
+pub(crate) use self::{
+    placement::is_selected,
+    registration::{FOR_CLUSTER, own_group_of_all},
+    rows::ROWS,
+};
+use crate::{observed::Observed, plan::Plan};
+
+/// Decides.
+pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let site = Site::of(observed, cluster);
+    let Some(site) = site.filter(|site| !site.is_row_deleting()) else {
+        removal::plan(observed, cluster, now, &mut plan);
+        return plan;
+    };
+    rows::plan(&site, &mut plan);
+    account::plan(&site, &mut plan);
+    let registered = registration::plan(&site, &mut plan);
+    certificate::plan(&site, &mut plan);
+    let deployed = work::plan(&site, &mut plan);
+    rows::say(&site, &registered, deployed.as_ref(), now, &mut plan);
+    plan
+}

@@ -1,0 +1,77 @@
+//! Where a cluster gets the agent's image from.
+
+use crds::addon::{AddOnDeploymentConfigSpec, ImageMirror};
+use serde::Deserialize;
+
+use super::super::site::Site;
+
+/// Annotation of a managed cluster: registries that stand for others there.
+const REGISTRIES: &str = "open-cluster-management.io/image-registries";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Registries {
+    registries: Vec<ImageMirror>,
+}
+
+/// The image, after the configuration's mirrors, or else those of the managed cluster.
+pub(super) fn of_agent(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> String {
+    let image = &site.observed.site.agent_image;
+    if !config.registries.is_empty() {
+        return mirrored(image, &config.registries);
+    }
+    let cluster = site.managed_cluster();
+    let annotations = cluster.and_then(|cluster| cluster.metadata.annotations);
+    let text = annotations.and_then(|mut all| all.remove(REGISTRIES));
+    // One that makes no sense says nothing.
+    let registries = text.and_then(|text| serde_json::from_str::<Registries>(&text).ok());
+    mirrored(image, &registries.unwrap_or_default().registries)
+}
+
+/// The last mirror that fits counts, as the add-on framework has it.
+fn mirrored(image: &str, mirrors: &[ImageMirror]) -> String {
+    let mut fitting = mirrors.iter().rev().filter_map(|mirror| {
+        let to = mirror.mirror.trim_end_matches('/');
+        let source = mirror.source.trim_end_matches('/');
+        if source.is_empty() {
+            let name = image.rsplit('/').next().unwrap_or(image);
+            return Some(format!("{to}/{name}"));
+        }
+        let rest = image.strip_prefix(source)?;
+        rest.starts_with('/').then(|| format!("{to}{rest}"))
+    });
+    fitting.next().unwrap_or_else(|| image.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(source: &str, mirror: &str) -> ImageMirror {
+        ImageMirror {
+            source: source.to_owned(),
+            mirror: mirror.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_mirror_replaces_whole_parts_of_a_name() {
+        let image = "ghcr.io/spokeway/agent:v1";
+        let cases = [
+            (vec![], image),
+            (
+                vec![mirror("ghcr.io/spokeway", "local:5000/x/")],
+                "local:5000/x/agent:v1",
+            ),
+            (vec![mirror("ghcr.io/spoke", "local:5000")], image),
+            (vec![mirror("", "local:5000")], "local:5000/agent:v1"),
+            (
+                vec![mirror("ghcr.io", "first"), mirror("ghcr.io", "last")],
+                "last/spokeway/agent:v1",
+            ),
+        ];
+        for (mirrors, wanted) in cases {
+            assert_eq!(mirrored(image, &mirrors), wanted, "{mirrors:?}");
+        }
+    }
+}

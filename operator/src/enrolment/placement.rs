@@ -1,0 +1,56 @@
+//! Which clusters are selected.
+
+use crds::{
+    addon::NO_INSTALL,
+    cluster::{PLACEMENT_LABEL, PlacementDecisionStatus},
+    gateway::{Clusters, PlacementReference},
+};
+use kube::core::{DynamicObject, Selector, SelectorExt as _};
+
+use crate::{
+    kind::{Kind, ObjectKey},
+    observed::{Observed, part},
+};
+
+/// True where the hub has accepted the cluster and the configuration selects it.
+pub(crate) fn is_selected(observed: &Observed, cluster: &str) -> bool {
+    let key = ObjectKey::global(Kind::ManagedCluster, cluster);
+    let Some(object) = observed.object(&key) else {
+        return false;
+    };
+    let Some(configuration) = observed.configuration().filter(|it| !it.is_deleting) else {
+        return false;
+    };
+    let is_accepted = object.data["spec"]["hubAcceptsClient"] == true;
+    let annotations = object.metadata.annotations.as_ref();
+    let declines = annotations
+        .and_then(|all| all.get(NO_INSTALL))
+        .is_some_and(|it| it == "true");
+    let stays = object.metadata.deletion_timestamp.is_none();
+    is_accepted && !declines && stays && chooses(observed, &configuration.spec.clusters, object)
+}
+
+fn chooses(observed: &Observed, clusters: &Clusters, object: &DynamicObject) -> bool {
+    let labelled = clusters.selector.clone().is_none_or(|selector| {
+        // One that makes no sense selects nothing.
+        Selector::try_from(selector).is_ok_and(|selector| {
+            let labels = object.metadata.labels.clone().unwrap_or_default();
+            selector.matches(&labels)
+        })
+    });
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let placements = &clusters.placements;
+    let mut placed = placements.iter().map(|it| has_chosen(observed, it, name));
+    labelled && (placements.is_empty() || placed.any(|chosen| chosen))
+}
+
+fn has_chosen(observed: &Observed, placement: &PlacementReference, cluster: &str) -> bool {
+    let decisions = observed.within(Kind::PlacementDecision, &placement.namespace);
+    let mut own = decisions.filter(|(_, decision)| {
+        let labels = decision.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get(PLACEMENT_LABEL)) == Some(&placement.name)
+    });
+    own.any(|(_, decision)| {
+        part::<PlacementDecisionStatus>(decision, "status").is_some_and(|it| it.names(cluster))
+    })
+}

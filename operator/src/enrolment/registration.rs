@@ -1,0 +1,145 @@
+//! Who a cluster's agent is at the hub, and its rights there: bound to exactly that name, and in place
+//! before the row says so.
+
+use crds::addon::{Driver, KubeClient, Subject};
+use serde_json::{Value, json};
+
+use super::site::{Capability, Site};
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{AGENT, GATEWAY, TOKENS_ROLE, TUNNEL_ROLE},
+    plan::{Desired, Plan},
+};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// Label of an object of the hub as a whole that is there for one cluster.
+pub(crate) const FOR_CLUSTER: &str = "gateway.open-cluster-management.io/cluster";
+
+/// How far the agent's registration is.
+pub(super) struct Registered {
+    pub(super) client: KubeClient,
+    pub(super) applied: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: &'static str,
+}
+
+/// Wants the agent's rights, and says whether they are in place.
+pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) -> Registered {
+    let client = client(site);
+    let writes = plan.actions.len();
+    let known = bindable(site.cluster, &client).map(str::to_owned);
+    match &known {
+        Some(user) => rights(site, &client, user, plan),
+        None => withdraw(site, plan),
+    }
+    let in_place = plan.actions.len() == writes;
+    let (applied, reason, message) = match (known, in_place) {
+        (None, _) => (
+            false,
+            "PermissionConfigPending",
+            "the managed cluster has not said yet who its agent is",
+        ),
+        (Some(_), false) => (
+            false,
+            "PermissionConfigPending",
+            "the agent's rights are being bound",
+        ),
+        (Some(_), true) => (
+            true,
+            "SetPermissionApplied",
+            "the agent's rights are bound to its name",
+        ),
+    };
+    Registered {
+        client,
+        applied,
+        reason,
+        message,
+    }
+}
+
+/// The registration that the row is to have. With tokens the managed cluster says the name, and we
+/// leave that alone; whether it is believed is another matter.
+fn client(site: &Site<'_>) -> KubeClient {
+    let registered = site.row().and_then(|(_, status)| status.kube_client());
+    match registered {
+        Some(client) if client.driver == Some(Driver::Token) => client,
+        registered => KubeClient {
+            subject: subject(site.cluster),
+            driver: registered.and_then(|client| client.driver),
+        },
+    }
+}
+
+/// The names of a cluster's agent in its certificate.
+pub(super) fn subject(cluster: &str) -> Subject {
+    let own = format!("system:open-cluster-management:cluster:{cluster}:addon:{GATEWAY}");
+    Subject {
+        user: format!("{own}:agent:{AGENT}"),
+        groups: vec![own, own_group_of_all(), "system:authenticated".to_owned()],
+    }
+}
+
+/// The group that all agents with certificates have.
+pub(crate) fn own_group_of_all() -> String {
+    format!("system:open-cluster-management:addon:{GATEWAY}")
+}
+
+/// The user to bind rights to. A managed cluster may write its row's status, so that a name there
+/// counts only where it is its own.
+fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
+    let user = client.subject.user.as_str();
+    let own = match client.driver {
+        Some(Driver::Token) => format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
+        _ => subject(cluster).user,
+    };
+    (user == own).then_some(user)
+}
+
+/// Rights in the cluster's namespace, and for agents without the common group at the gateway.
+fn rights(site: &Site<'_>, client: &KubeClient, user: &str, plan: &mut Plan) {
+    let observed = site.observed;
+    let key = tokens_binding(site.cluster);
+    if site.tokens == Capability::Ours {
+        plan.want(
+            observed,
+            Desired::new(key, binding(site.cluster, TOKENS_ROLE, user)),
+        );
+    } else {
+        plan.unwanted(observed, &key);
+    }
+    let key = tunnel_binding(site.cluster);
+    if client.driver == Some(Driver::Token) {
+        plan.want(
+            observed,
+            Desired::new(key, binding(site.cluster, TUNNEL_ROLE, user)),
+        );
+    } else {
+        plan.unwanted(observed, &key);
+    }
+}
+
+fn withdraw(site: &Site<'_>, plan: &mut Plan) {
+    for key in [tokens_binding(site.cluster), tunnel_binding(site.cluster)] {
+        plan.unwanted(site.observed, &key);
+    }
+}
+
+pub(super) fn tokens_binding(cluster: &str) -> ObjectKey {
+    ObjectKey::new(Kind::RoleBinding, cluster, TOKENS_ROLE)
+}
+
+pub(super) fn tunnel_binding(cluster: &str) -> ObjectKey {
+    ObjectKey::global(
+        Kind::ClusterRoleBinding,
+        &format!("{TUNNEL_ROLE}:{cluster}"),
+    )
+}
+
+fn binding(cluster: &str, role: &str, user: &str) -> Value {
+    json!({
+        "metadata": {"labels": {FOR_CLUSTER: cluster}},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}],
+    })
+}

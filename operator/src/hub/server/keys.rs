@@ -1,0 +1,73 @@
+//! The server's certificate, and the authorities behind it.
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+
+use crate::{
+    hub::registration,
+    kind::{Kind, ObjectKey},
+    names::{AUTHORITY, SERVICE, SERVING},
+    observed::Observed,
+    pki::{Authorities, Issue, first, leaf_is_good_until},
+    plan::{Action, Plan},
+};
+
+/// Wants both Secrets, and gives the bundle to trust.
+pub(super) fn plan(
+    observed: &Observed,
+    namespace: &str,
+    now: Timestamp,
+    plan: &mut Plan,
+) -> Option<String> {
+    let [authority, serving] = keys(namespace);
+    let found = observed.object(&authority);
+    let Some(authorities) = found.and_then(|secret| Authorities::read(secret, now)) else {
+        plan.actions.push(Action::Issue {
+            key: authority,
+            issue: first(),
+        });
+        return None;
+    };
+    match authorities.next(trusted(observed).as_deref(), now) {
+        Ok(look_again) => plan.wake_at(look_again),
+        Err(issue) => plan.actions.push(Action::Issue {
+            key: authority,
+            issue,
+        }),
+    }
+    let names = names(namespace);
+    let signer = authorities.signer();
+    let found = observed.object(&serving);
+    match found.and_then(|secret| leaf_is_good_until(secret, signer, &names, now)) {
+        Some(look_again) => plan.wake_at(look_again),
+        None => plan.actions.push(Action::Issue {
+            key: serving,
+            issue: Issue::Leaf {
+                signer: signer.clone(),
+                names,
+            },
+        }),
+    }
+    Some(authorities.bundle())
+}
+
+pub(super) fn keys(namespace: &str) -> [ObjectKey; 2] {
+    [AUTHORITY, SERVING].map(|name| ObjectKey::new(Kind::Secret, namespace, name))
+}
+
+/// By which the hub's API server calls it, the most specific first.
+fn names(namespace: &str) -> Vec<String> {
+    vec![
+        format!("{SERVICE}.{namespace}.svc"),
+        format!("{SERVICE}.{namespace}"),
+        SERVICE.to_owned(),
+    ]
+}
+
+/// What the hub's aggregator trusts now.
+fn trusted(observed: &Observed) -> Option<String> {
+    let object = observed.object(&registration::key())?;
+    let bundle = object.data["spec"]["caBundle"].clone();
+    let ByteString(bundle) = serde_json::from_value(bundle).ok()?;
+    String::from_utf8(bundle).ok()
+}

@@ -1,0 +1,31 @@
+//! The operator on the hub: from one `GatewayConfiguration` to a fleet of reachable clusters. Watches
+//! bring what is observed; [`hub`], [`enrolment`] and [`status`] decide, purely, what is to be written;
+//! [`apply`] writes it. An object is written only where it differs from what is wanted.
+
+mod apply;
+mod args;
+mod discovery;
+mod engine;
+mod enrolment;
+mod events;
+mod hub;
+mod kind;
+mod leader;
+mod matching;
+mod names;
+mod observed;
+mod pki;
+mod plan;
+mod probe;
+mod queue;
+mod run;
+mod status;
+mod watch;
+
+pub use crate::{
+    args::{Args, Faults, Settings},
+    run::run,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What is known of the hub: the objects that are watched, what the gateway says of clusters, and
+//! what went wrong. No I/O, no clock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+    time::Duration,
+};
+
+use crds::{addon, gateway};
+use jiff::Timestamp;
+use kube::{core::DynamicObject, runtime::watcher::Event};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    kind::{Kind, ObjectKey},
+    queue::Key,
+};
+
+/// What plans look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    pub(crate) site: Site,
+    objects: BTreeMap<ObjectKey, Arc<DynamicObject>>,
+    /// Kinds that were listed at least once.
+    listed: BTreeSet<Kind>,
+    /// What a list that is under way has named so far.
+    listing: BTreeMap<Kind, BTreeSet<ObjectKey>>,
+    /// What the gateway says of clusters; none before it was asked.
+    pub(crate) gateways: Option<BTreeMap<String, GatewaySeen>>,
+    pub(crate) server: ServerSeen,
+    /// What could not be written, for as long as that is so.
+    pub(crate) faults: BTreeMap<Key, Fault>,
+}
+
+/// What is the same for as long as the process runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// The version of the add-on API that the hub serves.
+    pub(crate) addons: addon::Version,
+    pub(crate) agent_image: String,
+    pub(crate) gateway_image: String,
+    /// How long a cluster's removal waits for its agents.
+    pub(crate) patience: Duration,
+}
+
+/// A cluster, as the gateway sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct GatewaySeen {
+    pub(crate) is_healthy: bool,
+    pub(crate) reason: String,
+}
+
+/// The gateway's server, as a probe sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum ServerSeen {
+    /// Nobody has looked.
+    Unknown,
+    Ready,
+    /// Why not, and since when.
+    Unready {
+        why: String,
+        since: Timestamp,
+    },
+}
+
+/// A write that failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    pub(crate) since: Timestamp,
+}
+
+/// A `GatewayConfiguration` that was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    pub(crate) spec: gateway::GatewayConfigurationSpec,
+    pub(crate) generation: i64,
+    pub(crate) is_deleting: bool,
+}
+
+impl Observed {
+    pub(crate) fn new(site: Site) -> Self {
+        Self {
+            site,
+            objects: BTreeMap::new(),
+            listed: BTreeSet::new(),
+            listing: BTreeMap::new(),
+            gateways: None,
+            server: ServerSeen::Unknown,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets what is of the server: it is elsewhere now, and is listed anew.
+    pub(crate) fn leave_server(&mut self) {
+        self.objects.retain(|key, _| !key.kind.is_of_server());
+        self.listed.retain(|kind| !kind.is_of_server());
+    }
+
+    /// True once every kind was listed: what is not there then is absent.
+    pub(crate) fn is_complete(&self) -> bool {
+        Kind::ALL.iter().all(|kind| self.listed.contains(kind))
+    }
+
+    /// Takes in what a watch saw, and names the objects that changed.
+    pub(crate) fn observe(&mut self, kind: Kind, event: Event<DynamicObject>) -> Vec<ObjectKey> {
+        match event {
+            Event::Init => {
+                self.listing.insert(kind, BTreeSet::new());
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                let key = self.put(kind, object);
+                if let Some(listing) = self.listing.get_mut(&kind) {
+                    listing.insert(key.clone());
+                }
+                vec![key]
+            }
+            Event::InitDone => {
+                self.listed.insert(kind);
+                let named = self.listing.remove(&kind).unwrap_or_default();
+                let keys: Vec<_> = self.keys_of(kind).cloned().collect();
+                let gone = keys.into_iter().filter(|key| !named.contains(key));
+                let gone: Vec<_> = gone.collect();
+                for key in &gone {
+                    self.objects.remove(key);
+                }
+                gone
+            }
+            Event::Apply(object) => vec![self.put(kind, object)],
+            Event::Delete(object) => {
+                let key = ObjectKey::of(kind, &object);
+                self.forget(&key);
+                vec![key]
+            }
+        }
+    }
+
+    /// Takes in a state of an object, unless a later one is known.
+    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> ObjectKey {
+        let key = ObjectKey::of(kind, &object);
+        if self
+            .object(&key)
+            .is_none_or(|known| supersedes(&object, known))
+        {
+            object.metadata.managed_fields = None;
+            self.objects.insert(key.clone(), Arc::new(object));
+        }
+        key
+    }
+
+    pub(crate) fn forget(&mut self, key: &ObjectKey) {
+        self.objects.remove(key);
+    }
+
+    pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {
+        self.objects.get(key).map(Arc::as_ref)
+    }
+
+    /// All objects of a kind.
+    pub(crate) fn all(&self, kind: Kind) -> impl Iterator<Item = (&ObjectKey, &DynamicObject)> {
+        let first = ObjectKey::new(kind, "", "");
+        let range = self
+            .objects
+            .range((Bound::Included(first), Bound::Unbounded));
+        range
+            .take_while(move |(key, _)| key.kind == kind)
+            .map(|(key, object)| (key, object.as_ref()))
+    }
+
+    /// All objects of a kind in a namespace.
+    pub(crate) fn within<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a DynamicObject)> {
+        let first = ObjectKey::new(kind, namespace, "");
+        let range = self
+            .objects
+            .range((Bound::Included(first), Bound::Unbounded));
+        range
+            .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
+            .map(|(key, object)| (key, object.as_ref()))
+    }
+
+    fn keys_of(&self, kind: Kind) -> impl Iterator<Item = &ObjectKey> {
+        self.all(kind).map(|(key, _)| key)
+    }
+
+    /// Every cluster that there is, or that something of an add-on is left of.
+    pub(crate) fn clusters(&self) -> BTreeSet<&str> {
+        let names = self.all(Kind::ManagedCluster);
+        let names = names.map(|(key, _)| key.name.as_str());
+        let rows = self.all(Kind::ManagedClusterAddOn);
+        let works = self.all(Kind::ManifestWork);
+        let left = rows.chain(works).map(|(key, _)| key.namespace.as_str());
+        names.chain(left).collect()
+    }
+
+    /// The configuration, where there is one that can be read.
+    pub(crate) fn configuration(&self) -> Option<Configuration> {
+        let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
+        let object = self.object(&key)?;
+        Some(Configuration {
+            spec: part(object, "spec")?,
+            generation: object.metadata.generation.unwrap_or_default(),
+            is_deleting: object.metadata.deletion_timestamp.is_some(),
+        })
+    }
+}
+
+/// A part of an object; none where it is absent or makes no sense.
+pub(crate) fn part<T: DeserializeOwned>(object: &DynamicObject, name: &str) -> Option<T> {
+    T::deserialize(object.data.get(name)?).ok()
+}
+
+fn supersedes(object: &DynamicObject, known: &DynamicObject) -> bool {
+    let version = |object: &DynamicObject| {
+        let version = object.metadata.resource_version.as_ref()?;
+        version.parse::<u64>().ok()
+    };
+    match (version(object), version(known)) {
+        (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own >= other,
+        _ => true,
+    }
+}

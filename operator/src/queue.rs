@@ -1,0 +1,161 @@
+//! What is to be looked at, and when: one entry per part of the hub that is planned by itself, so that
+//! one that is slow or broken delays no other. Pure; takes `now`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_millis(250);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is planned by itself.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) enum Key {
+    /// What the hub holds for all clusters.
+    Hub,
+    /// What the hub holds for one cluster.
+    Cluster(String),
+    /// The configuration's status.
+    Status,
+}
+
+/// Keys that want attention.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    entries: BTreeMap<Key, Entry>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    due: Option<Timestamp>,
+    is_running: bool,
+    failures: u32,
+    /// No earlier than that, after a failure.
+    not_before: Option<Timestamp>,
+}
+
+impl Queue {
+    /// Wants attention at that time, or sooner where that was said before.
+    pub(crate) fn touch(&mut self, key: Key, at: Timestamp) {
+        let entry = self.entries.entry(key).or_default();
+        entry.due = Some(entry.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// The next key to look at, which is then being worked on.
+    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Key> {
+        let ready =
+            |entry: &Entry| !entry.is_running && entry.starts().is_some_and(|starts| starts <= now);
+        let entries = self.entries.iter_mut();
+        let (key, entry) = entries
+            .filter(|(_, entry)| ready(entry))
+            .min_by_key(|(_, entry)| entry.starts())?;
+        entry.is_running = true;
+        entry.due = None;
+        Some(key.clone())
+    }
+
+    /// It went well; look again at `wake`.
+    pub(crate) fn done(&mut self, key: &Key, wake: Option<Timestamp>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let due = [entry.due, wake].into_iter().flatten().min();
+        *entry = Entry {
+            due,
+            ..Entry::default()
+        };
+        if due.is_none() {
+            self.entries.remove(key);
+        }
+    }
+
+    /// It failed; it is tried again after a pause that grows.
+    pub(crate) fn failed(&mut self, key: &Key, retry_after: Option<Duration>, now: Timestamp) {
+        let entry = self.entries.entry(key.clone()).or_default();
+        let doublings = entry.failures.min(8);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_PAUSE);
+        let asked = retry_after.and_then(|pause| SignedDuration::try_from(pause).ok());
+        let pause = asked.map_or(pause, |asked| asked.max(pause));
+        let again = now.checked_add(pause).unwrap_or(now);
+        entry.is_running = false;
+        entry.failures += 1;
+        entry.not_before = Some(again);
+        entry.due = Some(entry.due.map_or(again, |due| due.min(again)));
+    }
+
+    /// When the next key is due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let waiting = self.entries.values().filter(|entry| !entry.is_running);
+        waiting.filter_map(Entry::starts).min()
+    }
+}
+
+impl Entry {
+    fn starts(&self) -> Option<Timestamp> {
+        self.due.max(self.not_before).filter(|_| self.due.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(milliseconds).unwrap()
+    }
+
+    fn cluster(name: &str) -> Key {
+        Key::Cluster(name.to_owned())
+    }
+
+    #[test]
+    fn a_key_is_worked_on_once_at_a_time_and_again_where_it_changed_meanwhile() {
+        let mut queue = Queue::default();
+        queue.touch(Key::Hub, at(0));
+        assert_eq!(queue.next(at(0)), Some(Key::Hub));
+        queue.touch(Key::Hub, at(1));
+        assert_eq!(queue.next(at(1)), None);
+        queue.done(&Key::Hub, None);
+        assert_eq!(queue.next(at(1)), Some(Key::Hub));
+        queue.done(&Key::Hub, Some(at(50)));
+        assert_eq!(queue.next(at(49)), None);
+        assert_eq!(queue.next_due(), Some(at(50)));
+        assert_eq!(queue.next(at(50)), Some(Key::Hub));
+    }
+
+    #[test]
+    fn one_that_fails_waits_ever_longer_and_delays_no_other() {
+        let mut queue = Queue::default();
+        let mut now = at(0);
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            queue.touch(cluster("bad"), now);
+            let due = queue.next_due().unwrap();
+            pauses.push(due.duration_since(now).as_millis());
+            now = due;
+            assert_eq!(queue.next(now), Some(cluster("bad")));
+            queue.failed(&cluster("bad"), None, now);
+            queue.touch(cluster("good"), now);
+            assert_eq!(queue.next(now), Some(cluster("good")));
+            queue.done(&cluster("good"), None);
+        }
+        assert_eq!(pauses[..4], [0, 250, 500, 1000]);
+        assert_eq!(pauses[11], 60_000);
+        let due = queue.next_due().unwrap();
+        assert_eq!(queue.next(due), Some(cluster("bad")));
+        queue.done(&cluster("bad"), None);
+        assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
+    fn a_server_that_asks_for_time_gets_it() {
+        let mut queue = Queue::default();
+        queue.touch(Key::Hub, at(0));
+        queue.next(at(0));
+        queue.failed(&Key::Hub, Some(Duration::from_secs(5)), at(0));
+        assert_eq!(queue.next_due(), Some(at(5000)));
+    }
+}

@@ -1,0 +1,170 @@
+//! From settings to a running process, and back: find out about the hub, watch, lead, write, release.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crds::addon;
+use jiff::Timestamp;
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use prometheus_client::registry::Registry;
+use runtime::{
+    admin::Admin,
+    log,
+    readiness::{Condition, Readiness},
+    shutdown,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    apply::Hands,
+    args::Settings,
+    discovery,
+    engine::{Engine, Wires},
+    events::{self, Notes},
+    leader::Candidate,
+    observed::Site,
+    probe,
+};
+
+const DISCOVER_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs the operator until it is told to stop.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    log::init(&settings.log_filter, settings.log_format)?;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let client = hub(settings.kubeconfig.as_deref()).await?;
+    let listener = TcpListener::bind(settings.admin_address)
+        .await
+        .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
+    let readiness = Readiness::default();
+    let observing = readiness.condition("observing");
+    let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let admin = Admin {
+        readiness,
+        metrics: Arc::new(Registry::default()),
+    };
+    let mut background = JoinSet::new();
+    background.spawn(admin.serve(listener, stopped.clone()));
+    background.spawn(shutdown::on_signal(stop.clone()));
+
+    let Some(addons) = stop.run_until_cancelled(addon_version(&client)).await else {
+        return Ok(());
+    };
+    info!(
+        addons = addons.as_str(),
+        identity = settings.identity,
+        "watching the hub"
+    );
+    let (leading, leads) = watch::channel(false);
+    let (namespace, identity) = (&settings.namespace, &settings.identity);
+    let candidate = Candidate::new(client.clone(), namespace, identity, wall_clock);
+    // The lease goes back once nothing is written any more.
+    let written = CancellationToken::new();
+    let mut leadership = JoinSet::new();
+    leadership.spawn(candidate.run(leading, written.clone()));
+    let wires = wires(
+        &client,
+        &settings,
+        addons,
+        (leads, observing),
+        &mut background,
+    );
+    let site = Site {
+        addons,
+        agent_image: settings.agent_image,
+        gateway_image: settings.gateway_image,
+        patience: settings.removal_deadline,
+    };
+    let hands = Hands {
+        client: client.clone(),
+        addons,
+        clock: wall_clock,
+    };
+    let engine = Engine::new(site, hands, wires, wall_clock);
+    engine.run(stop).await;
+    written.cancel();
+    while leadership.join_next().await.is_some() {}
+    stopped.cancel();
+    background.shutdown().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Starts what the engine talks to.
+fn wires(
+    client: &Client,
+    settings: &Settings,
+    addons: addon::Version,
+    (leads, observing): (watch::Receiver<bool>, Condition),
+    background: &mut JoinSet<()>,
+) -> Wires {
+    let (notes, queued) = Notes::new(&settings.identity, addons);
+    let (answering, answers) = mpsc::channel(probe::WAITING);
+    let (target, targets) = watch::channel(None);
+    background.spawn(events::write(queued, client.clone()));
+    background.spawn(probe::server(client.clone(), targets, answering.clone()));
+    background.spawn(probe::clusters(client.clone(), answering));
+    Wires {
+        notes,
+        leads,
+        answers,
+        target,
+        observing,
+    }
+}
+
+/// Asks until the hub has add-ons.
+async fn addon_version(client: &Client) -> addon::Version {
+    let mut last_fault = None;
+    loop {
+        let fault = match discovery::addon_version(client).await {
+            Ok(version) => return version,
+            Err(fault) => fault.to_string(),
+        };
+        if last_fault.as_ref() != Some(&fault) {
+            warn!(fault, "waiting for the hub");
+            last_fault = Some(fault);
+        }
+        sleep(DISCOVER_EVERY).await;
+    }
+}
+
+async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path)
+                .with_context(|| format!("kubeconfig of the hub {}", path.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+        None => Config::incluster().context(
+            "no --kubeconfig, and no service account of a Pod: where is the hub's API server?",
+        )?,
+    };
+    // Each key has its own backoff, which a retry down there would keep from seeing.
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "where the time enters")]
+fn wall_clock() -> Timestamp {
+    Timestamp::now()
+}

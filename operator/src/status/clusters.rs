@@ -1,0 +1,170 @@
+//! How many clusters there are, and which are in trouble.
+
+use crds::{
+    addon::{AVAILABLE, MANIFEST_APPLIED, ManagedClusterAddOnStatus, REGISTRATION_APPLIED},
+    gateway::{ClusterCounts, TroubledCluster},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    enrolment::{ROWS, is_selected},
+    names::GATEWAY,
+    observed::{Observed, part},
+    plan::{is_ours, row_key},
+    queue::Key,
+};
+
+/// Most clusters that are named.
+const NAMED: usize = 20;
+/// What is so for less than that is no trouble yet: clusters that join are not ready at once.
+const SETTLING: SignedDuration = SignedDuration::from_secs(30);
+
+/// All selected clusters.
+pub(super) struct Survey {
+    pub(super) counts: ClusterCounts,
+    pub(super) troubled: Vec<TroubledCluster>,
+    /// How many are not ready, named or not.
+    pub(super) unready: i32,
+    /// When a cluster is in trouble if nothing changes.
+    pub(super) wake: Option<Timestamp>,
+}
+
+struct Trouble {
+    reason: String,
+    message: String,
+    since: Option<Timestamp>,
+}
+
+impl Survey {
+    pub(super) fn of(observed: &Observed, before: &[TroubledCluster], now: Timestamp) -> Self {
+        let mut survey = Self {
+            counts: ClusterCounts::default(),
+            troubled: Vec::new(),
+            unready: 0,
+            wake: None,
+        };
+        for cluster in observed.clusters() {
+            if !is_selected(observed, cluster) {
+                continue;
+            }
+            survey.counts.total += 1;
+            if is_connected(observed, cluster) {
+                survey.counts.connected += 1;
+            }
+            match trouble(observed, cluster) {
+                None => survey.counts.ready += 1,
+                Some(trouble) => survey.add(cluster, trouble, before, now),
+            }
+        }
+        survey
+            .troubled
+            .sort_by(|a, b| (a.since.0, &a.name).cmp(&(b.since.0, &b.name)));
+        survey.troubled.truncate(NAMED);
+        survey
+    }
+
+    fn add(&mut self, cluster: &str, trouble: Trouble, before: &[TroubledCluster], now: Timestamp) {
+        let Trouble {
+            reason,
+            message,
+            since,
+        } = trouble;
+        self.unready += 1;
+        let known = before
+            .iter()
+            .find(|it| it.name == cluster && it.reason == reason);
+        let since = known.map_or_else(|| since.unwrap_or(now), |known| known.since.0);
+        // Seconds are what is written, and what is read again.
+        let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
+        self.troubled.push(TroubledCluster {
+            name: cluster.to_owned(),
+            reason,
+            message,
+            since: Time(since),
+        });
+        let settled = since.checked_add(SETTLING).unwrap_or(since);
+        if settled > now {
+            self.wake = Some(self.wake.map_or(settled, |wake| wake.min(settled)));
+        }
+    }
+
+    /// True where a cluster is in trouble for longer than joining takes.
+    pub(super) fn is_troubled(&self, now: Timestamp) -> bool {
+        let lasting = |it: &TroubledCluster| {
+            it.since
+                .0
+                .checked_add(SETTLING)
+                .is_ok_and(|settled| settled <= now)
+        };
+        self.troubled.iter().any(lasting)
+    }
+}
+
+fn is_connected(observed: &Observed, cluster: &str) -> bool {
+    let seen = observed.gateways.as_ref().and_then(|all| all.get(cluster));
+    seen.is_some_and(|seen| seen.is_healthy)
+}
+
+/// What keeps a cluster from being ready: the first thing on the way there.
+fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
+    let fault = observed.faults.get(&Key::Cluster(cluster.to_owned()));
+    if let Some(fault) = fault {
+        return Some(Trouble {
+            reason: fault.reason.to_owned(),
+            message: fault.message.clone(),
+            since: Some(fault.since),
+        });
+    }
+    let mut rows = ROWS.into_iter().filter_map(|addon| {
+        let row = observed.object(&row_key(cluster, addon))?;
+        let is_foreign = addon == GATEWAY && !is_ours(row);
+        if is_foreign {
+            return Some(Trouble {
+                reason: "AddOnForeign".to_owned(),
+                message: format!(
+                    "the add-on {addon} is somebody else's; delete it there, and it is made anew"
+                ),
+                since: None,
+            });
+        }
+        row_trouble(addon, &part(row, "status").unwrap_or_default())
+    });
+    if let Some(trouble) = rows.next() {
+        return Some(trouble);
+    }
+    if observed.object(&row_key(cluster, GATEWAY)).is_none() {
+        return Some(Trouble {
+            reason: "NotEnrolled".to_owned(),
+            message: "its add-ons are not there yet".to_owned(),
+            since: None,
+        });
+    }
+    let seen = observed.gateways.as_ref()?.get(cluster);
+    match seen {
+        Some(seen) if seen.is_healthy => None,
+        Some(seen) => Some(Trouble {
+            reason: "Unreachable".to_owned(),
+            message: format!("the gateway does not get through: {}", seen.reason),
+            since: None,
+        }),
+        None => Some(Trouble {
+            reason: "NotServed".to_owned(),
+            message: "the gateway does not know it; see the log of the gateway".to_owned(),
+            since: None,
+        }),
+    }
+}
+
+fn row_trouble(addon: &str, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
+    let steps = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE];
+    let mut steps = steps.into_iter().filter(|step| !status.is(step));
+    let step = steps.next()?;
+    let condition = status.condition(step);
+    let said = condition.map_or("nothing is said of it yet", |it| it.message.as_str());
+    Some(Trouble {
+        reason: condition.map_or_else(|| "Pending".to_owned(), |it| it.reason.clone()),
+        message: format!("add-on {addon} is not {step}: {said}"),
+        since: condition.map(|it| it.last_transition_time.0),
+    })
+}

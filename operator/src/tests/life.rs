@@ -1,0 +1,237 @@
+//! A cluster from its acceptance on, one plan after the other.
+
+use crds::addon::{Subject, Version};
+use serde_json::{Value, json};
+
+use super::model::Hub;
+use crate::{
+    enrolment::request_for_tests,
+    kind::{Kind, ObjectKey},
+    names::{ACCOUNTS, GATEWAY, PROXY},
+    plan::{Action, Plan, row_key},
+    queue::Key,
+};
+
+/// What is written, as the API server gets it.
+fn written(hub: &Hub, plan: &Plan) -> Vec<Value> {
+    let addons = hub.observed.site.addons;
+    let write = |action: &Action| match action {
+        Action::Apply(desired) => json!({"apply": desired.manifest(addons)}),
+        Action::ApplyStatus(desired) => json!({"apply status": desired.manifest(addons)}),
+        other => json!(other),
+    };
+    plan.actions.iter().map(write).collect()
+}
+
+/// Each plan of a cluster's life until there is nothing to do, and then what others have to do.
+fn phases(addons: Version, by_token: bool) -> Vec<Value> {
+    let mut hub = Hub::configured(addons);
+    hub.accept("managed1", &json!({}));
+    if by_token {
+        hub.by_token.push("managed1".to_owned());
+    }
+    hub.turn(&Key::Hub);
+    let mut phases = Vec::new();
+    loop {
+        let plan = hub.cluster("managed1");
+        if !plan.actions.is_empty() {
+            phases.push(json!(written(&hub, &plan)));
+            hub.turn(&Key::Cluster("managed1".to_owned()));
+        } else if hub.others_act() {
+            phases.push(json!("others do their part"));
+        } else {
+            return phases;
+        }
+    }
+}
+
+#[test]
+fn with_certificates_and_the_newer_api() {
+    insta::assert_json_snapshot!(phases(Version::V1beta1, false));
+}
+
+#[test]
+fn with_tokens_and_the_newer_api() {
+    insta::assert_json_snapshot!(without_works(phases(Version::V1beta1, true)));
+}
+
+#[test]
+fn with_certificates_and_the_older_api() {
+    insta::assert_json_snapshot!(without_works(phases(Version::V1alpha1, false)));
+}
+
+#[test]
+fn with_tokens_and_the_older_api() {
+    insta::assert_json_snapshot!(without_works(phases(Version::V1alpha1, true)));
+}
+
+/// The agent's manifests are the same, whatever the version and the credential.
+fn without_works(mut phases: Vec<Value>) -> Vec<Value> {
+    for write in phases.iter_mut().filter_map(Value::as_array_mut).flatten() {
+        let manifest = &mut write["apply"];
+        if manifest["kind"] == "ManifestWork" {
+            manifest["spec"] = "as ever".into();
+        }
+    }
+    phases
+}
+
+#[test]
+fn the_hub_as_a_whole() {
+    for addons in [Version::V1beta1, Version::V1alpha1] {
+        let hub = Hub::configured(addons);
+        let name = format!("the_hub_as_a_whole_{}", addons.as_str());
+        insta::assert_json_snapshot!(name, written(&hub, &hub.plan(&Key::Hub)));
+    }
+}
+
+#[test]
+fn rights_are_bound_before_the_row_says_so_and_the_agent_comes_after() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    let (mut rights, mut said, mut deployed) = (None, None, None);
+    for step in 0.. {
+        let plan = hub.cluster("managed1");
+        for action in &plan.actions {
+            match action {
+                Action::Apply(desired) if desired.key.kind == Kind::RoleBinding => {
+                    rights.get_or_insert(step);
+                }
+                Action::Apply(desired) if desired.key.kind == Kind::ManifestWork => {
+                    deployed.get_or_insert(step);
+                }
+                Action::ApplyStatus(desired) if desired.key.name == GATEWAY => {
+                    let conditions = &desired.body["status"]["conditions"];
+                    if conditions[0]["status"] == "True" {
+                        said.get_or_insert(step);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !hub.turn(&Key::Cluster("managed1".to_owned())) && !hub.others_act() {
+            break;
+        }
+    }
+    assert!(rights.unwrap() < said.unwrap(), "{rights:?} {said:?}");
+    assert!(said.unwrap() < deployed.unwrap(), "{said:?} {deployed:?}");
+}
+
+#[test]
+fn a_request_of_the_agent_is_granted_and_others_are_left_alone() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    for (name, cluster) in [("own", "managed1"), ("others", "managed2")] {
+        let key = ObjectKey::new(Kind::CertificateSigningRequest, "managed1", name);
+        let csr = request_for_tests("managed1", cluster);
+        let mut object = serde_json::to_value(&csr).unwrap();
+        object["metadata"]["labels"]["open-cluster-management.io/cluster-name"] = "managed1".into();
+        hub.write(&key, &object);
+    }
+    let plan = hub.cluster("managed1");
+    let granted: Vec<_> = plan.actions.iter().collect();
+    assert!(
+        matches!(&granted[..], [Action::Approve { name, .. }] if name == "own"),
+        "{granted:?}"
+    );
+    assert_eq!(plan.notes.len(), 1);
+    assert!(
+        plan.notes[0].text.contains("common name"),
+        "{:?}",
+        plan.notes
+    );
+}
+
+#[test]
+fn a_name_that_the_managed_cluster_made_up_gets_no_rights() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    hub.by_token.push("managed1".to_owned());
+    hub.settle();
+    let lie = crds::addon::KubeClient {
+        subject: Subject {
+            user: "system:serviceaccount:managed2:cluster-gateway-agent".to_owned(),
+            groups: vec![],
+        },
+        driver: Some(crds::addon::Driver::Token),
+    };
+    let status = json!({"status": {"registrations": [lie.registration(Version::V1beta1)]}});
+    hub.write(&row_key("managed1", GATEWAY), &status);
+    hub.turn(&Key::Cluster("managed1".to_owned()));
+    let bindings = [Kind::RoleBinding, Kind::ClusterRoleBinding];
+    let mut bindings = bindings.into_iter().flat_map(|kind| hub.observed.all(kind));
+    let bound = bindings.any(|(_, it)| {
+        it.data["subjects"][0]["name"]
+            .as_str()
+            .is_some_and(|name| name.contains("serviceaccount"))
+    });
+    assert!(!bound);
+}
+
+#[test]
+fn an_addon_of_somebody_else_is_used_and_not_touched() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, ACCOUNTS);
+    hub.write(
+        &manager,
+        &json!({"spec": {"addOnMeta": {"displayName": "theirs"}}}),
+    );
+    hub.write(&row_key("managed1", ACCOUNTS), &json!({"spec": {}}));
+    hub.settle();
+    let row = hub.observed.object(&row_key("managed1", ACCOUNTS)).unwrap();
+    assert!(row.metadata.labels.is_none() && row.data.get("status").is_none());
+    let text = serde_json::to_string(&hub.portrait()).unwrap();
+    assert!(text.contains("--lease=cluster-proxy=tunnel"), "{text}");
+    assert!(!text.contains("--tokens"), "{text}");
+    assert!(text.contains("--lease=cluster-gateway=tunnel\""), "{text}");
+    assert!(hub.observed.object(&row_key("managed1", PROXY)).is_some());
+
+    // Deleted there, ours takes over.
+    for key in [manager, row_key("managed1", ACCOUNTS)] {
+        hub.remove(&key);
+    }
+    hub.settle();
+    let text = serde_json::to_string(&hub.portrait()).unwrap();
+    assert!(
+        text.contains("--lease=cluster-gateway=tunnel+tokens"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    let config = ObjectKey::new(Kind::AddOnDeploymentConfig, "hub-config", "agents");
+    hub.write(&config, &json!({"spec": {
+        "agentInstallNamespace": "agents",
+        "nodePlacement": {"nodeSelector": {"zone": "a"}, "tolerations": [{"operator": "Exists"}]},
+        "registries": [{"source": "ghcr.io/spokeway", "mirror": "local:5000/spokeway"}],
+        "proxyConfig": {"httpsProxy": "http://proxy:3128", "noProxy": ".svc"},
+        "customizedVariables": [
+            {"name": "AGENT_LOG", "value": "debug"}, {"name": "AGENT_CLUSTER", "value": "other"},
+        ],
+        "resourceRequirements": [{"containerID": "*:*:agent", "resources": {"limits": {"memory": "64Mi"}}}],
+    }}));
+    hub.settle();
+    let desired = json!({"namespace": "hub-config", "name": "agents", "specHash": "abc"});
+    hub.write(
+        &row_key("managed1", GATEWAY),
+        &json!({"status": {"configReferences": [{
+            "group": "addon.open-cluster-management.io", "resource": "addondeploymentconfigs",
+            "desiredConfig": desired, "lastObservedGeneration": 1,
+        }]}}),
+    );
+    hub.settle();
+    let row = hub.observed.object(&row_key("managed1", GATEWAY)).unwrap();
+    let reference = &row.data["status"]["configReferences"][0];
+    assert_eq!(reference["lastAppliedConfig"], desired);
+    assert_eq!(row.data["status"]["namespace"], "agents");
+    let works = hub
+        .observed
+        .all(Kind::ManifestWork)
+        .map(|(_, it)| it.data["spec"].clone());
+    insta::assert_json_snapshot!(works.collect::<Vec<_>>());
+}

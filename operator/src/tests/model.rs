@@ -1,0 +1,447 @@
+//! A hub that takes writes as an API server would, and on which Open Cluster Management and our agents
+//! do their part when they are let.
+
+use std::time::Duration;
+
+use crds::{
+    addon::{self, Driver, Version},
+    authentication::FINALIZER,
+    gateway,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::core::DynamicObject;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    enrolment, hub,
+    kind::{Kind, ObjectKey},
+    names::{GATEWAY, WORK},
+    observed::{GatewaySeen, Observed, ServerSeen, Site},
+    plan::{Action, Desired, Part, Plan, is_ours, row_key},
+    queue::Key,
+    status,
+};
+
+const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";
+
+pub(super) struct Hub {
+    pub(super) observed: Observed,
+    pub(super) now: Timestamp,
+    written: u64,
+    /// Clusters whose agents prove themselves by tokens.
+    pub(super) by_token: Vec<String>,
+    /// Clusters that answer no more.
+    pub(super) away: Vec<String>,
+}
+
+impl Hub {
+    pub(super) fn new(addons: Version) -> Self {
+        Self {
+            observed: Observed::new(Site {
+                addons,
+                agent_image: "ghcr.io/spokeway/agent:v1".to_owned(),
+                gateway_image: "ghcr.io/spokeway/gateway-server:v1".to_owned(),
+                patience: Duration::from_mins(5),
+            }),
+            now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            written: 0,
+            by_token: Vec::new(),
+            away: Vec::new(),
+        }
+    }
+
+    /// With the configuration of a gateway that answers.
+    pub(super) fn configured(addons: Version) -> Self {
+        let mut hub = Self::new(addons);
+        hub.configure(&json!({}));
+        hub.observed.server = ServerSeen::Ready;
+        hub
+    }
+
+    pub(super) fn configure(&mut self, more: &Value) {
+        let mut spec =
+            json!({"server": {"deployment": "External", "external": {"caBundle": "Y2E="}}});
+        merge(&mut spec, more);
+        let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
+        self.write(&key, &json!({"spec": spec}));
+    }
+
+    pub(super) fn accept(&mut self, cluster: &str, labels: &Value) {
+        let key = ObjectKey::global(Kind::ManagedCluster, cluster);
+        self.write(
+            &key,
+            &json!({"metadata": {"labels": labels}, "spec": {"hubAcceptsClient": true}}),
+        );
+    }
+
+    pub(super) fn pass(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    pub(super) fn plan(&self, key: &Key) -> Plan {
+        match key {
+            Key::Hub => hub::plan(&self.observed, self.now),
+            Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, self.now),
+            Key::Status => status::plan(&self.observed, self.now),
+        }
+    }
+
+    pub(super) fn cluster(&self, cluster: &str) -> Plan {
+        self.plan(&Key::Cluster(cluster.to_owned()))
+    }
+
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let clusters = self.observed.clusters().into_iter();
+        let clusters = clusters.map(|cluster| Key::Cluster(cluster.to_owned()));
+        [Key::Hub]
+            .into_iter()
+            .chain(clusters)
+            .chain([Key::Status])
+            .collect()
+    }
+
+    /// Plans a key and makes its writes; true where there were any.
+    pub(super) fn turn(&mut self, key: &Key) -> bool {
+        let plan = self.plan(key);
+        for action in &plan.actions {
+            self.act(action);
+        }
+        !plan.actions.is_empty()
+    }
+
+    /// Plans until nothing is left to do, with everybody else doing their part.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..60 {
+            let mut busy = false;
+            for key in self.keys() {
+                busy |= self.turn(&key);
+            }
+            busy |= self.others_act();
+            if !busy {
+                return;
+            }
+        }
+        panic!(
+            "does not settle: {:?}",
+            self.keys()
+                .iter()
+                .map(|it| self.plan(it))
+                .collect::<Vec<_>>()
+        );
+    }
+
+    pub(super) fn act(&mut self, action: &Action) {
+        match action {
+            Action::Apply(desired) => {
+                let manifest = desired.manifest(self.observed.site.addons);
+                self.write(&desired.key, &manifest);
+            }
+            Action::ApplyStatus(desired) => {
+                let status = json!({"status": desired.body["status"]});
+                self.write(&desired.key, &status);
+            }
+            Action::Patch {
+                key,
+                resource_version,
+                part,
+                patch,
+            } => self.patch(key, resource_version, *part, patch),
+            Action::Delete { key, uid } => self.delete(key, uid),
+            Action::Approve { name, .. } => self.approve(name),
+            Action::Issue { key, issue } => {
+                let secret = crate::apply::secret_for_tests(issue, self.now);
+                let desired = Desired::new(key.clone(), secret);
+                let manifest = desired.manifest(self.observed.site.addons);
+                self.observed.forget(key);
+                self.write(key, &manifest);
+            }
+        }
+    }
+
+    /// Whatever an API server does with an object that is written.
+    pub(super) fn write(&mut self, key: &ObjectKey, change: &Value) {
+        let before = self.observed.object(key).cloned();
+        let resource = key.kind.resource(self.observed.site.addons);
+        self.written += 1;
+        let mut object = match &before {
+            Some(object) => serde_json::to_value(object).unwrap(),
+            None => json!({"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {
+                "name": key.name, "uid": format!("uid-{}", self.written), "generation": 0,
+                "creationTimestamp": format!("{:.0}", self.now),
+            }}),
+        };
+        if key.kind.is_namespaced() {
+            object["metadata"]["namespace"] = key.namespace.as_str().into();
+        }
+        let spec = object["spec"].clone();
+        merge(&mut object, change);
+        if object["spec"] != spec || before.is_none() {
+            let generation = object["metadata"]["generation"]
+                .as_i64()
+                .unwrap_or_default();
+            object["metadata"]["generation"] = (generation + 1).into();
+        }
+        object["metadata"]["resourceVersion"] = self.written.to_string().into();
+        self.observed
+            .put(key.kind, serde_json::from_value(object).unwrap());
+    }
+
+    fn patch(&mut self, key: &ObjectKey, version: &str, part: Part, patch: &Value) {
+        let Some(object) = self.observed.object(key).cloned() else {
+            return;
+        };
+        assert_eq!(
+            object.metadata.resource_version.as_deref(),
+            Some(version),
+            "{key}"
+        );
+        let mut change = patch.clone();
+        if part == Part::Object {
+            let finalizers: Vec<String> =
+                serde_json::from_value(patch["metadata"]["finalizers"].clone()).unwrap();
+            if finalizers.is_empty() && object.metadata.deletion_timestamp.is_some() {
+                self.observed.forget(key);
+                return;
+            }
+            self.replace_finalizers(key, finalizers);
+            change["metadata"] = json!({});
+        }
+        self.write(key, &change);
+    }
+
+    fn replace_finalizers(&mut self, key: &ObjectKey, finalizers: Vec<String>) {
+        let mut object = self.observed.object(key).unwrap().clone();
+        object.metadata.finalizers = Some(finalizers).filter(|it| !it.is_empty());
+        self.observed.put(key.kind, object);
+    }
+
+    fn delete(&mut self, key: &ObjectKey, uid: &str) {
+        let object = self.observed.object(key).unwrap().clone();
+        assert_eq!(object.metadata.uid.as_deref(), Some(uid), "{key}");
+        if object.metadata.finalizers.is_none_or(|it| it.is_empty()) {
+            self.observed.forget(key);
+        } else {
+            let now = format!("{:.0}", self.now);
+            self.write(key, &json!({"metadata": {"deletionTimestamp": now}}));
+        }
+    }
+
+    /// As an admin does.
+    pub(super) fn remove(&mut self, key: &ObjectKey) {
+        let uid = self
+            .observed
+            .object(key)
+            .unwrap()
+            .metadata
+            .uid
+            .clone()
+            .unwrap();
+        self.delete(key, &uid);
+    }
+
+    fn approve(&mut self, name: &str) {
+        let mut all = self.observed.all(Kind::CertificateSigningRequest);
+        let key = all.find(|(key, _)| key.name == name).unwrap().0.clone();
+        drop(all);
+        self.write(
+            &key,
+            &json!({"status": {"conditions": [{"type": "Approved", "status": "True"}]}}),
+        );
+    }
+
+    /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
+    pub(super) fn others_act(&mut self) -> bool {
+        let before = self.written;
+        let forgotten = self.observed.clone();
+        let clusters = self.observed.clusters();
+        let clusters = clusters.into_iter().map(str::to_owned);
+        let there: Vec<_> = clusters.filter(|it| !self.away.contains(it)).collect();
+        for cluster in there {
+            self.registration_agent(&cluster);
+            self.work_agent(&cluster);
+            self.own_agent(&cluster);
+        }
+        let count = |observed: &Observed| {
+            observed.all(Kind::ManifestWork).count()
+                + observed.all(Kind::ManagedServiceAccount).count()
+        };
+        self.written != before || count(&forgotten) != count(&self.observed)
+    }
+
+    fn registration_agent(&mut self, cluster: &str) {
+        let key = row_key(cluster, GATEWAY);
+        let Some(row) = self.observed.object(&key) else {
+            return;
+        };
+        let status: addon::ManagedClusterAddOnStatus =
+            serde_json::from_value(row.data["status"].clone()).unwrap_or_default();
+        let Some(mut client) = status.kube_client() else {
+            return;
+        };
+        let by_token = self.by_token.iter().any(|it| it == cluster);
+        let driver = if by_token { Driver::Token } else { Driver::Csr };
+        let before = client.clone();
+        client.driver = Some(driver);
+        if by_token {
+            client.subject = addon::Subject {
+                user: format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
+                groups: Vec::new(),
+            };
+        }
+        if client == before {
+            return;
+        }
+        let version = self.observed.site.addons;
+        let mut status = json!({"registrations": [client.registration(version)]});
+        if version == Version::V1alpha1 {
+            status["kubeClientDriver"] = json!(driver);
+        }
+        self.write(&key, &json!({"status": status}));
+    }
+
+    fn work_agent(&mut self, cluster: &str) {
+        let key = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
+        let Some(work) = self.observed.object(&key).cloned() else {
+            return;
+        };
+        if work.metadata.deletion_timestamp.is_some() {
+            self.observed.forget(&key);
+            return;
+        }
+        let generation = work.metadata.generation;
+        let applied = json!({
+            "type": "Applied", "status": "True", "reason": "AppliedManifestWorkComplete",
+            "message": "Apply manifest work complete", "observedGeneration": generation,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let conditions = work.data["status"]["conditions"].as_array();
+        if conditions.is_some_and(|all| all.contains(&applied)) {
+            return;
+        }
+        self.write(
+            &key,
+            &json!({
+                "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
+            }),
+        );
+    }
+
+    /// Holds accounts while it is deployed, and lets go of those that are to be deleted.
+    fn own_agent(&mut self, cluster: &str) {
+        let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
+        let is_deployed = self
+            .observed
+            .object(&work)
+            .is_some_and(|it| it.data.get("status").is_some());
+        if !is_deployed {
+            return;
+        }
+        let accounts = self.observed.within(Kind::ManagedServiceAccount, cluster);
+        let accounts: Vec<_> = accounts
+            .map(|(key, it)| (key.clone(), it.clone()))
+            .collect();
+        for (key, account) in accounts {
+            let finalizers = account.metadata.finalizers.unwrap_or_default();
+            let is_held = finalizers.iter().any(|it| it == FINALIZER);
+            if account.metadata.deletion_timestamp.is_some() {
+                self.observed.forget(&key);
+            } else if !is_held {
+                self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
+            }
+        }
+        self.see(cluster);
+    }
+
+    fn see(&mut self, cluster: &str) {
+        let seen = GatewaySeen {
+            is_healthy: true,
+            reason: String::new(),
+        };
+        let all = self.observed.gateways.get_or_insert_default();
+        all.insert(cluster.to_owned(), seen);
+        let rows = self.observed.within(Kind::ManagedClusterAddOn, cluster);
+        let rows = rows.filter(|(_, row)| is_ours(row) && !says_available(row));
+        let rows: Vec<_> = rows.map(|(key, _)| key.clone()).collect();
+        for key in rows {
+            let available = json!({
+                "type": "Available", "status": "True", "reason": "ManagedClusterAddOnLeaseUpdated",
+                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            });
+            self.write(&key, &json!({"status": {"conditions": [available]}}));
+        }
+    }
+
+    /// All objects, without what differs from one hub to another.
+    pub(super) fn portrait(&self) -> Vec<Value> {
+        let all = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| self.observed.all(kind));
+        all.map(|(_, object)| portrait(&serde_json::to_value(object).unwrap()))
+            .collect()
+    }
+}
+
+fn says_available(row: &DynamicObject) -> bool {
+    let conditions = row
+        .data
+        .get("status")
+        .and_then(|it| it["conditions"].as_array());
+    conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Available"))
+}
+
+fn portrait(value: &Value) -> Value {
+    const VARYING: [&str; 9] = [
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "lastTransitionTime",
+        "observedGeneration",
+        "since",
+        "gateway.open-cluster-management.io/applied",
+        "managedFields",
+    ];
+    match value {
+        Value::Object(fields) => {
+            let kept = fields
+                .iter()
+                .filter(|(name, _)| !VARYING.contains(&name.as_str()));
+            kept.map(|(name, value)| (name.clone(), portrait(value)))
+                .collect::<Map<_, _>>()
+                .into()
+        }
+        Value::Array(values) => {
+            let mut values: Vec<_> = values.iter().map(portrait).collect();
+            values.sort_by_key(|value| value["type"].as_str().unwrap_or_default().to_owned());
+            values.into()
+        }
+        value => value.clone(),
+    }
+}
+
+/// As server-side apply merges: objects by field, conditions by type, finalizers as a set.
+fn merge(have: &mut Value, want: &Value) {
+    let (Value::Object(have), Value::Object(want)) = (&mut *have, want) else {
+        *have = want.clone();
+        return;
+    };
+    for (name, want) in want {
+        let have = have.entry(name).or_insert(Value::Null);
+        match (name.as_str(), have.as_array_mut(), want.as_array()) {
+            ("conditions", Some(have), Some(want)) => {
+                for want in want {
+                    have.retain(|it| it["type"] != want["type"]);
+                    have.push(want.clone());
+                }
+            }
+            ("finalizers", Some(have), Some(want)) => {
+                for want in want {
+                    if !have.contains(want) {
+                        have.push(want.clone());
+                    }
+                }
+            }
+            _ => merge(have, want),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Whatever happens in whatever order, the hub ends in the same state, and then nothing is written.
+
+use crds::addon::Version;
+use proptest::{prelude::*, sample::Index};
+use serde_json::json;
+
+use super::model::Hub;
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_ROLE, WORK},
+    observed::ServerSeen,
+    plan::row_key,
+};
+
+/// Something that happens once.
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    Configure,
+    GatewayAnswers,
+    Accept(&'static str),
+    /// Was there before.
+    Leave(&'static str),
+    ByToken(&'static str),
+    Meddle(Meddling),
+}
+
+/// What somebody does to what is ours.
+#[derive(Clone, Copy, Debug)]
+enum Meddling {
+    DeleteRow,
+    DeleteWork,
+    DeleteAccount,
+    EditBinding,
+    EditAddOn,
+}
+
+const ALL: [Happening; 11] = [
+    Happening::Configure,
+    Happening::GatewayAnswers,
+    Happening::Accept("managed1"),
+    Happening::Accept("managed2"),
+    Happening::Leave("managed3"),
+    Happening::ByToken("managed2"),
+    Happening::Meddle(Meddling::DeleteRow),
+    Happening::Meddle(Meddling::DeleteWork),
+    Happening::Meddle(Meddling::DeleteAccount),
+    Happening::Meddle(Meddling::EditBinding),
+    Happening::Meddle(Meddling::EditAddOn),
+];
+
+fn happen(hub: &mut Hub, happening: Happening) {
+    match happening {
+        Happening::Configure => {
+            hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
+        }
+        Happening::GatewayAnswers => hub.observed.server = ServerSeen::Ready,
+        Happening::Accept(cluster) => hub.accept(cluster, &json!({"gateway": "on"})),
+        Happening::Leave(cluster) => hub.accept(cluster, &json!({"gateway": "off"})),
+        Happening::ByToken(cluster) => hub.by_token.push(cluster.to_owned()),
+        Happening::Meddle(meddling) => meddle(hub, meddling),
+    }
+}
+
+fn meddle(hub: &mut Hub, meddling: Meddling) {
+    let cluster = "managed1";
+    let key = match meddling {
+        Meddling::DeleteRow => row_key(cluster, PROXY),
+        Meddling::DeleteWork => ObjectKey::new(Kind::ManifestWork, cluster, WORK),
+        Meddling::DeleteAccount => ObjectKey::new(Kind::ManagedServiceAccount, cluster, GATEWAY),
+        Meddling::EditBinding => ObjectKey::global(Kind::ClusterRoleBinding, TUNNEL_ROLE),
+        Meddling::EditAddOn => ObjectKey::global(Kind::ClusterManagementAddOn, ACCOUNTS),
+    };
+    if hub.observed.object(&key).is_none() {
+        return;
+    }
+    match meddling {
+        Meddling::EditBinding => {
+            hub.write(
+                &key,
+                &json!({"subjects": [{"kind": "Group", "name": "everybody"}]}),
+            );
+        }
+        Meddling::EditAddOn => {
+            hub.write(&key, &json!({"spec": {"addOnMeta": {"displayName": "x"}}}));
+        }
+        _ => hub.remove(&key),
+    }
+}
+
+fn begin(addons: Version) -> Hub {
+    let mut hub = Hub::new(addons);
+    hub.accept("managed3", &json!({"gateway": "on"}));
+    hub
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    prop_oneof![Just(Version::V1alpha1), Just(Version::V1beta1)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_order_ends_in_the_same_state_and_then_nothing_is_written(
+        addons in version(),
+        happenings in Just(ALL.to_vec()).prop_shuffle(),
+        turns in proptest::collection::vec((any::<Index>(), 0..3_usize), ALL.len()),
+    ) {
+        let mut wanted = begin(addons);
+        for happening in ALL {
+            happen(&mut wanted, happening);
+        }
+        wanted.settle();
+
+        let mut hub = begin(addons);
+        for (happening, (which, others)) in happenings.into_iter().zip(turns) {
+            happen(&mut hub, happening);
+            // A plan here and there, of one key only, and others' part at some times only.
+            let keys = hub.keys();
+            hub.turn(which.get(&keys));
+            for _ in 0..others {
+                hub.others_act();
+                let keys = hub.keys();
+                hub.turn(which.get(&keys));
+            }
+        }
+        hub.settle();
+        prop_assert_eq!(hub.portrait(), wanted.portrait());
+        for key in hub.keys() {
+            prop_assert_eq!(hub.plan(&key).actions, vec![]);
+        }
+    }
+}

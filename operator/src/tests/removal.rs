@@ -1,0 +1,185 @@
+//! A cluster that leaves: what goes, in which order, and what happens where nobody answers.
+
+use crds::{
+    addon::Version,
+    authentication::FINALIZER,
+    gateway::{self, SINGLETON},
+};
+use serde_json::json;
+
+use super::model::Hub;
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{GATEWAY, WORK},
+    plan::{Action, Plan, is_ours, row_key},
+    queue::Key,
+};
+
+const CLUSTER: &str = "managed1";
+
+fn enrolled() -> Hub {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
+    hub.accept(CLUSTER, &json!({"gateway": "on"}));
+    hub.settle();
+    hub
+}
+
+fn unselect(hub: &mut Hub) {
+    hub.accept(CLUSTER, &json!({"gateway": "off"}));
+}
+
+fn work() -> ObjectKey {
+    ObjectKey::new(Kind::ManifestWork, CLUSTER, WORK)
+}
+
+fn account() -> ObjectKey {
+    ObjectKey::new(Kind::ManagedServiceAccount, CLUSTER, GATEWAY)
+}
+
+fn turn(hub: &mut Hub) -> Plan {
+    let plan = hub.cluster(CLUSTER);
+    hub.turn(&Key::Cluster(CLUSTER.to_owned()));
+    plan
+}
+
+fn left(hub: &Hub) -> Vec<String> {
+    let all = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| hub.observed.all(kind));
+    let ours = all.filter(|(key, it)| {
+        is_ours(it) && (key.namespace == CLUSTER || key.name.ends_with(CLUSTER))
+    });
+    ours.map(|(key, _)| key.to_string()).collect()
+}
+
+#[test]
+fn the_account_goes_before_the_agent_and_the_agent_before_the_rows() {
+    let mut hub = enrolled();
+    unselect(&mut hub);
+    let plan = turn(&mut hub);
+    assert!(
+        matches!(&plan.actions[..], [Action::Delete { key, .. }] if *key == account()),
+        "{plan:?}"
+    );
+    let plan = turn(&mut hub);
+    assert_eq!(plan.actions, []);
+    assert!(plan.wake.is_some());
+    assert!(hub.others_act());
+    let plan = turn(&mut hub);
+    assert!(
+        matches!(&plan.actions[..], [Action::Delete { key, .. }] if *key == work()),
+        "{plan:?}"
+    );
+    hub.settle();
+    assert_eq!(left(&hub), [] as [String; 0]);
+}
+
+#[test]
+fn a_cluster_that_is_gone_for_good_holds_nothing_for_longer_than_patience() {
+    let mut hub = enrolled();
+    hub.away.push(CLUSTER.to_owned());
+    unselect(&mut hub);
+    hub.settle();
+    assert!(hub.observed.object(&account()).is_some());
+    hub.pass(301);
+    let plan = hub.cluster(CLUSTER);
+    let reasons: Vec<_> = plan.notes.iter().map(|note| note.reason).collect();
+    assert_eq!(reasons, ["TokenAbandoned"]);
+    hub.settle();
+    assert!(
+        hub.observed.object(&work()).is_some(),
+        "its own finalizer holds it"
+    );
+    hub.pass(301);
+    let plan = hub.cluster(CLUSTER);
+    let reasons: Vec<_> = plan.notes.iter().map(|note| note.reason).collect();
+    assert_eq!(reasons, ["AgentAbandoned"]);
+    hub.settle();
+    // The work is deleted; its finalizer is not ours to take.
+    assert_eq!(
+        left(&hub),
+        ["ManifestWork managed1/addon-cluster-gateway-deploy-0"]
+    );
+}
+
+#[test]
+fn accounts_of_others_stay_and_are_let_go_once_nobody_looks_after_them() {
+    let mut hub = enrolled();
+    let theirs = ObjectKey::new(Kind::ManagedServiceAccount, CLUSTER, "theirs");
+    hub.write(&theirs, &json!({"spec": {"rotation": {"validity": "24h"}}}));
+    hub.settle();
+    assert!(
+        hub.observed
+            .object(&theirs)
+            .unwrap()
+            .metadata
+            .finalizers
+            .is_some()
+    );
+    unselect(&mut hub);
+    hub.settle();
+    let kept = hub.observed.object(&theirs).unwrap();
+    assert!(kept.metadata.deletion_timestamp.is_none());
+    let held = kept
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|it| it == FINALIZER);
+    assert!(!held);
+}
+
+#[test]
+fn a_row_that_somebody_deletes_is_cleaned_up_after_and_made_anew() {
+    let mut hub = enrolled();
+    let row = row_key(CLUSTER, GATEWAY);
+    let before = hub.observed.object(&row).unwrap().metadata.uid.clone();
+    hub.remove(&row);
+    hub.settle();
+    let after = hub.observed.object(&row).unwrap();
+    assert_ne!(after.metadata.uid, before);
+    assert!(after.metadata.deletion_timestamp.is_none());
+    assert!(hub.observed.object(&work()).is_some() && hub.observed.object(&account()).is_some());
+}
+
+#[test]
+fn a_cluster_that_is_detached_or_declines_leaves_nothing() {
+    let mut hub = enrolled();
+    let key = ObjectKey::global(Kind::ManagedCluster, CLUSTER);
+    hub.write(&key, &json!({"metadata": {"finalizers": ["ocm"]}}));
+    hub.remove(&key);
+    hub.settle();
+    assert_eq!(left(&hub), [] as [String; 0]);
+
+    let mut hub = enrolled();
+    hub.write(
+        &key,
+        &json!({"metadata": {"annotations": {crds::addon::NO_INSTALL: "true"}}}),
+    );
+    hub.settle();
+    assert_eq!(left(&hub), [] as [String; 0]);
+}
+
+#[test]
+fn the_configuration_goes_last() {
+    let mut hub = enrolled();
+    let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    let finalizers = hub
+        .observed
+        .object(&key)
+        .unwrap()
+        .metadata
+        .finalizers
+        .clone();
+    assert_eq!(finalizers.unwrap(), [gateway::FINALIZER]);
+    hub.remove(&key);
+    let plan = hub.plan(&Key::Hub);
+    assert_eq!(plan.actions, [], "while a cluster has something");
+    hub.settle();
+    assert!(hub.observed.object(&key).is_none());
+    let all = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| hub.observed.all(kind));
+    assert_eq!(all.filter(|(_, it)| is_ours(it)).count(), 0);
+}

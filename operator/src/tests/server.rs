@@ -1,0 +1,158 @@
+//! The gateway's server where the operator runs it, and the change of its keys.
+
+use crds::{addon::Version, gateway::ServerDeployment};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::model::Hub;
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{API_SERVICE, AUTHORITY, SERVER, SERVING},
+    pki::{AUTHORITY_LIVES, LEAF_LIVES},
+    plan::{Action, is_ours},
+    queue::Key,
+};
+
+const NAMESPACE: &str = "spokeway-system";
+
+fn managed() -> Hub {
+    let mut hub = Hub::new(Version::V1beta1);
+    hub.configure(&json!({"server": {"deployment": "Managed"}}));
+    hub.settle();
+    hub
+}
+
+fn endpoint(hub: &mut Hub, ready: bool) {
+    let key = ObjectKey::new(Kind::EndpointSlice, NAMESPACE, "gateway-1");
+    let endpoints = json!({"endpoints": [{"conditions": {"ready": ready}}]});
+    hub.write(&key, &endpoints);
+    hub.settle();
+}
+
+fn secret(hub: &Hub, name: &str) -> Value {
+    let key = ObjectKey::new(Kind::Secret, NAMESPACE, name);
+    hub.observed.object(&key).unwrap().data["data"].clone()
+}
+
+fn registered(hub: &Hub) -> Option<Value> {
+    let object = hub
+        .observed
+        .object(&ObjectKey::global(Kind::ApiService, API_SERVICE))?;
+    Some(object.data["spec"]["caBundle"].clone())
+}
+
+#[test]
+fn all_that_the_server_needs_is_there() {
+    let hub = managed();
+    let all = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| hub.observed.all(kind));
+    let all = all.filter(|(key, it)| is_ours(it) && key.kind != Kind::Secret);
+    let all: Vec<_> = all
+        .filter(|(key, _)| key.kind.is_of_server() || key.name.starts_with(SERVER))
+        .map(|(key, it)| json!({"of": key.to_string(), "says": it.data}))
+        .collect();
+    insta::assert_json_snapshot!(all);
+}
+
+#[test]
+fn its_place_in_the_api_comes_and_goes_with_its_endpoints() {
+    let mut hub = managed();
+    assert_eq!(registered(&hub), None);
+    endpoint(&mut hub, true);
+    assert!(registered(&hub).is_some());
+    endpoint(&mut hub, false);
+    assert_eq!(registered(&hub), None);
+}
+
+#[test]
+fn an_authority_is_trusted_before_a_certificate_of_it_serves() {
+    let mut hub = managed();
+    endpoint(&mut hub, true);
+    let (first, leaf) = (secret(&hub, AUTHORITY), secret(&hub, SERVING));
+    let bundle = registered(&hub).unwrap();
+    hub.now += AUTHORITY_LIVES * 2 / 3;
+    hub.settle();
+    // The leaf is renewed, for it is old, too, and by the old authority.
+    let both = secret(&hub, AUTHORITY);
+    assert_eq!(both["ca.crt"], first["ca.crt"]);
+    assert!(both["next.crt"].is_string());
+    assert_ne!(registered(&hub).unwrap(), bundle);
+    let renewed = secret(&hub, SERVING);
+    assert_ne!(renewed, leaf);
+
+    hub.pass(301);
+    hub.settle();
+    let promoted = secret(&hub, AUTHORITY);
+    assert_eq!(promoted["ca.crt"], both["next.crt"]);
+    assert_eq!(promoted["retired.crt"], first["ca.crt"]);
+    assert_ne!(secret(&hub, SERVING), renewed);
+
+    // What was retired is trusted until it ends, and no longer.
+    let trusted = registered(&hub).unwrap();
+    hub.now += AUTHORITY_LIVES / 3 + SignedDuration::from_hours(1);
+    hub.settle();
+    assert_ne!(registered(&hub).unwrap(), trusted);
+}
+
+#[test]
+fn a_certificate_is_renewed_in_time_and_what_is_lost_or_expired_is_made_anew() {
+    let mut hub = managed();
+    let leaf = secret(&hub, SERVING);
+    hub.now += LEAF_LIVES / 2;
+    hub.settle();
+    assert_eq!(secret(&hub, SERVING), leaf);
+    hub.now += LEAF_LIVES / 4;
+    hub.settle();
+    assert_ne!(secret(&hub, SERVING), leaf);
+    for name in [SERVING, AUTHORITY] {
+        let before = secret(&hub, name);
+        hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, name));
+        hub.settle();
+        assert_ne!(secret(&hub, name), before);
+    }
+    let before = secret(&hub, AUTHORITY);
+    hub.now += AUTHORITY_LIVES * 2;
+    hub.settle();
+    assert_ne!(secret(&hub, AUTHORITY)["ca.crt"], before["ca.crt"]);
+}
+
+#[test]
+fn no_key_is_in_a_plan_that_is_printed() {
+    let mut hub = managed();
+    hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, SERVING));
+    let plan = hub.plan(&Key::Hub);
+    assert!(
+        plan.actions
+            .iter()
+            .any(|it| matches!(it, Action::Issue { .. }))
+    );
+    let printed = format!("{plan:?}{}", serde_json::to_string(&plan).unwrap());
+    assert!(!printed.contains("PRIVATE KEY"), "{printed}");
+}
+
+#[test]
+fn a_server_that_something_else_runs_has_nothing_of_ours() {
+    let mut hub = managed();
+    hub.configure(&json!({"server": {"deployment": "External"}}));
+    hub.settle();
+    assert_eq!(
+        hub.observed.configuration().unwrap().spec.server.deployment,
+        ServerDeployment::External
+    );
+    let kinds = [
+        Kind::Deployment,
+        Kind::Secret,
+        Kind::Service,
+        Kind::Role,
+        Kind::ServiceAccount,
+    ];
+    let left = kinds.into_iter().flat_map(|kind| hub.observed.all(kind));
+    assert_eq!(left.count(), 0);
+    let bindings = hub.observed.all(Kind::ClusterRoleBinding);
+    assert!(
+        bindings
+            .into_iter()
+            .all(|(key, _)| !key.name.starts_with(SERVER))
+    );
+}
