@@ -256,8 +256,10 @@ mod tests {
             let body = Body::from(b"{}".to_vec());
             std::future::ready(Ok::<_, std::io::Error>(answer.body(body).unwrap()))
         });
+        let client = Client::new(server, "default");
+        let hub = channel::channel(client.clone()).1;
         let spoke = Spoke {
-            client: kube::Client::new(server, "default"),
+            client,
             authority: Arc::default(),
         };
         let (working, tokens) = channel::channel(false);
@@ -270,6 +272,7 @@ mod tests {
             spoke: channel::channel(spoke).1,
             settings,
             tunnel: None,
+            hub,
             tokens: Some(tokens),
             metrics: LeaseMetrics::default(),
         };

@@ -5,7 +5,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use crate::{
-    client::{Connection, Get},
+    client::Get,
     statistics::{Series, number},
     table::{Table, figure},
     usage::{Costs, Cpu},
@@ -18,7 +18,6 @@ const MEBIBYTE: u64 = 1 << 20;
 #[derive(Debug)]
 struct Download<'a> {
     way: Way<'a>,
-    connection: Connection,
     request: Get,
     /// MiB/s.
     rate: Series,
@@ -35,12 +34,11 @@ pub(crate) struct Bulk<'a> {
 }
 
 impl<'a> Bulk<'a> {
-    /// Opens every connection; `path` is answered with at least so many bytes.
-    pub(crate) async fn open(ways: &[Way<'a>], path: &str, bytes: u64) -> anyhow::Result<Self> {
+    /// `path` is answered with at least so many bytes.
+    pub(crate) fn new(ways: &[Way<'a>], path: &str, bytes: u64) -> anyhow::Result<Self> {
         let mut downloads = Vec::new();
         for way in ways {
             downloads.push(Download {
-                connection: way.client.connect().await?,
                 request: way.client.get(path)?,
                 way: way.clone(),
                 rate: Series::default(),
@@ -92,9 +90,10 @@ impl<'a> Bulk<'a> {
 
 impl Download<'_> {
     async fn round(&mut self, wanted: u64) -> anyhow::Result<()> {
+        let connection = self.way.client.connect().await?;
         let before = Cpu::of(&self.way)?;
         let started = Instant::now();
-        let response = self.connection.sender().send(&self.request).await?;
+        let response = connection.sender().send(&self.request).await?;
         let (mut body, mut received) = (response.into_body(), 0);
         while let Some(frame) = body.frame().await {
             received += frame?.data_ref().map_or(0, |data| data.len() as u64);
