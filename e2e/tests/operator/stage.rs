@@ -62,6 +62,11 @@ impl Stage {
         apply.ok().await.unwrap();
     }
 
+    pub(crate) async fn apply_server_side(&self, object: &Value) {
+        let apply = self.hub().kubectl(&["apply", "--server-side", "-f", "-"]);
+        apply.stdin(object.to_string()).ok().await.unwrap();
+    }
+
     pub(crate) async fn configure(&self, more: &Value) {
         self.apply(&Operator::configuration(&self.gateway, more))
             .await;
