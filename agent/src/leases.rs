@@ -233,7 +233,83 @@ fn now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use kube::client::Body;
+    use tower::service_fn;
+
     use super::*;
+
+    /// The lease of an add-on that stands for these, at a managed cluster that counts what it is
+    /// asked, and answers so.
+    fn leases(needs: &str, code: u16) -> (Leases, channel::Sender<bool>, Arc<AtomicUsize>) {
+        let asked = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&asked);
+        let server = service_fn(move |request: http::Request<Body>| {
+            assert_eq!(request.method(), http::Method::PATCH);
+            assert!(request.uri().path().ends_with("/leases/addon"));
+            counted.fetch_add(1, Ordering::Relaxed);
+            let answer = http::Response::builder().status(code);
+            let body = Body::from(b"{}".to_vec());
+            std::future::ready(Ok::<_, std::io::Error>(answer.body(body).unwrap()))
+        });
+        let client = Client::new(server, "default");
+        let hub = channel::channel(client.clone()).1;
+        let spoke = Spoke {
+            client,
+            authority: Arc::default(),
+        };
+        let (working, tokens) = channel::channel(false);
+        let settings = LeaseSettings {
+            namespace: "addons".to_owned(),
+            holder: "agent-1".to_owned(),
+            addons: vec![format!("addon={needs}").parse().unwrap()],
+        };
+        let leases = Leases {
+            spoke: channel::channel(spoke).1,
+            settings,
+            tunnel: None,
+            hub,
+            tokens: Some(tokens),
+            metrics: LeaseMetrics::default(),
+        };
+        (leases, working, asked)
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_renewed_only_while_what_it_stands_for_works() {
+        let (leases, working, asked) = leases("tokens", 200);
+        let addon = &leases.settings.addons[0];
+        let mut renewals = 0;
+        for works in [false, true, false, true] {
+            working.send_replace(works);
+            renewals += usize::from(works);
+            assert_eq!(leases.renew(addon).await.is_ok(), works);
+            assert_eq!(asked.load(Ordering::Relaxed), renewals);
+        }
+        assert_eq!(
+            (leases.metrics.renewals.get(), leases.metrics.failures.get()),
+            (2, 2)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_lease_for_what_is_off_or_cannot_be_written_is_no_renewal() {
+        let (off, _working, asked) = leases("tunnel+tokens", 200);
+        let renewed = off.renew(&off.settings.addons[0]).await;
+        assert_eq!(
+            (renewed, asked.load(Ordering::Relaxed)),
+            (Err(Idle::Off), 0)
+        );
+        let (refused, working, asked) = leases("tokens", 403);
+        working.send_replace(true);
+        let renewed = refused.renew(&refused.settings.addons[0]).await;
+        assert!(matches!(renewed, Err(Idle::Write(_))), "{renewed:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn a_lease_says_who_and_when_to_the_microsecond() {

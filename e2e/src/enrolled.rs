@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Agent, AgentOptions, Cluster, Credentials,
@@ -72,6 +72,25 @@ pub async fn prepare_hub(hub: &Cluster) -> Result<(), EnrolError> {
     served.map_err(|elapsed| EnrolError::Unserved(elapsed.to_string()))
 }
 
+/// What a spoke holds for its agent.
+pub async fn prepare_spoke(spoke: &Cluster) -> Result<(), EnrolError> {
+    namespace(spoke, Addon::namespace()).await?;
+    apply_file(spoke, "agent/rbac-spoke.yaml").await
+}
+
+/// Lets somebody look after the accounts of a managed cluster, in its namespace on the hub, which is
+/// made where it is not there.
+pub async fn allow(hub: &Cluster, cluster: &str, subject: &Value) -> Result<(), EnrolError> {
+    namespace(hub, cluster).await?;
+    let binding = json!({
+        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding",
+        "metadata": {"name": "spokeway-agent-tokens", "namespace": cluster},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "spokeway-agent-tokens"},
+        "subjects": [subject],
+    });
+    apply(hub, &binding.to_string()).await
+}
+
 impl Enrolled {
     /// Lets a spoke join, and runs our agent there. A spoke that can be dialled needs no tunnel.
     pub async fn start(
@@ -82,17 +101,16 @@ impl Enrolled {
     ) -> Result<Self, EnrolError> {
         let klusterlet = ocm.join(spoke, options).await?;
         let addon = klusterlet.addon(ADDON).await?;
-        apply_file(spoke, "agent/rbac-spoke.yaml").await?;
+        prepare_spoke(spoke).await?;
         let name = spoke.name();
         // Of its own cluster's add-on, as the registration says.
         let group = format!("system:open-cluster-management:cluster:{name}:addon:{ADDON}");
-        let binding = json!({
-            "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding",
-            "metadata": {"name": "spokeway-agent-tokens", "namespace": name},
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "spokeway-agent-tokens"},
-            "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": group}],
-        });
-        apply(hub, &binding.to_string()).await?;
+        allow(
+            hub,
+            name,
+            &json!({"apiGroup": RBAC, "kind": "Group", "name": group}),
+        )
+        .await?;
         let needs = if options.dialable {
             "tokens"
         } else {
@@ -163,8 +181,8 @@ impl Enrolled {
     }
 }
 
-/// What a pod of the agent would be given.
-async fn pod_kubeconfig(spoke: &Cluster) -> Result<PathBuf, EnrolError> {
+/// A kubeconfig with what a pod of the agent would be given on the spoke.
+pub async fn pod_kubeconfig(spoke: &Cluster) -> Result<PathBuf, EnrolError> {
     let hour = Duration::from_hours(1);
     let token = spoke.service_account_token(Addon::namespace(), "spokeway-agent", hour);
     let token = Credentials::Token(token.await?);
@@ -180,6 +198,11 @@ async fn apply_file(cluster: &Cluster, file: &str) -> Result<(), EnrolError> {
     let apply = cluster.kubectl(&["apply", "--server-side", "-f", &path]);
     apply.ok().await?;
     Ok(())
+}
+
+async fn namespace(cluster: &Cluster, name: &str) -> Result<(), EnrolError> {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    apply(cluster, &object.to_string()).await
 }
 
 async fn apply(cluster: &Cluster, object: &str) -> Result<(), EnrolError> {

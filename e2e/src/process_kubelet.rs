@@ -168,8 +168,10 @@ impl Shared {
             let known = self.pods.lock().remove(&key);
             let pod = pod::keep(self, &key, deployment, known, &client).await;
             let pod = pod.map_err(|fault| format!("{key}: {fault}"))?;
-            if let Some(pod) = pod {
-                self.pods.lock().insert(key, pod);
+            // Nodes may have been lost meanwhile.
+            let mut pods = self.pods.lock();
+            if let Some(pod) = pod.filter(|_| !self.is_held.load(Ordering::Relaxed)) {
+                pods.insert(key, pod);
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ pub use go::GoError;
 pub use go_stack::{CLUSTER_GATEWAY, GO_STACK, KONNECTIVITY};
 pub use install::{HELM, STARLARK};
 pub use node::{CNI, CONTAINERD, KUBELET, NODE, RUNC, TESTIMAGE};
-pub use ocm::{MANAGED_SERVICEACCOUNT, OCM};
+pub use ocm::{MANAGED_SERVICEACCOUNT, MANAGED_SERVICEACCOUNT_E2E, OCM};
 
 /// Programs that are there and ready to start.
 #[derive(Clone, Debug)]

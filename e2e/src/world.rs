@@ -58,10 +58,10 @@ pub struct WorldBuilder {
 #[derive(Clone, Debug)]
 struct Wanted {
     name: String,
-    audited: bool,
     address: Option<SocketAddrV4>,
     /// Where it is on the spoke's side of one, with a node.
     fence: Option<Arc<Fence>>,
+    audited: bool,
 }
 
 /// Why a World did not come up.
@@ -96,10 +96,19 @@ impl WorldBuilder {
     pub fn cluster(mut self, name: &str) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
-            audited: false,
             address: None,
             fence: None,
+            audited: false,
         });
+        self
+    }
+
+    /// Lets the API servers of the clusters so far write down who calls what; see
+    /// [`Cluster::audit_log`].
+    pub fn audited(mut self) -> Self {
+        for wanted in &mut self.clusters {
+            wanted.audited = true;
+        }
         self
     }
 
@@ -107,9 +116,9 @@ impl WorldBuilder {
     pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
-            audited: false,
             address: Some(address),
             fence: None,
+            audited: false,
         });
         self
     }
@@ -119,18 +128,10 @@ impl WorldBuilder {
     pub fn cluster_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
-            audited: false,
             address: Some(fence.node_address()),
             fence: Some(Arc::clone(fence)),
+            audited: false,
         });
-        self
-    }
-
-    /// Lets the cluster that was added last write down who changes what.
-    pub fn audited(mut self) -> Self {
-        if let Some(wanted) = self.clusters.last_mut() {
-            wanted.audited = true;
-        }
         self
     }
 

@@ -8,6 +8,8 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "derived/egress.rs"]
+mod egress;
 #[path = "derived/life.rs"]
 mod life;
 #[path = "derived/rotation.rs"]

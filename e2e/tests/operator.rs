@@ -5,6 +5,12 @@
 
 #[path = "operator/life.rs"]
 mod life;
+#[path = "operator/loss.rs"]
+mod loss;
+#[path = "operator/others.rs"]
+mod others;
+#[path = "operator/server.rs"]
+mod server;
 #[path = "operator/stage.rs"]
 mod stage;
 #[path = "operator/uninstall.rs"]

@@ -7,10 +7,20 @@
     reason = "journeys that measure say what they found; the runner shows it on demand"
 )]
 
+#[path = "tokens/follow.rs"]
+mod follow;
+#[path = "tokens/kills.rs"]
+mod kills;
 #[path = "tokens/life.rs"]
 mod life;
+#[path = "tokens/outages.rs"]
+mod outages;
+#[path = "tokens/phases.rs"]
+mod phases;
 #[path = "tokens/removal.rs"]
 mod removal;
+#[path = "tokens/rights.rs"]
+mod rights;
 #[path = "tokens/scale.rs"]
 mod scale;
 #[path = "tokens/stage.rs"]

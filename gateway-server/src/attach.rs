@@ -75,7 +75,9 @@ impl Attach {
         let cluster = &agent.cluster;
         let held = async {
             let budget = self.tunnels.budget(cluster);
-            match Session::attach(io, &Hello::default(), budget.clone()).await {
+            // On the heap: a handshake's state is kilobytes, and goes with it.
+            let attached = Box::pin(Session::attach(io, &Hello::default(), budget.clone())).await;
+            match attached {
                 Ok((session, driver)) => {
                     self.tunnels.add(cluster, session.clone(), budget, now());
                     let _here = Here {
@@ -139,7 +141,7 @@ impl Attach {
             match &agent.right {
                 Right::User(user) => {
                     let action = Action::attach(&agent.cluster);
-                    let reviewed = self.authorizer.authorize(user.clone(), action).await;
+                    let reviewed = Box::pin(self.authorizer.authorize(user.clone(), action)).await;
                     if reviewed.is_err_and(|refusal| refusal.code() == StatusCode::FORBIDDEN) {
                         return "the hub's RBAC no longer allows it".to_owned();
                     }

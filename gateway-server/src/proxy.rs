@@ -279,3 +279,6 @@ fn log(cluster: &ClusterName, refusal: &Refusal) {
         debug!(%cluster, code, "{message}");
     }
 }
+
+#[cfg(test)]
+mod tests;

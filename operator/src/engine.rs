@@ -123,13 +123,13 @@ impl Engine {
         let configuration = self.observed.configuration();
         configuration.map_or_else(
             || self.observed.site.namespace.clone(),
-            |it| it.spec.server.namespace,
+            |it| it.spec.server.namespace.clone(),
         )
     }
 
     /// Plans what is due, and lets it be carried out.
     fn begin(&mut self, calls: &mut JoinSet<Done>) {
-        if !self.observed.is_complete() {
+        if !self.observed.is_complete() || self.observed.unreadable().is_some() {
             return;
         }
         while calls.len() < AT_ONCE {
@@ -146,9 +146,7 @@ impl Engine {
                 self.queue.done(&key, wake);
                 continue;
             }
-            for note in notes {
-                self.wires.notes.tell(note, now);
-            }
+            self.wires.notes.tell(&key, notes, now);
             if actions.is_empty() {
                 self.queue.done(&key, wake);
                 self.clear_fault(&key, now);
@@ -357,13 +355,20 @@ impl Engine {
 
     /// Tells the probe which server to ask.
     fn aim(&mut self) {
+        if let Some(fault) = self.observed.unreadable() {
+            warn!(
+                fault,
+                "the GatewayConfiguration cannot be read; everything stays as it is"
+            );
+            return;
+        }
         let configuration = self.observed.configuration();
         let target = configuration.and_then(|configuration| {
-            let server = configuration.spec.server;
-            let external = server.external?;
-            (server.deployment == ServerDeployment::External).then_some(Target {
-                namespace: server.namespace,
-                server: external,
+            let server = &configuration.spec.server;
+            let external = server.external.as_ref()?;
+            (server.deployment == ServerDeployment::External).then(|| Target {
+                namespace: server.namespace.clone(),
+                server: external.clone(),
             })
         });
         let changed = self.wires.target.send_if_modified(|known| {

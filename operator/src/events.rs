@@ -1,6 +1,6 @@
 //! Events, in words for people. They come after everything else: one that finds no room is dropped.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use crds::addon;
 use jiff::Timestamp;
@@ -15,12 +15,10 @@ use kube::{
 use tokio::{sync::mpsc, time::timeout};
 use tracing::{debug, info, warn};
 
-use crate::{names::MANAGER, plan::Note};
+use crate::{names::MANAGER, plan::Note, queue::Key};
 
 /// Events that wait to be written.
 const WAITING: usize = 1024;
-/// Notes that are remembered, so that each is told once.
-const REMEMBERED: usize = 16_384;
 const DEADLINE: Duration = Duration::from_secs(10);
 const LONGEST_NOTE: usize = 900;
 
@@ -30,7 +28,8 @@ pub(crate) struct Notes {
     queue: mpsc::Sender<Event>,
     instance: String,
     addons: addon::Version,
-    told: BTreeSet<Note>,
+    /// What the last plan of each key had to say, so that what it goes on saying is told once.
+    told: BTreeMap<Key, Vec<Note>>,
 }
 
 impl Notes {
@@ -41,35 +40,32 @@ impl Notes {
             queue,
             instance: instance.to_owned(),
             addons,
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
         };
         (notes, events)
     }
 
-    /// Logs it and puts it on the object, unless that was done before.
-    pub(crate) fn tell(&mut self, note: Note, now: Timestamp) {
-        if self.told.contains(&note) {
-            return;
+    /// Tells what a plan says and the one before it did not.
+    pub(crate) fn tell(&mut self, key: &Key, notes: Vec<Note>, now: Timestamp) {
+        let before = self.told.remove(key).unwrap_or_default();
+        for note in notes.iter().filter(|note| !before.contains(note)) {
+            self.tell_one(note, now);
         }
-        let Note {
-            regarding,
-            is_warning,
-            reason,
-            text,
-            ..
-        } = &note;
-        if *is_warning {
-            warn!(object = %regarding, reason, "{text}");
+        if !notes.is_empty() {
+            self.told.insert(key.clone(), notes);
+        }
+    }
+
+    fn tell_one(&self, note: &Note, now: Timestamp) {
+        let (object, reason, text) = (&note.regarding, note.reason, &note.text);
+        if note.is_warning {
+            warn!(%object, reason, "{text}");
         } else {
-            info!(object = %regarding, reason, "{text}");
+            info!(%object, reason, "{text}");
         }
-        if self.queue.try_send(self.event(&note, now)).is_err() {
+        if self.queue.try_send(self.event(note, now)).is_err() {
             debug!(reason, "no room for an Event");
         }
-        if self.told.len() >= REMEMBERED {
-            self.told.clear();
-        }
-        self.told.insert(note);
     }
 
     fn event(&self, note: &Note, now: Timestamp) -> Event {

@@ -31,10 +31,12 @@ const NAME: &str = "spokeway-operator";
 /// A lease that was not renewed for that long is free.
 const DURATION: Duration = Duration::from_secs(15);
 /// Whoever could not renew for that long leads no more: earlier than others may begin.
-const GIVE_UP: Duration = Duration::from_secs(10);
+const GIVE_UP: Duration = Duration::from_secs(8);
 const RENEW_EVERY: Duration = Duration::from_secs(4);
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-const CALL_DEADLINE: Duration = Duration::from_secs(4);
+/// Of those who wait, and of the leader while it cannot renew. With the deadline of a call it is short
+/// enough for the leader to give up before the lease is free.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// One who wants the lease.
 pub(crate) struct Candidate {
@@ -84,9 +86,10 @@ impl Candidate {
             if fault.is_some() && fault != last_fault {
                 warn!(fault, "the lease of the leader cannot be looked at");
             }
+            let answered = fault.is_none();
             last_fault = fault;
             self.tell(&leads);
-            let pause = if *leads.borrow() {
+            let pause = if answered && *leads.borrow() {
                 RENEW_EVERY
             } else {
                 LOOK_EVERY

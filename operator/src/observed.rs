@@ -30,6 +30,7 @@ pub(crate) struct Observed {
     /// What the gateway says of clusters; none before it was asked.
     pub(crate) gateways: Option<BTreeMap<String, GatewaySeen>>,
     pub(crate) server: ServerSeen,
+    configuration: Option<Result<Configuration, String>>,
     /// What could not be written, for as long as that is so.
     pub(crate) faults: BTreeMap<Key, Fault>,
 }
@@ -92,6 +93,7 @@ impl Observed {
             listing: BTreeMap::new(),
             gateways: None,
             server: ServerSeen::Unknown,
+            configuration: None,
             faults: BTreeMap::new(),
         }
     }
@@ -128,7 +130,7 @@ impl Observed {
                 let gone = keys.into_iter().filter(|key| !named.contains(key));
                 let gone: Vec<_> = gone.collect();
                 for key in &gone {
-                    self.objects.remove(key);
+                    self.forget(key);
                 }
                 gone
             }
@@ -150,12 +152,14 @@ impl Observed {
         {
             object.metadata.managed_fields = None;
             self.objects.insert(key.clone(), Arc::new(object));
+            self.read_configuration(&key);
         }
         key
     }
 
     pub(crate) fn forget(&mut self, key: &ObjectKey) {
         self.objects.remove(key);
+        self.read_configuration(key);
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {
@@ -202,12 +206,31 @@ impl Observed {
         names.chain(left).collect()
     }
 
-    /// The configuration, where there is one that can be read.
-    pub(crate) fn configuration(&self) -> Option<Configuration> {
-        let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
-        let object = self.object(&key)?;
-        Some(Configuration {
-            spec: part(object, "spec")?,
+    /// The configuration, where there is one.
+    pub(crate) fn configuration(&self) -> Option<&Configuration> {
+        self.configuration.as_ref()?.as_ref().ok()
+    }
+
+    /// Why there is a configuration that cannot be read. That is not the same as none: nothing is planned
+    /// then, for to plan would be to remove everything.
+    pub(crate) fn unreadable(&self) -> Option<&str> {
+        let fault = self.configuration.as_ref()?.as_ref().err()?;
+        Some(fault)
+    }
+
+    fn read_configuration(&mut self, changed: &ObjectKey) {
+        if changed.kind == Kind::GatewayConfiguration && changed.name == gateway::SINGLETON {
+            self.configuration = self.object(changed).map(Configuration::read);
+        }
+    }
+}
+
+impl Configuration {
+    fn read(object: &DynamicObject) -> Result<Self, String> {
+        let spec = object.data.get("spec").cloned().unwrap_or_default();
+        let spec = serde_json::from_value(spec).map_err(|fault| fault.to_string())?;
+        Ok(Self {
+            spec,
             generation: object.metadata.generation.unwrap_or_default(),
             is_deleting: object.metadata.deletion_timestamp.is_some(),
         })
@@ -227,5 +250,76 @@ fn supersedes(object: &DynamicObject, known: &DynamicObject) -> bool {
     match (version(object), version(known)) {
         (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own >= other,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn observed() -> Observed {
+        Observed::new(Site {
+            addons: addon::Version::V1beta1,
+            agent_image: String::new(),
+            gateway_image: String::new(),
+            patience: Duration::ZERO,
+        })
+    }
+
+    fn configuration(version: &str, spec: &serde_json::Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "gateway.open-cluster-management.io/v1alpha1",
+            "kind": "GatewayConfiguration",
+            "metadata": {"name": "default", "uid": "1", "resourceVersion": version},
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_not_taken_for_none() {
+        let mut observed = observed();
+        let kind = Kind::GatewayConfiguration;
+        let key = observed.put(kind, configuration("1", &json!({})));
+        assert!(observed.configuration().is_some() && observed.unreadable().is_none());
+        observed.put(
+            kind,
+            configuration("2", &json!({"egress": {"type": "Future"}})),
+        );
+        assert!(observed.configuration().is_none());
+        assert!(observed.unreadable().unwrap().contains("Future"));
+        observed.forget(&key);
+        assert!(observed.configuration().is_none() && observed.unreadable().is_none());
+    }
+
+    #[test]
+    fn an_older_state_does_not_replace_a_later_one() {
+        let mut observed = observed();
+        let kind = Kind::GatewayConfiguration;
+        observed.put(
+            kind,
+            configuration("10", &json!({"identity": "ServiceAccount"})),
+        );
+        let key = observed.put(kind, configuration("9", &json!({})));
+        assert_eq!(
+            observed.object(&key).unwrap().data["spec"]["identity"],
+            "ServiceAccount"
+        );
+    }
+
+    #[test]
+    fn what_a_new_list_does_not_name_is_gone() {
+        let mut observed = observed();
+        let kind = Kind::GatewayConfiguration;
+        let key = observed.put(kind, configuration("1", &json!({})));
+        observed.observe(kind, Event::Init);
+        assert!(observed.object(&key).is_some());
+        assert_eq!(
+            observed.observe(kind, Event::InitDone),
+            std::slice::from_ref(&key)
+        );
+        assert!(observed.object(&key).is_none());
     }
 }

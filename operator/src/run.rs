@@ -80,14 +80,8 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
         "watching the hub"
     );
     let (leading, leads) = watch::channel(false);
-    let candidate = {
-        let Settings {
-            namespace,
-            identity,
-            ..
-        } = &settings;
-        Candidate::new(client.clone(), namespace, identity, wall_clock)
-    };
+    let (namespace, identity) = (&settings.namespace, &settings.identity);
+    let candidate = Candidate::new(client.clone(), namespace, identity, wall_clock);
     // The lease goes back once nothing is written any more.
     let written = CancellationToken::new();
     let mut leadership = JoinSet::new();

@@ -24,7 +24,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     };
     let before: GatewayConfigurationStatus = part(object, "status").unwrap_or_default();
     let survey = Survey::of(observed, &before.troubled, now);
-    let conditions = conditions(observed, &configuration, &survey, &before.conditions, now);
+    let conditions = conditions(observed, configuration, &survey, &before.conditions, now);
     if let Some(wake) = survey.wake {
         plan.wake_at(wake);
     }

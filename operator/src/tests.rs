@@ -6,3 +6,4 @@ mod model;
 mod order;
 mod removal;
 mod server;
+mod status;

@@ -53,7 +53,8 @@ struct Shared {
 /// What moves a [`Session`]'s bytes; nothing happens unless [`Driver::run`] is polled.
 #[derive(Debug)]
 pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
-    connection: Connection<Lingering<IO>, Bytes>,
+    /// On the heap, for it is kilobytes, and every future that it is handed to has a place for it.
+    connection: Box<Connection<Lingering<IO>, Bytes>>,
     pings: PingPong,
     /// The open body of the hello; its end tells the agent to go elsewhere.
     control: SendStream<Bytes>,
@@ -134,7 +135,7 @@ impl Session {
         hello: &Hello,
         budget: Budget,
     ) -> Result<(Self, Driver<IO>), AttachError> {
-        let (send, mut connection) = h2::client::Builder::new()
+        let (send, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_SIZE)
@@ -145,6 +146,7 @@ impl Session {
             .initial_max_send_streams(1)
             .handshake(Lingering::new(io))
             .await?;
+        let mut connection = Box::new(connection);
         let pings = connection.ping_pong().expect("taken once");
         let (agreement, control) = select! {
             agreed = say_hello(send.clone(), hello) => agreed?,

@@ -16,7 +16,7 @@ mod test;
 enum Command {
     /// Build the programs of a control plane that are missing, and say where each one is
     ControlPlane {
-        /// Also the Go stack that `bench path` measures beside ours
+        /// Also the Go programs that `bench path` and `bench accounts` measure beside ours
         #[arg(long)]
         go_stack: bool,
     },
@@ -60,6 +60,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// What tokens of many accounts cost an agent, beside upstream's
+    Accounts {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -93,6 +99,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let (name, args) = match &bench {
                 Bench::Proxy { args } => ("proxy", args),
                 Bench::Path { args } => ("path", args),
+                Bench::Accounts { args } => ("accounts", args),
             };
             let args: Vec<_> = [name]
                 .into_iter()

@@ -31,6 +31,8 @@ use super::{
 
 /// Who we are to server-side apply.
 pub(crate) const MANAGER: &str = "spokeway-agent";
+/// What a hub with upstream's definition says of a status of ours.
+const UNDECLARED: &str = ".status.observedGeneration: field not declared in schema";
 /// Time for one call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -263,19 +265,16 @@ impl Hands {
         status: &ManagedServiceAccountStatus,
     ) -> Result<Outcome, Refusal> {
         let step = Step::WriteStatus;
-        let body = json!({
-            "apiVersion": format!("{GROUP}/v1beta1"),
-            "kind": "ManagedServiceAccount",
-            "metadata": {"name": name, "uid": account.version.uid},
-            "status": status,
-        });
-        let parameters = PatchParams::apply(MANAGER).force();
-        let patch = Patch::Apply(&body);
-        match self
-            .accounts(step.name())
-            .patch_status(name, &parameters, &patch)
-            .await
+        let mut written = self.apply_status(name, account, status).await;
+        if matches!(&written, Err(kube::Error::Api(status)) if status.message.contains(UNDECLARED))
         {
+            let known = ManagedServiceAccountStatus {
+                observed_generation: None,
+                ..status.clone()
+            };
+            written = self.apply_status(name, account, &known).await;
+        }
+        match written {
             Ok(account) => {
                 let account = Account::read(account);
                 Ok(Outcome::Status {
@@ -286,6 +285,25 @@ impl Hands {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Outcome::AccountGone),
             Err(error) => Err(refused(step, &error)),
         }
+    }
+
+    async fn apply_status(
+        &self,
+        name: &str,
+        account: &Account,
+        status: &ManagedServiceAccountStatus,
+    ) -> kube::Result<DynamicObject> {
+        let body = json!({
+            "apiVersion": format!("{GROUP}/v1beta1"),
+            "kind": "ManagedServiceAccount",
+            "metadata": {"name": name, "uid": account.version.uid},
+            "status": status,
+        });
+        let accounts = self.accounts(Step::WriteStatus.name());
+        let parameters = PatchParams::apply(MANAGER).force();
+        accounts
+            .patch_status(name, &parameters, &Patch::Apply(&body))
+            .await
     }
 
     async fn delete_account(&self, name: &str, account: &Account) -> Result<Outcome, Refusal> {

@@ -26,8 +26,9 @@ use super::{
 };
 use crate::spoke::Spoke;
 
-/// Accounts that are worked on at once.
-const AT_ONCE: usize = 32;
+/// Accounts that are worked on at once. Each takes a connection to either API server, which stays for
+/// a while and is most of what a small agent holds.
+const AT_ONCE: usize = 16;
 /// Clocks are set now and then; no sleep is longer than that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 /// What is under way when the process is told to stop gets that long.

@@ -195,8 +195,14 @@ impl Fleet {
         } else {
             entry.seen.learn(step, outcome, now)
         };
-        // First, so that what is begun is brought to its end.
-        self.queue.touch_first(name, is_urgent(&entry.seen));
+        let urgent = is_urgent(&entry.seen);
+        match step {
+            // No token's death waits until another's remains are gone, and none is late because
+            // of what is told of another.
+            Step::DeleteServiceAccount | Step::WriteSecret => self.queue.touch(name, urgent),
+            // What is begun is brought to its end.
+            _ => self.queue.touch_first(name, urgent),
+        }
         Some(Report {
             before,
             after: &entry.seen,

@@ -12,7 +12,7 @@ use e2e::{
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask control-plane")]
 struct Args {
-    /// Also the Go stack that `bench path` measures beside ours
+    /// Also the Go programs that `bench path` and `bench accounts` measure beside ours
     #[arg(long)]
     go_stack: bool,
 }
@@ -20,9 +20,15 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let Args { go_stack } = Args::parse();
     let mut families = programs::ALL.to_vec();
-    families.extend([&programs::OCM, &programs::HELM, &programs::STARLARK]);
+    families.extend([
+        &programs::OCM,
+        &programs::MANAGED_SERVICEACCOUNT_E2E,
+        &programs::HELM,
+        &programs::STARLARK,
+    ]);
     if go_stack {
         families.extend(programs::GO_STACK);
+        families.push(&programs::MANAGED_SERVICEACCOUNT);
     }
     match node::obstacle() {
         None => families.extend(programs::NODE),

@@ -1,8 +1,9 @@
-//! The walkthrough on this machine: a hub and two clusters that join it by Open Cluster Management,
-//! one of them behind the tunnel of its agent; tokens come from `ManagedServiceAccount`s. The hub admin's
-//! commands run with their real output. Stays up until Ctrl-C unless told `--once`.
+//! The walkthrough on this machine: a hub and two clusters that join it by Open Cluster Management, one of
+//! them behind the tunnel of its agent. One object makes both reachable. The hub admin's commands run with
+//! their real output. Stays up until Ctrl-C unless told `--once`.
 
 use std::{
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -11,23 +12,24 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser;
 use e2e::{
-    Cluster, Enrolled, Gateway, GatewayOptions, Kubectl, World,
-    enrolled::prepare_hub,
-    eventually,
-    ocm::{KlusterletOptions, Ocm},
+    Cluster, Gateway, GatewayOptions, Kubectl, Operator, ProcessKubelet, World, eventually,
+    ocm::{Klusterlet, KlusterletOptions, Ocm},
     programs::{self, OCM, Programs},
 };
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// Reached at its address.
+/// Can be reached at its address, too.
 const SPOKE: &str = "managed1";
-/// Reached through the tunnel of its agent.
+/// Reached through the tunnel of its agent alone.
 const TUNNELLED: &str = "managed2";
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-/// The account that the gateway logs in as.
+/// Whom the gateway logs in as.
 const ACCOUNT: &str = "cluster-gateway";
-/// An account's token and role are there by then.
-const OPEN_WITHIN: Duration = Duration::from_secs(30);
+const ACCOUNTS: &str = "open-cluster-management-managed-serviceaccount";
+const OPEN_WITHIN: Duration = Duration::from_mins(1);
+/// OCM looks at leases every half minute.
+const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
 /// The answer to a write may take this long to be seen by a watch.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -68,32 +70,23 @@ async fn demo(once: bool) -> anyhow::Result<()> {
         .await?;
     let hub = world.cluster("hub");
     let ocm = Ocm::start(hub).await?;
-    prepare_hub(hub).await?;
-    let options = GatewayOptions {
-        args: vec![format!("--managed-service-account={ACCOUNT}")],
-        ..GatewayOptions::default()
-    };
-    let _gateway = Gateway::start(hub, options).await?;
-    let mut enrolled = Vec::new();
+    Operator::install(hub).await?;
+    let gateway = Gateway::start(hub, GatewayOptions::for_operator()).await?;
+    let _operator = Operator::start(hub, "operator-1", &[]).await?;
+    let mut joined = Vec::new();
     for (name, dialable) in [(SPOKE, true), (TUNNELLED, false)] {
-        let options = KlusterletOptions {
-            dialable,
-            ..KlusterletOptions::default()
-        };
-        let spoke = Enrolled::start(&ocm, hub, world.cluster(name), options).await?;
-        spoke.account(ACCOUNT, "cluster-admin").await?;
-        enrolled.push(spoke);
-        is_open(hub, name).await?;
+        joined.push(join(&ocm, world.cluster(name), dialable).await?);
     }
     let took = started.elapsed().as_secs_f32();
     say(&format!(
-        "Up after {took:.1} s; {TUNNELLED} is behind the tunnel of its agent."
+        "Up after {took:.1} s; {TUNNELLED} cannot be dialled from the hub."
     ))?;
 
     let tour = Tour {
         hub,
         hub_config: hub.kubeconfig_path(),
     };
+    tour.turn_on(&world, &gateway).await?;
     tour.as_hub_admin().await?;
     let mut spoke_configs = Vec::new();
     for spoke in [SPOKE, TUNNELLED] {
@@ -116,11 +109,34 @@ async fn demo(once: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until the account has its token, and its role by a `ManifestWork`.
-async fn is_open(hub: &Cluster, spoke: &str) -> anyhow::Result<()> {
-    let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces");
-    let open = || async { hub.kubectl(&["get", "--raw", &path]).ok().await.map(drop) };
-    Ok(eventually(OPEN_WITHIN, "the account opens the cluster", open).await?)
+/// A cluster joins, and has nodes for whatever comes.
+async fn join(
+    ocm: &Ocm,
+    spoke: &Cluster,
+    dialable: bool,
+) -> anyhow::Result<(Klusterlet, ProcessKubelet)> {
+    let options = KlusterletOptions {
+        dialable,
+        ..KlusterletOptions::default()
+    };
+    let klusterlet = ocm.join(spoke, options).await?;
+    Ok((klusterlet, ProcessKubelet::start(spoke)?))
+}
+
+/// Rights for the gateway's account on a cluster, by a plain `ManifestWork`.
+fn rights(cluster: &str) -> Value {
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
+        "metadata": {"name": "gateway-cluster-admin"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": ACCOUNTS, "name": ACCOUNT}],
+    });
+    json!({
+        "apiVersion": "work.open-cluster-management.io/v1", "kind": "ManifestWork",
+        "metadata": {"name": "gateway-cluster-admin", "namespace": cluster},
+        "spec": {"workload": {"manifests": [binding]}},
+    })
 }
 
 /// The hub's kubeconfig with the proxy's path behind its server.
@@ -137,12 +153,37 @@ struct Tour<'a> {
 }
 
 impl Tour<'_> {
+    /// One object, from a file.
+    async fn turn_on(&self, world: &World, gateway: &Gateway) -> anyhow::Result<()> {
+        let file = world.directory().join("gateway.yaml");
+        let configuration = Operator::configuration(gateway, &json!({}));
+        fs::write(&file, &configuration)?;
+        say("\n# gateway.yaml is a GatewayConfiguration that says where the gateway runs:")?;
+        let file = file.display().to_string();
+        let begin = Instant::now();
+        self.show(&self.hub_config, &["apply", "-f", &file]).await?;
+        for spoke in [SPOKE, TUNNELLED] {
+            let healthz = format!("{GATEWAYS}/{spoke}/proxy/healthz");
+            self.wait_for(OPEN_WITHIN, &["get", "--raw", &healthz], |answer| {
+                answer == "ok"
+            })
+            .await?;
+        }
+        let took = begin.elapsed().as_secs_f32();
+        say(&format!("# both clusters can be reached after {took:.1} s"))?;
+        let available = |table: &str| table.lines().filter(|row| row.contains("True")).count() == 6;
+        let rows = ["get", "managedclusteraddon", "-A", "--no-headers"];
+        self.wait_for(AVAILABLE_WITHIN, &rows, available).await
+    }
+
     async fn as_hub_admin(&self) -> anyhow::Result<()> {
         let config = &self.hub_config;
-        self.show(config, &["get", "managedcluster"]).await?;
+        self.show(config, &["get", "managedclusteraddon", "-A"])
+            .await?;
         self.show(config, &["get", "managedserviceaccount", "-A"])
             .await?;
         self.show(config, &["get", "clustergateway"]).await?;
+        self.show(config, &["get", "gatewayconfiguration"]).await?;
         for spoke in [SPOKE, TUNNELLED] {
             let healthz = format!("{GATEWAYS}/{spoke}/proxy/healthz");
             let answer = self.show(config, &["get", "--raw", &healthz]).await?;
@@ -151,10 +192,54 @@ impl Tour<'_> {
         Ok(())
     }
 
+    /// Waits until kubectl's answer is good.
+    async fn wait_for(
+        &self,
+        deadline: Duration,
+        args: &[&str],
+        is_good: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<()> {
+        let asked = || async {
+            let answer = self.hub.kubectl(args).ok().await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            if is_good(&answer) {
+                Ok(())
+            } else {
+                Err(answer)
+            }
+        };
+        Ok(eventually(deadline, &args.join(" "), asked).await?)
+    }
+
+    /// The first refusal, and the rights that end it.
+    async fn grant(&self, spoke: &str, config: &Path) -> anyhow::Result<()> {
+        announce(&["get", "ns"])?;
+        let refused = self.kubectl(config, &["get", "ns"]).ok().await;
+        let refused = refused
+            .err()
+            .context("there are no rights yet")?
+            .to_string();
+        let line = refused.lines().find(|line| line.contains("Forbidden"));
+        print(
+            line.with_context(|| format!("refused otherwise: {refused}"))?
+                .trim_start_matches("stderr: "),
+        )?;
+        say(&format!(
+            "# On the hub, a ManifestWork in {spoke} that binds the account to cluster-admin:"
+        ))?;
+        let work = rights(spoke).to_string();
+        self.run(&self.hub_config, &["apply", "-f", "-"], Some(&work))
+            .await?;
+        let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces");
+        self.wait_for(OPEN_WITHIN, &["get", "--raw", &path], |_| true)
+            .await
+    }
+
     async fn on_the_managed_cluster(&self, spoke: &str, config: &Path) -> anyhow::Result<()> {
         say(&format!(
             "\n# With the hub's kubeconfig, and {GATEWAYS}/{spoke}/proxy appended to its server:"
         ))?;
+        self.grant(spoke, config).await?;
         self.show(config, &["get", "ns"]).await?;
         self.run(config, &["apply", "-f", "-"], Some(CONFIG_MAP))
             .await?;

@@ -95,7 +95,9 @@ pub(super) fn build(
         manifests::install(family, it, &go, work.path(), directory)?;
     }
     for program in wanted {
-        let built = work.path().join("bin").join(program.built_name());
+        let suffix = if family.tests { ".test" } else { "" };
+        let built = format!("{}{suffix}", program.built_name());
+        let built = work.path().join("bin").join(built);
         let target = directory.join(program.name);
         fs::rename(&built, &target).map_err(files("install", &target))?;
     }
@@ -129,8 +131,12 @@ fn compile(
         .env("GOTOOLCHAIN", "local")
         .env("GOWORK", "off")
         .env_remove("GOROOT")
+        .args(if family.tests {
+            &["test", "-c"][..]
+        } else {
+            &["build"]
+        })
         .args([
-            "build",
             "-mod=readonly",
             "-trimpath",
             "-tags",

@@ -16,6 +16,8 @@ pub struct Family {
     pub name: &'static str,
     /// What it yields; names are unique over all families.
     pub programs: &'static [Program],
+    /// The packages are test suites, to be built into programs that run them.
+    pub tests: bool,
     /// Go build tags, comma separated; empty for none.
     pub tags: &'static str,
     /// Whether a C compiler is needed.
@@ -106,6 +108,7 @@ pub(super) const KUBERNETES_STAMP: Option<Stamp> = Some(Stamp {
 pub(super) const PLAIN: Family = Family {
     name: "",
     programs: &[],
+    tests: false,
     tags: "",
     cgo: false,
     stamp: None,
@@ -199,7 +202,9 @@ fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::{GO_STACK, HELM, MANAGED_SERVICEACCOUNT, NODE, OCM, STARLARK};
+    use crate::programs::{
+        GO_STACK, HELM, MANAGED_SERVICEACCOUNT, MANAGED_SERVICEACCOUNT_E2E, NODE, OCM, STARLARK,
+    };
 
     #[test]
     fn programs_are_named_as_go_names_them() {
@@ -224,13 +229,31 @@ mod tests {
 
     #[test]
     fn every_family_has_its_module_and_pins_its_programs() {
-        let others = [&OCM, &MANAGED_SERVICEACCOUNT, &HELM, &STARLARK];
+        let others = [
+            &OCM,
+            &MANAGED_SERVICEACCOUNT,
+            &MANAGED_SERVICEACCOUNT_E2E,
+            &HELM,
+            &STARLARK,
+        ];
         for family in ALL.iter().chain(GO_STACK).chain(NODE).chain(&others) {
             let go_mod = fs::read_to_string(family.module().join("go.mod")).unwrap();
             assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
             assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);
             for program in family.programs {
-                assert!(go_mod.contains(program.package), "{}", program.package);
+                // A suite is no tool, but of a module that is required.
+                let pinned = go_mod
+                    .lines()
+                    .filter_map(|line| line.trim().split(' ').next());
+                let mut pinned = pinned.filter(|_| family.tests);
+                assert!(
+                    go_mod.contains(program.package)
+                        || pinned
+                            .any(|module| module.contains('/')
+                                && program.package.starts_with(module)),
+                    "{}",
+                    program.package
+                );
             }
             for manifests in family.manifests {
                 assert!(go_mod.contains(manifests.module), "{}", manifests.module);

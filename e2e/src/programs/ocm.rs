@@ -50,6 +50,23 @@ pub static MANAGED_SERVICEACCOUNT: Family = Family {
         name: "managed-serviceaccount",
         package: "open-cluster-management.io/managed-serviceaccount/cmd",
     }],
+    ..PLAIN
+};
+
+/// Upstream's own suites for what its agent does, to be run against ours, and its definition of accounts.
+pub static MANAGED_SERVICEACCOUNT_E2E: Family = Family {
+    name: "managed-serviceaccount",
+    programs: &[
+        Program {
+            name: "msa-e2e-token",
+            package: "open-cluster-management.io/managed-serviceaccount/e2e/token",
+        },
+        Program {
+            name: "msa-e2e-ephemeral",
+            package: "open-cluster-management.io/managed-serviceaccount/e2e/ephemeral_identity",
+        },
+    ],
+    tests: true,
     manifests: &[Manifests {
         name: "managed-serviceaccount-crds",
         module: "open-cluster-management.io/managed-serviceaccount",

@@ -37,6 +37,13 @@ const SERVER_SANS: &[&str] = &[
     "10.96.0.1",
 ];
 
+/// Metadata of every call, but for those that a cluster makes of itself and those of a journey.
+const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+"omitStages": ["RequestReceived"], "rules": [
+{"level": "None", "userGroups": ["system:masters", "system:serviceaccounts:kube-system"]},
+{"level": "None", "users": ["system:apiserver", "system:kube-controller-manager"]},
+{"level": "Metadata"}]}"#;
+
 /// A running cluster; clones are the same cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster(Arc<Inner>);
@@ -66,7 +73,7 @@ pub(super) struct Place {
     pub(super) etcd: String,
     /// The fence on whose spoke's side it is.
     pub(super) fence: Option<Arc<Fence>>,
-    /// Whether it writes down who changes what.
+    /// Its API server writes down who calls what.
     pub(super) audited: bool,
 }
 
@@ -101,11 +108,11 @@ impl Cluster {
         };
         let files = Files(&directory);
         let mut apiserver_flags = flags::apiserver(&files, &etcd_url, name, address);
-        let mut manager_flags = flags::controller_manager(&files);
         if audited {
-            fs::write(directory.join("audit-policy.yaml"), flags::AUDIT_POLICY)?;
-            apiserver_flags.extend(flags::apiserver_with_audit(&files));
+            fs::write(directory.join(flags::AUDIT_POLICY), AUDIT_POLICY)?;
+            apiserver_flags.extend(flags::audit(&files));
         }
+        let mut manager_flags = flags::controller_manager(&files);
         let mut etcd = None;
         if fence.is_some() {
             let kubelet_client = ca.issue_client("kube-apiserver", &["system:masters"])?;
@@ -213,7 +220,8 @@ impl Cluster {
         &self.0.directory
     }
 
-    /// Where it writes down who changes what, one JSON object a line, if it was told to.
+    /// Where an audited cluster's API server writes one line per call of anybody but the cluster's
+    /// admin and its own controllers, as it answers; see [`super::WorldBuilder::audited`].
     pub fn audit_log(&self) -> PathBuf {
         self.directory().join(flags::AUDIT_LOG)
     }

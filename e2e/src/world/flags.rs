@@ -105,24 +105,16 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
     args
 }
 
-/// Every change, once it is done, without what was in it.
-pub(super) const AUDIT_POLICY: &str = "\
-apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-  - level: None
-    verbs: [get, list, watch]
-  - level: Metadata
-";
+/// What of its calls an API server writes down.
+pub(super) const AUDIT_POLICY: &str = "audit-policy.json";
+/// Where it writes it.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
-/// What the API server is told besides where it writes down who changes what.
-pub(super) fn apiserver_with_audit(files: &Files<'_>) -> Vec<String> {
+/// What the API server is told besides where its calls are written down.
+pub(super) fn audit(files: &Files<'_>) -> Vec<String> {
     vec![
-        files.flag("audit-policy-file", "audit-policy.yaml"),
+        files.flag("audit-policy-file", AUDIT_POLICY),
         files.flag("audit-log-path", AUDIT_LOG),
-        "--audit-log-mode=blocking-strict".to_owned(),
     ]
 }
 

@@ -33,17 +33,24 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn shared() -> &'static Self {
         static STAGE: OnceCell<Stage> = OnceCell::const_new();
-        STAGE.get_or_init(Self::start).await
+        STAGE.get_or_init(|| Self::start(&[])).await
     }
 
-    async fn start() -> Self {
+    /// How a gateway is to run with these flags besides.
+    pub(crate) fn options(args: &[&str]) -> GatewayOptions {
+        let own = format!("--managed-service-account={ACCOUNT}");
+        let args = args.iter().map(|&arg| arg.to_owned());
+        GatewayOptions {
+            args: args.chain([own]).collect(),
+            ..GatewayOptions::default()
+        }
+    }
+
+    /// In a World of its own, with a gateway of these flags.
+    pub(crate) async fn start(args: &[&str]) -> Self {
         let world = World::builder().cluster("hub").cluster("managed1");
         let world = world.start().await.unwrap();
-        let args = vec![format!("--managed-service-account={ACCOUNT}")];
-        let options = GatewayOptions {
-            args,
-            ..GatewayOptions::default()
-        };
+        let options = Self::options(args);
         // It starts, and is ready, on a hub that does not have the kind yet.
         let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
         apply::<CustomResourceDefinition>(

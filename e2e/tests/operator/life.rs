@@ -130,7 +130,7 @@ async fn the_standby_takes_over(stage: &Stage) {
     tell(&format!("handed over after {:.1?}", begin.elapsed()));
 }
 
-async fn nothing_is_left(stage: &Stage, cluster: &str) {
+pub(crate) async fn nothing_is_left(stage: &Stage, cluster: &str) {
     let on_hub = || async {
         let kinds = "managedclusteraddons,manifestworks,managedserviceaccounts,rolebindings,secrets,serviceaccounts";
         let get = ["get", kinds, "-n", cluster, "-o", "name"];

@@ -62,6 +62,11 @@ impl Stage {
         apply.ok().await.unwrap();
     }
 
+    pub(crate) async fn apply_server_side(&self, object: &Value) {
+        let apply = self.hub().kubectl(&["apply", "--server-side", "-f", "-"]);
+        apply.stdin(object.to_string()).ok().await.unwrap();
+    }
+
     pub(crate) async fn configure(&self, more: &Value) {
         self.apply(&Operator::configuration(&self.gateway, more))
             .await;
@@ -93,7 +98,8 @@ impl Stage {
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
         let own = entries.filter(|entry| {
             let resource = &entry["objectRef"]["resource"];
-            entry["user"]["username"] == operator::USER && *resource != "leases"
+            let writes = !["get", "list", "watch"].contains(&entry["verb"].as_str().unwrap());
+            writes && entry["user"]["username"] == operator::USER && *resource != "leases"
         });
         own.map(|entry| format!("{} {}", entry["verb"], entry["requestURI"]))
             .collect()

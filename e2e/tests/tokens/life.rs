@@ -3,12 +3,15 @@
 use std::time::Instant;
 
 use crds::authentication::{CA_KEY, FINALIZER, LABEL};
-use e2e::eventually;
+use e2e::{
+    eventually,
+    programs::{MANAGED_SERVICEACCOUNT_E2E, Programs},
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
-use super::stage::{NAMESPACE, SOON, Stage};
+use super::stage::{NAMESPACE, SOON, Stage, account};
 
 #[tokio::test]
 async fn an_account_has_a_token_that_works_and_a_secret_as_upstream_writes_it() {
@@ -150,6 +153,23 @@ async fn what_belongs_to_others_is_refused_and_left_alone() {
         "{kept:?}"
     );
 
+    // Nor does it go with an account that never had it.
+    for name in ["powerful", "import"] {
+        stage.delete(name).await;
+        stage.is_gone(name).await;
+    }
+    assert!(
+        stage
+            .service_accounts()
+            .get_opt("powerful")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(stage.token("import").await.as_deref(), Some("somebody's"));
+    stage.create("import", "1h").await;
+    stage.says("import", "False SecretConflict").await;
+
     // Nobody else suffers, and once the name is free the account is served.
     stage.create("gateway", "1h").await;
     stage.usable_token("gateway", None).await;
@@ -163,7 +183,57 @@ async fn what_belongs_to_others_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn another_validity_counts_at_once_and_a_bad_one_harms_nobody() {
+async fn what_makes_no_sense_is_refused_and_where_it_got_in_harms_nobody() {
+    let stage = Stage::start(&[]).await;
+    let create = async |account| {
+        stage
+            .accounts()
+            .create(&PostParams::default(), &account)
+            .await
+    };
+    let mut no_time = account("no-time", "1h");
+    no_time.spec.ttl_seconds_after_creation = Some(0);
+    for refused in [
+        account("fruit", "banana"),
+        account("short", "500s"),
+        no_time,
+    ] {
+        match create(refused).await {
+            Err(kube::Error::Api(status)) => assert_eq!(status.code, 422, "{status:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // By upstream's definition, which takes anything.
+    let programs = Programs::ensure(&[&MANAGED_SERVICEACCOUNT_E2E]).unwrap();
+    let definitions = programs.manifests("managed-serviceaccount-crds");
+    let apply = [
+        "apply",
+        "--server-side",
+        "-f",
+        definitions.to_str().unwrap(),
+    ];
+    stage.hub().kubectl(&apply).ok().await.unwrap();
+    let got_in = || async {
+        let created = create(account("fruit", "banana")).await;
+        created.map(drop).map_err(|error| error.to_string())
+    };
+    eventually(SOON, "upstream's definition counts", got_in)
+        .await
+        .unwrap();
+    create(account("short", "500s")).await.unwrap();
+    stage.says("fruit", "False InvalidValidity").await;
+    stage.says("short", "False InvalidValidity").await;
+    stage.create("gateway", "1h").await;
+    stage.usable_token("gateway", None).await;
+    stage.says("gateway", "True TokenReported").await;
+    stage.agent.process().restart().unwrap();
+    stage.create("later", "1h").await;
+    stage.usable_token("later", None).await;
+    assert_eq!(stage.token("fruit").await, None);
+}
+
+#[tokio::test]
+async fn another_validity_counts_at_once() {
     let stage = Stage::start(&[]).await;
     stage.create("gateway", "24h").await;
     let first = stage.usable_token("gateway", None).await;

@@ -162,7 +162,7 @@ async fn an_uninstall_leaves_no_token_and_no_finalizer_though_the_agent_runs() {
     let words: Vec<_> = words
         .map(|word| String::from_utf8(word.to_vec()).unwrap())
         .collect();
-    let directory = stage.world.directory().to_owned();
+    let directory = stage.spoke().directory().to_owned();
     let revoke = Process::start(Spec {
         name: "agent revoke".to_owned(),
         program: words[0].clone().into(),

@@ -1,23 +1,26 @@
 //! A hub and a managed cluster, an agent between them, and one journey at a time.
 
-use std::{path::Path, time::Duration};
+use std::{any::Any, path::PathBuf, time::Duration};
 
 use crds::authentication::{ManagedServiceAccount, TOKEN_KEY, TOKEN_REPORTED};
-use e2e::{Agent, AgentOptions, Cluster, Credentials, SharedWorld, World, eventually};
-use http::Request;
-use k8s_openapi::api::{
-    core::v1::{Namespace, Secret, ServiceAccount},
-    rbac::v1::RoleBinding,
+use e2e::{
+    Agent, AgentOptions, Cluster, Credentials, Interposer, World, enrolled, eventually,
+    interposer::Call,
 };
+use http::Request;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     client::Body,
 };
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
-pub(crate) const NAMESPACE: &str = "open-cluster-management-managed-serviceaccount";
+pub(crate) const NAMESPACE: &str = enrolled::TOKEN_NAMESPACE;
+pub(crate) const CLUSTER: &str = "managed1";
+/// The group that every add-on agent is a member of.
+pub(crate) const AGENTS: &str = "system:open-cluster-management:addon:cluster-proxy";
 /// Longer than anything takes that the agent does at once.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -26,8 +29,35 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Stage {
     pub(crate) agent: Agent,
-    pub(crate) world: SharedWorld,
-    _turn: MutexGuard<'static, ()>,
+    pub(crate) between: Option<Between>,
+    hub: Cluster,
+    spoke: Cluster,
+    /// What has to live as long: a World, or a turn in the shared one.
+    _held: Box<dyn Any>,
+}
+
+/// What the agent's calls go through.
+pub(crate) struct Between {
+    pub(crate) hub: Interposer,
+    pub(crate) spoke: Interposer,
+}
+
+impl Between {
+    pub(crate) async fn start(hub: &Cluster, spoke: &Cluster) -> Self {
+        Self {
+            hub: Interposer::start(hub).await.unwrap(),
+            spoke: Interposer::start(spoke).await.unwrap(),
+        }
+    }
+
+    /// The one that such a call goes through.
+    pub(crate) fn of(&self, call: &Call) -> &Interposer {
+        if call.resource.starts_with("serviceaccounts") {
+            &self.spoke
+        } else {
+            &self.hub
+        }
+    }
 }
 
 impl Stage {
@@ -35,55 +65,103 @@ impl Stage {
     pub(crate) async fn start(args: &[&str]) -> Self {
         let turn = TURN.lock().await;
         let world = World::shared().await;
-        let (hub, spoke) = (world.cluster("hub"), world.cluster("managed1"));
-        prepare(hub, spoke).await;
-        let token = spoke.service_account_token(
-            "open-cluster-management-agent-addon",
-            "spokeway-agent",
-            Duration::from_hours(1),
-        );
-        let token = Credentials::Token(token.await.unwrap());
-        let kubeconfig = spoke
-            .write_kubeconfig(
-                "agent-on-spoke.kubeconfig",
-                spoke.url(),
-                &spoke.ca_pem(),
-                &token,
-            )
-            .unwrap();
-        let own = [
-            "--tokens".to_owned(),
-            format!("--spoke-kubeconfig={}", kubeconfig.display()),
-        ];
-        let args = own
-            .into_iter()
-            .chain(args.iter().map(|&arg| arg.to_owned()));
+        let clusters = [world.cluster("hub").clone(), world.cluster(CLUSTER).clone()];
         let options = AgentOptions {
-            args: args.collect(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
             ..AgentOptions::default()
         };
-        let agent = Agent::start(hub, spoke, options).await.unwrap();
+        Self::with(clusters, None, options, Box::new((world, turn))).await
+    }
+
+    /// The same, with an agent of these options; they may name files that are laid out for the hub.
+    pub(crate) async fn with_options(options: impl FnOnce(&Cluster) -> AgentOptions) -> Self {
+        let turn = TURN.lock().await;
+        let world = World::shared().await;
+        let clusters = [world.cluster("hub").clone(), world.cluster(CLUSTER).clone()];
+        let options = options(&clusters[0]);
+        Self::with(clusters, None, options, Box::new((world, turn))).await
+    }
+
+    /// The same, with all calls of the agent going through interposers.
+    pub(crate) async fn interposed() -> Self {
+        let turn = TURN.lock().await;
+        let world = World::shared().await;
+        let clusters = [world.cluster("hub").clone(), world.cluster(CLUSTER).clone()];
+        let between = Between::start(&clusters[0], &clusters[1]).await;
+        Self::with(
+            clusters,
+            Some(between),
+            AgentOptions::default(),
+            Box::new((world, turn)),
+        )
+        .await
+    }
+
+    /// The same in a World of its own, for journeys that take long.
+    pub(crate) async fn alone() -> Self {
+        let world = World::builder().cluster("hub").cluster(CLUSTER);
+        let world = world.start().await.unwrap();
+        let clusters = [world.cluster("hub").clone(), world.cluster(CLUSTER).clone()];
+        let between = Between::start(&clusters[0], &clusters[1]).await;
+        Self::with(
+            clusters,
+            Some(between),
+            AgentOptions::default(),
+            Box::new(world),
+        )
+        .await
+    }
+
+    async fn with(
+        [hub, spoke]: [Cluster; 2],
+        between: Option<Between>,
+        mut options: AgentOptions,
+        held: Box<dyn Any>,
+    ) -> Self {
+        prepare(&hub, &spoke, between.is_some()).await;
+        let kubeconfig = if let Some(between) = &between {
+            let token = token(&hub, CLUSTER).await;
+            let file = "agent-interposed.kubeconfig";
+            let (ca, url) = (hub.ca_pem(), between.hub.url());
+            let kubeconfig = hub.write_kubeconfig(file, url, &ca, &token).unwrap();
+            options.hub_kubeconfig = Some(kubeconfig);
+            options.args.push("--connections=0".to_owned());
+            write_spoke_kubeconfig(&spoke, between.spoke.url(), &spoke.ca_pem()).await
+        } else {
+            write_spoke_kubeconfig(&spoke, spoke.url(), &spoke.ca_pem()).await
+        };
+        options.args.push("--tokens".to_owned());
+        let kubeconfig = format!("--spoke-kubeconfig={}", kubeconfig.display());
+        options.args.push(kubeconfig);
+        let agent = Agent::start(&hub, &spoke, options).await.unwrap();
         Self {
             agent,
-            world,
-            _turn: turn,
+            between,
+            hub,
+            spoke,
+            _held: held,
         }
     }
 
     pub(crate) fn hub(&self) -> &Cluster {
-        self.world.cluster("hub")
+        &self.hub
     }
 
     pub(crate) fn spoke(&self) -> &Cluster {
-        self.world.cluster("managed1")
+        &self.spoke
+    }
+
+    /// Every token that was ever issued for an account, where all calls go through interposers.
+    pub(crate) fn issued(&self, name: &str) -> Vec<String> {
+        self.between.as_ref().unwrap().spoke.issued(name)
     }
 
     pub(crate) fn accounts(&self) -> Api<ManagedServiceAccount> {
-        Api::namespaced(self.hub().client(), "managed1")
+        Api::namespaced(self.hub().client(), CLUSTER)
     }
 
     pub(crate) fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.hub().client(), "managed1")
+        Api::namespaced(self.hub().client(), CLUSTER)
     }
 
     pub(crate) fn service_accounts(&self) -> Api<ServiceAccount> {
@@ -240,62 +318,35 @@ pub(crate) fn account(name: &str, validity: &str) -> ManagedServiceAccount {
     .unwrap()
 }
 
+/// What the agent is on a cluster where it is a `ServiceAccount`.
+async fn token(cluster: &Cluster, namespace: &str) -> Credentials {
+    let hour = Duration::from_hours(1);
+    let token = cluster.service_account_token(namespace, "spokeway-agent", hour);
+    Credentials::Token(token.await.unwrap())
+}
+
+/// Writes the agent's kubeconfig of the managed cluster, anew where it is there.
+pub(crate) async fn write_spoke_kubeconfig(spoke: &Cluster, url: &str, ca_pem: &str) -> PathBuf {
+    let token = token(spoke, "open-cluster-management-agent-addon").await;
+    let file = "agent-on-spoke.kubeconfig";
+    spoke.write_kubeconfig(file, url, ca_pem, &token).unwrap()
+}
+
 /// The definition, the rights as they are in `config`, and nothing else.
-async fn prepare(hub: &Cluster, spoke: &Cluster) {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
-    // OCM makes it.
-    namespace(spoke, "open-cluster-management-agent-addon").await;
-    for (cluster, file) in [
-        (hub, "crds/managedserviceaccounts.yaml"),
-        (hub, "agent/rbac-hub.yaml"),
-        (spoke, "agent/rbac-spoke.yaml"),
-    ] {
-        let path = config.join(file);
-        let path = path.to_str().unwrap();
-        cluster
-            .kubectl(&["apply", "--server-side", "-f", path])
-            .ok()
-            .await
-            .unwrap();
-    }
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "crd/managedserviceaccounts.authentication.open-cluster-management.io",
-    ];
-    hub.kubectl(&wait).ok().await.unwrap();
-    namespace(hub, "managed1").await;
-    let apply = PatchParams::apply("e2e").force();
-    let group = "rbac.authorization.k8s.io";
-    let body = json!({
-        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "agent"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "spokeway-agent-tokens"},
-        "subjects": [{
-            "apiGroup": group, "kind": "Group", "name": "system:open-cluster-management:addon:cluster-proxy",
-        }],
-    });
-    let bindings: Api<RoleBinding> = Api::namespaced(hub.client(), "managed1");
-    bindings
-        .patch("agent", &apply, &Patch::Apply(body))
-        .await
-        .unwrap();
+async fn prepare(hub: &Cluster, spoke: &Cluster, by_token: bool) {
+    enrolled::prepare_hub(hub).await.unwrap();
+    enrolled::prepare_spoke(spoke).await.unwrap();
+    let subject = if by_token {
+        json!({"kind": "ServiceAccount", "namespace": CLUSTER, "name": "spokeway-agent"})
+    } else {
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": AGENTS})
+    };
+    enrolled::allow(hub, CLUSTER, &subject).await.unwrap();
     clean(hub, spoke).await;
 }
 
-async fn namespace(cluster: &Cluster, name: &str) {
-    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    Api::<Namespace>::all(cluster.client())
-        .patch(
-            name,
-            &PatchParams::apply("e2e").force(),
-            &Patch::Apply(body),
-        )
-        .await
-        .unwrap();
-}
-
 async fn clean(hub: &Cluster, spoke: &Cluster) {
-    let accounts: Api<ManagedServiceAccount> = Api::namespaced(hub.client(), "managed1");
+    let accounts: Api<ManagedServiceAccount> = Api::namespaced(hub.client(), CLUSTER);
     // A definition that is new is refused for a moment.
     let listed = || async { accounts.list(&ListParams::default()).await };
     let listed = eventually(SOON, "accounts are served", listed)
@@ -308,7 +359,7 @@ async fn clean(hub: &Cluster, spoke: &Cluster) {
         let _ = accounts.delete(&name, &DeleteParams::default()).await;
     }
     let (parameters, all) = (DeleteParams::default(), ListParams::default());
-    let secrets: Api<Secret> = Api::namespaced(hub.client(), "managed1");
+    let secrets: Api<Secret> = Api::namespaced(hub.client(), CLUSTER);
     secrets.delete_collection(&parameters, &all).await.unwrap();
     let accounts: Api<ServiceAccount> = Api::namespaced(spoke.client(), NAMESPACE);
     accounts.delete_collection(&parameters, &all).await.unwrap();

@@ -65,12 +65,8 @@ async fn both_entrances_serve_all_of_kubectl() {
             .unwrap();
         // A bulk answer, larger than any window on its way.
         let big = kubectl(&["get", "--raw", "/openapi/v2"]).ok().await;
-        let direct = stage
-            .world
-            .cluster(spoke)
-            .kubectl(&["get", "--raw", "/openapi/v2"])
-            .ok()
-            .await;
+        let there = stage.world.cluster(spoke);
+        let direct = there.kubectl(&["get", "--raw", "/openapi/v2"]).ok().await;
         assert_eq!(big.unwrap().len(), direct.unwrap().len());
     }
 }

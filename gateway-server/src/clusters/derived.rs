@@ -157,4 +157,4 @@ fn verified(authorities: Vec<rustls::pki_types::CertificateDer<'static>>) -> Tls
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::clusters) mod tests;

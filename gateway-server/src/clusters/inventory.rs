@@ -139,8 +139,8 @@ impl Inventory {
 
     /// Whether every source has been listed: a cluster that is not here then does not exist.
     pub(super) fn is_listed(&self, derives: bool) -> bool {
-        let sources = self.registrations.is_listed() && self.tokens.is_listed();
-        self.manual.is_listed() && (sources || !derives)
+        let are_both = self.registrations.is_listed() && self.tokens.is_listed();
+        self.manual.is_listed() && (are_both || !derives)
     }
 
     /// The newest resource version seen.

@@ -6,12 +6,19 @@ use std::sync::Arc;
 use http::uri::Authority;
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 
 use super::Tls;
+
+/// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets aside
+/// room for 32 servers, which is 10 KiB for every managed cluster.
+const SESSIONS: usize = 8;
 
 /// Who may answer as the managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -105,12 +112,14 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, TlsConfigError> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AcceptAnybody::new())),
     };
-    match &tls.identity {
+    let mut config = match &tls.identity {
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .map_err(TlsConfigError::Identity),
-        None => Ok(builder.with_no_client_auth()),
-    }
+            .map_err(TlsConfigError::Identity)?,
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(config)
 }
 
 /// The verifier behind [`Trust::Anybody`].

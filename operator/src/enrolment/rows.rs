@@ -68,7 +68,8 @@ pub(super) fn say(
         };
         let registration = (REGISTRATION_APPLIED, applied);
         let mut conditions = vec![condition(before, registration, reason, message, now)];
-        if let Some(deployed) = deployed {
+        // OCM looks for a work of any row that says it has one.
+        if let Some(deployed) = deployed.filter(|_| addon == GATEWAY) {
             let state = (MANIFEST_APPLIED, deployed.holds);
             let (reason, message) = (deployed.reason, &deployed.message);
             conditions.push(condition(before, state, reason, message, now));

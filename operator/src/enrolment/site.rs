@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Site<'a> {
     pub(super) observed: &'a Observed,
     pub(super) cluster: &'a str,
-    pub(super) spec: GatewayConfigurationSpec,
+    pub(super) spec: &'a GatewayConfigurationSpec,
     /// What the agent is to do.
     pub(super) tunnel: Capability,
     pub(super) tokens: Capability,
@@ -44,7 +44,7 @@ impl<'a> Site<'a> {
         if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
             return None;
         }
-        let spec = observed.configuration()?.spec;
+        let spec = &observed.configuration()?.spec;
         let capability = |addon, wanted| match wanted {
             false => Capability::Off,
             true if is_row_foreign(observed, cluster, addon) => Capability::Foreign,

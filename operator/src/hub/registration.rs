@@ -69,7 +69,7 @@ pub(crate) fn registration(observed: &Observed, now: Timestamp) -> Registration 
         return Registration::Foreign;
     }
     let configuration = observed.configuration();
-    if let Some(server) = configuration.map(|it| it.spec.server)
+    if let Some(server) = configuration.map(|it| &it.spec.server)
         && server.deployment == ServerDeployment::Managed
     {
         return of_managed(observed, &server.namespace);

@@ -17,8 +17,9 @@ use crate::{
 
 /// Most clusters that are named.
 const NAMED: usize = 20;
-/// What is so for less than that is no trouble yet: clusters that join are not ready at once.
-const SETTLING: SignedDuration = SignedDuration::from_secs(30);
+/// What is so for less than that is no trouble yet: a cluster that joins is not ready at once, and OCM
+/// looks at its add-ons every half minute.
+const SETTLING: SignedDuration = SignedDuration::from_secs(120);
 
 /// All selected clusters.
 pub(super) struct Survey {
@@ -158,7 +159,11 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
 
 fn row_trouble(addon: &str, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
     let steps = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE];
-    let mut steps = steps.into_iter().filter(|step| !status.is(step));
+    // One row brings the agent of all.
+    let steps = steps
+        .into_iter()
+        .filter(|step| addon == GATEWAY || *step != MANIFEST_APPLIED);
+    let mut steps = steps.filter(|step| !status.is(step));
     let step = steps.next()?;
     let condition = status.condition(step);
     let said = condition.map_or("nothing is said of it yet", |it| it.message.as_str());

@@ -26,7 +26,7 @@ fn written(hub: &Hub, plan: &Plan) -> Vec<Value> {
 /// Each plan of a cluster's life until there is nothing to do, and then what others have to do.
 fn phases(addons: Version, by_token: bool) -> Vec<Value> {
     let mut hub = Hub::configured(addons);
-    hub.accept("managed1", json!({}));
+    hub.accept("managed1", &json!({}));
     if by_token {
         hub.by_token.push("managed1".to_owned());
     }
@@ -88,7 +88,7 @@ fn the_hub_as_a_whole() {
 #[test]
 fn rights_are_bound_before_the_row_says_so_and_the_agent_comes_after() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.accept("managed1", json!({}));
+    hub.accept("managed1", &json!({}));
     let (mut rights, mut said, mut deployed) = (None, None, None);
     for step in 0.. {
         let plan = hub.cluster("managed1");
@@ -120,7 +120,7 @@ fn rights_are_bound_before_the_row_says_so_and_the_agent_comes_after() {
 #[test]
 fn a_request_of_the_agent_is_granted_and_others_are_left_alone() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.accept("managed1", json!({}));
+    hub.accept("managed1", &json!({}));
     hub.settle();
     for (name, cluster) in [("own", "managed1"), ("others", "managed2")] {
         let key = ObjectKey::new(Kind::CertificateSigningRequest, "managed1", name);
@@ -146,7 +146,7 @@ fn a_request_of_the_agent_is_granted_and_others_are_left_alone() {
 #[test]
 fn a_name_that_the_managed_cluster_made_up_gets_no_rights() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.accept("managed1", json!({}));
+    hub.accept("managed1", &json!({}));
     hub.by_token.push("managed1".to_owned());
     hub.settle();
     let lie = crds::addon::KubeClient {
@@ -172,7 +172,7 @@ fn a_name_that_the_managed_cluster_made_up_gets_no_rights() {
 #[test]
 fn an_addon_of_somebody_else_is_used_and_not_touched() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.accept("managed1", json!({}));
+    hub.accept("managed1", &json!({}));
     let manager = ObjectKey::global(Kind::ClusterManagementAddOn, ACCOUNTS);
     hub.write(
         &manager,
@@ -203,7 +203,7 @@ fn an_addon_of_somebody_else_is_used_and_not_touched() {
 #[test]
 fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.accept("managed1", json!({}));
+    hub.accept("managed1", &json!({}));
     let config = ObjectKey::new(Kind::AddOnDeploymentConfig, "hub-config", "agents");
     hub.write(&config, &json!({"spec": {
         "agentInstallNamespace": "agents",

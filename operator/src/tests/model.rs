@@ -54,20 +54,20 @@ impl Hub {
     /// With the configuration of a gateway that answers.
     pub(super) fn configured(addons: Version) -> Self {
         let mut hub = Self::new(addons);
-        hub.configure(json!({}));
+        hub.configure(&json!({}));
         hub.observed.server = ServerSeen::Ready;
         hub
     }
 
-    pub(super) fn configure(&mut self, more: Value) {
+    pub(super) fn configure(&mut self, more: &Value) {
         let mut spec =
             json!({"server": {"deployment": "External", "external": {"caBundle": "Y2E="}}});
-        merge(&mut spec, &more);
+        merge(&mut spec, more);
         let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
         self.write(&key, &json!({"spec": spec}));
     }
 
-    pub(super) fn accept(&mut self, cluster: &str, labels: Value) {
+    pub(super) fn accept(&mut self, cluster: &str, labels: &Value) {
         let key = ObjectKey::global(Kind::ManagedCluster, cluster);
         self.write(
             &key,

@@ -51,11 +51,11 @@ const ALL: [Happening; 11] = [
 fn happen(hub: &mut Hub, happening: Happening) {
     match happening {
         Happening::Configure => {
-            hub.configure(json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
+            hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
         }
         Happening::GatewayAnswers => hub.observed.server = ServerSeen::Ready,
-        Happening::Accept(cluster) => hub.accept(cluster, json!({"gateway": "on"})),
-        Happening::Leave(cluster) => hub.accept(cluster, json!({"gateway": "off"})),
+        Happening::Accept(cluster) => hub.accept(cluster, &json!({"gateway": "on"})),
+        Happening::Leave(cluster) => hub.accept(cluster, &json!({"gateway": "off"})),
         Happening::ByToken(cluster) => hub.by_token.push(cluster.to_owned()),
         Happening::Meddle(meddling) => meddle(hub, meddling),
     }
@@ -81,7 +81,7 @@ fn meddle(hub: &mut Hub, meddling: Meddling) {
             );
         }
         Meddling::EditAddOn => {
-            hub.write(&key, &json!({"spec": {"addOnMeta": {"displayName": "x"}}}))
+            hub.write(&key, &json!({"spec": {"addOnMeta": {"displayName": "x"}}}));
         }
         _ => hub.remove(&key),
     }
@@ -89,7 +89,7 @@ fn meddle(hub: &mut Hub, meddling: Meddling) {
 
 fn begin(addons: Version) -> Hub {
     let mut hub = Hub::new(addons);
-    hub.accept("managed3", json!({"gateway": "on"}));
+    hub.accept("managed3", &json!({"gateway": "on"}));
     hub
 }
 

@@ -19,14 +19,14 @@ const CLUSTER: &str = "managed1";
 
 fn enrolled() -> Hub {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.configure(json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
-    hub.accept(CLUSTER, json!({"gateway": "on"}));
+    hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
+    hub.accept(CLUSTER, &json!({"gateway": "on"}));
     hub.settle();
     hub
 }
 
 fn unselect(hub: &mut Hub) {
-    hub.accept(CLUSTER, json!({"gateway": "off"}));
+    hub.accept(CLUSTER, &json!({"gateway": "off"}));
 }
 
 fn work() -> ObjectKey {

@@ -17,7 +17,7 @@ const NAMESPACE: &str = "spokeway-system";
 
 fn managed() -> Hub {
     let mut hub = Hub::new(Version::V1beta1);
-    hub.configure(json!({"server": {"deployment": "Managed"}}));
+    hub.configure(&json!({"server": {"deployment": "Managed"}}));
     hub.settle();
     hub
 }
@@ -134,7 +134,7 @@ fn no_key_is_in_a_plan_that_is_printed() {
 #[test]
 fn a_server_that_something_else_runs_has_nothing_of_ours() {
     let mut hub = managed();
-    hub.configure(json!({"server": {"deployment": "External"}}));
+    hub.configure(&json!({"server": {"deployment": "External"}}));
     hub.settle();
     assert_eq!(
         hub.observed.configuration().unwrap().spec.server.deployment,

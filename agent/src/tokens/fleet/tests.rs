@@ -87,3 +87,52 @@ fn a_late_answer_brings_nothing_back() {
     );
     assert_eq!(known(&fleet), None);
 }
+
+#[test]
+fn no_tokens_death_waits_for_the_remains_of_another() {
+    let named = |kind: &str, name: &str| {
+        json!({"apiVersion": "v1", "kind": kind, "metadata": {
+            "name": name, "uid": format!("{kind}-{name}"), "resourceVersion": "5",
+            "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [crds::authentication::FINALIZER],
+        }, "spec": {"rotation": {}}})
+    };
+    let mut fleet = Fleet::new(Site::default());
+    let now = Timestamp::UNIX_EPOCH;
+    let accounts = ["one", "two"].map(|name| {
+        let object = named("ManagedServiceAccount", name);
+        Event::InitApply(serde_json::from_value(object).unwrap())
+    });
+    let found = ["one", "two"].map(|name| {
+        let object = json!({"metadata": {"name": name, "uid": name, "resourceVersion": "5"}});
+        Event::InitApply(serde_json::from_value(object).unwrap())
+    });
+    for event in [Event::Init]
+        .into_iter()
+        .chain(accounts)
+        .chain([Event::InitDone])
+    {
+        fleet.observe(Change::Accounts(event), now);
+    }
+    for event in [Event::Init]
+        .into_iter()
+        .chain(found)
+        .chain([Event::InitDone])
+    {
+        fleet.observe(Change::ServiceAccounts(event), now);
+    }
+    for event in [Event::Init, Event::InitDone] {
+        fleet.observe(Change::Secrets(event), now);
+    }
+    let mut steps = Vec::new();
+    while let Some(work) = fleet.next(now) {
+        let step = work.action.step();
+        steps.push(step);
+        let outcome = match step {
+            Step::DeleteServiceAccount => Outcome::ServiceAccountGone,
+            _ => Outcome::AccountGone,
+        };
+        fleet.finish(&work.name, step, outcome, now);
+    }
+    let (dies, goes) = (Step::DeleteServiceAccount, Step::RemoveFinalizer);
+    assert_eq!(steps, [dies, dies, goes, goes]);
+}

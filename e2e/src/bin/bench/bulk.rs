@@ -1,10 +1,11 @@
 //! One large download, and what its bytes cost.
 
+use anyhow::Context as _;
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use crate::{
-    client::{Connection, Get},
+    client::Get,
     statistics::{Series, number},
     table::{Table, figure},
     usage::{Costs, Cpu},
@@ -17,7 +18,6 @@ const MEBIBYTE: u64 = 1 << 20;
 #[derive(Debug)]
 struct Download<'a> {
     way: Way<'a>,
-    connection: Connection,
     request: Get,
     /// MiB/s.
     rate: Series,
@@ -34,12 +34,11 @@ pub(crate) struct Bulk<'a> {
 }
 
 impl<'a> Bulk<'a> {
-    /// Opens every connection; `path` is answered with at least so many bytes.
-    pub(crate) async fn open(ways: &[Way<'a>], path: &str, bytes: u64) -> anyhow::Result<Self> {
+    /// `path` is answered with at least so many bytes.
+    pub(crate) fn new(ways: &[Way<'a>], path: &str, bytes: u64) -> anyhow::Result<Self> {
         let mut downloads = Vec::new();
         for way in ways {
             downloads.push(Download {
-                connection: way.client.connect().await?,
                 request: way.client.get(path)?,
                 way: way.clone(),
                 rate: Series::default(),
@@ -52,7 +51,11 @@ impl<'a> Bulk<'a> {
     /// One round: a download on each way.
     pub(crate) async fn round(&mut self) -> anyhow::Result<()> {
         for download in &mut self.downloads {
-            download.round(self.bytes).await?;
+            let path = download.way.path;
+            download
+                .round(self.bytes)
+                .await
+                .with_context(|| format!("download, {path}"))?;
         }
         Ok(())
     }
@@ -87,9 +90,10 @@ impl<'a> Bulk<'a> {
 
 impl Download<'_> {
     async fn round(&mut self, wanted: u64) -> anyhow::Result<()> {
+        let connection = self.way.client.connect().await?;
         let before = Cpu::of(&self.way)?;
         let started = Instant::now();
-        let response = self.connection.sender().send(&self.request).await?;
+        let response = connection.sender().send(&self.request).await?;
         let (mut body, mut received) = (response.into_body(), 0);
         while let Some(frame) = body.frame().await {
             received += frame?.data_ref().map_or(0, |data| data.len() as u64);

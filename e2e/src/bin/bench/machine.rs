@@ -10,6 +10,7 @@ use crate::print;
 
 const LOCK: &str = include_str!("../../../../Cargo.lock");
 const KONNECTIVITY: &str = include_str!("../../../control-plane/konnectivity/go.mod");
+const MSA: &str = include_str!("../../../control-plane/managed-serviceaccount/go.mod");
 const CLUSTER_GATEWAY: &str = include_str!("../../../control-plane/cluster-gateway/go.mod");
 /// The libraries that the bytes go through.
 const LIBRARIES: [&str; 6] = [
@@ -84,6 +85,12 @@ pub(crate) fn go_stack() -> String {
     )
 }
 
+/// Upstream's managed-serviceaccount, as a continuation of the line.
+pub(crate) fn upstream_msa() -> String {
+    let version = required(MSA, "open-cluster-management.io/managed-serviceaccount");
+    format!(", managed-serviceaccount {}", version.unwrap_or("?"))
+}
+
 /// How many processes wanted to run at once over the last minute; what is measured counts too.
 pub(crate) fn load_average() -> anyhow::Result<String> {
     let averages = fs::read_to_string("/proc/loadavg")?;
@@ -137,6 +144,7 @@ mod tests {
     #[test]
     fn the_go_stack_is_pinned() {
         assert!(!go_stack().contains('?'), "{}", go_stack());
+        assert!(!upstream_msa().contains('?'), "{}", upstream_msa());
         let go_mod = "tool (\n\ta.b/c/cmd\n)\nrequire a.b/c/d v2.0.0\n\ta.b/c v1.2.3 // indirect\n";
         assert_eq!(required(go_mod, "a.b/c"), Some("v1.2.3"));
         assert_eq!(required(go_mod, "a.b"), None);

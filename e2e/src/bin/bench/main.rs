@@ -6,6 +6,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::Parser;
 
+mod accounts;
 mod bars;
 mod bulk;
 mod callers;
@@ -32,6 +33,8 @@ enum Command {
     Proxy(proxy::Args),
     /// The whole path through the tunnel, beside the Go stack and direct connections
     Path(path::Args),
+    /// What tokens of many accounts cost an agent, beside upstream's
+    Accounts(accounts::Args),
     /// The plain upstream of the proxy's benchmark, as a process of its own
     #[command(hide = true)]
     Upstream(plain::Args),
@@ -43,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
         match Command::parse() {
             Command::Proxy(args) => proxy::run(args).await,
             Command::Path(args) => path::run(args).await,
+            Command::Accounts(args) => accounts::run(args).await,
             Command::Upstream(args) => plain::serve(args).await,
         }
     };

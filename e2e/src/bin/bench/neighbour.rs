@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    client::{Connection, Get},
+    client::{Client, Connection, Get},
     load::{Extent, closed_loop},
     stall::Stall,
     statistics::{Latencies, Series},
@@ -21,7 +21,7 @@ const SLICES_OF_A_KIND: u32 = 4;
 #[derive(Debug)]
 struct Pair {
     path: Path,
-    connection: Connection,
+    client: Client,
     request: Get,
     stall: Stall,
     /// Milliseconds.
@@ -52,11 +52,11 @@ struct Slice {
 }
 
 impl Neighbour {
-    /// Opens the connection that the requests go over.
-    pub(crate) async fn add(&mut self, way: &Way<'_>, stall: Stall) -> anyhow::Result<()> {
+    /// The requests go that way.
+    pub(crate) fn add(&mut self, way: &Way<'_>, stall: Stall) -> anyhow::Result<()> {
         self.0.push(Pair {
             path: way.path,
-            connection: way.client.connect().await?,
+            client: way.client.clone(),
             request: way.client.get(way.upstream.small())?,
             stall,
             alone: Latency::default(),
@@ -113,10 +113,18 @@ impl Pair {
     /// kind together: one p99 needs more of them than a slice has.
     async fn round(&mut self, lasting: Duration) {
         let (mut alone, mut beside) = (Slice::default(), Slice::default());
+        let mut connection = None;
         for stalled in SLICES {
             let into = if stalled { &mut beside } else { &mut alone };
             let lasting = lasting / SLICES_OF_A_KIND;
-            if let Err(error) = self.slice(into, stalled, lasting).await {
+            let slice = async {
+                let connection = match &mut connection {
+                    Some(open) => open,
+                    none => none.insert(self.client.connect().await?),
+                };
+                self.slice(connection, into, stalled, lasting).await
+            };
+            if let Err(error) = slice.await {
                 tell(&format!("neighbour, {}: {error:#}", self.path));
                 self.failed += 1;
             }
@@ -125,11 +133,17 @@ impl Pair {
         self.beside.push(beside);
     }
 
-    async fn slice(&self, into: &mut Slice, stall: bool, lasting: Duration) -> anyhow::Result<()> {
-        let connection = std::slice::from_ref(&self.connection);
-        let run = |extent| closed_loop(connection, &self.request, STREAMS, extent);
+    async fn slice(
+        &self,
+        connection: &Connection,
+        into: &mut Slice,
+        stall: bool,
+        lasting: Duration,
+    ) -> anyhow::Result<()> {
+        let connections = std::slice::from_ref(connection);
+        let run = |extent| closed_loop(connections, &self.request, STREAMS, extent);
         let stalled = if stall {
-            Some(self.stall.begin(&self.connection).await?)
+            Some(self.stall.begin(connection).await?)
         } else {
             None
         };

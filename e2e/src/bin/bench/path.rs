@@ -60,14 +60,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let site = Site::start(!args.without_go_stack).await?;
     let ways = site.ways()?;
     let list = site.fill(args.bulk_mb).await?;
-    let lasting = Duration::from_secs_f64(args.seconds);
-    let (mut warm, mut bulk, mut neighbour) = open(&ways, &list, args.bulk_mb).await?;
+    let each = Duration::from_secs_f64(args.seconds);
+    let (mut warm, mut bulk, mut neighbour) = lasting(&ways, &list, args.bulk_mb)?;
     for round in 1..=args.rounds {
         let what = "warm GETs, download, neighbour";
         tell(&format!("round {round} of {}: {what}", args.rounds));
-        warm.round(lasting).await?;
+        warm.round(each).await?;
         bulk.round().await?;
-        neighbour.round(lasting).await;
+        neighbour.round(each).await;
     }
     // These restart the stacks, which ends the connections of the others.
     let mut lives = Lives::open(&site, &args).await?;
@@ -138,14 +138,14 @@ impl Lives {
     }
 }
 
-/// Opens every connection of what needs no fresh start.
-async fn open<'a>(
+/// What needs no fresh start.
+fn lasting<'a>(
     ways: &[Way<'a>],
     list: &str,
     megabytes: u32,
 ) -> anyhow::Result<(Warm<'a>, Bulk<'a>, Neighbour)> {
-    let warm = Warm::open(ways).await?;
-    let bulk = Bulk::open(ways, list, u64::from(megabytes) * 1_000_000).await?;
+    let warm = Warm::new(ways)?;
+    let bulk = Bulk::new(ways, list, u64::from(megabytes) * 1_000_000)?;
     let mut neighbour = Neighbour::default();
     // Each round costs the Go stack ten seconds for every stall, so it is measured at its door alone.
     for way in ways.iter().filter(|way| way.path != Path::GoHub) {
@@ -153,7 +153,7 @@ async fn open<'a>(
             client: way.client.clone(),
             path: format!("{list}&watch=true"),
         };
-        neighbour.add(way, stall).await?;
+        neighbour.add(way, stall)?;
     }
     Ok((warm, bulk, neighbour))
 }
@@ -186,7 +186,7 @@ fn method(args: &Args) -> String {
          {idle_clusters}{left_out}`.\n\
          - Method: {rounds} interleaved rounds, medians of the rounds; a ratio is the median of the \
          rounds' ratios. Closed loop, {seconds} s each after a warm-up, c streams over \
-         min(c, {CONNECTIONS}) HTTP/2 connections that stay open, `Accept-Encoding: identity`. \
+         min(c, {CONNECTIONS}) HTTP/2 connections that stay open for a round, `Accept-Encoding: identity`. \
          The load generator and everything it measures share the machine, over loopback. CPU is user \
          and system time of one process.\n"
     )

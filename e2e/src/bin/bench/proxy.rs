@@ -66,10 +66,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let ways = site.ways()?;
     let plain = ways.iter().filter(|way| way.upstream == Upstream::Plain);
     let plain: Vec<_> = plain.cloned().collect();
-    let mut warm = Warm::open(&ways).await?;
+    let mut warm = Warm::new(&ways)?;
     let bytes = u64::from(bulk_mib) << 20;
-    let mut bulk = Bulk::open(&plain, &format!("{}{bytes}", plain::BULK), bytes).await?;
-    let mut neighbour = neighbour(&plain).await?;
+    let mut bulk = Bulk::new(&plain, &format!("{}{bytes}", plain::BULK), bytes)?;
+    let mut neighbour = neighbour(&plain)?;
     for round in 1..=rounds {
         let what = "warm GETs, download, neighbour";
         tell(&format!("round {round} of {rounds}: {what}"));
@@ -108,12 +108,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Each way, and a download on it that stalls.
-async fn neighbour(ways: &[Way<'_>]) -> anyhow::Result<Neighbour> {
+fn neighbour(ways: &[Way<'_>]) -> anyhow::Result<Neighbour> {
     let mut neighbour = Neighbour::default();
     for way in ways {
         let stalled = format!("{}{STALLED_BYTES}", plain::BULK);
         let stall = Stall::Download(way.client.get(&stalled)?);
-        neighbour.add(way, stall).await?;
+        neighbour.add(way, stall)?;
     }
     Ok(neighbour)
 }

@@ -71,7 +71,7 @@ impl Costs {
 }
 
 /// CPU seconds of a process since its start.
-fn cpu_seconds(process: &Process) -> anyhow::Result<f64> {
+pub(crate) fn cpu_seconds(process: &Process) -> anyhow::Result<f64> {
     let stat = read(process, "stat")?;
     let ticks = cpu_ticks(&stat).context("/proc/PID/stat is not as proc(5) says")?;
     Ok(number(ticks) * TICK.as_secs_f64())

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::{
-    client::{Connection, Get},
+    client::Get,
     load::{Extent, closed_loop},
     statistics::Series,
     table::{Table, figure},
@@ -22,7 +24,6 @@ const WARM_UP: Duration = Duration::from_millis(150);
 pub(crate) struct Cell<'a> {
     way: Way<'a>,
     streams: usize,
-    connections: Vec<Connection>,
     request: Get,
     /// Milliseconds.
     pub(crate) p50: Series,
@@ -39,12 +40,12 @@ pub(crate) struct Cell<'a> {
 pub(crate) struct Warm<'a>(Vec<Cell<'a>>);
 
 impl<'a> Warm<'a> {
-    /// Opens every connection.
-    pub(crate) async fn open(ways: &[Way<'a>]) -> anyhow::Result<Self> {
+    /// Every way under every load.
+    pub(crate) fn new(ways: &[Way<'a>]) -> anyhow::Result<Self> {
         let mut cells = Vec::new();
         for streams in STREAMS {
             for way in ways {
-                cells.push(Cell::open(way.clone(), streams).await?);
+                cells.push(Cell::new(way.clone(), streams)?);
             }
         }
         cells.sort_by_key(|cell| (cell.way.upstream, cell.streams));
@@ -54,7 +55,8 @@ impl<'a> Warm<'a> {
     /// One round: every cell for `lasting`.
     pub(crate) async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
         for cell in &mut self.0 {
-            cell.round(lasting).await?;
+            let what = format!("{} at c={}", cell.way.path, cell.streams);
+            cell.round(lasting).await.context(what)?;
         }
         Ok(())
     }
@@ -108,10 +110,9 @@ impl<'a> Warm<'a> {
 }
 
 impl<'a> Cell<'a> {
-    async fn open(way: Way<'a>, streams: usize) -> anyhow::Result<Self> {
+    fn new(way: Way<'a>, streams: usize) -> anyhow::Result<Self> {
         Ok(Self {
             streams,
-            connections: way.client.connections(streams.min(CONNECTIONS)).await?,
             request: way.client.get(way.upstream.small())?,
             way,
             p50: Series::default(),
@@ -123,7 +124,10 @@ impl<'a> Cell<'a> {
     }
 
     async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
-        let run = |extent| closed_loop(&self.connections, &self.request, self.streams, extent);
+        // Anew in each round: an API server closes what is idle for 90 s.
+        let connections = self.streams.min(CONNECTIONS);
+        let connections = self.way.client.connections(connections).await?;
+        let run = |extent| closed_loop(&connections, &self.request, self.streams, extent);
         run(Extent::Lasting(WARM_UP)).await?;
         let before = Cpu::of(&self.way)?;
         let load = run(Extent::Lasting(lasting)).await?;

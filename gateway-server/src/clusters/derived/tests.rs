@@ -9,7 +9,16 @@ use k8s_openapi::{
 };
 
 use super::*;
-use crate::clusters::secret::tests::authority;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    clusters::{
+        Clusters,
+        inventory::{Registrations, Tokens},
+        secret::tests::authority,
+    },
+    metrics::Metrics,
+};
 
 /// A `ManagedCluster` that the hub has accepted, with addresses.
 pub(in crate::clusters) fn managed_cluster(name: &str, urls: &[&str]) -> ManagedCluster {
@@ -48,6 +57,25 @@ pub(in crate::clusters) fn account_secret(cluster: &str, token: &str) -> Secret 
                 .collect(),
         ),
         ..Secret::default()
+    }
+}
+
+impl Clusters {
+    /// Derives a cluster that is at an address and has a token; again, to give it another token.
+    pub(crate) fn derive_at(&self, name: &str, url: &str, authority: &str, token: &str) {
+        let mut secret = account_secret(name, token);
+        let data = secret.data.get_or_insert_default();
+        let authority = ByteString(authority.as_bytes().to_vec());
+        data.insert("ca.crt".to_owned(), authority);
+        self.apply::<Registrations>(&managed_cluster(name, &[url]));
+        self.apply::<Tokens>(&secret);
+    }
+
+    /// None, yet, and derived ones are reached at their addresses.
+    pub(crate) fn at_addresses() -> Self {
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
+        let derivation = Some(derivation(Egress::Direct));
+        Self::new(derivation, metrics, Tunnels::new(0, 0), TaskTracker::new())
     }
 }
 

@@ -178,7 +178,7 @@ impl Model {
         let issued = self.now.as_second() + self.skew;
         forge(&json!({
             "aud": ["default"], "iat": issued, "exp": issued + seconds, "jti": self.versions,
-            "sub": "system:serviceaccount:tokens:gateway",
+            "sub": format!("system:serviceaccount:{}:gateway", self.site.namespace),
             "kubernetes.io": {"serviceaccount": {"uid": uid}},
         }))
     }

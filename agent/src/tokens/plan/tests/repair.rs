@@ -94,6 +94,19 @@ fn a_service_account_that_went_takes_its_token_along() {
 }
 
 #[test]
+fn a_token_of_a_namespace_that_the_agent_left_is_replaced() {
+    let mut model = Model::served();
+    model.site.namespace = "elsewhere".to_owned();
+    model.seen.service_account = None;
+    model.restart();
+    model.live(10);
+    assert_eq!(
+        model.calls,
+        [CreateServiceAccount, RequestToken, WriteSecret, WriteStatus]
+    );
+}
+
+#[test]
 fn a_service_account_of_an_account_before_us_goes_first() {
     let mut model = Model::served();
     model.seen.service_account.as_mut().unwrap().account_uid = Some("account-0".to_owned());

@@ -1,0 +1,313 @@
+//! Stands between a client and a cluster's API server, and stops chosen calls: before the server has
+//! them, or after it has carried them out and before the client knows. So a journey kills a client, or
+//! its server, at one moment of its work and no other, and the client needs no hooks for it.
+//!
+//! ```text
+//!  client ──TLS, HTTP/1.1──► interposer ──TLS──► API server
+//!                             │ Before: held, then broken; never sent on
+//!                             └ After: sent on, answered, held, then broken
+//! ```
+//!
+//! Callers are known by their bearer token, which passes; a client certificate cannot.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use kube::{Client, client::Body};
+use parking_lot::Mutex;
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    Elapsed,
+    eventually::eventually,
+    pki::PkiError,
+    world::{Cluster, Credentials},
+};
+
+/// The way to one API server; ends when dropped.
+#[derive(Debug)]
+pub struct Interposer {
+    url: String,
+    state: Arc<State>,
+    _serving: JoinSet<()>,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum InterposerError {
+    /// No port, or no files.
+    #[error("cannot listen")]
+    Listen(#[from] io::Error),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A certificate of ours that TLS does not take.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
+
+/// Which call: of this method, on this kind of object, of this name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    /// `POST`, say.
+    pub method: Method,
+    /// `serviceaccounts/token`, say.
+    pub resource: String,
+    /// The object's.
+    pub name: String,
+}
+
+/// When a call is stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Moment {
+    /// The server never has it.
+    Before,
+    /// The server has carried it out, and the client does not know.
+    After,
+}
+
+/// A call that is to be stopped. Dropping it breaks the connection, and lets later calls of the kind
+/// pass.
+#[derive(Debug)]
+pub struct Trap {
+    sprung: watch::Receiver<bool>,
+    _release: watch::Sender<()>,
+}
+
+impl Trap {
+    /// Waits until the call is held.
+    pub async fn is_sprung(&self, within: Duration) -> Result<(), Elapsed> {
+        let sprung = || async {
+            if *self.sprung.borrow() {
+                Ok(())
+            } else {
+                Err("not yet")
+            }
+        };
+        eventually(within, "the call is held", sprung).await
+    }
+}
+
+#[derive(Debug)]
+struct Armed {
+    call: Call,
+    moment: Moment,
+    sprung: watch::Sender<bool>,
+    release: watch::Receiver<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    armed: Mutex<Vec<Armed>>,
+    /// `ServiceAccount`s, and the tokens that were issued for them.
+    issued: Mutex<Vec<(String, String)>>,
+}
+
+/// The connection is to break.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("stopped")]
+    Stopped,
+    #[error(transparent)]
+    Caller(#[from] hyper::Error),
+    #[error(transparent)]
+    Server(#[from] kube::Error),
+}
+
+impl Interposer {
+    /// Listens in front of a cluster's API server, by a certificate of the cluster's own authority.
+    pub async fn start(cluster: &Cluster) -> Result<Self, InterposerError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("https://{}", listener.local_addr()?);
+        let tls = acceptor(cluster)?;
+        let state = Arc::<State>::default();
+        let server = cluster.client_with(&Credentials::Anonymous);
+        let mut serving = JoinSet::new();
+        serving.spawn(accept(listener, tls, server, Arc::clone(&state)));
+        Ok(Self {
+            url,
+            state,
+            _serving: serving,
+        })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops the next such call.
+    pub fn stop(&self, call: Call, moment: Moment) -> Trap {
+        let (sprung, is_sprung) = watch::channel(false);
+        let (hold, release) = watch::channel(());
+        self.state.armed.lock().push(Armed {
+            call,
+            moment,
+            sprung,
+            release,
+        });
+        Trap {
+            sprung: is_sprung,
+            _release: hold,
+        }
+    }
+
+    /// Every token that the server issued for a `ServiceAccount`, those included that no client heard
+    /// of.
+    pub fn issued(&self, service_account: &str) -> Vec<String> {
+        let issued = self.state.issued.lock();
+        let of_account = issued.iter().filter(|(name, _)| name == service_account);
+        of_account.map(|(_, token)| token.clone()).collect()
+    }
+}
+
+impl State {
+    fn take(&self, call: &Call) -> Option<Armed> {
+        let mut armed = self.armed.lock();
+        armed.retain(|armed| !armed.sprung.is_closed());
+        let found = armed.iter().position(|armed| armed.call == *call)?;
+        Some(armed.swap_remove(found))
+    }
+
+    async fn pass(
+        &self,
+        server: &Client,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Broken> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let call = call(&head.method, head.uri.path(), &body);
+        let armed = call.as_ref().and_then(|call| self.take(call));
+        if let Some(armed) = armed.as_ref().filter(|it| it.moment == Moment::Before) {
+            return Err(armed.hold().await);
+        }
+        let mut response = server.send(Request::from_parts(head, body.into())).await?;
+        if let Some(call) = call.filter(|call| call.resource == "serviceaccounts/token") {
+            response = self.note(&call.name, response).await?;
+        }
+        match armed {
+            Some(armed) => Err(armed.hold().await),
+            None => Ok(response),
+        }
+    }
+
+    /// Remembers the token in an answer.
+    async fn note(&self, name: &str, response: Response<Body>) -> Result<Response<Body>, Broken> {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if let Some(token) = answer["status"]["token"].as_str() {
+            let mut issued = self.issued.lock();
+            issued.push((name.to_owned(), token.to_owned()));
+        }
+        Ok(Response::from_parts(head, body.into()))
+    }
+}
+
+impl Armed {
+    /// Until the trap is gone.
+    async fn hold(&self) -> Broken {
+        self.sprung.send_replace(true);
+        let mut release = self.release.clone();
+        // Nothing is ever sent; it ends with the sender.
+        let _ = release.changed().await;
+        Broken::Stopped
+    }
+}
+
+fn acceptor(cluster: &Cluster) -> Result<TlsAcceptor, InterposerError> {
+    let identity = cluster.cluster_ca().issue_server(&["127.0.0.1"])?;
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+    let certificate = certificate.expect("our own PEM parses");
+    let key = key.expect("our own PEM parses");
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn accept(listener: TcpListener, tls: TlsAcceptor, server: Client, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    // A port that cannot accept any more shows as a client without answers.
+    while let Ok((stream, _)) = listener.accept().await {
+        let (tls, server, state) = (tls.clone(), server.clone(), Arc::clone(&state));
+        connections.spawn(async move {
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
+            let service = service_fn(|request| state.pass(&server, request));
+            // A connection that broke is what this is for.
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+/// What a request asks for, where it is about one object in a namespace.
+fn call(method: &Method, path: &str, body: &Bytes) -> Option<Call> {
+    let (_, rest) = path.split_once("/namespaces/")?;
+    let mut segments = rest.split('/').skip(1);
+    let kind = segments.next()?;
+    let (name, subresource) = (segments.next(), segments.next());
+    let name = if let Some(name) = name {
+        name.to_owned()
+    } else {
+        let object: Value = serde_json::from_slice(body).ok()?;
+        object["metadata"]["name"].as_str()?.to_owned()
+    };
+    let slash = if subresource.is_some() { "/" } else { "" };
+    Some(Call {
+        method: method.clone(),
+        resource: format!("{kind}{slash}{}", subresource.unwrap_or_default()),
+        name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_known_by_path_or_body() {
+        let named = Bytes::from(r#"{"metadata":{"name":"a"}}"#);
+        let read = |path: &str, body: &Bytes| {
+            let call = call(&Method::POST, path, body)?;
+            Some(format!("{} {}", call.resource, call.name))
+        };
+        for (path, body, wanted) in [
+            (
+                "/api/v1/namespaces/n/serviceaccounts",
+                &named,
+                Some("serviceaccounts a"),
+            ),
+            (
+                "/api/v1/namespaces/n/serviceaccounts/b/token",
+                &named,
+                Some("serviceaccounts/token b"),
+            ),
+            (
+                "/apis/g/v1/namespaces/n/things/c",
+                &Bytes::new(),
+                Some("things c"),
+            ),
+            ("/api/v1/namespaces/n/secrets", &Bytes::new(), None),
+            ("/api/v1/namespaces", &named, None),
+        ] {
+            assert_eq!(read(path, body).as_deref(), wanted, "{path}");
+        }
+    }
+}

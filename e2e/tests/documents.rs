@@ -1,0 +1,97 @@
+//! Documents that say which test shows what: every one of those tests exists.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(workspace().join("docs").join(name)).unwrap()
+}
+
+/// The names of all tests in these folders.
+fn tests(folders: &[&str]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for folder in folders {
+        collect(&workspace().join(folder), &mut found);
+    }
+    found
+}
+
+/// The functions behind a `#[test]` of any kind in all files under `folder`, and properties.
+fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = std::fs::read_to_string(path).unwrap();
+            let lines: Vec<_> = text.lines().map(str::trim).collect();
+            let behind = |pair: &&[&str]| {
+                pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test")
+            };
+            for pair in lines.windows(2).filter(behind) {
+                let name = pair[1].trim_start_matches("async ");
+                let name = name.trim_start_matches("fn ").split('(').next();
+                found.insert(name.unwrap().to_owned());
+            }
+        }
+    }
+}
+
+/// What is between backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_clause_of_the_protocol_names_tests_that_exist() {
+    let known = tests(&["tunnel/src", "tunnel/tests", "agent/src"]);
+    let mut clauses = 0;
+    for paragraph in document("protocol.md").split("\n\n") {
+        let number = paragraph.split(' ').next().unwrap();
+        if !number.contains('.') || !number.starts_with(|it: char| it.is_ascii_digit()) {
+            continue;
+        }
+        clauses += 1;
+        let proofs = paragraph.rsplit_once('→');
+        let proofs = proofs.unwrap_or_else(|| panic!("{number} names no test"));
+        let names: Vec<_> = quoted(proofs.1).collect();
+        assert!(!names.is_empty(), "{number} names no test");
+        for name in names.into_iter().filter(|name| !name.ends_with('/')) {
+            assert!(
+                known.contains(name),
+                "{number} names {name}, which is no test"
+            );
+        }
+    }
+    assert!(clauses > 30, "{clauses} clauses");
+}
+
+#[test]
+fn every_behaviour_of_accounts_names_tests_that_exist() {
+    let known = tests(&["agent/src", "crds/src", "e2e/src", "e2e/tests"]);
+    let page = document("managed-serviceaccount.md");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let rows = rows.filter(|row| !row.contains("| shown by |"));
+    let mut count = 0;
+    for row in rows {
+        let (what, proofs) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        let names: Vec<_> = quoted(proofs).collect();
+        assert!(!names.is_empty(), "{what} names no test");
+        for name in names {
+            assert!(
+                known.contains(name),
+                "{what} names {name}, which is no test"
+            );
+        }
+        count += 1;
+    }
+    assert!(count > 30, "{count} rows");
+}

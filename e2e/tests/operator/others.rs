@@ -1,0 +1,143 @@
+//! What others have a say in: add-ons of theirs by the same names, and how the agent is deployed.
+
+use e2e::ocm::KlusterletOptions;
+use serde_json::{Value, json};
+
+use super::stage::{Stage, kubectl, soon};
+
+const CLUSTER: &str = "managed1";
+const ADDON_GROUP: &str = "addon.open-cluster-management.io";
+
+#[tokio::test]
+async fn an_addon_of_others_is_used_until_it_goes_and_the_agent_goes_where_it_is_told() {
+    let stage = Stage::set(&[(CLUSTER, KlusterletOptions::default())], &[]).await;
+    theirs(&stage).await;
+    stage.configure(&json!({})).await;
+    let without_tokens = || async {
+        let arguments = arguments(&stage, "open-cluster-management-agent-addon").await?;
+        let tokens = arguments.iter().any(|it| it.contains("tokens"));
+        if tokens {
+            Err(arguments.join(" "))
+        } else {
+            Ok(())
+        }
+    };
+    soon("an agent that leaves tokens to others", without_tokens).await;
+    let row = [
+        "get",
+        "managedclusteraddon",
+        "managed-serviceaccount",
+        "-n",
+        CLUSTER,
+        "-o",
+        "json",
+    ];
+    let row: Value = serde_json::from_str(&stage.kubectl(&row).await.unwrap()).unwrap();
+    assert!(row["metadata"]["labels"].is_null(), "{row}");
+
+    for kind in ["managedclusteraddon", "clustermanagementaddon"] {
+        let delete = ["delete", kind, "managed-serviceaccount", "-n", CLUSTER];
+        stage.kubectl(&delete).await.unwrap();
+    }
+    soon("ours takes over", || stage.through(CLUSTER, "/healthz")).await;
+
+    configure_agent(&stage).await;
+    soon("the agent is elsewhere", || arguments(&stage, "agents")).await;
+    soon("it is carried out, and said", || carried_out(&stage)).await;
+    soon("reachable", || stage.through(CLUSTER, "/healthz")).await;
+    let left = kubectl(
+        stage.world.cluster(CLUSTER),
+        &["get", "deployment", "-A", "-o", "name"],
+    );
+    assert_eq!(left.await.unwrap().trim(), "deployment.apps/spokeway-agent");
+}
+
+/// An add-on as somebody else's manager has it.
+async fn theirs(stage: &Stage) {
+    let version = format!("{ADDON_GROUP}/v1alpha1");
+    let manager = json!({
+        "apiVersion": version, "kind": "ClusterManagementAddOn",
+        "metadata": {"name": "managed-serviceaccount"},
+        "spec": {"installStrategy": {"type": "Manual"}},
+    });
+    let row = json!({
+        "apiVersion": version, "kind": "ManagedClusterAddOn",
+        "metadata": {"name": "managed-serviceaccount", "namespace": CLUSTER}, "spec": {},
+    });
+    for object in [manager, row] {
+        stage.apply_server_side(&object).await;
+    }
+}
+
+async fn configure_agent(stage: &Stage) {
+    let config = json!({
+        "apiVersion": format!("{ADDON_GROUP}/v1alpha1"), "kind": "AddOnDeploymentConfig",
+        "metadata": {"name": "agents", "namespace": "default"},
+        "spec": {
+            "agentInstallNamespace": "agents",
+            "nodePlacement": {"nodeSelector": {"zone": "a"}},
+            "customizedVariables": [{"name": "AGENT_LOG", "value": "debug"}],
+        },
+    });
+    stage.apply_server_side(&config).await;
+    let configs = json!({"spec": {"configs": [{
+        "group": ADDON_GROUP, "resource": "addondeploymentconfigs",
+        "namespace": "default", "name": "agents",
+    }]}});
+    let configs = configs.to_string();
+    let patch = [
+        "patch",
+        "managedclusteraddon",
+        "cluster-gateway",
+        "-n",
+        CLUSTER,
+        "--type=merge",
+        "-p",
+        &configs,
+    ];
+    stage.kubectl(&patch).await.unwrap();
+}
+
+async fn carried_out(stage: &Stage) -> Result<(), String> {
+    let get = [
+        "get",
+        "managedclusteraddon",
+        "cluster-gateway",
+        "-n",
+        CLUSTER,
+        "-o",
+        "json",
+    ];
+    let row: Value =
+        serde_json::from_str(&stage.kubectl(&get).await?).map_err(|it| it.to_string())?;
+    let reference = &row["status"]["configReferences"][0];
+    let applied = !reference["desiredConfig"].is_null()
+        && reference["lastAppliedConfig"] == reference["desiredConfig"];
+    if applied {
+        Ok(())
+    } else {
+        Err(row["status"].to_string())
+    }
+}
+
+/// The arguments and variables of the agent that is deployed there.
+async fn arguments(stage: &Stage, namespace: &str) -> Result<Vec<String>, String> {
+    let spoke = stage.world.cluster(CLUSTER);
+    let get = [
+        "get",
+        "deployment",
+        "spokeway-agent",
+        "-n",
+        namespace,
+        "-o",
+        "json",
+    ];
+    let deployment = kubectl(spoke, &get).await?;
+    let deployment: Value = serde_json::from_str(&deployment).map_err(|it| it.to_string())?;
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let arguments = container["args"].as_array().into_iter().flatten();
+    Ok(arguments
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect())
+}

@@ -1,0 +1,159 @@
+//! The gateway's server where the operator runs it, so far as a hub without nodes can tell; and what the
+//! API server refuses to take for a configuration.
+
+use e2e::{Operator, World, ocm::Ocm};
+use serde_json::{Value, json};
+
+use super::stage::{kubectl, soon};
+
+const NAMESPACE: &str = "spokeway-system";
+const CONFIGURATION: &str = "\
+apiVersion: gateway.open-cluster-management.io/v1alpha1
+kind: GatewayConfiguration
+metadata: {name: default}
+spec: {}
+";
+
+#[tokio::test]
+async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
+    let world = World::builder().cluster("hub").start().await.unwrap();
+    let hub = world.cluster("hub");
+    let _ocm = Ocm::start(hub).await.unwrap();
+    Operator::install(hub).await.unwrap();
+    let _operator = Operator::start(hub, "operator-1", &[]).await.unwrap();
+    nonsense_is_refused(hub).await;
+    hub.kubectl(&["apply", "-f", "-"])
+        .stdin(CONFIGURATION)
+        .ok()
+        .await
+        .unwrap();
+
+    let objects = "deployment/spokeway-gateway,service/gateway,poddisruptionbudget/spokeway-gateway,secret/spokeway-gateway-serving";
+    let get: Vec<_> = ["get", "-n", NAMESPACE]
+        .into_iter()
+        .chain(objects.split(','))
+        .collect();
+    soon("the server's objects", || kubectl(hub, &get)).await;
+    runs_under_the_strictest_rules(hub).await;
+
+    let withdrawn = || async { condition(hub, "GatewayAvailable", "Withdrawn").await };
+    soon("a place in the API is not taken", withdrawn).await;
+    let registered = ["get", "apiservice", "v1alpha1.cluster.core.oam.dev"];
+    kubectl(hub, &registered).await.unwrap_err();
+    endpoint(hub, true).await;
+    soon("a place in the API", || kubectl(hub, &registered)).await;
+    endpoint(hub, false).await;
+    let gone = || async { kubectl(hub, &registered).await.map_or_else(Ok, Err) };
+    soon("the place is given up", gone).await;
+    soon("and that is said", withdrawn).await;
+
+    kubectl(hub, &["delete", "service", "gateway", "-n", NAMESPACE])
+        .await
+        .unwrap();
+    kubectl(
+        hub,
+        &["delete", "secret", "spokeway-gateway-ca", "-n", NAMESPACE],
+    )
+    .await
+    .unwrap();
+    for kind in ["service/gateway", "secret/spokeway-gateway-ca"] {
+        let get = ["get", "-n", NAMESPACE, kind];
+        soon(kind, || kubectl(hub, &get)).await;
+    }
+    let delete = ["delete", "gatewayconfiguration", "default", "--timeout=30s"];
+    kubectl(hub, &delete).await.unwrap();
+    let left = kubectl(
+        hub,
+        &[
+            "get",
+            "deployments,services,secrets",
+            "-n",
+            NAMESPACE,
+            "-o",
+            "name",
+        ],
+    );
+    assert_eq!(left.await.unwrap(), "");
+}
+
+/// With words that say what to change.
+async fn nonsense_is_refused(hub: &e2e::Cluster) {
+    for (change, message) in [
+        (
+            CONFIGURATION.replace("name: default", "name: other"),
+            "name it default",
+        ),
+        (
+            CONFIGURATION.replace("{}", "{server: {deployment: External}}"),
+            "spec.server.external",
+        ),
+        (
+            CONFIGURATION.replace("{}", "{egress: {entrypoint: {type: Hostname}}}"),
+            "spec.egress.entrypoint.hostname",
+        ),
+        (
+            CONFIGURATION.replace(
+                "{}",
+                "{credentials: {managedServiceAccount: {validity: 5m}}}",
+            ),
+            "at least 10m",
+        ),
+    ] {
+        let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(change);
+        let refused = apply.ok().await.unwrap_err().to_string();
+        assert!(refused.contains(message), "{refused}");
+    }
+}
+
+/// The API server's own judgement of a pod of the template, where only restricted ones may run.
+async fn runs_under_the_strictest_rules(hub: &e2e::Cluster) {
+    let label = [
+        "label",
+        "namespace",
+        NAMESPACE,
+        "pod-security.kubernetes.io/enforce=restricted",
+    ];
+    kubectl(hub, &label).await.unwrap();
+    let get = [
+        "get",
+        "deployment",
+        "spokeway-gateway",
+        "-n",
+        NAMESPACE,
+        "-o",
+        "json",
+    ];
+    let deployment: Value = serde_json::from_str(&kubectl(hub, &get).await.unwrap()).unwrap();
+    let mut pod = deployment["spec"]["template"].clone();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = "gateway-1".into();
+    pod["metadata"]["namespace"] = NAMESPACE.into();
+    let create = hub
+        .kubectl(&["create", "--dry-run=server", "-f", "-"])
+        .stdin(pod.to_string());
+    create.ok().await.unwrap();
+}
+
+async fn endpoint(hub: &e2e::Cluster, ready: bool) {
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "name": "gateway-1", "namespace": NAMESPACE,
+            "labels": {"kubernetes.io/service-name": "gateway"},
+        },
+        "ports": [{"name": "https", "port": 9443, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["198.51.100.7"], "conditions": {"ready": ready}}],
+    });
+    let apply = hub
+        .kubectl(&["apply", "--server-side", "-f", "-"])
+        .stdin(slice.to_string());
+    apply.ok().await.unwrap();
+}
+
+async fn condition(hub: &e2e::Cluster, kind: &str, reason: &str) -> Result<(), String> {
+    let path = format!("jsonpath={{.status.conditions[?(@.type==\"{kind}\")].reason}}");
+    let get = ["get", "gatewayconfiguration", "default", "-o", &path];
+    let found = kubectl(hub, &get).await?;
+    if found == reason { Ok(()) } else { Err(found) }
+}

@@ -1,0 +1,110 @@
+//! What the configuration says of itself, from its first moment to the day that something breaks.
+
+use crds::addon::Version;
+use serde_json::{Value, json};
+
+use super::model::Hub;
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::GATEWAY,
+    observed::{Fault, ServerSeen},
+    plan::Action,
+    queue::Key,
+};
+
+/// Conditions as `Type=Status (Reason) message`, numbers, and the clusters in trouble.
+fn said(hub: &mut Hub) -> Value {
+    hub.turn(&Key::Status);
+    let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    let status = &hub.observed.object(&key).unwrap().data["status"];
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let conditions = status["conditions"].as_array().unwrap().iter();
+    let mut conditions: Vec<_> = conditions
+        .map(|it| {
+            let [kind, status, reason, message] =
+                ["type", "status", "reason", "message"].map(|field| word(&it[field]));
+            format!("{kind}={status} ({reason}) {message}")
+        })
+        .collect();
+    conditions.sort();
+    json!({
+        "conditions": conditions,
+        "clusters": status["clusters"],
+        "troubled": status["troubled"],
+    })
+}
+
+#[test]
+fn from_nothing_to_ready_and_into_trouble() {
+    let mut hub = Hub::new(Version::V1beta1);
+    hub.configure(&json!({}));
+    hub.observed.server = ServerSeen::Unready {
+        why: "it does not answer: refused".to_owned(),
+        since: hub.now,
+    };
+    hub.turn(&Key::Hub);
+    let mut days = vec![json!({"no gateway": said(&mut hub)})];
+    hub.observed.server = ServerSeen::Ready;
+    hub.turn(&Key::Hub);
+    hub.accept("managed1", &json!({}));
+    days.push(json!({"a cluster joins": said(&mut hub)}));
+    hub.settle();
+    days.push(json!({"ready": said(&mut hub)}));
+    hub.pass(60);
+    let key = Key::Cluster("managed1".to_owned());
+    let fault = Fault {
+        reason: "Forbidden",
+        message: "cannot write ManifestWork managed1/addon: no".to_owned(),
+        since: hub.now,
+    };
+    hub.observed.faults.insert(key.clone(), fault);
+    days.push(json!({"a write is refused": said(&mut hub)}));
+    hub.pass(121);
+    days.push(json!({"and goes on being refused": said(&mut hub)}));
+    hub.observed.faults.remove(&key);
+    let gateways = hub.observed.gateways.as_mut().unwrap();
+    gateways.get_mut("managed1").unwrap().is_healthy = false;
+    "no agent is attached".clone_into(&mut gateways.get_mut("managed1").unwrap().reason);
+    days.push(json!({"the tunnel is gone": said(&mut hub)}));
+    insta::assert_json_snapshot!(days);
+}
+
+#[test]
+fn what_is_not_carried_out_and_what_is_somebody_elses_is_said() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.configure(
+        &json!({"egress": {"konnectivity": {"enabled": true}}, "limits": {"perUser": 5}}),
+    );
+    let key = ObjectKey::global(Kind::ClusterManagementAddOn, GATEWAY);
+    hub.write(&key, &json!({"spec": {}}));
+    hub.accept("managed1", &json!({}));
+    hub.turn(&Key::Hub);
+    assert_eq!(hub.cluster("managed1").actions, []);
+    insta::assert_json_snapshot!(said(&mut hub));
+}
+
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    hub.pass(86_400);
+    for key in hub.keys() {
+        assert_eq!(hub.plan(&key).actions, [] as [Action; 0], "{key:?}");
+    }
+}
+
+#[test]
+fn no_more_clusters_are_named_than_fit_and_the_oldest_trouble_comes_first() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    for index in 0..30 {
+        hub.accept(&format!("managed{index:02}"), &json!({}));
+        hub.turn(&Key::Status);
+        hub.pass(10);
+    }
+    let said = said(&mut hub);
+    let troubled = said["troubled"].as_array().unwrap();
+    assert_eq!(troubled.len(), 20);
+    assert_eq!(troubled[0]["name"], "managed00");
+    assert_eq!(said["clusters"]["total"], 30);
+}
