@@ -76,7 +76,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
     const A: [u8; 4] = [0, 1, 0, 1];
     let wanted: Vec<u8> = BY_DNS
         .split('.')
-        .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat())
+        .flat_map(|label| [&[u8::try_from(label.len()).unwrap()], label.as_bytes()].concat())
         .chain([0])
         .collect();
     let end = 12 + question[12..].iter().position(|&byte| byte == 0).unwrap() + 1;
