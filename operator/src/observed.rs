@@ -261,6 +261,7 @@ mod tests {
 
     fn observed() -> Observed {
         Observed::new(Site {
+            namespace: String::new(),
             addons: addon::Version::V1beta1,
             agent_image: String::new(),
             gateway_image: String::new(),
