@@ -5,7 +5,10 @@ use anyhow::Context as _;
 use crds::ClusterName;
 use kube::Client;
 use prometheus_client::registry::Registry;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{OnceCell, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -90,6 +93,7 @@ impl Duties {
             hub: asked,
             tokens: works,
             metrics,
+            owner: OnceCell::new(),
         };
         background.spawn(leases.keep());
         stop.cancelled().await;

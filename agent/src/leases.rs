@@ -2,6 +2,7 @@
 //! namespace that it is installed in. It is renewed only while all that the add-on stands for works;
 //! left alone, the hub calls the add-on unavailable after five minutes.
 
+mod owner;
 mod tunnel;
 
 use std::time::Duration;
@@ -14,14 +15,14 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
-    sync::watch as channel,
+    sync::{OnceCell, watch as channel},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
-pub(crate) use self::tunnel::TunnelProbe;
+pub(crate) use self::{owner::Owner, tunnel::TunnelProbe};
 use crate::{
     args::{Addon, Capability},
     spoke::Spoke,
@@ -58,6 +59,8 @@ pub(crate) struct Leases {
     /// Whether tokens are looked after.
     pub(crate) tokens: Option<channel::Receiver<bool>>,
     pub(crate) metrics: LeaseMetrics,
+    /// Empty until the managed cluster has said.
+    pub(crate) owner: OnceCell<Option<Owner>>,
 }
 
 /// When a lease is to be looked at, and how that went.
@@ -163,12 +166,18 @@ impl Leases {
     async fn write(&self, addon: &Addon) -> Result<(), Idle> {
         let name = &addon.name;
         let namespace = addon.namespace.as_ref().unwrap_or(&self.settings.namespace);
-        let lease = Patch::Apply(lease(name, &self.settings.holder, now()));
         // Not held across the wait.
         let spoke = self.spoke.borrow().client.clone();
-        let leases = Api::<Lease>::namespaced(spoke, namespace);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = leases.patch(name, &params, &lease);
+        let written = async {
+            // Where it cannot be asked, as by API servers before 1.28, the lease is nobody's.
+            let asked = self.owner.get_or_try_init(|| Owner::ask(spoke.clone()));
+            let owner = asked.await.ok().and_then(Option::as_ref);
+            let owners = owner.and_then(|owner| owner.references(namespace));
+            let lease = Patch::Apply(lease(name, &self.settings.holder, owners, now()));
+            let params = PatchParams::apply(FIELD_MANAGER).force();
+            let leases = Api::<Lease>::namespaced(spoke, namespace);
+            leases.patch(name, &params, &lease).await
+        };
         match timeout(WRITE_DEADLINE, written).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Idle::Write(error.to_string())),
@@ -202,11 +211,11 @@ impl LeaseMetrics {
     }
 }
 
-fn lease(name: &str, holder: &str, now: Timestamp) -> serde_json::Value {
+fn lease(name: &str, holder: &str, owners: Option<Value>, now: Timestamp) -> Value {
     json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": name},
+        "metadata": {"name": name, "ownerReferences": owners.unwrap_or_else(|| json!([]))},
         "spec": {
             "holderIdentity": holder,
             "leaseDurationSeconds": DURATION_SECONDS,
@@ -243,18 +252,26 @@ mod tests {
 
     use super::*;
 
+    const NOBODY: &[u8] =
+        br#"{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}"#;
+
     /// The lease of an add-on that stands for these, at a managed cluster that counts what it is
     /// asked, and answers so.
     fn leases(needs: &str, code: u16) -> (Leases, channel::Sender<bool>, Arc<AtomicUsize>) {
         let asked = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&asked);
         let server = service_fn(move |request: http::Request<Body>| {
-            assert_eq!(request.method(), http::Method::PATCH);
-            assert!(request.uri().path().ends_with("/leases/addon"));
-            counted.fetch_add(1, Ordering::Relaxed);
-            let answer = http::Response::builder().status(code);
-            let body = Body::from(b"{}".to_vec());
-            std::future::ready(Ok::<_, std::io::Error>(answer.body(body).unwrap()))
+            let answer = http::Response::builder();
+            let answer = if request.uri().path().ends_with("/selfsubjectreviews") {
+                answer.body(Body::from(NOBODY.to_vec())).unwrap()
+            } else {
+                assert_eq!(request.method(), http::Method::PATCH);
+                assert!(request.uri().path().ends_with("/leases/addon"));
+                counted.fetch_add(1, Ordering::Relaxed);
+                let body = Body::from(b"{}".to_vec());
+                answer.status(code).body(body).unwrap()
+            };
+            std::future::ready(Ok::<_, std::io::Error>(answer))
         });
         let client = Client::new(server, "default");
         let hub = channel::channel(client.clone()).1;
@@ -275,6 +292,7 @@ mod tests {
             hub,
             tokens: Some(tokens),
             metrics: LeaseMetrics::default(),
+            owner: OnceCell::new(),
         };
         (leases, working, asked)
     }
@@ -314,7 +332,8 @@ mod tests {
     #[test]
     fn a_lease_says_who_and_when_to_the_microsecond() {
         let now: Timestamp = "2026-01-02T03:04:05.6789Z".parse().unwrap();
-        let lease: Lease = serde_json::from_value(lease("cluster-proxy", "agent-1", now)).unwrap();
+        let lease = lease("cluster-proxy", "agent-1", None, now);
+        let lease: Lease = serde_json::from_value(lease).unwrap();
         let spec = lease.spec.unwrap();
         assert_eq!(spec.holder_identity.as_deref(), Some("agent-1"));
         assert_eq!(spec.renew_time.unwrap().0, now);

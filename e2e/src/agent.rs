@@ -142,13 +142,9 @@ impl Agent {
             Some(hosts) => with_hosts(spec, &hosts),
             None => spec,
         };
-        let spec = match spoke.fence() {
-            Some(fence) => fence.on_spoke(spec),
-            None => spec,
-        };
         Ok(Self {
             spoke: spoke.clone(),
-            process: Process::start(spec)?,
+            process: Process::start(spoke.beside(spec))?,
             admin_url: format!("http://127.0.0.1:{port}"),
         })
     }

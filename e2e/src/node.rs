@@ -23,11 +23,13 @@ use crate::{
 mod config;
 mod control_group;
 mod fence;
+mod names;
 mod obstacle;
 
 use config::Layout;
 use control_group::ControlGroup;
-pub use fence::{CommandError, Fence, FenceError, HUB_ADDRESS, NODE_ADDRESS, SPOKE_ADDRESS};
+pub use fence::{CommandError, Fence, FenceError, HUB_ADDRESS, NODE_ADDRESS, SPOKE_ADDRESS, Side};
+use names::NameServer;
 pub use obstacle::obstacle;
 
 /// The image of every pod: [`TESTIMAGE`](crate::programs::TESTIMAGE)'s toolbox, and nothing else.
@@ -67,6 +69,7 @@ pub struct Node {
     cell: Process,
     ctr: PathBuf,
     _control_group: ControlGroup,
+    _names: NameServer,
     _fence: Arc<Fence>,
 }
 
@@ -96,17 +99,20 @@ pub enum NodeError {
 impl Node {
     /// Starts a node of `cluster` and waits until it is Ready.
     pub(crate) async fn start(cluster: &Cluster) -> Result<Self, NodeError> {
-        let fence = Arc::clone(cluster.fence().ok_or(NodeError::NoFence)?);
-        let layout = Layout::create(cluster)?;
+        let (fence, side) = cluster.node_place().ok_or(NodeError::NoFence)?;
+        let fence = Arc::clone(fence);
+        let layout = Layout::create(cluster, side)?;
+        fence.serve_kubernetes(side, cluster.address())?;
+        let names = NameServer::start(&fence, side)?;
         let control_group = ControlGroup::named(layout.control_group());
         reaper::uproot(layout.control_group())?;
-        let cell = start_cell(&layout, &fence).await?;
+        let cell = start_cell(&layout, &fence, side).await?;
         let inside = Inside(&cell);
         let containerd = Process::start(inside.spec(layout.containerd()))?;
         import(&layout, &inside, &containerd).await?;
-        write_kubelet_credentials(cluster, &layout)?;
+        write_kubelet_credentials(cluster, &layout, side)?;
         let kubelet = Process::start(inside.spec(layout.kubelet()))?;
-        let scheduler = start_scheduler(cluster, &fence)?;
+        let scheduler = start_scheduler(cluster, &fence, side)?;
         let node = Self {
             cluster: cluster.name().to_owned(),
             scheduler,
@@ -115,6 +121,7 @@ impl Node {
             cell,
             ctr: layout.program("ctr").to_owned(),
             _control_group: control_group,
+            _names: names,
             _fence: fence,
         };
         cluster.on_its_side(|| node.is_ready(cluster)).await?;
@@ -201,7 +208,7 @@ impl Inside<'_> {
     }
 }
 
-async fn start_cell(layout: &Layout, fence: &Fence) -> Result<Process, ProcessError> {
+async fn start_cell(layout: &Layout, fence: &Fence, side: Side) -> Result<Process, ProcessError> {
     let directory = layout.directory().display().to_string();
     let args = [
         "--mount",
@@ -217,14 +224,17 @@ async fn start_cell(layout: &Layout, fence: &Fence) -> Result<Process, ProcessEr
         &directory,
     ];
     let log = layout.directory().join("cell.log");
-    let cell = Process::start(fence.on_spoke(Spec {
-        name: "the node's namespaces".to_owned(),
-        program: PathBuf::from("unshare"),
-        args: args.map(str::to_owned).to_vec(),
-        env: Vec::new(),
-        directory: layout.directory().to_owned(),
-        log: log.clone(),
-    }))?;
+    let cell = Process::start(fence.on(
+        side,
+        Spec {
+            name: "the node's namespaces".to_owned(),
+            program: PathBuf::from("unshare"),
+            args: args.map(str::to_owned).to_vec(),
+            env: Vec::new(),
+            directory: layout.directory().to_owned(),
+            log: log.clone(),
+        },
+    ))?;
     let probe = || async {
         let said = fs::read_to_string(&log).unwrap_or_default();
         if said.contains("up\n") {
@@ -270,16 +280,21 @@ fn toolbox(program: Vec<u8>) -> Result<Vec<u8>, PathTooLong> {
     Ok(images::archive(&files, &images))
 }
 
-fn write_kubelet_credentials(cluster: &Cluster, layout: &Layout) -> Result<(), NodeError> {
+fn write_kubelet_credentials(
+    cluster: &Cluster,
+    layout: &Layout,
+    side: Side,
+) -> Result<(), NodeError> {
     let name = cluster.name();
-    let serving = cluster.cluster_ca().issue_server(&[name, NODE_ADDRESS])?;
+    let address = side.node_address().to_string();
+    let serving = cluster.cluster_ca().issue_server(&[name, &address])?;
     write_identity(layout.directory(), "kubelet", &serving)?;
     let node = cluster.certificate_of(&format!("system:node:{name}"), &["system:nodes"])?;
     write_kubeconfig(cluster, "kubelet", &node)?;
     Ok(())
 }
 
-fn start_scheduler(cluster: &Cluster, fence: &Fence) -> Result<Process, NodeError> {
+fn start_scheduler(cluster: &Cluster, fence: &Fence, side: Side) -> Result<Process, NodeError> {
     let user = cluster.certificate_of("system:kube-scheduler", &[])?;
     let kubeconfig = write_kubeconfig(cluster, "scheduler", &user)?;
     let name = format!("kube-scheduler of {}", cluster.name());
@@ -291,7 +306,7 @@ fn start_scheduler(cluster: &Cluster, fence: &Fence) -> Result<Process, NodeErro
         "--secure-port=0".to_owned(),
         "--leader-elect=false".to_owned(),
     ];
-    Ok(Process::start(fence.on_spoke(Spec { args, ..spec }))?)
+    Ok(Process::start(fence.on(side, Spec { args, ..spec }))?)
 }
 
 fn write_kubeconfig(cluster: &Cluster, file: &str, user: &Credentials) -> io::Result<PathBuf> {

@@ -184,7 +184,7 @@ fn spec(
     let directory = cluster.directory().join(program);
     fs::create_dir(&directory)?;
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Ok(Spec {
+    Ok(cluster.beside(Spec {
         name: format!("{program} of {}", cluster.name()),
         program: programs.path(program).to_owned(),
         args,
@@ -195,7 +195,7 @@ fn spec(
         ],
         log: directory.join(format!("{program}.log")),
         directory,
-    })
+    }))
 }
 
 async fn namespaces(cluster: &Cluster, names: &[&str]) -> Result<(), OcmError> {

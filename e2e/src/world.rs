@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use crate::{
     eventually::chain,
     host,
-    node::{Fence, Node, NodeError},
+    node::{Fence, Node, NodeError, Side},
     pki::PkiError,
     process::{Process, ProcessError, Spec, reaper},
     programs::{self, EnsureError, Family, Programs},
@@ -59,8 +59,8 @@ pub struct WorldBuilder {
 struct Wanted {
     name: String,
     address: Option<SocketAddrV4>,
-    /// Where it is on the spoke's side of one, with a node.
-    fence: Option<Arc<Fence>>,
+    /// Where it has a node.
+    node: Option<(Arc<Fence>, Side)>,
     audited: bool,
 }
 
@@ -97,7 +97,7 @@ impl WorldBuilder {
         self.clusters.push(Wanted {
             name: name.to_owned(),
             address: None,
-            fence: None,
+            node: None,
             audited: false,
         });
         self
@@ -117,7 +117,7 @@ impl WorldBuilder {
         self.clusters.push(Wanted {
             name: name.to_owned(),
             address: Some(address),
-            fence: None,
+            node: None,
             audited: false,
         });
         self
@@ -129,7 +129,19 @@ impl WorldBuilder {
         self.clusters.push(Wanted {
             name: name.to_owned(),
             address: Some(fence.node_address()),
-            fence: Some(Arc::clone(fence)),
+            node: Some((Arc::clone(fence), Side::Spoke)),
+            audited: false,
+        });
+        self
+    }
+
+    /// Adds a cluster on the hub's side of a fence, where the caller is, with a node that runs pods. Its
+    /// aggregated APIs are dialled at their pods.
+    pub fn hub_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
+        self.clusters.push(Wanted {
+            name: name.to_owned(),
+            address: Some(fence.hub_address()),
+            node: Some((Arc::clone(fence), Side::Hub)),
             audited: false,
         });
         self
@@ -138,7 +150,7 @@ impl WorldBuilder {
     /// Starts everything at once and waits until every cluster serves.
     pub async fn start(self) -> Result<World, WorldError> {
         let mut families = programs::ALL.to_vec();
-        if self.clusters.iter().any(|wanted| wanted.fence.is_some()) {
+        if self.clusters.iter().any(|wanted| wanted.node.is_some()) {
             families.extend(programs::NODE);
         }
         let site = Site::new(&families)?;
@@ -155,7 +167,7 @@ impl WorldBuilder {
             let place = Place {
                 address: wanted.address.unwrap_or_else(anywhere),
                 etcd: world.etcd_url.clone(),
-                fence: wanted.fence,
+                node: wanted.node,
                 audited: wanted.audited,
             };
             let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
@@ -163,7 +175,7 @@ impl WorldBuilder {
         }
         try_join_all(world.clusters.iter().map(Cluster::wait_until_ready)).await?;
         for cluster in &world.clusters {
-            if cluster.fence().is_some() {
+            if cluster.node_place().is_some() {
                 world.nodes.push(Node::start(cluster).await?);
             }
         }

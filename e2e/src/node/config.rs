@@ -9,8 +9,9 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    KUBELET_PORT, NODE_ADDRESS, PAUSE_IMAGE,
-    fence::{BRIDGE, POD_RANGE},
+    KUBELET_PORT, PAUSE_IMAGE,
+    fence::{BRIDGE, Side},
+    names,
 };
 use crate::{
     process::Spec,
@@ -24,11 +25,12 @@ pub(super) struct Layout {
     cluster_directory: PathBuf,
     directory: PathBuf,
     control_group: String,
+    side: Side,
 }
 
 impl Layout {
     /// Makes the directory and writes every configuration into it.
-    pub(super) fn create(cluster: &Cluster) -> io::Result<Self> {
+    pub(super) fn create(cluster: &Cluster, on: Side) -> io::Result<Self> {
         let site = Arc::clone(cluster.site());
         let world = site.directory.file_name().unwrap_or_default();
         let layout = Self {
@@ -37,6 +39,7 @@ impl Layout {
             cluster_directory: cluster.directory().to_owned(),
             directory: cluster.directory().join("node"),
             site,
+            side: on,
         };
         for below in ["lib", "log", "cni"] {
             fs::create_dir_all(layout.directory.join(below))?;
@@ -71,7 +74,7 @@ impl Layout {
             format!("--config={}", self.file("kubelet.json")),
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--hostname-override={}", self.cluster),
-            format!("--node-ip={NODE_ADDRESS}"),
+            format!("--node-ip={}", self.side.node_address()),
         ];
         self.spec("kubelet", args)
     }
@@ -126,7 +129,7 @@ SystemdCgroup = false
         let addresses = json!({
             "type": "host-local",
             "dataDir": self.file("lib/addresses"),
-            "ranges": [[{"subnet": POD_RANGE}]],
+            "ranges": [[{"subnet": self.side.pod_range()}]],
             "routes": [{"dst": "0.0.0.0/0"}],
         });
         json!({"cniVersion": "1.0.0", "name": "pods", "plugins": [{
@@ -136,10 +139,13 @@ SystemdCgroup = false
 
     fn kubelet_config(&self) -> Value {
         let authority = self.cluster_directory.join("ca.crt");
+        let address = self.side.node_address();
         json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": NODE_ADDRESS,
+            "address": address,
+            "clusterDNS": [address],
+            "clusterDomain": names::DOMAIN,
             "port": KUBELET_PORT,
             "healthzPort": 0,
             "tlsCertFile": self.file("kubelet.crt"),

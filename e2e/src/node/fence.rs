@@ -28,14 +28,11 @@ use crate::{
 /// The hub's end of the veth pair, for the spoke to dial.
 pub const HUB_ADDRESS: &str = "192.0.2.1";
 const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 /// The spoke's end of it.
 pub const SPOKE_ADDRESS: &str = "192.0.2.2";
-/// The spoke's address on its pods' bridge, which is also the node's.
+/// The spoke's address on its pods' bridge, which is also its node's.
 pub const NODE_ADDRESS: &str = "10.88.0.1";
-/// Where its pods are.
-pub(super) const POD_RANGE: &str = "10.88.0.0/24";
-/// The pods' bridge.
+/// The pods' bridge, on either side.
 pub(super) const BRIDGE: &str = "cni0";
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -49,10 +46,19 @@ const HUB_LINK: &str = "\
 const SPOKE_LINK: &str = "\
     ip address add $1/30 dev to-hub
     ip link set to-hub up
-    ip link add $2 type bridge
-    ip address add $3/24 dev $2
-    ip link set $2 up
     nft -f -";
+const PODS: &str = "\
+    ip link add $1 type bridge
+    ip address add $2/24 dev $1
+    ip link set $1 up";
+const KUBERNETES: &str = "\
+table ip services {
+    chain prerouting {
+        type nat hook prerouting priority dstnat
+        ip daddr 10.96.0.1 tcp dport 443 dnat to SERVER
+    }
+}
+";
 const FIREWALL: &str = "\
 table inet fence {
     chain input {
@@ -67,6 +73,15 @@ table inet fence {
     }
 }
 ";
+
+/// One of the two sides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// Cannot dial the other.
+    Hub,
+    /// Can dial the other.
+    Spoke,
+}
 
 /// The two sides; gone when dropped, once nothing runs there any more.
 #[derive(Debug)]
@@ -101,6 +116,24 @@ pub struct CommandError {
     why: String,
 }
 
+impl Side {
+    /// The address of a node there, on its pods' bridge.
+    pub(crate) fn node_address(self) -> Ipv4Addr {
+        match self {
+            Self::Hub => Ipv4Addr::new(10, 89, 0, 1),
+            Self::Spoke => Ipv4Addr::new(10, 88, 0, 1),
+        }
+    }
+
+    /// Where its pods are.
+    pub(super) fn pod_range(self) -> &'static str {
+        match self {
+            Self::Hub => "10.89.0.0/24",
+            Self::Spoke => "10.88.0.0/24",
+        }
+    }
+}
+
 impl Fence {
     /// Makes both sides and joins them.
     pub async fn new() -> Result<Arc<Self>, FenceError> {
@@ -120,10 +153,15 @@ impl Fence {
 
     fn join(&self) -> Result<(), CommandError> {
         let spoke = self.spoke.pid().unwrap_or_default().to_string();
-        let hub_link = [&spoke, HUB_ADDRESS, SPOKE_ADDRESS, POD_RANGE];
+        let pods = Side::Spoke.pod_range();
+        let hub_link = [&spoke, HUB_ADDRESS, SPOKE_ADDRESS, pods];
         script(&self.hub, HUB_LINK, &hub_link, "")?;
-        let spoke_link = [SPOKE_ADDRESS, BRIDGE, NODE_ADDRESS];
-        script(&self.spoke, SPOKE_LINK, &spoke_link, FIREWALL)
+        script(&self.spoke, SPOKE_LINK, &[SPOKE_ADDRESS], FIREWALL)?;
+        for side in [Side::Hub, Side::Spoke] {
+            let address = side.node_address().to_string();
+            script(self.side(side), PODS, &[BRIDGE, &address], "")?;
+        }
+        Ok(())
     }
 
     /// Where an API server on the hub's side is to listen, for both sides to reach it.
@@ -133,7 +171,7 @@ impl Fence {
 
     /// Where one on the spoke's side is to, for its node and pods to reach it.
     pub fn node_address(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(NODE, host::free_port())
+        SocketAddrV4::new(Side::Spoke.node_address(), host::free_port())
     }
 
     /// Moves the calling thread to the hub's side for good, with all that it connects, binds and
@@ -164,10 +202,40 @@ impl Fence {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// The same program on the spoke's side.
-    pub(crate) fn on_spoke(&self, spec: Spec) -> Spec {
+    /// Lets pods of a side reach its API server by the service's own address, as kube-proxy would.
+    pub(super) fn serve_kubernetes(
+        &self,
+        side: Side,
+        server: SocketAddrV4,
+    ) -> Result<(), CommandError> {
+        let rules = KUBERNETES.replace("SERVER", &server.to_string());
+        script(self.side(side), "nft -f -", &[], &rules)
+    }
+
+    /// A thread that stays on a side.
+    pub(super) fn thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        side: Side,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<io::Result<T>> {
+        let fence = Arc::clone(self);
+        thread::spawn(move || {
+            enter(fence.side(side))?;
+            Ok(work())
+        })
+    }
+
+    fn side(&self, side: Side) -> &Process {
+        match side {
+            Side::Hub => &self.hub,
+            Side::Spoke => &self.spoke,
+        }
+    }
+
+    /// The same program on that side.
+    pub(crate) fn on(&self, side: Side, spec: Spec) -> Spec {
         let program = spec.program.display().to_string();
-        let args = [format!("--net={}", namespace_of(&self.spoke)), program];
+        let args = [format!("--net={}", namespace_of(self.side(side))), program];
         Spec {
             program: PathBuf::from("nsenter"),
             args: args.into_iter().chain(spec.args).collect(),

@@ -50,8 +50,11 @@ impl Klusterlet {
         spoke: &Cluster,
         options: KlusterletOptions,
     ) -> Result<Self, OcmError> {
-        definitions::install_on_spoke(spoke, programs).await?;
-        namespaces(spoke, &[NAMESPACE, ADDON_NAMESPACE]).await?;
+        let prepare = || async {
+            definitions::install_on_spoke(spoke, programs).await?;
+            namespaces(spoke, &[NAMESPACE, ADDON_NAMESPACE]).await
+        };
+        spoke.on_its_side(prepare).await?;
         let bootstrap = bootstrap(hub, spoke).await?;
         let credentials = spoke.directory().join("ocm-hub-kubeconfig");
         fs::create_dir(&credentials)?;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     eventually::chain,
-    node::Fence,
+    node::{Fence, Side},
     pki::{Authority, Identity, SigningKey},
     process::{Process, ProcessError, Spec},
 };
@@ -62,7 +62,8 @@ struct Inner {
     controller_manager: Process,
     /// Its own, where the World's is out of reach.
     etcd: Option<Process>,
-    fence: Option<Arc<Fence>>,
+    address: SocketAddrV4,
+    node: Option<(Arc<Fence>, Side)>,
 }
 
 /// Where a cluster is to be.
@@ -71,8 +72,8 @@ pub(super) struct Place {
     pub(super) address: SocketAddrV4,
     /// Its etcd's URL.
     pub(super) etcd: String,
-    /// The fence on whose spoke's side it is.
-    pub(super) fence: Option<Arc<Fence>>,
+    /// The side on which it is, with a node; where it has none, that of whoever starts it.
+    pub(super) node: Option<(Arc<Fence>, Side)>,
     /// Its API server writes down who calls what.
     pub(super) audited: bool,
 }
@@ -83,7 +84,7 @@ impl Cluster {
         let Place {
             address,
             etcd: etcd_url,
-            fence,
+            node,
             audited,
         } = place;
         let directory = site.directory.join(name);
@@ -98,10 +99,7 @@ impl Cluster {
         write_identity(&directory, "apiserver", &ca.issue_server(&sans)?)?;
         write_identity(&directory, "front-proxy-client", &front_proxy_client)?;
         let admin = write_kubeconfigs(&directory, &url, &ca)?;
-        let over_there = |spec: Spec| match &fence {
-            Some(fence) => fence.on_spoke(spec),
-            None => spec,
-        };
+        let over_there = |spec: Spec| beside(node.as_ref(), spec);
         let start = |program: &str, args| {
             let spec = site.spec(&format!("{program} of {name}"), program, &directory);
             Process::start(over_there(Spec { args, ..spec }))
@@ -114,14 +112,16 @@ impl Cluster {
         }
         let mut manager_flags = flags::controller_manager(&files);
         let mut etcd = None;
-        if fence.is_some() {
+        if let Some((_, on)) = &node {
             let kubelet_client = ca.issue_client("kube-apiserver", &["system:masters"])?;
             write_identity(&directory, "kubelet-client", &kubelet_client)?;
             apiserver_flags.extend(flags::apiserver_with_node(&files));
             flags::add_pod_controllers(&mut manager_flags);
             // The World's is on the hub's side.
-            let spec = super::etcd(site, &directory.join("etcd"), &etcd_url)?;
-            etcd = Some(Process::start(over_there(spec))?);
+            if *on == Side::Spoke {
+                let spec = super::etcd(site, &directory.join("etcd"), &etcd_url)?;
+                etcd = Some(Process::start(over_there(spec))?);
+            }
         }
         let apiserver = start("kube-apiserver", apiserver_flags)?;
         let controller_manager = start("kube-controller-manager", manager_flags)?;
@@ -137,7 +137,8 @@ impl Cluster {
             apiserver,
             controller_manager,
             etcd,
-            fence,
+            address,
+            node,
         })))
     }
 
@@ -228,7 +229,27 @@ impl Cluster {
 
     /// The fence on whose spoke's side it is.
     pub fn fence(&self) -> Option<&Arc<Fence>> {
-        self.0.fence.as_ref()
+        let spokes = self
+            .0
+            .node
+            .as_ref()
+            .filter(|(_, side)| *side == Side::Spoke);
+        spokes.map(|(fence, _)| fence)
+    }
+
+    /// Where it has a node.
+    pub(crate) fn node_place(&self) -> Option<(&Arc<Fence>, Side)> {
+        self.0.node.as_ref().map(|(fence, side)| (fence, *side))
+    }
+
+    /// Where its API server listens.
+    pub(crate) fn address(&self) -> SocketAddrV4 {
+        self.0.address
+    }
+
+    /// The same program where its API server is.
+    pub(crate) fn beside(&self, spec: Spec) -> Spec {
+        beside(self.0.node.as_ref(), spec)
     }
 
     /// Does something where its API server can be reached: on this thread, or, where it is behind a
@@ -275,6 +296,13 @@ impl Cluster {
         self.0.apiserver.restart()?;
         let serves = || async { self.apiserver_serves(&self.client()).await };
         self.on_its_side(serves).await
+    }
+}
+
+fn beside(node: Option<&(Arc<Fence>, Side)>, spec: Spec) -> Spec {
+    match node {
+        Some((fence, side)) => fence.on(*side, spec),
+        None => spec,
     }
 }
 

@@ -21,6 +21,7 @@ const CONTROLLERS: &[&str] = &[
 const POD_CONTROLLERS: &[&str] = &[
     "deployment-controller",
     "endpointslice-controller",
+    "job-controller",
     "node-lifecycle-controller",
     "pod-garbage-collector-controller",
     "replicaset-controller",
@@ -126,6 +127,8 @@ pub(super) fn apiserver_with_node(files: &Files<'_>) -> Vec<String> {
         files.flag("kubelet-client-key", "kubelet-client.key"),
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
         "--allow-privileged=true".to_owned(),
+        // Nothing there makes services reachable for processes.
+        "--enable-aggregator-routing=true".to_owned(),
     ]
 }
 

@@ -2,7 +2,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use e2e::{node::NODE_ADDRESS, our_program};
+use e2e::{
+    node::{NODE_ADDRESS, SPOKE_ADDRESS},
+    our_program,
+};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -47,7 +50,7 @@ async fn the_agents_image_runs_restricted_and_resolves_names() {
 
 /// On the node: a name server that knows one name, and a port at which both agents are to appear.
 async fn both_names_are_resolved() -> bool {
-    let names = UdpSocket::bind((NODE_ADDRESS, 53)).await.unwrap();
+    let names = UdpSocket::bind((SPOKE_ADDRESS, 53)).await.unwrap();
     let hub = TcpListener::bind((NODE_ADDRESS, PORT)).await.unwrap();
     let mut seen = Vec::new();
     let mut question = [0; 512];
@@ -123,7 +126,7 @@ fn agent(name: &str) -> Value {
             "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
             "hostAliases": [{"ip": NODE_ADDRESS, "hostnames": [BY_FILE]}],
             "dnsPolicy": "None",
-            "dnsConfig": {"nameservers": [NODE_ADDRESS], "searches": ["default.svc.cluster.local"]},
+            "dnsConfig": {"nameservers": [SPOKE_ADDRESS], "searches": ["default.svc.cluster.local"]},
             "containers": [{
                 "name": "agent",
                 "image": images::name(images::REGISTRY, "agent"),

@@ -1,0 +1,81 @@
+//! Whose a lease is: in the agent's own namespace it is its `ServiceAccount`'s, and goes with that when
+//! the agent is uninstalled, also one that the agent writes with its last breath.
+
+use k8s_openapi::api::authentication::v1::{SelfSubjectReview, UserInfo};
+use kube::{Api, Client, api::PostParams};
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "system:serviceaccount:";
+
+/// A `ServiceAccount`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Owner {
+    namespace: String,
+    name: String,
+    uid: String,
+}
+
+impl Owner {
+    /// Who the client is to its API server; `None` where that is no `ServiceAccount`.
+    pub(super) async fn ask(client: Client) -> kube::Result<Option<Self>> {
+        let reviews = Api::<SelfSubjectReview>::all(client);
+        let review = SelfSubjectReview::default();
+        let answer = reviews.create(&PostParams::default(), &review).await?;
+        let user = answer.status.and_then(|status| status.user_info);
+        Ok(user.and_then(Self::of))
+    }
+
+    fn of(user: UserInfo) -> Option<Self> {
+        let username = user.username?;
+        let (namespace, name) = username.strip_prefix(ACCOUNT)?.split_once(':')?;
+        Some(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: user.uid.filter(|uid| !uid.is_empty())?,
+        })
+    }
+
+    /// For an object of that namespace; what owns and what is owned are always in one.
+    pub(super) fn references(&self, namespace: &str) -> Option<Value> {
+        let Self {
+            namespace: own,
+            name,
+            uid,
+        } = self;
+        let reference =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": uid});
+        (own == namespace).then(|| json!([reference]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(username: &str, uid: &str) -> UserInfo {
+        UserInfo {
+            username: Some(username.to_owned()),
+            uid: Some(uid.to_owned()),
+            ..UserInfo::default()
+        }
+    }
+
+    #[test]
+    fn a_service_account_owns_what_is_in_its_namespace() {
+        let owner = Owner::of(user("system:serviceaccount:addons:agent", "1-2")).unwrap();
+        let references = owner.references("addons").unwrap();
+        assert_eq!(references[0]["name"], "agent");
+        assert_eq!(references[0]["uid"], "1-2");
+        // The garbage collector would take it for an orphan there.
+        assert_eq!(owner.references("accounts"), None);
+    }
+
+    #[test]
+    fn nobody_else_owns_anything() {
+        assert_eq!(Owner::of(user("kubernetes-admin", "1-2")), None);
+        assert_eq!(
+            Owner::of(user("system:serviceaccount:addons:agent", "")),
+            None
+        );
+    }
+}
