@@ -11,7 +11,10 @@ async fn an_install_brings_the_operator_its_kinds_and_a_configuration() {
     let stage = Stage::set().await;
     let notes = stage.helm("install", NAMESPACE, &["--create-namespace"]);
     let notes = notes.await.unwrap();
-    assert!(notes.contains("kubectl get clustergateways"), "{notes}");
+    assert!(
+        notes.contains("kubectl get gatewayconfiguration default --watch"),
+        "{notes}"
+    );
     let spec = &stage.configuration().await["spec"];
     assert_eq!(spec["server"]["namespace"], NAMESPACE);
     assert_eq!(spec["credentials"]["type"], "ManagedServiceAccount");
