@@ -8,18 +8,16 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use kube::{Api, Client, Config};
+use kube::Api;
 use serde_json::{Value, json};
 
 use crate::{
     binary::{BinaryError, our_program},
-    eventually::chain,
     gateway::GatewayError,
     host,
     pki::PkiError,
-    process::{Process, ProcessError, Spec},
+    process::{Process, ProcessError, Spec, readyz::plain},
     world::{Cluster, Credentials, apply, ends_of_logs},
 };
 
@@ -155,18 +153,8 @@ impl Agent {
     }
 
     async fn says_it_is_attached(&self) -> Result<(), ProcessError> {
-        let config = Config::new(self.admin_url.parse().expect("our own URL parses"));
-        let client = Client::try_from(config).expect("a client without credentials");
-        let probe = || async {
-            let request = Request::get("/readyz")
-                .body(Vec::new())
-                .expect("a valid request");
-            client
-                .request_text(request)
-                .await
-                .map_err(|error| chain(&error))
-        };
-        self.process.ready(READY_WITHIN, probe).await.map(drop)
+        let client = plain(&self.admin_url);
+        self.process.says_ready(READY_WITHIN, &client).await
     }
 
     /// Where it shows its health and metrics.

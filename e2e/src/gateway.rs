@@ -3,7 +3,6 @@
 
 use std::{fs, io, net::Ipv4Addr, path::Path, process::ExitStatus, time::Duration};
 
-use http::Request;
 use kube::Client;
 use tokio::sync::OnceCell;
 
@@ -283,16 +282,7 @@ impl Gateway {
 
     async fn serves(&self) -> Result<(), ProcessError> {
         let client = self.client_with(&Credentials::Anonymous);
-        let probe = || async {
-            let request = Request::get("/readyz")
-                .body(Vec::new())
-                .expect("a valid request");
-            client
-                .request_text(request)
-                .await
-                .map_err(|error| chain(&error))
-        };
-        self.process.ready(READY_WITHIN, probe).await.map(drop)
+        self.process.says_ready(READY_WITHIN, &client).await
     }
 }
 

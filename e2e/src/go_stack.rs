@@ -13,17 +13,15 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::Request;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::json;
 
 use crate::{
-    eventually::chain,
     gateway::{GatewayError, NAMESPACE, SERVICE, admin_token, registration},
     host,
     pki::{Authority, PkiError},
-    process::{Process, ProcessError, Spec},
+    process::{Process, ProcessError, Spec, readyz::plain},
     programs::{EnsureError, GO_STACK, Programs},
     world::{Cluster, Credentials, client, create_if_absent, ends_of_logs, write_identity},
 };
@@ -165,7 +163,8 @@ impl GoStack {
 
     /// Waits until the agent is connected.
     pub async fn is_attached(&self) -> Result<(), ProcessError> {
-        answers(&self.agent, &plain(self.ports.agent_health), "/readyz").await
+        let client = loopback(self.ports.agent_health);
+        self.agent.says_ready(READY_WITHIN, &client).await
     }
 
     fn processes(&self) -> [&Process; 3] {
@@ -174,9 +173,10 @@ impl GoStack {
 
     async fn serves(&self) -> Result<(), GoStackError> {
         self.is_attached().await?;
-        answers(&self.server, &plain(self.ports.server_health), "/readyz").await?;
+        let health = loopback(self.ports.server_health);
+        self.server.says_ready(READY_WITHIN, &health).await?;
         let door = client(&self.url(), &self.ca_pem(), &Credentials::Anonymous);
-        answers(&self.gateway, &door, "/readyz").await?;
+        self.gateway.says_ready(READY_WITHIN, &door).await?;
         let port = self.ports.gateway;
         registration::register(&self.hub, port, &self.ca_pem(), &self.gateway).await?;
         Ok(())
@@ -243,21 +243,8 @@ async fn write_secret(hub: &Cluster, spoke: &Cluster, name: &str) -> Result<(), 
     Ok(registration::put(&secrets, name, secret).await?)
 }
 
-async fn answers(process: &Process, client: &Client, path: &str) -> Result<(), ProcessError> {
-    let probe = || async {
-        let request = Request::get(path)
-            .body(Vec::new())
-            .expect("a valid request");
-        let answer = client.request_text(request).await;
-        answer.map_err(|error| chain(&error))
-    };
-    process.ready(READY_WITHIN, probe).await.map(drop)
-}
-
-fn plain(port: u16) -> Client {
-    let url = format!("http://127.0.0.1:{port}");
-    let config = Config::new(url.parse().expect("our own URL parses"));
-    Client::try_from(config).expect("a client without credentials")
+fn loopback(port: u16) -> Client {
+    plain(&format!("http://127.0.0.1:{port}"))
 }
 
 fn log(directory: &Path, program: &str) -> PathBuf {

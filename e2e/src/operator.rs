@@ -7,17 +7,15 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
-use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use crate::{
     Gateway,
     binary::{BinaryError, our_program},
-    eventually::{Elapsed, chain, eventually},
+    eventually::{Elapsed, eventually},
     host,
     kubectl::KubectlError,
-    process::{Process, ProcessError, Spec},
+    process::{Process, ProcessError, Spec, readyz::plain},
     world::{Cluster, Credentials, TokenError, ends_of_logs},
 };
 
@@ -170,18 +168,8 @@ impl Operator {
     }
 
     async fn is_ready(&self) -> Result<(), ProcessError> {
-        let config = Config::new(self.admin_url.parse().expect("our own URL parses"));
-        let client = Client::try_from(config).expect("a client without credentials");
-        let probe = || async {
-            let request = Request::get("/readyz")
-                .body(Vec::new())
-                .expect("a valid request");
-            client
-                .request_text(request)
-                .await
-                .map_err(|error| chain(&error))
-        };
-        self.process.ready(READY_WITHIN, probe).await.map(drop)
+        let client = plain(&self.admin_url);
+        self.process.says_ready(READY_WITHIN, &client).await
     }
 }
 

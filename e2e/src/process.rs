@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) mod child;
 mod log;
+pub(crate) mod readyz;
 pub(crate) mod reaper;
 
 use child::Supervised;

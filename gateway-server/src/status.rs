@@ -56,8 +56,9 @@ impl Refusal {
 
     /// The gateway has just started: what it has not seen may exist all the same.
     pub(crate) fn not_read_yet() -> Self {
-        let message = "the gateway has just started and has not read all managed clusters from the \
-                       hub yet; try again";
+        let message = "the gateway has not read all managed clusters from the hub yet, as is so for a \
+                       moment after its start; try again, and where it lasts see its /readyz and log \
+                       for what it cannot read";
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailable",

@@ -9,7 +9,7 @@ use images::{PROGRAMS, REGISTRY, archive, image, of_program};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask images")]
 struct Args {
-    /// Where to
+    /// Directory to write to; it is made where there is none
     #[arg(long, value_name = "DIRECTORY", default_value = "target/images")]
     out: PathBuf,
     /// Registry and path that the images are named by

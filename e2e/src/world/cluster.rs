@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 
@@ -21,7 +20,6 @@ use super::{
     flags::{self, Files},
 };
 use crate::{
-    eventually::chain,
     node::{Fence, Side},
     pki::{Authority, Identity, SigningKey},
     process::{Process, ProcessError, Spec},
@@ -169,16 +167,7 @@ impl Cluster {
     }
 
     async fn apiserver_serves(&self, client: &Client) -> Result<(), ProcessError> {
-        let probe = || async {
-            let request = Request::get("/readyz")
-                .body(Vec::new())
-                .expect("a valid request");
-            client
-                .request_text(request)
-                .await
-                .map_err(|error| chain(&error))
-        };
-        self.0.apiserver.ready(READY_WITHIN, probe).await.map(drop)
+        self.0.apiserver.says_ready(READY_WITHIN, client).await
     }
 
     /// The name it was given.
