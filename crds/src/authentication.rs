@@ -1,7 +1,6 @@
 //! `authentication.open-cluster-management.io`: accounts on managed clusters whose tokens the hub
 //! holds. Objects, Secrets and `ServiceAccount`s are those of upstream's managed-serviceaccount.
 
-mod go_duration;
 mod managed_service_account;
 mod validity;
 

@@ -1,13 +1,19 @@
 //! `gateway.open-cluster-management.io/v1alpha1`: the kinds by which a hub admin says what is wanted.
 
+mod access_grant;
 mod gateway_configuration;
 mod status;
 
+pub use access_grant::{
+    AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterGrant, GRANT_FINALIZER, GrantClusters,
+    GrantCounts, GrantNamespaces, GrantRole, GrantState, ON_CLUSTER_PREFIX, OnCluster, REMOVING,
+    Subject, SubjectKind, grant_crd, on_cluster,
+};
 pub use gateway_configuration::{
-    AccountReference, Clusters, Credentials, CredentialsType, DirectAccess, Egress, EgressType,
-    Entrypoint, EntrypointType, ExposedService, ExternalServer, GatewayConfiguration,
-    GatewayConfigurationSpec, Identity, Konnectivity, Limits, LoadBalancer, NodePlacement,
-    PlacementReference, Protocol, Server, ServerDeployment, crd,
+    Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, DirectAccess,
+    Egress, EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer,
+    GatewayConfiguration, GatewayConfigurationSpec, Identity, Konnectivity, Limits, LoadBalancer,
+    NodePlacement, PlacementReference, Protocol, Server, ServerDeployment, crd,
 };
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};
 

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod cluster_core;
 mod cluster_name;
 pub mod gateway;
+mod go_duration;
 mod schema;
 mod service_address;
 pub mod work;

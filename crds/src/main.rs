@@ -14,12 +14,14 @@ struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Plural {
+    Accessgrants,
     Gatewayconfigurations,
     Managedserviceaccounts,
 }
 
 fn main() -> anyhow::Result<()> {
     let crd = match Args::parse().plural {
+        Plural::Accessgrants => crds::gateway::grant_crd(),
         Plural::Gatewayconfigurations => crds::gateway::crd(),
         Plural::Managedserviceaccounts => crds::authentication::crd(),
     };

@@ -16,6 +16,11 @@ struct Generated {
 
 const ALL: &[Generated] = &[
     Generated {
+        path: "config/crds/accessgrants.yaml",
+        program: "crds",
+        args: &["accessgrants"],
+    },
+    Generated {
         path: "config/crds/gatewayconfigurations.yaml",
         program: "crds",
         args: &["gatewayconfigurations"],

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::go_duration;
+use crate::go_duration;
 
 /// A lifetime to ask the managed cluster for: at least what its API server issues, in whole seconds.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -56,8 +56,36 @@ pub struct GatewayConfigurationSpec {
     pub credentials: Credentials,
     /// Whom a caller acts as on a managed cluster.
     pub identity: Identity,
+    /// What may be granted by `AccessGrant`s.
+    pub access: Access,
     /// What callers may ask of the gateway at most.
     pub limits: Limits,
+}
+
+/// What may be granted by `AccessGrant`s.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Access {
+    /// What may be granted at most, whoever grants it: on each cluster what any of these allows that
+    /// selects it. Without any, there is no such bound.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub caps: Vec<AccessCap>,
+}
+
+/// What may be granted at most on some clusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessCap {
+    /// By labels of the `ManagedCluster`: every cluster where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// `ClusterRole`s that may be granted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub cluster_roles: Vec<String>,
+    /// Whether a grant may bring rules of its own.
+    pub rules: bool,
 }
 
 /// A choice of clusters. With both, a cluster has to be chosen by both.

@@ -15,7 +15,7 @@ const NANOS: [(&str, u64); 8] = [
 ];
 
 /// Reads a duration that is not negative and fits 64 bits of nanoseconds, as Go's do (292 years).
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(Duration::ZERO);
