@@ -105,6 +105,12 @@ impl Ocm {
         Ok(ocm)
     }
 
+    /// Gives a hub the kinds of an older release, with add-ons in v1alpha1 only, and none of its programs,
+    /// which would not run on them. [`Ocm::start`] is then its upgrade.
+    pub async fn install_older_kinds(hub: &Cluster) -> Result<(), OcmError> {
+        definitions::install_older_on_hub(hub, &Programs::ensure(&[&OCM])?).await
+    }
+
     /// Lets a spoke join, and waits until the hub calls it joined and available.
     pub async fn join(
         &self,

@@ -7,6 +7,10 @@
 mod life;
 #[path = "operator/loss.rs"]
 mod loss;
+#[path = "operator/migration.rs"]
+mod migration;
+#[path = "operator/older.rs"]
+mod older;
 #[path = "operator/others.rs"]
 mod others;
 #[path = "operator/server.rs"]

@@ -26,6 +26,7 @@ pub(crate) use self::{
     placement::is_selected,
     registration::{FOR_CLUSTER, own_group_of_all},
     rows::ROWS,
+    site::is_row_foreign,
 };
 use crate::{observed::Observed, plan::Plan};
 

@@ -8,11 +8,7 @@ use crds::addon::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{
-    registration::Registered,
-    site::{Capability, Site, is_foreign},
-    work::Deployed,
-};
+use super::{registration::Registered, site::Site, work::Deployed};
 use crate::{
     names::{ACCOUNTS, GATEWAY, PROXY},
     observed::part,
@@ -33,7 +29,7 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
     } = site;
     for addon in ROWS {
         let key = row_key(cluster, addon);
-        if is_wanted(site, addon) {
+        if site.has_row(addon) {
             let body = if addon == GATEWAY {
                 carrier()
             } else {
@@ -54,7 +50,7 @@ pub(super) fn say(
     now: Timestamp,
     plan: &mut Plan,
 ) {
-    for addon in ROWS.into_iter().filter(|addon| is_wanted(site, addon)) {
+    for addon in ROWS.into_iter().filter(|addon| site.has_row(addon)) {
         let key = row_key(site.cluster, addon);
         let Some(object) = site.observed.object(&key) else {
             continue;
@@ -86,16 +82,6 @@ pub(super) fn say(
         }
         plan.want_status(site.observed, Desired::new(key, json!({"status": said})));
     }
-}
-
-/// True where the add-on is a row of ours on the cluster.
-fn is_wanted(site: &Site<'_>, addon: &str) -> bool {
-    let capability = match addon {
-        PROXY => site.tunnel,
-        ACCOUNTS => site.tokens,
-        _ => Capability::Ours,
-    };
-    capability == Capability::Ours && !is_foreign(site.observed, site.cluster, addon)
 }
 
 /// The row that holds its cluster's things together.

@@ -22,17 +22,18 @@ pub(super) struct Site<'a> {
     pub(super) observed: &'a Observed,
     pub(super) cluster: &'a str,
     pub(super) spec: &'a GatewayConfigurationSpec,
-    /// What the agent is to do.
-    pub(super) tunnel: Capability,
+    /// Whether the agent keeps a tunnel. It takes nothing from somebody else's, which may stand beside it.
+    pub(super) tunnel: bool,
+    /// Who looks after tokens, of which no two can take care.
     pub(super) tokens: Capability,
 }
 
-/// Something that an agent does for a cluster.
+/// Who does something for a cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Capability {
-    /// Ours does.
+    /// Our agent.
     Ours,
-    /// That of somebody else's add-on does.
+    /// That of somebody else's add-on.
     Foreign,
     /// Nobody is to.
     Off,
@@ -45,21 +46,28 @@ impl<'a> Site<'a> {
             return None;
         }
         let spec = &observed.configuration()?.spec;
-        let capability = |addon, wanted| match wanted {
-            false => Capability::Off,
-            true if is_row_foreign(observed, cluster, addon) => Capability::Foreign,
-            true => Capability::Ours,
+        let tokens = match spec.credentials.kind {
+            CredentialsType::Manual => Capability::Off,
+            _ if is_row_foreign(observed, cluster, ACCOUNTS) => Capability::Foreign,
+            CredentialsType::ManagedServiceAccount => Capability::Ours,
         };
-        let tunnel = capability(PROXY, spec.egress.kind != EgressType::Direct);
-        let managed = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
-        let tokens = capability(ACCOUNTS, managed);
         Some(Self {
             observed,
             cluster,
             spec,
-            tunnel,
+            tunnel: spec.egress.kind != EgressType::Direct,
             tokens,
         })
+    }
+
+    /// True where the add-on is a row of ours on the cluster.
+    pub(super) fn has_row(&self, addon: &str) -> bool {
+        let is_wanted = match addon {
+            PROXY => self.tunnel,
+            ACCOUNTS => self.tokens == Capability::Ours,
+            _ => true,
+        };
+        is_wanted && !is_foreign(self.observed, self.cluster, addon)
     }
 
     /// The cluster itself.
@@ -109,14 +117,16 @@ impl<'a> Site<'a> {
 }
 
 /// True where somebody else has the add-on, on this cluster or on the hub as a whole.
-pub(super) fn is_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+fn is_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
     let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
     let manager = observed.object(&manager);
     manager.is_some_and(|object| !is_ours(object)) || is_row_foreign(observed, cluster, addon)
 }
 
-/// True where somebody else has the add-on on this cluster.
-fn is_row_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+/// True where somebody else has the add-on on this cluster. A row that somebody made by hand for an
+/// add-on of ours asks for it, and becomes ours.
+pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
     let row = observed.object(&row_key(cluster, addon));
-    row.is_some_and(|object| !is_ours(object))
+    row.is_some_and(|object| !is_ours(object)) && !observed.object(&manager).is_some_and(is_ours)
 }

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    enrolment::{ROWS, is_selected},
-    names::GATEWAY,
+    enrolment::{ROWS, is_row_foreign, is_selected},
+    names::{GATEWAY, PROXY},
     observed::{Observed, part},
-    plan::{is_ours, row_key},
+    plan::row_key,
     queue::Key,
 };
 
@@ -119,8 +119,11 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     }
     let mut rows = ROWS.into_iter().filter_map(|addon| {
         let row = observed.object(&row_key(cluster, addon))?;
-        let is_foreign = addon == GATEWAY && !is_ours(row);
-        if is_foreign {
+        let is_foreign = is_row_foreign(observed, cluster, addon);
+        if is_foreign && addon == PROXY {
+            return None;
+        }
+        if is_foreign && addon == GATEWAY {
             return Some(Trouble {
                 reason: "AddOnForeign".to_owned(),
                 message: format!(

@@ -9,7 +9,7 @@ use super::clusters::Survey;
 use crate::{
     hub::{Registration, foreign, registration},
     kind::{Kind, ObjectKey},
-    names::{API_SERVICE, GATEWAY},
+    names::{API_SERVICE, GATEWAY, PROXY},
     observed::{Configuration, Observed},
     plan::condition,
     queue::Key,
@@ -119,10 +119,11 @@ fn addons(observed: &Observed) -> Said {
     if foreign.is_empty() {
         return said(true, "Installed", "all add-ons are ours".to_owned());
     }
-    let message = format!(
-        "used as they are, for somebody else has them: {}",
-        foreign.join(", ")
-    );
+    let each = foreign.iter().map(|addon| match *addon {
+        PROXY => "cluster-proxy is somebody else's and left alone; our agents keep tunnels of their own beside it",
+        _ => "managed-serviceaccount is somebody else's; its agents issue the tokens where it has a row",
+    });
+    let message = each.collect::<Vec<_>>().join("; ");
     said(true, "ForeignAddOnUsed", message)
 }
 

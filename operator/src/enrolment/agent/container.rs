@@ -55,7 +55,7 @@ fn arguments(site: &Site<'_>) -> Vec<String> {
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
         format!("--lease-namespace={}", site.install_namespace()),
     ];
-    let tunnel = (site.tunnel == Capability::Ours).then_some("tunnel");
+    let tunnel = site.tunnel.then_some("tunnel");
     let tokens = (site.tokens == Capability::Ours).then_some("tokens");
     if tokens.is_some() {
         arguments.push("--tokens=true".to_owned());
@@ -63,7 +63,9 @@ fn arguments(site: &Site<'_>) -> Vec<String> {
         arguments.push(format!("--lease={TOKEN_NAMESPACE}/{ACCOUNTS}=tokens"));
     }
     if tunnel.is_some() {
-        arguments.push(format!("--lease={PROXY}=tunnel"));
+        if site.has_row(PROXY) {
+            arguments.push(format!("--lease={PROXY}=tunnel"));
+        }
         for service in &site.spec.egress.exposed_services {
             let (namespace, name, port) = (&service.namespace, &service.name, service.port);
             arguments.push(format!("--expose={namespace}/{name}:{port}"));
@@ -87,7 +89,7 @@ fn environment(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value
         .iter()
         .filter(|it| SETTABLE.contains(&it.name.as_str()));
     environment.extend(settable.map(|it| json!({"name": it.name, "value": it.value})));
-    if site.tunnel != Capability::Ours {
+    if !site.tunnel {
         environment.retain(|it| it["name"] != "AGENT_CONNECTIONS");
         environment.push(json!({"name": "AGENT_CONNECTIONS", "value": "0"}));
     }
