@@ -14,6 +14,42 @@ pub const APPLIED: &str = "Applied";
 pub struct ManifestWorkStatus {
     /// How it is.
     pub conditions: Vec<Condition>,
+    /// How its objects are.
+    pub resource_status: ResourceStatus,
+}
+
+/// How the objects of a work are.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ResourceStatus {
+    /// Each of them.
+    pub manifests: Vec<ManifestStatus>,
+}
+
+/// How an object of a work is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManifestStatus {
+    /// Which one.
+    pub resource_meta: ResourceMeta,
+    /// How it is.
+    pub conditions: Vec<Condition>,
+}
+
+/// An object of a work.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ResourceMeta {
+    /// Its place among the manifests.
+    pub ordinal: usize,
+}
+
+impl ManifestStatus {
+    /// The word on whether it is applied; none before the cluster has tried.
+    pub fn applied(&self) -> Option<&Condition> {
+        let mut conditions = self.conditions.iter();
+        conditions.find(|condition| condition.type_ == APPLIED)
+    }
 }
 
 impl ManifestWorkStatus {

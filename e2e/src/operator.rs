@@ -26,11 +26,13 @@ pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator"
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// What a hub has to serve before there can be an operator.
-const PREREQUISITES: [&str; 4] = [
+const PREREQUISITES: [&str; 6] = [
+    "crds/accessgrants.yaml",
     "crds/gatewayconfigurations.yaml",
     "crds/managedserviceaccounts.yaml",
     "operator/namespace.yaml",
     "operator/rbac.yaml",
+    "operator/access-policy.yaml",
 ];
 
 /// An operator of a hub; killed when dropped.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crds::gateway::ServerDeployment;
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use runtime::readiness::Condition;
 use tokio::{
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
+    access,
     apply::{Hands, Outcome, Refusal},
     enrolment,
     events::Notes,
@@ -34,6 +35,8 @@ use crate::{
 const AT_ONCE: usize = 32;
 /// The status says how all clusters are, so it waits for more to say.
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
+/// So does a grant's, not as long: its subjects wait for it.
+const GRANT_PAUSE: Duration = Duration::from_millis(100);
 /// Clocks are set now and then; no sleep is longer than that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 /// What is under way when the process is told to stop gets that long.
@@ -165,6 +168,8 @@ impl Engine {
         match key {
             Key::Hub => hub::plan(&self.observed, now),
             Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, now),
+            Key::Access(cluster) => access::plan(&self.observed, cluster, now),
+            Key::Grant(name) => access::plan_grant(&self.observed, name, now),
             Key::Status => status::plan(&self.observed, now),
         }
     }
@@ -275,12 +280,20 @@ impl Engine {
             since,
         };
         self.observed.faults.insert(key.clone(), fault);
-        self.touch_status(now);
+        self.touch_fault(key, now);
     }
 
     fn clear_fault(&mut self, key: &Key, now: Timestamp) {
         if self.observed.faults.remove(key).is_some() {
-            self.touch_status(now);
+            self.touch_fault(key, now);
+        }
+    }
+
+    /// Whoever tells of faults of that key is to look again.
+    fn touch_fault(&mut self, key: &Key, now: Timestamp) {
+        self.touch_status(now);
+        if let Key::Access(cluster) = key {
+            self.touch_grants_of(cluster, now);
         }
     }
 
@@ -293,12 +306,26 @@ impl Engine {
                 self.touch_all();
                 return;
             }
-            Kind::ClusterManagementAddOn | Kind::PlacementDecision => {
+            Kind::ClusterManagementAddOn
+            | Kind::PlacementDecision
+            | Kind::ManagedClusterSet
+            | Kind::ManagedClusterSetBinding => {
                 self.touch_all();
                 return;
             }
+            Kind::AccessGrant => {
+                for cluster in access::clusters_of(&self.observed, &key.name) {
+                    self.queue.touch(Key::Access(cluster), now);
+                }
+                self.queue.touch(Key::Grant(key.name.clone()), now);
+                return;
+            }
             Kind::AddOnDeploymentConfig => self.touch_clusters(now),
-            Kind::ManagedCluster => self.queue.touch(Key::Cluster(key.name.clone()), now),
+            Kind::ManagedCluster => {
+                self.queue.touch(Key::Cluster(key.name.clone()), now);
+                self.queue.touch(Key::Access(key.name.clone()), now);
+                self.touch_grants_of(&key.name, now);
+            }
             Kind::ManagedClusterAddOn
             | Kind::ManifestWork
             | Kind::ManagedServiceAccount
@@ -306,6 +333,10 @@ impl Engine {
             | Kind::RoleBinding => {
                 if key.kind == Kind::RoleBinding {
                     self.queue.touch(Key::Hub, now);
+                }
+                if access::is_access_work(key) || key.kind == Kind::ManagedClusterAddOn {
+                    self.queue.touch(Key::Access(key.namespace.clone()), now);
+                    self.touch_grants_of(&key.namespace, now);
                 }
                 self.queue.touch(Key::Cluster(key.namespace.clone()), now);
                 if self
@@ -316,6 +347,7 @@ impl Engine {
                     self.queue.touch(Key::Hub, now);
                 }
             }
+            Kind::AdmissionPolicy | Kind::AdmissionPolicyBinding => {}
             Kind::ClusterRole
             | Kind::ApiService
             | Kind::Namespace
@@ -336,6 +368,15 @@ impl Engine {
         self.touch_status(now);
     }
 
+    /// The status of what is granted on a cluster, which waits for more to say.
+    fn touch_grants_of(&mut self, cluster: &str, now: Timestamp) {
+        let pause = SignedDuration::try_from(GRANT_PAUSE).unwrap_or_default();
+        let soon = now.checked_add(pause).unwrap_or(now);
+        for grant in access::grants_of(&self.observed, cluster) {
+            self.queue.touch(Key::Grant(grant), soon);
+        }
+    }
+
     fn touch_all(&mut self) {
         let now = (self.clock)();
         self.queue.touch(Key::Hub, now);
@@ -346,6 +387,10 @@ impl Engine {
     fn touch_clusters(&mut self, now: Timestamp) {
         for cluster in self.observed.clusters() {
             self.queue.touch(Key::Cluster(cluster.to_owned()), now);
+            self.queue.touch(Key::Access(cluster.to_owned()), now);
+        }
+        for grant in self.observed.grants.keys() {
+            self.queue.touch(Key::Grant(grant.clone()), now);
         }
     }
 

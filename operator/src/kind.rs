@@ -8,7 +8,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Kind {
     GatewayConfiguration,
+    AccessGrant,
     ManagedCluster,
+    ManagedClusterSet,
+    ManagedClusterSetBinding,
     PlacementDecision,
     ClusterManagementAddOn,
     ManagedClusterAddOn,
@@ -28,6 +31,8 @@ pub(crate) enum Kind {
     Deployment,
     PodDisruptionBudget,
     EndpointSlice,
+    AdmissionPolicy,
+    AdmissionPolicyBinding,
 }
 
 /// Which object.
@@ -42,12 +47,16 @@ pub(crate) struct ObjectKey {
 /// Group, version, plural, and whether it is in namespaces.
 struct Names(&'static str, &'static str, &'static str, bool);
 
+const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 impl Kind {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::GatewayConfiguration,
+        Self::AccessGrant,
         Self::ManagedCluster,
+        Self::ManagedClusterSet,
+        Self::ManagedClusterSetBinding,
         Self::PlacementDecision,
         Self::ClusterManagementAddOn,
         Self::ManagedClusterAddOn,
@@ -67,6 +76,8 @@ impl Kind {
         Self::Deployment,
         Self::PodDisruptionBudget,
         Self::EndpointSlice,
+        Self::AdmissionPolicy,
+        Self::AdmissionPolicyBinding,
     ];
 
     /// True for kinds that are looked at in the server's namespace alone, where there is no need, or no
@@ -87,7 +98,10 @@ impl Kind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::GatewayConfiguration => "GatewayConfiguration",
+            Self::AccessGrant => "AccessGrant",
             Self::ManagedCluster => "ManagedCluster",
+            Self::ManagedClusterSet => "ManagedClusterSet",
+            Self::ManagedClusterSetBinding => "ManagedClusterSetBinding",
             Self::PlacementDecision => "PlacementDecision",
             Self::ClusterManagementAddOn => "ClusterManagementAddOn",
             Self::ManagedClusterAddOn => "ManagedClusterAddOn",
@@ -107,6 +121,8 @@ impl Kind {
             Self::Deployment => "Deployment",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::EndpointSlice => "EndpointSlice",
+            Self::AdmissionPolicy => "ValidatingAdmissionPolicy",
+            Self::AdmissionPolicyBinding => "ValidatingAdmissionPolicyBinding",
         }
     }
 
@@ -143,7 +159,22 @@ impl Kind {
                 "gatewayconfigurations",
                 false,
             ),
+            Self::AccessGrant => Names(
+                crds::gateway::GROUP,
+                crds::gateway::VERSION,
+                "accessgrants",
+                false,
+            ),
             Self::ManagedCluster => Names(crds::cluster::GROUP, "v1", "managedclusters", false),
+            Self::ManagedClusterSet => {
+                Names(crds::cluster::GROUP, "v1beta2", "managedclustersets", false)
+            }
+            Self::ManagedClusterSetBinding => Names(
+                crds::cluster::GROUP,
+                "v1beta2",
+                "managedclustersetbindings",
+                true,
+            ),
             Self::PlacementDecision => {
                 Names(crds::cluster::GROUP, "v1beta1", "placementdecisions", true)
             }
@@ -175,6 +206,10 @@ impl Kind {
             Self::Deployment => Names("apps", "v1", "deployments", true),
             Self::PodDisruptionBudget => Names("policy", "v1", "poddisruptionbudgets", true),
             Self::EndpointSlice => Names("discovery.k8s.io", "v1", "endpointslices", true),
+            Self::AdmissionPolicy => Names(ADMISSION, "v1", "validatingadmissionpolicies", false),
+            Self::AdmissionPolicyBinding => {
+                Names(ADMISSION, "v1", "validatingadmissionpolicybindings", false)
+            }
         }
     }
 }

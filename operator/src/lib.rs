@@ -1,7 +1,8 @@
 //! The operator on the hub: from one `GatewayConfiguration` to a fleet of reachable clusters. Watches
-//! bring what is observed; [`hub`], [`enrolment`] and [`status`] decide, purely, what is to be written;
+//! bring what is observed; [`hub`], [`enrolment`], [`access`] and [`status`] decide, purely, what is to be written;
 //! [`apply`] writes it. An object is written only where it differs from what is wanted.
 
+mod access;
 mod apply;
 mod args;
 mod discovery;

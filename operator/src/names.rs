@@ -18,6 +18,10 @@ pub(crate) const ACCOUNTS: &str = "managed-serviceaccount";
 pub(crate) const AGENT: &str = "spokeway-agent";
 /// The work that carries the agent.
 pub(crate) const WORK: &str = "addon-cluster-gateway-deploy-0";
+/// Name of the policy on who may grant, and of its binding.
+pub(crate) const ACCESS_POLICY: &str = "spokeway-access-grants";
+/// First part of the names of works that carry the rights of grants.
+pub(crate) const ACCESS_WORK: &str = "spokeway-access-";
 /// Namespace on managed clusters of the accounts of `ManagedServiceAccount`s.
 pub(crate) const TOKEN_NAMESPACE: &str = "open-cluster-management-managed-serviceaccount";
 /// What an agent may do in its cluster's namespace on the hub.

@@ -14,6 +14,7 @@ use kube::{core::DynamicObject, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    access::{Grant, Shipped, is_access_work},
     kind::{Kind, ObjectKey},
     queue::Key,
 };
@@ -31,6 +32,10 @@ pub(crate) struct Observed {
     pub(crate) gateways: Option<BTreeMap<String, GatewaySeen>>,
     pub(crate) server: ServerSeen,
     configuration: Option<Result<Configuration, String>>,
+    /// Grants that can be read, by name.
+    pub(crate) grants: BTreeMap<String, Arc<Grant>>,
+    /// Works of grants.
+    pub(crate) shipped: BTreeMap<ObjectKey, Arc<Shipped>>,
     /// What could not be written, for as long as that is so.
     pub(crate) faults: BTreeMap<Key, Fault>,
 }
@@ -94,6 +99,8 @@ impl Observed {
             gateways: None,
             server: ServerSeen::Unknown,
             configuration: None,
+            grants: BTreeMap::new(),
+            shipped: BTreeMap::new(),
             faults: BTreeMap::new(),
         }
     }
@@ -152,14 +159,14 @@ impl Observed {
         {
             object.metadata.managed_fields = None;
             self.objects.insert(key.clone(), Arc::new(object));
-            self.read_configuration(&key);
+            self.read(&key);
         }
         key
     }
 
     pub(crate) fn forget(&mut self, key: &ObjectKey) {
         self.objects.remove(key);
-        self.read_configuration(key);
+        self.read(key);
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {
@@ -218,9 +225,24 @@ impl Observed {
         Some(fault)
     }
 
-    fn read_configuration(&mut self, changed: &ObjectKey) {
-        if changed.kind == Kind::GatewayConfiguration && changed.name == gateway::SINGLETON {
-            self.configuration = self.object(changed).map(Configuration::read);
+    /// Reads what plans look at often.
+    fn read(&mut self, changed: &ObjectKey) {
+        match changed.kind {
+            Kind::GatewayConfiguration if changed.name == gateway::SINGLETON => {
+                self.configuration = self.object(changed).map(Configuration::read);
+            }
+            // One that cannot be read grants nothing.
+            Kind::AccessGrant => match self.object(changed).and_then(Grant::read) {
+                Some(grant) => drop(self.grants.insert(changed.name.clone(), Arc::new(grant))),
+                None => drop(self.grants.remove(&changed.name)),
+            },
+            Kind::ManifestWork if is_access_work(changed) => {
+                match self.object(changed).map(Shipped::read) {
+                    Some(shipped) => drop(self.shipped.insert(changed.clone(), Arc::new(shipped))),
+                    None => drop(self.shipped.remove(changed)),
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -16,6 +16,10 @@ pub(crate) enum Key {
     Hub,
     /// What the hub holds for one cluster.
     Cluster(String),
+    /// What the hub holds of grants for one cluster.
+    Access(String),
+    /// A grant's status.
+    Grant(String),
     /// The configuration's status.
     Status,
 }

@@ -20,7 +20,7 @@ use kube::{
 
 use crate::{
     kind::Kind,
-    names::{API_SERVICE, GATEWAY, MANAGED_BY, MANAGER, SERVICE},
+    names::{ACCESS_POLICY, API_SERVICE, GATEWAY, MANAGED_BY, MANAGER, SERVICE},
 };
 
 const PAGE: u32 = 250;
@@ -83,9 +83,15 @@ fn config(kind: Kind) -> watcher::Config {
         Kind::ManifestWork | Kind::CertificateSigningRequest => {
             config.labels(&format!("{}={GATEWAY}", addon::ADDON_LABEL))
         }
+        Kind::AdmissionPolicy | Kind::AdmissionPolicyBinding => {
+            config.fields(&format!("metadata.name={ACCESS_POLICY}"))
+        }
         Kind::ApiService => config.fields(&format!("metadata.name={API_SERVICE}")),
         Kind::GatewayConfiguration
+        | Kind::AccessGrant
         | Kind::ManagedCluster
+        | Kind::ManagedClusterSet
+        | Kind::ManagedClusterSetBinding
         | Kind::PlacementDecision
         | Kind::ClusterManagementAddOn
         | Kind::ManagedClusterAddOn

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, REMOVING},
-    subject::{ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, on_cluster},
+    subject::{
+        GROUP_MEMBER, ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, USER_EXTRA, on_cluster,
+    },
 };
 use super::PlacementReference;
 use crate::go_duration;

@@ -44,7 +44,12 @@ fn chooses(observed: &Observed, clusters: &Clusters, object: &DynamicObject) -> 
     labelled && (placements.is_empty() || placed.any(|chosen| chosen))
 }
 
-fn has_chosen(observed: &Observed, placement: &PlacementReference, cluster: &str) -> bool {
+/// True where the placement has chosen the cluster.
+pub(crate) fn has_chosen(
+    observed: &Observed,
+    placement: &PlacementReference,
+    cluster: &str,
+) -> bool {
     let decisions = observed.within(Kind::PlacementDecision, &placement.namespace);
     let mut own = decisions.filter(|(_, decision)| {
         let labels = decision.metadata.labels.as_ref();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crds::gateway::{FINALIZER, SINGLETON};
+use crds::gateway::{FINALIZER, GRANT_FINALIZER, SINGLETON};
 
 use super::{registration, rights, server};
 use crate::{
@@ -20,7 +20,11 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
         Kind::ManagedServiceAccount,
     ];
     let left = left.into_iter().flat_map(|kind| observed.all(kind));
-    if left.into_iter().any(|(_, object)| is_ours(object)) {
+    let mut held = observed.all(Kind::AccessGrant).filter(|(_, grant)| {
+        let finalizers = grant.metadata.finalizers.iter().flatten();
+        finalizers.into_iter().any(|it| it == GRANT_FINALIZER)
+    });
+    if left.into_iter().any(|(_, object)| is_ours(object)) || held.next().is_some() {
         return;
     }
     plan.unwanted(observed, &registration::key());

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::clusters::Survey;
 use crate::{
+    access,
     hub::{Registration, foreign, registration},
     kind::{Kind, ObjectKey},
-    names::{API_SERVICE, GATEWAY, PROXY},
+    names::{ACCESS_POLICY, API_SERVICE, GATEWAY, PROXY},
     observed::{Configuration, Observed},
     plan::condition,
     queue::Key,
@@ -29,7 +30,8 @@ pub(super) fn conditions(
     let addons = addons(observed);
     let agents = agents(survey, now);
     let settings = settings(&configuration.spec);
-    let components = [&gateway, &addons, &agents, &settings];
+    let grants = grants(observed);
+    let components = [&gateway, &addons, &agents, &settings, &grants];
     let broken: Vec<_> = components.into_iter().filter(|said| !said.1).collect();
     let degraded = match broken.first() {
         // Clusters that join are progress.
@@ -50,6 +52,7 @@ pub(super) fn conditions(
         addons,
         agents,
         settings,
+        grants,
     ];
     let all = all.into_iter().map(|(kind, holds, reason, message)| {
         condition(before, (kind, holds), reason, &message, now)
@@ -147,6 +150,19 @@ fn agents(survey: &Survey, now: Timestamp) -> Said {
     } else {
         said(false, "Joining", message)
     }
+}
+
+/// Does the hub judge who may grant?
+fn grants(observed: &Observed) -> Said {
+    let said = |holds, reason, message| ("GrantsGuarded", holds, reason, message);
+    if access::is_guarded(observed) {
+        return said(true, "PolicyInForce", String::new());
+    }
+    let message = format!(
+        "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: whoever may write AccessGrants \
+         may grant anything on any cluster; apply config/operator/access-policy.yaml again"
+    );
+    said(false, "PolicyMissing", message)
 }
 
 /// Is everything that is asked for carried out?

@@ -13,9 +13,9 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    enrolment, hub,
+    access, enrolment, hub,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, WORK},
+    names::{ACCESS_POLICY, GATEWAY, WORK},
     observed::{GatewaySeen, Observed, ServerSeen, Site},
     plan::{Action, Desired, Part, Plan, is_ours, row_key},
     queue::Key,
@@ -56,7 +56,16 @@ impl Hub {
         let mut hub = Self::new(addons);
         hub.configure(&json!({}));
         hub.observed.server = ServerSeen::Ready;
+        hub.guard();
         hub
+    }
+
+    /// As an install brings it.
+    pub(super) fn guard(&mut self) {
+        let key = |kind| ObjectKey::global(kind, ACCESS_POLICY);
+        self.write(&key(Kind::AdmissionPolicy), &json!({"spec": {}}));
+        let deny = json!({"spec": {"validationActions": ["Deny"]}});
+        self.write(&key(Kind::AdmissionPolicyBinding), &deny);
     }
 
     pub(super) fn configure(&mut self, more: &Value) {
@@ -83,6 +92,8 @@ impl Hub {
         match key {
             Key::Hub => hub::plan(&self.observed, self.now),
             Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, self.now),
+            Key::Access(cluster) => access::plan(&self.observed, cluster, self.now),
+            Key::Grant(name) => access::plan_grant(&self.observed, name, self.now),
             Key::Status => status::plan(&self.observed, self.now),
         }
     }
@@ -93,10 +104,15 @@ impl Hub {
 
     pub(super) fn keys(&self) -> Vec<Key> {
         let clusters = self.observed.clusters().into_iter();
-        let clusters = clusters.map(|cluster| Key::Cluster(cluster.to_owned()));
+        let clusters = clusters.flat_map(|cluster| {
+            let cluster = cluster.to_owned();
+            [Key::Cluster(cluster.clone()), Key::Access(cluster)]
+        });
+        let grants = self.observed.grants.keys().cloned();
         [Key::Hub]
             .into_iter()
             .chain(clusters)
+            .chain(grants.map(Key::Grant))
             .chain([Key::Status])
             .collect()
     }
@@ -301,12 +317,18 @@ impl Hub {
     }
 
     fn work_agent(&mut self, cluster: &str) {
-        let key = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
-        let Some(work) = self.observed.object(&key).cloned() else {
-            return;
-        };
+        let works = self.observed.within(Kind::ManifestWork, cluster);
+        let works: Vec<_> = works
+            .map(|(key, work)| (key.clone(), work.clone()))
+            .collect();
+        for (key, work) in works {
+            self.carry_out(&key, &work);
+        }
+    }
+
+    fn carry_out(&mut self, key: &ObjectKey, work: &DynamicObject) {
         if work.metadata.deletion_timestamp.is_some() {
-            self.observed.forget(&key);
+            self.observed.forget(key);
             return;
         }
         let generation = work.metadata.generation;
@@ -320,7 +342,7 @@ impl Hub {
             return;
         }
         self.write(
-            &key,
+            key,
             &json!({
                 "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
             }),

@@ -1,6 +1,6 @@
 //! The server's pods, and how they are found.
 
-use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec};
+use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Identity};
 use serde_json::{Value, json};
 
 use crate::{
@@ -117,6 +117,11 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         arguments.push(format!("--managed-service-account={account}"));
         arguments.push(format!("--egress={way}"));
     }
+    let identity = match spec.identity {
+        Identity::Impersonate => "impersonate",
+        Identity::ServiceAccount => "service-account",
+    };
+    arguments.push(format!("--identity={identity}"));
     if let Some(seconds) = spec.limits.request_timeout {
         arguments.push(format!("--response-header-timeout={seconds}"));
     }

@@ -1,0 +1,432 @@
+//! Grants, from their creation to the last right that is left of them.
+
+use crds::{
+    addon::Version,
+    gateway::{AccessGrantStatus, GrantState, REMOVING},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::model::Hub;
+use crate::{
+    kind::{Kind, ObjectKey},
+    observed::part,
+    plan::Action,
+    queue::Key,
+};
+
+fn hub(clusters: &[&str]) -> Hub {
+    let mut hub = Hub::configured(Version::V1beta1);
+    for cluster in clusters {
+        hub.accept(cluster, &json!({"env": "test"}));
+    }
+    hub
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::global(Kind::AccessGrant, name)
+}
+
+fn grant(hub: &mut Hub, name: &str, more: &Value) {
+    let mut spec = json!({
+        "clusters": {"selector": {}},
+        "subjects": [{"kind": "User", "name": "alice"}],
+        "role": {"clusterRole": "view"},
+    });
+    for (field, value) in more.as_object().into_iter().flatten() {
+        spec[field] = value.clone();
+    }
+    hub.write(&key(name), &json!({"spec": spec}));
+}
+
+fn status(hub: &Hub, name: &str) -> AccessGrantStatus {
+    let object = hub.observed.object(&key(name)).unwrap();
+    part(object, "status").unwrap_or_default()
+}
+
+/// Each cluster, its state and reason.
+fn states(hub: &Hub, name: &str) -> Vec<(String, GrantState, String)> {
+    let states = status(hub, name).cluster_states.into_iter();
+    states.map(|it| (it.name, it.state, it.reason)).collect()
+}
+
+fn reason(hub: &Hub, name: &str) -> String {
+    let conditions = status(hub, name).conditions;
+    conditions[0].reason.clone()
+}
+
+/// The manifests that a cluster holds of grants.
+fn manifests(hub: &Hub, cluster: &str) -> Vec<Value> {
+    let works = hub.observed.within(Kind::ManifestWork, cluster);
+    let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
+    let manifests = works.flat_map(|(_, work)| {
+        let manifests = &work.data["spec"]["workload"]["manifests"];
+        manifests.as_array().cloned().unwrap_or_default()
+    });
+    manifests.collect()
+}
+
+fn bindings(hub: &Hub, cluster: &str) -> Vec<String> {
+    let all = manifests(hub, cluster).into_iter();
+    let all = all.filter(|it| it["roleRef"]["name"] != "spokeway:gateway-impersonation");
+    let all = all.filter(|it| {
+        it["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("Binding"))
+    });
+    all.map(|it| it["metadata"]["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn what_a_cluster_holds_of_its_grants() {
+    let mut hub = hub(&["managed1"]);
+    grant(
+        &mut hub,
+        "viewers",
+        &json!({"subjects": [
+            {"kind": "User", "name": "alice"}, {"kind": "Group", "name": "system:masters"},
+            {"kind": "ServiceAccount", "namespace": "ci", "name": "bot"}, {"kind": "Gateway"},
+        ]}),
+    );
+    grant(
+        &mut hub,
+        "shop",
+        &json!({
+            "subjects": [{"kind": "Group", "name": "shop"}],
+            "role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+            "namespaces": {"names": ["shop", "till"], "create": true},
+        }),
+    );
+    hub.settle();
+    let works = hub.observed.within(Kind::ManifestWork, "managed1");
+    let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
+    let works: Vec<_> = works.map(|(_, work)| work.data["spec"].clone()).collect();
+    assert_eq!(works.len(), 1);
+    insta::assert_json_snapshot!(works);
+    assert_eq!(reason(&hub, "shop"), "Applied");
+    let applied = ("managed1".to_owned(), GrantState::Applied, String::new());
+    assert_eq!(states(&hub, "viewers"), [applied]);
+}
+
+#[test]
+fn a_grant_is_pending_until_its_cluster_has_it_and_says_why() {
+    let mut hub = hub(&["managed1", "managed2"]);
+    hub.settle();
+    hub.away.push("managed2".to_owned());
+    grant(
+        &mut hub,
+        "g",
+        &json!({"clusters": {"names": ["managed1", "managed2", "nowhere"]}}),
+    );
+    hub.settle();
+    let before = status(&hub, "g");
+    assert_eq!(before.clusters.applied, 1);
+    assert_eq!(before.clusters.pending, 2);
+    let said: Vec<_> = states(&hub, "g")
+        .into_iter()
+        .map(|(name, _, why)| (name, why))
+        .collect();
+    let wanted = [
+        ("managed1", ""),
+        ("managed2", "Shipping"),
+        ("nowhere", "NoSuchCluster"),
+    ];
+    assert_eq!(
+        said,
+        wanted.map(|(name, why)| (name.to_owned(), why.to_owned()))
+    );
+
+    let unavailable = json!({"status": {"conditions": [{
+        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    hub.write(
+        &ObjectKey::global(Kind::ManagedCluster, "managed2"),
+        &unavailable,
+    );
+    hub.settle();
+    let state = &status(&hub, "g").cluster_states[1];
+    assert_eq!(state.reason, "Unreachable");
+    let wanted =
+        "managed2 is not connected since 2026-01-01T00:00:00Z; it is brought there when it is back";
+    assert_eq!(state.message, wanted);
+}
+
+#[test]
+fn what_a_cluster_refuses_is_said_in_its_words() {
+    let mut hub = hub(&["managed1"]);
+    grant(
+        &mut hub,
+        "g",
+        &json!({"namespaces": {"names": ["missing"]}}),
+    );
+    hub.settle();
+    let work = ObjectKey::new(Kind::ManifestWork, "managed1", "spokeway-access-0");
+    let ordinal = manifests(&hub, "managed1")
+        .iter()
+        .position(|it| it["kind"] == "RoleBinding");
+    hub.write(&work, &json!({"status": {"resourceStatus": {"manifests": [{
+        "resourceMeta": {"ordinal": ordinal},
+        "conditions": [{
+            "type": "Applied", "status": "False", "reason": "AppliedManifestFailed",
+            "message": "namespaces \"missing\" not found", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }],
+    }]}}}));
+    hub.settle();
+    let state = &status(&hub, "g").cluster_states[0];
+    assert_eq!(
+        (state.state, state.reason.as_str()),
+        (GrantState::Failed, "Refused")
+    );
+    assert!(state.message.contains("\"missing\" not found"), "{state:?}");
+}
+
+#[test]
+fn a_role_that_is_changed_comes_by_a_new_binding() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({}));
+    hub.settle();
+    let before = bindings(&hub, "managed1");
+    grant(
+        &mut hub,
+        "g",
+        &json!({"subjects": [{"kind": "User", "name": "bob"}]}),
+    );
+    hub.settle();
+    assert_eq!(bindings(&hub, "managed1"), before);
+    grant(&mut hub, "g", &json!({"role": {"clusterRole": "edit"}}));
+    hub.settle();
+    let after = bindings(&hub, "managed1");
+    assert!(after.len() == 1 && after != before, "{after:?}");
+
+    // The same name again is another grant.
+    hub.remove(&key("g"));
+    hub.settle();
+    assert!(hub.observed.object(&key("g")).is_none());
+    assert_eq!(manifests(&hub, "managed1"), [] as [Value; 0]);
+    grant(&mut hub, "g", &json!({"role": {"clusterRole": "edit"}}));
+    hub.settle();
+    assert_ne!(bindings(&hub, "managed1"), after);
+}
+
+#[test]
+fn a_grant_ends_and_says_so() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({"expiresAfter": "8h"}));
+    hub.settle();
+    assert_eq!(reason(&hub, "g"), "Applied");
+    let wake = hub.plan(&Key::Access("managed1".to_owned())).wake.unwrap();
+    assert_eq!(status(&hub, "g").expires_at.unwrap().0, wake);
+    hub.pass(8 * 3600);
+    hub.settle();
+    assert_eq!(manifests(&hub, "managed1"), [] as [Value; 0]);
+    assert_eq!(reason(&hub, "g"), "Expired");
+    assert_eq!(states(&hub, "g")[0].1, GrantState::Expired);
+}
+
+#[test]
+fn a_deleted_grant_waits_for_clusters_that_are_there_and_for_no_other() {
+    let mut hub = hub(&["managed1", "managed2"]);
+    grant(&mut hub, "g", &json!({}));
+    hub.settle();
+    hub.away = vec!["managed1".to_owned(), "managed2".to_owned()];
+    hub.remove(&key("g"));
+    hub.settle();
+    let left: Vec<_> = states(&hub, "g")
+        .into_iter()
+        .map(|(_, _, reason)| reason)
+        .collect();
+    assert_eq!(left, [REMOVING, REMOVING]);
+    let unavailable = json!({"status": {"conditions": [{
+        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    hub.write(
+        &ObjectKey::global(Kind::ManagedCluster, "managed2"),
+        &unavailable,
+    );
+    hub.settle();
+    assert!(hub.observed.object(&key("g")).is_some());
+    hub.away = vec!["managed2".to_owned()];
+    let plan = {
+        while hub.others_act() {}
+        hub.plan(&Key::Grant("g".to_owned()))
+    };
+    assert!(
+        plan.notes
+            .iter()
+            .any(|note| note.reason == "RevocationPending" && note.text.contains("managed2")),
+        "{plan:?}"
+    );
+    hub.settle();
+    assert!(hub.observed.object(&key("g")).is_none());
+}
+
+#[test]
+fn caps_and_sets_bound_what_is_granted() {
+    let mut hub = hub(&["managed1", "managed2"]);
+    let caps = json!({"access": {"caps": [
+        {"clusterRoles": ["view"]},
+        {"selector": {"matchLabels": {"env": "dev"}}, "clusterRoles": ["cluster-admin"], "rules": true},
+    ]}});
+    hub.configure(&caps);
+    hub.accept("managed2", &json!({"env": "dev"}));
+    grant(
+        &mut hub,
+        "admins",
+        &json!({"role": {"clusterRole": "cluster-admin"}}),
+    );
+    grant(&mut hub, "viewers", &json!({}));
+    hub.settle();
+    let said = states(&hub, "admins");
+    assert_eq!(
+        (said[0].1, said[0].2.as_str()),
+        (GrantState::Failed, "BeyondCap")
+    );
+    assert_eq!(said[1].1, GrantState::Applied);
+    assert_eq!(bindings(&hub, "managed1").len(), 1);
+    assert_eq!(bindings(&hub, "managed2").len(), 2);
+
+    // What was granted before a cap goes with it.
+    hub.configure(&json!({"access": {"caps": [{"clusterRoles": ["edit"]}]}}));
+    hub.settle();
+    assert_eq!(manifests(&hub, "managed2"), [] as [Value; 0]);
+}
+
+#[test]
+fn a_placement_counts_as_far_as_its_namespace_is_bound_to_the_clusters_set() {
+    let mut hub = hub(&["managed1"]);
+    let placements = json!({"clusters": {"placements": [{"namespace": "team", "name": "all"}]}});
+    grant(&mut hub, "g", &placements);
+    let decision = ObjectKey::new(Kind::PlacementDecision, "team", "all-1");
+    hub.write(
+        &decision,
+        &json!({
+            "metadata": {"labels": {"cluster.open-cluster-management.io/placement": "all"}},
+            "status": {"decisions": [{"clusterName": "managed1", "reason": ""}]},
+        }),
+    );
+    hub.settle();
+    assert_eq!(reason(&hub, "g"), "NoClusters");
+    let set = ObjectKey::global(Kind::ManagedClusterSet, "tests");
+    hub.write(
+        &set,
+        &json!({"spec": {"clusterSelector": {
+            "selectorType": "LabelSelector", "labelSelector": {"matchLabels": {"env": "test"}},
+        }}}),
+    );
+    let binding = ObjectKey::new(Kind::ManagedClusterSetBinding, "team", "tests");
+    hub.write(&binding, &json!({"spec": {"clusterSet": "tests"}}));
+    hub.settle();
+    assert_eq!(reason(&hub, "g"), "NoClusters");
+    hub.write(
+        &binding,
+        &json!({"status": {"conditions": [{"type": "Bound", "status": "True"}]}}),
+    );
+    hub.settle();
+    assert_eq!(reason(&hub, "g"), "Applied");
+    hub.accept("managed1", &json!({"env": "prod"}));
+    hub.settle();
+    assert_eq!(manifests(&hub, "managed1"), [] as [Value; 0]);
+}
+
+#[test]
+fn many_grants_are_split_and_none_is_lost() {
+    let mut hub = hub(&["managed1"]);
+    let subjects: Vec<_> = (0..64)
+        .map(|index| json!({"kind": "User", "name": format!("{index:0>80}")}))
+        .collect();
+    for index in 0..60 {
+        grant(
+            &mut hub,
+            &format!("g{index}"),
+            &json!({"subjects": subjects}),
+        );
+    }
+    hub.settle();
+    let works = hub.observed.within(Kind::ManifestWork, "managed1");
+    let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
+    let sizes: Vec<_> = works
+        .map(|(_, work)| work.data["spec"].to_string().len())
+        .collect();
+    assert!(
+        sizes.len() > 1 && sizes.iter().all(|size| *size < 500 * 1024),
+        "{sizes:?}"
+    );
+    assert_eq!(bindings(&hub, "managed1").len(), 60);
+}
+
+#[test]
+fn with_manual_credentials_there_is_no_account_to_name() {
+    let mut hub = hub(&["managed1"]);
+    hub.configure(&json!({"credentials": {"type": "Manual"}}));
+    grant(&mut hub, "users", &json!({}));
+    grant(
+        &mut hub,
+        "gateway",
+        &json!({"subjects": [{"kind": "Gateway"}]}),
+    );
+    hub.settle();
+    assert_eq!(states(&hub, "gateway")[0].2, "NoAccount");
+    assert_eq!(states(&hub, "users")[0].1, GrantState::Applied);
+    assert_eq!(manifests(&hub, "managed1").len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever was granted, changed and taken away before: what clusters hold is what is granted now,
+    /// and then nothing is written.
+    #[test]
+    fn what_is_held_is_what_is_granted(
+        steps in proptest::collection::vec((0..4_usize, 0..5_usize, 0..3_usize), 1..12),
+    ) {
+        let mut hub = hub(&["managed1", "managed2"]);
+        let mut wanted = std::collections::BTreeMap::new();
+        for (which, what, cluster) in steps {
+            let name = format!("g{which}");
+            let clusters = [json!(["managed1"]), json!(["managed2"]), json!(["managed1", "managed2"])];
+            if what == 0 {
+                if wanted.remove(&name).is_some() {
+                    hub.remove(&key(&name));
+                }
+            } else {
+                // A grant that is going is not changed any more.
+                let is_going = hub.observed.object(&key(&name))
+                    .is_some_and(|it| it.metadata.deletion_timestamp.is_some());
+                if is_going {
+                    hub.settle();
+                }
+                let role = ["view", "edit", "admin", "cluster-admin"][what - 1];
+                let names = clusters[cluster].clone();
+                let more = json!({"clusters": {"names": names}, "role": {"clusterRole": role}});
+                grant(&mut hub, &name, &more);
+                wanted.insert(name, (role, names));
+            }
+            if which == 0 {
+                hub.settle();
+            }
+        }
+        hub.settle();
+        for cluster in ["managed1", "managed2"] {
+            let held = manifests(&hub, cluster).into_iter().filter(|it| {
+                it["kind"] == "ClusterRoleBinding" && it["metadata"]["annotations"].is_object()
+            });
+            let held: Vec<_> = held
+                .map(|it| (
+                    it["metadata"]["annotations"]["gateway.open-cluster-management.io/grant"].clone(),
+                    it["roleRef"]["name"].clone(),
+                ))
+                .collect();
+            let granted = wanted.iter().filter(|(_, (_, names))| {
+                names.as_array().unwrap().contains(&json!(cluster))
+            });
+            let granted: Vec<_> = granted.map(|(name, (role, _))| (json!(name), json!(role))).collect();
+            prop_assert_eq!(held, granted);
+        }
+        for key in hub.keys() {
+            prop_assert_eq!(hub.plan(&key).actions, [] as [Action; 0], "{:?}", key);
+        }
+    }
+}
