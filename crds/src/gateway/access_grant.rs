@@ -65,7 +65,7 @@ pub struct AccessGrantSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<GrantNamespaces>,
     /// For how long, from the grant's creation on; for good where nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "expiry")]
     pub expires_after: Option<String>,
 }

@@ -1,0 +1,407 @@
+//! Grants on real clusters: who was granted something works there under its own name, for as long as
+//! it was granted, and nobody grants more than it may.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use e2e::{Cluster, GatewayOptions, World, ocm::KlusterletOptions};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::stage::{Stage, kubectl, soon, tell};
+
+const CLUSTER: &str = "managed1";
+const FORBIDDEN: &str = "User \"system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway\" \
+                         cannot list resource";
+
+/// A stage whose gateway lets callers act as themselves, and whose clusters keep audit logs.
+pub(crate) async fn stage(clusters: &[&str]) -> Stage {
+    let mut builder = World::builder().cluster("hub");
+    for cluster in clusters {
+        builder = builder.cluster(cluster);
+    }
+    let world = builder.audited().start().await.unwrap();
+    let mut options = GatewayOptions::for_operator();
+    options.args.push("--identity=impersonate".to_owned());
+    let joins: Vec<_> = clusters
+        .iter()
+        .map(|cluster| (*cluster, KlusterletOptions::default()))
+        .collect();
+    let stage = Stage::on(world, &joins, &[], options).await;
+    may_proxy(stage.hub()).await;
+    stage.configure(&json!({})).await;
+    for cluster in clusters {
+        soon("healthz", || stage.through(cluster, "/healthz")).await;
+    }
+    stage
+}
+
+/// Everybody of the group may use the gateway, which is no right on any cluster.
+async fn may_proxy(hub: &Cluster) {
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "callers"},
+        "rules": [{
+            "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways/proxy"], "verbs": ["*"],
+        }],
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "callers"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "callers"},
+        "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:authenticated"}],
+    });
+    for object in [role, binding] {
+        let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(object.to_string());
+        apply.ok().await.unwrap();
+    }
+}
+
+/// The kubeconfig of somebody of the hub, for the hub or by its proxy for a cluster.
+pub(crate) fn kubeconfig(
+    stage: &Stage,
+    user: &str,
+    groups: &[&str],
+    cluster: Option<&str>,
+) -> PathBuf {
+    let hub = stage.hub();
+    let server = cluster.map_or_else(
+        || hub.url().to_owned(),
+        |cluster| {
+            let path = "apis/cluster.core.oam.dev/v1alpha1/clustergateways";
+            format!("{}/{path}/{cluster}/proxy", hub.url())
+        },
+    );
+    let credentials = hub.certificate_of(user, groups).unwrap();
+    let file = format!("{user}-{}.kubeconfig", cluster.unwrap_or("hub"));
+    hub.write_kubeconfig(&file, &server, &hub.ca_pem(), &credentials)
+        .unwrap()
+}
+
+async fn run(stage: &Stage, kubeconfig: &std::path::Path, args: &[&str]) -> Result<String, String> {
+    let done = stage.hub().kubectl_with(kubeconfig, args).ok().await;
+    done.map_err(|error| error.to_string())
+}
+
+pub(crate) fn grant(name: &str, more: &Value) -> Value {
+    let mut grant = json!({
+        "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "AccessGrant",
+        "metadata": {"name": name},
+        "spec": {
+            "clusters": {"names": [CLUSTER]},
+            "subjects": [{"kind": "User", "name": "alice"}],
+            "role": {"clusterRole": "view"},
+        },
+    });
+    for (field, value) in more.as_object().into_iter().flatten() {
+        grant["spec"][field] = value.clone();
+    }
+    grant
+}
+
+#[tokio::test]
+async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
+    let stage = stage(&[CLUSTER]).await;
+    let alice = kubeconfig(&stage, "alice", &["staff"], Some(CLUSTER));
+    let pods = ["get", "pods", "-A"];
+    let refused = run(&stage, &alice, &pods).await.unwrap_err();
+    assert!(refused.contains(FORBIDDEN), "{refused}");
+
+    let begin = Instant::now();
+    let spec = json!({"expiresAfter": "40s"});
+    stage.apply(&grant("alice-views", &spec).to_string()).await;
+    soon("alice has her rights", || run(&stage, &alice, &pods)).await;
+    tell(&format!("granted after {:.1?}", begin.elapsed()));
+    let refused = run(&stage, &alice, &["get", "secrets", "-A"])
+        .await
+        .unwrap_err();
+    assert!(
+        refused.contains("User \"alice\" cannot list resource \"secrets\""),
+        "{refused}"
+    );
+    by_its_own_name(stage.world.cluster(CLUSTER));
+    exactly_what_is_granted(stage.world.cluster(CLUSTER)).await;
+    let whoami = ["auth", "whoami", "-o", "json"];
+    let whoami: Value = serde_json::from_str(&run(&stage, &alice, &whoami).await.unwrap()).unwrap();
+    let who = &whoami["status"]["userInfo"];
+    assert_eq!(who["username"], "alice");
+    assert_eq!(
+        who["groups"],
+        json!(["system:authenticated"]),
+        "no group was granted anything"
+    );
+
+    // A running watch ends with the grant, and the next command is refused as before.
+    let watch = ["get", "configmaps", "-n", "default", "-w"];
+    let watch = stage.hub().kubectl_with(&alice, &watch);
+    let watching = watch.timeout(Duration::from_mins(2)).spawn().unwrap();
+    let output = watching.wait().await;
+    tell(&format!("the watch ended after {:.1?}", begin.elapsed()));
+    assert!(begin.elapsed() > Duration::from_secs(35), "{output:?}");
+    let forbidden = || async { run(&stage, &alice, &pods).await.map_or_else(Ok, Err) };
+    let refused = soon("alice is refused", forbidden).await;
+    assert!(refused.contains(FORBIDDEN), "{refused}");
+    let gone = || async { nothing_is_left(&stage).await };
+    soon("nothing of it is on the cluster", gone).await;
+    tell(&format!(
+        "gone from the cluster after {:.1?}",
+        begin.elapsed()
+    ));
+    let expired = || async { ready(&stage, "alice-views", "Expired").await };
+    soon("it says that it has ended", expired).await;
+
+    deletion_and_detachment(&stage).await;
+}
+
+/// A grant that is deleted, or whose cluster leaves, ends as well, and an uninstall takes all with it.
+async fn deletion_and_detachment(stage: &Stage) {
+    let team = kubeconfig(stage, "bob", &["team"], Some(CLUSTER));
+    let subjects =
+        json!({"subjects": [{"kind": "Group", "name": "team"}], "role": {"clusterRole": "edit"}});
+    stage
+        .apply(&grant("team-edits", &subjects).to_string())
+        .await;
+    let create = ["create", "configmap", "made-by-bob", "-n", "default"];
+    soon("bob has the rights of his team", || {
+        run(stage, &team, &create)
+    })
+    .await;
+    let begin = Instant::now();
+    let watch = ["get", "configmaps", "-n", "default", "-w"];
+    let watch = stage.hub().kubectl_with(&team, &watch);
+    let watching = watch.timeout(Duration::from_mins(2)).spawn().unwrap();
+    stage
+        .kubectl(&["delete", "accessgrant", "team-edits"])
+        .await
+        .unwrap();
+    tell(&format!("deleted after {:.1?}", begin.elapsed()));
+    watching.wait().await;
+    nothing_is_left(stage).await.unwrap();
+    tell(&format!(
+        "its watch ended and its rights were gone after {:.1?}",
+        begin.elapsed()
+    ));
+    let refused = run(stage, &team, &["get", "configmaps", "-A"])
+        .await
+        .unwrap_err();
+    assert!(refused.contains(FORBIDDEN), "{refused}");
+
+    stage.apply(&grant("stays", &json!({})).to_string()).await;
+    soon("a last grant holds", || async {
+        ready(stage, "stays", "Applied").await
+    })
+    .await;
+    let delete = ["delete", "gatewayconfiguration", "default", "--timeout=60s"];
+    stage.kubectl(&delete).await.unwrap();
+    soon("nothing of it is left", || async {
+        nothing_is_left(stage).await
+    })
+    .await;
+    let held = [
+        "get",
+        "accessgrant",
+        "stays",
+        "-o",
+        "jsonpath={.metadata.finalizers}",
+    ];
+    assert_eq!(stage.kubectl(&held).await.unwrap(), "");
+}
+
+/// The cluster's audit log names the person, and the account that spoke for it.
+fn by_its_own_name(spoke: &Cluster) {
+    let log = fs::read_to_string(spoke.audit_log()).unwrap();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut own = lines.filter(|it| it["impersonatedUser"]["username"] == "alice");
+    let line = own.next().expect("alice is in the audit log");
+    let account =
+        "system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway";
+    assert_eq!(line["user"]["username"], account);
+}
+
+/// The account may act as alice and as nobody else.
+async fn exactly_what_is_granted(spoke: &Cluster) {
+    let account =
+        "--as=system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway";
+    for (what, may) in [
+        ("users/alice", true),
+        ("users/bob", false),
+        ("users/system:admin", false),
+        ("groups/system:masters", false),
+        ("groups/staff", false),
+        ("serviceaccounts/default", false),
+        ("uids.authentication.k8s.io/0", false),
+    ] {
+        let can = kubectl(spoke, &["auth", "can-i", "impersonate", what, account]).await;
+        assert_eq!(can.is_ok(), may, "{what}: {can:?}");
+    }
+}
+
+async fn nothing_is_left(stage: &Stage) -> Result<(), String> {
+    let kinds = "clusterroles,clusterrolebindings,rolebindings";
+    let get = [
+        "get",
+        kinds,
+        "-A",
+        "-o",
+        "name",
+        "-l",
+        "app.kubernetes.io/managed-by=spokeway-operator",
+    ];
+    let left = kubectl(stage.world.cluster(CLUSTER), &get).await?;
+    if left.is_empty() { Ok(()) } else { Err(left) }
+}
+
+async fn ready(stage: &Stage, name: &str, reason: &str) -> Result<(), String> {
+    let get = [
+        "get",
+        "accessgrant",
+        name,
+        "-o",
+        "jsonpath={.status.conditions[0].reason} {.status}",
+    ];
+    let said = stage.kubectl(&get).await?;
+    if said.starts_with(reason) {
+        Ok(())
+    } else {
+        Err(said)
+    }
+}
+
+#[tokio::test]
+async fn nobody_grants_more_than_it_may() {
+    let world = World::builder().cluster("hub").start().await.unwrap();
+    let hub = world.cluster("hub");
+    e2e::Operator::install(hub).await.unwrap();
+    granter(hub).await;
+    let bob = hub.certificate_of("bob", &[]).unwrap();
+    let bob = hub
+        .write_kubeconfig("bob.kubeconfig", hub.url(), &hub.ca_pem(), &bob)
+        .unwrap();
+    let apply = |object: Value| {
+        let bob = bob.clone();
+        async move {
+            let apply = hub
+                .kubectl_with(&bob, &["apply", "-f", "-"])
+                .stdin(object.to_string());
+            apply.ok().await.map_err(|error| error.to_string())
+        }
+    };
+    let clusters = |clusters: Value| grant("g", &json!({"clusters": clusters}));
+    // Policies are compiled in the background.
+    let refuse = || async {
+        apply(clusters(json!({"names": ["managed2"]})))
+            .await
+            .map_or_else(Ok, |_| Err("it was granted"))
+    };
+    let refused = soon("a cluster that bob may not grant on", refuse).await;
+    assert!(
+        refused.contains("not on all of them: managed2"),
+        "{refused}"
+    );
+    let allowed =
+        json!({"names": ["managed1"], "placements": [{"namespace": "team", "name": "own"}]});
+    apply(clusters(allowed)).await.unwrap();
+    let many: Vec<_> = (0..20).map(|_| "managed1").collect();
+    // As much as is judged at once.
+    let placements = vec![json!({"namespace": "team", "name": "own"}); 8];
+    let most = json!({"names": &many[..16], "placements": placements});
+    apply(clusters(most)).await.unwrap();
+    for (wanted, words) in [
+        (
+            json!({"names": ["managed1", "managed2", "managed3"]}),
+            "managed1, managed2, managed3",
+        ),
+        (
+            json!({"selector": {}}),
+            "a selector may come to choose any cluster",
+        ),
+        (json!({"names": many}), "more than 16 clusters are named"),
+        (
+            json!({"placements": [{"namespace": "other", "name": "own"}]}),
+            "other/own",
+        ),
+    ] {
+        // Making one, and changing the one that is there.
+        let refused = apply(clusters(wanted)).await.unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
+    let nonsense = [
+        (
+            json!({"subjects": [{"kind": "User", "name": "cluster:hub:system:admin"}]}),
+            "cluster:hub:",
+        ),
+        (
+            json!({"subjects": [{"kind": "Gateway", "name": "x"}]}),
+            "a subject needs a name",
+        ),
+        (
+            json!({"subjects": [{"kind": "ServiceAccount", "name": "x"}]}),
+            "needs its namespace",
+        ),
+        (json!({"role": {}}), "say either role.clusterRole"),
+        (json!({"clusters": {}}), "say which clusters"),
+        (json!({"expiresAfter": "0s"}), "longer than nothing"),
+    ];
+    for (more, words) in nonsense {
+        let refused = apply(grant("g", &more)).await.unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
+    // What it says of itself is the operator's alone to say.
+    let patch = [
+        "patch",
+        "accessgrant",
+        "g",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        "{\"status\": {}}",
+    ];
+    let refused = hub
+        .kubectl_with(&bob, &patch)
+        .ok()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("forbidden"), "{refused}");
+}
+
+/// Bob writes grants, and may grant on one cluster and by one placement.
+async fn granter(hub: &Cluster) {
+    let group = "rbac.authorization.k8s.io";
+    let rules = json!([
+        {
+            "apiGroups": ["gateway.open-cluster-management.io"], "resources": ["accessgrants"],
+            "verbs": ["get", "create", "update", "patch"],
+        },
+        {
+            "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways"],
+            "resourceNames": ["managed1"], "verbs": ["grant"],
+        },
+    ]);
+    let subjects = json!([{"apiGroup": group, "kind": "User", "name": "bob"}]);
+    let own = json!([{
+        "apiGroups": ["cluster.open-cluster-management.io"], "resources": ["placements"],
+        "resourceNames": ["own"], "verbs": ["grant"],
+    }]);
+    let version = format!("{group}/v1");
+    let objects = [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}),
+        json!({"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": "bob"}, "rules": rules}),
+        json!({
+            "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": "bob"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "bob"}, "subjects": subjects,
+        }),
+        json!({
+            "apiVersion": version, "kind": "Role", "metadata": {"name": "bob", "namespace": "team"},
+            "rules": own,
+        }),
+        json!({
+            "apiVersion": version, "kind": "RoleBinding", "metadata": {"name": "bob", "namespace": "team"},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "bob"}, "subjects": subjects,
+        }),
+    ];
+    for object in objects {
+        let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(object.to_string());
+        apply.ok().await.unwrap();
+    }
+}
