@@ -9,6 +9,8 @@ mod grants;
 mod life;
 #[path = "operator/loss.rs"]
 mod loss;
+#[path = "operator/matrix.rs"]
+mod matrix;
 #[path = "operator/migration.rs"]
 mod migration;
 #[path = "operator/older.rs"]

@@ -17,7 +17,9 @@ pub(crate) struct Grant {
     pub(super) selector: Option<Selector>,
     /// Clusters that its status lists.
     listed: BTreeSet<String>,
-    /// About how many bytes its manifests are.
+    /// Its manifests, unless they differ from cluster to cluster: the gateway's account may.
+    manifests: Option<Vec<Value>>,
+    /// About how many bytes they are.
     pub(super) size: usize,
     /// Among works of a cluster.
     pub(super) place: usize,
@@ -40,12 +42,13 @@ impl Grant {
             object,
             selector,
             listed,
+            manifests: None,
             size: 0,
             place,
         };
-        grant.size = Value::from(grant.manifests(Some(&Account::longest())))
-            .to_string()
-            .len();
+        let manifests = manifests::of(&grant, Some(&Account::longest()));
+        grant.size = manifests.iter().map(|it| it.to_string().len()).sum();
+        grant.manifests = Some(manifests).filter(|_| grant.can_name_all(None));
         Some(grant)
     }
 
@@ -68,7 +71,8 @@ impl Grant {
 
     /// Its rights as objects of a cluster.
     pub(super) fn manifests(&self, account: Option<&Account>) -> Vec<Value> {
-        manifests::of(self, account)
+        let known = self.manifests.clone();
+        known.unwrap_or_else(|| manifests::of(self, account))
     }
 
     /// Namespaces that it makes.
