@@ -20,7 +20,7 @@ mod work;
 use jiff::Timestamp;
 
 #[cfg(test)]
-pub(crate) use self::certificate::request_for_tests;
+pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
 use self::site::Site;
 pub(crate) use self::{
     placement::is_selected,
@@ -32,7 +32,7 @@ use crate::{observed::Observed, plan::Plan};
 /// Decides.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    let site = Site::of(observed, cluster);
+    let site = Site::of(observed, cluster, now);
     let Some(site) = site.filter(|site| !site.is_row_deleting()) else {
         removal::plan(observed, cluster, now, &mut plan);
         return plan;
@@ -40,7 +40,7 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     rows::plan(&site, &mut plan);
     account::plan(&site, &mut plan);
     let registered = registration::plan(&site, &mut plan);
-    certificate::plan(&site, &mut plan);
+    certificate::plan(&site, now, &mut plan);
     let deployed = work::plan(&site, &mut plan);
     rows::say(&site, &registered, deployed.as_ref(), now, &mut plan);
     plan

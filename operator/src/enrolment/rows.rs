@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    registration::Registered,
+    registration::{Registered, tunnel_subject},
     site::{Capability, Site, is_foreign},
     work::Deployed,
 };
 use crate::{
-    names::{ACCOUNTS, GATEWAY, PROXY},
+    entrance::Entrance,
+    names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_SIGNER},
     observed::part,
     plan::{Desired, Plan, condition, row_key},
 };
@@ -80,12 +81,21 @@ pub(super) fn say(
             "conditions": conditions,
         });
         if addon == GATEWAY {
-            let client = &registered.client;
-            said["registrations"] = json!([client.registration(site.observed.site.addons)]);
+            said["registrations"] = registrations(site, registered).into();
             said["supportedConfigs"] = json!([{"group": GROUP, "resource": DEPLOYMENT_CONFIGS}]);
         }
         plan.want_status(site.observed, Desired::new(key, json!({"status": said})));
     }
+}
+
+/// At the hub, and at the gateway's own entrance where there is to be one.
+fn registrations(site: &Site<'_>, registered: &Registered) -> Vec<Value> {
+    let version = site.observed.site.addons;
+    let mut all = vec![registered.client.registration(version)];
+    if site.entrance != Entrance::Hub {
+        all.push(tunnel_subject(site.cluster).registration_with(TUNNEL_SIGNER, version));
+    }
+    all
 }
 
 /// True where the add-on is a row of ours on the cluster.

@@ -7,10 +7,12 @@ use crds::{
     cluster::ManagedCluster,
     gateway::{CredentialsType, EgressType, GatewayConfigurationSpec},
 };
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 use super::placement;
 use crate::{
+    entrance::Entrance,
     kind::{Kind, ObjectKey},
     names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE},
     observed::{Observed, part},
@@ -25,6 +27,8 @@ pub(super) struct Site<'a> {
     /// What the agent is to do.
     pub(super) tunnel: Capability,
     pub(super) tokens: Capability,
+    /// Where the agent is to attach.
+    pub(super) entrance: Entrance,
 }
 
 /// Something that an agent does for a cluster.
@@ -40,7 +44,7 @@ pub(super) enum Capability {
 
 impl<'a> Site<'a> {
     /// Nothing where the cluster is not selected.
-    pub(super) fn of(observed: &'a Observed, cluster: &'a str) -> Option<Self> {
+    pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
         if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
             return None;
         }
@@ -53,12 +57,17 @@ impl<'a> Site<'a> {
         let tunnel = capability(PROXY, spec.egress.kind != EgressType::Direct);
         let managed = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
         let tokens = capability(ACCOUNTS, managed);
+        let entrance = match tunnel {
+            Capability::Ours => Entrance::of(observed, spec, now),
+            Capability::Foreign | Capability::Off => Entrance::Hub,
+        };
         Some(Self {
             observed,
             cluster,
             spec,
             tunnel,
             tokens,
+            entrance,
         })
     }
 

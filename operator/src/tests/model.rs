@@ -9,13 +9,14 @@ use crds::{
     gateway,
 };
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::{
     enrolment, hub,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, WORK},
+    names::{GATEWAY, TUNNEL_SIGNER, WORK},
     observed::{GatewaySeen, Observed, ServerSeen, Site},
     plan::{Action, Desired, Part, Plan, is_ours, row_key},
     queue::Key,
@@ -148,9 +149,17 @@ impl Hub {
                 patch,
             } => self.patch(key, resource_version, *part, patch),
             Action::Delete { key, uid } => self.delete(key, uid),
-            Action::Approve { name, .. } => self.approve(name),
+            Action::Approve { name, .. } => self.answer(
+                name,
+                &json!({"conditions": [{"type": "Approved", "status": "True"}]}),
+            ),
+            Action::Sign { name, signature } => {
+                let certificate = crate::apply::certificate_for_tests(signature, self.now);
+                let certificate = ByteString(certificate.into_bytes());
+                self.answer(name, &json!({"certificate": certificate}));
+            }
             Action::Issue { key, issue } => {
-                let secret = crate::apply::secret_for_tests(issue, self.now);
+                let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
                 let desired = Desired::new(key.clone(), secret);
                 let manifest = desired.manifest(self.observed.site.addons);
                 self.observed.forget(key);
@@ -240,14 +249,11 @@ impl Hub {
         self.delete(key, &uid);
     }
 
-    fn approve(&mut self, name: &str) {
+    fn answer(&mut self, request: &str, status: &Value) {
         let mut all = self.observed.all(Kind::CertificateSigningRequest);
-        let key = all.find(|(key, _)| key.name == name).unwrap().0.clone();
+        let key = all.find(|(key, _)| key.name == request).unwrap().0.clone();
         drop(all);
-        self.write(
-            &key,
-            &json!({"status": {"conditions": [{"type": "Approved", "status": "True"}]}}),
-        );
+        self.write(&key, &json!({"status": status}));
     }
 
     /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
@@ -259,6 +265,7 @@ impl Hub {
         let there: Vec<_> = clusters.filter(|it| !self.away.contains(it)).collect();
         for cluster in there {
             self.registration_agent(&cluster);
+            self.tunnel_request(&cluster);
             self.work_agent(&cluster);
             self.own_agent(&cluster);
         }
@@ -293,11 +300,31 @@ impl Hub {
             return;
         }
         let version = self.observed.site.addons;
-        let mut status = json!({"registrations": [client.registration(version)]});
+        let mut registrations = row.data["status"]["registrations"].clone();
+        registrations[0] = client.registration(version);
+        let mut status = json!({"registrations": registrations});
         if version == Version::V1alpha1 {
             status["kubeClientDriver"] = json!(driver);
         }
         self.write(&key, &json!({"status": status}));
+    }
+
+    /// Asks for a certificate where the row names our signer, once; it goes with the registration.
+    fn tunnel_request(&mut self, cluster: &str) {
+        let kind = Kind::CertificateSigningRequest;
+        let key = ObjectKey::new(kind, cluster, &format!("tunnel-{cluster}"));
+        let row = self.observed.object(&row_key(cluster, GATEWAY));
+        let registrations = row.and_then(|row| row.data.get("status")?["registrations"].as_array());
+        let mut registrations = registrations.into_iter().flatten();
+        let is_asked = registrations.any(|it| it.to_string().contains(TUNNEL_SIGNER));
+        if !is_asked {
+            self.observed.forget(&key);
+        } else if self.observed.object(&key).is_none() {
+            let request = enrolment::tunnel_request_for_tests(cluster, cluster);
+            let mut object = serde_json::to_value(&request).unwrap();
+            object["metadata"]["labels"] = json!({addon::CLUSTER_LABEL: cluster});
+            self.write(&key, &object);
+        }
     }
 
     fn work_agent(&mut self, cluster: &str) {
@@ -391,7 +418,7 @@ fn says_available(row: &DynamicObject) -> bool {
 }
 
 fn portrait(value: &Value) -> Value {
-    const VARYING: [&str; 9] = [
+    const VARYING: [&str; 13] = [
         "uid",
         "resourceVersion",
         "generation",
@@ -401,6 +428,11 @@ fn portrait(value: &Value) -> Value {
         "since",
         "gateway.open-cluster-management.io/applied",
         "managedFields",
+        // Keys are made anew, and what is of them.
+        "gateway.open-cluster-management.io/signer",
+        "data",
+        "request",
+        "certificate",
     ];
     match value {
         Value::Object(fields) => {

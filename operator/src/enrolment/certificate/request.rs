@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crds::addon::{CLIENT_SIGNER, Subject};
+use crds::addon::Subject;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestSpec,
 };
@@ -22,6 +22,8 @@ const ALL_CLUSTERS: &str = "system:open-cluster-management:managed-clusters";
 pub(super) struct Identity<'a> {
     pub(super) cluster: &'a str,
     pub(super) addon: &'a str,
+    /// Who is to sign it.
+    pub(super) signer: &'a str,
     pub(super) subject: &'a Subject,
 }
 
@@ -34,7 +36,7 @@ impl Identity<'_> {
     pub(super) fn fits(&self, request: &CertificateSigningRequest) -> Result<(), Unfit> {
         let spec = &request.spec;
         self.requester_fits(spec)?;
-        expect("signer", spec.signer_name == CLIENT_SIGNER)?;
+        expect("signer", spec.signer_name == self.signer)?;
         let usages = spec.usages.iter().flatten().map(String::as_str);
         let usages: BTreeSet<_> = usages.collect();
         let known = usages.iter().all(|usage| USAGES.contains(usage));
@@ -104,6 +106,7 @@ fn expect(what: &'static str, holds: bool) -> Result<(), Unfit> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use crds::addon::CLIENT_SIGNER;
     use k8s_openapi::ByteString;
     use rcgen::{CertificateParams, DnType, KeyPair};
 
@@ -122,7 +125,11 @@ pub(crate) mod tests {
     }
 
     /// One for a subject with a group at most, which is what rcgen can say.
-    fn request(cluster: &str, subject: &Subject, sans: &[&str]) -> CertificateSigningRequest {
+    pub(crate) fn request(
+        cluster: &str,
+        subject: &Subject,
+        sans: &[&str],
+    ) -> CertificateSigningRequest {
         let sans: Vec<_> = sans.iter().map(|&san| san.to_owned()).collect();
         let mut parameters = CertificateParams::new(sans).unwrap();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
@@ -154,6 +161,7 @@ pub(crate) mod tests {
         let identity = Identity {
             cluster: "managed1",
             addon: "cluster-gateway",
+            signer: CLIENT_SIGNER,
             subject: &subject(),
         };
         identity.fits(request)
@@ -165,6 +173,7 @@ pub(crate) mod tests {
         let identity = Identity {
             cluster: "managed1",
             addon: "cluster-gateway",
+            signer: CLIENT_SIGNER,
             subject: &subject_of("managed1"),
         };
         assert_eq!(identity.fits(&whole), Ok(()));
