@@ -24,17 +24,28 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(clusters: &[(&str, KlusterletOptions)], operator: &[&str]) -> Self {
+        let world = Self::world(clusters).await;
+        Self::on(world, clusters, operator, GatewayOptions::for_operator()).await
+    }
+
+    pub(crate) async fn world(clusters: &[(&str, KlusterletOptions)]) -> World {
         let mut builder = World::builder().cluster("hub").audited();
         for (name, _) in clusters {
             builder = builder.cluster(name);
         }
-        let world = builder.start().await.unwrap();
+        builder.start().await.unwrap()
+    }
+
+    pub(crate) async fn on(
+        world: World,
+        clusters: &[(&str, KlusterletOptions)],
+        operator: &[&str],
+        gateway: GatewayOptions,
+    ) -> Self {
         let hub = world.cluster("hub");
         let ocm = Ocm::start(hub).await.unwrap();
         Operator::install(hub).await.unwrap();
-        let gateway = Gateway::start(hub, GatewayOptions::for_operator())
-            .await
-            .unwrap();
+        let gateway = Gateway::start(hub, gateway).await.unwrap();
         let operator = Operator::start(hub, "operator-1", operator).await.unwrap();
         let (mut kubelets, mut klusterlets) = (BTreeMap::new(), Vec::new());
         for (name, options) in clusters {
