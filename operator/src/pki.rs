@@ -27,8 +27,8 @@ pub(crate) const LEAF_LIVES: SignedDuration = SignedDuration::from_hours(90 * 24
 /// How long agents' certificates live at most. Open Cluster Management asks for the next one when a fifth
 /// of that is left.
 const CLIENT_LIVES: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How long both authorities are trusted before the next one signs: the aggregator, or the gateway, has
-/// read it by then.
+/// How long both authorities are trusted before the next one signs: the aggregator and agents, or the
+/// gateway, have read it by then.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 /// Annotation of a serving certificate's Secret: which authority it is of.
 pub(crate) const SIGNER: &str = "gateway.open-cluster-management.io/signer";
