@@ -40,7 +40,7 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     rows::plan(&site, &mut plan);
     account::plan(&site, &mut plan);
     let registered = registration::plan(&site, &mut plan);
-    certificate::plan(&site, now, &mut plan);
+    certificate::plan(&site, &mut plan);
     let deployed = work::plan(&site, &mut plan);
     rows::say(&site, &registered, deployed.as_ref(), now, &mut plan);
     plan

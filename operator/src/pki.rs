@@ -68,7 +68,7 @@ pub(crate) struct Pair {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Signature {
     pub(crate) signer: Pair,
-    /// The common name, and the only name, whatever the request asks for.
+    /// The common name. The certificate has no other but its authority's, whatever the request asks for.
     pub(crate) user: String,
     /// PEM.
     pub(crate) request: String,

@@ -248,6 +248,7 @@ async fn the_authority_changes(entrance: &Entrance) {
     let (hub, spoke) = (stage.hub(), stage.world.cluster(CLUSTER));
     let next = Authority::new("next-agents-ca").unwrap();
     let trusted = entrance.bundle().await.unwrap();
+    let before = entrance.attached().len();
     come_next(stage, &next).await;
     let change = async {
         let both = || async {
@@ -266,11 +267,7 @@ async fn the_authority_changes(entrance: &Entrance) {
             }
         };
         soon("the next one signs", signs).await;
-        let before = entrance.attached().len();
-        // As if it were old: its registration agent asks anew.
-        kubectl(spoke, &["delete", "secret", "-n", AGENTS, DELIVERED])
-            .await
-            .unwrap();
+        // The row says so, and its registration agent asks anew.
         let renewed = || async {
             let secret = secret(spoke, AGENTS, DELIVERED).await?;
             let issuer = issuer(&text(&secret, "tls.crt"));

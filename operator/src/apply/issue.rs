@@ -74,9 +74,9 @@ pub(super) fn certificate(signature: &Signature, now: Timestamp) -> Result<Strin
     } = signature;
     let request = CertificateSigningRequestParams::from_pem(request)?;
     let mut parameters = living(now, SignedDuration::from_secs(*seconds));
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, user.as_str());
+    let name = &mut parameters.distinguished_name;
+    name.push(DnType::CommonName, user.as_str());
+    name.push(DnType::OrganizationalUnitName, signer.fingerprint());
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     parameters.use_authority_key_identifier_extension = true;

@@ -4,7 +4,6 @@
 mod request;
 
 use crds::addon::{CLIENT_SIGNER, Driver, Subject};
-use jiff::Timestamp;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition,
 };
@@ -15,25 +14,25 @@ use super::{
     site::Site,
 };
 use crate::{
-    entrance::Entrance,
-    kind::{Kind, ObjectKey},
-    names::{GATEWAY, TUNNEL_AUTHORITY, TUNNEL_SIGNER},
-    pki::{Authorities, Signature, client_seconds},
+    kind::Kind,
+    names::{GATEWAY, TUNNEL_SIGNER},
+    pki::{Pair, Signature, client_seconds},
     plan::{Action, Plan},
 };
 
-pub(super) fn plan(site: &Site<'_>, now: Timestamp, plan: &mut Plan) {
+pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
     let (at_hub, at_gateway) = (at_hub(site), at_gateway(site));
+    let unit = site.signer.as_ref().map(Pair::fingerprint);
     let kind = Kind::CertificateSigningRequest;
     for (key, object) in site.observed.within(kind, site.cluster) {
         let Ok(request) = object.clone().try_parse::<CertificateSigningRequest>() else {
             continue;
         };
         let is_ours_to_sign = request.spec.signer_name == TUNNEL_SIGNER;
-        let (signer, subject) = if is_ours_to_sign {
-            (TUNNEL_SIGNER, &at_gateway)
+        let (signer, subject, unit) = if is_ours_to_sign {
+            (TUNNEL_SIGNER, &at_gateway, unit.as_deref())
         } else {
-            (CLIENT_SIGNER, &at_hub)
+            (CLIENT_SIGNER, &at_hub, None)
         };
         let (Some(subject), Some(step)) = (subject, step(&request, is_ours_to_sign)) else {
             continue;
@@ -43,6 +42,7 @@ pub(super) fn plan(site: &Site<'_>, now: Timestamp, plan: &mut Plan) {
             addon: GATEWAY,
             signer,
             subject,
+            unit,
         };
         if let Err(unfit) = identity.fits(&request) {
             let text = format!("left alone: {unfit}");
@@ -58,8 +58,9 @@ pub(super) fn plan(site: &Site<'_>, now: Timestamp, plan: &mut Plan) {
                     site.cluster
                 ),
             }),
-            Step::Sign => signature(site, subject, &request, now)
-                .map(|signature| Action::Sign { name, signature }),
+            Step::Sign => {
+                signature(site, subject, &request).map(|signature| Action::Sign { name, signature })
+            }
         };
         plan.actions.extend(action);
     }
@@ -99,26 +100,24 @@ fn at_hub(site: &Site<'_>) -> Option<Subject> {
 
 /// The names that it may have at the gateway's own entrance.
 fn at_gateway(site: &Site<'_>) -> Option<Subject> {
-    (site.entrance != Entrance::Hub).then(|| tunnel_subject(site.cluster))
+    let signer = site.signer.as_ref();
+    signer.map(|_| tunnel_subject(site.cluster))
 }
 
-/// The certificate that is to be made; nothing before there is an authority.
+/// The certificate that is to be made.
 fn signature(
     site: &Site<'_>,
     subject: &Subject,
     request: &CertificateSigningRequest,
-    now: Timestamp,
 ) -> Option<Signature> {
-    let namespace = &site.spec.server.namespace;
-    let key = ObjectKey::new(Kind::Secret, namespace, TUNNEL_AUTHORITY);
-    let authorities = Authorities::read(site.observed.object(&key)?, now)?;
     Some(Signature {
-        signer: authorities.signer().clone(),
+        signer: site.signer.clone()?,
         user: subject.user.clone(),
         request: String::from_utf8(request.spec.request.0.clone()).ok()?,
         seconds: client_seconds(request.spec.expiration_seconds),
     })
 }
+
 /// A request that the registration agent of `cluster` makes for the agent of another.
 #[cfg(test)]
 pub(crate) fn request_for_tests(cluster: &str, of: &str) -> CertificateSigningRequest {
@@ -131,8 +130,13 @@ pub(crate) fn request_for_tests(cluster: &str, of: &str) -> CertificateSigningRe
 
 /// The same for the gateway's own entrance.
 #[cfg(test)]
-pub(crate) fn tunnel_request_for_tests(cluster: &str, of: &str) -> CertificateSigningRequest {
-    let mut request = request::tests::request(cluster, &tunnel_subject(of), &[]);
+pub(crate) fn tunnel_request_for_tests(
+    cluster: &str,
+    of: &str,
+    unit: &str,
+) -> CertificateSigningRequest {
+    let subject = tunnel_subject(of);
+    let mut request = request::tests::request(cluster, (&subject, Some(unit)), &[]);
     TUNNEL_SIGNER.clone_into(&mut request.spec.signer_name);
     request
 }

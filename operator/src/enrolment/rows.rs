@@ -14,7 +14,6 @@ use super::{
     work::Deployed,
 };
 use crate::{
-    entrance::Entrance,
     names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_SIGNER},
     observed::part,
     plan::{Desired, Plan, condition, row_key},
@@ -92,9 +91,12 @@ pub(super) fn say(
 fn registrations(site: &Site<'_>, registered: &Registered) -> Vec<Value> {
     let version = site.observed.site.addons;
     let mut all = vec![registered.client.registration(version)];
-    if site.entrance != Entrance::Hub {
-        all.push(tunnel_subject(site.cluster).registration_with(TUNNEL_SIGNER, version));
-    }
+    // With another authority it is another registration, and the agent gets another certificate.
+    let at_gateway = site.signer.as_ref().map(|signer| {
+        let subject = tunnel_subject(site.cluster);
+        subject.registration_with(TUNNEL_SIGNER, &signer.fingerprint(), version)
+    });
+    all.extend(at_gateway);
     all
 }
 

@@ -14,8 +14,9 @@ use super::placement;
 use crate::{
     entrance::Entrance,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE},
+    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
     observed::{Observed, part},
+    pki::{Authorities, Pair},
     plan::{is_ours, row_key},
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Site<'a> {
     pub(super) tokens: Capability,
     /// Where the agent is to attach.
     pub(super) entrance: Entrance,
+    /// Who signs its certificate for the gateway's own entrance; nobody without one.
+    pub(super) signer: Option<Pair>,
 }
 
 /// Something that an agent does for a cluster.
@@ -61,6 +64,11 @@ impl<'a> Site<'a> {
             Capability::Ours => Entrance::of(observed, spec, now),
             Capability::Foreign | Capability::Off => Entrance::Hub,
         };
+        let signer = (entrance != Entrance::Hub).then(|| {
+            let key = ObjectKey::new(Kind::Secret, &spec.server.namespace, TUNNEL_AUTHORITY);
+            let authorities = Authorities::read(observed.object(&key)?, now)?;
+            Some(authorities.signer().clone())
+        });
         Some(Self {
             observed,
             cluster,
@@ -68,6 +76,7 @@ impl<'a> Site<'a> {
             tunnel,
             tokens,
             entrance,
+            signer: signer.flatten(),
         })
     }
 

@@ -87,6 +87,17 @@ fn condition(hub: &mut Hub, kind: &str) -> (String, String) {
     (word("reason"), word("message"))
 }
 
+/// The unit that the agent's certificate is to have.
+fn unit(hub: &Hub) -> String {
+    let row = hub.observed.object(&row_key(CLUSTER, GATEWAY)).unwrap();
+    let registrations = row.data["status"]["registrations"].as_array().unwrap();
+    let subject = registrations
+        .get(1)
+        .map(|it| &it["customSigner"]["subject"]);
+    let unit = subject.and_then(|subject| subject["organizationUnits"][0].as_str());
+    unit.unwrap_or_default().to_owned()
+}
+
 fn request(hub: &Hub) -> CertificateSigningRequest {
     let mut all = hub
         .observed
@@ -106,7 +117,7 @@ fn certificate(hub: &Hub) -> (String, i64, Value) {
         .unwrap()
         .as_str()
         .unwrap();
-    assert_eq!(parsed.subject().iter_attributes().count(), 1);
+    assert_eq!(parsed.subject().iter_attributes().count(), 2);
     assert!(parsed.subject_alternative_name().unwrap().is_none());
     let usage = parsed.extended_key_usage().unwrap().unwrap().value;
     let usage = json!({"client": usage.client_auth, "server": usage.server_auth, "any": usage.any});
@@ -129,6 +140,9 @@ fn a_name_that_leads_to_the_operators_gateway() {
     let pod = &deployment["spec"]["template"]["spec"];
     let gateway = &pod["containers"][0];
     let row = hub.observed.object(&row_key(CLUSTER, GATEWAY)).unwrap();
+    let mut registrations = row.data["status"]["registrations"].clone();
+    let units = registrations[1]["customSigner"]["subject"]["organizationUnits"].take();
+    assert_eq!(units, json!([unit(&hub)]));
     let mut manifests = work(&hub);
     let agent = manifests.pop().unwrap();
     let mut authority = manifests.pop().unwrap();
@@ -140,7 +154,7 @@ fn a_name_that_leads_to_the_operators_gateway() {
             "args": gateway["args"], "ports": gateway["ports"], "mounts": gateway["volumeMounts"],
             "volumes": pod["volumes"], "service": own(&hub, Kind::Service, SERVICE).unwrap()["spec"],
         },
-        "registrations": row.data["status"]["registrations"],
+        "registrations": registrations,
         "authority": authority,
         "agent": {
             "args": agent["containers"][0]["args"],
@@ -328,7 +342,7 @@ fn a_request_that_does_not_fit_is_neither_granted_nor_signed() {
         for status in [json!({}), granted.clone()] {
             let mut hub = hub("External", &hostname());
             let key = ObjectKey::new(Kind::CertificateSigningRequest, CLUSTER, "unfit");
-            let mut csr = tunnel_request_for_tests(CLUSTER, of);
+            let mut csr = tunnel_request_for_tests(CLUSTER, of, &unit(&hub));
             change(&mut csr);
             let mut object = serde_json::to_value(&csr).unwrap();
             object["metadata"]["labels"] = json!({crds::addon::CLUSTER_LABEL: CLUSTER});
@@ -349,7 +363,8 @@ fn a_request_that_was_denied_or_comes_before_there_is_an_entrance_is_left_alone(
     for (entrypoint, status) in [(hostname(), denied), (json!({"type": "HubAPI"}), json!({}))] {
         let mut hub = hub("External", &entrypoint);
         let key = ObjectKey::new(Kind::CertificateSigningRequest, CLUSTER, "other");
-        let mut object = serde_json::to_value(tunnel_request_for_tests(CLUSTER, CLUSTER)).unwrap();
+        let mut object =
+            serde_json::to_value(tunnel_request_for_tests(CLUSTER, CLUSTER, &unit(&hub))).unwrap();
         object["metadata"]["labels"] = json!({crds::addon::CLUSTER_LABEL: CLUSTER});
         object["status"] = status;
         hub.write(&key, &object);
@@ -362,10 +377,11 @@ fn a_certificate_lives_no_longer_than_was_asked_for() {
     let mut hub = hub("External", &hostname());
     let key = ObjectKey::new(Kind::CertificateSigningRequest, CLUSTER, "tunnel-managed1");
     hub.remove(&key);
-    let mut csr = tunnel_request_for_tests(CLUSTER, CLUSTER);
+    let mut csr = tunnel_request_for_tests(CLUSTER, CLUSTER, &unit(&hub));
     csr.spec.expiration_seconds = Some(3600);
     let mut object = serde_json::to_value(&csr).unwrap();
     object["metadata"]["labels"] = json!({crds::addon::CLUSTER_LABEL: CLUSTER});
+    object["metadata"]["annotations"] = json!({"unit": unit(&hub)});
     hub.write(&key, &object);
     hub.settle();
     assert_eq!(certificate(&hub).1, 3600);
@@ -374,22 +390,16 @@ fn a_certificate_lives_no_longer_than_was_asked_for() {
 #[test]
 fn an_authority_of_agents_is_trusted_before_it_signs_and_after_it_did() {
     let mut hub = hub("External", &hostname());
-    let key = ObjectKey::new(Kind::CertificateSigningRequest, CLUSTER, "tunnel-managed1");
-    let again = |hub: &mut Hub| {
-        hub.remove(&key);
-        hub.settle();
-        issuer(hub)
-    };
     let (first, by_first) = (secret(&hub, TUNNEL_CLIENTS, "ca.crt"), issuer(&hub));
     hub.now += AUTHORITY_LIVES * 2 / 3;
     hub.settle();
     let both = secret(&hub, TUNNEL_CLIENTS, "ca.crt");
     assert!(both.starts_with(&first) && both.len() > first.len());
-    assert_eq!(again(&mut hub), by_first);
+    assert_eq!(issuer(&hub), by_first);
 
     hub.pass(301);
     hub.settle();
-    let by_next = again(&mut hub);
+    let by_next = issuer(&hub);
     assert_ne!(by_next, by_first);
     let trusted = secret(&hub, TUNNEL_CLIENTS, "ca.crt");
     assert!(trusted.ends_with(&first) && trusted.len() == both.len());
@@ -401,4 +411,21 @@ fn an_authority_of_agents_is_trusted_before_it_signs_and_after_it_did() {
     hub.now += AUTHORITY_LIVES / 3;
     hub.settle();
     assert!(!secret(&hub, TUNNEL_CLIENTS, "ca.crt").contains(&first));
+}
+
+/// An agent whose certificate nobody trusts any more would not know that it needs another one.
+#[test]
+fn an_authority_that_was_lost_gives_agents_other_certificates() {
+    let mut hub = hub("External", &hostname());
+    let (by_first, first) = (issuer(&hub), unit(&hub));
+    hub.pass(60);
+    hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, TUNNEL_AUTHORITY));
+    hub.settle();
+    assert_ne!(unit(&hub), first);
+    assert_ne!(issuer(&hub), by_first);
+    let second = unit(&hub);
+    configure(&mut hub, "External", &json!({"type": "HubAPI"}));
+    assert_eq!(unit(&hub), "");
+    configure(&mut hub, "External", &hostname());
+    assert_ne!(unit(&hub), second);
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     enrolment, hub,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, TUNNEL_SIGNER, WORK},
+    names::{GATEWAY, WORK},
     observed::{GatewaySeen, Observed, ServerSeen, Site},
     plan::{Action, Desired, Part, Plan, is_ours, row_key},
     queue::Key,
@@ -309,20 +309,30 @@ impl Hub {
         self.write(&key, &json!({"status": status}));
     }
 
-    /// Asks for a certificate where the row names our signer, once; it goes with the registration.
+    /// Asks for a certificate where the row names our signer, once for each unit; it goes with the
+    /// registration.
     fn tunnel_request(&mut self, cluster: &str) {
         let kind = Kind::CertificateSigningRequest;
         let key = ObjectKey::new(kind, cluster, &format!("tunnel-{cluster}"));
         let row = self.observed.object(&row_key(cluster, GATEWAY));
         let registrations = row.and_then(|row| row.data.get("status")?["registrations"].as_array());
         let mut registrations = registrations.into_iter().flatten();
-        let is_asked = registrations.any(|it| it.to_string().contains(TUNNEL_SIGNER));
-        if !is_asked {
-            self.observed.forget(&key);
-        } else if self.observed.object(&key).is_none() {
-            let request = enrolment::tunnel_request_for_tests(cluster, cluster);
+        let unit = registrations.find_map(|it| match self.observed.site.addons {
+            Version::V1alpha1 => it["subject"]["organizationUnit"][0].as_str(),
+            Version::V1beta1 => it["customSigner"]["subject"]["organizationUnits"][0].as_str(),
+        });
+        let unit = unit.map(str::to_owned);
+        let known = self.observed.object(&key);
+        let asked = known.and_then(|it| it.metadata.annotations.clone()?.remove("unit"));
+        if asked == unit {
+            return;
+        }
+        self.observed.forget(&key);
+        if let Some(unit) = unit {
+            let request = enrolment::tunnel_request_for_tests(cluster, cluster, &unit);
             let mut object = serde_json::to_value(&request).unwrap();
             object["metadata"]["labels"] = json!({addon::CLUSTER_LABEL: cluster});
+            object["metadata"]["annotations"] = json!({"unit": unit});
             self.write(&key, &object);
         }
     }
@@ -418,7 +428,7 @@ fn says_available(row: &DynamicObject) -> bool {
 }
 
 fn portrait(value: &Value) -> Value {
-    const VARYING: [&str; 13] = [
+    const VARYING: [&str; 16] = [
         "uid",
         "resourceVersion",
         "generation",
@@ -433,6 +443,9 @@ fn portrait(value: &Value) -> Value {
         "data",
         "request",
         "certificate",
+        "organizationUnit",
+        "organizationUnits",
+        "unit",
     ];
     match value {
         Value::Object(fields) => {

@@ -30,10 +30,23 @@ impl<'a> Requests<'a> {
         }
     }
 
+    /// The unit that the row asks its certificate to name.
+    async fn unit(&self) -> String {
+        let path = "jsonpath={.status.registrations[1].customSigner.subject.organizationUnits[0]}";
+        let row = [
+            "get",
+            "managedclusteraddons.v1beta1.addon.open-cluster-management.io",
+        ];
+        let of = ["cluster-gateway", "-n", &self.cluster, "-o", path];
+        kubectl(self.hub, &[&row[..], &of].concat()).await.unwrap()
+    }
+
     pub(crate) async fn make(&self, name: &str, user: &str, usages: &[&str]) {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = DistinguishedName::new();
-        parameters.distinguished_name.push(DnType::CommonName, user);
+        let subject = &mut parameters.distinguished_name;
+        subject.push(DnType::CommonName, user);
+        subject.push(DnType::OrganizationalUnitName, self.unit().await);
         let key = KeyPair::generate().unwrap();
         let pem = parameters.serialize_request(&key).unwrap().pem().unwrap();
         let object = json!({
