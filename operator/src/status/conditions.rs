@@ -1,12 +1,13 @@
 //! The conditions of the configuration: Available, Progressing, Degraded, and one per component.
 
-use crds::gateway::{EgressType, EntrypointType, GatewayConfigurationSpec};
+use crds::gateway::GatewayConfigurationSpec;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
 
 use super::clusters::Survey;
 use crate::{
+    entrance::Entrance,
     hub::{Registration, foreign, registration},
     kind::{Kind, ObjectKey},
     names::{API_SERVICE, GATEWAY, PROXY},
@@ -27,9 +28,10 @@ pub(super) fn conditions(
 ) -> Vec<Value> {
     let gateway = gateway(observed, now);
     let addons = addons(observed);
+    let entrypoint = entrypoint(observed, &configuration.spec, now);
     let agents = agents(survey, now);
     let settings = settings(&configuration.spec);
-    let components = [&gateway, &addons, &agents, &settings];
+    let components = [&gateway, &addons, &entrypoint, &agents, &settings];
     let broken: Vec<_> = components.into_iter().filter(|said| !said.1).collect();
     let degraded = match broken.first() {
         // Clusters that join are progress.
@@ -48,6 +50,7 @@ pub(super) fn conditions(
         degraded,
         gateway,
         addons,
+        entrypoint,
         agents,
         settings,
     ];
@@ -127,6 +130,20 @@ fn addons(observed: &Observed) -> Said {
     said(true, "ForeignAddOnUsed", message)
 }
 
+/// Can agents attach where they are to?
+fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timestamp) -> Said {
+    let said = |holds, reason, message| ("EntrypointReady", holds, reason, message);
+    let at_hub = "agents attach at the hub's API server";
+    match Entrance::of(observed, spec, now) {
+        Entrance::Hub => said(true, "HubAPI", at_hub.to_owned()),
+        Entrance::Pending { why } => {
+            let message = format!("{why}; until then {at_hub}");
+            said(false, "EntrypointPending", message)
+        }
+        Entrance::Own(address) => said(true, "AsAsked", format!("agents attach at {address}")),
+    }
+}
+
 /// Are the clusters ready?
 fn agents(survey: &Survey, now: Timestamp) -> Said {
     let said = |holds, reason, message| ("ClustersReady", holds, reason, message);
@@ -155,11 +172,6 @@ fn settings(spec: &GatewayConfigurationSpec) -> Said {
     let limits = &spec.limits;
     let unknown = [
         ("spec.egress.konnectivity", spec.egress.konnectivity.enabled),
-        (
-            "spec.egress.entrypoint.type",
-            spec.egress.entrypoint.kind != EntrypointType::HubApi
-                && spec.egress.kind != EgressType::Direct,
-        ),
         (
             "spec.server.directAccess",
             spec.server.direct_access.enabled,
