@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "operator/entrance.rs"]
+mod entrance;
 #[path = "operator/grants.rs"]
 mod grants;
 #[path = "operator/life.rs"]

@@ -353,11 +353,14 @@ impl Engine {
             | Kind::Namespace
             | Kind::ServiceAccount
             | Kind::Role
-            | Kind::Secret
-            | Kind::Service
             | Kind::Deployment
             | Kind::PodDisruptionBudget
             | Kind::EndpointSlice => self.queue.touch(Key::Hub, now),
+            // Agents are told where the gateway is, and verify and sign by what is kept there.
+            Kind::Secret | Kind::Service => {
+                self.queue.touch(Key::Hub, now);
+                self.touch_clusters(now);
+            }
             Kind::ClusterRoleBinding => {
                 self.queue.touch(Key::Hub, now);
                 if let Some((_, cluster)) = key.name.split_once(':') {

@@ -8,6 +8,7 @@ mod args;
 mod discovery;
 mod engine;
 mod enrolment;
+mod entrance;
 mod events;
 mod hub;
 mod kind;

@@ -13,7 +13,7 @@ use crate::{
     matching::holds,
     names::{APPLIED, MANAGED_BY, MANAGER},
     observed::Observed,
-    pki::Issue,
+    pki::{Issue, Signature},
 };
 
 /// What is to be done about one key.
@@ -45,6 +45,8 @@ pub(crate) enum Action {
     Delete { key: ObjectKey, uid: String },
     /// The certificate request is granted.
     Approve { name: String, message: String },
+    /// The certificate request, which is granted, gets its certificate.
+    Sign { name: String, signature: Signature },
     /// A Secret of ours gets fresh keys.
     Issue { key: ObjectKey, issue: Issue },
 }

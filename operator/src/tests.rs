@@ -2,6 +2,7 @@
 //! that order does not matter.
 
 mod access;
+mod entrance;
 mod life;
 mod model;
 mod order;

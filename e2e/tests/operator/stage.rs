@@ -24,12 +24,16 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(clusters: &[(&str, KlusterletOptions)], operator: &[&str]) -> Self {
+        let world = Self::world(clusters).await;
+        Self::on(world, clusters, operator, GatewayOptions::for_operator()).await
+    }
+
+    pub(crate) async fn world(clusters: &[(&str, KlusterletOptions)]) -> World {
         let mut builder = World::builder().cluster("hub").audited();
         for (name, _) in clusters {
             builder = builder.cluster(name);
         }
-        let world = builder.start().await.unwrap();
-        Self::on(world, clusters, operator, GatewayOptions::for_operator()).await
+        builder.start().await.unwrap()
     }
 
     pub(crate) async fn on(

@@ -61,6 +61,7 @@ fn describe(action: &Action) -> String {
         Action::Patch { key, .. } => format!("cannot change {key}"),
         Action::Delete { key, .. } => format!("cannot delete {key}"),
         Action::Issue { key, .. } => format!("cannot issue {key}"),
+        Action::Sign { name, .. } => format!("cannot sign CertificateSigningRequest {name}"),
         Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
     }
 }

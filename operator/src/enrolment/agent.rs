@@ -1,5 +1,5 @@
 //! The agent as objects of its cluster: namespaces and rights as `config/agent` ships them, then its
-//! `ServiceAccount` and its Deployment.
+//! `ServiceAccount`, what it verifies the gateway with, and its Deployment.
 
 mod container;
 mod image;
@@ -7,7 +7,10 @@ mod image;
 use serde_json::{Value, json};
 
 use super::site::{Capability, Site};
-use crate::names::{AGENT, TOKEN_NAMESPACE};
+use crate::{
+    entrance::Entrance,
+    names::{AGENT, TOKEN_NAMESPACE},
+};
 
 /// The rights that are shipped.
 const RIGHTS: &str = include_str!("../../../config/agent/rbac-spoke.yaml");
@@ -28,7 +31,15 @@ pub(super) fn manifests(site: &Site<'_>) -> Vec<Value> {
     });
     let mut manifests = vec![own];
     manifests.extend(rights(site, &namespace));
-    manifests.extend([account, deployment(site, &namespace)]);
+    manifests.push(account);
+    if let Entrance::Own(address) = &site.entrance {
+        manifests.push(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": container::GATEWAY_AUTHORITY, "namespace": namespace},
+            "data": {container::AUTHORITY_KEY: address.authority},
+        }));
+    }
+    manifests.push(deployment(site, &namespace));
     manifests
 }
 
@@ -85,10 +96,7 @@ fn deployment(site: &Site<'_>, namespace: &str) -> Value {
         },
         "terminationGracePeriodSeconds": 30,
         "containers": [container::agent(site, &config)],
-        "volumes": [{
-            "name": container::HUB_VOLUME,
-            "secret": {"secretName": container::HUB_SECRET},
-        }],
+        "volumes": container::volumes(site),
     });
     if !placement.node_selector.is_empty() {
         pod["nodeSelector"] = json!(placement.node_selector);

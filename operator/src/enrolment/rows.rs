@@ -8,9 +8,13 @@ use crds::addon::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{registration::Registered, site::Site, work::Deployed};
+use super::{
+    registration::{Registered, tunnel_subject},
+    site::Site,
+    work::Deployed,
+};
 use crate::{
-    names::{ACCOUNTS, GATEWAY, PROXY},
+    names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_SIGNER},
     observed::part,
     plan::{Desired, Plan, condition, row_key},
 };
@@ -76,12 +80,24 @@ pub(super) fn say(
             "conditions": conditions,
         });
         if addon == GATEWAY {
-            let client = &registered.client;
-            said["registrations"] = json!([client.registration(site.observed.site.addons)]);
+            said["registrations"] = registrations(site, registered).into();
             said["supportedConfigs"] = json!([{"group": GROUP, "resource": DEPLOYMENT_CONFIGS}]);
         }
         plan.want_status(site.observed, Desired::new(key, json!({"status": said})));
     }
+}
+
+/// At the hub, and at the gateway's own entrance where there is to be one.
+fn registrations(site: &Site<'_>, registered: &Registered) -> Vec<Value> {
+    let version = site.observed.site.addons;
+    let mut all = vec![registered.client.registration(version)];
+    // With another authority it is another registration, and the agent gets another certificate.
+    let at_gateway = site.signer.as_ref().map(|signer| {
+        let subject = tunnel_subject(site.cluster);
+        subject.registration_with(TUNNEL_SIGNER, &signer.fingerprint(), version)
+    });
+    all.extend(at_gateway);
+    all
 }
 
 /// The row that holds its cluster's things together.

@@ -7,13 +7,16 @@ use crds::{
     cluster::ManagedCluster,
     gateway::{CredentialsType, EgressType, GatewayConfigurationSpec},
 };
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 use super::placement;
 use crate::{
+    entrance::Entrance,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE},
+    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
     observed::{Observed, part},
+    pki::{Authorities, Pair},
     plan::{is_ours, row_key},
 };
 
@@ -26,6 +29,10 @@ pub(super) struct Site<'a> {
     pub(super) tunnel: bool,
     /// Who looks after tokens, of which no two can take care.
     pub(super) tokens: Capability,
+    /// Where the agent is to attach.
+    pub(super) entrance: Entrance,
+    /// Who signs its certificate for the gateway's own entrance; nobody without one.
+    pub(super) signer: Option<Pair>,
 }
 
 /// Who does something for a cluster.
@@ -41,7 +48,7 @@ pub(super) enum Capability {
 
 impl<'a> Site<'a> {
     /// Nothing where the cluster is not selected.
-    pub(super) fn of(observed: &'a Observed, cluster: &'a str) -> Option<Self> {
+    pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
         if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
             return None;
         }
@@ -51,12 +58,25 @@ impl<'a> Site<'a> {
             _ if is_row_foreign(observed, cluster, ACCOUNTS) => Capability::Foreign,
             CredentialsType::ManagedServiceAccount => Capability::Ours,
         };
+        let tunnel = spec.egress.kind != EgressType::Direct;
+        let entrance = if tunnel {
+            Entrance::of(observed, spec, now)
+        } else {
+            Entrance::Hub
+        };
+        let signer = (entrance != Entrance::Hub).then(|| {
+            let key = ObjectKey::new(Kind::Secret, &spec.server.namespace, TUNNEL_AUTHORITY);
+            let authorities = Authorities::read(observed.object(&key)?, now)?;
+            Some(authorities.signer().clone())
+        });
         Some(Self {
             observed,
             cluster,
             spec,
-            tunnel: spec.egress.kind != EgressType::Direct,
+            tunnel,
             tokens,
+            entrance,
+            signer: signer.flatten(),
         })
     }
 

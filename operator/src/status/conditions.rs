@@ -1,6 +1,6 @@
 //! The conditions of the configuration: Available, Progressing, Degraded, and one per component.
 
-use crds::gateway::{EgressType, EntrypointType, GatewayConfigurationSpec};
+use crds::gateway::GatewayConfigurationSpec;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::clusters::Survey;
 use crate::{
     access,
+    entrance::Entrance,
     hub::{Registration, foreign, registration},
     kind::{Kind, ObjectKey},
     names::{ACCESS_POLICY, API_SERVICE, GATEWAY, PROXY},
@@ -28,10 +29,11 @@ pub(super) fn conditions(
 ) -> Vec<Value> {
     let gateway = gateway(observed, now);
     let addons = addons(observed);
+    let entrypoint = entrypoint(observed, &configuration.spec, now);
     let agents = agents(survey, now);
     let settings = settings(&configuration.spec);
     let grants = grants(observed);
-    let components = [&gateway, &addons, &agents, &settings, &grants];
+    let components = [&gateway, &addons, &entrypoint, &agents, &settings, &grants];
     let broken: Vec<_> = components.into_iter().filter(|said| !said.1).collect();
     let degraded = match broken.first() {
         // Clusters that join are progress.
@@ -50,6 +52,7 @@ pub(super) fn conditions(
         degraded,
         gateway,
         addons,
+        entrypoint,
         agents,
         settings,
         grants,
@@ -130,6 +133,20 @@ fn addons(observed: &Observed) -> Said {
     said(true, "ForeignAddOnUsed", message)
 }
 
+/// Can agents attach where they are to?
+fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timestamp) -> Said {
+    let said = |holds, reason, message| ("EntrypointReady", holds, reason, message);
+    let at_hub = "agents attach at the hub's API server";
+    match Entrance::of(observed, spec, now) {
+        Entrance::Hub => said(true, "HubAPI", at_hub.to_owned()),
+        Entrance::Pending { why } => {
+            let message = format!("{why}; until then {at_hub}");
+            said(false, "EntrypointPending", message)
+        }
+        Entrance::Own(address) => said(true, "AsAsked", format!("agents attach at {address}")),
+    }
+}
+
 /// Are the clusters ready?
 fn agents(survey: &Survey, now: Timestamp) -> Said {
     let said = |holds, reason, message| ("ClustersReady", holds, reason, message);
@@ -171,11 +188,6 @@ fn settings(spec: &GatewayConfigurationSpec) -> Said {
     let limits = &spec.limits;
     let unknown = [
         ("spec.egress.konnectivity", spec.egress.konnectivity.enabled),
-        (
-            "spec.egress.entrypoint.type",
-            spec.egress.entrypoint.kind != EntrypointType::HubApi
-                && spec.egress.kind != EgressType::Direct,
-        ),
         (
             "spec.server.directAccess",
             spec.server.direct_access.enabled,

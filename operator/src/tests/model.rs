@@ -1,28 +1,24 @@
 //! A hub that takes writes as an API server would, and on which Open Cluster Management and our agents
 //! do their part when they are let.
 
+mod others;
+
 use std::time::Duration;
 
-use crds::{
-    addon::{self, Driver, Version},
-    authentication::FINALIZER,
-    gateway,
-};
+use crds::{addon::Version, gateway};
 use jiff::{SignedDuration, Timestamp};
-use kube::core::DynamicObject;
+use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
 use crate::{
     access, enrolment, hub,
     kind::{Kind, ObjectKey},
-    names::{ACCESS_POLICY, GATEWAY, WORK},
-    observed::{GatewaySeen, Observed, ServerSeen, Site},
-    plan::{Action, Desired, Part, Plan, is_ours, row_key},
+    names::ACCESS_POLICY,
+    observed::{Observed, ServerSeen, Site},
+    plan::{Action, Desired, Part, Plan},
     queue::Key,
     status,
 };
-
-const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";
 
 pub(super) struct Hub {
     pub(super) observed: Observed,
@@ -164,9 +160,17 @@ impl Hub {
                 patch,
             } => self.patch(key, resource_version, *part, patch),
             Action::Delete { key, uid } => self.delete(key, uid),
-            Action::Approve { name, .. } => self.approve(name),
+            Action::Approve { name, .. } => self.answer(
+                name,
+                &json!({"conditions": [{"type": "Approved", "status": "True"}]}),
+            ),
+            Action::Sign { name, signature } => {
+                let certificate = crate::apply::certificate_for_tests(signature, self.now);
+                let certificate = ByteString(certificate.into_bytes());
+                self.answer(name, &json!({"certificate": certificate}));
+            }
             Action::Issue { key, issue } => {
-                let secret = crate::apply::secret_for_tests(issue, self.now);
+                let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
                 let desired = Desired::new(key.clone(), secret);
                 let manifest = desired.manifest(self.observed.site.addons);
                 self.observed.forget(key);
@@ -256,142 +260,11 @@ impl Hub {
         self.delete(key, &uid);
     }
 
-    fn approve(&mut self, name: &str) {
+    fn answer(&mut self, request: &str, status: &Value) {
         let mut all = self.observed.all(Kind::CertificateSigningRequest);
-        let key = all.find(|(key, _)| key.name == name).unwrap().0.clone();
+        let key = all.find(|(key, _)| key.name == request).unwrap().0.clone();
         drop(all);
-        self.write(
-            &key,
-            &json!({"status": {"conditions": [{"type": "Approved", "status": "True"}]}}),
-        );
-    }
-
-    /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
-    pub(super) fn others_act(&mut self) -> bool {
-        let before = self.written;
-        let forgotten = self.observed.clone();
-        let clusters = self.observed.clusters();
-        let clusters = clusters.into_iter().map(str::to_owned);
-        let there: Vec<_> = clusters.filter(|it| !self.away.contains(it)).collect();
-        for cluster in there {
-            self.registration_agent(&cluster);
-            self.work_agent(&cluster);
-            self.own_agent(&cluster);
-        }
-        let count = |observed: &Observed| {
-            observed.all(Kind::ManifestWork).count()
-                + observed.all(Kind::ManagedServiceAccount).count()
-        };
-        self.written != before || count(&forgotten) != count(&self.observed)
-    }
-
-    fn registration_agent(&mut self, cluster: &str) {
-        let key = row_key(cluster, GATEWAY);
-        let Some(row) = self.observed.object(&key) else {
-            return;
-        };
-        let status: addon::ManagedClusterAddOnStatus =
-            serde_json::from_value(row.data["status"].clone()).unwrap_or_default();
-        let Some(mut client) = status.kube_client() else {
-            return;
-        };
-        let by_token = self.by_token.iter().any(|it| it == cluster);
-        let driver = if by_token { Driver::Token } else { Driver::Csr };
-        let before = client.clone();
-        client.driver = Some(driver);
-        if by_token {
-            client.subject = addon::Subject {
-                user: format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
-                groups: Vec::new(),
-            };
-        }
-        if client == before {
-            return;
-        }
-        let version = self.observed.site.addons;
-        let mut status = json!({"registrations": [client.registration(version)]});
-        if version == Version::V1alpha1 {
-            status["kubeClientDriver"] = json!(driver);
-        }
         self.write(&key, &json!({"status": status}));
-    }
-
-    fn work_agent(&mut self, cluster: &str) {
-        let works = self.observed.within(Kind::ManifestWork, cluster);
-        let works: Vec<_> = works
-            .map(|(key, work)| (key.clone(), work.clone()))
-            .collect();
-        for (key, work) in works {
-            self.carry_out(&key, &work);
-        }
-    }
-
-    fn carry_out(&mut self, key: &ObjectKey, work: &DynamicObject) {
-        if work.metadata.deletion_timestamp.is_some() {
-            self.observed.forget(key);
-            return;
-        }
-        let generation = work.metadata.generation;
-        let applied = json!({
-            "type": "Applied", "status": "True", "reason": "AppliedManifestWorkComplete",
-            "message": "Apply manifest work complete", "observedGeneration": generation,
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        });
-        let conditions = work.data["status"]["conditions"].as_array();
-        if conditions.is_some_and(|all| all.contains(&applied)) {
-            return;
-        }
-        self.write(
-            key,
-            &json!({
-                "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
-            }),
-        );
-    }
-
-    /// Holds accounts while it is deployed, and lets go of those that are to be deleted.
-    fn own_agent(&mut self, cluster: &str) {
-        let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
-        let is_deployed = self
-            .observed
-            .object(&work)
-            .is_some_and(|it| it.data.get("status").is_some());
-        if !is_deployed {
-            return;
-        }
-        let accounts = self.observed.within(Kind::ManagedServiceAccount, cluster);
-        let accounts: Vec<_> = accounts
-            .map(|(key, it)| (key.clone(), it.clone()))
-            .collect();
-        for (key, account) in accounts {
-            let finalizers = account.metadata.finalizers.unwrap_or_default();
-            let is_held = finalizers.iter().any(|it| it == FINALIZER);
-            if account.metadata.deletion_timestamp.is_some() {
-                self.observed.forget(&key);
-            } else if !is_held {
-                self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
-            }
-        }
-        self.see(cluster);
-    }
-
-    fn see(&mut self, cluster: &str) {
-        let seen = GatewaySeen {
-            is_healthy: true,
-            reason: String::new(),
-        };
-        let all = self.observed.gateways.get_or_insert_default();
-        all.insert(cluster.to_owned(), seen);
-        let rows = self.observed.within(Kind::ManagedClusterAddOn, cluster);
-        let rows = rows.filter(|(_, row)| is_ours(row) && !says_available(row));
-        let rows: Vec<_> = rows.map(|(key, _)| key.clone()).collect();
-        for key in rows {
-            let available = json!({
-                "type": "Available", "status": "True", "reason": "ManagedClusterAddOnLeaseUpdated",
-                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
-            });
-            self.write(&key, &json!({"status": {"conditions": [available]}}));
-        }
     }
 
     /// All objects, without what differs from one hub to another.
@@ -404,16 +277,8 @@ impl Hub {
     }
 }
 
-fn says_available(row: &DynamicObject) -> bool {
-    let conditions = row
-        .data
-        .get("status")
-        .and_then(|it| it["conditions"].as_array());
-    conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Available"))
-}
-
 fn portrait(value: &Value) -> Value {
-    const VARYING: [&str; 9] = [
+    const VARYING: [&str; 16] = [
         "uid",
         "resourceVersion",
         "generation",
@@ -423,6 +288,14 @@ fn portrait(value: &Value) -> Value {
         "since",
         "gateway.open-cluster-management.io/applied",
         "managedFields",
+        // Keys are made anew, and what is of them.
+        "gateway.open-cluster-management.io/signer",
+        "data",
+        "request",
+        "certificate",
+        "organizationUnit",
+        "organizationUnits",
+        "unit",
     ];
     match value {
         Value::Object(fields) => {

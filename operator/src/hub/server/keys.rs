@@ -1,9 +1,11 @@
 //! The server's certificate, and the authorities behind it.
 
+use crds::gateway::GatewayConfigurationSpec;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 
 use crate::{
+    entrance,
     hub::registration,
     kind::{Kind, ObjectKey},
     names::{AUTHORITY, SERVICE, SERVING},
@@ -15,27 +17,16 @@ use crate::{
 /// Wants both Secrets, and gives the bundle to trust.
 pub(super) fn plan(
     observed: &Observed,
-    namespace: &str,
+    spec: &GatewayConfigurationSpec,
     now: Timestamp,
     plan: &mut Plan,
 ) -> Option<String> {
+    let namespace = &spec.server.namespace;
     let [authority, serving] = keys(namespace);
-    let found = observed.object(&authority);
-    let Some(authorities) = found.and_then(|secret| Authorities::read(secret, now)) else {
-        plan.actions.push(Action::Issue {
-            key: authority,
-            issue: first(),
-        });
-        return None;
-    };
-    match authorities.next(trusted(observed).as_deref(), now) {
-        Ok(look_again) => plan.wake_at(look_again),
-        Err(issue) => plan.actions.push(Action::Issue {
-            key: authority,
-            issue,
-        }),
-    }
-    let names = names(namespace);
+    let trusted = trusted(observed);
+    let authorities = authorities(observed, &authority, trusted.as_deref(), now, plan)?;
+    let mut names = names(namespace);
+    names.extend(entrance::hosts(observed, spec));
     let signer = authorities.signer();
     let found = observed.object(&serving);
     match found.and_then(|secret| leaf_is_good_until(secret, signer, &names, now)) {
@@ -49,6 +40,34 @@ pub(super) fn plan(
         }),
     }
     Some(authorities.bundle())
+}
+
+/// Wants authorities in that Secret, and gives those that are there. `trusted` is what is trusted now by
+/// whoever verifies certificates of them, if anything.
+pub(super) fn authorities(
+    observed: &Observed,
+    key: &ObjectKey,
+    trusted: Option<&str>,
+    now: Timestamp,
+    plan: &mut Plan,
+) -> Option<Authorities> {
+    let found = observed.object(key);
+    let authorities = found.and_then(|secret| Authorities::read(secret, now));
+    let issue = match &authorities {
+        None => Some(first()),
+        Some(authorities) => match authorities.next(trusted, now) {
+            Ok(look_again) => {
+                plan.wake_at(look_again);
+                None
+            }
+            Err(issue) => Some(issue),
+        },
+    };
+    plan.actions.extend(issue.map(|issue| Action::Issue {
+        key: key.clone(),
+        issue,
+    }));
+    authorities
 }
 
 pub(super) fn keys(namespace: &str) -> [ObjectKey; 2] {
