@@ -41,8 +41,10 @@ pub(crate) enum Answer {
 /// The server gave no good answer.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error("its Service cannot be read: {0}")]
-    Service(kube::Error),
+    #[error("its Service is not there")]
+    Absent,
+    #[error("its Service may not be read: {0}")]
+    Forbidden(String),
     #[error("its caBundle holds no certificate")]
     Bundle,
     #[error("its address makes no sense: {0}")]
@@ -64,8 +66,18 @@ pub(crate) async fn server(
         let Some(target) = targets.borrow().clone() else {
             continue;
         };
+        // A hub that does not say where the server is says nothing of the server.
+        let services: Api<Service> = Api::namespaced(client.clone(), &target.namespace);
+        let service = timeout(DEADLINE, services.get_opt(&target.server.service)).await;
+        let service = match service {
+            Ok(Ok(service)) => service.ok_or(ProbeError::Absent),
+            Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
+                Err(ProbeError::Forbidden(status.message))
+            }
+            _ => continue,
+        };
         let known = asked.take().filter(|(known, ..)| *known == target);
-        let answer = timeout(DEADLINE, ask(&client, target, known)).await;
+        let answer = timeout(DEADLINE, ask(service, target, known)).await;
         let answer = match answer {
             Ok(Ok(used)) => {
                 asked = Some(used);
@@ -84,13 +96,11 @@ pub(crate) async fn server(
 }
 
 async fn ask(
-    hub: &Client,
+    service: Result<Service, ProbeError>,
     target: Target,
     known: Option<(Target, String, Client)>,
 ) -> Result<(Target, String, Client), ProbeError> {
-    let services: Api<Service> = Api::namespaced(hub.clone(), &target.namespace);
-    let service = services.get(&target.server.service).await;
-    let address = address(&service.map_err(ProbeError::Service)?, &target);
+    let address = address(&service?, &target);
     let client = match known {
         Some((_, old, client)) if old == address => client,
         _ => anonymous(&address, &target)?,

@@ -2,7 +2,7 @@
 //! that order does not matter.
 
 mod life;
-mod model;
+pub(crate) mod model;
 mod order;
 mod removal;
 mod server;

@@ -1,5 +1,6 @@
 //! The server's certificate, and the authorities behind it.
 
+use crds::gateway::SINGLETON;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 
@@ -9,7 +10,7 @@ use crate::{
     names::{AUTHORITY, SERVICE, SERVING},
     observed::Observed,
     pki::{Authorities, Issue, first, leaf_is_good_until},
-    plan::{Action, Plan},
+    plan::{Action, Plan, is_ours},
 };
 
 /// Wants both Secrets, and gives the bundle to trust.
@@ -20,15 +21,19 @@ pub(super) fn plan(
     plan: &mut Plan,
 ) -> Option<String> {
     let [authority, serving] = keys(namespace);
+    let trusted = trusted(observed);
     let found = observed.object(&authority);
     let Some(authorities) = found.and_then(|secret| Authorities::read(secret, now)) else {
+        if trusted.is_some() {
+            say_that_it_is_lost(observed, plan);
+        }
         plan.actions.push(Action::Issue {
             key: authority,
-            issue: first(),
+            issue: first(trusted.as_deref(), now),
         });
         return None;
     };
-    match authorities.next(trusted(observed).as_deref(), now) {
+    match authorities.next(trusted.as_deref(), now) {
         Ok(look_again) => plan.wake_at(look_again),
         Err(issue) => plan.actions.push(Action::Issue {
             key: authority,
@@ -40,6 +45,8 @@ pub(super) fn plan(
     let found = observed.object(&serving);
     match found.and_then(|secret| leaf_is_good_until(secret, signer, &names, now)) {
         Some(look_again) => plan.wake_at(look_again),
+        // What is registered trusts it first; that is written with this plan.
+        None if !trusted.is_none_or(|it| it.contains(&signer.certificate)) => {}
         None => plan.actions.push(Action::Issue {
             key: serving,
             issue: Issue::Leaf {
@@ -49,6 +56,15 @@ pub(super) fn plan(
         }),
     }
     Some(authorities.bundle())
+}
+
+fn say_that_it_is_lost(observed: &Observed, plan: &mut Plan) {
+    let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    if let Some(object) = observed.object(&key) {
+        let text = "the authority of the gateway's certificate was lost or has ended; a new one is \
+                    trusted beside those that have not";
+        plan.tell(&key, object, true, ("AuthorityReplaced", text.to_owned()));
+    }
 }
 
 pub(super) fn keys(namespace: &str) -> [ObjectKey; 2] {
@@ -66,7 +82,9 @@ fn names(namespace: &str) -> Vec<String> {
 
 /// What the hub's aggregator trusts now.
 fn trusted(observed: &Observed) -> Option<String> {
-    let object = observed.object(&registration::key())?;
+    let object = observed
+        .object(&registration::key())
+        .filter(|it| is_ours(it))?;
     let bundle = object.data["spec"]["caBundle"].clone();
     let ByteString(bundle) = serde_json::from_value(bundle).ok()?;
     String::from_utf8(bundle).ok()
