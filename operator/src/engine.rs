@@ -41,6 +41,8 @@ const AT_ONCE: usize = 32;
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// The status says how all clusters are, so it waits for more to say.
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
+/// Whoever has just started says nothing before the gateway was asked, for at most so long.
+const INFORMED_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 /// Clocks are set now and then; no sleep is longer than that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 /// What is under way when the process is told to stop gets that long.
@@ -55,6 +57,8 @@ pub(crate) struct Engine {
     queue: Queue,
     metrics: Metrics,
     contests: Contests,
+    /// From then on the status is said, whether the gateway was asked or not.
+    informed_by: Timestamp,
     /// The configuration that all clusters were last planned for.
     configured: Revision,
     /// What was last said about kinds that cannot be watched.
@@ -82,6 +86,7 @@ impl Engine {
             clock,
             queue: Queue::default(),
             contests: Contests::default(),
+            informed_by: Timestamp::MAX,
             configured: Revision::default(),
             unwatched: BTreeMap::new(),
         }
@@ -163,6 +168,10 @@ impl Engine {
     }
 
     fn reconcile(&mut self, key: Key, now: Timestamp, calls: &mut JoinSet<Done>) {
+        if key == Key::Status && !self.is_informed(now) {
+            self.queue.done(&key, Some(self.informed_by));
+            return;
+        }
         let begun = Instant::now();
         let Plan {
             mut actions,
@@ -209,6 +218,13 @@ impl Engine {
         });
     }
 
+    /// False for a moment after the start, in which the status of another process is the better one.
+    fn is_informed(&self, now: Timestamp) -> bool {
+        let is_asked =
+            self.wires.target.borrow().is_none() || self.observed.server != ServerSeen::Unknown;
+        is_asked && self.observed.gateways.is_some() || self.informed_by <= now
+    }
+
     fn plan(&self, key: &Key, now: Timestamp) -> Plan {
         match key {
             Key::Hub => hub::plan(&self.observed, now),
@@ -248,6 +264,8 @@ impl Engine {
                 }
                 if !was_complete && self.observed.is_complete() {
                     self.wires.observing.set(true);
+                    let now = (self.clock)();
+                    self.informed_by = self.informed_by.min(now + INFORMED_WITHIN);
                     self.aim();
                     self.touch_all();
                 }
