@@ -5,6 +5,10 @@
 
 #[path = "operator/entrance.rs"]
 mod entrance;
+#[path = "operator/faults.rs"]
+mod faults;
+#[path = "operator/isolation.rs"]
+mod isolation;
 #[path = "operator/life.rs"]
 mod life;
 #[path = "operator/loss.rs"]
@@ -15,6 +19,8 @@ mod migration;
 mod older;
 #[path = "operator/others.rs"]
 mod others;
+#[path = "operator/quick.rs"]
+mod quick;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

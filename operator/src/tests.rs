@@ -3,7 +3,7 @@
 
 mod entrance;
 mod life;
-mod model;
+pub(crate) mod model;
 mod order;
 mod removal;
 mod server;
