@@ -5,8 +5,14 @@
 
 #[path = "operator/entrance.rs"]
 mod entrance;
+#[path = "operator/faults.rs"]
+mod faults;
+#[path = "operator/granters.rs"]
+mod granters;
 #[path = "operator/grants.rs"]
 mod grants;
+#[path = "operator/isolation.rs"]
+mod isolation;
 #[path = "operator/life.rs"]
 mod life;
 #[path = "operator/loss.rs"]
@@ -19,6 +25,8 @@ mod migration;
 mod older;
 #[path = "operator/others.rs"]
 mod others;
+#[path = "operator/quick.rs"]
+mod quick;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

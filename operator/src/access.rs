@@ -27,7 +27,7 @@ use self::{
 use crate::{
     enrolment,
     kind::{Kind, ObjectKey},
-    names::{ACCESS_POLICY, ACCESS_WORK, GATEWAY},
+    names::{ACCESS_POLICY, ACCESS_WORK, ACCOUNTS, GATEWAY},
     observed::Observed,
     plan::{Desired, Plan},
 };
@@ -66,6 +66,15 @@ pub(crate) fn is_guarded(observed: &Observed) -> bool {
         actions.is_some_and(|all| all.iter().any(|it| it == "Deny"))
     });
     denies && observed.object(&policy).is_some()
+}
+
+/// True for objects of a cluster that what it holds of grants depends on.
+pub(crate) fn concerns(key: &ObjectKey) -> bool {
+    match key.kind {
+        Kind::ManagedCluster => true,
+        Kind::ManagedClusterAddOn => key.name == ACCOUNTS,
+        _ => is_access_work(key),
+    }
 }
 
 /// True for works of grants.

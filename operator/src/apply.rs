@@ -19,6 +19,7 @@ use tokio::time::timeout;
 pub(crate) use self::refusal::Refusal;
 use crate::{
     kind::{Kind, ObjectKey},
+    metrics::Metrics,
     names::MANAGER,
     pki::Signature,
     plan::{Action, Desired, Part},
@@ -33,6 +34,7 @@ pub(crate) struct Hands {
     pub(crate) client: Client,
     pub(crate) addons: addon::Version,
     pub(crate) clock: fn() -> Timestamp,
+    pub(crate) metrics: Metrics,
 }
 
 /// What came of a write.
@@ -51,10 +53,16 @@ impl Hands {
     pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<Refusal>) {
         let mut outcomes = Vec::new();
         for action in actions {
-            match timeout(DEADLINE, self.act(action)).await {
-                Ok(Ok(outcome)) => outcomes.push(outcome),
-                Ok(Err(error)) => return (outcomes, Some(Refusal::new(action, &error))),
-                Err(_) => return (outcomes, Some(Refusal::late(action, DEADLINE))),
+            let written = match timeout(DEADLINE, self.act(action)).await {
+                Ok(Ok(outcome)) => Ok(outcome),
+                Ok(Err(error)) => Err(Refusal::new(action, &error)),
+                Err(_) => Err(Refusal::late(action, DEADLINE)),
+            };
+            let refused = written.as_ref().err().map(|refusal| refusal.reason);
+            self.metrics.wrote(action.kind(), refused);
+            match written {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(refusal) => return (outcomes, Some(refusal)),
             }
         }
         (outcomes, None)

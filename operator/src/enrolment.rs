@@ -23,7 +23,7 @@ use jiff::Timestamp;
 pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
 use self::site::Site;
 pub(crate) use self::{
-    placement::{has_chosen, is_selected},
+    placement::is_selected,
     registration::{FOR_CLUSTER, own_group_of_all},
     rows::ROWS,
     site::is_row_foreign,

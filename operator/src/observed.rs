@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     access::{Grant, Shipped, is_access_work},
+    kept,
     kind::{Kind, ObjectKey},
+    placed::Placed,
     queue::Key,
 };
 
@@ -38,6 +40,8 @@ pub(crate) struct Observed {
     pub(crate) shipped: BTreeMap<ObjectKey, Arc<Shipped>>,
     /// What could not be written, for as long as that is so.
     pub(crate) faults: BTreeMap<Key, Fault>,
+    /// What placements have chosen.
+    pub(crate) placed: Placed,
 }
 
 /// What is the same for as long as the process runs.
@@ -102,6 +106,7 @@ impl Observed {
             grants: BTreeMap::new(),
             shipped: BTreeMap::new(),
             faults: BTreeMap::new(),
+            placed: Placed::default(),
         }
     }
 
@@ -124,11 +129,10 @@ impl Observed {
                 Vec::new()
             }
             Event::InitApply(object) => {
-                let key = self.put(kind, object);
                 if let Some(listing) = self.listing.get_mut(&kind) {
-                    listing.insert(key.clone());
+                    listing.insert(ObjectKey::of(kind, &object));
                 }
-                vec![key]
+                self.put(kind, object).into_iter().collect()
             }
             Event::InitDone => {
                 self.listed.insert(kind);
@@ -141,32 +145,42 @@ impl Observed {
                 }
                 gone
             }
-            Event::Apply(object) => vec![self.put(kind, object)],
+            Event::Apply(object) => self.put(kind, object).into_iter().collect(),
             Event::Delete(object) => {
                 let key = ObjectKey::of(kind, &object);
+                let known = self.object(&key);
+                // One of that name may have been made since.
+                if known.is_none_or(|known| known.metadata.uid != object.metadata.uid) {
+                    return Vec::new();
+                }
                 self.forget(&key);
                 vec![key]
             }
         }
     }
 
-    /// Takes in a state of an object, unless a later one is known.
-    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> ObjectKey {
+    /// Takes in a state of an object, and names it where that is a later one than is known.
+    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> Option<ObjectKey> {
         let key = ObjectKey::of(kind, &object);
-        if self
-            .object(&key)
-            .is_none_or(|known| supersedes(&object, known))
-        {
-            object.metadata.managed_fields = None;
-            self.objects.insert(key.clone(), Arc::new(object));
-            self.read(&key);
+        let known = self.object(&key);
+        if known.is_some_and(|known| !supersedes(&object, known)) {
+            return None;
         }
-        key
+        if is_access_work(&key) {
+            let shipped = Shipped::read(&object);
+            self.shipped.insert(key.clone(), Arc::new(shipped));
+        }
+        kept::reduce(kind, &mut object);
+        self.objects.insert(key.clone(), Arc::new(object));
+        self.read(&key);
+        Some(key)
     }
 
-    pub(crate) fn forget(&mut self, key: &ObjectKey) {
-        self.objects.remove(key);
+    /// True where it was there.
+    pub(crate) fn forget(&mut self, key: &ObjectKey) -> bool {
+        let was_there = self.objects.remove(key).is_some();
         self.read(key);
+        was_there
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {
@@ -225,23 +239,20 @@ impl Observed {
         Some(fault)
     }
 
-    /// Reads what plans look at often.
+    /// Reads what plans ask of an object for every cluster.
     fn read(&mut self, changed: &ObjectKey) {
+        let object = self.objects.get(changed).map(Arc::as_ref);
         match changed.kind {
             Kind::GatewayConfiguration if changed.name == gateway::SINGLETON => {
-                self.configuration = self.object(changed).map(Configuration::read);
+                self.configuration = object.map(Configuration::read);
             }
+            Kind::PlacementDecision => self.placed.observe(changed, object),
             // One that cannot be read grants nothing.
-            Kind::AccessGrant => match self.object(changed).and_then(Grant::read) {
+            Kind::AccessGrant => match object.and_then(Grant::read) {
                 Some(grant) => drop(self.grants.insert(changed.name.clone(), Arc::new(grant))),
                 None => drop(self.grants.remove(&changed.name)),
             },
-            Kind::ManifestWork if is_access_work(changed) => {
-                match self.object(changed).map(Shipped::read) {
-                    Some(shipped) => drop(self.shipped.insert(changed.clone(), Arc::new(shipped))),
-                    None => drop(self.shipped.remove(changed)),
-                }
-            }
+            Kind::ManifestWork if object.is_none() => drop(self.shipped.remove(changed)),
             _ => {}
         }
     }
@@ -270,7 +281,7 @@ fn supersedes(object: &DynamicObject, known: &DynamicObject) -> bool {
         version.parse::<u64>().ok()
     };
     match (version(object), version(known)) {
-        (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own >= other,
+        (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own > other,
         _ => true,
     }
 }
@@ -305,7 +316,7 @@ mod tests {
     fn a_configuration_that_cannot_be_read_is_not_taken_for_none() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({})));
+        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
         assert!(observed.configuration().is_some() && observed.unreadable().is_none());
         observed.put(
             kind,
@@ -325,7 +336,10 @@ mod tests {
             kind,
             configuration("10", &json!({"identity": "ServiceAccount"})),
         );
-        let key = observed.put(kind, configuration("9", &json!({})));
+        let key = ObjectKey::global(kind, gateway::SINGLETON);
+        for version in ["9", "10"] {
+            assert_eq!(observed.put(kind, configuration(version, &json!({}))), None);
+        }
         assert_eq!(
             observed.object(&key).unwrap().data["spec"]["identity"],
             "ServiceAccount"
@@ -336,7 +350,7 @@ mod tests {
     fn what_a_new_list_does_not_name_is_gone() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({})));
+        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
         observed.observe(kind, Event::Init);
         assert!(observed.object(&key).is_some());
         assert_eq!(
@@ -344,5 +358,18 @@ mod tests {
             std::slice::from_ref(&key)
         );
         assert!(observed.object(&key).is_none());
+    }
+
+    #[test]
+    fn the_end_of_an_object_is_not_that_of_the_next_of_its_name() {
+        let mut observed = observed();
+        let kind = Kind::GatewayConfiguration;
+        let mut next = configuration("5", &json!({}));
+        next.metadata.uid = Some("2".to_owned());
+        observed.put(kind, configuration("1", &json!({})));
+        let key = observed.put(kind, next).unwrap();
+        let ended = Event::Delete(configuration("4", &json!({})));
+        assert_eq!(observed.observe(kind, ended), []);
+        assert!(observed.object(&key).is_some());
     }
 }

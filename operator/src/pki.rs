@@ -122,7 +122,7 @@ impl Authorities {
         };
         let signing = pair(signing, signing_key).filter(valid);
         let next = pair(next, next_key).filter(valid);
-        let retired = retired.filter(|it| life(it).is_some_and(|life| life.end > now));
+        let retired = retired.and_then(|retired| still_valid(&retired, now));
         // One that has ended makes room for the one that was to come.
         let (signing, next) = match signing {
             Some(signing) => (signing, next),
@@ -153,7 +153,7 @@ impl Authorities {
     /// What is to be issued, or when to look again. `trusted` is what the hub trusts now, if anything.
     pub(crate) fn next(&self, trusted: Option<&str>, now: Timestamp) -> Result<Timestamp, Issue> {
         let Some(life_of_signing) = life(&self.signing.certificate) else {
-            return Err(first());
+            return Err(first(trusted, now));
         };
         let Some(next) = &self.next else {
             let due = life_of_signing.two_thirds();
@@ -180,13 +180,21 @@ impl Authorities {
     }
 }
 
-/// The first authority.
-pub(crate) fn first() -> Issue {
+/// The first authority. What is trusted already goes on being so: a server of it may still run.
+pub(crate) fn first(trusted: Option<&str>, now: Timestamp) -> Issue {
     Issue::Authorities {
         signing: Slot::Fresh,
         next: None,
-        retired: None,
+        retired: trusted.and_then(|trusted| still_valid(trusted, now)),
     }
+}
+
+/// The certificates of a bundle that have not ended.
+fn still_valid(bundle: &str, now: Timestamp) -> Option<String> {
+    const END: &str = "-----END CERTIFICATE-----\n";
+    let all = bundle.split_inclusive(END);
+    let valid = all.filter(|it| life(it).is_some_and(|life| life.end > now));
+    Some(valid.collect()).filter(|valid: &String| !valid.is_empty())
 }
 
 /// When a serving certificate is to be replaced; nothing where that is now.

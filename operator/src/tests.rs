@@ -4,7 +4,7 @@
 mod access;
 mod entrance;
 mod life;
-mod model;
+pub(crate) mod model;
 mod order;
 mod removal;
 mod server;

@@ -183,7 +183,7 @@ async fn what_callers_may_do_is_what_grants_say() {
     tell(&format!("{asked} questions on {ROUNDS} sets of grants"));
 }
 
-/// Alice, somebody of the group devs, a ServiceAccount, and somebody whom no grant names.
+/// Alice, somebody of the group devs, a `ServiceAccount`, and somebody whom no grant names.
 async fn callers(hub: &Cluster) -> Vec<(Option<Subject>, Client)> {
     let hours = Duration::from_hours(1);
     let token = hub.service_account_token("ci", "bot", hours).await.unwrap();

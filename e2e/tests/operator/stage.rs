@@ -101,19 +101,8 @@ impl Stage {
         kubectl(self.hub(), args).await
     }
 
-    /// What operators have written, by the hub's audit log, but for the Lease of the leader.
     pub(crate) fn writes_of_operators(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.hub().audit_log()).unwrap();
-        let entries = log
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let own = entries.filter(|entry| {
-            let resource = &entry["objectRef"]["resource"];
-            let writes = !["get", "list", "watch"].contains(&entry["verb"].as_str().unwrap());
-            writes && entry["user"]["username"] == operator::USER && *resource != "leases"
-        });
-        own.map(|entry| format!("{} {}", entry["verb"], entry["requestURI"]))
-            .collect()
+        writes_of_operators(self.hub())
     }
 
     /// A GET by way of the hub and the gateway.
@@ -139,4 +128,19 @@ pub(crate) async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(
 /// A figure for whoever reads the log.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What operators have written, by the hub's audit log, but for the Lease of the leader.
+pub(crate) fn writes_of_operators(hub: &Cluster) -> Vec<String> {
+    let log = fs::read_to_string(hub.audit_log()).unwrap();
+    let entries = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let own = entries.filter(|entry| {
+        let resource = &entry["objectRef"]["resource"];
+        let writes = !["get", "list", "watch"].contains(&entry["verb"].as_str().unwrap());
+        writes && entry["user"]["username"] == operator::USER && *resource != "leases"
+    });
+    own.map(|entry| format!("{} {}", entry["verb"], entry["requestURI"]))
+        .collect()
 }

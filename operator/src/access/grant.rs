@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crds::gateway::{AccessGrant, OnCluster, SubjectKind};
+use crds::gateway::{AccessGrant, OnCluster, Subject, SubjectKind};
 use kube::core::{DynamicObject, Selector};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -85,11 +85,7 @@ impl Grant {
 
     /// Who has it, as a cluster knows them.
     pub(super) fn subjects(&self) -> impl Iterator<Item = OnCluster> {
-        self.object
-            .spec
-            .subjects
-            .iter()
-            .map(|subject| subject.on_cluster())
+        self.object.spec.subjects.iter().map(Subject::on_cluster)
     }
 
     /// False where it is for the gateway's account, and there is none.

@@ -1,16 +1,19 @@
 //! Which clusters a grant is for.
 
+use std::collections::BTreeMap;
+
 use kube::core::{DynamicObject, SelectorExt as _};
 
 use super::grant::Grant;
 use crate::{
-    enrolment::has_chosen,
     kind::{Kind, ObjectKey},
     observed::Observed,
 };
 
 /// Label of a cluster: the set that it is in.
 const SET_LABEL: &str = "cluster.open-cluster-management.io/clusterset";
+
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
 /// True where the grant is for the cluster.
 pub(super) fn selects(observed: &Observed, grant: &Grant, cluster: &DynamicObject) -> bool {
@@ -19,8 +22,6 @@ pub(super) fn selects(observed: &Observed, grant: &Grant, cluster: &DynamicObjec
     if clusters.names.iter().any(|it| it == name) {
         return true;
     }
-    static NO_LABELS: std::collections::BTreeMap<String, String> =
-        std::collections::BTreeMap::new();
     let labels = cluster.metadata.labels.as_ref().unwrap_or(&NO_LABELS);
     if grant
         .selector
@@ -30,7 +31,8 @@ pub(super) fn selects(observed: &Observed, grant: &Grant, cluster: &DynamicObjec
         return true;
     }
     clusters.placements.iter().any(|placement| {
-        has_chosen(observed, placement, name) && is_bound(observed, &placement.namespace, cluster)
+        observed.placed.has_chosen(placement, name)
+            && is_bound(observed, &placement.namespace, cluster)
     })
 }
 

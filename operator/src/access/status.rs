@@ -60,8 +60,8 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
         }
         return plan;
     }
-    let status = said(grant, &before, states, now);
-    plan.want_status(observed, Desired::new(key, json!({"status": status})));
+    let said = said(grant, &before, &states, now);
+    plan.want_status(observed, Desired::new(key, json!({"status": said})));
     plan
 }
 
@@ -103,11 +103,11 @@ fn states(
 fn said(
     grant: &Grant,
     before: &AccessGrantStatus,
-    states: Vec<ClusterGrant>,
+    states: &[ClusterGrant],
     now: Timestamp,
 ) -> serde_json::Value {
-    let counts = counts(&states);
-    let (holds, reason, message) = summary(&states, counts);
+    let counts = counts(states);
+    let (holds, reason, message) = summary(states, counts);
     let ready = condition(&before.conditions, ("Ready", holds), reason, &message, now);
     json!({
         "observedGeneration": grant.generation(),

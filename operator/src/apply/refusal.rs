@@ -47,7 +47,7 @@ impl Refusal {
     pub(crate) fn late(action: &Action, deadline: Duration) -> Self {
         let seconds = deadline.as_secs();
         Self {
-            reason: "HubUnreachable",
+            reason: "TimedOut",
             message: format!("{}: no answer within {seconds} s", describe(action)),
             retry_after: None,
         }

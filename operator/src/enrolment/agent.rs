@@ -4,6 +4,8 @@
 mod container;
 mod image;
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::site::{Capability, Site};
@@ -14,6 +16,9 @@ use crate::{
 
 /// The rights that are shipped.
 const RIGHTS: &str = include_str!("../../../config/agent/rbac-spoke.yaml");
+/// Read once, for every cluster.
+static SHIPPED: LazyLock<Vec<Value>> =
+    LazyLock::new(|| serde_saphyr::from_multiple(RIGHTS).expect("a file of ours"));
 /// The namespace that they name.
 const SHIPPED_NAMESPACE: &str = crds::addon::DEFAULT_NAMESPACE;
 /// Rights that only tokens take, beside those in the namespace of tokens.
@@ -44,7 +49,6 @@ pub(super) fn manifests(site: &Site<'_>) -> Vec<Value> {
 }
 
 fn rights(site: &Site<'_>, namespace: &str) -> Vec<Value> {
-    let shipped: Vec<Value> = serde_saphyr::from_multiple(RIGHTS).expect("a file of ours");
     let needed = |right: &Value| {
         let metadata = &right["metadata"];
         let of_tokens = metadata["namespace"] == TOKEN_NAMESPACE
@@ -52,7 +56,8 @@ fn rights(site: &Site<'_>, namespace: &str) -> Vec<Value> {
             || metadata["name"] == REVIEWS;
         !of_tokens || site.tokens == Capability::Ours
     };
-    let mut rights: Vec<_> = shipped.into_iter().filter(needed).collect();
+    let shipped = SHIPPED.iter().filter(|right| needed(right));
+    let mut rights: Vec<_> = shipped.cloned().collect();
     for right in &mut rights {
         rename(&mut right["metadata"]["namespace"], namespace);
         for subject in right["subjects"].as_array_mut().into_iter().flatten() {

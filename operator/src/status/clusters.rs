@@ -45,6 +45,10 @@ impl Survey {
             unready: 0,
             wake: None,
         };
+        let refused = |cluster: &str| {
+            let key = Key::Cluster(cluster.to_owned());
+            observed.faults.contains_key(&key)
+        };
         for cluster in observed.clusters() {
             if !is_selected(observed, cluster) {
                 continue;
@@ -58,9 +62,10 @@ impl Survey {
                 Some(trouble) => survey.add(cluster, trouble, before, now),
             }
         }
+        // Hundreds that join must not hide the one that cannot.
         survey
             .troubled
-            .sort_by(|a, b| (a.since.0, &a.name).cmp(&(b.since.0, &b.name)));
+            .sort_by_cached_key(|it| (!refused(&it.name), it.since.0, it.name.clone()));
         survey.troubled.truncate(NAMED);
         survey
     }

@@ -59,8 +59,9 @@ fn reason(hub: &Hub, name: &str) -> String {
 fn manifests(hub: &Hub, cluster: &str) -> Vec<Value> {
     let works = hub.observed.within(Kind::ManifestWork, cluster);
     let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
-    let manifests = works.flat_map(|(_, work)| {
-        let manifests = &work.data["spec"]["workload"]["manifests"];
+    let manifests = works.flat_map(|(key, work)| {
+        let work = hub.whole(key, work);
+        let manifests = &work["spec"]["workload"]["manifests"];
         manifests.as_array().cloned().unwrap_or_default()
     });
     manifests.collect()
@@ -101,7 +102,9 @@ fn what_a_cluster_holds_of_its_grants() {
     hub.settle();
     let works = hub.observed.within(Kind::ManifestWork, "managed1");
     let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
-    let works: Vec<_> = works.map(|(_, work)| work.data["spec"].clone()).collect();
+    let works: Vec<_> = works
+        .map(|(key, work)| hub.whole(key, work)["spec"].clone())
+        .collect();
     assert_eq!(works.len(), 1);
     insta::assert_json_snapshot!(works);
     assert_eq!(reason(&hub, "shop"), "Applied");
@@ -348,7 +351,7 @@ fn many_grants_are_split_and_none_is_lost() {
     let works = hub.observed.within(Kind::ManifestWork, "managed1");
     let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
     let sizes: Vec<_> = works
-        .map(|(_, work)| work.data["spec"].to_string().len())
+        .map(|(key, work)| hub.whole(key, work)["spec"].to_string().len())
         .collect();
     assert!(
         sizes.len() > 1 && sizes.iter().all(|size| *size < 500 * 1024),

@@ -59,10 +59,9 @@ fn secret(hub: &Hub, name: &str, key: &str) -> String {
 fn work(hub: &Hub) -> Vec<Value> {
     let key = ObjectKey::new(Kind::ManifestWork, CLUSTER, WORK);
     let work = hub.observed.object(&key).unwrap();
-    work.data["spec"]["workload"]["manifests"]
-        .as_array()
-        .unwrap()
-        .clone()
+    let work = hub.whole(&key, work);
+    let manifests = &work["spec"]["workload"]["manifests"];
+    manifests.as_array().unwrap().clone()
 }
 
 /// What a cloud does.

@@ -254,6 +254,6 @@ fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     let works = hub
         .observed
         .all(Kind::ManifestWork)
-        .map(|(_, it)| it.data["spec"].clone());
+        .map(|(key, it)| hub.whole(key, it)["spec"].clone());
     insta::assert_json_snapshot!(works.collect::<Vec<_>>());
 }

@@ -3,11 +3,12 @@
 
 mod others;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crds::{addon::Version, gateway};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
+use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -20,18 +21,20 @@ use crate::{
     status,
 };
 
-pub(super) struct Hub {
-    pub(super) observed: Observed,
-    pub(super) now: Timestamp,
+pub(crate) struct Hub {
+    pub(crate) observed: Observed,
+    pub(crate) now: Timestamp,
     written: u64,
+    /// What works carry, of which only a hash is observed.
+    carried: BTreeMap<ObjectKey, Value>,
     /// Clusters whose agents prove themselves by tokens.
-    pub(super) by_token: Vec<String>,
+    pub(crate) by_token: Vec<String>,
     /// Clusters that answer no more.
-    pub(super) away: Vec<String>,
+    pub(crate) away: Vec<String>,
 }
 
 impl Hub {
-    pub(super) fn new(addons: Version) -> Self {
+    pub(crate) fn new(addons: Version) -> Self {
         Self {
             observed: Observed::new(Site {
                 addons,
@@ -42,13 +45,14 @@ impl Hub {
             }),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             written: 0,
+            carried: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
         }
     }
 
     /// With the configuration of a gateway that answers.
-    pub(super) fn configured(addons: Version) -> Self {
+    pub(crate) fn configured(addons: Version) -> Self {
         let mut hub = Self::new(addons);
         hub.configure(&json!({}));
         hub.observed.server = ServerSeen::Ready;
@@ -57,14 +61,14 @@ impl Hub {
     }
 
     /// As an install brings it.
-    pub(super) fn guard(&mut self) {
+    pub(crate) fn guard(&mut self) {
         let key = |kind| ObjectKey::global(kind, ACCESS_POLICY);
         self.write(&key(Kind::AdmissionPolicy), &json!({"spec": {}}));
         let deny = json!({"spec": {"validationActions": ["Deny"]}});
         self.write(&key(Kind::AdmissionPolicyBinding), &deny);
     }
 
-    pub(super) fn configure(&mut self, more: &Value) {
+    pub(crate) fn configure(&mut self, more: &Value) {
         let mut spec =
             json!({"server": {"deployment": "External", "external": {"caBundle": "Y2E="}}});
         merge(&mut spec, more);
@@ -72,7 +76,7 @@ impl Hub {
         self.write(&key, &json!({"spec": spec}));
     }
 
-    pub(super) fn accept(&mut self, cluster: &str, labels: &Value) {
+    pub(crate) fn accept(&mut self, cluster: &str, labels: &Value) {
         let key = ObjectKey::global(Kind::ManagedCluster, cluster);
         self.write(
             &key,
@@ -80,11 +84,11 @@ impl Hub {
         );
     }
 
-    pub(super) fn pass(&mut self, seconds: i64) {
+    pub(crate) fn pass(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    pub(super) fn plan(&self, key: &Key) -> Plan {
+    pub(crate) fn plan(&self, key: &Key) -> Plan {
         match key {
             Key::Hub => hub::plan(&self.observed, self.now),
             Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, self.now),
@@ -94,11 +98,11 @@ impl Hub {
         }
     }
 
-    pub(super) fn cluster(&self, cluster: &str) -> Plan {
+    pub(crate) fn cluster(&self, cluster: &str) -> Plan {
         self.plan(&Key::Cluster(cluster.to_owned()))
     }
 
-    pub(super) fn keys(&self) -> Vec<Key> {
+    pub(crate) fn keys(&self) -> Vec<Key> {
         let clusters = self.observed.clusters().into_iter();
         let clusters = clusters.flat_map(|cluster| {
             let cluster = cluster.to_owned();
@@ -114,7 +118,7 @@ impl Hub {
     }
 
     /// Plans a key and makes its writes; true where there were any.
-    pub(super) fn turn(&mut self, key: &Key) -> bool {
+    pub(crate) fn turn(&mut self, key: &Key) -> bool {
         let plan = self.plan(key);
         for action in &plan.actions {
             self.act(action);
@@ -123,7 +127,7 @@ impl Hub {
     }
 
     /// Plans until nothing is left to do, with everybody else doing their part.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..60 {
             let mut busy = false;
             for key in self.keys() {
@@ -143,7 +147,7 @@ impl Hub {
         );
     }
 
-    pub(super) fn act(&mut self, action: &Action) {
+    pub(crate) fn act(&mut self, action: &Action) {
         match action {
             Action::Apply(desired) => {
                 let manifest = desired.manifest(self.observed.site.addons);
@@ -180,7 +184,7 @@ impl Hub {
     }
 
     /// Whatever an API server does with an object that is written.
-    pub(super) fn write(&mut self, key: &ObjectKey, change: &Value) {
+    pub(crate) fn write(&mut self, key: &ObjectKey, change: &Value) {
         let before = self.observed.object(key).cloned();
         let resource = key.kind.resource(self.observed.site.addons);
         self.written += 1;
@@ -196,7 +200,14 @@ impl Hub {
         }
         let spec = object["spec"].clone();
         merge(&mut object, change);
-        if object["spec"] != spec || before.is_none() {
+        if let Some(manifests) = change.pointer("/spec/workload/manifests") {
+            self.carried.insert(key.clone(), manifests.clone());
+        }
+        let is_changed = object["spec"] != spec || before.is_none();
+        if let Some(manifests) = self.carried.get(key) {
+            object["spec"]["workload"]["manifests"] = manifests.clone();
+        }
+        if is_changed {
             let generation = object["metadata"]["generation"]
                 .as_i64()
                 .unwrap_or_default();
@@ -233,7 +244,11 @@ impl Hub {
     fn replace_finalizers(&mut self, key: &ObjectKey, finalizers: Vec<String>) {
         let mut object = self.observed.object(key).unwrap().clone();
         object.metadata.finalizers = Some(finalizers).filter(|it| !it.is_empty());
-        self.observed.put(key.kind, object);
+        // Of the version that is known already.
+        self.observed.forget(key);
+        let object = self.whole(key, &object);
+        self.observed
+            .put(key.kind, serde_json::from_value(object).unwrap());
     }
 
     fn delete(&mut self, key: &ObjectKey, uid: &str) {
@@ -248,7 +263,7 @@ impl Hub {
     }
 
     /// As an admin does.
-    pub(super) fn remove(&mut self, key: &ObjectKey) {
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
         let uid = self
             .observed
             .object(key)
@@ -268,12 +283,21 @@ impl Hub {
     }
 
     /// All objects, without what differs from one hub to another.
-    pub(super) fn portrait(&self) -> Vec<Value> {
+    pub(crate) fn portrait(&self) -> Vec<Value> {
         let all = Kind::ALL
             .into_iter()
             .flat_map(|kind| self.observed.all(kind));
-        all.map(|(_, object)| portrait(&serde_json::to_value(object).unwrap()))
+        all.map(|(key, object)| portrait(&self.whole(key, object)))
             .collect()
+    }
+
+    /// An object with what is not kept of it.
+    pub(crate) fn whole(&self, key: &ObjectKey, object: &DynamicObject) -> Value {
+        let mut object = serde_json::to_value(object).unwrap();
+        if let Some(manifests) = self.carried.get(key) {
+            object["spec"]["workload"]["manifests"] = manifests.clone();
+        }
+        object
     }
 }
 

@@ -20,7 +20,7 @@ const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-c
 
 impl Hub {
     /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
-    pub(in crate::tests) fn others_act(&mut self) -> bool {
+    pub(crate) fn others_act(&mut self) -> bool {
         let before = self.written;
         let forgotten = self.observed.clone();
         let clusters = self.observed.clusters();
