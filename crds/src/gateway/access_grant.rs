@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, REMOVING},
-    subject::{ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, on_cluster},
+    subject::{
+        GROUP_MEMBER, ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, USER_EXTRA, on_cluster,
+    },
 };
 use super::PlacementReference;
 use crate::go_duration;
@@ -63,7 +65,7 @@ pub struct AccessGrantSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<GrantNamespaces>,
     /// For how long, from the grant's creation on; for good where nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "expiry")]
     pub expires_after: Option<String>,
 }

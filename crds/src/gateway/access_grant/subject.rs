@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// What stands before names that mean something else on the managed cluster than on the hub.
 pub const ON_CLUSTER_PREFIX: &str = "cluster:hub:";
+/// Who a caller is on a managed cluster that was granted something by its groups alone: a user that is
+/// nobody, so that no right of another's name comes with it.
+pub const GROUP_MEMBER: &str = "cluster:hub:group-member";
+/// Key of the extra field by which the managed cluster's audit log knows such a caller.
+pub const USER_EXTRA: &str = "gateway.open-cluster-management.io/user";
 const RESERVED: &str = "system:";
 
 /// Who gets a grant.
