@@ -126,9 +126,11 @@ impl GatewayOptions {
         }
     }
 
-    fn derives(&self) -> bool {
-        let flag = "--managed-service-account";
-        self.args.iter().any(|arg| arg.starts_with(flag))
+    /// Whether it reads more of the hub than reviews and the Secrets of the manual mode.
+    fn reads_the_hub(&self) -> bool {
+        let flags = ["--managed-service-account", "--identity=impersonate"];
+        let reads = |arg: &String| flags.iter().any(|flag| arg.starts_with(flag));
+        self.args.iter().any(reads)
     }
 }
 
@@ -137,8 +139,8 @@ impl Gateway {
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
         let program = our_program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
-        if options.derives() {
-            registration::grant_managed_clusters(hub).await?;
+        if options.reads_the_hub() {
+            registration::grant_shipped(hub).await?;
         }
         let (port, admin_port) = (host::free_port(), host::free_port());
         let directory = hub.directory().join(format!("gateway-{port}"));

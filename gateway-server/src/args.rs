@@ -41,6 +41,18 @@ pub struct Args {
         requires = "managed_service_account"
     )]
     egress: Egress,
+    /// As whom callers act on managed clusters: impersonate, as themselves where an `AccessGrant`
+    /// names them and else as the gateway's account there; or service-account, all as the gateway's
+    /// account.
+    #[arg(
+        long,
+        env = "GATEWAY_IDENTITY",
+        value_name = "IDENTITY",
+        value_enum,
+        hide_possible_values = true,
+        default_value = "service-account"
+    )]
+    identity: Identity,
     /// Address to serve the API on.
     #[arg(
         long,
@@ -159,6 +171,15 @@ pub enum Egress {
     Direct,
 }
 
+/// As whom callers act on managed clusters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Identity {
+    /// As themselves, where they were granted something there; else as the gateway's account.
+    Impersonate,
+    /// As the gateway's account.
+    ServiceAccount,
+}
+
 /// What the process does.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -170,6 +191,8 @@ pub struct Settings {
     pub managed_service_account: Option<AccountName>,
     /// How those are reached.
     pub egress: Egress,
+    /// As whom callers act on managed clusters.
+    pub identity: Identity,
     /// Where the API is served.
     pub address: SocketAddr,
     /// The serving certificate chain.
@@ -213,6 +236,7 @@ impl From<Args> for Settings {
             secret_namespace,
             managed_service_account,
             egress,
+            identity,
             bind_address,
             secure_port,
             tls_cert_file,
@@ -233,6 +257,7 @@ impl From<Args> for Settings {
             secret_namespace,
             managed_service_account,
             egress,
+            identity,
             address: SocketAddr::new(bind_address, secure_port),
             certificate: tls_cert_file,
             private_key: tls_private_key_file,

@@ -140,8 +140,8 @@ impl Attach {
             }
             match &agent.right {
                 Right::User(user) => {
-                    let action = Action::attach(&agent.cluster);
-                    let reviewed = Box::pin(self.authorizer.authorize(user.clone(), action)).await;
+                    let question = Arc::new((user.clone(), Action::attach(&agent.cluster)));
+                    let reviewed = Box::pin(self.authorizer.authorize(&question)).await;
                     if reviewed.is_err_and(|refusal| refusal.code() == StatusCode::FORBIDDEN) {
                         return "the hub's RBAC no longer allows it".to_owned();
                     }

@@ -59,6 +59,9 @@ impl Action {
     }
 }
 
+/// Who wants to do what.
+pub(crate) type Question = Arc<(User, Action)>;
+
 /// The hub's answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
@@ -102,17 +105,16 @@ impl Authorizer {
     }
 
     /// Refuses what the hub's RBAC does not allow.
-    pub(crate) async fn authorize(&self, user: User, action: Action) -> Result<(), Refusal> {
+    pub(crate) async fn authorize(&self, question: &Question) -> Result<(), Refusal> {
+        let (user, action) = &**question;
         if user.groups.iter().any(|group| group == ALL_POWERFUL) {
             return Ok(());
         }
-        let question = Arc::new((user, action));
         let verdict = self
             .cache
             // On the heap: hardly any request asks, and every one's future has a place for it.
-            .get(Arc::clone(&question), |question| Box::pin(self.ask(question)))
+            .get(Arc::clone(question), |question| Box::pin(self.ask(question)))
             .await;
-        let (user, action) = &*question;
         match verdict {
             Ok(Verdict::Allowed) => Ok(()),
             Ok(Verdict::Denied(reason)) => Err(forbidden(user, action, &reason)),
@@ -125,7 +127,7 @@ impl Authorizer {
         }
     }
 
-    async fn ask(&self, question: Arc<(User, Action)>) -> Result<Verdict, ReviewError> {
+    async fn ask(&self, question: Question) -> Result<Verdict, ReviewError> {
         let review = review(&question.0, &question.1);
         let parameters = PostParams::default();
         let asked = timeout(DEADLINE, self.reviews.create(&parameters, &review)).await;

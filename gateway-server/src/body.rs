@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{metrics::Counter, upstream::Lease};
+use crate::{grants::Tether, metrics::Counter, upstream::Lease};
 
 /// What a response of the gateway carries.
 #[derive(Debug, Default)]
@@ -33,6 +34,15 @@ pub(crate) enum RequestBody {
     Caller(Incoming),
 }
 
+/// Why an answer ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(transparent)]
+    Upstream(#[from] hyper::Error),
+    #[error("what the caller was granted on the managed cluster has ended")]
+    Revoked,
+}
+
 /// A streamed answer. Dropping it unread resets its stream, and gives the connection back.
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
@@ -41,6 +51,8 @@ pub(crate) struct UpstreamBody {
     body: Incoming,
     lease: Option<Lease>,
     bytes: Counter,
+    /// What it hangs on, where it lasts.
+    tether: Option<Arc<Tether>>,
     ends_when_broken: bool,
 }
 
@@ -52,14 +64,21 @@ impl UpstreamBody {
             body,
             lease,
             bytes,
+            tether: None,
             ends_when_broken: false,
         };
         this.release_at_end();
         this
     }
 
-    /// A broken connection is the end of this body, and no error of the caller's stream: a watch may
-    /// end at any time, and informers take an end as the moment to resume.
+    /// It ends when the tether is cut.
+    pub(crate) fn hangs_on(&mut self, tether: Arc<Tether>) {
+        self.tether = Some(tether);
+    }
+
+    /// A broken connection, or a cut, is the end of this body, and no error of the caller's stream: a
+    /// watch may end at any time, and informers take an end as the moment to resume, which asks anew
+    /// what they may see. Of anything else an end in good order would say that it was all.
     pub(crate) fn ends_when_broken(&mut self) {
         self.ends_when_broken = true;
     }
@@ -102,6 +121,15 @@ impl UpstreamBody {
         }
     }
 
+    /// Ready when what it hangs on is cut. Only a stream that has nothing to pass on asks to be woken.
+    fn poll_cut(&self, idle: bool, context: &mut Context<'_>) -> Poll<()> {
+        match &self.tether {
+            Some(tether) if idle => tether.poll_cut(context),
+            Some(tether) if tether.is_cut() => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
@@ -123,12 +151,12 @@ impl UpstreamBody {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         match this {
             Self::Empty => Poll::Ready(None),
@@ -137,7 +165,18 @@ impl http_body::Body for Body {
                 *this = Self::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Upstream(upstream) => upstream.poll(context),
+            Self::Upstream(upstream) => {
+                if upstream.poll_cut(false, context).is_pending() {
+                    let polled = upstream.poll(context);
+                    if polled.is_ready() || upstream.poll_cut(true, context).is_pending() {
+                        return polled.map_err(BodyError::Upstream);
+                    }
+                }
+                let end = (!upstream.ends_when_broken).then_some(Err(BodyError::Revoked));
+                // Dropped at once, which ends it at the managed cluster as well.
+                *this = Self::Empty;
+                Poll::Ready(end)
+            }
         }
     }
 

@@ -37,6 +37,7 @@ use self::{
     inventory::{Inventory, Source},
 };
 use crate::{
+    grants::Streams,
     metrics::{ClusterMetrics, Metrics},
     tunnels::Tunnels,
     upstream::{TlsConfigError, Way},
@@ -51,6 +52,8 @@ pub(crate) struct Cluster {
     pub(crate) access: Result<Access, Unusable>,
     /// Where its requests are counted.
     pub(crate) metrics: ClusterMetrics,
+    /// Those of its requests that last.
+    pub(crate) streams: Arc<Streams>,
     /// The addresses to show while they are used.
     addresses: Vec<ConstEndpoint>,
     /// A newer snapshot has another one, or none.
@@ -261,6 +264,7 @@ impl Clusters {
             object,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),
+            streams: known.map_or_else(Arc::default, |known| Arc::clone(&known.streams)),
             addresses,
             superseded: CancellationToken::new(),
         }

@@ -21,11 +21,11 @@ use crate::{
         options::Options,
     },
     attach::Attach,
-    authentication::{Authenticator, Peer},
+    authentication::{Authenticator, Peer, User},
     authorization::{Action, Authorizer},
     body::Body,
     clusters::{Absent, Clusters},
-    proxy::{Proxy, request_info::Verb},
+    proxy::{Call, Proxy, request_info::Verb},
     route::{Route, route},
     status::Refusal,
 };
@@ -73,31 +73,14 @@ impl Gateway {
             .authenticate(peer, request.headers(), UnixTime::now())?;
         let route = routed.map_err(|fault| Refusal::bad_request(fault.to_string()))?;
         if let Route::Attach(cluster) = route {
-            self.authorizer
-                .authorize(user.clone(), Action::attach(&cluster))
-                .await?;
+            let question = Arc::new((user.clone(), Action::attach(&cluster)));
+            self.authorizer.authorize(&question).await?;
             return self.attach.upgrade(request, user, cluster);
         }
-        self.authorizer
-            .authorize(user, action(&route, &request))
-            .await?;
-        match route {
-            Route::Proxy { cluster, tail } => {
-                let tail = tail.len();
-                return Ok(self.proxy.forward(request, &cluster, None, tail).await);
-            }
-            Route::Service {
-                cluster,
-                service,
-                tail,
-            } => {
-                let tail = tail.len();
-                return Ok(self
-                    .proxy
-                    .forward(request, &cluster, Some(&service), tail)
-                    .await);
-            }
-            _ => {}
+        let question = Arc::new((user, action(&route, &request)));
+        self.authorizer.authorize(&question).await?;
+        if let Some(call) = call(&route, &question.0) {
+            return Ok(self.proxy.forward(request, call).await);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(method_not_allowed(request.method()));
@@ -183,6 +166,25 @@ impl Gateway {
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
     }
+}
+
+/// What is for a managed cluster to answer.
+fn call<'a>(route: &Route<'_>, caller: &'a User) -> Option<Call<'a>> {
+    let (cluster, service, tail) = match route {
+        Route::Proxy { cluster, tail } => (cluster, None, tail),
+        Route::Service {
+            cluster,
+            service,
+            tail,
+        } => (cluster, Some(service.clone()), tail),
+        _ => return None,
+    };
+    Some(Call {
+        caller,
+        cluster: cluster.clone(),
+        service,
+        tail_length: tail.len(),
+    })
 }
 
 /// What the hub's RBAC is asked about a request.

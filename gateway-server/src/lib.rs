@@ -13,7 +13,9 @@ mod body;
 mod clusters;
 mod door;
 mod executor;
+mod follow;
 mod gateway;
+mod grants;
 mod metrics;
 mod proxy;
 mod route;
@@ -24,7 +26,7 @@ mod upstream;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},
-    args::{Args, Egress, Settings, TunnelEntrance},
+    args::{Args, Egress, Identity, Settings, TunnelEntrance},
     route::PathError,
     run::run,
 };

@@ -44,6 +44,12 @@ pub(crate) struct Metrics {
     pub(crate) attach_refusals: Counter,
     /// Tunnels that ended, by reason.
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
+    /// Requests let on to managed clusters, by whom they act as there.
+    pub(crate) identities: Family<IdentityLabels, Counter>,
+    /// Requests that got nothing for the caller's identity, by reason.
+    pub(crate) identity_refusals: Family<IdentityRefusalLabels, Counter>,
+    /// Streams that ended with what their caller was granted.
+    pub(crate) streams_cut: Counter,
 }
 
 /// The metrics of one managed cluster, looked up once.
@@ -83,6 +89,18 @@ pub(crate) struct ReviewLabels {
 /// How a tunnel ended.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct TunnelEndLabels {
+    pub(crate) reason: &'static str,
+}
+
+/// Whom a request acts as.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct IdentityLabels {
+    pub(crate) identity: &'static str,
+}
+
+/// Why a caller's identity gets nothing.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct IdentityRefusalLabels {
     pub(crate) reason: &'static str,
 }
 
@@ -126,6 +144,9 @@ impl Metrics {
             clusters: Gauge::default(),
             attach_refusals: Counter::default(),
             tunnel_ends: Family::default(),
+            identities: Family::default(),
+            identity_refusals: Family::default(),
+            streams_cut: Counter::default(),
         }
     }
 
@@ -175,6 +196,25 @@ impl Metrics {
             "tunnel_ends",
             "Tunnel connections that ended, by reason",
             self.tunnel_ends.clone(),
+        );
+        self.register_identity(registry);
+    }
+
+    fn register_identity(&self, registry: &mut Registry) {
+        registry.register(
+            "identities",
+            "Requests let on to managed clusters, by whom they act as there",
+            self.identities.clone(),
+        );
+        registry.register(
+            "identity_refusals",
+            "Requests refused for what was granted to the caller, by reason",
+            self.identity_refusals.clone(),
+        );
+        registry.register(
+            "streams_cut",
+            "Streams that ended with what their caller was granted",
+            self.streams_cut.clone(),
         );
     }
 

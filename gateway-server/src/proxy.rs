@@ -10,13 +10,16 @@ mod target_uri;
 mod unauthorized;
 mod upgrade;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use http::{Method, Request, Response, StatusCode, Uri, Version, header::AUTHORIZATION};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    select,
+    time::{Instant, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
@@ -26,9 +29,11 @@ use self::{
     request_info::{RequestInfo, Verb},
 };
 use crate::{
+    authentication::User,
     body::{Body, RequestBody, UpstreamBody},
     clusters::{Access, Cluster, Clusters, Credential},
-    metrics::Counted,
+    grants::{Acting, Admitted, Denied, Grants, Tether},
+    metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
     upstream::{Lease, SendError, Upstream, Way},
 };
@@ -40,6 +45,9 @@ const ATTEMPTS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) clusters: Arc<Clusters>,
+    /// As whom callers act; without them all act as the gateway's account.
+    pub(crate) grants: Option<Arc<Grants>>,
+    pub(crate) metrics: Metrics,
     /// How long a managed cluster may take to begin its answer.
     pub(crate) head_deadline: Duration,
     /// Services of managed clusters that may be reached besides their API servers.
@@ -50,16 +58,25 @@ pub(crate) struct Proxy {
     pub(crate) cut: CancellationToken,
 }
 
+/// For whom a request goes where.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) caller: &'a User,
+    pub(crate) cluster: ClusterName,
+    /// The service of the cluster that is meant, if it is not the API server.
+    pub(crate) service: Option<ServiceAddress>,
+    /// How many bytes at the end of the path are meant for it.
+    pub(crate) tail_length: usize,
+}
+
 impl Proxy {
-    /// Forwards one request whose path ends in `tail_length` bytes that are meant for the managed
-    /// cluster's API server, or for a service of the cluster.
+    /// Forwards one request.
     pub(crate) async fn forward(
         &self,
         request: Request<Incoming>,
-        name: &ClusterName,
-        service: Option<&ServiceAddress>,
-        tail_length: usize,
+        call: Call<'_>,
     ) -> Response<Body> {
+        let (name, service) = (&call.cluster, call.service.as_ref());
         let cluster = match self.clusters.find(name) {
             Ok(cluster) => cluster,
             Err(absent) => return Refusal::absent(name, absent).into_response(),
@@ -69,11 +86,14 @@ impl Proxy {
         let (verb, begins_late) = if service.is_some() {
             (Verb::of_method(request.method()), true)
         } else {
-            let path = tail(&request, tail_length);
+            let path = tail(&request, call.tail_length);
             let info = RequestInfo::read(request.method(), path, request.uri().query());
             (info.verb, info.begins_late())
         };
+        let upgrade = upgrade_of(&request);
+        let lasts = verb == Verb::Watch || begins_late || upgrade.is_some();
         let answer = async {
+            let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
                 proxy: self,
@@ -83,12 +103,16 @@ impl Proxy {
                 credential,
                 asked: Asked {
                     uri: request.uri().clone(),
-                    tail_length,
+                    tail_length: call.tail_length,
                 },
                 verb,
                 begins_late,
+                tether: tether.clone(),
             };
-            exchange.run(request).await
+            select! {
+                answered = exchange.run(request, upgrade, &acting) => answered,
+                () = cut_of(tether.as_deref()) => Err(Failure::Revoked),
+            }
         };
         let response = answer.await.unwrap_or_else(|failure| {
             let refusal = failure.refusal(name);
@@ -103,6 +127,34 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// As whom the caller acts; a service of the cluster is not told.
+    fn admit(&self, call: &Call<'_>, cluster: &Cluster, lasts: bool) -> Result<Admitted, Denied> {
+        let grants = self.grants.as_ref().filter(|_| call.service.is_none());
+        let admitted = match grants {
+            Some(grants) => {
+                let streams = lasts.then_some(&*cluster.streams);
+                grants.admit(call.caller, &call.cluster, streams)
+            }
+            None => Ok(Admitted {
+                acting: Acting::Account,
+                tether: None,
+            }),
+        };
+        match &admitted {
+            Ok(Admitted { acting, .. }) => {
+                let identity = acting.kind();
+                let labels = IdentityLabels { identity };
+                self.metrics.identities.get_or_create(&labels).inc();
+            }
+            Err(denied) => {
+                let reason = denied.reason();
+                let labels = IdentityRefusalLabels { reason };
+                self.metrics.identity_refusals.get_or_create(&labels).inc();
+            }
+        }
+        admitted
+    }
+
     /// What a request takes; to a service of the cluster it takes no credential.
     fn access(
         &self,
@@ -134,6 +186,8 @@ struct Exchange<'a> {
     asked: Asked,
     verb: Verb,
     begins_late: bool,
+    /// What the answer hangs on, where it lasts.
+    tether: Option<Arc<Tether>>,
 }
 
 /// What the caller asked for: the tail of this path, and its query.
@@ -155,10 +209,14 @@ impl Exchange<'_> {
     /// one it was sent with. It is also sent again where the connection was closed in an orderly way
     /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
     /// it what others had just begun there. What has a body is sent once: it is not kept.
-    async fn run(mut self, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
-        let upgrade =
-            Upgrade::requested(request.headers()).filter(|_| request.version() == Version::HTTP_11);
+    async fn run(
+        mut self,
+        mut request: Request<Incoming>,
+        upgrade: Option<Upgrade>,
+        acting: &Acting,
+    ) -> Result<Response<Body>, Failure> {
         headers::to_spoke(request.headers_mut())?;
+        headers::impersonate(request.headers_mut(), acting);
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
             && request.body().is_end_stream();
         let credential = self.credential.clone().filter(|_| repeatable);
@@ -243,6 +301,9 @@ impl Exchange<'_> {
         if self.verb == Verb::Watch {
             body.ends_when_broken();
         }
+        if let Some(tether) = &self.tether {
+            body.hangs_on(Arc::clone(tether));
+        }
         let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
         let ours = self.credential.is_some() || upstream.target.has_identity();
         if head.status != StatusCode::UNAUTHORIZED || !ours {
@@ -264,6 +325,19 @@ impl Exchange<'_> {
 fn is_goodbye(error: &hyper::Error) -> bool {
     let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
     http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
+}
+
+/// Waits until what hangs on this is to end.
+async fn cut_of(tether: Option<&Tether>) {
+    match tether {
+        Some(tether) => tether.cut().await,
+        None => pending().await,
+    }
+}
+
+/// The upgrade that a request asks for, over the one protocol that has any.
+fn upgrade_of(request: &Request<Incoming>) -> Option<Upgrade> {
+    Upgrade::requested(request.headers()).filter(|_| request.version() == Version::HTTP_11)
 }
 
 fn tail(request: &Request<Incoming>, length: usize) -> &str {

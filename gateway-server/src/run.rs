@@ -15,13 +15,14 @@ use tracing::info;
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
-    args::Settings,
+    args::{Identity, Settings},
     attach::{AgentAuthority, Attach, TunnelDoor},
     authentication,
     authorization::Authorizer,
     clusters::{self, Clusters, Derivation},
     door::Door,
     gateway::Gateway,
+    grants::{self, Grants},
     metrics::Metrics,
     proxy::Proxy,
     tunnels::Tunnels,
@@ -121,6 +122,13 @@ fn follow_hub(
         let namespace = settings.secret_namespace.clone();
         async move { clusters::follow(&clusters, hub, &namespace, listed).await }
     });
+    if let Some(grants) = gateway.proxy.grants.clone() {
+        follows.spawn({
+            let hub = hub.clone();
+            let listed = readiness.condition("access-grants");
+            async move { grants::follow(&grants, hub, listed).await }
+        });
+    }
     if let Some(account) = settings.managed_service_account.clone() {
         follows.spawn({
             let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
@@ -172,8 +180,14 @@ impl Process {
             connections.clone(),
         ));
         let authorizer = Authorizer::new(hub, metrics.clone());
+        let grants = match settings.identity {
+            Identity::Impersonate => Some(Grants::new(Arc::clone(&clusters), metrics.clone())),
+            Identity::ServiceAccount => None,
+        };
         let proxy = Proxy {
             clusters: Arc::clone(&clusters),
+            grants: grants.map(Arc::new),
+            metrics: metrics.clone(),
             head_deadline: settings.head_deadline,
             exposed: settings.exposed.clone(),
             tasks: requests,

@@ -21,8 +21,8 @@ use crate::{
 };
 
 const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
-/// The role of a gateway that derives clusters.
-const MANAGED_CLUSTERS: &str = include_str!("../../../config/gateway/rbac.yaml");
+/// The role that is shipped.
+const SHIPPED: &str = include_str!("../../../config/gateway/rbac.yaml");
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// The aggregator looks again by itself only every half minute, but at once when the `APIService`
 /// changes.
@@ -67,9 +67,9 @@ pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayErr
     .await
 }
 
-/// Gives [`USER`] what a gateway needs to derive clusters: the role that is shipped.
-pub(super) async fn grant_managed_clusters(hub: &Cluster) -> Result<(), GatewayError> {
-    let role: Value = serde_saphyr::from_str(MANAGED_CLUSTERS).expect("a file of ours");
+/// Gives [`USER`] what a gateway needs to derive clusters and identities: the role that is shipped.
+pub(super) async fn grant_shipped(hub: &Cluster) -> Result<(), GatewayError> {
+    let role: Value = serde_saphyr::from_str(SHIPPED).expect("a file of ours");
     let name = role["metadata"]["name"].as_str().expect("it has a name");
     let client = hub.client();
     put(&Api::<ClusterRole>::all(client.clone()), name, role.clone()).await?;

@@ -6,15 +6,12 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::{Action, ReviewError, Verdict};
-use crate::authentication::User;
+use super::{Question, ReviewError, Verdict};
 
 /// How long an answer counts, as in kube-apiserver's own delegation.
 const TTL: Duration = Duration::from_secs(10);
 /// Answers kept at most. Full means that all of them are fresh: some are dropped, not the bound.
 const MAX_ENTRIES: usize = 8192;
-
-type Question = Arc<(User, Action)>;
 
 /// The answers known.
 #[derive(Debug, Default)]
@@ -68,6 +65,7 @@ mod tests {
     use http::Method;
 
     use super::*;
+    use crate::{authentication::User, authorization::Action};
 
     fn question(user: usize) -> Question {
         let user = User {

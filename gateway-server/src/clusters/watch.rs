@@ -1,23 +1,44 @@
-//! Keeps the inventory equal to what the hub holds. While the hub's API server is away, what was
-//! last known stays in use.
+//! Keeps the inventory equal to what the hub holds.
 
-use std::pin::pin;
+use std::marker::PhantomData;
 
 use crds::{authentication, cluster::ManagedCluster, cluster_core::secret::CREDENTIAL_TYPE_LABEL};
-use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    runtime::{WatchStreamExt, watcher, watcher::Event},
-};
+use kube::{Api, Client, runtime::watcher};
 use runtime::readiness::Condition;
-use tracing::warn;
 
 use super::{
     Clusters,
     inventory::{Manual, Registrations, Source, Tokens},
 };
-use crate::account_name::AccountName;
+use crate::{
+    account_name::AccountName,
+    follow::{self, Follower},
+};
+
+/// The clusters, as one source tells of them.
+struct ToldBy<'a, S>(&'a Clusters, PhantomData<S>);
+
+impl<S: Source> Follower for ToldBy<'_, S> {
+    type Object = S::Object;
+    const WHAT: &'static str = S::WHAT;
+
+    fn reset(&self, objects: &[S::Object]) {
+        self.0.reset::<S>(objects);
+    }
+
+    fn has_no_kind(&self) {
+        self.0.has_no_kind::<S>();
+    }
+
+    fn apply(&self, object: &S::Object) {
+        self.0.apply::<S>(object);
+    }
+
+    fn remove(&self, object: &S::Object) {
+        self.0.remove::<S>(object);
+    }
+}
 
 /// Follows the Secrets of the manual mode in `namespace` for as long as it is polled; `listed` is
 /// met from the first full list on.
@@ -32,8 +53,7 @@ pub(crate) async fn follow(
     follow_source::<Manual>(clusters, secrets, config, listed).await;
 }
 
-/// Follows the `ManagedCluster`s. A hub without the kind has none, which is as good as a list: it is
-/// looked for again with growing pauses, and the rest is served meanwhile.
+/// Follows the `ManagedCluster`s.
 pub(crate) async fn follow_registrations(clusters: &Clusters, client: Client, listed: Condition) {
     let api: Api<ManagedCluster> = Api::all(client);
     follow_source::<Registrations>(clusters, api, watcher::Config::default(), listed).await;
@@ -60,40 +80,5 @@ async fn follow_source<S: Source>(
     config: watcher::Config,
     listed: Condition,
 ) {
-    let mut events = pin!(watcher(api, config).default_backoff());
-    let mut listing = Vec::new();
-    let mut complaint = None;
-    loop {
-        match events.try_next().await {
-            Ok(Some(Event::Init)) => listing.clear(),
-            Ok(Some(Event::InitApply(object))) => listing.push(object),
-            Ok(Some(Event::InitDone)) => {
-                complaint = None;
-                clusters.reset::<S>(&std::mem::take(&mut listing));
-                listed.set(true);
-            }
-            Ok(Some(Event::Apply(object))) => clusters.apply::<S>(&object),
-            Ok(Some(Event::Delete(object))) => clusters.remove::<S>(&object),
-            Ok(None) => return,
-            Err(error) => {
-                let said = error.to_string();
-                if complaint.as_ref() != Some(&said) {
-                    warn!(%error, "watching {}; what is known stays in use", S::WHAT);
-                    complaint = Some(said);
-                }
-                if is_unknown_kind(&error) {
-                    clusters.has_no_kind::<S>();
-                    listed.set(true);
-                }
-            }
-        }
-    }
-}
-
-/// By its code alone: what the API server says of a path that it does not serve is no Status.
-fn is_unknown_kind(error: &watcher::Error) -> bool {
-    matches!(
-        error,
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404
-    )
+    follow::follow(&ToldBy::<S>(clusters, PhantomData), api, config, listed).await;
 }

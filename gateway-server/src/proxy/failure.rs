@@ -1,7 +1,7 @@
 //! Why a request got no answer of its managed cluster, and what the caller is told: which status,
 //! which phase, and the next step. The one place where errors of the way become `metav1.Status`.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use http::StatusCode;
@@ -10,6 +10,7 @@ use tunnel::{OpenError, Refusal as Refused};
 use super::headers::HeaderError;
 use crate::{
     clusters::Unusable,
+    grants::Denied,
     status::Refusal,
     tunnels::TunnelError,
     upstream::{ConnectError, DialError, PoolError},
@@ -26,6 +27,10 @@ pub(super) enum Failure {
     Unusable(Unusable),
     #[error(transparent)]
     Headers(#[from] HeaderError),
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error("what you were granted there changed before it answered")]
+    Revoked,
     #[error("service {0} is not exposed by the gateway")]
     NotExposed(ServiceAddress),
     #[error(
@@ -52,7 +57,7 @@ struct Told {
     code: StatusCode,
     reason: &'static str,
     phase: &'static str,
-    next_step: &'static str,
+    next_step: Cow<'static, str>,
     retry: bool,
 }
 
@@ -87,25 +92,24 @@ impl Failure {
     fn told(&self) -> Told {
         match self {
             Self::Unusable(unusable) => bad("Credential", unusable.next_step()),
-            Self::NotExposed(_) => Told {
-                code: StatusCode::FORBIDDEN,
-                reason: "Forbidden",
-                phase: "Service",
-                next_step: "add it to the gateway's and the agent's exposed services",
-                retry: false,
-            },
+            Self::Denied(denied) => denied_by_grants(denied),
+            Self::Revoked => forbidden("Grant", "ask again, for what you have now"),
+            Self::NotExposed(_) => forbidden(
+                "Service",
+                "add it to the gateway's and the agent's exposed services",
+            ),
             Self::NoTunnel(_) => Told {
                 code: StatusCode::NOT_FOUND,
                 reason: "NotFound",
                 phase: "Service",
-                next_step: "use the proxy subresource of that service at its API server",
+                next_step: "use the proxy subresource of that service at its API server".into(),
                 retry: false,
             },
             Self::Headers(_) => Told {
                 code: StatusCode::BAD_REQUEST,
                 reason: "BadRequest",
                 phase: "Headers",
-                next_step: "",
+                next_step: Cow::Borrowed(""),
                 retry: false,
             },
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
@@ -113,7 +117,7 @@ impl Failure {
                 code: StatusCode::TOO_MANY_REQUESTS,
                 reason: "TooManyRequests",
                 phase: "Pool",
-                next_step: "close watches and streams that are no longer needed",
+                next_step: "close watches and streams that are no longer needed".into(),
                 retry: true,
             },
             Self::Pool(PoolError::Unstable) | Self::Unsent => bad(
@@ -167,7 +171,7 @@ fn tunnel(error: &TunnelError) -> Told {
             code: StatusCode::TOO_MANY_REQUESTS,
             reason: "TooManyRequests",
             phase: "Tunnel",
-            next_step: "close streams that are no longer needed",
+            next_step: "close streams that are no longer needed".into(),
             retry: true,
         },
         TunnelError::Open(OpenError::Deadline | OpenError::Refused(Refused::TimedOut)) => {
@@ -183,12 +187,33 @@ fn tunnel(error: &TunnelError) -> Told {
     }
 }
 
+fn denied_by_grants(denied: &Denied) -> Told {
+    match denied {
+        Denied::NotReadYet => unavailable("Grant", "try again in a moment"),
+        Denied::Name(_) => forbidden("Grant", "have the hub know you by another name"),
+        Denied::Grant(obstacle) => forbidden(
+            "Grant",
+            format!("see `kubectl describe accessgrant {}`", obstacle.grant),
+        ),
+    }
+}
+
+fn forbidden(phase: &'static str, next_step: impl Into<Cow<'static, str>>) -> Told {
+    Told {
+        code: StatusCode::FORBIDDEN,
+        reason: "Forbidden",
+        phase,
+        next_step: next_step.into(),
+        retry: false,
+    }
+}
+
 fn bad(phase: &'static str, next_step: &'static str) -> Told {
     Told {
         code: StatusCode::BAD_GATEWAY,
         reason: "BadGateway",
         phase,
-        next_step,
+        next_step: next_step.into(),
         retry: false,
     }
 }
@@ -199,7 +224,7 @@ fn unavailable(phase: &'static str, next_step: &'static str) -> Told {
         code,
         reason,
         phase,
-        next_step,
+        next_step: next_step.into(),
         retry: true,
     }
 }
@@ -209,7 +234,7 @@ fn timed_out(phase: &'static str, next_step: &'static str) -> Told {
         code: StatusCode::GATEWAY_TIMEOUT,
         reason: "Timeout",
         phase,
-        next_step,
+        next_step: next_step.into(),
         retry: false,
     }
 }
@@ -234,7 +259,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::upstream::Phase;
+    use crate::{grants::Obstacle, upstream::Phase};
 
     fn through(error: TunnelError) -> Failure {
         Failure::Connect(Arc::new(ConnectError::Dial(DialError::Tunnel(error))))
@@ -246,6 +271,15 @@ mod tests {
             address: "10.0.0.1:6443".to_owned(),
             source,
         }))
+    }
+
+    fn obstacle(failed: bool) -> Arc<Obstacle> {
+        Arc::new(Obstacle {
+            grant: "alice-views".to_owned(),
+            failed,
+            since: Some(jiff::Timestamp::UNIX_EPOCH),
+            why: "Unreachable: its agent has not been heard of".to_owned(),
+        })
     }
 
     #[test]
@@ -287,6 +321,11 @@ mod tests {
             Failure::NotExposed("web/front:80".parse().unwrap()),
             Failure::NoTunnel("web/front:80".parse().unwrap()),
             Failure::CredentialRejected,
+            Failure::Revoked,
+            Failure::Denied(Denied::NotReadYet),
+            Failure::Denied(Denied::Name("cluster:hub:system:admin".to_owned())),
+            Failure::Denied(Denied::Grant(obstacle(false))),
+            Failure::Denied(Denied::Grant(obstacle(true))),
             Failure::Headers(HeaderError::Impersonation(http::HeaderName::from_static(
                 "impersonate-user",
             ))),

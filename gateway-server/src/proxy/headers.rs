@@ -1,7 +1,8 @@
 //! Which headers cross the gateway. Hop-by-hop headers end here (RFC 9110 §7.6.1), then every
-//! header that says who the caller is, then the gateway's own credential is set; all else passes
-//! untouched. Pure functions over [`HeaderMap`].
+//! header that says who the caller is, then the gateway's own credential and whom it acts for are
+//! set; all else passes untouched. Pure functions over [`HeaderMap`].
 
+use crds::gateway::GROUP_MEMBER;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
@@ -9,6 +10,14 @@ use http::{
         TRANSFER_ENCODING, UPGRADE,
     },
 };
+
+use crate::grants::Acting;
+
+const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
+const IMPERSONATE_GROUP: HeaderName = HeaderName::from_static("impersonate-group");
+/// [`crds::gateway::USER_EXTRA`], escaped as keys in header names are.
+const IMPERSONATE_CALLER: HeaderName =
+    HeaderName::from_static("impersonate-extra-gateway.open-cluster-management.io%2fuser");
 
 /// A request whose headers are refused rather than mended.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -56,6 +65,26 @@ pub(crate) fn to_spoke(headers: &mut HeaderMap) -> Result<(), HeaderError> {
     headers.remove(AUTHORIZATION);
     remove_matching(headers, |name| name.starts_with("x-remote-"));
     Ok(())
+}
+
+/// Says whom the request acts as, in headers that [`to_spoke`] has freed of every other word on that.
+pub(crate) fn impersonate(headers: &mut HeaderMap, acting: &Acting) {
+    let groups = match acting {
+        Acting::User { user, groups } => {
+            headers.insert(IMPERSONATE_USER, user.value.clone());
+            groups
+        }
+        Acting::Member { caller, groups } => {
+            let member = HeaderValue::from_static(GROUP_MEMBER);
+            headers.insert(IMPERSONATE_USER, member);
+            headers.insert(IMPERSONATE_CALLER, caller.clone());
+            groups
+        }
+        Acting::Account => return,
+    };
+    for group in groups {
+        headers.append(IMPERSONATE_GROUP, group.value.clone());
+    }
 }
 
 /// Makes a managed cluster's headers fit for the caller.
@@ -110,9 +139,13 @@ fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crds::gateway::OnCluster;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::grants::Named;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         lines
@@ -171,6 +204,67 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    fn named(who: &OnCluster) -> Arc<Named> {
+        Arc::new(Named::new(who).unwrap())
+    }
+
+    fn group(name: &str) -> Arc<Named> {
+        named(&OnCluster::Group(name.to_owned()))
+    }
+
+    #[test]
+    fn says_whom_a_request_acts_as_and_nothing_else() {
+        let sent = |acting: &Acting| {
+            let mut sent = headers(&[
+                ("x-remote-user", "alice"),
+                ("x-remote-uid", "1"),
+                ("x-remote-extra-scopes", "s"),
+                ("connection", "x-remote-user"),
+            ]);
+            to_spoke(&mut sent).unwrap();
+            impersonate(&mut sent, acting);
+            let all = sent.iter();
+            all.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect::<Vec<_>>()
+        };
+        let user = named(&OnCluster::User("alice".to_owned()));
+        let groups = vec![group("dev"), group("ops")];
+        let as_user = Acting::User {
+            user,
+            groups: groups.clone(),
+        };
+        assert_eq!(
+            sent(&as_user),
+            [
+                "impersonate-user: alice",
+                "impersonate-group: dev",
+                "impersonate-group: ops"
+            ]
+        );
+        let as_member = Acting::Member {
+            caller: HeaderValue::from_static("alice"),
+            groups,
+        };
+        assert_eq!(
+            sent(&as_member),
+            [
+                "impersonate-user: cluster:hub:group-member",
+                "impersonate-extra-gateway.open-cluster-management.io%2fuser: alice",
+                "impersonate-group: dev",
+                "impersonate-group: ops"
+            ]
+        );
+        assert!(sent(&Acting::Account).is_empty());
+    }
+
+    #[test]
+    fn the_callers_name_is_in_the_field_that_the_operator_lets_the_gateway_set() {
+        let name = IMPERSONATE_CALLER;
+        let key = name.as_str().strip_prefix("impersonate-extra-").unwrap();
+        let key = percent_encoding::percent_decode_str(key);
+        assert_eq!(key.decode_utf8().unwrap(), crds::gateway::USER_EXTRA);
     }
 
     #[test]

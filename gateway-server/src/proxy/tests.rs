@@ -1,5 +1,7 @@
-//! What is sent a second time, and what is not, against a real managed API server's manners: TLS and
-//! HTTP/2 on loopback.
+//! What is sent a second time, what is not, and as whom, against a real managed API server's manners:
+//! TLS and either HTTP on loopback.
+
+mod spoke;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -7,141 +9,98 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::{
     client::conn::{http1, http2},
-    server::conn::{http1 as server1, http2 as server2},
+    server::conn::http1 as server1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use parking_lot::Mutex;
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use tokio::{
-    io::{DuplexStream, duplex},
-    net::TcpListener,
-    task::JoinSet,
-};
-use tokio_rustls::TlsAcceptor;
+use prometheus_client::registry::Registry;
+use tokio::io::{DuplexStream, duplex};
 
+use self::spoke::Spoke;
 use super::*;
+use crate::grants::{applied, grant};
 
 const NAME: &str = "managed1";
-const UNAUTHORIZED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
 
-/// A managed API server that takes one token.
-struct Spoke {
-    url: String,
-    authority: String,
-    /// The `Authorization` of every request so far.
-    seen: Arc<Mutex<Vec<String>>>,
-    _serving: JoinSet<()>,
-}
-
-impl Spoke {
-    async fn start(good: &'static str) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-        let mut config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![issued.cert.der().clone()], key)
-            .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::<Mutex<Vec<String>>>::default();
-        let mut serving = JoinSet::new();
-        let tls = TlsAcceptor::from(Arc::new(config));
-        serving.spawn(serve(listener, tls, good, Arc::clone(&seen)));
-        Self {
-            url: format!("https://localhost:{port}"),
-            authority: issued.cert.pem(),
-            seen,
-            _serving: serving,
-        }
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().clone()
-    }
-
-    fn has_token(&self, clusters: &Clusters, token: &str) {
-        clusters.derive_at(NAME, &self.url, &self.authority, token);
-    }
-}
-
-async fn serve(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    good: &'static str,
-    seen: Arc<Mutex<Vec<String>>>,
-) {
-    let mut serving = JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let (tls, seen) = (tls.clone(), Arc::clone(&seen));
-        serving.spawn(async move {
-            let stream = tls.accept(stream).await.unwrap();
-            let answer = |request: Request<Incoming>| {
-                let sent = request.headers()[AUTHORIZATION]
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                let (code, body) = match sent.strip_prefix("Bearer ") {
-                    Some(token) if token == good => (200, "ok"),
-                    _ => (401, UNAUTHORIZED),
-                };
-                seen.lock().push(sent);
-                let answer = Response::builder()
-                    .status(code)
-                    .body(Full::new(Bytes::from_static(body.as_bytes())));
-                std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
-            };
-            let server = server2::Builder::new(TokioExecutor::new());
-            let stream = TokioIo::new(stream);
-            let _ = server.serve_connection(stream, service_fn(answer)).await;
-        });
-    }
-}
-
-/// What the caller of a gateway with these clusters gets.
+/// What the caller of a gateway with these clusters, and no identities, gets.
 async fn call(clusters: &Arc<Clusters>, method: Method, body: &'static str) -> (u16, String) {
+    let (code, body) = call_by(clusters, None, (method, body), "/api", &|| {}).await;
+    (code, body.unwrap())
+}
+
+fn alice() -> User {
+    User {
+        name: "alice".to_owned(),
+        uid: "uid-of-alice".to_owned(),
+        groups: vec!["dev".to_owned(), "system:authenticated".to_owned()],
+        extra: [("scopes".to_owned(), vec!["all".to_owned()])].into(),
+    }
+}
+
+/// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of it.
+async fn call_by(
+    clusters: &Arc<Clusters>,
+    grants: Option<&Arc<Grants>>,
+    (method, body): (Method, &'static str),
+    path: &str,
+    begun: &(dyn Fn() + Sync),
+) -> (u16, Option<String>) {
     let proxy = Proxy {
         clusters: Arc::clone(clusters),
+        grants: grants.cloned(),
+        metrics: Metrics::register(&mut Registry::default()),
         head_deadline: Duration::from_secs(10),
         exposed: BTreeSet::new(),
         tasks: TaskTracker::new(),
         cut: CancellationToken::new(),
     };
     let (caller, gateway) = duplex(1 << 16);
-    let name = NAME.parse().unwrap();
+    let alice = alice();
     let forward = service_fn(|request: Request<Incoming>| {
-        let length = request.uri().path().len();
-        let (proxy, name) = (&proxy, &name);
-        async move { Ok::<_, Infallible>(proxy.forward(request, name, None, length).await) }
+        let call = Call {
+            caller: &alice,
+            cluster: NAME.parse().unwrap(),
+            service: None,
+            tail_length: request.uri().path().len(),
+        };
+        let proxy = &proxy;
+        async move { Ok::<_, Infallible>(proxy.forward(request, call).await) }
     });
     let serving = server1::Builder::new().serve_connection(TokioIo::new(gateway), forward);
     let calling = async {
         let io = TokioIo::new(caller);
         let (mut sender, connection) = http1::handshake(io).await.unwrap();
-        let request = Request::builder().method(method).uri("/api");
+        let request = Request::builder().method(method).uri(path);
         let request = request
             .header("host", "hub")
             .body(Full::new(Bytes::from_static(body.as_bytes())))
             .unwrap();
         let answer = async {
-            let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-            let body = body.collect().await.unwrap().to_bytes();
-            (
-                head.status.as_u16(),
-                String::from_utf8_lossy(&body).into_owned(),
-            )
+            let (head, mut body) = sender.send_request(request).await.unwrap().into_parts();
+            let mut said = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else {
+                    return (head.status.as_u16(), None);
+                };
+                said.extend_from_slice(frame.data_ref().unwrap());
+                begun();
+            }
+            (head.status.as_u16(), Some(String::from_utf8(said).unwrap()))
         };
         tokio::select! {
             answer = answer => answer,
-            ended = connection => panic!("the gateway hung up: {ended:?}"),
+            ended = connection => {
+                ended.expect_err("the gateway hung up");
+                (200, None)
+            }
         }
     };
     tokio::select! {
         answer = calling => answer,
-        ended = serving => panic!("the caller hung up: {ended:?}"),
+        ended = serving => {
+            ended.expect_err("the caller hung up");
+            (200, None)
+        }
     }
 }
 
@@ -187,6 +146,76 @@ async fn what_has_a_body_is_sent_once() {
     let (code, _) = call(&clusters, Method::POST, "body").await;
     assert_eq!(code, 502);
     assert_eq!(spoke.seen(), ["Bearer old"]);
+}
+
+const GET: (Method, &str) = (Method::GET, "");
+const AS_ALICE: &str = "impersonate-user=alice impersonate-group=dev";
+
+fn granted(clusters: &Arc<Clusters>) -> Arc<Grants> {
+    let grant = applied("g", &["user:alice", "group:dev", "group:ops"]);
+    Arc::new(Grants::of(Arc::clone(clusters), &[grant]))
+}
+
+#[tokio::test]
+async fn every_attempt_says_whom_it_acts_as() {
+    for protocol in ["h2", "http/1.1"] {
+        let (spoke, clusters) = (Spoke::speaking(protocol, "new").await, clusters());
+        let grants = granted(&clusters);
+        spoke.has_token(&clusters, "old");
+        let renew = async {
+            while spoke.seen().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            spoke.has_token(&clusters, "new");
+        };
+        let get = call_by(&clusters, Some(&grants), GET, "/api", &|| {});
+        let (answer, ()) = tokio::join!(get, renew);
+        assert_eq!(answer, (200, Some("ok".to_owned())), "{protocol}");
+        let post = call_by(
+            &clusters,
+            Some(&grants),
+            (Method::POST, "body"),
+            "/api",
+            &|| {},
+        );
+        assert_eq!(post.await.0, 200);
+        let seen = ["old", "new", "new"].map(|token| format!("Bearer {token} {AS_ALICE}"));
+        assert_eq!(spoke.seen(), seen, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_yet_is_told_so_and_nothing_is_sent() {
+    let (spoke, clusters) = (Spoke::start("good").await, clusters());
+    spoke.has_token(&clusters, "good");
+    let grant = grant("g", &["user:alice"], &[(NAME, "Pending/Bringing")]);
+    let grants = Arc::new(Grants::of(Arc::clone(&clusters), &[grant]));
+    let (code, body) = call_by(&clusters, Some(&grants), GET, "/api", &|| {}).await;
+    let status: serde_json::Value = serde_json::from_str(&body.unwrap()).unwrap();
+    assert_eq!((code, &status["reason"]), (403, &"Forbidden".into()));
+    assert_eq!(status["details"]["name"], NAME);
+    let message = status["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("Bringing; see `kubectl describe accessgrant g`"),
+        "{message}"
+    );
+    assert!(spoke.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_cut_ends_a_watch_in_good_order_and_breaks_anything_else_that_lasts() {
+    let watch = "/api/v1/pods?watch=true";
+    let log = "/api/v1/namespaces/a/pods/b/log";
+    for protocol in ["h2", "http/1.1"] {
+        let (spoke, clusters) = (Spoke::speaking(protocol, "good").await, clusters());
+        spoke.has_token(&clusters, "good");
+        for (path, wanted) in [(watch, Some("first".to_owned())), (log, None)] {
+            let grants = granted(&clusters);
+            let lose = || grants.lose("g");
+            let answer = call_by(&clusters, Some(&grants), GET, path, &lose).await;
+            assert_eq!(answer, (200, wanted), "{protocol} {path}");
+        }
+    }
 }
 
 /// How a request ends whose connection the server ends without having taken it.

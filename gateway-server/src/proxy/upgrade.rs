@@ -2,6 +2,8 @@
 //! an HTTP/1.1 connection of its own, and once both ends agreed, bytes go both ways until both are
 //! done; one end may finish sending long before the other.
 
+use std::sync::Arc;
+
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -9,9 +11,10 @@ use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Exchange, Failure, headers, headers::Upgrade, splice::splice, target_uri};
+use super::{Exchange, Failure, cut_of, headers, headers::Upgrade, splice::splice, target_uri};
 use crate::{
     body::{Body, RequestBody},
+    grants::Tether,
     metrics::{Counted, Counter},
 };
 
@@ -40,6 +43,7 @@ impl Exchange<'_> {
             spoke: hyper::upgrade::on(&mut response),
             cut: self.proxy.cut.clone(),
             gone: self.way.gone().clone(),
+            tether: self.tether.clone(),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
@@ -60,6 +64,8 @@ struct Pipe {
     cut: CancellationToken,
     /// The managed cluster is gone.
     gone: CancellationToken,
+    /// What it hangs on, where there are grants.
+    tether: Option<Arc<Tether>>,
     open: Counted,
     bytes: Counter,
 }
@@ -71,6 +77,7 @@ impl Pipe {
             spoke,
             cut,
             gone,
+            tether,
             open: _open,
             bytes,
         } = self;
@@ -86,6 +93,7 @@ impl Pipe {
             },
             () = cut.cancelled() => {}
             () = gone.cancelled() => {}
+            () = cut_of(tether.as_deref()) => {}
         }
     }
 }

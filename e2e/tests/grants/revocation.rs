@@ -1,0 +1,180 @@
+//! What lasts ends with the grant that let it begin.
+
+use std::time::Duration;
+
+use e2e::{Http1, kubectl::Running};
+use http::Request;
+use hyper_util::rt::TokioIo;
+use kube::{Client, Config};
+use serde_json::json;
+use tokio::{io::AsyncReadExt as _, time::timeout};
+
+use crate::stage::{ACCOUNT, Caller, SOON, Stage, bind, proxy};
+
+/// From the hub's word to the end of what lasted.
+const REVOKED_WITHIN: Duration = Duration::from_secs(5);
+const WATCH: [&str; 7] = [
+    "get",
+    "configmaps",
+    "--namespace",
+    "default",
+    "-w",
+    "-o",
+    "name",
+];
+const LIST: [&str; 4] = ["get", "configmaps", "--namespace", "default"];
+
+/// A watch that has shown that it runs.
+async fn watch(caller: &Caller<'_>, args: &[&str]) -> Running {
+    caller.hears(&LIST, "kube-root-ca.crt").await;
+    let mut watch = caller.kubectl(args).spawn().unwrap();
+    let first = watch.line_with("kube-root-ca.crt", SOON).await.unwrap();
+    assert!(first.is_some());
+    watch
+}
+
+async fn ends(watch: Running, within: Duration) {
+    let ended = timeout(within, watch.wait()).await;
+    ended.expect("the watch ends");
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_grant_and_the_next_command_is_forbidden() {
+    let stage = Stage::shared().await;
+    let subject = json!({"kind": "User", "name": "watcher"});
+    stage
+        .apply("watcher-views", subject, "--user=watcher")
+        .await;
+    let watcher = stage.user("watcher", &[]);
+    let running = watch(&watcher, &WATCH).await;
+    let before = streams_cut(stage).await;
+    stage.revoke("watcher-views").await;
+    ends(running, REVOKED_WITHIN).await;
+    assert!(streams_cut(stage).await > before);
+    watcher
+        .hears(&LIST, &format!("User \"{ACCOUNT}\" cannot list"))
+        .await;
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
+    let stage = Stage::shared().await;
+    let subject = json!({"kind": "Group", "name": "leavers"});
+    stage
+        .apply("leavers-view", subject, "--group=leavers")
+        .await;
+    stage
+        .user("leaver", &["leavers"])
+        .hears(&LIST, "kube-root-ca.crt")
+        .await;
+    let hub = stage.hub();
+    let leaver = hub.certificate_of("leaver", &["leavers"]).unwrap();
+    let client = Http1::new(hub.url(), &hub.ca_pem(), &leaver).unwrap();
+    // A watch over WebSocket: an upgrade that takes no node.
+    let path =
+        proxy("/api/v1/namespaces/default/configmaps?watch=true&labelSelector=by%21%3Dleaver");
+    let headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("origin", "https://localhost"),
+    ];
+    let answer = client.get(&path, &headers).await.unwrap();
+    assert_eq!(answer.status(), 101, "{answer:?}");
+    let mut pipe = TokioIo::new(hyper::upgrade::on(answer).await.unwrap());
+    let mut first = [0; 2];
+    timeout(SOON, pipe.read_exact(&mut first))
+        .await
+        .unwrap()
+        .unwrap();
+    stage.revoke("leavers-view").await;
+    let mut rest = Vec::new();
+    // Broken or closed: it is over.
+    let _ = timeout(REVOKED_WITHIN, pipe.read_to_end(&mut rest))
+        .await
+        .expect("it ends");
+    let line = stage.audited("by%21%3Dleaver").await;
+    let is = &line["impersonatedUser"];
+    assert_eq!(
+        is["groups"],
+        json!(["leavers", "system:authenticated"]),
+        "{line}"
+    );
+    assert_eq!(is["extra"], json!({crds::gateway::USER_EXTRA: ["leaver"]}));
+}
+
+#[tokio::test]
+async fn a_grant_ends_by_the_gateways_clock_though_nobody_says_so() {
+    let stage = Stage::shared().await;
+    bind(stage.spoke(), "short-views", "view", "--user=short").await;
+    let short = stage.user("short", &[]);
+    let subject = json!({"kind": "User", "name": "short"});
+    stage.grant("short-views", subject, Some("20s")).await;
+    stage.says("short-views", "Applied", "").await;
+    let running = watch(&short, &WATCH).await;
+    ends(running, SOON * 2).await;
+    short
+        .hears(&LIST, &format!("User \"{ACCOUNT}\" cannot list"))
+        .await;
+    let states = stage
+        .grants()
+        .get("short-views")
+        .await
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(
+        states.cluster_states[0].state,
+        crds::gateway::GrantState::Applied
+    );
+}
+
+#[tokio::test]
+async fn what_the_gateways_own_account_is_granted_is_everybodys_until_it_is_taken_back() {
+    let stage = Stage::shared().await;
+    let spoke = stage.spoke();
+    spoke
+        .kubectl(&["create", "namespace", "lobby"])
+        .ok()
+        .await
+        .unwrap();
+    let account = "--serviceaccount=spokeway-system:impersonator";
+    let bind = [
+        "create",
+        "rolebinding",
+        "lobby",
+        "--namespace",
+        "lobby",
+        "--clusterrole=view",
+        account,
+    ];
+    spoke.kubectl(&bind).ok().await.unwrap();
+    stage.grant("lobby", json!({"kind": "Gateway"}), None).await;
+    stage.says("lobby", "Applied", "").await;
+    let visitor = stage.user("visitor", &[]);
+    let lobby: Vec<_> = WATCH
+        .iter()
+        .map(|it| if *it == "default" { "lobby" } else { it })
+        .collect();
+    visitor.hears(&lobby[..4], "kube-root-ca.crt").await;
+    let mut running = visitor.kubectl(&lobby).spawn().unwrap();
+    running
+        .line_with("kube-root-ca.crt", SOON)
+        .await
+        .unwrap()
+        .unwrap();
+    stage.revoke("lobby").await;
+    ends(running, REVOKED_WITHIN).await;
+}
+
+async fn streams_cut(stage: &Stage) -> u64 {
+    let config = Config::new(stage.gateway.admin_url().parse().unwrap());
+    let client = Client::try_from(config).unwrap();
+    let request = Request::get("/metrics").body(Vec::new()).unwrap();
+    let text = client.request_text(request).await.unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("gateway_streams_cut_total "));
+    line.unwrap().parse().unwrap()
+}

@@ -1,0 +1,252 @@
+//! A hub, a spoke that writes down who calls what, and a gateway that acts for its callers.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use crds::gateway::AccessGrant;
+use e2e::{
+    Cluster, Credentials, Gateway, GatewayOptions, Kubectl, SpokeOptions, World, eventually,
+};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+/// What the gateway is on the spoke.
+pub(crate) const ACCOUNT: &str = "system:serviceaccount:spokeway-system:impersonator";
+/// Whom it may act as there: the subjects of all tests, and nobody else.
+const USERS: &[&str] = &[
+    "alice",
+    "cluster:hub:group-member",
+    "cluster:hub:system:serviceaccount:ci:bot",
+    "door",
+    "short",
+    "target",
+    "watcher",
+];
+const GROUPS: &[&str] = &["team", "leavers"];
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) gateway: Gateway,
+}
+
+/// Somebody of the hub, on the spoke.
+pub(crate) struct Caller<'a> {
+    stage: &'a Stage,
+    kubeconfig: PathBuf,
+}
+
+impl Stage {
+    pub(crate) async fn shared() -> &'static Self {
+        static STAGE: OnceCell<Stage> = OnceCell::const_new();
+        STAGE.get_or_init(Self::start).await
+    }
+
+    async fn start() -> Self {
+        let world = World::builder()
+            .cluster("hub")
+            .cluster("managed1")
+            .audited();
+        let world = world.start().await.unwrap();
+        let options = GatewayOptions {
+            args: vec!["--identity=impersonate".to_owned()],
+            ..GatewayOptions::default()
+        };
+        // It starts, and is ready, on a hub that does not have the kind yet.
+        let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
+        let stage = Self { world, gateway };
+        stage.define().await;
+        stage.let_impersonate().await;
+        stage
+    }
+
+    pub(crate) fn hub(&self) -> &Cluster {
+        self.world.cluster("hub")
+    }
+
+    pub(crate) fn spoke(&self) -> &Cluster {
+        self.world.cluster("managed1")
+    }
+
+    pub(crate) fn grants(&self) -> Api<AccessGrant> {
+        Api::all(self.hub().client())
+    }
+
+    /// Brings the kind to the hub, and lets everybody there use the gateway.
+    async fn define(&self) {
+        let definitions = Api::<CustomResourceDefinition>::all(self.hub().client());
+        let definition = crds::gateway::grant_crd();
+        let created = definitions
+            .create(&PostParams::default(), &definition)
+            .await;
+        created.unwrap();
+        let grants = self.grants();
+        eventually(SOON, "AccessGrants are served", || async {
+            grants
+                .list(&ListParams::default())
+                .await
+                .map_err(|it| it.to_string())
+        })
+        .await
+        .unwrap();
+        let rules = json!([{
+            "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways/proxy"], "verbs": ["*"],
+        }]);
+        role(self.hub(), "use-the-gateway", &rules).await;
+        let everybody = "--group=system:authenticated";
+        bind(self.hub(), "use-the-gateway", "use-the-gateway", everybody).await;
+    }
+
+    /// Registers the spoke by hand, with an account that may do nothing but act as others.
+    async fn let_impersonate(&self) {
+        let spoke = self.spoke();
+        let rules = json!([
+            {"apiGroups": [""], "resources": ["users"], "resourceNames": USERS, "verbs": ["impersonate"]},
+            {"apiGroups": [""], "resources": ["groups"], "resourceNames": GROUPS, "verbs": ["impersonate"]},
+            {
+                "apiGroups": ["authentication.k8s.io"],
+                "resources": [format!("userextras/{}", crds::gateway::USER_EXTRA)],
+                "verbs": ["impersonate"],
+            },
+        ]);
+        role(spoke, "impersonator", &rules).await;
+        let account = "--serviceaccount=spokeway-system:impersonator";
+        bind(spoke, "impersonator", "impersonator", account).await;
+        let token = spoke.service_account_token("spokeway-system", "impersonator", SOON * 240);
+        let options = SpokeOptions {
+            credentials: Some(Credentials::Token(token.await.unwrap())),
+            ..SpokeOptions::default()
+        };
+        self.gateway.register_spoke(spoke, options).await.unwrap();
+    }
+
+    /// A user of the hub, by certificate.
+    pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Caller<'_> {
+        let certificate = self.hub().certificate_of(name, groups).unwrap();
+        self.caller(name, &certificate)
+    }
+
+    /// Anybody of the hub.
+    pub(crate) fn caller(&self, name: &str, credentials: &Credentials) -> Caller<'_> {
+        let hub = self.hub();
+        let server = format!("{}{}", hub.url(), proxy(""));
+        let file = format!("through-{name}.kubeconfig");
+        let written = hub.write_kubeconfig(&file, &server, &hub.ca_pem(), credentials);
+        Caller {
+            stage: self,
+            kubeconfig: written.unwrap(),
+        }
+    }
+
+    /// A grant that nothing is known of yet.
+    pub(crate) async fn grant(&self, name: &str, subject: Value, expires_after: Option<&str>) {
+        let grant = json!({
+            "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "AccessGrant",
+            "metadata": {"name": name},
+            "spec": {
+                "clusters": {"selector": {}},
+                "subjects": [subject],
+                "role": {"clusterRole": "view"},
+                "expiresAfter": expires_after,
+            },
+        });
+        let grant = serde_json::from_value(grant).unwrap();
+        let created = self.grants().create(&PostParams::default(), &grant).await;
+        created.unwrap();
+    }
+
+    /// Says how a grant is on the spoke, as the operator does.
+    pub(crate) async fn says(&self, name: &str, state: &str, reason: &str) {
+        let grants = self.grants();
+        let generation = grants.get(name).await.unwrap().metadata.generation;
+        let state = json!({
+            "name": "managed1", "state": state, "since": "2026-01-01T00:00:00Z",
+            "reason": reason, "message": "said by a test",
+        });
+        let status = json!({"status": {
+            "observedGeneration": generation, "clusters": {}, "conditions": [], "clusterStates": [state],
+        }});
+        let patched = grants
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+            .await;
+        patched.unwrap();
+    }
+
+    /// Makes a grant and brings it to the spoke: to `who` there, as a flag of kubectl.
+    pub(crate) async fn apply(&self, name: &str, subject: Value, who: &str) {
+        bind(self.spoke(), name, "view", who).await;
+        self.grant(name, subject, None).await;
+        self.says(name, "Applied", "").await;
+    }
+
+    pub(crate) async fn revoke(&self, name: &str) {
+        let deleted = self.grants().delete(name, &DeleteParams::default()).await;
+        deleted.unwrap();
+    }
+
+    /// The line of the spoke's audit log about a request with these words in its URI.
+    pub(crate) async fn audited(&self, words: &str) -> Value {
+        let log = self.spoke().audit_log();
+        let found = || async {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let lines = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            let mut lines = lines.filter(|line: &Value| {
+                line["requestURI"]
+                    .as_str()
+                    .is_some_and(|uri| uri.contains(words))
+            });
+            lines.next_back().ok_or("no such line")
+        };
+        eventually(SOON, words, found).await.unwrap()
+    }
+}
+
+impl Caller<'_> {
+    /// kubectl on the spoke, through the hub and the gateway.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Kubectl {
+        self.stage.hub().kubectl_with(&self.kubeconfig, args)
+    }
+
+    /// Runs kubectl until it says these words, and gives all that it said then.
+    pub(crate) async fn hears(&self, args: &[&str], words: &str) -> String {
+        let hears = || async {
+            let output = self.kubectl(args).run().await.unwrap();
+            let said = format!("{}{}", output.stdout, output.stderr);
+            if said.contains(words) {
+                Ok(said)
+            } else {
+                Err(said)
+            }
+        };
+        eventually(SOON, words, hears).await.unwrap()
+    }
+}
+
+/// A path of the spoke's API as the hub serves it.
+pub(crate) fn proxy(tail: &str) -> String {
+    format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy{tail}")
+}
+
+pub(crate) async fn role(cluster: &Cluster, name: &str, rules: &Value) {
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": name}, "rules": rules,
+    });
+    let create = cluster
+        .kubectl(&["create", "-f", "-"])
+        .stdin(role.to_string());
+    create.ok().await.unwrap();
+}
+
+/// Gives somebody a role everywhere.
+pub(crate) async fn bind(cluster: &Cluster, name: &str, role: &str, who: &str) {
+    let role = format!("--clusterrole={role}");
+    let create = ["create", "clusterrolebinding", name, &role, who];
+    cluster.kubectl(&create).ok().await.unwrap();
+}

@@ -1,0 +1,47 @@
+//! As whom a caller acts on a managed cluster.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crds::gateway::OnCluster;
+use http::HeaderValue;
+
+use super::named::Named;
+
+/// As whom a caller acts on a managed cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Acting {
+    /// As itself, with those of its groups that were granted something there.
+    User {
+        user: Arc<Named>,
+        groups: Vec<Arc<Named>>,
+    },
+    /// As nobody but a member of these groups, which alone were granted something.
+    Member {
+        /// What the hub calls it.
+        caller: HeaderValue,
+        groups: Vec<Arc<Named>>,
+    },
+    /// As the gateway's own account.
+    Account,
+}
+
+impl Acting {
+    /// In one word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::User { .. } => "user",
+            Self::Member { .. } => "group",
+            Self::Account => "account",
+        }
+    }
+
+    /// Whether what it may do depends on one of these.
+    pub(super) fn depends_on(&self, subjects: &BTreeSet<OnCluster>) -> bool {
+        let named = |it: &Arc<Named>| subjects.contains(&it.who);
+        match self {
+            Self::User { user, groups } => named(user) || groups.iter().any(named),
+            Self::Member { groups, .. } => groups.iter().any(named),
+            Self::Account => subjects.contains(&OnCluster::Gateway),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Whom a caller acts as on a managed cluster. Pure.
+
+use std::sync::Arc;
+
+use crds::{ClusterName, gateway::ON_CLUSTER_PREFIX};
+use http::HeaderValue;
+
+use super::{
+    acting::Acting,
+    named::Named,
+    reading::Obstacle,
+    standings::{Standing, Standings},
+};
+use crate::authentication::User;
+
+/// A caller who gets nothing, not even as the gateway's account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denied {
+    /// The gateway has just started.
+    #[error("the gateway has not read all AccessGrants from the hub yet")]
+    NotReadYet,
+    /// It would be taken for somebody else.
+    #[error(
+        "user {0:?} of the hub cannot act on managed clusters: names that begin with \
+         {ON_CLUSTER_PREFIX} are what the hub's system: identities are called there"
+    )]
+    Name(String),
+    /// It was granted something that does not hold.
+    #[error("{}", tell(.0))]
+    Grant(Arc<Obstacle>),
+}
+
+impl Denied {
+    /// In one word.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotReadYet => "not-read-yet",
+            Self::Name(_) => "name",
+            Self::Grant(obstacle) if obstacle.failed => "failed",
+            Self::Grant(_) => "pending",
+        }
+    }
+}
+
+/// Decides. A caller's uid and extra fields have no say, and never cross.
+pub(super) fn decide(
+    caller: &User,
+    cluster: &ClusterName,
+    standings: &Standings,
+) -> Result<Acting, Denied> {
+    if !standings.listed {
+        return Err(Denied::NotReadYet);
+    }
+    let unfit = || Denied::Name(caller.name.clone());
+    if caller.name.starts_with(ON_CLUSTER_PREFIX) {
+        return Err(unfit());
+    }
+    let mut obstacle = None;
+    let user = standings.user(&caller.name, cluster);
+    let user = user.and_then(|known| counting(known, &mut obstacle));
+    let mut groups = Vec::new();
+    for name in &caller.groups {
+        let group = standings.group(name, cluster);
+        let group = group.and_then(|known| counting(known, &mut obstacle));
+        if let Some(group) = group
+            && !groups.contains(group)
+        {
+            groups.push(Arc::clone(group));
+        }
+    }
+    match (user, obstacle) {
+        (Some(user), _) => Ok(Acting::User {
+            user: Arc::clone(user),
+            groups,
+        }),
+        (None, _) if !groups.is_empty() => Ok(Acting::Member {
+            caller: HeaderValue::from_bytes(caller.name.as_bytes()).map_err(|_| unfit())?,
+            groups,
+        }),
+        (None, Some(obstacle)) => Err(Denied::Grant(Arc::clone(obstacle))),
+        (None, None) => Ok(Acting::Account),
+    }
+}
+
+/// The subject, where a grant of it counts; else notes what stands in the way. What is pending may
+/// still come, so it is told rather than what failed.
+fn counting<'a>(
+    (named, standing): (&'a Arc<Named>, &'a Standing),
+    obstacle: &mut Option<&'a Arc<Obstacle>>,
+) -> Option<&'a Arc<Named>> {
+    if standing.counts() {
+        return Some(named);
+    }
+    let all = standing.obstacles().iter().chain(obstacle.take());
+    *obstacle = all.min_by_key(|it| (it.failed, it.grant.as_str()));
+    None
+}
+
+fn tell(obstacle: &Obstacle) -> String {
+    let Obstacle {
+        grant,
+        failed,
+        since,
+        why,
+    } = obstacle;
+    let state = if *failed { "failed" } else { "is pending" };
+    let since = since.map(|since| format!(" since {since:.0}"));
+    let colon = if why.is_empty() { "" } else { ": " };
+    format!(
+        "AccessGrant {grant:?}, which names you, {state} there{}{colon}{why}",
+        since.unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! What grants come to as they change, one at a time and many at once.
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::*;
+use crate::grants::{
+    acting::Acting,
+    decision::{Denied, decide},
+    tests::{caller, grant, told},
+};
+use crds::gateway::{AccessGrant, GrantState, REMOVING};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn decided(ledger: &Ledger, user: &str, groups: &[&str], cluster: &str) -> Result<Acting, Denied> {
+    let cluster = cluster.parse().unwrap();
+    decide(&caller(user, groups), &cluster, ledger.standings())
+}
+
+impl Ledger {
+    fn takes(&mut self, grant: &AccessGrant, now: Timestamp) -> Vec<String> {
+        let mut cuts = Cuts::new();
+        let name = grant.metadata.name.clone().unwrap();
+        self.set(&name, Some(Reading::of(grant)), now, &mut cuts);
+        plain(&cuts)
+    }
+
+    fn loses(&mut self, name: &str) -> Vec<String> {
+        let mut cuts = Cuts::new();
+        self.set(name, None, NOW, &mut cuts);
+        plain(&cuts)
+    }
+
+    fn user(&self, name: &str) -> String {
+        told(decided(self, name, &[], "managed1"))
+    }
+}
+
+/// The users that are cut on `managed1`.
+fn plain(cuts: &Cuts) -> Vec<String> {
+    let cut = cuts.get("managed1").into_iter().flatten();
+    let names = cut.filter_map(|who| match who {
+        OnCluster::User(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn read() -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.replace(Vec::new(), NOW);
+    ledger
+}
+
+fn states(state: &str) -> AccessGrant {
+    grant("g", &["user:alice", "user:bob"], &[("managed1", state)])
+}
+
+/// The same grant in its second version, without bob and with carol.
+fn edited(observed: i64, state: &str) -> AccessGrant {
+    let subjects = ["user:alice", "user:carol"];
+    let mut grant = grant("g", &subjects, &[("managed1", state)]);
+    grant.metadata.generation = Some(2);
+    grant.status.as_mut().unwrap().observed_generation = Some(observed);
+    grant
+}
+
+#[test]
+fn an_edit_takes_nothing_from_those_who_stay() {
+    let mut ledger = read();
+    assert!(ledger.takes(&states("Applied"), NOW).is_empty());
+    assert_eq!(ledger.takes(&edited(1, "Applied"), NOW), ["bob"]);
+    for (observed, state) in [(1, "Applied"), (2, "Pending/Bringing"), (2, "Pending")] {
+        assert!(ledger.takes(&edited(observed, state), NOW).is_empty());
+        assert_eq!(ledger.user("alice"), "alice");
+        assert_eq!(ledger.user("bob"), "account");
+        let carol = ledger.user("carol");
+        assert!(
+            carol.contains("AccessGrant \"g\", which names you, is pending"),
+            "{carol}"
+        );
+    }
+    // The newer version may allow less; and only now are bob's old rights gone.
+    assert_eq!(ledger.takes(&edited(2, "Applied"), NOW), ["alice", "bob"]);
+    assert_eq!(ledger.user("carol"), "carol");
+    assert!(ledger.takes(&edited(2, "Applied"), NOW).is_empty());
+}
+
+#[test]
+fn a_grant_that_is_taken_back_cuts_at_once_and_again_when_its_rights_are_gone() {
+    for (state, said) in [
+        ("Pending/Removing", "account"),
+        (
+            "Failed/Refused",
+            "failed there since 1970-01-01T00:00:01Z: Refused",
+        ),
+    ] {
+        let mut ledger = read();
+        ledger.takes(&states("Applied"), NOW);
+        assert_eq!(ledger.takes(&states(state), NOW), ["alice", "bob"]);
+        assert!(
+            ledger.user("alice").contains(said),
+            "{}",
+            ledger.user("alice")
+        );
+        assert!(ledger.takes(&states(state), NOW).is_empty());
+        let elsewhere = grant("g", &["user:alice", "user:bob"], &[]);
+        assert_eq!(ledger.takes(&elsewhere, NOW), ["alice", "bob"]);
+        assert_eq!(ledger.user("alice"), "account");
+    }
+    let mut deleting = states("Applied");
+    let since = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(NOW);
+    deleting.metadata.deletion_timestamp = Some(since);
+    let mut ledger = read();
+    ledger.takes(&states("Applied"), NOW);
+    assert_eq!(ledger.takes(&deleting, NOW), ["alice", "bob"]);
+    assert_eq!(ledger.user("alice"), "account");
+    assert_eq!(ledger.loses("g"), ["alice", "bob"]);
+    // One that was met on its way out has rights to lose as well.
+    assert!(ledger.takes(&deleting, NOW).is_empty());
+    assert_eq!(ledger.loses("g"), ["alice", "bob"]);
+}
+
+#[test]
+fn a_grant_that_has_ended_counts_for_nobody_whatever_its_status_says() {
+    let mut short = states("Applied");
+    short.spec.expires_after = Some("10s".to_owned());
+    let end = NOW + std::time::Duration::from_secs(10);
+    let mut ledger = read();
+    ledger.takes(&short, NOW);
+    assert_eq!(ledger.next_end(), Some(end));
+    assert_eq!(plain(&ledger.pass(end)), ["alice", "bob"]);
+    assert_eq!(ledger.user("alice"), "account");
+    assert_eq!(ledger.next_end(), None);
+    assert!(ledger.pass(end).is_empty());
+    let mut expired = states("Expired");
+    expired
+        .spec
+        .expires_after
+        .clone_from(&short.spec.expires_after);
+    assert_eq!(ledger.takes(&expired, end), ["alice", "bob"]);
+}
+
+#[test]
+fn what_only_looks_like_the_same_grant_carries_nothing_over() {
+    let mut ledger = read();
+    ledger.takes(&states("Applied"), NOW);
+    let mut other = states("Pending");
+    other.metadata.uid = Some("another".to_owned());
+    assert_eq!(ledger.takes(&other, NOW), ["alice", "bob"]);
+    assert!(ledger.user("alice").contains("is pending there"));
+}
+
+#[test]
+fn a_cluster_that_a_new_grant_names_is_pending_before_the_operator_says_so() {
+    let mut new = grant("g", &["user:alice"], &[]);
+    new.spec.clusters.names = vec!["managed1".to_owned()];
+    new.status = None;
+    let mut ledger = read();
+    ledger.takes(&new, NOW);
+    let alice = ledger.user("alice");
+    assert!(
+        alice.contains("is pending there: the operator has not"),
+        "{alice}"
+    );
+    // It held once, and ended; whoever prolongs it has to wait.
+    let mut prolonged = states("Expired");
+    prolonged.status.as_mut().unwrap().observed_generation = Some(0);
+    ledger.takes(&states("Applied"), NOW);
+    assert_eq!(ledger.takes(&prolonged, NOW), ["alice", "bob"]);
+    assert!(ledger.user("alice").contains("is pending there"));
+    // The operator has seen it, and there is no such cluster for it.
+    let mut seen = grant("g", &["user:alice"], &[]);
+    seen.spec.clusters = new.spec.clusters.clone();
+    ledger.takes(&seen, NOW);
+    assert_eq!(ledger.user("alice"), "account");
+}
+
+#[test]
+fn a_full_list_forgets_what_is_not_in_it() {
+    let mut ledger = read();
+    ledger.takes(&states("Applied"), NOW);
+    let other = grant("other", &["user:dave"], &[("managed1", "Applied")]);
+    let cuts = ledger.replace(vec![("other".to_owned(), Reading::of(&other))], NOW);
+    assert_eq!(plain(&cuts), ["alice", "bob"]);
+    assert_eq!(ledger.user("alice"), "account");
+    assert_eq!(ledger.user("dave"), "dave");
+}
+
+const SUBJECTS: [&str; 4] = ["user:a", "user:b", "group:a", "account:x:y"];
+const STATES: [&str; 6] = [
+    "Applied",
+    "Pending",
+    "Pending/Removing",
+    "Failed",
+    "Expired",
+    "Applied",
+];
+
+const CALLERS: [(&str, &[&str]); 3] = [
+    ("a", &[]),
+    ("b", &["a"]),
+    ("system:serviceaccount:x:y", &[]),
+];
+
+/// Whether a grant may count for a subject on a cluster at all.
+fn lets(grant: &AccessGrant, who: &OnCluster, cluster: &str) -> bool {
+    let mut subjects = grant.spec.subjects.iter();
+    let mut states = grant.status.iter().flat_map(|it| &it.cluster_states);
+    let may = [GrantState::Applied, GrantState::Pending];
+    grant.metadata.deletion_timestamp.is_none()
+        && subjects.any(|subject| subject.on_cluster() == *who)
+        && states.any(|it| it.name == cluster && it.reason != REMOVING && may.contains(&it.state))
+}
+
+/// One grant of three in any state, or its loss.
+fn change() -> impl Strategy<Value = (usize, Option<AccessGrant>)> {
+    let states = proptest::collection::btree_map(0..2_usize, 0..STATES.len(), 0..3);
+    let subjects = proptest::sample::subsequence(SUBJECTS.to_vec(), 1..=4);
+    let shape = (0..3_usize, states, subjects, 1..4_i64, 1..4_i64);
+    (shape, any::<bool>(), proptest::bool::weighted(0.2)).prop_map(
+        |((number, states, subjects, generation, observed), deleting, gone)| {
+            let states: Vec<_> = states
+                .into_iter()
+                .map(|(cluster, state)| (["c0", "c1"][cluster], STATES[state]))
+                .collect();
+            let mut grant = grant(&format!("g{number}"), &subjects, &states);
+            grant.metadata.generation = Some(generation);
+            grant.status.as_mut().unwrap().observed_generation = Some(observed);
+            if deleting && generation == 3 {
+                let since = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(NOW);
+                grant.metadata.deletion_timestamp = Some(since);
+            }
+            (number, (!gone).then_some(grant))
+        },
+    )
+}
+
+proptest! {
+    /// However it came about, what is published is what the claims say, and no one counts whom no
+    /// living grant names on a cluster where its status lets it.
+    #[test]
+    fn standings_are_what_the_claims_come_to(
+        changes in proptest::collection::vec(change(), 1..24),
+    ) {
+        let mut ledger = read();
+        let mut hub = BTreeMap::new();
+        for (number, grant) in changes {
+            let name = format!("g{number}");
+            let reading = grant.as_ref().map(Reading::of);
+            ledger.set(&name, reading, NOW, &mut Cuts::new());
+            match grant {
+                Some(grant) => hub.insert(name, grant),
+                None => hub.remove(&name),
+            };
+            let mut anew = read();
+            for entry in ledger.grants.values() {
+                for (cluster, claim) in &entry.claims {
+                    anew.account(cluster, None, Some(claim));
+                }
+            }
+            for cluster in ["c0", "c1"] {
+                for (user, groups) in CALLERS {
+                    let is = decided(&ledger, user, groups, cluster);
+                    prop_assert_eq!(&is, &decided(&anew, user, groups, cluster));
+                    let Ok(Acting::User { user, .. }) = is else {
+                        continue;
+                    };
+                    prop_assert!(hub.values().any(|grant| lets(grant, &user.who, cluster)));
+                }
+            }
+        }
+    }
+}
+
+/// 500 grants of four subjects each on 200 clusters: one group is in all of them.
+fn large() -> Vec<AccessGrant> {
+    let clusters: Vec<_> = (0..200).map(|it| format!("cluster-{it}")).collect();
+    let states: Vec<_> = clusters.iter().map(|it| (it.as_str(), "Applied")).collect();
+    let grants = (0..500).map(|number| {
+        let own = ["user:u", "user:v", "group:g"].map(|it| format!("{it}{number}"));
+        let subjects: Vec<_> = own
+            .iter()
+            .map(String::as_str)
+            .chain(["group:all"])
+            .collect();
+        grant(&format!("grant-{number}"), &subjects, &states)
+    });
+    grants.collect()
+}
+
+#[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "it measures; the runner shows it on demand"
+)]
+fn one_change_among_500_grants_on_200_clusters_copies_what_it_names_and_nothing_else() {
+    let grants = large();
+    let mut ledger = read();
+    let all: Vec<_> = grants
+        .iter()
+        .map(|it| (it.metadata.name.clone().unwrap(), Reading::of(it)))
+        .collect();
+    let begin = Instant::now();
+    ledger.replace(all, NOW);
+    println!("all 500 x 200: {:?}", begin.elapsed());
+    let before = ledger.standings().clone();
+
+    let mut changed = grants[7].clone();
+    changed.spec.subjects.remove(0);
+    changed.metadata.generation = Some(2);
+    changed.status.as_mut().unwrap().observed_generation = Some(2);
+    let begin = Instant::now();
+    let mut cuts = Cuts::new();
+    ledger.set("grant-7", Some(Reading::of(&changed)), NOW, &mut cuts);
+    let after = ledger.standings().clone();
+    println!("one edit on 200 clusters: {:?}", begin.elapsed());
+
+    let mut one = changed.clone();
+    one.status.as_mut().unwrap().cluster_states.pop();
+    let begin = Instant::now();
+    ledger.set("grant-7", Some(Reading::of(&one)), NOW, &mut cuts);
+    let last = ledger.standings().clone();
+    println!("one of its clusters: {:?}", begin.elapsed());
+
+    assert_eq!(cuts.len(), 200);
+    assert_eq!(before.differing(&after), ["all", "g7", "u7", "v7"]);
+    assert_eq!(after.differing(&last), ["all", "g7", "v7"]);
+}

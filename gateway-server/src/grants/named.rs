@@ -1,0 +1,67 @@
+//! A user or group as it is called on a managed cluster, and as a request says so.
+
+use std::sync::Arc;
+
+use crds::gateway::{ON_CLUSTER_PREFIX, OnCluster};
+use http::HeaderValue;
+
+/// Subjects in their order, each once.
+pub(super) type Subjects = Arc<[OnCluster]>;
+
+/// A user or group on managed clusters, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(super) who: OnCluster,
+    /// The name, as the value of a header.
+    pub(crate) value: HeaderValue,
+}
+
+impl Named {
+    /// Nothing where there is no name to send, or none that a header can carry: white space at an end
+    /// would be lost on the way, and somebody else be named.
+    pub(crate) fn new(who: &OnCluster) -> Option<Self> {
+        let name = name(who)?;
+        if name.is_empty() || name.trim() != name {
+            return None;
+        }
+        Some(Self {
+            who: who.clone(),
+            value: HeaderValue::from_bytes(name.as_bytes()).ok()?,
+        })
+    }
+}
+
+/// What a user or group is called on the hub.
+pub(super) fn on_hub(who: &OnCluster) -> Option<&str> {
+    let name = name(who)?;
+    Some(name.strip_prefix(ON_CLUSTER_PREFIX).unwrap_or(name))
+}
+
+fn name(who: &OnCluster) -> Option<&str> {
+    match who {
+        OnCluster::User(name) | OnCluster::Group(name) => Some(name),
+        OnCluster::Gateway => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_would_change_on_the_way_is_no_name() {
+        let table = [
+            ("alice", true),
+            ("päivi", true),
+            ("an ordinary name", true),
+            (" system:masters", false),
+            ("alice\t", false),
+            ("alice\r\nimpersonate-group: system:masters", false),
+            ("", false),
+        ];
+        for (name, wanted) in table {
+            let named = Named::new(&OnCluster::Group(name.to_owned()));
+            assert_eq!(named.is_some(), wanted, "{name:?}");
+        }
+    }
+}

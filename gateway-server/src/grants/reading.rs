@@ -1,0 +1,174 @@
+//! What an `AccessGrant` says, so far as the gateway goes by it. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crds::{
+    ClusterName,
+    gateway::{
+        AccessGrant, ClusterGrant, GrantState, ON_CLUSTER_PREFIX, OnCluster, REMOVING, Subject,
+    },
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::named::{Named, Subjects};
+
+/// A grant that names somebody and does not hold for him on a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    /// The grant's name.
+    pub(crate) grant: String,
+    /// It cannot be carried out there; else it only does not hold yet.
+    pub(crate) failed: bool,
+    /// Since when, where that is known.
+    pub(crate) since: Option<Timestamp>,
+    /// Why, in the words of its status.
+    pub(crate) why: String,
+}
+
+/// What a grant says.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) uid: String,
+    pub(super) generation: i64,
+    pub(super) named: Subjects,
+    /// Its status is about an older generation.
+    unseen: Option<Arc<Obstacle>>,
+    deleting: bool,
+    ends: Option<Timestamp>,
+    clusters: BTreeMap<ClusterName, Said>,
+}
+
+/// How a grant is on one cluster, in the operator's words.
+#[derive(Clone, Debug)]
+enum Said {
+    Applied,
+    Pending(Arc<Obstacle>),
+    Failed(Arc<Obstacle>),
+    Removing,
+    Expired,
+    /// Nothing yet, though the grant names the cluster.
+    Nothing,
+}
+
+/// How a grant is on one cluster now.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// It holds, for all that it names now.
+    Holds,
+    /// Nothing is there yet, but something may come.
+    Awaited(Arc<Obstacle>),
+    /// It is on its way there, in its first version or in a newer one.
+    Changing(Arc<Obstacle>),
+    /// It cannot be carried out.
+    Refused(Arc<Obstacle>),
+    /// It no longer counts; what was brought there may still be.
+    Ending,
+    /// Nothing of it is there.
+    Gone,
+}
+
+impl Reading {
+    pub(super) fn of(grant: &AccessGrant) -> Self {
+        let name = grant.name_any();
+        let status = grant.status.clone().unwrap_or_default();
+        let generation = grant.metadata.generation.unwrap_or_default();
+        let unseen = (status.observed_generation != Some(generation)).then(|| {
+            Arc::new(Obstacle {
+                grant: name.clone(),
+                failed: false,
+                since: None,
+                why: "the operator has not taken in its newest version yet".to_owned(),
+            })
+        });
+        let by_name = grant
+            .spec
+            .clusters
+            .names
+            .iter()
+            .filter(|_| unseen.is_some());
+        let by_name = by_name.filter_map(|cluster| Some((cluster.parse().ok()?, Said::Nothing)));
+        let mut clusters: BTreeMap<ClusterName, Said> = by_name.collect();
+        let told = status.cluster_states.iter();
+        clusters.extend(told.filter_map(|told| Some((told.name.parse().ok()?, said(&name, told)))));
+        Self {
+            uid: grant.uid().unwrap_or_default(),
+            generation,
+            named: named(&grant.spec.subjects),
+            unseen,
+            deleting: grant.metadata.deletion_timestamp.is_some(),
+            ends: grant.expires_at(),
+            clusters,
+        }
+    }
+
+    /// When it ends by itself; nothing where it does not, or is being deleted.
+    pub(super) fn ends(&self) -> Option<Timestamp> {
+        self.ends.filter(|_| !self.deleting)
+    }
+
+    /// As [`AccessGrant::is_over`].
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.deleting || self.ends.is_some_and(|end| end <= now)
+    }
+
+    /// The clusters that it has something to do with.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterName> {
+        self.clusters.keys()
+    }
+
+    /// How it is on a cluster.
+    pub(super) fn phase(&self, cluster: &ClusterName, now: Timestamp) -> Phase {
+        let Some(said) = self.clusters.get(cluster) else {
+            return Phase::Gone;
+        };
+        let over = self.is_over(now);
+        match (said, &self.unseen) {
+            (Said::Nothing | Said::Expired, Some(why)) if !over => Phase::Awaited(Arc::clone(why)),
+            (Said::Nothing | Said::Expired, _) => Phase::Gone,
+            (Said::Applied | Said::Pending(_) | Said::Failed(_), _) if over => Phase::Ending,
+            (Said::Removing, _) => Phase::Ending,
+            (Said::Failed(why), _) => Phase::Refused(Arc::clone(why)),
+            (Said::Pending(why), _) | (Said::Applied, Some(why)) => {
+                Phase::Changing(Arc::clone(why))
+            }
+            (Said::Applied, None) => Phase::Holds,
+        }
+    }
+}
+
+fn said(grant: &str, told: &ClusterGrant) -> Said {
+    let obstacle = |failed| {
+        let words = [told.reason.as_str(), told.message.as_str()];
+        let words: Vec<_> = words.into_iter().filter(|it| !it.is_empty()).collect();
+        Arc::new(Obstacle {
+            grant: grant.to_owned(),
+            failed,
+            since: Some(told.since.0),
+            why: words.join(": "),
+        })
+    };
+    match told.state {
+        GrantState::Applied => Said::Applied,
+        GrantState::Pending if told.reason == REMOVING => Said::Removing,
+        GrantState::Pending => Said::Pending(obstacle(false)),
+        GrantState::Failed => Said::Failed(obstacle(true)),
+        GrantState::Expired => Said::Expired,
+    }
+}
+
+/// Who of the subjects can be somebody on a cluster, each once: a name that no request can carry is
+/// nobody's.
+fn named(subjects: &[Subject]) -> Subjects {
+    let honest = subjects
+        .iter()
+        .filter(|subject| !subject.name.starts_with(ON_CLUSTER_PREFIX));
+    let known = honest
+        .map(Subject::on_cluster)
+        .filter(|who| *who == OnCluster::Gateway || Named::new(who).is_some());
+    let known: BTreeSet<_> = known.collect();
+    known.into_iter().collect()
+}

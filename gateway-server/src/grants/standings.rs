@@ -1,0 +1,168 @@
+//! Who is somebody on which cluster: what all grants together come to, by subject. Values that a
+//! change copies only where it concerns them, so that what requests still read stays as it is.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crds::{ClusterName, gateway::OnCluster};
+
+use super::{
+    claim::Share,
+    named::{Named, on_hub},
+    reading::Obstacle,
+};
+
+/// Everybody's standing at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standings {
+    /// By what the hub calls them, so that a request looks them up without making a name.
+    users: Known,
+    groups: Known,
+    /// All grants have been read: who is not in here was granted nothing.
+    pub(super) listed: bool,
+}
+
+type Known = HashMap<Arc<str>, Arc<Subject>>;
+
+/// One user or group.
+#[derive(Clone, Debug)]
+struct Subject {
+    named: Arc<Named>,
+    clusters: HashMap<ClusterName, Standing>,
+}
+
+/// What a subject is on one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// How many grants count.
+    counting: usize,
+    /// Those that do not yet, or cannot.
+    obstacles: Vec<Arc<Obstacle>>,
+}
+
+impl Standing {
+    pub(super) fn counts(&self) -> bool {
+        self.counting > 0
+    }
+
+    pub(super) fn obstacles(&self) -> &[Arc<Obstacle>] {
+        &self.obstacles
+    }
+
+    fn add(&mut self, share: &Share) {
+        match share {
+            Share::Counts => self.counting += 1,
+            Share::Waits(why) => self.obstacles.push(Arc::clone(why)),
+        }
+    }
+
+    fn withdraw(&mut self, share: &Share) {
+        match share {
+            Share::Counts => self.counting = self.counting.saturating_sub(1),
+            Share::Waits(why) => {
+                if let Some(at) = self.obstacles.iter().position(|it| it == why) {
+                    self.obstacles.swap_remove(at);
+                }
+            }
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.counting == 0 && self.obstacles.is_empty()
+    }
+}
+
+impl Standings {
+    /// A user of the hub on a cluster.
+    pub(super) fn user(
+        &self,
+        name: &str,
+        cluster: &ClusterName,
+    ) -> Option<(&Arc<Named>, &Standing)> {
+        find(&self.users, name, cluster)
+    }
+
+    /// A group of the hub on a cluster.
+    pub(super) fn group(
+        &self,
+        name: &str,
+        cluster: &ClusterName,
+    ) -> Option<(&Arc<Named>, &Standing)> {
+        find(&self.groups, name, cluster)
+    }
+
+    /// Takes in what a subject has by one grant. What the gateway's own account is granted is nobody's
+    /// standing: whoever has none acts as it anyway.
+    pub(super) fn add(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
+        let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
+            return;
+        };
+        let subject = match known.get_mut(name) {
+            Some(subject) => subject,
+            None => match Named::new(who) {
+                Some(named) => known.entry(name.into()).or_insert(Arc::new(Subject {
+                    named: Arc::new(named),
+                    clusters: HashMap::new(),
+                })),
+                None => return,
+            },
+        };
+        let clusters = &mut Arc::make_mut(subject).clusters;
+        clusters.entry(cluster.clone()).or_default().add(share);
+    }
+
+    /// Takes back what [`add`](Self::add) took in.
+    pub(super) fn withdraw(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
+        let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
+            return;
+        };
+        let Some(subject) = known.get_mut(name) else {
+            return;
+        };
+        let clusters = &mut Arc::make_mut(subject).clusters;
+        if let Some(standing) = clusters.get_mut(cluster) {
+            standing.withdraw(share);
+            if standing.is_nothing() {
+                clusters.remove(cluster);
+            }
+        }
+        if clusters.is_empty() {
+            known.remove(name);
+        }
+    }
+
+    fn known(&mut self, who: &OnCluster) -> Option<&mut Known> {
+        match who {
+            OnCluster::User(_) => Some(&mut self.users),
+            OnCluster::Group(_) => Some(&mut self.groups),
+            OnCluster::Gateway => None,
+        }
+    }
+}
+
+fn find<'a>(
+    known: &'a Known,
+    name: &str,
+    cluster: &ClusterName,
+) -> Option<(&'a Arc<Named>, &'a Standing)> {
+    let subject = known.get(name)?;
+    Some((&subject.named, subject.clusters.get(cluster)?))
+}
+
+#[cfg(test)]
+impl Standings {
+    /// The names of those whose standing was copied, made or dropped between two snapshots.
+    pub(super) fn differing(&self, later: &Self) -> Vec<String> {
+        let all = |it: &Self| {
+            let known = it.users.clone().into_iter().chain(it.groups.clone());
+            known.collect::<HashMap<_, _>>()
+        };
+        let (before, after) = (all(self), all(later));
+        let same = |name: &Arc<str>| match (before.get(name), after.get(name)) {
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            _ => false,
+        };
+        let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let names = names.into_iter().filter(|name| !same(name));
+        names.map(ToString::to_string).collect()
+    }
+}

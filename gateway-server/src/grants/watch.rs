@@ -1,0 +1,64 @@
+//! Keeps the grants equal to what the hub holds and to what the clock says.
+
+use std::time::Duration;
+
+use crds::gateway::AccessGrant;
+use jiff::Timestamp;
+use kube::{Api, Client, ResourceExt as _, runtime::watcher};
+use runtime::readiness::Condition;
+use tokio::{select, time::sleep};
+use tracing::info;
+
+use super::Grants;
+use crate::follow::{self, Follower};
+
+/// How long the clock is not looked at, at most: it may be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+impl Follower for Grants {
+    type Object = AccessGrant;
+    const WHAT: &'static str = "AccessGrants";
+
+    fn reset(&self, grants: &[AccessGrant]) {
+        self.replace(grants, now());
+        info!(objects = grants.len(), "{} listed", Self::WHAT);
+    }
+
+    fn has_no_kind(&self) {
+        self.replace(&[], now());
+    }
+
+    fn apply(&self, grant: &AccessGrant) {
+        self.set(&grant.name_any(), Some(grant), now());
+    }
+
+    fn remove(&self, grant: &AccessGrant) {
+        self.set(&grant.name_any(), None, now());
+    }
+}
+
+/// Follows the hub's grants for as long as it is polled; `listed` is met from the first full list on.
+pub(crate) async fn follow(grants: &Grants, client: Client, listed: Condition) {
+    let api: Api<AccessGrant> = Api::all(client);
+    select! {
+        () = follow::follow(grants, api, watcher::Config::default(), listed) => {}
+        () = end_in_time(grants, now) => {}
+    }
+}
+
+/// Lets each grant end when its time has come, whatever the hub does.
+pub(super) async fn end_in_time(grants: &Grants, now: impl Fn() -> Timestamp) {
+    loop {
+        let left = grants.pass(now()).map(|next| next.duration_since(now()));
+        let left = left.map(|left| left.try_into().unwrap_or(Duration::ZERO));
+        sleep(left.map_or(LONGEST_SLEEP, |left: Duration| left.min(LONGEST_SLEEP))).await;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge where the time by which grants end enters"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

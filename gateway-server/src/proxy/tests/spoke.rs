@@ -1,0 +1,128 @@
+//! A managed API server on loopback: TLS and either HTTP, and what requests said of their sender.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use http::{Request, Response, header::AUTHORIZATION};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use super::NAME;
+use crate::clusters::Clusters;
+
+const UNAUTHORIZED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
+
+/// A managed API server that takes one token.
+pub(super) struct Spoke {
+    url: String,
+    authority: String,
+    /// The `Authorization` of every request so far, and as whom.
+    seen: Arc<Mutex<Vec<String>>>,
+    _serving: JoinSet<()>,
+}
+
+impl Spoke {
+    pub(super) async fn start(good: &'static str) -> Self {
+        Self::speaking("h2", good).await
+    }
+
+    pub(super) async fn speaking(protocol: &str, good: &'static str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::<Mutex<Vec<String>>>::default();
+        let mut serving = JoinSet::new();
+        let tls = TlsAcceptor::from(Arc::new(config));
+        serving.spawn(serve(listener, tls, good, Arc::clone(&seen)));
+        Self {
+            url: format!("https://localhost:{port}"),
+            authority: issued.cert.pem(),
+            seen,
+            _serving: serving,
+        }
+    }
+
+    pub(super) fn seen(&self) -> Vec<String> {
+        self.seen.lock().clone()
+    }
+
+    pub(super) fn has_token(&self, clusters: &Clusters, token: &str) {
+        clusters.derive_at(NAME, &self.url, &self.authority, token);
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    good: &'static str,
+    seen: Arc<Mutex<Vec<String>>>,
+) {
+    let mut serving = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (tls, seen) = (tls.clone(), Arc::clone(&seen));
+        serving.spawn(async move {
+            let stream = tls.accept(stream).await.unwrap();
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let answer = |request: Request<Incoming>| {
+                let (said, answer) = answer(good, &request);
+                seen.lock().push(said);
+                std::future::ready(Ok::<_, Infallible>(answer))
+            };
+            let (stream, service) = (TokioIo::new(stream), service_fn(answer));
+            if is_http2 {
+                let server = http2::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(stream, service).await;
+            } else {
+                let server = http1::Builder::new();
+                let _ = server.serve_connection(stream, service).await;
+            }
+        });
+    }
+}
+
+/// What a request said of its sender, and the answer. Watches and logs begin, and go on for good.
+fn answer(
+    good: &str,
+    request: &Request<Incoming>,
+) -> (String, Response<UnsyncBoxBody<Bytes, Infallible>>) {
+    let all = request.headers().iter();
+    let impersonated = all.filter(|(name, _)| name.as_str().starts_with("impersonate-"));
+    let token = request.headers()[AUTHORIZATION].to_str().unwrap();
+    let said = impersonated.fold(token.to_owned(), |said, (name, value)| {
+        format!("{said} {name}={}", value.to_str().unwrap())
+    });
+    let (code, body) = match token.strip_prefix("Bearer ") {
+        Some(token) if token == good => (200, "ok"),
+        _ => (401, UNAUTHORIZED),
+    };
+    let lasts = request.uri().query().is_some_and(|it| it == "watch=true")
+        || request.uri().path().ends_with("/log");
+    let body = if lasts {
+        let first = Ok(Frame::data(Bytes::from_static(b"first")));
+        let first = stream::once(std::future::ready(first));
+        StreamBody::new(first.chain(stream::pending())).boxed_unsync()
+    } else {
+        Full::new(Bytes::from_static(body.as_bytes())).boxed_unsync()
+    };
+    let answer = Response::builder().status(code).body(body);
+    (said, answer.unwrap())
+}
