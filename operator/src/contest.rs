@@ -19,7 +19,7 @@ use crate::{
 const AT_ONCE: u32 = 3;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
-/// Whoever did not write for that long after our pause has given in.
+/// Whoever has not changed it back for that long, after a pause of ours, has given in.
 const SLACK: SignedDuration = SignedDuration::from_secs(10);
 
 /// The objects that were taken back lately.
@@ -101,8 +101,7 @@ impl Repair {
     }
 
     fn ends(&self) -> Timestamp {
-        let pause = self.pause().unwrap_or_default();
-        self.last + pause + pause + SLACK
+        self.last + self.pause().unwrap_or_default() + SLACK
     }
 }
 
@@ -168,7 +167,7 @@ mod tests {
         // Something else to say is said at once.
         assert_eq!(contests.waits(&[action("contested", 3)], now), None);
         let end = contests.lasts(&Key::Hub, now).unwrap();
-        assert_eq!(end.duration_since(now).as_secs(), 130);
+        assert_eq!(end.duration_since(now).as_secs(), 70);
         assert_eq!(contests.lasts(&Key::Status, now), None);
         contests.forget_old(end);
         assert_eq!(contests.waits(&[contested], now), None);

@@ -83,7 +83,10 @@ impl Engine {
             .get(key)
             .filter(|it| it.reason == CONTESTED);
         let lasts = contested.and_then(|_| self.contests.lasts(key, now));
-        self.contests.forget_old(now);
+        if *key == Key::Hub {
+            // That is once a minute at least.
+            self.contests.forget_old(now);
+        }
         self.queue.done(key, wake.into_iter().chain(lasts).min());
         if lasts.is_none() && self.observed.faults.remove(key).is_some() {
             self.touch_fault(key, now);

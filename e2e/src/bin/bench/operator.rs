@@ -112,6 +112,8 @@ async fn converge(site: &mut Site, phases: &mut Phases) -> anyhow::Result<Memory
     let begin = Phase::begin(site)?;
     site.is_settled(SETTLED).await?;
     phases.push("until nothing is written", begin.end(site)?);
+    site.are_in_trouble().await?;
+    site.is_settled(SETTLED).await?;
     Ok(at_start)
 }
 

@@ -4,17 +4,20 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crds::addon::{ManagedClusterAddOnStatus, REGISTRATION_APPLIED};
+use crds::{
+    addon::{ManagedClusterAddOnStatus, REGISTRATION_APPLIED},
+    authentication::{LABEL, TOKEN_KEY},
+};
 use e2e::{
     Cluster, Gateway, GatewayOptions, Operator, World,
     ocm::{self, Ocm},
     operator,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams},
 };
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -49,7 +52,10 @@ impl Site {
         let accepted = stream::iter(0..clusters)
             .map(|number| {
                 let client = client.clone();
-                async move { ocm::accept(&client, &name(number)).await }
+                async move {
+                    ocm::accept(&client, &name(number)).await?;
+                    token(&client, &name(number)).await
+                }
             })
             .buffer_unordered(AT_ONCE);
         accepted.try_for_each(|()| async { Ok(()) }).await?;
@@ -142,6 +148,23 @@ impl Site {
         .context("works are not rolled out")
     }
 
+    /// Waits until joining has taken so long that the configuration calls it trouble: that is its last
+    /// word on clusters without agents.
+    pub(super) async fn are_in_trouble(&self) -> anyhow::Result<()> {
+        within(PATIENCE, || async {
+            let get = ["get", "gatewayconfiguration", "default", "-o", "json"];
+            let said: Value = serde_json::from_str(&self.hub().kubectl(&get).ok().await?)?;
+            let conditions = said["status"]["conditions"]
+                .as_array()
+                .into_iter()
+                .flatten();
+            let mut reasons = conditions.map(|it| &it["reason"]);
+            Ok(reasons.any(|it| it == "ClustersInTrouble").then_some(()))
+        })
+        .await
+        .context("nobody calls it trouble")
+    }
+
     /// Looks whether every cluster has all that it is to have.
     pub(super) async fn verify(&self) -> anyhow::Result<()> {
         let clusters = usize::try_from(self.clusters)?;
@@ -210,6 +233,18 @@ pub(super) fn writes(counts: &Counts) -> u64 {
 
 pub(super) fn name(number: u32) -> String {
     format!("cluster{number:05}")
+}
+
+/// What a cluster's agent would have brought: with it the gateway serves the cluster.
+async fn token(client: &Client, cluster: &str) -> kube::Result<()> {
+    let mut secret = Secret::default();
+    secret.metadata.name = Some("cluster-gateway".to_owned());
+    secret.metadata.labels = Some([(LABEL.to_owned(), "true".to_owned())].into());
+    let token = [(TOKEN_KEY.to_owned(), "of nobody".to_owned())];
+    secret.string_data = Some(token.into());
+    let secrets = Api::<Secret>::namespaced(client.clone(), cluster);
+    secrets.create(&PostParams::default(), &secret).await?;
+    Ok(())
 }
 
 /// Until the controller manager has given every namespace what every namespace gets: that is none of
