@@ -37,7 +37,7 @@ pub struct ManifestStatus {
 }
 
 /// An object of a work.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ResourceMeta {
     /// Its place among the manifests.
