@@ -1,9 +1,11 @@
 //! `cluster.open-cluster-management.io/v1`: Open Cluster Management's own kinds, as far as the
 //! gateway and the operator read them.
 
+mod cluster_set;
 mod managed_cluster;
 mod placement_decision;
 
+pub use cluster_set::{ClusterSetBindingSpec, ClusterSetBindingStatus, ClusterSetSpec};
 pub use managed_cluster::{
     ClientConfig, ClusterClaim, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus,
     ManagedClusterVersion, Taint, TaintEffect,

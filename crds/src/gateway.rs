@@ -5,9 +5,10 @@ mod gateway_configuration;
 mod status;
 
 pub use access_grant::{
-    AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterGrant, GRANT_FINALIZER, GROUP_MEMBER,
-    GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, ON_CLUSTER_PREFIX,
-    OnCluster, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd, on_cluster,
+    AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterChoice, ClusterGrant, GRANT_FINALIZER,
+    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState,
+    ON_CLUSTER_PREFIX, OnCluster, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
+    on_cluster,
 };
 pub use gateway_configuration::{
     Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, DirectAccess,

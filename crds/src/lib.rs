@@ -11,6 +11,7 @@ pub mod cluster_core;
 mod cluster_name;
 pub mod gateway;
 mod go_duration;
+pub mod label_selector;
 mod schema;
 mod service_address;
 pub mod work;

@@ -55,7 +55,7 @@ impl Decision {
         let status: PlacementDecisionStatus = part(object, "status")?;
         Some(Self {
             placement: placement.clone(),
-            clusters: status.clusters().collect(),
+            clusters: status.clusters().map(str::to_owned).collect(),
         })
     }
 }

@@ -20,9 +20,9 @@ struct Decision {
 
 impl PlacementDecisionStatus {
     /// Their names.
-    pub fn clusters(self) -> impl Iterator<Item = String> {
+    pub fn clusters(&self) -> impl Iterator<Item = &str> {
         self.decisions
-            .into_iter()
-            .map(|decision| decision.cluster_name)
+            .iter()
+            .map(|decision| decision.cluster_name.as_str())
     }
 }

@@ -1,5 +1,6 @@
 //! `AccessGrant`: who of the hub may do what on which managed clusters.
 
+mod choice;
 mod status;
 mod subject;
 
@@ -16,6 +17,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    choice::ClusterChoice,
     status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, REMOVING},
     subject::{
         GROUP_MEMBER, ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, USER_EXTRA, on_cluster,

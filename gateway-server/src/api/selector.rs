@@ -1,13 +1,9 @@
 //! `labelSelector` and `fieldSelector` of a list as one predicate. kube matches label expressions
-//! but does not parse their text; `selector/label.rs` does.
-
-mod label;
+//! but does not parse their text; `crds::label_selector` does.
 
 use std::collections::BTreeMap;
 
-use label::Requirement;
-
-pub(crate) use label::LabelFault;
+use crds::label_selector::{self, LabelFault, Requirement};
 
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
@@ -22,7 +18,7 @@ impl Selection {
     /// Parses both selectors; an empty one chooses everything.
     pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self, BadSelector> {
         Ok(Self {
-            labels: label::parse(labels).map_err(|fault| BadSelector::Label {
+            labels: label_selector::parse(labels).map_err(|fault| BadSelector::Label {
                 selector: labels.to_owned(),
                 fault,
             })?,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crds::gateway::{AccessGrant, OnCluster, Subject, SubjectKind};
-use kube::core::{DynamicObject, Selector};
+use crds::gateway::{AccessGrant, ClusterChoice, OnCluster, Subject, SubjectKind};
+use kube::core::DynamicObject;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -13,8 +13,8 @@ use super::manifests::{self, Account};
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) object: AccessGrant,
-    /// Nothing where there is none, or one that makes no sense, which selects nothing.
-    pub(super) selector: Option<Selector>,
+    /// Which clusters it is for.
+    pub(super) choice: ClusterChoice,
     /// Clusters that its status lists.
     listed: BTreeSet<String>,
     /// Its manifests, unless they differ from cluster to cluster: the gateway's account may.
@@ -32,15 +32,14 @@ impl Grant {
         object["apiVersion"] = "gateway.open-cluster-management.io/v1alpha1".into();
         object["kind"] = "AccessGrant".into();
         let object: AccessGrant = serde_json::from_value(object).ok()?;
-        let selector = object.spec.clusters.selector.clone();
-        let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
+        let choice = ClusterChoice::from(&object.spec.clusters);
         let states = object.status.iter().flat_map(|it| &it.cluster_states);
         let listed = states.map(|state| state.name.clone()).collect();
         let digest = Sha256::digest(object.metadata.name.as_deref().unwrap_or_default());
         let place = usize::from(digest[0]) | usize::from(digest[1]) << 8;
         let mut grant = Self {
             object,
-            selector,
+            choice,
             listed,
             manifests: None,
             size: 0,

@@ -7,7 +7,7 @@ use kube::core::{Expression, SelectorExt};
 
 /// One condition on an object's labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Requirement {
+pub enum Requirement {
     /// The conditions that kube knows.
     Expression(Expression),
     /// The label is an integer above this one.
@@ -17,7 +17,8 @@ pub(super) enum Requirement {
 }
 
 impl Requirement {
-    pub(super) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+    /// Whether labels fulfil it.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let integer = |key| {
             labels
                 .get(key)
@@ -33,22 +34,28 @@ impl Requirement {
 
 /// What is wrong with a label selector.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LabelFault {
+pub enum LabelFault {
+    /// Something else was due.
     #[error("found {found:?}, expected {expected}")]
     Unexpected {
+        /// What is there.
         found: String,
+        /// What was due.
         expected: &'static str,
     },
+    /// A key that no label has.
     #[error("{0:?} is not a label key")]
     Key(String),
+    /// A value that no label has.
     #[error("{0:?} is not a label value")]
     Value(String),
+    /// A bound that is no integer.
     #[error("{0:?} is not an integer")]
     Integer(String),
 }
 
 /// Parses a selector; an empty one has no requirements.
-pub(super) fn parse(selector: &str) -> Result<Vec<Requirement>, LabelFault> {
+pub fn parse(selector: &str) -> Result<Vec<Requirement>, LabelFault> {
     let mut tokens = Tokens(selector);
     let mut requirements = Vec::new();
     if tokens.peek().is_empty() {
@@ -195,7 +202,7 @@ fn is_word(token: &str) -> bool {
 fn is_key(key: &str) -> bool {
     match key.split_once('/') {
         // A cluster's name obeys the same rule.
-        Some((prefix, name)) => prefix.parse::<crds::ClusterName>().is_ok() && is_qualified(name),
+        Some((prefix, name)) => prefix.parse::<crate::ClusterName>().is_ok() && is_qualified(name),
         None => is_qualified(key),
     }
 }
