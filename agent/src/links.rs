@@ -17,7 +17,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, info, info_span, warn};
 use tunnel::{Budget, Hello, Phase, serve};
 
-use crate::{hub::Hub, targets::Targets};
+use crate::{
+    hub::{Hub, LOOK_EVERY},
+    targets::Targets,
+};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -58,20 +61,20 @@ impl Links {
         for number in 0..count {
             links.spawn(
                 self.clone()
-                    .keep_one()
+                    .keep_one(number)
                     .instrument(info_span!("link", number)),
             );
         }
         while links.join_next().await.is_some() {}
     }
 
-    async fn keep_one(self) {
+    async fn keep_one(self, number: u8) {
         let mut connections = JoinSet::new();
         let mut pauses = backoff();
         while !self.drain.is_cancelled() {
             let begin = Instant::now();
             select! {
-                () = self.connect_and_hold(&mut connections) => {}
+                () = self.connect_and_hold(number, &mut connections) => {}
                 () = self.drain.cancelled() => break,
             }
             if begin.elapsed() >= GOOD {
@@ -87,7 +90,8 @@ impl Links {
 
     /// Makes one connection and waits until it ends, or drains and so wants a successor. What is
     /// still open on it goes on in `connections`.
-    async fn connect_and_hold(&self, connections: &mut JoinSet<()>) {
+    async fn connect_and_hold(&self, number: u8, connections: &mut JoinSet<()>) {
+        let renewed = self.hub.renewed();
         let io = match self.hub.attach(&self.tasks).await {
             Ok(io) => io,
             Err(error) => {
@@ -97,7 +101,19 @@ impl Links {
             }
         };
         let (sender, mut phase) = watch::channel(Phase::Greeting);
-        connections.spawn(self.clone().serve(io, sender).in_current_span());
+        let drain = self.drain.clone();
+        let drained = async move {
+            // One after the other, so that there is always one.
+            let renewed = async {
+                renewed.await;
+                sleep(LOOK_EVERY * number.into()).await;
+            };
+            select! {
+                () = drain.cancelled() => {}
+                () = renewed => info!("attaching anew, for there is another certificate"),
+            }
+        };
+        connections.spawn(self.clone().serve(io, sender, drained).in_current_span());
         let attached = |phase: &Phase| *phase != Phase::Greeting;
         if phase.wait_for(attached).await.is_err() {
             return;
@@ -110,16 +126,19 @@ impl Links {
 }
 
 impl Links {
-    async fn serve(self, io: impl AsyncRead + AsyncWrite + Unpin, phase: watch::Sender<Phase>) {
+    async fn serve(
+        self,
+        io: impl AsyncRead + AsyncWrite + Unpin,
+        phase: watch::Sender<Phase>,
+        drained: impl Future<Output = ()>,
+    ) {
         let Self {
             targets,
             budget,
-            drain,
             metrics,
             ..
         } = self;
         let hello = Hello::default();
-        let drained = drain.cancelled_owned();
         if let Err(error) = serve(io, &hello, targets, &budget, phase, drained).await {
             metrics.failures.inc();
             warn!(%error, "tunnel connection ended");

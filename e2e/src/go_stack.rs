@@ -32,7 +32,7 @@ use flags::Ports;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Where the Go gateway reads the managed clusters' Secrets.
-const SECRETS: &str = "cluster-gateway-secrets";
+pub const SECRETS: &str = "cluster-gateway-secrets";
 
 /// A running Go stack; killed when dropped.
 #[derive(Debug)]

@@ -8,9 +8,11 @@
 //!                             └ After: sent on, answered, held, then broken
 //! ```
 //!
+//! It can also hold every write into one namespace, and be cut: then it has no connections at all.
+//!
 //! Callers are known by their bearer token, which passes; a client certificate cannot.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -24,7 +26,11 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -39,7 +45,15 @@ use crate::{
 pub struct Interposer {
     url: String,
     state: Arc<State>,
+    cut: watch::Sender<bool>,
     _serving: JoinSet<()>,
+}
+
+/// Writes that are held. Dropping it breaks their connections, and lets later ones pass.
+#[derive(Debug)]
+pub struct Hold {
+    namespace: String,
+    state: Arc<State>,
 }
 
 /// Why there is none.
@@ -109,6 +123,8 @@ struct Armed {
 #[derive(Debug, Default)]
 struct State {
     armed: Mutex<Vec<Armed>>,
+    /// Namespaces into which nothing is written.
+    held: watch::Sender<BTreeSet<String>>,
     /// `ServiceAccount`s, and the tokens that were issued for them.
     issued: Mutex<Vec<(String, String)>>,
 }
@@ -132,11 +148,13 @@ impl Interposer {
         let tls = acceptor(cluster)?;
         let state = Arc::<State>::default();
         let server = cluster.client_with(&Credentials::Anonymous);
+        let (cut, is_cut) = watch::channel(false);
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, tls, server, Arc::clone(&state)));
+        serving.spawn(accept(listener, tls, (server, is_cut), Arc::clone(&state)));
         Ok(Self {
             url,
             state,
+            cut,
             _serving: serving,
         })
     }
@@ -160,6 +178,28 @@ impl Interposer {
             sprung: is_sprung,
             _release: hold,
         }
+    }
+
+    /// Holds every write into a namespace.
+    pub fn hold(&self, namespace: &str) -> Hold {
+        let namespace = namespace.to_owned();
+        self.state.held.send_modify(|held| {
+            held.insert(namespace.clone());
+        });
+        Hold {
+            namespace,
+            state: Arc::clone(&self.state),
+        }
+    }
+
+    /// Breaks every connection, watches included, and takes no new one until [`mend`](Self::mend).
+    pub fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    /// Takes connections again.
+    pub fn mend(&self) {
+        self.cut.send_replace(false);
     }
 
     /// Every token that the server issued for a `ServiceAccount`, those included that no client heard
@@ -186,6 +226,9 @@ impl State {
     ) -> Result<Response<Body>, Broken> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        if head.method != Method::GET {
+            self.is_let_into(head.uri.path()).await?;
+        }
         let call = call(&head.method, head.uri.path(), &body);
         let armed = call.as_ref().and_then(|call| self.take(call));
         if let Some(armed) = armed.as_ref().filter(|it| it.moment == Moment::Before) {
@@ -201,6 +244,20 @@ impl State {
         }
     }
 
+    /// Waits, where nothing is to be written into the namespace, until that ends, and then breaks.
+    async fn is_let_into(&self, path: &str) -> Result<(), Broken> {
+        let namespace = path.split_once("/namespaces/").map(|(_, rest)| rest);
+        let namespace = namespace.and_then(|rest| rest.split('/').next());
+        let mut held = self.held.subscribe();
+        let is_held = |held: &BTreeSet<String>| namespace.is_some_and(|it| held.contains(it));
+        if !is_held(&held.borrow()) {
+            return Ok(());
+        }
+        // Its sender is ours.
+        let _ = held.wait_for(|held| !is_held(held)).await;
+        Err(Broken::Stopped)
+    }
+
     /// Remembers the token in an answer.
     async fn note(&self, name: &str, response: Response<Body>) -> Result<Response<Body>, Broken> {
         let (head, body) = response.into_parts();
@@ -211,6 +268,14 @@ impl State {
             issued.push((name.to_owned(), token.to_owned()));
         }
         Ok(Response::from_parts(head, body.into()))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.state.held.send_modify(|held| {
+            held.remove(&self.namespace);
+        });
     }
 }
 
@@ -239,22 +304,36 @@ fn acceptor(cluster: &Cluster) -> Result<TlsAcceptor, InterposerError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, server: Client, state: Arc<State>) {
+async fn accept(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    (server, is_cut): (Client, watch::Receiver<bool>),
+    state: Arc<State>,
+) {
     let mut connections = JoinSet::new();
     // A port that cannot accept any more shows as a client without answers.
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, server, state) = (tls.clone(), server.clone(), Arc::clone(&state));
+        let mut cut = is_cut.clone();
         connections.spawn(async move {
-            let Ok(stream) = tls.accept(stream).await else {
-                return;
-            };
-            let service = service_fn(|request| state.pass(&server, request));
-            // A connection that broke is what this is for.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let serving = serve(stream, tls, server, state);
+            tokio::select! {
+                () = serving => {}
+                _ = cut.wait_for(|cut| *cut) => {}
+            }
         });
     }
+}
+
+async fn serve(stream: TcpStream, tls: TlsAcceptor, server: Client, state: Arc<State>) {
+    let Ok(stream) = tls.accept(stream).await else {
+        return;
+    };
+    let service = service_fn(|request| state.pass(&server, request));
+    // A connection that broke is what this is for.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// What a request asks for, where it is about one object in a namespace.

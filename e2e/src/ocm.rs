@@ -1,6 +1,7 @@
 //! Open Cluster Management's own processes on a hub and its spokes, as in production but for the
 //! operators that would deploy them: real registration, placement, work and add-on controllers.
 
+mod accepted;
 mod addon;
 mod definitions;
 mod klusterlet;
@@ -13,6 +14,7 @@ use kube::Api;
 use tokio::net::TcpStream;
 
 pub use self::{
+    accepted::accept,
     addon::{Addon, AddonError},
     klusterlet::{Klusterlet, KlusterletOptions},
     registration::{AddonIdentity, Unfit},
@@ -75,14 +77,7 @@ pub enum OcmError {
 impl Ocm {
     /// Starts the hub's side.
     pub async fn start(hub: &Cluster) -> Result<Self, OcmError> {
-        let mut ocm = Self {
-            hub: hub.clone(),
-            programs: Programs::ensure(&[&OCM])?,
-            processes: Vec::new(),
-        };
-        fs::create_dir(ocm.directory())?;
-        let conversion = ocm.start_conversion().await?;
-        definitions::install_on_hub(hub, &ocm.programs, &conversion).await?;
+        let mut ocm = Self::without_controllers(hub).await?;
         namespaces(hub, &NAMESPACES).await?;
         for (program, command) in [
             ("ocm-registration", "controller"),
@@ -102,6 +97,25 @@ impl Ocm {
             let process = Process::start(spec(&ocm.programs, hub, program, args)?)?;
             ocm.processes.push(process);
         }
+        Ok(ocm)
+    }
+
+    /// Gives a hub the kinds of an older release, with add-ons in v1alpha1 only, and none of its programs,
+    /// which would not run on them. [`Ocm::start`] is then its upgrade.
+    pub async fn install_older_kinds(hub: &Cluster) -> Result<(), OcmError> {
+        definitions::install_older_on_hub(hub, &Programs::ensure(&[&OCM])?).await
+    }
+
+    /// Serves OCM's kinds on the hub, and nobody acts on them.
+    pub async fn without_controllers(hub: &Cluster) -> Result<Self, OcmError> {
+        let mut ocm = Self {
+            hub: hub.clone(),
+            programs: Programs::ensure(&[&OCM])?,
+            processes: Vec::new(),
+        };
+        fs::create_dir(ocm.directory())?;
+        let conversion = ocm.start_conversion().await?;
+        definitions::install_on_hub(hub, &ocm.programs, &conversion).await?;
         Ok(ocm)
     }
 

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::{
@@ -82,11 +83,21 @@ impl Operator {
 
     /// Starts one of a name of its own, and waits until it knows the hub.
     pub async fn start(hub: &Cluster, name: &str, args: &[&str]) -> Result<Self, OperatorError> {
+        Self::start_at(hub, hub.url(), name, args).await
+    }
+
+    /// Starts one that finds the hub at another address.
+    pub async fn start_at(
+        hub: &Cluster,
+        url: &str,
+        name: &str,
+        args: &[&str],
+    ) -> Result<Self, OperatorError> {
         let program = our_program("operator")?;
         let directory = hub.directory().join(name);
         fs::create_dir(&directory)?;
         let port = host::free_port();
-        let kubeconfig = kubeconfig(hub, name).await?;
+        let kubeconfig = kubeconfig(hub, url, name).await?;
         let mut all = vec![
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--identity={name}"),
@@ -147,6 +158,19 @@ impl Operator {
         self.process.kill()
     }
 
+    /// Starts it again at once, and waits until it knows the hub.
+    pub async fn restart(&self) -> Result<(), ProcessError> {
+        self.process.restart()?;
+        self.is_ready().await
+    }
+
+    /// What it answers at `/metrics`.
+    pub async fn metrics(&self) -> Result<String, kube::Error> {
+        let request = Request::get("/metrics").body(Vec::new());
+        let request = request.map_err(kube::Error::HttpError)?;
+        plain(&self.admin_url).request_text(request).await
+    }
+
     /// The configuration for a gateway that the harness runs; `more` is merged into its spec.
     pub fn configuration(gateway: &Gateway, more: &Value) -> String {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -181,10 +205,10 @@ impl Drop for Operator {
     }
 }
 
-async fn kubeconfig(hub: &Cluster, name: &str) -> Result<PathBuf, OperatorError> {
+async fn kubeconfig(hub: &Cluster, url: &str, name: &str) -> Result<PathBuf, OperatorError> {
     let hours = Duration::from_hours(4);
     let token = hub.service_account_token(NAMESPACE, ACCOUNT, hours).await?;
     let token = Credentials::Token(token);
     let file = format!("{name}.kubeconfig");
-    Ok(hub.write_kubeconfig(&file, hub.url(), &hub.ca_pem(), &token)?)
+    Ok(hub.write_kubeconfig(&file, url, &hub.ca_pem(), &token)?)
 }

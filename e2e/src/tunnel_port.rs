@@ -45,6 +45,16 @@ impl TunnelPort {
         Ok(this)
     }
 
+    /// Where it is.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Lets the gateway take certificates of these authorities, PEM, instead of ours.
+    pub fn trust(&self, authorities: &str) -> io::Result<()> {
+        self.write("agents-ca.crt", authorities).map(drop)
+    }
+
     /// Signs the agents' certificates.
     pub fn authority(&self) -> &Authority {
         &self.authority

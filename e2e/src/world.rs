@@ -220,6 +220,11 @@ impl World {
         &self.site.programs
     }
 
+    /// Its etcd: to pause it.
+    pub fn etcd(&self) -> &Process {
+        &self.etcd
+    }
+
     /// Where its etcd answers, over plain HTTP: gRPC, and JSON below `/v3`.
     pub fn etcd_url(&self) -> &str {
         &self.etcd_url

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "install/walkthrough.rs"]
+mod walkthrough;
+
 use std::{fs, sync::Arc, time::Duration};
 
 use e2e::{
@@ -127,7 +130,12 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     stage.on_hub(&["apply", "-f", namespace]).await.unwrap();
     let begin = Instant::now();
     let in_namespace = ["--namespace", NAMESPACE, "--wait", TIMEOUT];
-    let install = [&["install", "spokeway", CHART], in_namespace.as_slice()].concat();
+    let switches = [
+        "--set=manualSecretManagement=false",
+        "--set=konnectivityEgress=true",
+    ];
+    let install = ["install", "spokeway", CHART];
+    let install = [install.as_slice(), &switches, &in_namespace].concat();
     if let Err(refused) = stage.helm(&install).await {
         panic!("{refused}\n{}", pods(&stage).await);
     }
@@ -140,6 +148,10 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     assert_eq!(answer, "ok");
     tell(&format!("reachable after {:.1?}", begin.elapsed()));
     all_run_our_images(&stage).await;
+    walkthrough::walk(&stage).await;
+    tell(&format!("walked through after {:.1?}", begin.elapsed()));
+    let granted = ["delete", "manifestwork", "gateway-view", "-n", SPOKE];
+    stage.on_hub(&granted).await.unwrap();
 
     let begin = Instant::now();
     let uninstall = [&["uninstall", "spokeway"], in_namespace.as_slice()].concat();

@@ -3,12 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "operator/entrance.rs"]
+mod entrance;
+#[path = "operator/faults.rs"]
+mod faults;
+#[path = "operator/isolation.rs"]
+mod isolation;
 #[path = "operator/life.rs"]
 mod life;
 #[path = "operator/loss.rs"]
 mod loss;
+#[path = "operator/migration.rs"]
+mod migration;
+#[path = "operator/older.rs"]
+mod older;
 #[path = "operator/others.rs"]
 mod others;
+#[path = "operator/quick.rs"]
+mod quick;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

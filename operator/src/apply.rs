@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crds::addon;
 use jiff::Timestamp;
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::{ByteString, api::certificates::v1::CertificateSigningRequest};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
@@ -19,7 +19,9 @@ use tokio::time::timeout;
 pub(crate) use self::refusal::Refusal;
 use crate::{
     kind::{Kind, ObjectKey},
+    metrics::Metrics,
     names::MANAGER,
+    pki::Signature,
     plan::{Action, Desired, Part},
 };
 
@@ -32,6 +34,7 @@ pub(crate) struct Hands {
     pub(crate) client: Client,
     pub(crate) addons: addon::Version,
     pub(crate) clock: fn() -> Timestamp,
+    pub(crate) metrics: Metrics,
 }
 
 /// What came of a write.
@@ -50,10 +53,16 @@ impl Hands {
     pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<Refusal>) {
         let mut outcomes = Vec::new();
         for action in actions {
-            match timeout(DEADLINE, self.act(action)).await {
-                Ok(Ok(outcome)) => outcomes.push(outcome),
-                Ok(Err(error)) => return (outcomes, Some(Refusal::new(action, &error))),
-                Err(_) => return (outcomes, Some(Refusal::late(action, DEADLINE))),
+            let written = match timeout(DEADLINE, self.act(action)).await {
+                Ok(Ok(outcome)) => Ok(outcome),
+                Ok(Err(error)) => Err(Refusal::new(action, &error)),
+                Err(_) => Err(Refusal::late(action, DEADLINE)),
+            };
+            let refused = written.as_ref().err().map(|refusal| refusal.reason);
+            self.metrics.wrote(action.kind(), refused);
+            match written {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(refusal) => return (outcomes, Some(refusal)),
             }
         }
         (outcomes, None)
@@ -71,8 +80,9 @@ impl Hands {
             } => self.patch(key, resource_version, *part, patch).await,
             Action::Delete { key, uid } => self.delete(key, uid).await,
             Action::Approve { name, message } => self.approve(name, message).await,
+            Action::Sign { name, signature } => self.sign(name, signature).await,
             Action::Issue { key, issue } => {
-                let body = issue::secret(issue, (self.clock)());
+                let body = issue::secret(&key.name, issue, (self.clock)());
                 let body = body.map_err(|error| kube::Error::Service(Box::new(error)))?;
                 let desired = Desired::new(key.clone(), body);
                 self.apply(&desired, Part::Object).await
@@ -100,10 +110,7 @@ impl Hands {
     ) -> kube::Result<Outcome> {
         let mut patch = patch.clone();
         patch["metadata"]["resourceVersion"] = version.into();
-        let parameters = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let parameters = merging();
         let (api, patch) = (self.api(key), Patch::Merge(patch));
         let patched = match part {
             Part::Object => api.patch(&key.name, &parameters, &patch).await,
@@ -132,24 +139,28 @@ impl Hands {
     }
 
     async fn approve(&self, name: &str, message: &str) -> kube::Result<Outcome> {
-        let requests = Api::<CertificateSigningRequest>::all(self.client.clone());
         let approval = json!({"status": {"conditions": [{
             "type": "Approved", "status": "True", "reason": "AddOnAgent", "message": message,
         }]}});
-        let parameters = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let approval = Patch::Merge(&approval);
-        let approved = requests
-            .patch_approval(name, &parameters, &approval)
-            .await?;
-        let approved = serde_json::to_value(approved).map_err(kube::Error::SerdeError)?;
-        let object = serde_json::from_value(approved).map_err(kube::Error::SerdeError)?;
-        Ok(Outcome::Is(
-            Kind::CertificateSigningRequest,
-            Box::new(object),
-        ))
+        let (requests, approval) = (self.requests(), Patch::Merge(&approval));
+        let approved = requests.patch_approval(name, &merging(), &approval).await;
+        request(approved?)
+    }
+
+    async fn sign(&self, name: &str, signature: &Signature) -> kube::Result<Outcome> {
+        let certificate = issue::certificate(signature, (self.clock)());
+        let certificate = certificate.map_err(|error| kube::Error::Service(Box::new(error)))?;
+        let certificate = ByteString(certificate.into_bytes());
+        let signed = Patch::Merge(json!({"status": {"certificate": certificate}}));
+        request(
+            self.requests()
+                .patch_status(name, &merging(), &signed)
+                .await?,
+        )
+    }
+
+    fn requests(&self) -> Api<CertificateSigningRequest> {
+        Api::all(self.client.clone())
     }
 
     fn api(&self, key: &ObjectKey) -> Api<DynamicObject> {
@@ -160,6 +171,20 @@ impl Hands {
             Api::all_with(self.client.clone(), &resource)
         }
     }
+}
+
+fn merging() -> PatchParams {
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+fn request(written: CertificateSigningRequest) -> kube::Result<Outcome> {
+    let written = serde_json::to_value(written).map_err(kube::Error::SerdeError)?;
+    let object = serde_json::from_value(written).map_err(kube::Error::SerdeError)?;
+    let kind = Kind::CertificateSigningRequest;
+    Ok(Outcome::Is(kind, Box::new(object)))
 }
 
 /// The object after a write. One that was being deleted may have gone with its last finalizer.
@@ -175,6 +200,12 @@ fn is(key: &ObjectKey, written: kube::Result<DynamicObject>) -> kube::Result<Out
 
 /// The Secret, for a model of the hub.
 #[cfg(test)]
-pub(crate) fn secret_for_tests(issue: &crate::pki::Issue, now: Timestamp) -> Value {
-    issue::secret(issue, now).expect("keys can be made")
+pub(crate) fn secret_for_tests(name: &str, issue: &crate::pki::Issue, now: Timestamp) -> Value {
+    issue::secret(name, issue, now).expect("keys can be made")
+}
+
+/// The certificate, for a model of the hub.
+#[cfg(test)]
+pub(crate) fn certificate_for_tests(signature: &Signature, now: Timestamp) -> String {
+    issue::certificate(signature, now).expect("requests can be signed")
 }

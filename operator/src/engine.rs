@@ -1,28 +1,33 @@
 //! The driver: brings changes, answers and time to what is observed, plans what they concern, and lets
 //! a bounded number of plans be carried out at once. Whoever does not lead plans, and writes nothing.
 
+mod ended;
+mod touched;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use crds::gateway::ServerDeployment;
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use runtime::readiness::Condition;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use self::{ended::Done, touched::Revision};
 use crate::{
-    apply::{Hands, Outcome, Refusal},
+    apply::Hands,
+    contest::Contests,
     enrolment,
     events::Notes,
     hub,
-    kind::{Kind, ObjectKey},
-    observed::{Fault, Observed, ServerSeen, Site},
+    kind::Kind,
+    metrics::{Ended, Metrics},
+    observed::{Observed, ServerSeen, Site},
     plan::Plan,
     probe::{Answer, Target},
     queue::{Key, Queue},
@@ -30,10 +35,14 @@ use crate::{
     watch::{self as watches, Change, Changes},
 };
 
-/// Plans that are carried out at once.
+/// Plans that are carried out at once; those of no cluster have a place beside them.
 const AT_ONCE: usize = 32;
+/// The hub is looked at that often, though nothing has changed.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// The status says how all clusters are, so it waits for more to say.
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
+/// Whoever has just started says nothing before the gateway was asked, for at most so long.
+const INFORMED_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 /// Clocks are set now and then; no sleep is longer than that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 /// What is under way when the process is told to stop gets that long.
@@ -46,6 +55,12 @@ pub(crate) struct Engine {
     wires: Wires,
     clock: fn() -> Timestamp,
     queue: Queue,
+    metrics: Metrics,
+    contests: Contests,
+    /// From then on the status is said, whether the gateway was asked or not.
+    informed_by: Timestamp,
+    /// The configuration that all clusters were last planned for.
+    configured: Revision,
     /// What was last said about kinds that cannot be watched.
     unwatched: BTreeMap<Kind, String>,
 }
@@ -61,16 +76,18 @@ pub(crate) struct Wires {
     pub(crate) observing: Condition,
 }
 
-type Done = (Key, Option<Timestamp>, Vec<Outcome>, Option<Refusal>);
-
 impl Engine {
     pub(crate) fn new(site: Site, hands: Hands, wires: Wires, clock: fn() -> Timestamp) -> Self {
         Self {
             observed: Observed::new(site),
+            metrics: hands.metrics.clone(),
             hands,
             wires,
             clock,
             queue: Queue::default(),
+            contests: Contests::default(),
+            informed_by: Timestamp::MAX,
+            configured: Revision::default(),
             unwatched: BTreeMap::new(),
         }
     }
@@ -100,7 +117,9 @@ impl Engine {
                 Some(answer) = self.wires.answers.recv() => self.hear(answer),
                 Some(Ok(done)) = calls.join_next() => self.finish(done),
                 Ok(()) = leads.changed() => {
-                    if !*leads.borrow_and_update() {
+                    let leads = *leads.borrow_and_update();
+                    self.metrics.leads(leads);
+                    if !leads {
                         calls.shutdown().await;
                         self.queue = Queue::default();
                     }
@@ -132,33 +151,78 @@ impl Engine {
         if !self.observed.is_complete() || self.observed.unreadable().is_some() {
             return;
         }
-        while calls.len() < AT_ONCE {
-            let now = (self.clock)();
-            let Some(key) = self.queue.next(now) else {
-                return;
+        let now = (self.clock)();
+        loop {
+            let next = if calls.len() < AT_ONCE {
+                self.queue.next(now)
+            } else {
+                self.queue.next_of_all(now)
             };
-            let Plan {
-                actions,
-                notes,
-                wake,
-            } = self.plan(&key, now);
-            if !*self.wires.leads.borrow() {
-                self.queue.done(&key, wake);
-                continue;
-            }
-            self.wires.notes.tell(&key, notes, now);
-            if actions.is_empty() {
-                self.queue.done(&key, wake);
-                self.clear_fault(&key, now);
-                continue;
-            }
-            debug!(?key, count = actions.len(), "writing");
-            let hands = self.hands.clone();
-            calls.spawn(async move {
-                let (outcomes, refusal) = hands.perform(&actions).await;
-                (key, wake, outcomes, refusal)
-            });
+            let Some(key) = next else {
+                break;
+            };
+            self.reconcile(key, now, calls);
         }
+        let depth = i64::try_from(self.queue.depth());
+        self.metrics.queued.set(depth.unwrap_or(i64::MAX));
+    }
+
+    fn reconcile(&mut self, key: Key, now: Timestamp, calls: &mut JoinSet<Done>) {
+        if key == Key::Status && !self.is_informed(now) {
+            self.queue.done(&key, Some(self.informed_by));
+            return;
+        }
+        let begun = Instant::now();
+        let Plan {
+            mut actions,
+            notes,
+            wake,
+        } = self.plan(&key, now);
+        if !*self.wires.leads.borrow() {
+            self.queue.done(&key, wake);
+            return;
+        }
+        self.wires.notes.tell(&key, notes, now);
+        let wake = if key == Key::Hub {
+            wake.into_iter().chain([now + LOOK_AGAIN]).min()
+        } else {
+            wake
+        };
+        if actions.is_empty() {
+            self.settled(&key, wake, begun.elapsed(), now);
+            return;
+        }
+        if let Some((place, until)) = self.contests.waits(&actions, now) {
+            self.contested(&key, &actions[place], now);
+            actions.truncate(place);
+            if actions.is_empty() {
+                let wake = wake.map_or(until, |wake| wake.min(until));
+                let took = begun.elapsed();
+                self.metrics.reconciled(&key, Ended::Contested, took, now);
+                self.queue.done(&key, Some(wake));
+                return;
+            }
+        }
+        debug!(?key, count = actions.len(), "writing");
+        self.contests.note(&key, &actions, &self.observed, now);
+        let hands = self.hands.clone();
+        calls.spawn(async move {
+            let (outcomes, refusal) = hands.perform(&actions).await;
+            Done {
+                key,
+                begun,
+                wake,
+                outcomes,
+                refusal,
+            }
+        });
+    }
+
+    /// False for a moment after the start, in which the status of another process is the better one.
+    fn is_informed(&self, now: Timestamp) -> bool {
+        let is_asked =
+            self.wires.target.borrow().is_none() || self.observed.server != ServerSeen::Unknown;
+        is_asked && self.observed.gateways.is_some() || self.informed_by <= now
     }
 
     fn plan(&self, key: &Key, now: Timestamp) -> Plan {
@@ -200,6 +264,8 @@ impl Engine {
                 }
                 if !was_complete && self.observed.is_complete() {
                     self.wires.observing.set(true);
+                    let now = (self.clock)();
+                    self.informed_by = self.informed_by.min(now + INFORMED_WITHIN);
                     self.aim();
                     self.touch_all();
                 }
@@ -221,163 +287,16 @@ impl Engine {
                 };
                 if seen != self.observed.server {
                     self.observed.server = seen;
-                    self.queue.touch(Key::Hub, now);
-                    self.queue.touch(Key::Status, now);
+                    self.queue.touch(&Key::Hub, now);
+                    self.queue.touch(&Key::Status, now);
                 }
             }
             Answer::Clusters(seen) => {
                 if self.observed.gateways.as_ref() != Some(&seen) {
                     self.observed.gateways = Some(seen);
-                    self.queue.touch(Key::Status, now);
+                    self.queue.touch(&Key::Status, now);
                 }
             }
-        }
-    }
-
-    fn finish(&mut self, (key, wake, outcomes, refusal): Done) {
-        let now = (self.clock)();
-        for outcome in outcomes {
-            let touched = match outcome {
-                Outcome::Is(kind, object) => Some(self.observed.put(kind, *object)),
-                Outcome::Gone(gone) => {
-                    self.observed.forget(&gone);
-                    Some(gone)
-                }
-                Outcome::Unknown => None,
-            };
-            if let Some(touched) = touched {
-                self.touch(&touched);
-            }
-        }
-        match refusal {
-            None => self.queue.done(&key, wake),
-            Some(refusal) => self.fail(&key, refusal, now),
-        }
-    }
-
-    fn fail(&mut self, key: &Key, refusal: Refusal, now: Timestamp) {
-        self.queue.failed(key, refusal.retry_after, now);
-        let Refusal {
-            reason, message, ..
-        } = refusal;
-        // A state that was seen is no longer the last: the watch brings the next.
-        if reason == "Conflict" {
-            return;
-        }
-        let before = self.observed.faults.get(key);
-        if before.is_none_or(|fault| fault.message != message) {
-            warn!(?key, reason, "{message}");
-        }
-        let since = before.map_or(now, |fault| fault.since);
-        let fault = Fault {
-            reason,
-            message,
-            since,
-        };
-        self.observed.faults.insert(key.clone(), fault);
-        self.touch_status(now);
-    }
-
-    fn clear_fault(&mut self, key: &Key, now: Timestamp) {
-        if self.observed.faults.remove(key).is_some() {
-            self.touch_status(now);
-        }
-    }
-
-    /// What an object concerns is to be planned.
-    fn touch(&mut self, key: &ObjectKey) {
-        let now = (self.clock)();
-        match key.kind {
-            Kind::GatewayConfiguration => {
-                self.aim();
-                self.touch_all();
-                return;
-            }
-            Kind::ClusterManagementAddOn | Kind::PlacementDecision => {
-                self.touch_all();
-                return;
-            }
-            Kind::AddOnDeploymentConfig => self.touch_clusters(now),
-            Kind::ManagedCluster => self.queue.touch(Key::Cluster(key.name.clone()), now),
-            Kind::ManagedClusterAddOn
-            | Kind::ManifestWork
-            | Kind::ManagedServiceAccount
-            | Kind::CertificateSigningRequest
-            | Kind::RoleBinding => {
-                if key.kind == Kind::RoleBinding {
-                    self.queue.touch(Key::Hub, now);
-                }
-                self.queue.touch(Key::Cluster(key.namespace.clone()), now);
-                if self
-                    .observed
-                    .configuration()
-                    .is_none_or(|it| it.is_deleting)
-                {
-                    self.queue.touch(Key::Hub, now);
-                }
-            }
-            Kind::ClusterRole
-            | Kind::ApiService
-            | Kind::Namespace
-            | Kind::ServiceAccount
-            | Kind::Role
-            | Kind::Secret
-            | Kind::Service
-            | Kind::Deployment
-            | Kind::PodDisruptionBudget
-            | Kind::EndpointSlice => self.queue.touch(Key::Hub, now),
-            Kind::ClusterRoleBinding => {
-                self.queue.touch(Key::Hub, now);
-                if let Some((_, cluster)) = key.name.split_once(':') {
-                    self.queue.touch(Key::Cluster(cluster.to_owned()), now);
-                }
-            }
-        }
-        self.touch_status(now);
-    }
-
-    fn touch_all(&mut self) {
-        let now = (self.clock)();
-        self.queue.touch(Key::Hub, now);
-        self.touch_clusters(now);
-        self.touch_status(now);
-    }
-
-    fn touch_clusters(&mut self, now: Timestamp) {
-        for cluster in self.observed.clusters() {
-            self.queue.touch(Key::Cluster(cluster.to_owned()), now);
-        }
-    }
-
-    fn touch_status(&mut self, now: Timestamp) {
-        self.queue.touch(Key::Status, now + STATUS_PAUSE);
-    }
-
-    /// Tells the probe which server to ask.
-    fn aim(&mut self) {
-        if let Some(fault) = self.observed.unreadable() {
-            warn!(
-                fault,
-                "the GatewayConfiguration cannot be read; everything stays as it is"
-            );
-            return;
-        }
-        let configuration = self.observed.configuration();
-        let target = configuration.and_then(|configuration| {
-            let server = &configuration.spec.server;
-            let external = server.external.as_ref()?;
-            (server.deployment == ServerDeployment::External).then(|| Target {
-                namespace: server.namespace.clone(),
-                server: external.clone(),
-            })
-        });
-        let changed = self.wires.target.send_if_modified(|known| {
-            let changed = *known != target;
-            *known = target;
-            changed
-        });
-        if changed {
-            self.observed.server = ServerSeen::Unknown;
         }
     }
 }

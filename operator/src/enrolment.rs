@@ -20,19 +20,20 @@ mod work;
 use jiff::Timestamp;
 
 #[cfg(test)]
-pub(crate) use self::certificate::request_for_tests;
+pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
 use self::site::Site;
 pub(crate) use self::{
     placement::is_selected,
     registration::{FOR_CLUSTER, own_group_of_all},
     rows::ROWS,
+    site::is_row_foreign,
 };
 use crate::{observed::Observed, plan::Plan};
 
 /// Decides.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    let site = Site::of(observed, cluster);
+    let site = Site::of(observed, cluster, now);
     let Some(site) = site.filter(|site| !site.is_row_deleting()) else {
         removal::plan(observed, cluster, now, &mut plan);
         return plan;

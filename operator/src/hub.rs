@@ -32,7 +32,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
         plan.hold(&key, object, FINALIZER, true);
     }
     rights::plan(observed, &mut plan);
-    addons::plan(observed, &mut plan);
+    addons::plan(observed, now, &mut plan);
     let bundle = server::plan(observed, &configuration.spec, now, &mut plan);
     registration::plan(observed, &configuration.spec, bundle, now, &mut plan);
     plan

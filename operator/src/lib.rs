@@ -4,17 +4,23 @@
 
 mod apply;
 mod args;
+mod concern;
+mod contest;
 mod discovery;
 mod engine;
 mod enrolment;
+mod entrance;
 mod events;
 mod hub;
+mod kept;
 mod kind;
 mod leader;
 mod matching;
+mod metrics;
 mod names;
 mod observed;
 mod pki;
+mod placed;
 mod plan;
 mod probe;
 mod queue;

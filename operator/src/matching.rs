@@ -4,39 +4,51 @@ use serde_json::{Map, Value};
 
 /// True where all of `want` is in `have`.
 pub(crate) fn holds(have: &Value, want: &Value) -> bool {
+    difference(have, want).is_none()
+}
+
+/// Where the first thing of `want` is that is not in `have`, as a path: `.spec.rules[0]`.
+pub(crate) fn difference(have: &Value, want: &Value) -> Option<String> {
     match (have, want) {
-        (Value::Object(have), Value::Object(want)) => object_holds(have, want),
-        (Value::Array(have), Value::Array(want)) => {
-            have.len() == want.len() && have.iter().zip(want).all(|(have, want)| holds(have, want))
+        (Value::Object(have), Value::Object(want)) => of_objects(have, want),
+        (Value::Array(have), Value::Array(want)) if have.len() == want.len() => {
+            let mut pairs = have.iter().zip(want).enumerate();
+            pairs.find_map(|(at, (have, want))| {
+                difference(have, want).map(|rest| format!("[{at}]{rest}"))
+            })
         }
         // Empty is absent.
-        (Value::Null, Value::Array(want)) => want.is_empty(),
-        (Value::Null, Value::Object(want)) => want.values().all(|want| holds(have, want)),
-        _ => have == want,
+        (Value::Null, Value::Array(want)) if want.is_empty() => None,
+        (Value::Null, Value::Object(want)) => of_objects(&Map::new(), want),
+        _ => (have != want).then(String::new),
     }
 }
 
-fn object_holds(have: &Map<String, Value>, want: &Map<String, Value>) -> bool {
-    want.iter().all(|(name, want)| {
+fn of_objects(have: &Map<String, Value>, want: &Map<String, Value>) -> Option<String> {
+    want.iter().find_map(|(name, want)| {
         let have = have.get(name).unwrap_or(&Value::Null);
-        match (name.as_str(), want) {
-            ("conditions", Value::Array(want)) => each_is_there(have, want, "type"),
-            ("ownerReferences", Value::Array(want)) => each_is_there(have, want, "uid"),
+        let found = match (name.as_str(), want) {
+            ("conditions", Value::Array(want)) => of_lists(have, want, "type"),
+            ("ownerReferences", Value::Array(want)) => of_lists(have, want, "uid"),
             ("finalizers", Value::Array(want)) => {
                 let have = have.as_array().map_or(&[][..], Vec::as_slice);
-                want.iter().all(|want| have.contains(want))
+                let missing = want.iter().any(|want| !have.contains(want));
+                missing.then(String::new)
             }
-            _ => holds(have, want),
-        }
+            _ => difference(have, want),
+        };
+        found.map(|rest| format!(".{name}{rest}"))
     })
 }
 
-/// Lists whose elements have a key, and may have elements of others.
-fn each_is_there(have: &Value, want: &[Value], key: &str) -> bool {
+/// Of lists whose elements have a key, and may have elements of others.
+fn of_lists(have: &Value, want: &[Value], key: &str) -> Option<String> {
     let have = have.as_array().map_or(&[][..], Vec::as_slice);
-    want.iter().all(|want| {
+    want.iter().find_map(|want| {
         let own = have.iter().find(|have| have[key] == want[key]);
-        own.is_some_and(|have| holds(have, want))
+        let rest = own.map_or_else(|| Some(String::new()), |have| difference(have, want))?;
+        let name = want[key].as_str().unwrap_or_default();
+        Some(format!("[{name}]{rest}"))
     })
 }
 
@@ -84,5 +96,22 @@ mod tests {
             &have,
             &json!({"conditions": [{"type": "Absent", "status": "True"}]})
         ));
+    }
+
+    #[test]
+    fn a_difference_is_found_by_its_path() {
+        let have =
+            json!({"spec": {"list": [{"x": 1}], "conditions": [{"type": "A", "status": "False"}]}});
+        for (want, path) in [
+            (json!({"spec": {"list": [{"x": 2}]}}), ".spec.list[0].x"),
+            (json!({"spec": {"list": []}}), ".spec.list"),
+            (json!({"status": {"of": 1}}), ".status.of"),
+            (
+                json!({"spec": {"conditions": [{"type": "A", "status": "True"}]}}),
+                ".spec.conditions[A].status",
+            ),
+        ] {
+            assert_eq!(difference(&have, &want).as_deref(), Some(path));
+        }
     }
 }

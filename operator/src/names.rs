@@ -35,5 +35,13 @@ pub(crate) const SERVICE: &str = "gateway";
 pub(crate) const AUTHORITY: &str = "spokeway-gateway-ca";
 /// The Secret of the server's certificate.
 pub(crate) const SERVING: &str = "spokeway-gateway-serving";
+/// The server's Service for agents, at a load balancer.
+pub(crate) const TUNNEL_SERVICE: &str = "spokeway-tunnel";
+/// The Secret of the authorities that agents' certificates at the server's own entrance come from.
+pub(crate) const TUNNEL_AUTHORITY: &str = "spokeway-tunnel-ca";
+/// The Secret of what the server verifies them with.
+pub(crate) const TUNNEL_CLIENTS: &str = "spokeway-tunnel-clients";
+/// Who signs them.
+pub(crate) const TUNNEL_SIGNER: &str = "gateway.open-cluster-management.io/tunnel";
 /// Namespace of the Secrets of the manual mode.
 pub(crate) const CREDENTIALS: &str = "open-cluster-management-credentials";

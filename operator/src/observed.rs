@@ -14,7 +14,9 @@ use kube::{core::DynamicObject, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    kept,
     kind::{Kind, ObjectKey},
+    placed::Placed,
     queue::Key,
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct Observed {
     configuration: Option<Result<Configuration, String>>,
     /// What could not be written, for as long as that is so.
     pub(crate) faults: BTreeMap<Key, Fault>,
+    /// What placements have chosen.
+    pub(crate) placed: Placed,
 }
 
 /// What is the same for as long as the process runs.
@@ -95,6 +99,7 @@ impl Observed {
             server: ServerSeen::Unknown,
             configuration: None,
             faults: BTreeMap::new(),
+            placed: Placed::default(),
         }
     }
 
@@ -117,11 +122,10 @@ impl Observed {
                 Vec::new()
             }
             Event::InitApply(object) => {
-                let key = self.put(kind, object);
                 if let Some(listing) = self.listing.get_mut(&kind) {
-                    listing.insert(key.clone());
+                    listing.insert(ObjectKey::of(kind, &object));
                 }
-                vec![key]
+                self.put(kind, object).into_iter().collect()
             }
             Event::InitDone => {
                 self.listed.insert(kind);
@@ -134,32 +138,38 @@ impl Observed {
                 }
                 gone
             }
-            Event::Apply(object) => vec![self.put(kind, object)],
+            Event::Apply(object) => self.put(kind, object).into_iter().collect(),
             Event::Delete(object) => {
                 let key = ObjectKey::of(kind, &object);
+                let known = self.object(&key);
+                // One of that name may have been made since.
+                if known.is_none_or(|known| known.metadata.uid != object.metadata.uid) {
+                    return Vec::new();
+                }
                 self.forget(&key);
                 vec![key]
             }
         }
     }
 
-    /// Takes in a state of an object, unless a later one is known.
-    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> ObjectKey {
+    /// Takes in a state of an object, and names it where that is a later one than is known.
+    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> Option<ObjectKey> {
         let key = ObjectKey::of(kind, &object);
-        if self
-            .object(&key)
-            .is_none_or(|known| supersedes(&object, known))
-        {
-            object.metadata.managed_fields = None;
-            self.objects.insert(key.clone(), Arc::new(object));
-            self.read_configuration(&key);
+        let known = self.object(&key);
+        if known.is_some_and(|known| !supersedes(&object, known)) {
+            return None;
         }
-        key
+        kept::reduce(kind, &mut object);
+        self.objects.insert(key.clone(), Arc::new(object));
+        self.read(&key);
+        Some(key)
     }
 
-    pub(crate) fn forget(&mut self, key: &ObjectKey) {
-        self.objects.remove(key);
-        self.read_configuration(key);
+    /// True where it was there.
+    pub(crate) fn forget(&mut self, key: &ObjectKey) -> bool {
+        let was_there = self.objects.remove(key).is_some();
+        self.read(key);
+        was_there
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {
@@ -218,9 +228,15 @@ impl Observed {
         Some(fault)
     }
 
-    fn read_configuration(&mut self, changed: &ObjectKey) {
-        if changed.kind == Kind::GatewayConfiguration && changed.name == gateway::SINGLETON {
-            self.configuration = self.object(changed).map(Configuration::read);
+    /// Reads what plans ask of an object for every cluster.
+    fn read(&mut self, changed: &ObjectKey) {
+        let object = self.objects.get(changed).map(Arc::as_ref);
+        match changed.kind {
+            Kind::GatewayConfiguration if changed.name == gateway::SINGLETON => {
+                self.configuration = object.map(Configuration::read);
+            }
+            Kind::PlacementDecision => self.placed.observe(changed, object),
+            _ => {}
         }
     }
 }
@@ -248,7 +264,7 @@ fn supersedes(object: &DynamicObject, known: &DynamicObject) -> bool {
         version.parse::<u64>().ok()
     };
     match (version(object), version(known)) {
-        (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own >= other,
+        (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own > other,
         _ => true,
     }
 }
@@ -283,7 +299,7 @@ mod tests {
     fn a_configuration_that_cannot_be_read_is_not_taken_for_none() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({})));
+        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
         assert!(observed.configuration().is_some() && observed.unreadable().is_none());
         observed.put(
             kind,
@@ -303,7 +319,10 @@ mod tests {
             kind,
             configuration("10", &json!({"identity": "ServiceAccount"})),
         );
-        let key = observed.put(kind, configuration("9", &json!({})));
+        let key = ObjectKey::global(kind, gateway::SINGLETON);
+        for version in ["9", "10"] {
+            assert_eq!(observed.put(kind, configuration(version, &json!({}))), None);
+        }
         assert_eq!(
             observed.object(&key).unwrap().data["spec"]["identity"],
             "ServiceAccount"
@@ -314,7 +333,7 @@ mod tests {
     fn what_a_new_list_does_not_name_is_gone() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({})));
+        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
         observed.observe(kind, Event::Init);
         assert!(observed.object(&key).is_some());
         assert_eq!(
@@ -322,5 +341,18 @@ mod tests {
             std::slice::from_ref(&key)
         );
         assert!(observed.object(&key).is_none());
+    }
+
+    #[test]
+    fn the_end_of_an_object_is_not_that_of_the_next_of_its_name() {
+        let mut observed = observed();
+        let kind = Kind::GatewayConfiguration;
+        let mut next = configuration("5", &json!({}));
+        next.metadata.uid = Some("2".to_owned());
+        observed.put(kind, configuration("1", &json!({})));
+        let key = observed.put(kind, next).unwrap();
+        let ended = Event::Delete(configuration("4", &json!({})));
+        assert_eq!(observed.observe(kind, ended), []);
+        assert!(observed.object(&key).is_some());
     }
 }

@@ -1,12 +1,14 @@
-//! The gateway's serving certificate and the authorities behind it, as Secrets hold them. Pure: reads
-//! certificates and says what is to be issued.
+//! The gateway's serving certificate, agents' certificates at its own entrance, and the authorities behind
+//! both, as Secrets hold them. Pure: reads certificates and says what is to be issued.
 //!
-//! An authority is replaced by overlap: the next one is trusted before a certificate of it serves, and
+//! An authority is replaced by overlap: the next one is trusted before a certificate of it is in use, and
 //! the one before it for as long as it is valid.
 //!
 //! ```text
 //! signing ──(two thirds of its life)──► signing + next ──(both trusted for a while)──► next signs
 //! ```
+
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
@@ -22,7 +24,11 @@ use crate::observed::part;
 pub(crate) const AUTHORITY_LIVES: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
 /// How long serving certificates live.
 pub(crate) const LEAF_LIVES: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// How long both authorities are trusted before the next one signs: the aggregator has read it by then.
+/// How long agents' certificates live at most. Open Cluster Management asks for the next one when a fifth
+/// of that is left.
+const CLIENT_LIVES: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long both authorities are trusted before the next one signs: the aggregator and agents, or the
+/// gateway, have read it by then.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 /// Annotation of a serving certificate's Secret: which authority it is of.
 pub(crate) const SIGNER: &str = "gateway.open-cluster-management.io/signer";
@@ -56,6 +62,17 @@ pub(crate) struct Pair {
     pub(crate) certificate: String,
     #[serde(skip)]
     pub(crate) key: String,
+}
+
+/// A certificate that is to be made for the holder of a request's key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Signature {
+    pub(crate) signer: Pair,
+    /// The common name. The certificate has no other but its authority's, whatever the request asks for.
+    pub(crate) user: String,
+    /// PEM.
+    pub(crate) request: String,
+    pub(crate) seconds: i64,
 }
 
 /// The authorities of a Secret.
@@ -105,7 +122,7 @@ impl Authorities {
         };
         let signing = pair(signing, signing_key).filter(valid);
         let next = pair(next, next_key).filter(valid);
-        let retired = retired.filter(|it| life(it).is_some_and(|life| life.end > now));
+        let retired = retired.and_then(|retired| still_valid(&retired, now));
         // One that has ended makes room for the one that was to come.
         let (signing, next) = match signing {
             Some(signing) => (signing, next),
@@ -136,7 +153,7 @@ impl Authorities {
     /// What is to be issued, or when to look again. `trusted` is what the hub trusts now, if anything.
     pub(crate) fn next(&self, trusted: Option<&str>, now: Timestamp) -> Result<Timestamp, Issue> {
         let Some(life_of_signing) = life(&self.signing.certificate) else {
-            return Err(first());
+            return Err(first(trusted, now));
         };
         let Some(next) = &self.next else {
             let due = life_of_signing.two_thirds();
@@ -163,13 +180,21 @@ impl Authorities {
     }
 }
 
-/// The first authority.
-pub(crate) fn first() -> Issue {
+/// The first authority. What is trusted already goes on being so: a server of it may still run.
+pub(crate) fn first(trusted: Option<&str>, now: Timestamp) -> Issue {
     Issue::Authorities {
         signing: Slot::Fresh,
         next: None,
-        retired: None,
+        retired: trusted.and_then(|trusted| still_valid(trusted, now)),
     }
+}
+
+/// The certificates of a bundle that have not ended.
+fn still_valid(bundle: &str, now: Timestamp) -> Option<String> {
+    const END: &str = "-----END CERTIFICATE-----\n";
+    let all = bundle.split_inclusive(END);
+    let valid = all.filter(|it| life(it).is_some_and(|life| life.end > now));
+    Some(valid.collect()).filter(|valid: &String| !valid.is_empty())
 }
 
 /// When a serving certificate is to be replaced; nothing where that is now.
@@ -191,6 +216,12 @@ pub(crate) fn leaf_is_good_until(
     Some(life(&certificate)?.two_thirds()).filter(|due| *due > now)
 }
 
+/// How long a certificate lives that is asked for with that lifetime, if any.
+pub(crate) fn client_seconds(asked: Option<i32>) -> i64 {
+    let most = CLIENT_LIVES.as_secs();
+    asked.map_or(most, |asked| most.min(asked.into()))
+}
+
 impl Life {
     fn two_thirds(self) -> Timestamp {
         let seconds = self.end.duration_since(self.begin).as_secs() / 3 * 2;
@@ -200,7 +231,8 @@ impl Life {
     }
 }
 
-fn text(secret: &DynamicObject, key: &str) -> Option<String> {
+/// What a Secret has under a key.
+pub(crate) fn text(secret: &DynamicObject, key: &str) -> Option<String> {
     let data: std::collections::BTreeMap<String, ByteString> = part(secret, "data")?;
     String::from_utf8(data.get(key)?.0.clone()).ok()
 }
@@ -225,7 +257,14 @@ fn names_of(pem: &str) -> Option<Vec<String>> {
         .iter()
         .filter_map(|name| match name {
             GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => Some(address(octets)?.to_string()),
             _ => None,
         });
     Some(names.collect())
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    let sixteen = || <[u8; 16]>::try_from(octets).map(IpAddr::from);
+    four.or_else(|_| sixteen()).ok()
 }

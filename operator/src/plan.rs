@@ -6,14 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
+    kept,
     kind::{Kind, ObjectKey},
-    matching::holds,
+    matching::{difference, holds},
     names::{APPLIED, MANAGED_BY, MANAGER},
     observed::Observed,
-    pki::Issue,
+    pki::{Issue, Signature},
 };
 
 /// What is to be done about one key.
@@ -45,12 +45,14 @@ pub(crate) enum Action {
     Delete { key: ObjectKey, uid: String },
     /// The certificate request is granted.
     Approve { name: String, message: String },
+    /// The certificate request, which is granted, gets its certificate.
+    Sign { name: String, signature: Signature },
     /// A Secret of ours gets fresh keys.
     Issue { key: ObjectKey, issue: Issue },
 }
 
 /// Which part of an object is patched.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Part {
     Object,
     Status,
@@ -76,11 +78,9 @@ pub(crate) struct Note {
 impl Plan {
     /// Writes the object unless it says that already.
     pub(crate) fn want(&mut self, observed: &Observed, desired: Desired) {
-        let desired = desired.stamped();
-        if !observed
-            .object(&desired.key)
-            .is_some_and(|have| desired.is_in(have))
-        {
+        let mut desired = desired.stamped();
+        let have = observed.object(&desired.key);
+        if have.is_none_or(|have| desired.difference(have).is_some()) {
             self.actions.push(Action::Apply(desired));
         }
     }
@@ -170,28 +170,48 @@ impl Desired {
     /// With our label, and a hash of what is wanted.
     fn stamped(mut self) -> Self {
         self.body["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
-        let hash = Sha256::digest(self.body.to_string().as_bytes());
-        let hash = hash
-            .iter()
-            .take(8)
-            .fold(0, |all, byte| all << 8 | u64::from(*byte));
-        let hash = format!("{hash:016x}");
+        let hash = kept::hash(&self.body);
         self.body["metadata"]["annotations"][APPLIED] = hash.into();
         self
     }
 
-    fn is_in(&self, have: &DynamicObject) -> bool {
-        let Value::Object(want) = &self.body else {
-            return false;
-        };
-        want.iter().all(|(field, want)| {
-            if field == "metadata" {
+    /// The path of the first thing that the object does not say.
+    pub(crate) fn difference(&mut self, have: &DynamicObject) -> Option<String> {
+        if self.key.kind != Kind::ManifestWork {
+            return self.difference_as_kept(have);
+        }
+        let whole = kept::digest_manifests(&mut self.body);
+        let found = self.difference_as_kept(have);
+        if let Some(whole) = whole {
+            self.body["spec"]["workload"]["manifests"] = whole;
+        }
+        found
+    }
+
+    fn difference_as_kept(&self, have: &DynamicObject) -> Option<String> {
+        let want = self.body.as_object()?;
+        want.iter().find_map(|(field, want)| {
+            let found = if field == "metadata" {
                 let metadata = serde_json::to_value(&have.metadata).unwrap_or_default();
-                holds(&metadata, want)
+                difference(&metadata, want)
             } else {
-                holds(have.data.get(field).unwrap_or(&Value::Null), want)
-            }
+                difference(have.data.get(field).unwrap_or(&Value::Null), want)
+            };
+            found.map(|rest| format!("{field}{rest}"))
         })
+    }
+}
+
+impl Action {
+    /// The kind of the object that is written.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Apply(desired) | Self::ApplyStatus(desired) => desired.key.kind,
+            Self::Patch { key, .. } | Self::Delete { key, .. } | Self::Issue { key, .. } => {
+                key.kind
+            }
+            Self::Approve { .. } | Self::Sign { .. } => Kind::CertificateSigningRequest,
+        }
     }
 }
 

@@ -13,12 +13,14 @@ use kube::{Api, Client, Config, core::ObjectList};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::{
     sync::{mpsc, watch},
-    time::{interval, timeout},
+    time::{Instant, interval, timeout},
 };
 
 use crate::observed::GatewaySeen;
 
 const ASK_SERVER_EVERY: Duration = Duration::from_secs(2);
+/// While it answers where it was found.
+const LOOK_UP_EVERY: Duration = Duration::from_mins(1);
 const ASK_CLUSTERS_EVERY: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Answers that wait to be taken in.
@@ -41,67 +43,89 @@ pub(crate) enum Answer {
 /// The server gave no good answer.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error("its Service cannot be read: {0}")]
-    Service(kube::Error),
+    #[error("its Service is not there")]
+    Absent,
+    #[error("its Service may not be read: {0}")]
+    Forbidden(String),
     #[error("its caBundle holds no certificate")]
     Bundle,
     #[error("its address makes no sense: {0}")]
     Address(http::uri::InvalidUri),
     #[error("it does not answer: {0}")]
     Unready(kube::Error),
+    #[error("it does not answer within {} s", DEADLINE.as_secs())]
+    Late,
+}
+
+/// A server that answered, and when it was looked up where it is.
+struct Found {
+    target: Target,
+    client: Client,
+    since: Instant,
 }
 
 /// Asks the server whether it is ready, for as long as there is one to ask.
 pub(crate) async fn server(
-    client: Client,
-    targets: watch::Receiver<Option<Target>>,
+    hub: Client,
+    mut targets: watch::Receiver<Option<Target>>,
     answers: mpsc::Sender<Answer>,
 ) {
     let mut ticks = interval(ASK_SERVER_EVERY);
-    let mut asked: Option<(Target, String, Client)> = None;
+    let mut found: Option<Found> = None;
     loop {
-        ticks.tick().await;
-        let Some(target) = targets.borrow().clone() else {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            Ok(()) = targets.changed() => {}
+        }
+        let Some(target) = targets.borrow_and_update().clone() else {
             continue;
         };
-        let known = asked.take().filter(|(known, ..)| *known == target);
-        let answer = timeout(DEADLINE, ask(&client, target, known)).await;
-        let answer = match answer {
-            Ok(Ok(used)) => {
-                asked = Some(used);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!(
-                "it does not answer within {} s",
-                DEADLINE.as_secs()
-            )),
+        let known = found.take();
+        let known = known.filter(|it| it.target == target && it.since.elapsed() < LOOK_UP_EVERY);
+        let looked_up = match known {
+            Some(known) => Ok(known),
+            None => match look_up(&hub, target).await {
+                Some(looked_up) => looked_up,
+                // A hub that does not say where the server is says nothing of the server.
+                None => continue,
+            },
         };
+        let answer = match looked_up {
+            Ok(it) => ask(&it.client).await.map(|()| found = Some(it)),
+            Err(error) => Err(error),
+        };
+        let answer = answer.map_err(|error| error.to_string());
         if answers.send(Answer::Server(answer)).await.is_err() {
             return;
         }
     }
 }
 
-async fn ask(
-    hub: &Client,
-    target: Target,
-    known: Option<(Target, String, Client)>,
-) -> Result<(Target, String, Client), ProbeError> {
+/// Looks up where the server is; nothing where the hub does not say.
+async fn look_up(hub: &Client, target: Target) -> Option<Result<Found, ProbeError>> {
     let services: Api<Service> = Api::namespaced(hub.clone(), &target.namespace);
-    let service = services.get(&target.server.service).await;
-    let address = address(&service.map_err(ProbeError::Service)?, &target);
-    let client = match known {
-        Some((_, old, client)) if old == address => client,
-        _ => anonymous(&address, &target)?,
+    let service = timeout(DEADLINE, services.get_opt(&target.server.service)).await;
+    let service = match service {
+        Ok(Ok(service)) => service.ok_or(ProbeError::Absent),
+        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
+            Err(ProbeError::Forbidden(status.message))
+        }
+        _ => return None,
     };
+    let client = service.and_then(|service| anonymous(&address(&service, &target), &target));
+    Some(client.map(|client| Found {
+        target,
+        client,
+        since: Instant::now(),
+    }))
+}
+
+async fn ask(server: &Client) -> Result<(), ProbeError> {
     let request = Request::get("/readyz").body(Vec::new());
     let request = request.map_err(|error| ProbeError::Unready(kube::Error::HttpError(error)))?;
-    client
-        .request_text(request)
-        .await
-        .map_err(ProbeError::Unready)?;
-    Ok((target, address, client))
+    let answer = timeout(DEADLINE, server.request_text(request)).await;
+    let answer = answer.map_err(|_| ProbeError::Late)?;
+    answer.map(drop).map_err(ProbeError::Unready)
 }
 
 /// Where a Service leads, as the hub's API server sees it.

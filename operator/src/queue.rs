@@ -1,7 +1,10 @@
 //! What is to be looked at, and when: one entry per part of the hub that is planned by itself, so that
 //! one that is slow or broken delays no other. Pure; takes `now`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -24,6 +27,8 @@ pub(crate) enum Key {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<Key, Entry>,
+    /// Those that nobody works on, by when they start.
+    waiting: BTreeSet<(Timestamp, Key)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,65 +42,105 @@ struct Entry {
 
 impl Queue {
     /// Wants attention at that time, or sooner where that was said before.
-    pub(crate) fn touch(&mut self, key: Key, at: Timestamp) {
-        let entry = self.entries.entry(key).or_default();
-        entry.due = Some(entry.due.map_or(at, |due| due.min(at)));
+    pub(crate) fn touch(&mut self, key: &Key, at: Timestamp) {
+        self.change(key, |entry| entry.want(at));
     }
 
     /// The next key to look at, which is then being worked on.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Key> {
-        let ready =
-            |entry: &Entry| !entry.is_running && entry.starts().is_some_and(|starts| starts <= now);
-        let entries = self.entries.iter_mut();
-        let (key, entry) = entries
-            .filter(|(_, entry)| ready(entry))
-            .min_by_key(|(_, entry)| entry.starts())?;
-        entry.is_running = true;
-        entry.due = None;
-        Some(key.clone())
+        let (starts, key) = self.waiting.first()?;
+        if *starts > now {
+            return None;
+        }
+        let key = key.clone();
+        self.begin(&key);
+        Some(key)
+    }
+
+    /// The same, of keys that are no cluster's: they do not wait for slow clusters.
+    pub(crate) fn next_of_all(&mut self, now: Timestamp) -> Option<Key> {
+        let is_ready = |key: &Key| {
+            let starts = self.entries.get(key).and_then(Entry::starts);
+            starts.is_some_and(|starts| starts <= now)
+        };
+        let key = [Key::Hub, Key::Status].into_iter().find(is_ready)?;
+        self.begin(&key);
+        Some(key)
     }
 
     /// It went well; look again at `wake`.
     pub(crate) fn done(&mut self, key: &Key, wake: Option<Timestamp>) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let due = [entry.due, wake].into_iter().flatten().min();
-        *entry = Entry {
-            due,
-            ..Entry::default()
-        };
-        if due.is_none() {
-            self.entries.remove(key);
-        }
+        self.change(key, |entry| {
+            let due = [entry.due, wake].into_iter().flatten().min();
+            *entry = Entry {
+                due,
+                ..Entry::default()
+            };
+        });
     }
 
     /// It failed; it is tried again after a pause that grows.
     pub(crate) fn failed(&mut self, key: &Key, retry_after: Option<Duration>, now: Timestamp) {
-        let entry = self.entries.entry(key.clone()).or_default();
-        let doublings = entry.failures.min(8);
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << doublings)
-            .min(LONGEST_PAUSE);
-        let asked = retry_after.and_then(|pause| SignedDuration::try_from(pause).ok());
-        let pause = asked.map_or(pause, |asked| asked.max(pause));
-        let again = now.checked_add(pause).unwrap_or(now);
-        entry.is_running = false;
-        entry.failures += 1;
-        entry.not_before = Some(again);
-        entry.due = Some(entry.due.map_or(again, |due| due.min(again)));
+        self.change(key, |entry| {
+            let doublings = entry.failures.min(8);
+            let pause = FIRST_PAUSE
+                .saturating_mul(1 << doublings)
+                .min(LONGEST_PAUSE);
+            let asked = retry_after.and_then(|pause| SignedDuration::try_from(pause).ok());
+            let pause = asked.map_or(pause, |asked| asked.max(pause));
+            let again = now.checked_add(pause).unwrap_or(now);
+            entry.is_running = false;
+            entry.failures += 1;
+            entry.not_before = Some(again);
+            entry.want(again);
+        });
     }
 
     /// When the next key is due.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        let waiting = self.entries.values().filter(|entry| !entry.is_running);
-        waiting.filter_map(Entry::starts).min()
+        self.waiting.first().map(|(starts, _)| *starts)
+    }
+
+    /// How many keys wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn begin(&mut self, key: &Key) {
+        self.change(key, |entry| {
+            entry.is_running = true;
+            entry.due = None;
+        });
+    }
+
+    /// Keeps both views of an entry the same.
+    fn change(&mut self, key: &Key, change: impl FnOnce(&mut Entry)) {
+        let mut entry = self.entries.remove(key).unwrap_or_default();
+        let before = entry.starts();
+        change(&mut entry);
+        let after = entry.starts();
+        if before != after {
+            if let Some(before) = before {
+                self.waiting.remove(&(before, key.clone()));
+            }
+            self.waiting.extend(after.map(|after| (after, key.clone())));
+        }
+        if entry.is_running || entry.due.is_some() {
+            self.entries.insert(key.clone(), entry);
+        }
     }
 }
 
 impl Entry {
+    fn want(&mut self, at: Timestamp) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// When it is to be worked on; never while it is.
     fn starts(&self) -> Option<Timestamp> {
-        self.due.max(self.not_before).filter(|_| self.due.is_some())
+        self.due
+            .max(self.not_before)
+            .filter(|_| self.due.is_some() && !self.is_running)
     }
 }
 
@@ -114,9 +159,9 @@ mod tests {
     #[test]
     fn a_key_is_worked_on_once_at_a_time_and_again_where_it_changed_meanwhile() {
         let mut queue = Queue::default();
-        queue.touch(Key::Hub, at(0));
+        queue.touch(&Key::Hub, at(0));
         assert_eq!(queue.next(at(0)), Some(Key::Hub));
-        queue.touch(Key::Hub, at(1));
+        queue.touch(&Key::Hub, at(1));
         assert_eq!(queue.next(at(1)), None);
         queue.done(&Key::Hub, None);
         assert_eq!(queue.next(at(1)), Some(Key::Hub));
@@ -132,13 +177,13 @@ mod tests {
         let mut now = at(0);
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            queue.touch(cluster("bad"), now);
+            queue.touch(&cluster("bad"), now);
             let due = queue.next_due().unwrap();
             pauses.push(due.duration_since(now).as_millis());
             now = due;
             assert_eq!(queue.next(now), Some(cluster("bad")));
             queue.failed(&cluster("bad"), None, now);
-            queue.touch(cluster("good"), now);
+            queue.touch(&cluster("good"), now);
             assert_eq!(queue.next(now), Some(cluster("good")));
             queue.done(&cluster("good"), None);
         }
@@ -153,9 +198,23 @@ mod tests {
     #[test]
     fn a_server_that_asks_for_time_gets_it() {
         let mut queue = Queue::default();
-        queue.touch(Key::Hub, at(0));
+        queue.touch(&Key::Hub, at(0));
         queue.next(at(0));
         queue.failed(&Key::Hub, Some(Duration::from_secs(5)), at(0));
         assert_eq!(queue.next_due(), Some(at(5000)));
+    }
+
+    #[test]
+    fn what_is_no_clusters_does_not_wait_for_clusters() {
+        let mut queue = Queue::default();
+        for key in [cluster("slow"), Key::Status, Key::Hub] {
+            queue.touch(&key, at(0));
+        }
+        assert_eq!(queue.depth(), 3);
+        assert_eq!(queue.next_of_all(at(0)), Some(Key::Hub));
+        assert_eq!(queue.next_of_all(at(0)), Some(Key::Status));
+        assert_eq!(queue.next_of_all(at(0)), None);
+        assert_eq!(queue.next(at(0)), Some(cluster("slow")));
+        assert_eq!(queue.depth(), 0);
     }
 }

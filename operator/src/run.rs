@@ -32,6 +32,7 @@ use crate::{
     engine::{Engine, Wires},
     events::{self, Notes},
     leader::Candidate,
+    metrics::Metrics,
     observed::Site,
     probe, uninstall,
 };
@@ -63,9 +64,11 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     let readiness = Readiness::default();
     let observing = readiness.condition("observing");
     let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
     let admin = Admin {
         readiness,
-        metrics: Arc::new(Registry::default()),
+        metrics: Arc::new(registry),
     };
     let mut background = JoinSet::new();
     background.spawn(admin.serve(listener, stopped.clone()));
@@ -98,6 +101,7 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
         client: client.clone(),
         addons,
         clock: wall_clock,
+        metrics,
     };
     let engine = Engine::new(site, hands, wires, wall_clock);
     engine.run(stop).await;

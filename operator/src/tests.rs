@@ -1,8 +1,9 @@
 //! Plans against a model of a hub: every phase of a cluster's life, both versions of the add-on API, and
 //! that order does not matter.
 
+mod entrance;
 mod life;
-mod model;
+pub(crate) mod model;
 mod order;
 mod removal;
 mod server;

@@ -66,6 +66,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// What thousands of clusters cost the operator and the hub, and ten quiet minutes
+    Operator {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -100,6 +106,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 Bench::Proxy { args } => ("proxy", args),
                 Bench::Path { args } => ("path", args),
                 Bench::Accounts { args } => ("accounts", args),
+                Bench::Operator { args } => ("operator", args),
             };
             let args: Vec<_> = [name]
                 .into_iter()

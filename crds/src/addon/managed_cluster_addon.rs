@@ -155,6 +155,24 @@ impl KubeClient {
     }
 }
 
+impl Subject {
+    /// The registration of an agent of these names, and of an organizational unit, with a signer of the
+    /// add-on's own.
+    pub fn registration_with(&self, signer: &str, unit: &str, version: Version) -> Value {
+        let mut with_signer = json!({"signerName": signer, "subject": self});
+        match version {
+            Version::V1alpha1 => {
+                with_signer["subject"]["organizationUnit"] = json!([unit]);
+                with_signer
+            }
+            Version::V1beta1 => {
+                with_signer["subject"]["organizationUnits"] = json!([unit]);
+                json!({"type": "customSigner", "customSigner": with_signer})
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,10 +201,22 @@ mod tests {
 
     #[test]
     fn a_signer_of_somebody_else_is_no_client_of_the_hub() {
-        let status = json!({"registrations": [
-            {"signerName": "example.com/other", "subject": {"user": "u"}},
-            {"type": "customSigner", "customSigner": {"signerName": "example.com/other"}},
-        ]});
+        let versions = [Version::V1alpha1, Version::V1beta1];
+        let subject = client().subject;
+        let both =
+            versions.map(|version| subject.registration_with("example.com/other", "x", version));
+        assert_eq!(
+            both[0],
+            json!({
+                "signerName": "example.com/other",
+                "subject": {"user": "u", "groups": ["g"], "organizationUnit": ["x"]},
+            })
+        );
+        assert_eq!(
+            both[1]["customSigner"]["subject"],
+            json!({"user": "u", "groups": ["g"], "organizationUnits": ["x"]})
+        );
+        let status = json!({"registrations": both});
         let status: ManagedClusterAddOnStatus = serde_json::from_value(status).unwrap();
         assert_eq!(status.kube_client(), None);
     }

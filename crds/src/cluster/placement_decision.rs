@@ -19,10 +19,10 @@ struct Decision {
 }
 
 impl PlacementDecisionStatus {
-    /// True where that cluster was chosen.
-    pub fn names(&self, cluster: &str) -> bool {
+    /// Their names.
+    pub fn clusters(self) -> impl Iterator<Item = String> {
         self.decisions
-            .iter()
-            .any(|decision| decision.cluster_name == cluster)
+            .into_iter()
+            .map(|decision| decision.cluster_name)
     }
 }

@@ -45,6 +45,10 @@ const DEFAULT_ACCOUNT: &str = "cluster-gateway";
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "How old the configuration is"}"#
 )]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.server.deployment != 'External' || self.egress.entrypoint.type != 'LoadBalancer'",
+    "message": "an External server gets no load balancer: lead a name to it, and say spec.egress.entrypoint {type: Hostname, hostname}",
+}]))]
 pub struct GatewayConfigurationSpec {
     /// Which clusters are made reachable: every accepted `ManagedCluster` where nothing is said.
     pub clusters: Clusters,

@@ -16,7 +16,8 @@ pub struct GatewayConfigurationStatus {
     pub conditions: Vec<Condition>,
     /// How many clusters there are, and how they are.
     pub clusters: ClusterCounts,
-    /// Clusters that are not ready, those longest in trouble first; at most 20.
+    /// Clusters that are not ready, those that the hub refuses writes for first, then those longest in
+    /// trouble; at most 20.
     pub troubled: Vec<TroubledCluster>,
     /// What runs, and in which version.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]

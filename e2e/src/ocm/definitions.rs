@@ -18,23 +18,33 @@ pub(super) async fn install_on_hub(
     programs: &Programs,
     conversion: &Conversion,
 ) -> Result<(), OcmError> {
-    install(hub, programs.manifests("ocm-hub-crds"), Some(conversion)).await
+    let fill_in = |text: &str| filled_in(text, Some(conversion));
+    install(hub, programs.manifests("ocm-hub-crds"), fill_in).await
+}
+
+/// As older releases had them: add-ons in their first version only.
+pub(super) async fn install_older_on_hub(
+    hub: &Cluster,
+    programs: &Programs,
+) -> Result<(), OcmError> {
+    install(hub, programs.manifests("ocm-hub-crds"), older).await
 }
 
 pub(super) async fn install_on_spoke(spoke: &Cluster, programs: &Programs) -> Result<(), OcmError> {
-    install(spoke, programs.manifests("ocm-spoke-crds"), None).await
+    let fill_in = |text: &str| filled_in(text, None);
+    install(spoke, programs.manifests("ocm-spoke-crds"), fill_in).await
 }
 
 async fn install(
     cluster: &Cluster,
     directory: &Path,
-    conversion: Option<&Conversion>,
+    fill_in: impl Fn(&str) -> Result<Value, String>,
 ) -> Result<(), OcmError> {
     let api = Api::<CustomResourceDefinition>::all(cluster.client());
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let definition = filled_in(&fs::read_to_string(&path)?, conversion);
+        let definition = fill_in(&fs::read_to_string(&path)?);
         let definition = definition.map_err(|why| OcmError::Definition {
             path: path.clone(),
             why,
@@ -56,15 +66,7 @@ async fn install(
 
 /// A definition as OCM's operator would apply it, where the conversion is at.
 fn filled_in(text: &str, conversion: Option<&Conversion>) -> Result<Value, String> {
-    let plain: String = text
-        .lines()
-        .map(|line| match line.find("{{") {
-            Some(start) => format!("{}x\n", &line[..start]),
-            None => format!("{line}\n"),
-        })
-        .collect();
-    let mut definition: Value =
-        serde_saphyr::from_str(&plain).map_err(|error| error.to_string())?;
+    let mut definition = read(text)?;
     if let Some(webhook) = definition.pointer_mut("/spec/conversion/webhook") {
         let conversion = conversion.ok_or("it wants a conversion, and there is none")?;
         webhook["clientConfig"] = json!({
@@ -73,6 +75,32 @@ fn filled_in(text: &str, conversion: Option<&Conversion>) -> Result<Value, Strin
         });
     }
     Ok(definition)
+}
+
+/// A definition without the versions that were added to the first one of add-ons.
+fn older(text: &str) -> Result<Value, String> {
+    let mut definition = read(text)?;
+    let spec = &mut definition["spec"];
+    if spec["group"] == "addon.open-cluster-management.io" {
+        spec["conversion"] = json!({"strategy": "None"});
+        let versions = spec["versions"]
+            .as_array_mut()
+            .ok_or("it has no versions")?;
+        versions.retain(|version| version["name"] == "v1alpha1");
+    }
+    Ok(definition)
+}
+
+/// Reads a definition, whatever its placeholders stand for.
+fn read(text: &str) -> Result<Value, String> {
+    let plain: String = text
+        .lines()
+        .map(|line| match line.find("{{") {
+            Some(start) => format!("{}x\n", &line[..start]),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    serde_saphyr::from_str(&plain).map_err(|error| error.to_string())
 }
 
 async fn is_established(api: &Api<CustomResourceDefinition>, name: &str) -> Result<(), String> {

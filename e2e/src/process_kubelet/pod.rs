@@ -12,7 +12,10 @@ use k8s_openapi::{
     ByteString,
     api::{
         apps::v1::Deployment,
-        core::v1::{Container, PodSpec, Secret, ServiceAccount},
+        core::v1::{
+            ConfigMap, ConfigMapVolumeSource, Container, PodSpec, Secret, SecretVolumeSource,
+            ServiceAccount,
+        },
     },
 };
 use kube::{Api, Client};
@@ -38,7 +41,7 @@ pub(super) struct Pod {
     pub(super) process: Process,
     container: Container,
     directory: PathBuf,
-    secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
+    content: Content,
     versions: u32,
     token_since: Instant,
     started: Instant,
@@ -59,9 +62,11 @@ pub(super) enum PodError {
     Empty,
 }
 
-type Secrets = BTreeMap<String, BTreeMap<String, ByteString>>;
+/// What is in volumes, by volume and key.
+type Content = BTreeMap<String, Keys>;
+type Keys = BTreeMap<String, ByteString>;
 
-/// Makes a pod what its Deployment says; none while it waits for a Secret or its `ServiceAccount`.
+/// Makes a pod what its Deployment says; none while it waits for what it mounts or its `ServiceAccount`.
 pub(super) async fn keep(
     node: &Shared,
     key: &str,
@@ -76,7 +81,7 @@ pub(super) async fn keep(
     let spec = template.ok_or(PodError::Empty)?;
     let container = spec.containers.first().ok_or(PodError::Empty)?;
     let namespace = deployment.metadata.namespace.clone().unwrap_or_default();
-    let Some(secrets) = secrets(client, &namespace, spec).await? else {
+    let Some(content) = content(client, &namespace, spec).await? else {
         return Ok(None);
     };
     let account = spec.service_account_name.as_deref().unwrap_or("default");
@@ -86,38 +91,64 @@ pub(super) async fn keep(
     }
     match known {
         Some(pod) if pod.container == *container => pod
-            .refresh(node, key, (&namespace, account), secrets)
+            .refresh(node, key, (&namespace, account), content)
             .await
             .map(Some),
         known => {
             if let Some(old) = known {
                 old.process.stop(STOP_WITHIN).await;
             }
-            let pod = start(node, key, container, (&namespace, account), secrets).await;
+            let pod = start(node, key, container, (&namespace, account), content).await;
             pod.map(Some)
         }
     }
 }
 
-/// The Secrets that are mounted, by volume; nothing while one is missing.
-async fn secrets(
+/// What is mounted; nothing while something is missing that is not optional.
+async fn content(
     client: &Client,
     namespace: &str,
     spec: &PodSpec,
-) -> Result<Option<Secrets>, kube::Error> {
-    let api = Api::<Secret>::namespaced(client.clone(), namespace);
-    let mut secrets = BTreeMap::new();
+) -> Result<Option<Content>, kube::Error> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    let mut content = BTreeMap::new();
     for volume in spec.volumes.iter().flatten() {
-        let source = volume.secret.as_ref();
-        let Some(name) = source.and_then(|source| source.secret_name.as_deref()) else {
+        let (keys, optional) = if let Some(source) = &volume.secret {
+            (of_secret(&secrets, source).await?, source.optional)
+        } else if let Some(source) = &volume.config_map {
+            (of_map(&maps, source).await?, source.optional)
+        } else {
             continue;
         };
-        match api.get_opt(name).await? {
-            Some(secret) => secrets.insert(volume.name.clone(), secret.data.unwrap_or_default()),
-            None => return Ok(None),
+        let missing = (optional == Some(true)).then(BTreeMap::new);
+        let Some(keys) = keys.or(missing) else {
+            return Ok(None);
         };
+        content.insert(volume.name.clone(), keys);
     }
-    Ok(Some(secrets))
+    Ok(Some(content))
+}
+
+async fn of_secret(
+    api: &Api<Secret>,
+    source: &SecretVolumeSource,
+) -> Result<Option<Keys>, kube::Error> {
+    let name = source.secret_name.as_deref().unwrap_or_default();
+    let found = api.get_opt(name).await?;
+    Ok(found.map(|secret| secret.data.unwrap_or_default()))
+}
+
+async fn of_map(
+    api: &Api<ConfigMap>,
+    source: &ConfigMapVolumeSource,
+) -> Result<Option<Keys>, kube::Error> {
+    let Some(found) = api.get_opt(&source.name).await? else {
+        return Ok(None);
+    };
+    let data = found.data.unwrap_or_default().into_iter();
+    let data = data.map(|(key, text)| (key, ByteString(text.into_bytes())));
+    Ok(Some(data.collect()))
 }
 
 async fn start(
@@ -125,12 +156,12 @@ async fn start(
     key: &str,
     container: &Container,
     account: (&str, &str),
-    secrets: Secrets,
+    content: Content,
 ) -> Result<Pod, PodError> {
     let port = host::free_port();
     let directory = node.directory.join(format!("{key}-{port}"));
     fs::create_dir(&directory)?;
-    for (volume, data) in &secrets {
+    for (volume, data) in &content {
         lay_out(&directory.join(volume), data, 0)?;
     }
     let kubeconfig = write_token(node, key, account).await?;
@@ -146,7 +177,7 @@ async fn start(
         process: Process::start(spec)?,
         container: container.clone(),
         directory,
-        secrets,
+        content,
         versions: 0,
         token_since: Instant::now(),
         started: Instant::now(),
@@ -154,20 +185,20 @@ async fn start(
 }
 
 impl Pod {
-    /// Follows Secrets and tokens, and starts a process anew that has ended.
+    /// Follows what is mounted, and tokens, and starts a process anew that has ended.
     async fn refresh(
         mut self,
         node: &Shared,
         key: &str,
         account: (&str, &str),
-        secrets: Secrets,
+        content: Content,
     ) -> Result<Self, PodError> {
-        if secrets != self.secrets {
+        if content != self.content {
             self.versions += 1;
-            for (volume, data) in &secrets {
+            for (volume, data) in &content {
                 lay_out(&self.directory.join(volume), data, self.versions)?;
             }
-            self.secrets = secrets;
+            self.content = content;
         }
         if self.token_since.elapsed() > TOKEN_RENEWED_AFTER {
             write_token(node, key, account).await?;
@@ -236,7 +267,7 @@ fn environment(container: &Container, key: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A Secret as files, all of which change at once, by one rename.
+/// A volume's content as files, all of which change at once, by one rename.
 fn lay_out(volume: &Path, content: &BTreeMap<String, ByteString>, version: u32) -> io::Result<()> {
     fs::create_dir_all(volume)?;
     let current = format!("..{version}");

@@ -14,6 +14,9 @@ metadata: {name: default}
 spec: {}
 ";
 
+const EXTERNAL_LOAD_BALANCER: &str = "{server: {deployment: External, external: {caBundle: Y2E=}}, \
+    egress: {entrypoint: {type: LoadBalancer}}}";
+
 #[tokio::test]
 async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
     let world = World::builder().cluster("hub").start().await.unwrap();
@@ -92,6 +95,10 @@ async fn nonsense_is_refused(hub: &e2e::Cluster) {
             "spec.egress.entrypoint.hostname",
         ),
         (
+            CONFIGURATION.replace("{}", EXTERNAL_LOAD_BALANCER),
+            "an External server gets no load balancer",
+        ),
+        (
             CONFIGURATION.replace(
                 "{}",
                 "{credentials: {managedServiceAccount: {validity: 5m}}}",
@@ -151,7 +158,7 @@ async fn endpoint(hub: &e2e::Cluster, ready: bool) {
     apply.ok().await.unwrap();
 }
 
-async fn condition(hub: &e2e::Cluster, kind: &str, reason: &str) -> Result<(), String> {
+pub(crate) async fn condition(hub: &e2e::Cluster, kind: &str, reason: &str) -> Result<(), String> {
     let path = format!("jsonpath={{.status.conditions[?(@.type==\"{kind}\")].reason}}");
     let get = ["get", "gatewayconfiguration", "default", "-o", &path];
     let found = kubectl(hub, &get).await?;

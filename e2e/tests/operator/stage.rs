@@ -24,17 +24,28 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(clusters: &[(&str, KlusterletOptions)], operator: &[&str]) -> Self {
+        let world = Self::world(clusters).await;
+        Self::on(world, clusters, operator, GatewayOptions::for_operator()).await
+    }
+
+    pub(crate) async fn world(clusters: &[(&str, KlusterletOptions)]) -> World {
         let mut builder = World::builder().cluster("hub").audited();
         for (name, _) in clusters {
             builder = builder.cluster(name);
         }
-        let world = builder.start().await.unwrap();
+        builder.start().await.unwrap()
+    }
+
+    pub(crate) async fn on(
+        world: World,
+        clusters: &[(&str, KlusterletOptions)],
+        operator: &[&str],
+        gateway: GatewayOptions,
+    ) -> Self {
         let hub = world.cluster("hub");
         let ocm = Ocm::start(hub).await.unwrap();
         Operator::install(hub).await.unwrap();
-        let gateway = Gateway::start(hub, GatewayOptions::for_operator())
-            .await
-            .unwrap();
+        let gateway = Gateway::start(hub, gateway).await.unwrap();
         let operator = Operator::start(hub, "operator-1", operator).await.unwrap();
         let (mut kubelets, mut klusterlets) = (BTreeMap::new(), Vec::new());
         for (name, options) in clusters {
@@ -90,19 +101,8 @@ impl Stage {
         kubectl(self.hub(), args).await
     }
 
-    /// What operators have written, by the hub's audit log, but for the Lease of the leader.
     pub(crate) fn writes_of_operators(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.hub().audit_log()).unwrap();
-        let entries = log
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let own = entries.filter(|entry| {
-            let resource = &entry["objectRef"]["resource"];
-            let writes = !["get", "list", "watch"].contains(&entry["verb"].as_str().unwrap());
-            writes && entry["user"]["username"] == operator::USER && *resource != "leases"
-        });
-        own.map(|entry| format!("{} {}", entry["verb"], entry["requestURI"]))
-            .collect()
+        writes_of_operators(self.hub())
     }
 
     /// A GET by way of the hub and the gateway.
@@ -128,4 +128,19 @@ pub(crate) async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(
 /// A figure for whoever reads the log.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What operators have written, by the hub's audit log, but for the Lease of the leader.
+pub(crate) fn writes_of_operators(hub: &Cluster) -> Vec<String> {
+    let log = fs::read_to_string(hub.audit_log()).unwrap();
+    let entries = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let own = entries.filter(|entry| {
+        let resource = &entry["objectRef"]["resource"];
+        let writes = !["get", "list", "watch"].contains(&entry["verb"].as_str().unwrap());
+        writes && entry["user"]["username"] == operator::USER && *resource != "leases"
+    });
+    own.map(|entry| format!("{} {}", entry["verb"], entry["requestURI"]))
+        .collect()
 }

@@ -5,21 +5,21 @@ use std::time::{Duration, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use serde_json::{Value, json};
 
 use crate::{
     names::{MANAGED_BY, MANAGER},
-    pki::{AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, SIGNER, Slot},
+    pki::{AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, SIGNER, Signature, Slot},
 };
 
 /// Clocks differ a little.
 const SLACK: SignedDuration = SignedDuration::from_mins(2);
 
-/// The Secret.
-pub(super) fn secret(issue: &Issue, now: Timestamp) -> Result<Value, rcgen::Error> {
+/// The Secret of that name.
+pub(super) fn secret(name: &str, issue: &Issue, now: Timestamp) -> Result<Value, rcgen::Error> {
     let ours = json!({MANAGED_BY: MANAGER});
     match issue {
         Issue::Authorities {
@@ -27,8 +27,12 @@ pub(super) fn secret(issue: &Issue, now: Timestamp) -> Result<Value, rcgen::Erro
             next,
             retired,
         } => {
-            let signing = filled(signing, now)?;
-            let next = next.as_ref().map(|next| filled(next, now)).transpose()?;
+            let filled = |slot: &Slot| match slot {
+                Slot::Kept(pair) => Ok(pair.clone()),
+                Slot::Fresh => authority(name, now),
+            };
+            let signing = filled(signing)?;
+            let next = next.as_ref().map(filled).transpose()?;
             let (certificate, key) = next.map(|it| (it.certificate, it.key)).unzip();
             let all = [
                 Some(signing.certificate),
@@ -60,17 +64,35 @@ fn bytes(text: String) -> Value {
     json!(ByteString(text.into_bytes()))
 }
 
-fn filled(slot: &Slot, now: Timestamp) -> Result<Pair, rcgen::Error> {
-    match slot {
-        Slot::Kept(pair) => Ok(pair.clone()),
-        Slot::Fresh => authority(now),
-    }
+/// An agent's certificate, PEM, for whoever proves in the request to hold its key.
+pub(super) fn certificate(signature: &Signature, now: Timestamp) -> Result<String, rcgen::Error> {
+    let Signature {
+        signer,
+        user,
+        request,
+        seconds,
+    } = signature;
+    let request = CertificateSigningRequestParams::from_pem(request)?;
+    let mut parameters = living(now, SignedDuration::from_secs(*seconds));
+    let name = &mut parameters.distinguished_name;
+    name.push(DnType::CommonName, user.as_str());
+    name.push(DnType::OrganizationalUnitName, signer.fingerprint());
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    let signed = parameters.signed_by(&request.public_key, &issuer(signer)?)?;
+    Ok(signed.pem())
 }
 
-fn authority(now: Timestamp) -> Result<Pair, rcgen::Error> {
+fn issuer(signer: &Pair) -> Result<Issuer<'static, KeyPair>, rcgen::Error> {
+    let key = KeyPair::from_pem(&signer.key)?;
+    Issuer::from_ca_cert_pem(&signer.certificate, key)
+}
+
+fn authority(name: &str, now: Timestamp) -> Result<Pair, rcgen::Error> {
     let mut parameters = living(now, AUTHORITY_LIVES);
     // Two authorities of one name would be taken for each other.
-    let name = format!("spokeway-gateway-ca@{}", now.as_second());
+    let name = format!("{name}@{}", now.as_second());
     parameters.distinguished_name.push(DnType::CommonName, name);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![
@@ -85,8 +107,6 @@ fn authority(now: Timestamp) -> Result<Pair, rcgen::Error> {
 }
 
 fn leaf(signer: &Pair, names: &[String], now: Timestamp) -> Result<Pair, rcgen::Error> {
-    let issuer = KeyPair::from_pem(&signer.key)?;
-    let issuer = Issuer::from_ca_cert_pem(&signer.certificate, issuer)?;
     let mut parameters = living(now, LEAF_LIVES);
     parameters.subject_alt_names = CertificateParams::new(names.to_vec())?.subject_alt_names;
     let name = names.first().map_or("gateway", String::as_str);
@@ -95,7 +115,7 @@ fn leaf(signer: &Pair, names: &[String], now: Timestamp) -> Result<Pair, rcgen::
     parameters.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     Ok(Pair {
-        certificate: parameters.signed_by(&key, &issuer)?.pem(),
+        certificate: parameters.signed_by(&key, &issuer(signer)?)?.pem(),
         key: key.serialize_pem(),
     })
 }

@@ -47,7 +47,7 @@ impl Refusal {
     pub(crate) fn late(action: &Action, deadline: Duration) -> Self {
         let seconds = deadline.as_secs();
         Self {
-            reason: "HubUnreachable",
+            reason: "TimedOut",
             message: format!("{}: no answer within {seconds} s", describe(action)),
             retry_after: None,
         }
@@ -61,6 +61,7 @@ fn describe(action: &Action) -> String {
         Action::Patch { key, .. } => format!("cannot change {key}"),
         Action::Delete { key, .. } => format!("cannot delete {key}"),
         Action::Issue { key, .. } => format!("cannot issue {key}"),
+        Action::Sign { name, .. } => format!("cannot sign CertificateSigningRequest {name}"),
         Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
     }
 }

@@ -1,16 +1,24 @@
 //! The agent as objects of its cluster: namespaces and rights as `config/agent` ships them, then its
-//! `ServiceAccount` and its Deployment.
+//! `ServiceAccount`, what it verifies the gateway with, and its Deployment.
 
 mod container;
 mod image;
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::site::{Capability, Site};
-use crate::names::{AGENT, TOKEN_NAMESPACE};
+use crate::{
+    entrance::Entrance,
+    names::{AGENT, TOKEN_NAMESPACE},
+};
 
 /// The rights that are shipped.
 const RIGHTS: &str = include_str!("../../../config/agent/rbac-spoke.yaml");
+/// Read once, for every cluster.
+static SHIPPED: LazyLock<Vec<Value>> =
+    LazyLock::new(|| serde_saphyr::from_multiple(RIGHTS).expect("a file of ours"));
 /// The namespace that they name.
 const SHIPPED_NAMESPACE: &str = crds::addon::DEFAULT_NAMESPACE;
 /// Rights that only tokens take, beside those in the namespace of tokens.
@@ -28,12 +36,19 @@ pub(super) fn manifests(site: &Site<'_>) -> Vec<Value> {
     });
     let mut manifests = vec![own];
     manifests.extend(rights(site, &namespace));
-    manifests.extend([account, deployment(site, &namespace)]);
+    manifests.push(account);
+    if let Entrance::Own(address) = &site.entrance {
+        manifests.push(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": container::GATEWAY_AUTHORITY, "namespace": namespace},
+            "data": {container::AUTHORITY_KEY: address.authority},
+        }));
+    }
+    manifests.push(deployment(site, &namespace));
     manifests
 }
 
 fn rights(site: &Site<'_>, namespace: &str) -> Vec<Value> {
-    let shipped: Vec<Value> = serde_saphyr::from_multiple(RIGHTS).expect("a file of ours");
     let needed = |right: &Value| {
         let metadata = &right["metadata"];
         let of_tokens = metadata["namespace"] == TOKEN_NAMESPACE
@@ -41,7 +56,8 @@ fn rights(site: &Site<'_>, namespace: &str) -> Vec<Value> {
             || metadata["name"] == REVIEWS;
         !of_tokens || site.tokens == Capability::Ours
     };
-    let mut rights: Vec<_> = shipped.into_iter().filter(needed).collect();
+    let shipped = SHIPPED.iter().filter(|right| needed(right));
+    let mut rights: Vec<_> = shipped.cloned().collect();
     for right in &mut rights {
         rename(&mut right["metadata"]["namespace"], namespace);
         for subject in right["subjects"].as_array_mut().into_iter().flatten() {
@@ -85,10 +101,7 @@ fn deployment(site: &Site<'_>, namespace: &str) -> Value {
         },
         "terminationGracePeriodSeconds": 30,
         "containers": [container::agent(site, &config)],
-        "volumes": [{
-            "name": container::HUB_VOLUME,
-            "secret": {"secretName": container::HUB_SECRET},
-        }],
+        "volumes": container::volumes(site),
     });
     if !placement.node_selector.is_empty() {
         pod["nodeSelector"] = json!(placement.node_selector);

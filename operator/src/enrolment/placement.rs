@@ -1,15 +1,11 @@
 //! Which clusters are selected.
 
-use crds::{
-    addon::NO_INSTALL,
-    cluster::{PLACEMENT_LABEL, PlacementDecisionStatus},
-    gateway::{Clusters, PlacementReference},
-};
+use crds::{addon::NO_INSTALL, gateway::Clusters};
 use kube::core::{DynamicObject, Selector, SelectorExt as _};
 
 use crate::{
     kind::{Kind, ObjectKey},
-    observed::{Observed, part},
+    observed::Observed,
 };
 
 /// True where the hub has accepted the cluster and the configuration selects it.
@@ -40,17 +36,8 @@ fn chooses(observed: &Observed, clusters: &Clusters, object: &DynamicObject) -> 
     });
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let placements = &clusters.placements;
-    let mut placed = placements.iter().map(|it| has_chosen(observed, it, name));
+    let mut placed = placements
+        .iter()
+        .map(|it| observed.placed.has_chosen(it, name));
     labelled && (placements.is_empty() || placed.any(|chosen| chosen))
-}
-
-fn has_chosen(observed: &Observed, placement: &PlacementReference, cluster: &str) -> bool {
-    let decisions = observed.within(Kind::PlacementDecision, &placement.namespace);
-    let mut own = decisions.filter(|(_, decision)| {
-        let labels = decision.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get(PLACEMENT_LABEL)) == Some(&placement.name)
-    });
-    own.any(|(_, decision)| {
-        part::<PlacementDecisionStatus>(decision, "status").is_some_and(|it| it.names(cluster))
-    })
 }

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    registration::Registered,
-    site::{Capability, Site, is_foreign},
+    registration::{Registered, tunnel_subject},
+    site::Site,
     work::Deployed,
 };
 use crate::{
-    names::{ACCOUNTS, GATEWAY, PROXY},
+    names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_SIGNER},
     observed::part,
     plan::{Desired, Plan, condition, row_key},
 };
@@ -33,7 +33,7 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
     } = site;
     for addon in ROWS {
         let key = row_key(cluster, addon);
-        if is_wanted(site, addon) {
+        if site.has_row(addon) {
             let body = if addon == GATEWAY {
                 carrier()
             } else {
@@ -54,7 +54,7 @@ pub(super) fn say(
     now: Timestamp,
     plan: &mut Plan,
 ) {
-    for addon in ROWS.into_iter().filter(|addon| is_wanted(site, addon)) {
+    for addon in ROWS.into_iter().filter(|addon| site.has_row(addon)) {
         let key = row_key(site.cluster, addon);
         let Some(object) = site.observed.object(&key) else {
             continue;
@@ -80,22 +80,24 @@ pub(super) fn say(
             "conditions": conditions,
         });
         if addon == GATEWAY {
-            let client = &registered.client;
-            said["registrations"] = json!([client.registration(site.observed.site.addons)]);
+            said["registrations"] = registrations(site, registered).into();
             said["supportedConfigs"] = json!([{"group": GROUP, "resource": DEPLOYMENT_CONFIGS}]);
         }
         plan.want_status(site.observed, Desired::new(key, json!({"status": said})));
     }
 }
 
-/// True where the add-on is a row of ours on the cluster.
-fn is_wanted(site: &Site<'_>, addon: &str) -> bool {
-    let capability = match addon {
-        PROXY => site.tunnel,
-        ACCOUNTS => site.tokens,
-        _ => Capability::Ours,
-    };
-    capability == Capability::Ours && !is_foreign(site.observed, site.cluster, addon)
+/// At the hub, and at the gateway's own entrance where there is to be one.
+fn registrations(site: &Site<'_>, registered: &Registered) -> Vec<Value> {
+    let version = site.observed.site.addons;
+    let mut all = vec![registered.client.registration(version)];
+    // With another authority it is another registration, and the agent gets another certificate.
+    let at_gateway = site.signer.as_ref().map(|signer| {
+        let subject = tunnel_subject(site.cluster);
+        subject.registration_with(TUNNEL_SIGNER, &signer.fingerprint(), version)
+    });
+    all.extend(at_gateway);
+    all
 }
 
 /// The row that holds its cluster's things together.

@@ -7,13 +7,16 @@ use crds::{
     cluster::ManagedCluster,
     gateway::{CredentialsType, EgressType, GatewayConfigurationSpec},
 };
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 use super::placement;
 use crate::{
+    entrance::Entrance,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE},
+    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
     observed::{Observed, part},
+    pki::{Authorities, Pair},
     plan::{is_ours, row_key},
 };
 
@@ -22,17 +25,22 @@ pub(super) struct Site<'a> {
     pub(super) observed: &'a Observed,
     pub(super) cluster: &'a str,
     pub(super) spec: &'a GatewayConfigurationSpec,
-    /// What the agent is to do.
-    pub(super) tunnel: Capability,
+    /// Whether the agent keeps a tunnel. It takes nothing from somebody else's, which may stand beside it.
+    pub(super) tunnel: bool,
+    /// Who looks after tokens, of which no two can take care.
     pub(super) tokens: Capability,
+    /// Where the agent is to attach.
+    pub(super) entrance: Entrance,
+    /// Who signs its certificate for the gateway's own entrance; nobody without one.
+    pub(super) signer: Option<Pair>,
 }
 
-/// Something that an agent does for a cluster.
+/// Who does something for a cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Capability {
-    /// Ours does.
+    /// Our agent.
     Ours,
-    /// That of somebody else's add-on does.
+    /// That of somebody else's add-on.
     Foreign,
     /// Nobody is to.
     Off,
@@ -40,26 +48,46 @@ pub(super) enum Capability {
 
 impl<'a> Site<'a> {
     /// Nothing where the cluster is not selected.
-    pub(super) fn of(observed: &'a Observed, cluster: &'a str) -> Option<Self> {
+    pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
         if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
             return None;
         }
         let spec = &observed.configuration()?.spec;
-        let capability = |addon, wanted| match wanted {
-            false => Capability::Off,
-            true if is_row_foreign(observed, cluster, addon) => Capability::Foreign,
-            true => Capability::Ours,
+        let tokens = match spec.credentials.kind {
+            CredentialsType::Manual => Capability::Off,
+            _ if is_row_foreign(observed, cluster, ACCOUNTS) => Capability::Foreign,
+            CredentialsType::ManagedServiceAccount => Capability::Ours,
         };
-        let tunnel = capability(PROXY, spec.egress.kind != EgressType::Direct);
-        let managed = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
-        let tokens = capability(ACCOUNTS, managed);
+        let tunnel = spec.egress.kind != EgressType::Direct;
+        let entrance = if tunnel {
+            Entrance::of(observed, spec, now)
+        } else {
+            Entrance::Hub
+        };
+        let signer = (entrance != Entrance::Hub).then(|| {
+            let key = ObjectKey::new(Kind::Secret, &spec.server.namespace, TUNNEL_AUTHORITY);
+            let authorities = Authorities::read(observed.object(&key)?, now)?;
+            Some(authorities.signer().clone())
+        });
         Some(Self {
             observed,
             cluster,
             spec,
             tunnel,
             tokens,
+            entrance,
+            signer: signer.flatten(),
         })
+    }
+
+    /// True where the add-on is a row of ours on the cluster.
+    pub(super) fn has_row(&self, addon: &str) -> bool {
+        let is_wanted = match addon {
+            PROXY => self.tunnel,
+            ACCOUNTS => self.tokens == Capability::Ours,
+            _ => true,
+        };
+        is_wanted && !is_foreign(self.observed, self.cluster, addon)
     }
 
     /// The cluster itself.
@@ -109,14 +137,16 @@ impl<'a> Site<'a> {
 }
 
 /// True where somebody else has the add-on, on this cluster or on the hub as a whole.
-pub(super) fn is_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+fn is_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
     let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
     let manager = observed.object(&manager);
     manager.is_some_and(|object| !is_ours(object)) || is_row_foreign(observed, cluster, addon)
 }
 
-/// True where somebody else has the add-on on this cluster.
-fn is_row_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+/// True where somebody else has the add-on on this cluster. A row that somebody made by hand for an
+/// add-on of ours asks for it, and becomes ours.
+pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
     let row = observed.object(&row_key(cluster, addon));
-    row.is_some_and(|object| !is_ours(object))
+    row.is_some_and(|object| !is_ours(object)) && !observed.object(&manager).is_some_and(is_ours)
 }

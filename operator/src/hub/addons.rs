@@ -1,6 +1,7 @@
 //! The three add-ons, as the hub lists them. One that somebody else has stays theirs.
 
 use crds::addon::{DEPLOYMENT_CONFIGS, GROUP, Version};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +14,10 @@ use crate::{
 /// Name by which the newer version says that there is no default.
 const NO_DEFAULT: &str = "__reserved_no_default__";
 
-pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
+/// How soon to look again whether rows of an add-on that is gone are gone, too.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     for (addon, display, description) in [
         (
             GATEWAY,
@@ -32,8 +36,13 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
         ),
     ] {
         let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
-        if observed.object(&key).is_some_and(|object| !is_ours(object)) {
-            continue;
+        match observed.object(&key) {
+            Some(object) if !is_ours(object) => continue,
+            None if has_orphans(observed, addon) => {
+                plan.wake_at(now + LOOK_AGAIN);
+                continue;
+            }
+            _ => {}
         }
         let mut spec = json!({
             "addOnMeta": {"displayName": display, "description": description},
@@ -46,6 +55,20 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
         }
         plan.want(observed, Desired::new(key, json!({"spec": spec})));
     }
+}
+
+/// True while rows are there whose add-on somebody else has deleted. Open Cluster Management would give
+/// them to one of ours by the same name, and they and their agents would stay.
+fn has_orphans(observed: &Observed, addon: &str) -> bool {
+    let mut rows = observed.all(Kind::ManagedClusterAddOn);
+    rows.any(|(key, row)| {
+        let owners = row.metadata.owner_references.as_deref().unwrap_or_default();
+        key.name == addon
+            && !is_ours(row)
+            && owners
+                .iter()
+                .any(|owner| owner.kind == "ClusterManagementAddOn")
+    })
 }
 
 /// How a version says that the agent can be configured, by nothing unless a cluster's row says so.

@@ -1,8 +1,10 @@
-//! The gateway's server on the hub, where the operator runs it: keys, rights, Deployment, Service.
+//! The gateway's server on the hub, where the operator runs it: keys, rights, Deployment, Service. And what
+//! its own entrance for agents takes, whoever runs it.
 
 mod deployment;
 mod keys;
 mod rights;
+mod tunnel;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +14,7 @@ use kube::core::DynamicObject;
 
 use crate::{
     enrolment::FOR_CLUSTER,
+    entrance,
     kind::{Kind, ObjectKey},
     names::SERVER,
     observed::Observed,
@@ -35,15 +38,19 @@ pub(super) fn plan(
     now: Timestamp,
     plan: &mut Plan,
 ) -> Option<String> {
-    if spec.server.deployment == ServerDeployment::External {
-        sweep(observed, &BTreeSet::new(), plan);
-        return None;
+    let namespace = &spec.server.namespace;
+    let mut kept = BTreeSet::new();
+    if entrance::is_wanted(spec) {
+        kept.extend(tunnel::keys(namespace));
     }
-    let bundle = keys::plan(observed, &spec.server.namespace, now, plan);
-    let wanted = rights::all(spec).chain(deployment::all(observed, spec));
-    let wanted: Vec<Desired> = wanted.collect();
-    let mut kept: BTreeSet<_> = wanted.iter().map(|desired| desired.key.clone()).collect();
-    kept.extend(keys::keys(&spec.server.namespace));
+    let mut wanted: Vec<Desired> = tunnel::plan(observed, spec, now, plan);
+    let mut bundle = None;
+    if spec.server.deployment == ServerDeployment::Managed {
+        bundle = keys::plan(observed, spec, now, plan);
+        kept.extend(keys::keys(namespace));
+        wanted.extend(rights::all(spec).chain(deployment::all(observed, spec)));
+    }
+    kept.extend(wanted.iter().map(|desired| desired.key.clone()));
     for desired in wanted {
         plan.want(observed, desired);
     }

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    enrolment::{ROWS, is_selected},
-    names::GATEWAY,
+    enrolment::{ROWS, is_row_foreign, is_selected},
+    names::{GATEWAY, PROXY},
     observed::{Observed, part},
-    plan::{is_ours, row_key},
+    plan::row_key,
     queue::Key,
 };
 
@@ -45,6 +45,10 @@ impl Survey {
             unready: 0,
             wake: None,
         };
+        let refused = |cluster: &str| {
+            let key = Key::Cluster(cluster.to_owned());
+            observed.faults.contains_key(&key)
+        };
         for cluster in observed.clusters() {
             if !is_selected(observed, cluster) {
                 continue;
@@ -58,9 +62,10 @@ impl Survey {
                 Some(trouble) => survey.add(cluster, trouble, before, now),
             }
         }
+        // Hundreds that join must not hide the one that cannot.
         survey
             .troubled
-            .sort_by(|a, b| (a.since.0, &a.name).cmp(&(b.since.0, &b.name)));
+            .sort_by_cached_key(|it| (!refused(&it.name), it.since.0, it.name.clone()));
         survey.troubled.truncate(NAMED);
         survey
     }
@@ -119,8 +124,11 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     }
     let mut rows = ROWS.into_iter().filter_map(|addon| {
         let row = observed.object(&row_key(cluster, addon))?;
-        let is_foreign = addon == GATEWAY && !is_ours(row);
-        if is_foreign {
+        let is_foreign = is_row_foreign(observed, cluster, addon);
+        if is_foreign && addon == PROXY {
+            return None;
+        }
+        if is_foreign && addon == GATEWAY {
             return Some(Trouble {
                 reason: "AddOnForeign".to_owned(),
                 message: format!(

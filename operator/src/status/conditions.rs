@@ -1,15 +1,16 @@
 //! The conditions of the configuration: Available, Progressing, Degraded, and one per component.
 
-use crds::gateway::{EgressType, EntrypointType, GatewayConfigurationSpec};
+use crds::gateway::GatewayConfigurationSpec;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
 
 use super::clusters::Survey;
 use crate::{
+    entrance::Entrance,
     hub::{Registration, foreign, registration},
     kind::{Kind, ObjectKey},
-    names::{API_SERVICE, GATEWAY},
+    names::{API_SERVICE, GATEWAY, PROXY},
     observed::{Configuration, Observed},
     plan::condition,
     queue::Key,
@@ -27,9 +28,10 @@ pub(super) fn conditions(
 ) -> Vec<Value> {
     let gateway = gateway(observed, now);
     let addons = addons(observed);
+    let entrypoint = entrypoint(observed, &configuration.spec, now);
     let agents = agents(survey, now);
     let settings = settings(&configuration.spec);
-    let components = [&gateway, &addons, &agents, &settings];
+    let components = [&gateway, &addons, &entrypoint, &agents, &settings];
     let broken: Vec<_> = components.into_iter().filter(|said| !said.1).collect();
     let degraded = match broken.first() {
         // Clusters that join are progress.
@@ -48,6 +50,7 @@ pub(super) fn conditions(
         degraded,
         gateway,
         addons,
+        entrypoint,
         agents,
         settings,
     ];
@@ -119,11 +122,26 @@ fn addons(observed: &Observed) -> Said {
     if foreign.is_empty() {
         return said(true, "Installed", "all add-ons are ours".to_owned());
     }
-    let message = format!(
-        "used as they are, for somebody else has them: {}",
-        foreign.join(", ")
-    );
+    let each = foreign.iter().map(|addon| match *addon {
+        PROXY => "cluster-proxy is somebody else's and left alone; our agents keep tunnels of their own beside it",
+        _ => "managed-serviceaccount is somebody else's; its agents issue the tokens where it has a row",
+    });
+    let message = each.collect::<Vec<_>>().join("; ");
     said(true, "ForeignAddOnUsed", message)
+}
+
+/// Can agents attach where they are to?
+fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timestamp) -> Said {
+    let said = |holds, reason, message| ("EntrypointReady", holds, reason, message);
+    let at_hub = "agents attach at the hub's API server";
+    match Entrance::of(observed, spec, now) {
+        Entrance::Hub => said(true, "HubAPI", at_hub.to_owned()),
+        Entrance::Pending { why } => {
+            let message = format!("{why}; until then {at_hub}");
+            said(false, "EntrypointPending", message)
+        }
+        Entrance::Own(address) => said(true, "AsAsked", format!("agents attach at {address}")),
+    }
 }
 
 /// Are the clusters ready?
@@ -154,11 +172,6 @@ fn settings(spec: &GatewayConfigurationSpec) -> Said {
     let limits = &spec.limits;
     let unknown = [
         ("spec.egress.konnectivity", spec.egress.konnectivity.enabled),
-        (
-            "spec.egress.entrypoint.type",
-            spec.egress.entrypoint.kind != EntrypointType::HubApi
-                && spec.egress.kind != EgressType::Direct,
-        ),
         (
             "spec.server.directAccess",
             spec.server.direct_access.enabled,

@@ -8,7 +8,7 @@ use crate::{
     enrolment::request_for_tests,
     kind::{Kind, ObjectKey},
     names::{ACCOUNTS, GATEWAY, PROXY},
-    plan::{Action, Plan, row_key},
+    plan::{Action, Plan, is_ours, row_key},
     queue::Key,
 };
 
@@ -188,16 +188,38 @@ fn an_addon_of_somebody_else_is_used_and_not_touched() {
     assert!(text.contains("--lease=cluster-gateway=tunnel\""), "{text}");
     assert!(hub.observed.object(&row_key("managed1", PROXY)).is_some());
 
-    // Deleted there, ours takes over.
-    for key in [manager, row_key("managed1", ACCOUNTS)] {
-        hub.remove(&key);
-    }
+    // Deleted there, ours takes over, but not before its rows are collected.
+    let row = row_key("managed1", ACCOUNTS);
+    hub.write(
+        &row,
+        &json!({"metadata": {"ownerReferences": [{
+            "apiVersion": "addon.open-cluster-management.io/v1beta1", "kind": "ClusterManagementAddOn",
+            "name": ACCOUNTS, "uid": "theirs",
+        }]}}),
+    );
+    hub.remove(&manager);
+    hub.settle();
+    assert!(hub.observed.object(&manager).is_none());
+    hub.remove(&row);
     hub.settle();
     let text = serde_json::to_string(&hub.portrait()).unwrap();
     assert!(
         text.contains("--lease=cluster-gateway=tunnel+tokens"),
         "{text}"
     );
+}
+
+#[test]
+fn a_row_that_somebody_makes_for_an_addon_of_ours_becomes_ours() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.turn(&Key::Hub);
+    hub.write(&row_key("managed1", ACCOUNTS), &json!({"spec": {}}));
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let row = hub.observed.object(&row_key("managed1", ACCOUNTS)).unwrap();
+    assert!(is_ours(row), "{row:?}");
+    let text = serde_json::to_string(&hub.portrait()).unwrap();
+    assert!(text.contains("--tokens"), "{text}");
 }
 
 #[test]
@@ -232,6 +254,6 @@ fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     let works = hub
         .observed
         .all(Kind::ManifestWork)
-        .map(|(_, it)| it.data["spec"].clone());
+        .map(|(key, it)| hub.whole(key, it)["spec"].clone());
     insta::assert_json_snapshot!(works.collect::<Vec<_>>());
 }

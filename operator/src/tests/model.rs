@@ -1,41 +1,39 @@
 //! A hub that takes writes as an API server would, and on which Open Cluster Management and our agents
 //! do their part when they are let.
 
-use std::time::Duration;
+mod others;
 
-use crds::{
-    addon::{self, Driver, Version},
-    authentication::FINALIZER,
-    gateway,
-};
+use std::{collections::BTreeMap, time::Duration};
+
+use crds::{addon::Version, gateway};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::{
     enrolment, hub,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, WORK},
-    observed::{GatewaySeen, Observed, ServerSeen, Site},
-    plan::{Action, Desired, Part, Plan, is_ours, row_key},
+    observed::{Observed, ServerSeen, Site},
+    plan::{Action, Desired, Part, Plan},
     queue::Key,
     status,
 };
 
-const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";
-
-pub(super) struct Hub {
-    pub(super) observed: Observed,
-    pub(super) now: Timestamp,
+pub(crate) struct Hub {
+    pub(crate) observed: Observed,
+    pub(crate) now: Timestamp,
     written: u64,
+    /// What works carry, of which only a hash is observed.
+    carried: BTreeMap<ObjectKey, Value>,
     /// Clusters whose agents prove themselves by tokens.
-    pub(super) by_token: Vec<String>,
+    pub(crate) by_token: Vec<String>,
     /// Clusters that answer no more.
-    pub(super) away: Vec<String>,
+    pub(crate) away: Vec<String>,
 }
 
 impl Hub {
-    pub(super) fn new(addons: Version) -> Self {
+    pub(crate) fn new(addons: Version) -> Self {
         Self {
             observed: Observed::new(Site {
                 addons,
@@ -46,20 +44,21 @@ impl Hub {
             }),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             written: 0,
+            carried: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
         }
     }
 
     /// With the configuration of a gateway that answers.
-    pub(super) fn configured(addons: Version) -> Self {
+    pub(crate) fn configured(addons: Version) -> Self {
         let mut hub = Self::new(addons);
         hub.configure(&json!({}));
         hub.observed.server = ServerSeen::Ready;
         hub
     }
 
-    pub(super) fn configure(&mut self, more: &Value) {
+    pub(crate) fn configure(&mut self, more: &Value) {
         let mut spec =
             json!({"server": {"deployment": "External", "external": {"caBundle": "Y2E="}}});
         merge(&mut spec, more);
@@ -67,7 +66,7 @@ impl Hub {
         self.write(&key, &json!({"spec": spec}));
     }
 
-    pub(super) fn accept(&mut self, cluster: &str, labels: &Value) {
+    pub(crate) fn accept(&mut self, cluster: &str, labels: &Value) {
         let key = ObjectKey::global(Kind::ManagedCluster, cluster);
         self.write(
             &key,
@@ -75,11 +74,11 @@ impl Hub {
         );
     }
 
-    pub(super) fn pass(&mut self, seconds: i64) {
+    pub(crate) fn pass(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    pub(super) fn plan(&self, key: &Key) -> Plan {
+    pub(crate) fn plan(&self, key: &Key) -> Plan {
         match key {
             Key::Hub => hub::plan(&self.observed, self.now),
             Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, self.now),
@@ -87,11 +86,11 @@ impl Hub {
         }
     }
 
-    pub(super) fn cluster(&self, cluster: &str) -> Plan {
+    pub(crate) fn cluster(&self, cluster: &str) -> Plan {
         self.plan(&Key::Cluster(cluster.to_owned()))
     }
 
-    pub(super) fn keys(&self) -> Vec<Key> {
+    pub(crate) fn keys(&self) -> Vec<Key> {
         let clusters = self.observed.clusters().into_iter();
         let clusters = clusters.map(|cluster| Key::Cluster(cluster.to_owned()));
         [Key::Hub]
@@ -102,7 +101,7 @@ impl Hub {
     }
 
     /// Plans a key and makes its writes; true where there were any.
-    pub(super) fn turn(&mut self, key: &Key) -> bool {
+    pub(crate) fn turn(&mut self, key: &Key) -> bool {
         let plan = self.plan(key);
         for action in &plan.actions {
             self.act(action);
@@ -111,7 +110,7 @@ impl Hub {
     }
 
     /// Plans until nothing is left to do, with everybody else doing their part.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..60 {
             let mut busy = false;
             for key in self.keys() {
@@ -131,7 +130,7 @@ impl Hub {
         );
     }
 
-    pub(super) fn act(&mut self, action: &Action) {
+    pub(crate) fn act(&mut self, action: &Action) {
         match action {
             Action::Apply(desired) => {
                 let manifest = desired.manifest(self.observed.site.addons);
@@ -148,9 +147,17 @@ impl Hub {
                 patch,
             } => self.patch(key, resource_version, *part, patch),
             Action::Delete { key, uid } => self.delete(key, uid),
-            Action::Approve { name, .. } => self.approve(name),
+            Action::Approve { name, .. } => self.answer(
+                name,
+                &json!({"conditions": [{"type": "Approved", "status": "True"}]}),
+            ),
+            Action::Sign { name, signature } => {
+                let certificate = crate::apply::certificate_for_tests(signature, self.now);
+                let certificate = ByteString(certificate.into_bytes());
+                self.answer(name, &json!({"certificate": certificate}));
+            }
             Action::Issue { key, issue } => {
-                let secret = crate::apply::secret_for_tests(issue, self.now);
+                let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
                 let desired = Desired::new(key.clone(), secret);
                 let manifest = desired.manifest(self.observed.site.addons);
                 self.observed.forget(key);
@@ -160,7 +167,7 @@ impl Hub {
     }
 
     /// Whatever an API server does with an object that is written.
-    pub(super) fn write(&mut self, key: &ObjectKey, change: &Value) {
+    pub(crate) fn write(&mut self, key: &ObjectKey, change: &Value) {
         let before = self.observed.object(key).cloned();
         let resource = key.kind.resource(self.observed.site.addons);
         self.written += 1;
@@ -176,6 +183,9 @@ impl Hub {
         }
         let spec = object["spec"].clone();
         merge(&mut object, change);
+        if let Some(manifests) = change.pointer("/spec/workload/manifests") {
+            self.carried.insert(key.clone(), manifests.clone());
+        }
         if object["spec"] != spec || before.is_none() {
             let generation = object["metadata"]["generation"]
                 .as_i64()
@@ -213,6 +223,8 @@ impl Hub {
     fn replace_finalizers(&mut self, key: &ObjectKey, finalizers: Vec<String>) {
         let mut object = self.observed.object(key).unwrap().clone();
         object.metadata.finalizers = Some(finalizers).filter(|it| !it.is_empty());
+        // Of the version that is known already.
+        self.observed.forget(key);
         self.observed.put(key.kind, object);
     }
 
@@ -228,7 +240,7 @@ impl Hub {
     }
 
     /// As an admin does.
-    pub(super) fn remove(&mut self, key: &ObjectKey) {
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
         let uid = self
             .observed
             .object(key)
@@ -240,158 +252,34 @@ impl Hub {
         self.delete(key, &uid);
     }
 
-    fn approve(&mut self, name: &str) {
+    fn answer(&mut self, request: &str, status: &Value) {
         let mut all = self.observed.all(Kind::CertificateSigningRequest);
-        let key = all.find(|(key, _)| key.name == name).unwrap().0.clone();
+        let key = all.find(|(key, _)| key.name == request).unwrap().0.clone();
         drop(all);
-        self.write(
-            &key,
-            &json!({"status": {"conditions": [{"type": "Approved", "status": "True"}]}}),
-        );
-    }
-
-    /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
-    pub(super) fn others_act(&mut self) -> bool {
-        let before = self.written;
-        let forgotten = self.observed.clone();
-        let clusters = self.observed.clusters();
-        let clusters = clusters.into_iter().map(str::to_owned);
-        let there: Vec<_> = clusters.filter(|it| !self.away.contains(it)).collect();
-        for cluster in there {
-            self.registration_agent(&cluster);
-            self.work_agent(&cluster);
-            self.own_agent(&cluster);
-        }
-        let count = |observed: &Observed| {
-            observed.all(Kind::ManifestWork).count()
-                + observed.all(Kind::ManagedServiceAccount).count()
-        };
-        self.written != before || count(&forgotten) != count(&self.observed)
-    }
-
-    fn registration_agent(&mut self, cluster: &str) {
-        let key = row_key(cluster, GATEWAY);
-        let Some(row) = self.observed.object(&key) else {
-            return;
-        };
-        let status: addon::ManagedClusterAddOnStatus =
-            serde_json::from_value(row.data["status"].clone()).unwrap_or_default();
-        let Some(mut client) = status.kube_client() else {
-            return;
-        };
-        let by_token = self.by_token.iter().any(|it| it == cluster);
-        let driver = if by_token { Driver::Token } else { Driver::Csr };
-        let before = client.clone();
-        client.driver = Some(driver);
-        if by_token {
-            client.subject = addon::Subject {
-                user: format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
-                groups: Vec::new(),
-            };
-        }
-        if client == before {
-            return;
-        }
-        let version = self.observed.site.addons;
-        let mut status = json!({"registrations": [client.registration(version)]});
-        if version == Version::V1alpha1 {
-            status["kubeClientDriver"] = json!(driver);
-        }
         self.write(&key, &json!({"status": status}));
     }
 
-    fn work_agent(&mut self, cluster: &str) {
-        let key = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
-        let Some(work) = self.observed.object(&key).cloned() else {
-            return;
-        };
-        if work.metadata.deletion_timestamp.is_some() {
-            self.observed.forget(&key);
-            return;
-        }
-        let generation = work.metadata.generation;
-        let applied = json!({
-            "type": "Applied", "status": "True", "reason": "AppliedManifestWorkComplete",
-            "message": "Apply manifest work complete", "observedGeneration": generation,
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        });
-        let conditions = work.data["status"]["conditions"].as_array();
-        if conditions.is_some_and(|all| all.contains(&applied)) {
-            return;
-        }
-        self.write(
-            &key,
-            &json!({
-                "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
-            }),
-        );
-    }
-
-    /// Holds accounts while it is deployed, and lets go of those that are to be deleted.
-    fn own_agent(&mut self, cluster: &str) {
-        let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
-        let is_deployed = self
-            .observed
-            .object(&work)
-            .is_some_and(|it| it.data.get("status").is_some());
-        if !is_deployed {
-            return;
-        }
-        let accounts = self.observed.within(Kind::ManagedServiceAccount, cluster);
-        let accounts: Vec<_> = accounts
-            .map(|(key, it)| (key.clone(), it.clone()))
-            .collect();
-        for (key, account) in accounts {
-            let finalizers = account.metadata.finalizers.unwrap_or_default();
-            let is_held = finalizers.iter().any(|it| it == FINALIZER);
-            if account.metadata.deletion_timestamp.is_some() {
-                self.observed.forget(&key);
-            } else if !is_held {
-                self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
-            }
-        }
-        self.see(cluster);
-    }
-
-    fn see(&mut self, cluster: &str) {
-        let seen = GatewaySeen {
-            is_healthy: true,
-            reason: String::new(),
-        };
-        let all = self.observed.gateways.get_or_insert_default();
-        all.insert(cluster.to_owned(), seen);
-        let rows = self.observed.within(Kind::ManagedClusterAddOn, cluster);
-        let rows = rows.filter(|(_, row)| is_ours(row) && !says_available(row));
-        let rows: Vec<_> = rows.map(|(key, _)| key.clone()).collect();
-        for key in rows {
-            let available = json!({
-                "type": "Available", "status": "True", "reason": "ManagedClusterAddOnLeaseUpdated",
-                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
-            });
-            self.write(&key, &json!({"status": {"conditions": [available]}}));
-        }
-    }
-
     /// All objects, without what differs from one hub to another.
-    pub(super) fn portrait(&self) -> Vec<Value> {
+    pub(crate) fn portrait(&self) -> Vec<Value> {
         let all = Kind::ALL
             .into_iter()
             .flat_map(|kind| self.observed.all(kind));
-        all.map(|(_, object)| portrait(&serde_json::to_value(object).unwrap()))
+        all.map(|(key, object)| portrait(&self.whole(key, object)))
             .collect()
+    }
+
+    /// An object with what is not kept of it.
+    pub(crate) fn whole(&self, key: &ObjectKey, object: &DynamicObject) -> Value {
+        let mut object = serde_json::to_value(object).unwrap();
+        if let Some(manifests) = self.carried.get(key) {
+            object["spec"]["workload"]["manifests"] = manifests.clone();
+        }
+        object
     }
 }
 
-fn says_available(row: &DynamicObject) -> bool {
-    let conditions = row
-        .data
-        .get("status")
-        .and_then(|it| it["conditions"].as_array());
-    conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Available"))
-}
-
 fn portrait(value: &Value) -> Value {
-    const VARYING: [&str; 9] = [
+    const VARYING: [&str; 16] = [
         "uid",
         "resourceVersion",
         "generation",
@@ -401,6 +289,14 @@ fn portrait(value: &Value) -> Value {
         "since",
         "gateway.open-cluster-management.io/applied",
         "managedFields",
+        // Keys are made anew, and what is of them.
+        "gateway.open-cluster-management.io/signer",
+        "data",
+        "request",
+        "certificate",
+        "organizationUnit",
+        "organizationUnits",
+        "unit",
     ];
     match value {
         Value::Object(fields) => {

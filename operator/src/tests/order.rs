@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     Configure,
+    /// The gateway gets an entrance of its own.
+    Entrance,
     GatewayAnswers,
     Accept(&'static str),
     /// Was there before.
@@ -34,8 +36,9 @@ enum Meddling {
     EditAddOn,
 }
 
-const ALL: [Happening; 11] = [
+const ALL: [Happening; 12] = [
     Happening::Configure,
+    Happening::Entrance,
     Happening::GatewayAnswers,
     Happening::Accept("managed1"),
     Happening::Accept("managed2"),
@@ -52,6 +55,10 @@ fn happen(hub: &mut Hub, happening: Happening) {
     match happening {
         Happening::Configure => {
             hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));
+        }
+        Happening::Entrance => {
+            let entrypoint = json!({"type": "Hostname", "hostname": "gateway.example.com"});
+            hub.configure(&json!({"egress": {"entrypoint": entrypoint}}));
         }
         Happening::GatewayAnswers => hub.observed.server = ServerSeen::Ready,
         Happening::Accept(cluster) => hub.accept(cluster, &json!({"gateway": "on"})),

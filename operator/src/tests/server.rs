@@ -118,6 +118,34 @@ fn a_certificate_is_renewed_in_time_and_what_is_lost_or_expired_is_made_anew() {
 }
 
 #[test]
+fn an_authority_that_is_lost_is_trusted_until_it_ends_and_its_successor_before_it_serves() {
+    let mut hub = managed();
+    endpoint(&mut hub, true);
+    let (lost, leaf) = (secret(&hub, AUTHORITY), secret(&hub, SERVING));
+    hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, AUTHORITY));
+    hub.turn(&Key::Hub);
+    let made = secret(&hub, AUTHORITY);
+    assert_eq!(made["retired.crt"], lost["ca.crt"]);
+    // Trusted in this turn, and only then is there a certificate of it.
+    let before = registered(&hub).unwrap();
+    hub.turn(&Key::Hub);
+    assert_ne!(registered(&hub).unwrap(), before);
+    assert_eq!(secret(&hub, SERVING), leaf);
+    hub.settle();
+    assert_ne!(secret(&hub, SERVING), leaf);
+    // Lost once more: all that was trusted is.
+    hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, AUTHORITY));
+    hub.settle();
+    let bundle = registered(&hub).unwrap();
+    let k8s_openapi::ByteString(bundle) = serde_json::from_value(bundle).unwrap();
+    let certificates = String::from_utf8(bundle).unwrap();
+    assert_eq!(certificates.matches("BEGIN CERTIFICATE").count(), 3);
+    hub.now += AUTHORITY_LIVES * 2;
+    hub.settle();
+    assert!(secret(&hub, AUTHORITY)["retired.crt"].is_null());
+}
+
+#[test]
 fn no_key_is_in_a_plan_that_is_printed() {
     let mut hub = managed();
     hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, SERVING));

@@ -107,4 +107,13 @@ fn no_more_clusters_are_named_than_fit_and_the_oldest_trouble_comes_first() {
     assert_eq!(troubled.len(), 20);
     assert_eq!(troubled[0]["name"], "managed00");
     assert_eq!(said["clusters"]["total"], 30);
+    // One that cannot be written to is not hidden by all that join.
+    let fault = Fault {
+        reason: "Forbidden",
+        message: "cannot write".to_owned(),
+        since: hub.now,
+    };
+    let key = Key::Cluster("managed29".to_owned());
+    hub.observed.faults.insert(key, fault);
+    assert_eq!(self::said(&mut hub)["troubled"][0]["name"], "managed29");
 }

@@ -12,7 +12,8 @@ pub struct Egress {
     /// The way to a cluster.
     #[serde(rename = "type")]
     pub kind: EgressType,
-    /// How agents reach the hub.
+    /// How agents reach the hub for their tunnels. Tokens and leases go by way of the hub's API server,
+    /// whatever is said here.
     pub entrypoint: Entrypoint,
     /// Agents and clients of konnectivity.
     pub konnectivity: Konnectivity,
@@ -46,10 +47,12 @@ pub struct Entrypoint {
     /// Where agents attach.
     #[serde(rename = "type")]
     pub kind: EntrypointType,
-    /// The name that agents dial, for type Hostname.
+    /// The name or IPv4 address that agents dial, for type Hostname. Somebody leads it to the port 9444,
+    /// `tunnel`, of the gateway's Service, TCP as it comes: TLS ends at the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub hostname: Option<String>,
-    /// The port that agents dial.
+    /// The port that agents dial; 443 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
@@ -64,9 +67,10 @@ pub enum EntrypointType {
     #[default]
     #[serde(rename = "HubAPI")]
     HubApi,
-    /// At a load balancer of the gateway's own.
+    /// At a load balancer of the gateway's own, by mutual TLS. While it has no address, agents attach at
+    /// the hub's API server.
     LoadBalancer,
-    /// At a name that somebody leads to the gateway.
+    /// At a name that somebody leads to the gateway, by mutual TLS.
     Hostname,
 }
 

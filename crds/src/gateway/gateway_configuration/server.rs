@@ -38,7 +38,10 @@ pub struct Server {
     pub node_placement: Option<NodePlacement>,
     /// A door of its own for heavy callers, beside the hub's API server.
     pub direct_access: DirectAccess,
-    /// Where the server is that something else runs.
+    /// Where the server is that something else runs. With an entrypoint of type Hostname it needs a
+    /// certificate that names the hostname, too, --tunnel-port, and --tunnel-client-ca-file with the key
+    /// ca.crt of the Secret spokeway-tunnel-clients, which the operator keeps in spec.server.namespace.
+    /// Mount that: it changes when authorities do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalServer>,
 }

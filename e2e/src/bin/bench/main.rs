@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 mod accounts;
+mod audit;
 mod bars;
 mod bulk;
 mod callers;
@@ -15,6 +16,7 @@ mod footprint;
 mod load;
 mod machine;
 mod neighbour;
+mod operator;
 mod path;
 mod plain;
 mod proxy;
@@ -35,6 +37,8 @@ enum Command {
     Path(path::Args),
     /// What tokens of many accounts cost an agent, beside upstream's
     Accounts(accounts::Args),
+    /// What thousands of clusters cost the operator and the hub
+    Operator(operator::Args),
     /// The plain upstream of the proxy's benchmark, as a process of its own
     #[command(hide = true)]
     Upstream(plain::Args),
@@ -47,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
             Command::Proxy(args) => proxy::run(args).await,
             Command::Path(args) => path::run(args).await,
             Command::Accounts(args) => accounts::run(args).await,
+            Command::Operator(args) => operator::run(args).await,
             Command::Upstream(args) => plain::serve(args).await,
         }
     };

@@ -28,6 +28,8 @@ pub(crate) struct Memory {
     pub(crate) resident: f64,
     /// What of it belongs to no file, in KiB: heap and stacks.
     pub(crate) anonymous: f64,
+    /// The most that ever was resident, in KiB.
+    pub(crate) peak: f64,
 }
 
 impl Cpu {
@@ -83,6 +85,7 @@ pub(crate) fn memory(process: &Process) -> anyhow::Result<Memory> {
     Ok(Memory {
         resident: number(value("VmRSS:")?),
         anonymous: number(value("RssAnon:")?),
+        peak: number(value("VmHWM:")?),
     })
 }
 

@@ -7,12 +7,24 @@ use super::{
     super::site::{Capability, Site},
     image,
 };
-use crate::names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE};
+use crate::{
+    entrance::Entrance,
+    names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
+};
 
 /// Where Open Cluster Management puts the agent's credential for the hub.
-pub(super) const HUB_SECRET: &str = "cluster-gateway-hub-kubeconfig";
-pub(super) const HUB_VOLUME: &str = "hub-kubeconfig";
+const HUB_SECRET: &str = "cluster-gateway-hub-kubeconfig";
+const HUB_VOLUME: &str = "hub-kubeconfig";
 const HUB_DIRECTORY: &str = "/managed/hub-kubeconfig";
+/// Where it puts the agent's certificate for the gateway's own entrance.
+const TUNNEL_SECRET: &str = "cluster-gateway-gateway.open-cluster-management.io-tunnel-client-cert";
+const TUNNEL_VOLUME: &str = "tunnel-certificate";
+const TUNNEL_DIRECTORY: &str = "/managed/tunnel-certificate";
+/// What the agent verifies the gateway with there.
+pub(super) const GATEWAY_AUTHORITY: &str = "spokeway-gateway-authority";
+pub(super) const AUTHORITY_KEY: &str = "ca.crt";
+const AUTHORITY_VOLUME: &str = "gateway-authority";
+const AUTHORITY_DIRECTORY: &str = "/managed/gateway-authority";
 const ADMIN_PORT: u16 = 9441;
 /// Settings that an `AddOnDeploymentConfig` may give by its variables: those that concern the cluster
 /// itself, not its rights or its place at the hub.
@@ -44,8 +56,30 @@ pub(super) fn agent(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Valu
         "readinessProbe": probe("/readyz"),
         "resources": resources(config),
         "securityContext": security,
-        "volumeMounts": [{"name": HUB_VOLUME, "mountPath": HUB_DIRECTORY, "readOnly": true}],
+        "volumeMounts": mounts(site),
     })
+}
+
+fn mounts(site: &Site<'_>) -> Vec<Value> {
+    let mount = |name, path| json!({"name": name, "mountPath": path, "readOnly": true});
+    let mut mounts = vec![mount(HUB_VOLUME, HUB_DIRECTORY)];
+    if let Entrance::Own(_) = site.entrance {
+        mounts.push(mount(TUNNEL_VOLUME, TUNNEL_DIRECTORY));
+        mounts.push(mount(AUTHORITY_VOLUME, AUTHORITY_DIRECTORY));
+    }
+    mounts
+}
+
+/// What is mounted. Tokens do not wait for the tunnel's certificate.
+pub(super) fn volumes(site: &Site<'_>) -> Vec<Value> {
+    let mut volumes = vec![json!({"name": HUB_VOLUME, "secret": {"secretName": HUB_SECRET}})];
+    if let Entrance::Own(_) = site.entrance {
+        let certificate = json!({"secretName": TUNNEL_SECRET, "optional": true});
+        volumes.push(json!({"name": TUNNEL_VOLUME, "secret": certificate}));
+        let authority = json!({"name": GATEWAY_AUTHORITY});
+        volumes.push(json!({"name": AUTHORITY_VOLUME, "configMap": authority}));
+    }
+    volumes
 }
 
 fn arguments(site: &Site<'_>) -> Vec<String> {
@@ -55,15 +89,25 @@ fn arguments(site: &Site<'_>) -> Vec<String> {
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
         format!("--lease-namespace={}", site.install_namespace()),
     ];
-    let tunnel = (site.tunnel == Capability::Ours).then_some("tunnel");
+    let tunnel = site.tunnel.then_some("tunnel");
     let tokens = (site.tokens == Capability::Ours).then_some("tokens");
     if tokens.is_some() {
         arguments.push("--tokens=true".to_owned());
         arguments.push(format!("--token-namespace={TOKEN_NAMESPACE}"));
         arguments.push(format!("--lease={TOKEN_NAMESPACE}/{ACCOUNTS}=tokens"));
     }
+    if let Entrance::Own(address) = &site.entrance {
+        arguments.extend([
+            format!("--tunnel-address={address}"),
+            format!("--tunnel-ca-file={AUTHORITY_DIRECTORY}/{AUTHORITY_KEY}"),
+            format!("--tunnel-cert-file={TUNNEL_DIRECTORY}/tls.crt"),
+            format!("--tunnel-private-key-file={TUNNEL_DIRECTORY}/tls.key"),
+        ]);
+    }
     if tunnel.is_some() {
-        arguments.push(format!("--lease={PROXY}=tunnel"));
+        if site.has_row(PROXY) {
+            arguments.push(format!("--lease={PROXY}=tunnel"));
+        }
         for service in &site.spec.egress.exposed_services {
             let (namespace, name, port) = (&service.namespace, &service.name, service.port);
             arguments.push(format!("--expose={namespace}/{name}:{port}"));
@@ -87,7 +131,7 @@ fn environment(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value
         .iter()
         .filter(|it| SETTABLE.contains(&it.name.as_str()));
     environment.extend(settable.map(|it| json!({"name": it.name, "value": it.value})));
-    if site.tunnel != Capability::Ours {
+    if !site.tunnel {
         environment.retain(|it| it["name"] != "AGENT_CONNECTIONS");
         environment.push(json!({"name": "AGENT_CONNECTIONS", "value": "0"}));
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crds::addon::{CLIENT_SIGNER, Subject};
+use crds::addon::Subject;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestSpec,
 };
@@ -22,7 +22,10 @@ const ALL_CLUSTERS: &str = "system:open-cluster-management:managed-clusters";
 pub(super) struct Identity<'a> {
     pub(super) cluster: &'a str,
     pub(super) addon: &'a str,
+    /// Who is to sign it.
+    pub(super) signer: &'a str,
     pub(super) subject: &'a Subject,
+    pub(super) unit: Option<&'a str>,
 }
 
 /// Why a request is not the agent's.
@@ -34,7 +37,7 @@ impl Identity<'_> {
     pub(super) fn fits(&self, request: &CertificateSigningRequest) -> Result<(), Unfit> {
         let spec = &request.spec;
         self.requester_fits(spec)?;
-        expect("signer", spec.signer_name == CLIENT_SIGNER)?;
+        expect("signer", spec.signer_name == self.signer)?;
         let usages = spec.usages.iter().flatten().map(String::as_str);
         let usages: BTreeSet<_> = usages.collect();
         let known = usages.iter().all(|usage| USAGES.contains(usage));
@@ -80,8 +83,14 @@ impl Identity<'_> {
         let as_many = groups.len() == wanted.len();
         let same = groups.iter().copied().collect::<BTreeSet<_>>() == wanted;
         expect("organizations", as_many && same)?;
+        let units: Vec<_> = subject
+            .iter_organizational_unit()
+            .map(AttributeTypeAndValue::as_str)
+            .collect();
+        let unit: Vec<_> = self.unit.into_iter().map(Ok).collect();
+        expect("organizational unit", units == unit)?;
         let attributes = subject.iter_attributes().count();
-        expect("subject", attributes == 1 + wanted.len())
+        expect("subject", attributes == 1 + wanted.len() + unit.len())
     }
 
     fn names_fit(&self, request: &X509CertificationRequest<'_>) -> Result<(), Unfit> {
@@ -104,6 +113,7 @@ fn expect(what: &'static str, holds: bool) -> Result<(), Unfit> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use crds::addon::CLIENT_SIGNER;
     use k8s_openapi::ByteString;
     use rcgen::{CertificateParams, DnType, KeyPair};
 
@@ -121,8 +131,12 @@ pub(crate) mod tests {
         csr
     }
 
-    /// One for a subject with a group at most, which is what rcgen can say.
-    fn request(cluster: &str, subject: &Subject, sans: &[&str]) -> CertificateSigningRequest {
+    /// One for a subject with a group and a unit at most, which is what rcgen can say.
+    pub(crate) fn request(
+        cluster: &str,
+        (subject, unit): (&Subject, Option<&str>),
+        sans: &[&str],
+    ) -> CertificateSigningRequest {
         let sans: Vec<_> = sans.iter().map(|&san| san.to_owned()).collect();
         let mut parameters = CertificateParams::new(sans).unwrap();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
@@ -130,6 +144,9 @@ pub(crate) mod tests {
         name.push(DnType::CommonName, subject.user.as_str());
         for group in &subject.groups {
             name.push(DnType::OrganizationName, group.as_str());
+        }
+        if let Some(unit) = unit {
+            name.push(DnType::OrganizationalUnitName, unit);
         }
         let key = KeyPair::generate().unwrap();
         let request = parameters.serialize_request(&key).unwrap();
@@ -145,7 +162,7 @@ pub(crate) mod tests {
     }
 
     fn judge(change: impl FnOnce(&mut CertificateSigningRequest)) -> Result<(), Unfit> {
-        let mut request = request("managed1", &subject(), &[SAN]);
+        let mut request = request("managed1", (&subject(), None), &[SAN]);
         change(&mut request);
         fits(&request)
     }
@@ -154,7 +171,9 @@ pub(crate) mod tests {
         let identity = Identity {
             cluster: "managed1",
             addon: "cluster-gateway",
+            signer: CLIENT_SIGNER,
             subject: &subject(),
+            unit: None,
         };
         identity.fits(request)
     }
@@ -165,11 +184,13 @@ pub(crate) mod tests {
         let identity = Identity {
             cluster: "managed1",
             addon: "cluster-gateway",
+            signer: CLIENT_SIGNER,
             subject: &subject_of("managed1"),
+            unit: None,
         };
         assert_eq!(identity.fits(&whole), Ok(()));
         assert_eq!(judge(|_| {}), Ok(()));
-        assert_eq!(fits(&request("managed1", &subject(), &[])), Ok(()));
+        assert_eq!(fits(&request("managed1", (&subject(), None), &[])), Ok(()));
     }
 
     #[test]
@@ -223,10 +244,15 @@ pub(crate) mod tests {
             (other_group, "organizations"),
             (no_group, "organizations"),
         ] {
-            assert_eq!(fits(&request("managed1", &subject, &[])), Err(Unfit(what)));
+            assert_eq!(
+                fits(&request("managed1", (&subject, None), &[])),
+                Err(Unfit(what))
+            );
         }
-        let more = request("managed1", &subject(), &[SAN, "hub.example.com"]);
+        let more = request("managed1", (&subject(), None), &[SAN, "hub.example.com"]);
         assert_eq!(fits(&more), Err(Unfit("extensions")));
+        let unit = request("managed1", (&subject(), Some("unit")), &[]);
+        assert_eq!(fits(&unit), Err(Unfit("organizational unit")));
         let torn = judge(|csr| csr.spec.request = ByteString(b"no request".to_vec()));
         assert_eq!(torn, Err(Unfit("encoding")));
     }

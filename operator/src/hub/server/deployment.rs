@@ -3,9 +3,11 @@
 use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec};
 use serde_json::{Value, json};
 
+use super::tunnel::BUNDLE;
 use crate::{
+    entrance::{self, PORT as TUNNEL_PORT},
     kind::{Kind, ObjectKey},
-    names::{CREDENTIALS, SERVER, SERVICE, SERVING},
+    names::{CREDENTIALS, SERVER, SERVICE, SERVING, TUNNEL_CLIENTS},
     observed::Observed,
     plan::Desired,
 };
@@ -13,6 +15,7 @@ use crate::{
 const PORT: u16 = 9443;
 const ADMIN_PORT: u16 = 9440;
 const SERVING_DIRECTORY: &str = "/etc/spokeway/serving";
+const CLIENTS_DIRECTORY: &str = "/etc/spokeway/clients";
 const RESTRICTED: &str = r#"{
     "allowPrivilegeEscalation": false,
     "capabilities": {"drop": ["ALL"]},
@@ -26,10 +29,11 @@ pub(super) fn all<'a>(
 ) -> impl Iterator<Item = Desired> {
     let key = |kind, name| ObjectKey::new(kind, &spec.server.namespace, name);
     let labels = labels();
-    let service = json!({"spec": {
-        "selector": labels,
-        "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": PORT}],
-    }});
+    let mut ports = vec![port("https", 443, PORT)];
+    if entrance::is_wanted(spec) {
+        ports.push(port("tunnel", TUNNEL_PORT, TUNNEL_PORT));
+    }
+    let service = json!({"spec": {"selector": labels, "ports": ports}});
     let budget = json!({"spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}});
     [
         Desired::new(key(Kind::Service, SERVICE), service),
@@ -39,19 +43,28 @@ pub(super) fn all<'a>(
     .into_iter()
 }
 
-fn labels() -> Value {
+pub(super) fn labels() -> Value {
     json!({"app.kubernetes.io/name": SERVER})
+}
+
+fn port(name: &str, port: u16, target: u16) -> Value {
+    json!({"name": name, "port": port, "protocol": "TCP", "targetPort": target})
 }
 
 fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     let labels = labels();
     let server = &spec.server;
+    let volume = |name, secret| json!({"name": name, "secret": {"secretName": secret}});
+    let mut volumes = vec![volume("serving", SERVING)];
+    if entrance::is_wanted(spec) {
+        volumes.push(volume("clients", TUNNEL_CLIENTS));
+    }
     let mut pod = json!({
         "serviceAccountName": SERVER,
         "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "terminationGracePeriodSeconds": 30,
         "containers": [container(observed, spec)],
-        "volumes": [{"name": "serving", "secret": {"secretName": SERVING}}],
+        "volumes": volumes,
         "topologySpreadConstraints": [{
             "maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": labels},
@@ -83,19 +96,24 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
         || json!({"requests": {"cpu": "100m", "memory": "128Mi"}}),
         |resources| json!(resources),
     );
+    let port = |name, port| json!({"name": name, "containerPort": port, "protocol": "TCP"});
+    let mount = |name, path| json!({"name": name, "mountPath": path, "readOnly": true});
+    let mut ports = vec![port("https", PORT), port("admin", ADMIN_PORT)];
+    let mut mounts = vec![mount("serving", SERVING_DIRECTORY)];
+    if entrance::is_wanted(spec) {
+        ports.push(port("tunnel", TUNNEL_PORT));
+        mounts.push(mount("clients", CLIENTS_DIRECTORY));
+    }
     json!({
         "name": "gateway",
         "image": server.image.as_ref().unwrap_or(&observed.site.gateway_image),
         "args": arguments(spec),
-        "ports": [
-            {"name": "https", "containerPort": PORT, "protocol": "TCP"},
-            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
-        ],
+        "ports": ports,
         "livenessProbe": probe("/livez"),
         "readinessProbe": probe("/readyz"),
         "resources": resources,
         "securityContext": security,
-        "volumeMounts": [{"name": "serving", "mountPath": SERVING_DIRECTORY, "readOnly": true}],
+        "volumeMounts": mounts,
     })
 }
 
@@ -107,6 +125,11 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         format!("--tls-private-key-file={SERVING_DIRECTORY}/tls.key"),
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
     ];
+    if entrance::is_wanted(spec) {
+        arguments.push(format!("--tunnel-port={TUNNEL_PORT}"));
+        let bundle = format!("{CLIENTS_DIRECTORY}/{BUNDLE}");
+        arguments.push(format!("--tunnel-client-ca-file={bundle}"));
+    }
     if spec.credentials.kind == CredentialsType::ManagedServiceAccount {
         let account = &spec.credentials.managed_service_account.name;
         let way = match spec.egress.kind {

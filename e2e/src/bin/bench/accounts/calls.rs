@@ -2,14 +2,13 @@
 //! through a real renewal of each account. The shortest life that an API server grants is ten minutes,
 //! so agents renew after seven to eight.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Context as _;
-use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::site::{Site, Tenant};
 use crate::{
+    audit::{Counts, Log, calls, count, watches},
     statistics::number,
     table::{Table, figure},
 };
@@ -21,31 +20,6 @@ const SETTLED: Duration = Duration::from_secs(30);
 const STEADY: Duration = Duration::from_mins(5);
 /// All have been renewed once, and none twice.
 const RENEWED: Duration = Duration::from_mins(10);
-
-/// A line of an audit log.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Call {
-    stage: String,
-    verb: String,
-    user: User,
-    object_ref: Option<Object>,
-}
-
-#[derive(Debug, Deserialize)]
-struct User {
-    username: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Object {
-    resource: String,
-    #[serde(default)]
-    subresource: String,
-}
-
-/// How often something was asked for, by what it was.
-type Counts = BTreeMap<String, u64>;
 
 /// One agent's calls.
 #[derive(Debug, Default)]
@@ -108,6 +82,8 @@ impl Calls {
             for tenant in site.tenants() {
                 let counts = phase(self.tenants.entry(tenant.cluster).or_default());
                 count(&lines, &tenant.users[server], counts)?;
+                // What the tunnel is asked for is none of the accounts'.
+                counts.retain(|kind, _| !kind.contains(" clustergateways"));
             }
         }
         Ok(())
@@ -188,111 +164,5 @@ impl Calls {
     pub(crate) fn quiet(&self, tenant: &Tenant) -> f64 {
         let figures = self.tenants.get(tenant.cluster);
         figures.map_or(f64::NAN, |figures| calls(&figures.steady))
-    }
-}
-
-/// All of them but watches: those end after some minutes and are begun anew, however many accounts
-/// there are.
-fn calls(counts: &Counts) -> f64 {
-    number(counts.values().sum()) - watches(counts)
-}
-
-fn watches(counts: &Counts) -> f64 {
-    let watches = counts.iter().filter(|(kind, _)| kind.starts_with("watch "));
-    number(watches.map(|(_, count)| count).sum())
-}
-
-/// A log that is read as it grows.
-struct Log {
-    path: std::path::PathBuf,
-    read: usize,
-}
-
-impl Log {
-    /// From its present end on.
-    fn open(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            read: fs::metadata(path).map_or(0, |it| usize::try_from(it.len()).unwrap_or(0)),
-        }
-    }
-
-    /// Its new lines; one that is not complete yet is left for the next time.
-    fn lines(&mut self) -> anyhow::Result<String> {
-        let bytes = fs::read(&self.path).context("there is no audit log")?;
-        let new = bytes.get(self.read..).unwrap_or_default();
-        let end = new
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        self.read += end;
-        Ok(String::from_utf8_lossy(&new[..end]).into_owned())
-    }
-}
-
-/// Adds the calls of one user. A watch counts once, when it begins; what the tunnel is asked for is
-/// none of the accounts'.
-fn count(lines: &str, user: &str, counts: &mut Counts) -> anyhow::Result<()> {
-    for line in lines.lines() {
-        let call: Call = serde_json::from_str(line).context("an audit log with another line")?;
-        let counted = match call.verb.as_str() {
-            "watch" => call.stage == "ResponseStarted",
-            _ => call.stage == "ResponseComplete",
-        };
-        let Some(object) = call
-            .object_ref
-            .filter(|it| it.resource != "clustergateways")
-        else {
-            continue;
-        };
-        if counted && call.user.username.starts_with(user) {
-            let slash = if object.subresource.is_empty() {
-                ""
-            } else {
-                "/"
-            };
-            let kind = format!(
-                "{} {}{slash}{}",
-                call.verb, object.resource, object.subresource
-            );
-            *counts.entry(kind).or_default() += 1;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_count_once_and_for_their_user() {
-        let line = |stage: &str, verb: &str, user: &str, resource: &str| {
-            format!(
-                r#"{{"stage":"{stage}","verb":"{verb}","user":{{"username":"{user}"}},"objectRef":{{"resource":"{resource}"}}}}"#
-            )
-        };
-        let lines = [
-            line("ResponseStarted", "watch", "me:1", "secrets"),
-            line("ResponseComplete", "watch", "me:1", "secrets"),
-            line("ResponseComplete", "create", "me:1", "secrets"),
-            line("ResponseComplete", "create", "you", "secrets"),
-            line("ResponseComplete", "get", "me:1", "clustergateways"),
-            r#"{"stage":"ResponseComplete","verb":"get","user":{"username":"me:1"}}"#.to_owned(),
-        ];
-        let mut counts = Counts::new();
-        count(&lines.join("\n"), "me:", &mut counts).unwrap();
-        let wanted = [("create secrets", 1), ("watch secrets", 1)];
-        assert_eq!(counts, wanted.map(|(kind, n)| (kind.to_owned(), n)).into());
-    }
-
-    #[test]
-    fn a_line_that_is_being_written_is_left_for_later() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mut log = Log::open(file.path());
-        fs::write(file.path(), "one\ntw").unwrap();
-        assert_eq!(log.lines().unwrap(), "one\n");
-        fs::write(file.path(), "one\ntwo\n").unwrap();
-        assert_eq!(log.lines().unwrap(), "two\n");
     }
 }

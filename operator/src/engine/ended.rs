@@ -1,0 +1,138 @@
+//! What comes of plans: objects as they are now, faults, and when to look again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Engine;
+use crate::{
+    apply::{Outcome, Refusal},
+    kept::last_writer,
+    metrics::Ended,
+    observed::Fault,
+    plan::Action,
+    queue::Key,
+};
+
+/// Why a key is at fault whose objects somebody else changes back.
+const CONTESTED: &str = "Contested";
+
+/// A plan that was carried out, so far as that went.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) key: Key,
+    pub(super) begun: Instant,
+    pub(super) wake: Option<Timestamp>,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Engine {
+    pub(super) fn finish(&mut self, done: Done) {
+        let Done {
+            key,
+            begun,
+            wake,
+            outcomes,
+            refusal,
+        } = done;
+        let now = (self.clock)();
+        for outcome in outcomes {
+            let touched = match outcome {
+                Outcome::Is(kind, object) => self.observed.put(kind, *object),
+                Outcome::Gone(gone) => self.observed.forget(&gone).then_some(gone),
+                Outcome::Unknown => None,
+            };
+            if let Some(touched) = touched {
+                self.touch(&touched);
+            }
+        }
+        let (ended, took) = match refusal {
+            None => (Ended::Written, begun.elapsed()),
+            Some(_) => (Ended::Failed, begun.elapsed()),
+        };
+        self.metrics.reconciled(&key, ended, took, now);
+        match refusal {
+            // Once more, to see that nothing is left to do.
+            None => {
+                match key {
+                    Key::Status => self.touch_status(now),
+                    _ => self.queue.touch(&key, now),
+                }
+                self.queue.done(&key, wake);
+            }
+            Some(refusal) => self.fail(&key, refusal, now),
+        }
+    }
+
+    /// All is as wanted.
+    pub(super) fn settled(
+        &mut self,
+        key: &Key,
+        wake: Option<Timestamp>,
+        took: Duration,
+        now: Timestamp,
+    ) {
+        self.metrics.reconciled(key, Ended::Unchanged, took, now);
+        // Between two writes of somebody else all is as wanted, too.
+        let contested = self
+            .observed
+            .faults
+            .get(key)
+            .filter(|it| it.reason == CONTESTED);
+        let lasts = contested.and_then(|_| self.contests.lasts(key, now));
+        if *key == Key::Hub {
+            // That is once a minute at least.
+            self.contests.forget_old(now);
+        }
+        self.queue.done(key, wake.into_iter().chain(lasts).min());
+        if lasts.is_none() && self.observed.faults.remove(key).is_some() {
+            self.touch_status(now);
+        }
+    }
+
+    /// Notes that somebody else changes back what is to be written.
+    pub(super) fn contested(&mut self, key: &Key, action: &Action, now: Timestamp) {
+        let (Action::Apply(desired) | Action::ApplyStatus(desired)) = action else {
+            return;
+        };
+        let object = self.observed.object(&desired.key);
+        let field = object.and_then(|have| desired.clone().difference(have));
+        let who = object.and_then(last_writer).unwrap_or("somebody");
+        let message = format!(
+            "{}: {who} changes {} back as often as it is written; let only one of both have it",
+            desired.key,
+            field.as_deref().unwrap_or("it"),
+        );
+        self.note_fault(key, CONTESTED, message, now);
+    }
+
+    fn fail(&mut self, key: &Key, refusal: Refusal, now: Timestamp) {
+        self.queue.failed(key, refusal.retry_after, now);
+        let Refusal {
+            reason, message, ..
+        } = refusal;
+        // A state that was seen is no longer the last: the watch brings the next.
+        if reason != "Conflict" {
+            self.note_fault(key, reason, message, now);
+        }
+    }
+
+    fn note_fault(&mut self, key: &Key, reason: &'static str, message: String, now: Timestamp) {
+        let before = self.observed.faults.get(key);
+        if before.is_some_and(|fault| fault.message == message) {
+            return;
+        }
+        warn!(?key, reason, "{message}");
+        let since = before.map_or(now, |fault| fault.since);
+        let fault = Fault {
+            reason,
+            message,
+            since,
+        };
+        self.observed.faults.insert(key.clone(), fault);
+        self.touch_status(now);
+    }
+}

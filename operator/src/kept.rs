@@ -1,0 +1,106 @@
+//! What is kept of an object that was observed: with thousands of clusters, what no plan looks at is
+//! most of what there is. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::core::DynamicObject;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::{kind::Kind, names::MANAGER};
+
+/// Takes from an object what no plan looks at.
+pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
+    let managers = object.metadata.managed_fields.take();
+    object.metadata.managed_fields = managers.and_then(last_other).map(|other| vec![other]);
+    match kind {
+        Kind::ManagedCluster | Kind::ManagedServiceAccount => {
+            if let Some(fields) = object.data.as_object_mut() {
+                fields.remove("status");
+            }
+        }
+        Kind::ManagedClusterAddOn => {
+            if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
+                status.remove("relatedObjects");
+            }
+        }
+        Kind::ManifestWork => {
+            digest_manifests(&mut object.data);
+            if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
+                keep(status, "conditions");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts a hash in the place of a work's manifests, and gives them. The API server keeps them as they are
+/// sent, so that a hash tells as much.
+pub(crate) fn digest_manifests(work: &mut Value) -> Option<Value> {
+    let manifests = work.pointer_mut("/spec/workload/manifests")?;
+    let hash = manifests.is_array().then(|| hash(manifests))?;
+    Some(std::mem::replace(manifests, hash.into()))
+}
+
+/// Sixteen digits that stand for a value.
+pub(crate) fn hash(value: &Value) -> String {
+    let hash = Sha256::digest(value.to_string().as_bytes());
+    let hash = hash
+        .iter()
+        .take(8)
+        .fold(0, |all, byte| all << 8 | u64::from(*byte));
+    format!("{hash:016x}")
+}
+
+/// Who wrote last, if not us.
+pub(crate) fn last_writer(object: &DynamicObject) -> Option<&str> {
+    let managers = object.metadata.managed_fields.as_ref()?;
+    managers.first()?.manager.as_deref()
+}
+
+fn last_other(managers: Vec<ManagedFieldsEntry>) -> Option<ManagedFieldsEntry> {
+    let others = managers
+        .into_iter()
+        .filter(|it| it.manager.as_deref() != Some(MANAGER));
+    let last = others.max_by_key(|it| it.time.as_ref().map(|time| time.0))?;
+    Some(ManagedFieldsEntry {
+        manager: last.manager,
+        ..ManagedFieldsEntry::default()
+    })
+}
+
+fn keep(fields: &mut Map<String, Value>, name: &str) {
+    fields.retain(|field, _| field == name);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_work_its_conditions_a_hash_and_the_last_other_writer_are_kept() {
+        let managers = |manager: &str, time: &str| json!({"manager": manager, "time": time, "fieldsV1": {"f:spec": {}}});
+        let mut work: DynamicObject = serde_json::from_value(json!({
+            "metadata": {"name": "w", "managedFields": [
+                managers("first", "2026-01-01T00:00:00Z"),
+                managers("second", "2026-01-02T00:00:00Z"),
+                managers(MANAGER, "2026-01-03T00:00:00Z"),
+            ]},
+            "spec": {"workload": {"manifests": [{"kind": "A"}]}, "deleteOption": {"x": 1}},
+            "status": {"conditions": [{"type": "Applied"}], "resourceStatus": {"manifests": [1]}},
+        }))
+        .unwrap();
+        reduce(Kind::ManifestWork, &mut work);
+        assert_eq!(last_writer(&work), Some("second"));
+        assert_eq!(
+            work.data["status"],
+            json!({"conditions": [{"type": "Applied"}]})
+        );
+        let mut wanted = json!({"spec": {"workload": {"manifests": [{"kind": "A"}]}}});
+        digest_manifests(&mut wanted);
+        let kept = &work.data["spec"]["workload"];
+        assert_eq!(*kept, wanted["spec"]["workload"]);
+        assert_eq!(work.data["spec"]["deleteOption"], json!({"x": 1}));
+    }
+}

@@ -1,0 +1,150 @@
+//! What the operator counts. No label has the name of a cluster: the configuration's status names those
+//! in trouble.
+
+use std::time::Duration;
+
+use crds::gateway::ClusterCounts;
+use jiff::Timestamp;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::{kind::Kind, queue::Key};
+
+/// Bounds of the histogram, in seconds: from a plan without a write to a write that ran out of time.
+const SECONDS: [f64; 10] = [0.0005, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// The metrics; clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    reconciles: Family<Reconcile, Counter>,
+    seconds: Family<Of, Histogram, fn() -> Histogram>,
+    /// Keys that wait for their turn.
+    pub(crate) queued: Gauge,
+    writes: Family<Write, Counter>,
+    leading: Gauge,
+    clusters: Family<State, Gauge>,
+    hub_reconciled: Gauge,
+}
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ended {
+    /// There was nothing to write.
+    Unchanged,
+    Written,
+    /// A write came to nothing.
+    Failed,
+    /// Somebody else writes something else, again and again.
+    Contested,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct Reconcile {
+    key: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct Of {
+    key: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct Write {
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them, each under `operator_`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            reconciles: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            queued: Gauge::default(),
+            writes: Family::default(),
+            leading: Gauge::default(),
+            clusters: Family::default(),
+            hub_reconciled: Gauge::default(),
+        };
+        metrics.register_in(registry.sub_registry_with_prefix("operator"));
+        metrics
+    }
+
+    fn register_in(&self, registry: &mut Registry) {
+        let help = "Plans that were carried out, by what they were for and how they ended";
+        registry.register("reconciles", help, self.reconciles.clone());
+        let help = "Time from the plan to the answer to its last write";
+        let (name, unit) = ("reconcile_duration", Unit::Seconds);
+        registry.register_with_unit(name, help, unit, self.seconds.clone());
+        let help = "Keys that wait to be planned, those of a later time included";
+        registry.register("queue_depth", help, self.queued.clone());
+        let help = "Writes to the hub's API server, by kind of object and result";
+        registry.register("writes", help, self.writes.clone());
+        let help = "1 while this process is the one that writes";
+        registry.register("leading", help, self.leading.clone());
+        let help = "Selected clusters as the configuration's status has them, by state";
+        registry.register("clusters", help, self.clusters.clone());
+        let help = "When what the hub holds for all clusters was last as wanted, as Unix time; \
+                    0 before; looked at every minute";
+        let name = "hub_reconciled_timestamp_seconds";
+        registry.register(name, help, self.hub_reconciled.clone());
+    }
+
+    /// Counts a reconcile, and notes when the hub's went well.
+    pub(crate) fn reconciled(&self, key: &Key, ended: Ended, took: Duration, now: Timestamp) {
+        let (key, is_hub) = match key {
+            Key::Hub => ("hub", true),
+            Key::Cluster(_) => ("cluster", false),
+            Key::Status => ("status", false),
+        };
+        let result = match ended {
+            Ended::Unchanged => "unchanged",
+            Ended::Written => "written",
+            Ended::Failed => "failed",
+            Ended::Contested => "contested",
+        };
+        let reconcile = Reconcile { key, result };
+        self.reconciles.get_or_create(&reconcile).inc();
+        let seconds = self.seconds.get_or_create(&Of { key });
+        seconds.observe(took.as_secs_f64());
+        if is_hub && matches!(ended, Ended::Unchanged | Ended::Written) {
+            self.hub_reconciled.set(now.as_second());
+        }
+    }
+
+    /// Counts a write; `refused` is the one word for why it came to nothing.
+    pub(crate) fn wrote(&self, kind: Kind, refused: Option<&'static str>) {
+        let write = Write {
+            kind: kind.as_str(),
+            result: refused.unwrap_or("ok"),
+        };
+        self.writes.get_or_create(&write).inc();
+    }
+
+    /// Whether this process writes.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leading.set(leads.into());
+    }
+
+    /// How many clusters there are.
+    pub(crate) fn count(&self, counts: ClusterCounts) {
+        let ClusterCounts {
+            total,
+            connected,
+            ready,
+        } = counts;
+        for (state, count) in [("total", total), ("connected", connected), ("ready", ready)] {
+            let gauge = self.clusters.get_or_create(&State { state });
+            gauge.set(count.into());
+        }
+    }
+}

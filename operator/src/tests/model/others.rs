@@ -1,0 +1,182 @@
+//! What Open Cluster Management and our agents do on the model of a hub.
+
+use crds::{
+    addon::{self, Driver, Version},
+    authentication::FINALIZER,
+};
+use kube::core::DynamicObject;
+use serde_json::json;
+
+use super::Hub;
+use crate::{
+    enrolment,
+    kind::{Kind, ObjectKey},
+    names::{GATEWAY, WORK},
+    observed::{GatewaySeen, Observed},
+    plan::{is_ours, row_key},
+};
+
+const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";
+
+impl Hub {
+    /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
+    pub(crate) fn others_act(&mut self) -> bool {
+        let before = self.written;
+        let forgotten = self.observed.clone();
+        let clusters = self.observed.clusters();
+        let clusters = clusters.into_iter().map(str::to_owned);
+        let there: Vec<_> = clusters.filter(|it| !self.away.contains(it)).collect();
+        for cluster in there {
+            self.registration_agent(&cluster);
+            self.tunnel_request(&cluster);
+            self.work_agent(&cluster);
+            self.own_agent(&cluster);
+        }
+        let count = |observed: &Observed| {
+            observed.all(Kind::ManifestWork).count()
+                + observed.all(Kind::ManagedServiceAccount).count()
+        };
+        self.written != before || count(&forgotten) != count(&self.observed)
+    }
+
+    fn registration_agent(&mut self, cluster: &str) {
+        let key = row_key(cluster, GATEWAY);
+        let Some(row) = self.observed.object(&key) else {
+            return;
+        };
+        let status: addon::ManagedClusterAddOnStatus =
+            serde_json::from_value(row.data["status"].clone()).unwrap_or_default();
+        let Some(mut client) = status.kube_client() else {
+            return;
+        };
+        let by_token = self.by_token.iter().any(|it| it == cluster);
+        let driver = if by_token { Driver::Token } else { Driver::Csr };
+        let before = client.clone();
+        client.driver = Some(driver);
+        if by_token {
+            client.subject = addon::Subject {
+                user: format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
+                groups: Vec::new(),
+            };
+        }
+        if client == before {
+            return;
+        }
+        let version = self.observed.site.addons;
+        let mut registrations = row.data["status"]["registrations"].clone();
+        registrations[0] = client.registration(version);
+        let mut status = json!({"registrations": registrations});
+        if version == Version::V1alpha1 {
+            status["kubeClientDriver"] = json!(driver);
+        }
+        self.write(&key, &json!({"status": status}));
+    }
+
+    /// Asks for a certificate where the row names our signer, once for each unit; it goes with the
+    /// registration.
+    fn tunnel_request(&mut self, cluster: &str) {
+        let kind = Kind::CertificateSigningRequest;
+        let key = ObjectKey::new(kind, cluster, &format!("tunnel-{cluster}"));
+        let row = self.observed.object(&row_key(cluster, GATEWAY));
+        let registrations = row.and_then(|row| row.data.get("status")?["registrations"].as_array());
+        let mut registrations = registrations.into_iter().flatten();
+        let unit = registrations.find_map(|it| match self.observed.site.addons {
+            Version::V1alpha1 => it["subject"]["organizationUnit"][0].as_str(),
+            Version::V1beta1 => it["customSigner"]["subject"]["organizationUnits"][0].as_str(),
+        });
+        let unit = unit.map(str::to_owned);
+        let known = self.observed.object(&key);
+        let asked = known.and_then(|it| it.metadata.annotations.clone()?.remove("unit"));
+        if asked == unit {
+            return;
+        }
+        self.observed.forget(&key);
+        if let Some(unit) = unit {
+            let request = enrolment::tunnel_request_for_tests(cluster, cluster, &unit);
+            let mut object = serde_json::to_value(&request).unwrap();
+            object["metadata"]["labels"] = json!({addon::CLUSTER_LABEL: cluster});
+            object["metadata"]["annotations"] = json!({"unit": unit});
+            self.write(&key, &object);
+        }
+    }
+
+    fn work_agent(&mut self, cluster: &str) {
+        let key = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
+        let Some(work) = self.observed.object(&key).cloned() else {
+            return;
+        };
+        if work.metadata.deletion_timestamp.is_some() {
+            self.observed.forget(&key);
+            return;
+        }
+        let generation = work.metadata.generation;
+        let applied = json!({
+            "type": "Applied", "status": "True", "reason": "AppliedManifestWorkComplete",
+            "message": "Apply manifest work complete", "observedGeneration": generation,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let conditions = work.data["status"]["conditions"].as_array();
+        if conditions.is_some_and(|all| all.contains(&applied)) {
+            return;
+        }
+        self.write(
+            &key,
+            &json!({
+                "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
+            }),
+        );
+    }
+
+    /// Holds accounts while it is deployed, and lets go of those that are to be deleted.
+    fn own_agent(&mut self, cluster: &str) {
+        let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
+        let is_deployed = self
+            .observed
+            .object(&work)
+            .is_some_and(|it| it.data.get("status").is_some());
+        if !is_deployed {
+            return;
+        }
+        let accounts = self.observed.within(Kind::ManagedServiceAccount, cluster);
+        let accounts: Vec<_> = accounts
+            .map(|(key, it)| (key.clone(), it.clone()))
+            .collect();
+        for (key, account) in accounts {
+            let finalizers = account.metadata.finalizers.unwrap_or_default();
+            let is_held = finalizers.iter().any(|it| it == FINALIZER);
+            if account.metadata.deletion_timestamp.is_some() {
+                self.observed.forget(&key);
+            } else if !is_held {
+                self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
+            }
+        }
+        self.see(cluster);
+    }
+
+    fn see(&mut self, cluster: &str) {
+        let seen = GatewaySeen {
+            is_healthy: true,
+            reason: String::new(),
+        };
+        let all = self.observed.gateways.get_or_insert_default();
+        all.insert(cluster.to_owned(), seen);
+        let rows = self.observed.within(Kind::ManagedClusterAddOn, cluster);
+        let rows = rows.filter(|(_, row)| is_ours(row) && !says_available(row));
+        let rows: Vec<_> = rows.map(|(key, _)| key.clone()).collect();
+        for key in rows {
+            let available = json!({
+                "type": "Available", "status": "True", "reason": "ManagedClusterAddOnLeaseUpdated",
+                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            });
+            self.write(&key, &json!({"status": {"conditions": [available]}}));
+        }
+    }
+}
+
+fn says_available(row: &DynamicObject) -> bool {
+    let conditions = row
+        .data
+        .get("status")
+        .and_then(|it| it["conditions"].as_array());
+    conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Available"))
+}
