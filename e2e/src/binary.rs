@@ -51,6 +51,8 @@ pub fn our_program(name: &str) -> Result<PathBuf, BinaryError> {
         "--bin",
         "gateway-server",
         "--bin",
+        "kubectl-gateway",
+        "--bin",
         "operator",
     ]);
     command

@@ -7,43 +7,57 @@ use anyhow::Context as _;
 
 use crate::cargo::{cargo, root, run_bin};
 
-/// A generated file, and the program and arguments that print it.
+/// A generated file, and the program that prints it, by these calls one after another.
 struct Generated {
     path: &'static str,
     program: &'static str,
-    args: &'static [&'static str],
+    calls: &'static [&'static [&'static str]],
 }
+
+const HELP: &[&[&str]] = &[&["--help"]];
 
 const ALL: &[Generated] = &[
     Generated {
         path: "config/crds/accessgrants.yaml",
         program: "crds",
-        args: &["accessgrants"],
+        calls: &[&["accessgrants"]],
     },
     Generated {
         path: "config/crds/gatewayconfigurations.yaml",
         program: "crds",
-        args: &["gatewayconfigurations"],
+        calls: &[&["gatewayconfigurations"]],
     },
     Generated {
         path: "config/crds/managedserviceaccounts.yaml",
         program: "crds",
-        args: &["managedserviceaccounts"],
+        calls: &[&["managedserviceaccounts"]],
     },
     Generated {
         path: "docs/cli/agent.txt",
         program: "agent",
-        args: &["--help"],
+        calls: HELP,
     },
     Generated {
         path: "docs/cli/operator.txt",
         program: "operator",
-        args: &["--help"],
+        calls: HELP,
     },
     Generated {
         path: "docs/cli/gateway-server.txt",
         program: "gateway-server",
-        args: &["--help"],
+        calls: HELP,
+    },
+    Generated {
+        path: "docs/cli/kubectl-gateway.txt",
+        program: "kubectl-gateway",
+        calls: &[
+            &["--help"],
+            &["kubeconfig", "--help"],
+            &["clusters", "--help"],
+            &["grant", "--help"],
+            &["who-can", "--help"],
+            &["grants", "diff", "--help"],
+        ],
     },
 ];
 
@@ -74,7 +88,14 @@ pub(crate) fn check() -> anyhow::Result<()> {
 
 impl Generated {
     fn content(&self) -> anyhow::Result<Vec<u8>> {
-        let mut command = cargo(&run_bin(self.program, &[], self.args));
+        let printed = self.calls.iter().map(|args| self.printed(args));
+        Ok(printed
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .join(&b"\n"[..]))
+    }
+
+    fn printed(&self, args: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let mut command = cargo(&run_bin(self.program, &[], args));
         let output = command.output().context("cannot run cargo")?;
         let said = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(

@@ -1,0 +1,92 @@
+//! `kubectl gateway clusters`: what the gateway serves, and what the caller was granted there.
+
+mod rows;
+
+use crds::{cluster::ManagedCluster, cluster_core::ClusterGateway, gateway::AccessGrant};
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::{Api, api::PostParams};
+
+use self::rows::{Me, Row, Seen};
+use crate::{
+    args::{ClustersArgs, Format},
+    hub::{Hub, HubError, unanswered},
+    table::table,
+    voice::{self, Outcome},
+};
+
+const HEADS: [&str; 6] = [
+    "NAME",
+    "REACHED BY",
+    "HEALTHY",
+    "AVAILABLE",
+    "AGE",
+    "GRANTS",
+];
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClustersError {
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error("cannot print")]
+    Print(#[from] std::io::Error),
+    #[error("cannot make JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+pub(crate) async fn run(
+    hub: &Hub,
+    args: &ClustersArgs,
+    now: Timestamp,
+) -> Result<Outcome, ClustersError> {
+    let ClustersArgs { selector, output } = args;
+    let gateways = hub.list::<ClusterGateway>().await?;
+    let seen = Seen {
+        clusters: readable(hub.list::<ManagedCluster>().await, "ManagedClusters")?,
+        grants: readable(hub.list::<AccessGrant>().await, "AccessGrants")?,
+        me: me(hub).await?,
+    };
+    let rows = rows::of(
+        &gateways,
+        &seen,
+        selector.as_deref().unwrap_or_default(),
+        now,
+    );
+    match output {
+        Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
+        Format::Table if rows.is_empty() => voice::note("the gateway serves no such cluster"),
+        Format::Table => {
+            let cells: Vec<_> = rows.iter().map(|row| row.cells(now)).collect();
+            voice::say(&table(&HEADS, &cells))?;
+            for complaint in rows.iter().filter_map(Row::complaint) {
+                voice::note(&complaint);
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// What may be read, which not everybody may.
+fn readable<T>(read: Result<Vec<T>, HubError>, what: &str) -> Result<Option<Vec<T>>, HubError> {
+    match read {
+        Err(error) if error.is_unreadable() => {
+            voice::note(&format!("without {what}: {error}"));
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
+}
+
+async fn me(hub: &Hub) -> Result<Me, HubError> {
+    let api = Api::<SelfSubjectReview>::all(hub.client.clone());
+    let review = api
+        .create(&PostParams::default(), &SelfSubjectReview::default())
+        .await;
+    let status = review.map_err(unanswered)?.status.unwrap_or_default();
+    let user = status.user_info.unwrap_or_default();
+    Ok(Me {
+        name: user.username.unwrap_or_default(),
+        groups: user.groups.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,238 @@
+//! A cluster as the gateway, Open Cluster Management and the grants of the caller have it. Pure.
+
+use std::collections::BTreeMap;
+
+use crds::{
+    cluster::ManagedCluster,
+    cluster_core::{ClusterEndpoint, ClusterGateway, EndpointType},
+    gateway::{AccessGrant, ClusterChoice, GrantState, REMOVING, Subject, SubjectKind},
+    label_selector::Requirement,
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use serde::Serialize;
+
+use crate::{table::age, wording};
+
+const AVAILABLE: &str = "ManagedClusterConditionAvailable";
+const NONE: &str = "-";
+const UNKNOWN: &str = "?";
+
+/// Who asks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Me {
+    pub(super) name: String,
+    pub(super) groups: Vec<String>,
+}
+
+/// What the caller may read, beside what the gateway serves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) clusters: Option<Vec<ManagedCluster>>,
+    pub(super) grants: Option<Vec<AccessGrant>>,
+    pub(super) me: Me,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Row {
+    name: String,
+    /// An address of the cluster, or `tunnel`; nothing where there is no way to it.
+    reached_by: Option<String>,
+    /// Nothing where nobody has tried.
+    healthy: Option<bool>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    /// What Open Cluster Management says, and since when.
+    available: Option<Since>,
+    created: Option<Timestamp>,
+    /// Nothing where the caller may not read grants.
+    grants: Option<Vec<Granted>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Since {
+    status: String,
+    since: Timestamp,
+}
+
+/// A grant of the caller.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Granted {
+    name: String,
+    role: String,
+    state: GrantState,
+}
+
+/// All clusters that the gateway serves and that fulfil the requirements, by name.
+pub(super) fn of(
+    gateways: &[ClusterGateway],
+    seen: &Seen,
+    requirements: &[Requirement],
+    now: Timestamp,
+) -> Vec<Row> {
+    let clusters = seen.clusters.iter().flatten();
+    let clusters: BTreeMap<_, _> = clusters.map(|it| (it.name_any(), it)).collect();
+    let mut rows: Vec<_> = gateways
+        .iter()
+        .filter_map(|gateway| {
+            let cluster = clusters.get(&gateway.name_any()).copied();
+            // The labels that grants go by, where there are any.
+            let labels = cluster.map_or_else(|| gateway.labels(), |it| it.labels());
+            let chosen = requirements.iter().all(|it| it.matches(labels));
+            chosen.then(|| row(gateway, cluster, seen, now))
+        })
+        .collect();
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    rows
+}
+
+fn row(
+    gateway: &ClusterGateway,
+    cluster: Option<&ManagedCluster>,
+    seen: &Seen,
+    now: Timestamp,
+) -> Row {
+    let status = gateway.status.as_ref();
+    let conditions = cluster.and_then(|it| it.status.as_ref());
+    let mut conditions = conditions.into_iter().flat_map(|it| &it.conditions);
+    let available = conditions.find(|it| it.type_ == AVAILABLE);
+    let grants = seen.grants.as_ref();
+    Row {
+        name: gateway.name_any(),
+        reached_by: reached_by(&gateway.spec.access.endpoint),
+        healthy: status.map(|it| it.healthy),
+        reason: status.map_or_else(String::new, |it| it.healthy_reason.clone()),
+        available: available.map(|it| Since {
+            status: it.status.clone(),
+            since: it.last_transition_time.0,
+        }),
+        created: gateway.creation_timestamp().map(|it| it.0),
+        grants: grants.map(|all| granted(all, &gateway.name_any(), cluster, &seen.me, now)),
+    }
+}
+
+fn reached_by(endpoint: &ClusterEndpoint) -> Option<String> {
+    match endpoint.endpoint_type {
+        EndpointType::ClusterProxy => Some("tunnel".to_owned()),
+        EndpointType::Const => {
+            let constant = endpoint.constant.as_ref();
+            constant.map(|it| it.address.as_str().to_owned())
+        }
+    }
+}
+
+/// The caller's own grants there; those of the gateway's account, as which the caller acts, where there
+/// are none.
+fn granted(
+    grants: &[AccessGrant],
+    name: &str,
+    cluster: Option<&ManagedCluster>,
+    me: &Me,
+    now: Timestamp,
+) -> Vec<Granted> {
+    let there = |is_theirs: &dyn Fn(&Subject) -> bool| {
+        let theirs = grants
+            .iter()
+            .filter(|grant| !grant.is_over(now) && grant.spec.subjects.iter().any(is_theirs));
+        let mut there: Vec<_> = theirs
+            .filter_map(|grant| {
+                Some(Granted {
+                    name: grant.name_any(),
+                    role: wording::role(&grant.spec.role).to_owned(),
+                    state: state(grant, name, cluster)?,
+                })
+            })
+            .collect();
+        there.sort_by(|one, other| one.name.cmp(&other.name));
+        there
+    };
+    let own = there(&|subject| me.is(subject));
+    if own.is_empty() {
+        there(&|subject| subject.kind == SubjectKind::Gateway)
+    } else {
+        own
+    }
+}
+
+/// How a grant is on a cluster, by its status, or by what it says itself where that is newer; nothing
+/// where it is not for the cluster. Of placements only the status knows.
+fn state(grant: &AccessGrant, name: &str, cluster: Option<&ManagedCluster>) -> Option<GrantState> {
+    let status = grant.status.as_ref();
+    let mut on_clusters = status.into_iter().flat_map(|it| &it.cluster_states);
+    if let Some(said) = on_clusters.find(|it| it.name == name) {
+        return (said.reason != REMOVING).then_some(said.state);
+    }
+    let choice = ClusterChoice::from(&grant.spec.clusters);
+    let labels = cluster?.labels();
+    choice
+        .chooses(name, labels, |_| false)
+        .then_some(GrantState::Pending)
+}
+
+impl Me {
+    fn is(&self, subject: &Subject) -> bool {
+        let Subject {
+            kind,
+            name,
+            namespace,
+        } = subject;
+        match kind {
+            SubjectKind::User => *name == self.name,
+            SubjectKind::Group => self.groups.contains(name),
+            SubjectKind::ServiceAccount => {
+                self.name == format!("system:serviceaccount:{namespace}:{name}")
+            }
+            SubjectKind::Gateway => false,
+        }
+    }
+}
+
+impl Row {
+    /// For a table.
+    pub(super) fn cells(&self, now: Timestamp) -> Vec<String> {
+        let since = |then: Timestamp| age(now.duration_since(then).unsigned_abs());
+        let available = self.available.as_ref();
+        let available = available.map(|it| format!("{} ({})", it.status, since(it.since)));
+        let grants = self.grants.as_ref().map(|grants| {
+            let grants = grants.iter().map(Granted::word);
+            grants.collect::<Vec<_>>().join(", ")
+        });
+        let none = || NONE.to_owned();
+        vec![
+            self.name.clone(),
+            self.reached_by.clone().unwrap_or_else(none),
+            match self.healthy {
+                Some(true) => "True".to_owned(),
+                Some(false) => "False".to_owned(),
+                None => "Unknown".to_owned(),
+            },
+            available.unwrap_or_else(none),
+            self.created.map_or_else(none, since),
+            match grants {
+                Some(grants) if grants.is_empty() => none(),
+                Some(grants) => grants,
+                None => UNKNOWN.to_owned(),
+            },
+        ]
+    }
+
+    /// Why it is not healthy.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let is_ill = self.healthy == Some(false) && !self.reason.is_empty();
+        is_ill.then(|| format!("{}: {}", self.name, self.reason))
+    }
+}
+
+impl Granted {
+    fn word(&self) -> String {
+        match self.state {
+            GrantState::Applied => format!("{} ({})", self.name, self.role),
+            state => format!("{} ({}, {state:?})", self.name, self.role),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! The hub's API server: calls, and what they may come to.
+
+use std::fmt::Debug;
+
+use crds::cluster_core;
+use http::Request;
+use kube::{
+    Api, Client, Config, Resource,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    core::DynamicObject,
+    discovery::ApiResource,
+};
+use serde::de::DeserializeOwned;
+
+use crate::kubeconfig::{Documents, HubEntry};
+
+const PAGE: u32 = 500;
+
+/// A hub.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    pub(crate) client: Client,
+}
+
+/// Why the hub gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HubError {
+    /// It refuses; its own words.
+    #[error("the hub says: {message} ({reason})")]
+    Refused {
+        code: u16,
+        reason: String,
+        message: String,
+    },
+    /// It does not know a kind.
+    #[error("the hub does not know {0}: {next}", next = next_step(.0))]
+    UnknownKind(String),
+    /// There is no answer, or none that can be read.
+    #[error("the hub gave no answer; try kubectl version with the same context")]
+    Unreachable(#[source] Box<kube::Error>),
+    /// A user's plugin, certificate or the like is at fault.
+    #[error("context {0} does not make a client")]
+    Kubeconfig(String, #[source] Box<KubeconfigError>),
+    /// The server's address is none.
+    #[error("context {0} has a server that is no URL")]
+    Server(String, #[source] http::uri::InvalidUri),
+}
+
+fn next_step(kind: &str) -> &'static str {
+    if kind.starts_with("clustergateways.") {
+        "is the gateway installed and available? see kubectl get apiservice v1alpha1.cluster.core.oam.dev"
+    } else if kind.starts_with("accessgrants.") {
+        "install Spokeway's operator, or choose the hub by --context"
+    } else {
+        "is this a hub of Open Cluster Management? choose the hub by --context"
+    }
+}
+
+impl HubError {
+    /// True where the caller may not ask, or there is nothing of the kind.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Refused { code: 403, .. } | Self::UnknownKind(_))
+    }
+
+    /// True where there is no such object.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+}
+
+impl Hub {
+    /// A client of the hub of that entry, also where the entry is of a managed cluster behind it.
+    pub(crate) async fn connect(documents: &Documents, entry: &HubEntry) -> Result<Self, HubError> {
+        let context = &entry.context;
+        let failed = |error| HubError::Kubeconfig(context.clone(), Box::new(error));
+        let merged = documents
+            .paths()
+            .try_fold(Kubeconfig::default(), |all, path| {
+                Kubeconfig::read_from(path).and_then(|next| all.merge(next))
+            });
+        let options = KubeConfigOptions {
+            context: Some(context.clone()),
+            ..KubeConfigOptions::default()
+        };
+        let config = Config::from_custom_kubeconfig(merged.map_err(failed)?, &options).await;
+        let mut config = config.map_err(failed)?;
+        let server = entry.server().parse();
+        config.cluster_url = server.map_err(|error| HubError::Server(context.clone(), error))?;
+        let client = Client::try_from(config).map_err(unanswered)?;
+        Ok(Self { client })
+    }
+
+    /// All objects of a kind, in pages.
+    pub(crate) async fn list<K>(&self) -> Result<Vec<K>, HubError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let kind = format!("{}.{}", K::plural(&()), K::group(&()));
+        pages(&Api::<K>::all(self.client.clone()), &kind).await
+    }
+
+    /// All objects of a kind in all namespaces, as they are.
+    pub(crate) async fn list_untyped(
+        &self,
+        kind: &ApiResource,
+    ) -> Result<Vec<DynamicObject>, HubError> {
+        let name = format!("{}.{}", kind.plural, kind.group);
+        pages(&Api::all_with(self.client.clone(), kind), &name).await
+    }
+
+    /// An object of a managed cluster, through the gateway.
+    pub(crate) async fn through<T: DeserializeOwned>(
+        &self,
+        cluster: &str,
+        path: &str,
+    ) -> Result<T, HubError> {
+        let request = Request::get(format!("{}{path}", proxy_path(cluster)));
+        let request = request.body(Vec::new());
+        let request = request.map_err(|error| unanswered(kube::Error::HttpError(error)))?;
+        self.client.request(request).await.map_err(unanswered)
+    }
+}
+
+/// Where the gateway serves a managed cluster, behind the hub's own address.
+pub(crate) fn proxy_path(cluster: &str) -> String {
+    format!("{}{cluster}/proxy", gateways_path())
+}
+
+/// The hub's own address of an address behind the gateway, or the address itself.
+pub(crate) fn without_proxy_path(server: &str) -> &str {
+    let server = server.trim_end_matches('/');
+    let hub = server.split_once(&gateways_path()).filter(|(_, rest)| {
+        rest.split_once('/')
+            .is_some_and(|(_, rest)| rest == "proxy")
+    });
+    hub.map_or(server, |(hub, _)| hub)
+}
+
+fn gateways_path() -> String {
+    format!("/apis/{}/clustergateways/", cluster_core::API_VERSION)
+}
+
+/// What an error of a call comes to.
+pub(crate) fn unanswered(error: kube::Error) -> HubError {
+    match error {
+        kube::Error::Api(status) => HubError::Refused {
+            code: status.code,
+            reason: status.reason.clone(),
+            message: status.message.trim_end().to_owned(),
+        },
+        error => HubError::Unreachable(Box::new(error)),
+    }
+}
+
+async fn pages<K>(api: &Api<K>, kind: &str) -> Result<Vec<K>, HubError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let mut all = Vec::new();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let page = api.list(&parameters).await.map_err(unanswered);
+        let page = page.map_err(|error| match error {
+            error if error.is_absent() => HubError::UnknownKind(kind.to_owned()),
+            error => error,
+        })?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(all),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hub_is_found_behind_the_address_of_a_managed_cluster() {
+        for (server, hub) in [
+            ("https://hub:6443", "https://hub:6443"),
+            ("https://hub:6443/k8s/", "https://hub:6443/k8s"),
+            (
+                "https://hub/k8s/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy",
+                "https://hub/k8s",
+            ),
+            (
+                "https://hub/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a/proxy/",
+                "https://hub",
+            ),
+            (
+                "https://hub/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a/services",
+                "https://hub/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a/services",
+            ),
+        ] {
+            assert_eq!(without_proxy_path(server), hub);
+        }
+        assert_eq!(
+            without_proxy_path(&format!("https://hub{}", proxy_path("managed1"))),
+            "https://hub"
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! A kubeconfig with one more context. Pure, and over the file as it is: what is not known stays.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::documents::HubEntry;
+use crate::hub::proxy_path;
+
+/// Fields of a cluster that are paths, as JSON pointers.
+const CLUSTER_PATHS: &[&str] = &["/certificate-authority"];
+/// Those of a user.
+const USER_PATHS: &[&str] = &["/client-certificate", "/client-key", "/tokenFile"];
+const USER_COMMAND: &str = "/exec/command";
+
+/// What is to be written: a cluster and a context of one name, and the user that they are used with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    cluster: Value,
+    user: Option<String>,
+    /// The user itself, where the file is to have a copy.
+    copied: Option<Value>,
+}
+
+/// Why a file does not take it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EditError {
+    #[error("it is no kubeconfig: {0} is not what it is in one")]
+    Shape(String),
+    #[error("it has another {what} {name} already: choose another --name, or delete it first")]
+    Taken { what: &'static str, name: String },
+    #[error("it has another user {0} already: write to another file")]
+    OtherUser(String),
+}
+
+impl Entry {
+    /// For the file that has the hub's user.
+    pub(super) fn beside_user(hub: &HubEntry, cluster: &str, name: String) -> Self {
+        let home = super::home(&hub.path);
+        Self {
+            name,
+            cluster: behind(hub, cluster, home),
+            user: hub.user.as_ref().map(|(name, _)| name.clone()),
+            copied: None,
+        }
+    }
+
+    /// For another file, in `home`.
+    pub(super) fn with_user(hub: &HubEntry, cluster: &str, name: String, home: &Path) -> Self {
+        let own = super::home(&hub.path);
+        let copied = hub.user.as_ref().map(|(_, user)| {
+            let mut user = user.clone();
+            if own != home {
+                anchor(&mut user, USER_PATHS, own);
+                // Without a slash it is looked up on PATH.
+                let command = user.pointer(USER_COMMAND).and_then(Value::as_str);
+                if command.is_some_and(|it| it.contains('/')) {
+                    anchor(&mut user, &[USER_COMMAND], own);
+                }
+            }
+            user
+        });
+        Self {
+            copied,
+            cluster: behind(hub, cluster, home),
+            ..Self::beside_user(hub, cluster, name)
+        }
+    }
+}
+
+/// The hub's cluster entry, but for the server, which is the managed cluster behind it.
+fn behind(hub: &HubEntry, cluster: &str, home: &Path) -> Value {
+    let mut body = hub.cluster.clone();
+    body["server"] = format!("{}{}", hub.server(), proxy_path(cluster)).into();
+    if hub.cluster_home != home {
+        anchor(&mut body, CLUSTER_PATHS, &hub.cluster_home);
+    }
+    body
+}
+
+/// Makes relative paths say the same in another directory.
+fn anchor(body: &mut Value, pointers: &[&str], home: &Path) {
+    for pointer in pointers {
+        if let Some(value) = body.pointer_mut(pointer)
+            && let Some(path) = value.as_str().filter(|path| !path.is_empty())
+        {
+            *value = home.join(path).display().to_string().into();
+        }
+    }
+}
+
+/// The entry of a name in one of a kubeconfig's lists.
+pub(super) fn named<'a>(config: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
+    let mut entries = config[list].as_array()?.iter();
+    entries.find(|entry| entry["name"] == name)
+}
+
+/// Adds the context, or brings up to date the one that is there for the same cluster.
+pub(super) fn add(config: &mut Value, entry: &Entry, use_it: bool) -> Result<(), EditError> {
+    let name = entry.name.as_str();
+    let taken = |what| EditError::Taken {
+        what,
+        name: name.to_owned(),
+    };
+    if let Some(cluster) = named(config, "clusters", name)
+        && cluster["cluster"]["server"] != entry.cluster["server"]
+    {
+        return Err(taken("cluster"));
+    }
+    if let Some(context) = named(config, "contexts", name)
+        && context["context"]["cluster"] != name
+    {
+        return Err(taken("context"));
+    }
+    let root = root(config)?;
+    root.entry("apiVersion").or_insert_with(|| "v1".into());
+    root.entry("kind").or_insert_with(|| "Config".into());
+    root.entry("users").or_insert_with(|| json!([]));
+    *entry_of(root, "clusters", "cluster", name)? = entry.cluster.clone();
+    let context = entry_of(root, "contexts", "context", name)?;
+    if !context.is_object() {
+        *context = json!({});
+    }
+    context["cluster"] = name.into();
+    if let Some(user) = &entry.user {
+        context["user"] = user.as_str().into();
+        if let Some(copied) = &entry.copied {
+            let there = entry_of(root, "users", "user", user)?;
+            if !there.is_null() && there != copied {
+                return Err(EditError::OtherUser(user.clone()));
+            }
+            *there = copied.clone();
+        }
+    }
+    if use_it {
+        root.insert("current-context".to_owned(), name.into());
+    }
+    Ok(())
+}
+
+fn root(config: &mut Value) -> Result<&mut Map<String, Value>, EditError> {
+    if config.is_null() {
+        *config = json!({});
+    }
+    let wrong = || EditError::Shape("the document".to_owned());
+    config.as_object_mut().ok_or_else(wrong)
+}
+
+/// What an entry of a list says, which is nothing where it was not there.
+fn entry_of<'a>(
+    root: &'a mut Map<String, Value>,
+    list: &str,
+    field: &str,
+    name: &str,
+) -> Result<&'a mut Value, EditError> {
+    let wrong = || EditError::Shape(list.to_owned());
+    let entries = root.entry(list).or_insert_with(|| json!([]));
+    if entries.is_null() {
+        *entries = json!([]);
+    }
+    let entries = entries.as_array_mut().ok_or_else(wrong)?;
+    let found = entries.iter().position(|entry| entry["name"] == name);
+    let index = found.unwrap_or(entries.len());
+    if found.is_none() {
+        entries.push(json!({"name": name}));
+    }
+    let entry = entries[index].as_object_mut().ok_or_else(wrong)?;
+    Ok(entry.entry(field).or_insert(Value::Null))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubeconfig::documents::tests::documents;
+
+    const SERVER: &str =
+        "https://hub:6443/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed2/proxy";
+
+    fn beside() -> Entry {
+        let hub = documents().hub(None).unwrap();
+        Entry::beside_user(&hub, "managed2", "managed2".to_owned())
+    }
+
+    fn copied() -> Entry {
+        let hub = documents().hub(None).unwrap();
+        Entry::with_user(&hub, "managed2", "m".to_owned(), Path::new("/out"))
+    }
+
+    #[test]
+    fn a_context_refers_to_the_hubs_user_and_all_else_stays() {
+        let before = json!({
+            "future": {"kept": [1, null]},
+            "preferences": {},
+            "current-context": "hub",
+            "users": [{"name": "admin", "user": {"token": "t", "unknown": true}}],
+            "contexts": [{"name": "hub", "context": {"cluster": "hub"}}],
+        });
+        let mut config = before.clone();
+        add(&mut config, &beside(), false).unwrap();
+        let added = json!({"cluster": "managed2", "user": "admin"});
+        let cluster = json!({"server": SERVER, "certificate-authority": "/one/ca.crt"});
+        assert_eq!(config["contexts"][1]["context"], added);
+        assert_eq!(config["clusters"][0]["cluster"], cluster);
+        for field in ["future", "preferences", "current-context", "users"] {
+            assert_eq!(config[field], before[field], "{field}");
+        }
+        assert_eq!(config["contexts"][0], before["contexts"][0]);
+
+        let once = config.clone();
+        add(&mut config, &beside(), false).unwrap();
+        assert_eq!(config, once, "a second time changes nothing");
+        add(&mut config, &beside(), true).unwrap();
+        assert_eq!(config["current-context"], "managed2");
+    }
+
+    #[test]
+    fn what_was_set_on_the_context_stays() {
+        let mut config = Value::Null;
+        add(&mut config, &beside(), false).unwrap();
+        config["contexts"][0]["context"]["namespace"] = "shop".into();
+        add(&mut config, &beside(), false).unwrap();
+        assert_eq!(config["contexts"][0]["context"]["namespace"], "shop");
+        assert_eq!(
+            (&config["kind"], &config["apiVersion"]),
+            (&"Config".into(), &"v1".into())
+        );
+    }
+
+    #[test]
+    fn another_file_gets_a_copy_whose_paths_say_the_same() {
+        let mut config = Value::Null;
+        add(&mut config, &copied(), false).unwrap();
+        let user = json!({"client-certificate": "/two/admin.crt", "token": "t"});
+        assert_eq!(config["users"], json!([{"name": "admin", "user": user}]));
+        assert_eq!(config["contexts"][0]["context"]["user"], "admin");
+        assert_eq!(config.get("current-context"), None);
+        add(&mut config, &copied(), false).unwrap();
+
+        config["users"][0]["user"]["token"] = "other".into();
+        let refused = add(&mut config.clone(), &copied(), false);
+        assert_eq!(refused, Err(EditError::OtherUser("admin".to_owned())));
+    }
+
+    #[test]
+    fn a_command_is_anchored_where_it_is_a_path() {
+        for (command, wanted) in [
+            ("aws", "aws"),
+            ("./login", "/two/./login"),
+            ("/bin/x", "/bin/x"),
+        ] {
+            let mut hub = documents().hub(None).unwrap();
+            hub.user = Some(("admin".to_owned(), json!({"exec": {"command": command}})));
+            let entry = Entry::with_user(&hub, "a", "a".to_owned(), Path::new("/out"));
+            assert_eq!(entry.copied.unwrap()["exec"]["command"], wanted);
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_same_name_is_taken_over() {
+        let taken = |config: Value| add(&mut config.clone(), &beside(), false).unwrap_err();
+        let other =
+            json!({"clusters": [{"name": "managed2", "cluster": {"server": "https://else"}}]});
+        assert!(matches!(
+            taken(other),
+            EditError::Taken {
+                what: "cluster",
+                ..
+            }
+        ));
+        let other = json!({"contexts": [{"name": "managed2", "context": {"cluster": "else"}}]});
+        assert!(matches!(
+            taken(other),
+            EditError::Taken {
+                what: "context",
+                ..
+            }
+        ));
+        for wrong in [json!([]), json!({"clusters": {}}), json!({"clusters": "x"})] {
+            assert!(matches!(taken(wrong), EditError::Shape(_)));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! From the command line to an exit code.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use crate::{
+    Args,
+    args::{GrantsVerb, HubArgs, Verb},
+    clusters, grant, grants_diff,
+    hub::Hub,
+    kubeconfig::{self, Documents},
+    voice::{self, Outcome},
+    who_can,
+};
+
+/// Does what the command line says.
+pub fn run(args: Args) -> ExitCode {
+    // As with kubectl diff, 1 says that something differs.
+    let failure = match args.verb {
+        Verb::Grants(GrantsVerb::Diff(_)) => 2,
+        _ => 1,
+    };
+    match started(args) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            voice::complain(&error);
+            ExitCode::from(failure)
+        }
+    }
+}
+
+fn started(args: Args) -> anyhow::Result<Outcome> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(carried_out(args))
+}
+
+async fn carried_out(args: Args) -> anyhow::Result<Outcome> {
+    let HubArgs {
+        kubeconfig,
+        context,
+    } = args.hub;
+    let documents = Documents::read(kubeconfig.as_deref())?;
+    let entry = documents.hub(context.as_deref())?;
+    let hub = Hub::connect(&documents, &entry).await?;
+    Ok(match args.verb {
+        Verb::Kubeconfig(args) => kubeconfig::run(&hub, &documents, &entry, args).await?,
+        Verb::Clusters(args) => clusters::run(&hub, &args, now()).await?,
+        Verb::Grant(args) => grant::run(&hub, args).await?,
+        Verb::WhoCan(args) => who_can::run(&hub, &args, now()).await?,
+        Verb::Grants(GrantsVerb::Diff(args)) => grants_diff::run(&hub, &args, now()).await?,
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge: everything below takes the time as an argument"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,98 @@
+//! `kubectl gateway who-can`: whom the hub's grants let do something, where, and until when.
+
+mod answer;
+mod question;
+mod roles;
+
+use std::{collections::BTreeSet, io};
+
+use crds::gateway::AccessGrant;
+use futures::future::join;
+use jiff::Timestamp;
+
+use self::answer::{Answer, Candidate, Row};
+pub(crate) use self::question::Asked;
+use crate::{
+    args::{Format, WhoCanArgs},
+    fleet::Fleet,
+    hub::{Hub, HubError},
+    table::table,
+    voice::{self, Outcome},
+};
+
+const HEADS: [&str; 7] = [
+    "CLUSTER", "SUBJECT", "GRANT", "ROLE", "WHERE", "STATE", "UNTIL",
+];
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WhoCanError {
+    #[error("the hub has no managed cluster {0}, and no grant names it; it has {1}")]
+    UnknownCluster(String, String),
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error("cannot print")]
+    Print(#[from] io::Error),
+    #[error("cannot make JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+pub(crate) async fn run(
+    hub: &Hub,
+    args: &WhoCanArgs,
+    now: Timestamp,
+) -> Result<Outcome, WhoCanError> {
+    let (grants, question) = join(
+        hub.list::<AccessGrant>(),
+        question::resolved(hub, &args.resource, &args.verb, args.namespace.as_deref()),
+    )
+    .await;
+    let mut grants = grants?;
+    grants.retain(|grant| !grant.is_over(now));
+    let fleet = Fleet::read(hub, grants.iter().map(|it| &it.spec.clusters)).await?;
+    let clusters = asked_about(args, &fleet, &grants)?;
+    let candidates = answer::candidates(&grants, &fleet, &clusters, &question);
+    let roles = candidates.iter().filter_map(Candidate::cluster_role);
+    let roles = roles::read(hub, roles.collect()).await;
+    let Answer { rows, notes } = answer::of(&candidates, &roles, &question);
+    for note in notes {
+        voice::note(&note);
+    }
+    match args.output {
+        Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
+        Format::Table if rows.is_empty() => {
+            voice::note(&format!("no AccessGrant lets anybody {question} there"));
+        }
+        Format::Table => {
+            let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+            voice::say(&table(&HEADS, &cells))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// The clusters that were named or selected; else all, and those that grants name.
+fn asked_about(
+    args: &WhoCanArgs,
+    fleet: &Fleet,
+    grants: &[AccessGrant],
+) -> Result<BTreeSet<String>, WhoCanError> {
+    let named = grants.iter().flat_map(|it| &it.spec.clusters.names);
+    let known = fleet.names().map(str::to_owned).chain(named.cloned());
+    let known: BTreeSet<_> = known.collect();
+    if let Some(unknown) = args.clusters.iter().find(|it| !known.contains(*it)) {
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(WhoCanError::UnknownCluster(unknown.clone(), known));
+    }
+    if !args.clusters.is_empty() {
+        return Ok(args.clusters.iter().cloned().collect());
+    }
+    let Some(selector) = &args.selector else {
+        return Ok(known);
+    };
+    let fulfils = |cluster: &String| {
+        let labels = fleet.labels(cluster);
+        labels.is_some_and(|labels| selector.iter().all(|it| it.matches(labels)))
+    };
+    Ok(known.into_iter().filter(fulfils).collect())
+}
