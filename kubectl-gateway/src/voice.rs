@@ -39,5 +39,36 @@ pub(crate) fn note(text: &str) {
 
 /// Prints why there is no answer.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "error: {error:#}");
+    let _ = writeln!(io::stderr(), "error: {}", in_a_line(error));
+}
+
+/// An error and its causes, but for those that have been said with what they cause.
+fn in_a_line(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.as_str() {
+            "" => cause,
+            said if said.contains(&cause) => said.to_owned(),
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let refused = Err::<(), _>(anyhow::anyhow!("connection refused"));
+        let error = refused
+            .context("cannot connect: connection refused")
+            .context("no answer");
+        assert_eq!(
+            in_a_line(&error.unwrap_err()),
+            "no answer: cannot connect: connection refused"
+        );
+    }
 }
