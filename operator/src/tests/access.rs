@@ -1,7 +1,5 @@
 //! Grants, from their creation to the last right that is left of them.
 
-use std::time::Instant;
-
 use crds::{
     addon::Version,
     gateway::{AccessGrantStatus, GrantState, REMOVING},
@@ -378,44 +376,30 @@ fn with_manual_credentials_there_is_no_account_to_name() {
     assert_eq!(manifests(&hub, "managed1").len(), 1);
 }
 
-/// As many as a large hub has, where the build is one to be measured.
-const MANY: (usize, usize) = if cfg!(debug_assertions) {
-    (40, 10)
-} else {
-    (500, 200)
-};
-
 #[test]
 fn all_grants_of_a_cluster_are_one_write_and_each_change_is_one_more() {
-    let (grants, clusters) = MANY;
-    let clusters: Vec<_> = (0..clusters)
-        .map(|index| format!("managed{index}"))
-        .collect();
+    let clusters: Vec<_> = (0..10).map(|index| format!("managed{index}")).collect();
     let mut hub = hub(&clusters.iter().map(String::as_str).collect::<Vec<_>>());
     hub.settle();
-    for index in 0..grants {
+    for index in 0..40 {
         grant(&mut hub, &format!("grant{index}"), &json!({}));
     }
     let writes = |hub: &mut Hub| {
-        let begin = Instant::now();
         let plans = clusters
             .iter()
             .map(|cluster| hub.plan(&Key::Access(cluster.clone())));
-        let writes: Vec<_> = plans.map(|plan| plan.actions.len()).collect();
-        let (count, took) = (clusters.len(), begin.elapsed());
-        eprintln!("{grants} grants on {count} clusters: planned in {took:.2?}");
-        writes
+        plans.map(|plan| plan.actions.len()).collect::<Vec<_>>()
     };
-    assert_eq!(writes(&mut hub), vec![1; clusters.len()]);
+    assert_eq!(writes(&mut hub), [1; 10]);
     hub.settle();
-    assert_eq!(writes(&mut hub), vec![0; clusters.len()]);
+    assert_eq!(writes(&mut hub), [0; 10]);
     grant(
         &mut hub,
         "grant7",
         &json!({"clusters": {"names": ["managed3"]}}),
     );
     hub.remove(&key("grant8"));
-    assert_eq!(writes(&mut hub), vec![1; clusters.len()]);
+    assert_eq!(writes(&mut hub), [1; 10]);
 }
 
 proptest! {

@@ -56,6 +56,38 @@ fn all_that_the_server_needs_is_there() {
 }
 
 #[test]
+fn it_may_read_what_its_configuration_takes_and_nothing_else() {
+    let (derived, manual) = ("ManagedServiceAccount", "Manual");
+    let (grants, clusters) = ("accessgrants", "managedclusters");
+    for (credentials, identity, wanted) in [
+        (derived, "Impersonate", vec![clusters, grants, "secrets"]),
+        (derived, "ServiceAccount", vec![clusters, "secrets"]),
+        (manual, "Impersonate", vec![grants]),
+        (manual, "ServiceAccount", vec![]),
+    ] {
+        let mut hub = managed();
+        hub.configure(&json!({
+            "server": {"deployment": "Managed"},
+            "credentials": {"type": credentials}, "identity": identity,
+        }));
+        hub.settle();
+        let role = ObjectKey::global(Kind::ClusterRole, "spokeway-gateway-managed-clusters");
+        let rules = hub
+            .observed
+            .object(&role)
+            .map(|it| it.data["rules"].clone());
+        let rules = rules.unwrap_or_default();
+        let rules = rules.as_array().into_iter().flatten();
+        let may: Vec<_> = rules
+            .map(|rule| rule["resources"][0].as_str().unwrap())
+            .collect();
+        assert_eq!(may, wanted, "{credentials} {identity}");
+        let binding = ObjectKey::global(Kind::ClusterRoleBinding, &role.name);
+        assert_eq!(hub.observed.object(&binding).is_some(), !wanted.is_empty());
+    }
+}
+
+#[test]
 fn its_place_in_the_api_comes_and_goes_with_its_endpoints() {
     let mut hub = managed();
     assert_eq!(registered(&hub), None);

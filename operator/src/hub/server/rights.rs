@@ -1,7 +1,7 @@
-//! What the server may do on the hub: ask who somebody is and what he may, read the managed clusters and
-//! the token Secrets of one name, and the Secrets of the manual mode.
+//! What the server may do on the hub: ask who somebody is and what he may, read grants, the managed
+//! clusters and the token Secrets of one name, and the Secrets of the manual mode.
 
-use crds::gateway::{CredentialsType, GatewayConfigurationSpec};
+use crds::gateway::{CredentialsType, GatewayConfigurationSpec, Identity};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// The role that is shipped.
-const MANAGED_CLUSTERS: &str = include_str!("../../../../config/gateway/rbac.yaml");
+const ROLE: &str = include_str!("../../../../config/gateway/rbac.yaml");
 
 pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desired> {
     let namespace = spec.server.namespace.as_str();
@@ -43,32 +43,38 @@ pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desir
         Desired::new(in_credentials(Kind::Role), secrets),
         bound(in_credentials(Kind::RoleBinding), "Role", SERVER),
     ]);
-    if spec.credentials.kind == CredentialsType::ManagedServiceAccount {
-        let role: Value = serde_saphyr::from_str(MANAGED_CLUSTERS).expect("a file of ours");
+    let role: Value = serde_saphyr::from_str(ROLE).expect("a file of ours");
+    let rules = needed(&role["rules"], spec);
+    if !rules.is_empty() {
         let name = role["metadata"]["name"].as_str().unwrap_or_default();
-        let rules = of_account(
-            &role["rules"],
-            &spec.credentials.managed_service_account.name,
-        );
         let key = |kind| ObjectKey::global(kind, name);
-        all.push(Desired::new(
-            key(Kind::ClusterRole),
-            json!({"rules": rules}),
-        ));
+        let body = json!({"rules": rules});
+        all.push(Desired::new(key(Kind::ClusterRole), body));
         all.push(bound(key(Kind::ClusterRoleBinding), "ClusterRole", name));
     }
     all.into_iter()
 }
 
-/// The Secrets that are named are those of the account.
-fn of_account(rules: &Value, account: &str) -> Value {
-    let mut rules = rules.clone();
-    for rule in rules.as_array_mut().into_iter().flatten() {
-        if let Some(names) = rule.get_mut("resourceNames") {
-            *names = json!([account]);
+/// The rules that the configuration takes. The Secrets that are named are those of its account.
+fn needed(rules: &Value, spec: &GatewayConfigurationSpec) -> Vec<Value> {
+    let derives = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
+    let account = &spec.credentials.managed_service_account.name;
+    let rules = rules.as_array().into_iter().flatten();
+    let needed = rules.filter(|rule| {
+        if rule["apiGroups"][0] == crds::gateway::GROUP {
+            spec.identity == Identity::Impersonate
+        } else {
+            derives
         }
+    });
+    let mut needed: Vec<_> = needed.cloned().collect();
+    for names in needed
+        .iter_mut()
+        .filter_map(|rule| rule.get_mut("resourceNames"))
+    {
+        *names = json!([account]);
     }
-    rules
+    needed
 }
 
 fn binding(kind: &str, role: &str, subjects: &Value) -> Value {
