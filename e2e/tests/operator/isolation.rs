@@ -3,11 +3,12 @@
 
 use std::time::UNIX_EPOCH;
 
+use e2e::eventually;
 use tokio::time::Instant;
 
 use super::{
     quick::{Quick, policy},
-    stage::{soon, tell},
+    stage::{AVAILABLE_WITHIN, soon, tell},
 };
 
 const OTHERS: usize = 50;
@@ -36,10 +37,9 @@ async fn a_slow_and_a_broken_cluster_delay_no_other_and_are_named() {
     }
     let begin = Instant::now();
     // Whoever waited for the slow one would wait for as long as it is held.
-    soon("the others have their works", || {
-        quick.are_enrolled(&others)
-    })
-    .await;
+    let enrolled = || quick.are_enrolled(&others);
+    let others_are = eventually(AVAILABLE_WITHIN, "the others have their works", enrolled);
+    others_are.await.unwrap();
     tell(&format!(
         "{OTHERS} clusters beside a slow and a broken one: {:.1?}",
         begin.elapsed()
