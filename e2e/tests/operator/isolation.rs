@@ -45,18 +45,7 @@ async fn a_slow_and_a_broken_cluster_delay_no_other_and_are_named() {
         begin.elapsed()
     ));
     quick.are_enrolled(&["slow"]).await.unwrap_err();
-    // A policy takes a moment to be in force; until then what is deleted is made anew.
-    let refused = || async {
-        let delete = ["delete", "manifestworks", "--all", "-n", "broken"];
-        quick.kubectl(&delete).await?;
-        quick.trouble("broken", "Invalid").await
-    };
-    let said = soon("the broken one is named", refused).await;
-    assert!(
-        said.contains("ManifestWork broken/") && said.contains("not on my watch"),
-        "{said}"
-    );
-    quick.are_enrolled(&["broken"]).await.unwrap_err();
+    the_broken_one_is_named(&quick).await;
     let said = soon("the slow one is named", || {
         quick.trouble("slow", "TimedOut")
     })
@@ -79,6 +68,21 @@ async fn a_slow_and_a_broken_cluster_delay_no_other_and_are_named() {
         quick.are_enrolled(&["slow", "broken"])
     })
     .await;
+}
+
+async fn the_broken_one_is_named(quick: &Quick) {
+    // A policy takes a moment to be in force; until then what is deleted is made anew.
+    let refused = || async {
+        let delete = ["delete", "manifestworks", "--all", "-n", "broken"];
+        quick.kubectl(&delete).await?;
+        quick.trouble("broken", "Invalid").await
+    };
+    let said = soon("the broken one is named", refused).await;
+    assert!(
+        said.contains("ManifestWork broken/") && said.contains("not on my watch"),
+        "{said}"
+    );
+    quick.are_enrolled(&["broken"]).await.unwrap_err();
 }
 
 async fn the_metrics_say_so(quick: &Quick) {
