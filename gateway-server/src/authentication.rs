@@ -88,6 +88,13 @@ impl Authenticator {
         front_proxy.user(headers)
     }
 
+    /// Takes away what told the caller's name: it is for the gateway alone.
+    pub(crate) fn forget_caller(&self, headers: &mut HeaderMap) {
+        if let Some(front_proxy) = self.front_proxy.load().as_ref() {
+            front_proxy.forget_user(headers);
+        }
+    }
+
     fn set(&self, front_proxy: FrontProxy) {
         self.front_proxy.store(Some(Arc::new(front_proxy)));
     }

@@ -29,7 +29,7 @@ use self::{
     request_info::{RequestInfo, Verb},
 };
 use crate::{
-    authentication::User,
+    authentication::{Authenticator, User},
     body::{Body, RequestBody, UpstreamBody},
     clusters::{Access, Cluster, Clusters, Credential},
     grants::{Acting, Admitted, Denied, Grants, Tether},
@@ -45,6 +45,8 @@ const ATTEMPTS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) clusters: Arc<Clusters>,
+    /// Knows which headers name the caller.
+    pub(crate) authenticator: Arc<Authenticator>,
     /// As whom callers act; without them all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
@@ -215,8 +217,10 @@ impl Exchange<'_> {
         upgrade: Option<Upgrade>,
         acting: &Acting,
     ) -> Result<Response<Body>, Failure> {
-        headers::to_spoke(request.headers_mut())?;
-        headers::impersonate(request.headers_mut(), acting);
+        let headers = request.headers_mut();
+        self.proxy.authenticator.forget_caller(headers);
+        headers::to_spoke(headers)?;
+        headers::impersonate(headers, acting);
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
             && request.body().is_end_stream();
         let credential = self.credential.clone().filter(|_| repeatable);

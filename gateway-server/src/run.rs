@@ -17,7 +17,7 @@ use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::{Identity, Settings},
     attach::{AgentAuthority, Attach, TunnelDoor},
-    authentication,
+    authentication::{self, Authenticator},
     authorization::Authorizer,
     clusters::{self, Clusters, Derivation},
     door::Door,
@@ -184,8 +184,10 @@ impl Process {
             Identity::Impersonate => Some(Grants::new(Arc::clone(&clusters), metrics.clone())),
             Identity::ServiceAccount => None,
         };
+        let authenticator = Arc::<Authenticator>::default();
         let proxy = Proxy {
             clusters: Arc::clone(&clusters),
+            authenticator: Arc::clone(&authenticator),
             grants: grants.map(Arc::new),
             metrics: metrics.clone(),
             head_deadline: settings.head_deadline,
@@ -203,7 +205,7 @@ impl Process {
             cut,
         };
         Arc::new(Gateway {
-            authenticator: Arc::default(),
+            authenticator,
             authorizer,
             proxy,
             attach,

@@ -19,11 +19,12 @@ use crds::addon::ADDON_LABEL;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use self::{grant::Grant, shipped::Shipped, status::plan as plan_grant};
 use self::{
+    cap::Caps,
     manifests::{Account, impersonation},
     selection::selects,
 };
+pub(crate) use self::{grant::Grant, shipped::Shipped, status::plan as plan_grant};
 use crate::{
     enrolment,
     kind::{Kind, ObjectKey},
@@ -40,11 +41,12 @@ const FIELD_MANAGER: &str = "work-agent-spokeway";
 /// Decides what a cluster is to hold.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    let held = held(observed, cluster, now);
+    let account = Account::of(observed, cluster);
+    let held = held(observed, cluster, account.as_ref(), now);
     for end in held.iter().filter_map(|grant| grant.object.expires_at()) {
         plan.wake_at(end);
     }
-    let works = works(observed, cluster, &held);
+    let works = works(observed, cluster, &held, account.as_ref());
     let kept: BTreeSet<_> = works.iter().map(|work| work.key.clone()).collect();
     for work in works {
         plan.want(observed, work);
@@ -106,7 +108,12 @@ pub(crate) fn grants_of(observed: &Observed, cluster: &str) -> Vec<String> {
 }
 
 /// The grants that a cluster is to hold, by name.
-fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Grant> {
+fn held<'a>(
+    observed: &'a Observed,
+    cluster: &str,
+    account: Option<&Account>,
+    now: Timestamp,
+) -> Vec<&'a Grant> {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
     let Some(object) = observed.object(&key) else {
         return Vec::new();
@@ -114,33 +121,37 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     if observed.grants.is_empty() || !enrolment::is_selected(observed, cluster) {
         return Vec::new();
     }
-    let account = Account::of(observed, cluster);
+    let caps = Caps::of(observed, object);
     let grants = observed.grants.values().map(AsRef::as_ref);
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
             && selects(observed, grant, object)
-            && cap::allows(observed, grant, object)
-            && grant.can_name_all(account.as_ref())
+            && caps.allow(&grant.object.spec.role)
+            && grant.can_name_all(account)
     });
     held.collect()
 }
 
 /// The works of a cluster. A grant's place among them depends on nothing but its name, until there are
 /// twice as many.
-fn works(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Desired> {
+fn works(
+    observed: &Observed,
+    cluster: &str,
+    held: &[&Grant],
+    account: Option<&Account>,
+) -> Vec<Desired> {
     if held.is_empty() {
         return Vec::new();
     }
-    let account = Account::of(observed, cluster);
     let size: usize = held.iter().map(|grant| grant.size).sum();
     let count = size.div_ceil(WORK_HOLDS).next_power_of_two();
     let mut parts = vec![(Vec::new(), Vec::new()); count];
-    if let Some(account) = &account {
+    if let Some(account) = account {
         parts[0].0.extend(impersonation(observed, held, account));
     }
     for grant in held {
         let (manifests, namespaces) = &mut parts[grant.place % count];
-        manifests.extend(grant.manifests(account.as_ref()));
+        manifests.extend(grant.manifests(account));
         namespaces.extend(grant.made_namespaces());
     }
     let parts = parts.into_iter().enumerate();

@@ -48,12 +48,14 @@ pub(crate) fn digest_manifests(work: &mut Value) -> Option<Value> {
 
 /// Sixteen digits that stand for a value.
 pub(crate) fn hash(value: &Value) -> String {
-    let hash = Sha256::digest(value.to_string().as_bytes());
-    let hash = hash
-        .iter()
-        .take(8)
-        .fold(0, |all, byte| all << 8 | u64::from(*byte));
-    format!("{hash:016x}")
+    format!("{:016x}", digest(value.to_string().as_bytes()))
+}
+
+/// A number that stands for bytes.
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
+    let digest = Sha256::digest(bytes);
+    let first = digest.iter().take(8);
+    first.fold(0, |all, byte| all << 8 | u64::from(*byte))
 }
 
 /// Who wrote last, if not us.

@@ -15,10 +15,9 @@ use k8s_openapi::ByteString;
 use kube::core::DynamicObject;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::observed::part;
+use crate::{kept::digest, observed::part};
 
 /// How long authorities live.
 pub(crate) const AUTHORITY_LIVES: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
@@ -102,12 +101,7 @@ impl std::fmt::Debug for Pair {
 impl Pair {
     /// By which a certificate of it says so.
     pub(crate) fn fingerprint(&self) -> String {
-        let hash = Sha256::digest(self.certificate.as_bytes());
-        let hash = hash
-            .iter()
-            .take(8)
-            .fold(0, |all, byte| all << 8 | u64::from(*byte));
-        format!("{hash:016x}")
+        format!("{:016x}", digest(self.certificate.as_bytes()))
     }
 }
 

@@ -159,6 +159,26 @@ impl FrontProxy {
         })
     }
 
+    /// Takes away the headers that name a user, by whatever names the hub has for them.
+    pub(super) fn forget_user(&self, headers: &mut HeaderMap) {
+        let named = [
+            &self.username_headers,
+            &self.uid_headers,
+            &self.group_headers,
+        ];
+        for name in named.into_iter().flatten() {
+            headers.remove(name);
+        }
+        let is_extra = |name: &&HeaderName| {
+            let mut prefixes = self.extra_prefixes.iter();
+            prefixes.any(|it| name.as_str().starts_with(it.as_str()))
+        };
+        let extra: Vec<HeaderName> = headers.keys().filter(is_extra).cloned().collect();
+        for name in extra {
+            headers.remove(name);
+        }
+    }
+
     fn extra(&self, headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
         let mut extra = BTreeMap::<_, Vec<_>>::new();
         for (name, value) in headers {

@@ -47,6 +47,7 @@ async fn call_by(
 ) -> (u16, Option<String>) {
     let proxy = Proxy {
         clusters: Arc::clone(clusters),
+        authenticator: Arc::default(),
         grants: grants.cloned(),
         metrics: Metrics::register(&mut Registry::default()),
         head_deadline: Duration::from_secs(10),

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crds::gateway::{AccessGrant, ClusterChoice, OnCluster, Subject, SubjectKind};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::manifests::{self, Account};
+use crate::kept::digest;
 
 /// A grant.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ impl Grant {
         let choice = ClusterChoice::from(&object.spec.clusters);
         let states = object.status.iter().flat_map(|it| &it.cluster_states);
         let listed = states.map(|state| state.name.clone()).collect();
-        let digest = Sha256::digest(object.metadata.name.as_deref().unwrap_or_default());
-        let place = usize::from(digest[0]) | usize::from(digest[1]) << 8;
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let place = usize::try_from(digest(name.as_bytes()) & 0xffff).unwrap_or_default();
         let mut grant = Self {
             object,
             choice,

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use crds::gateway::{GROUP_MEMBER, Identity, OnCluster, USER_EXTRA};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::grant::{Grant, mark};
 use crate::{
+    kept,
     kind::{Kind, ObjectKey},
     names::{ACCOUNTS, MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
     observed::Observed,
@@ -65,14 +65,10 @@ impl Account {
 pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Value> {
     let spec = &grant.object.spec;
     let role = spec.role.cluster_role.as_deref();
-    let hash = Sha256::digest(format!("{}/{}", grant.uid(), role.unwrap_or_default()));
-    let hash = hash
-        .iter()
-        .take(5)
-        .fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let hash = kept::hash(&json!([grant.uid(), role]));
     // As long as a name may be, with what stands around it.
     let name: String = grant.name().chars().take(200).collect();
-    let name = format!("spokeway:grant:{name}:{hash:010x}");
+    let name = format!("spokeway:grant:{name}:{hash}");
     let metadata = |namespace: Option<&String>| {
         let mut metadata = json!({
             "name": name, "labels": {MANAGED_BY: MANAGER}, "annotations": mark(grant),

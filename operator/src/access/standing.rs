@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
 use super::{
-    cap,
+    cap::Caps,
     grant::Grant,
     manifests::Account,
     selection::selects,
@@ -75,12 +75,15 @@ impl Standing<'_> {
             return (GrantState::Pending, "NoSuchCluster", message);
         };
         if !enrolment::is_selected(self.observed, cluster) {
+            if self.held().is_some() || !self.is_settled() {
+                return self.removing();
+            }
             let message = format!(
                 "{cluster} is not accepted, or the GatewayConfiguration does not select it"
             );
             return (GrantState::Pending, "NotEnrolled", message);
         }
-        if !cap::allows(self.observed, self.grant, object) {
+        if !Caps::of(self.observed, object).allow(&self.grant.object.spec.role) {
             let message =
                 "spec.access.caps of the GatewayConfiguration do not allow this role there";
             return (GrantState::Failed, "BeyondCap", message.to_owned());

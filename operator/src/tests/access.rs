@@ -44,6 +44,15 @@ fn status(hub: &Hub, name: &str) -> AccessGrantStatus {
     part(object, "status").unwrap_or_default()
 }
 
+/// As Open Cluster Management says it.
+fn disconnect(hub: &mut Hub, cluster: &str) {
+    let unknown = json!({"status": {"conditions": [{
+        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    hub.write(&ObjectKey::global(Kind::ManagedCluster, cluster), &unknown);
+}
+
 /// Each cluster, its state and reason.
 fn states(hub: &Hub, name: &str) -> Vec<(String, GrantState, String)> {
     let states = status(hub, name).cluster_states.into_iter();
@@ -140,14 +149,7 @@ fn a_grant_is_pending_until_its_cluster_has_it_and_says_why() {
         wanted.map(|(name, why)| (name.to_owned(), why.to_owned()))
     );
 
-    let unavailable = json!({"status": {"conditions": [{
-        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }]}});
-    hub.write(
-        &ObjectKey::global(Kind::ManagedCluster, "managed2"),
-        &unavailable,
-    );
+    disconnect(&mut hub, "managed2");
     hub.settle();
     let state = &status(&hub, "g").cluster_states[1];
     assert_eq!(state.reason, "Unreachable");
@@ -241,14 +243,7 @@ fn a_deleted_grant_waits_for_clusters_that_are_there_and_for_no_other() {
         .map(|(_, _, reason)| reason)
         .collect();
     assert_eq!(left, [REMOVING, REMOVING]);
-    let unavailable = json!({"status": {"conditions": [{
-        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }]}});
-    hub.write(
-        &ObjectKey::global(Kind::ManagedCluster, "managed2"),
-        &unavailable,
-    );
+    disconnect(&mut hub, "managed2");
     hub.settle();
     assert!(hub.observed.object(&key("g")).is_some());
     hub.away = vec!["managed2".to_owned()];
@@ -264,6 +259,21 @@ fn a_deleted_grant_waits_for_clusters_that_are_there_and_for_no_other() {
     );
     hub.settle();
     assert!(hub.observed.object(&key("g")).is_none());
+}
+
+#[test]
+fn on_a_cluster_that_is_not_selected_any_more_a_grant_is_taken_away_and_then_waits() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({}));
+    hub.settle();
+    hub.away.push("managed1".to_owned());
+    hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"env": "prod"}}}}));
+    hub.settle();
+    assert_eq!(states(&hub, "g")[0].2, REMOVING);
+    hub.away.clear();
+    hub.settle();
+    assert_eq!(states(&hub, "g")[0].2, "NotEnrolled");
+    assert_eq!(manifests(&hub, "managed1"), [] as [Value; 0]);
 }
 
 #[test]

@@ -120,6 +120,32 @@ fn takes_the_user_from_the_configured_headers() {
 }
 
 #[test]
+fn forgets_the_user_by_whatever_names_the_hub_has_for_it() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let own = [
+        (USERNAME_HEADERS, "[\"X-Who\"]"),
+        (UID_HEADERS, "[\"X-Who-Id\"]"),
+        (GROUP_HEADERS, "[\"X-Team\"]"),
+        (EXTRA_PREFIXES, "[\"X-More-\"]"),
+    ];
+    let proxy = FrontProxy::read(&config(&authority(), &own)).unwrap();
+    let mut headers = HeaderMap::new();
+    for name in [
+        "x-who",
+        "x-who-id",
+        "x-team",
+        "x-team",
+        "x-more-scopes",
+        "x-other",
+    ] {
+        headers.append(HeaderName::from_static(name), "v".parse().unwrap());
+    }
+    assert_eq!(proxy.user(&headers).unwrap().name, "v");
+    proxy.forget_user(&mut headers);
+    assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-other"]);
+}
+
+#[test]
 fn a_broken_configuration_names_its_key() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let hub = authority();
