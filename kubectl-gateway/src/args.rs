@@ -78,17 +78,17 @@ pub(crate) struct ClustersArgs {
     /// Only clusters whose labels fulfil this, as env=prod,tier!=db
     #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = selector)]
     pub(crate) selector: Option<Selector>,
-    #[arg(
-        long,
-        short,
-        value_name = "FORMAT",
-        default_value = "table",
-        help = OUTPUT
-    )]
-    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
 }
 
-const OUTPUT: &str = "How to print it";
+/// How an answer is printed.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Printing {
+    /// How to print it
+    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: Format,
+}
 
 /// Grant somebody of the hub a role on managed clusters
 ///
@@ -194,14 +194,8 @@ pub(crate) struct WhoCanArgs {
     /// In this namespace [default: in any]
     #[arg(long, short)]
     pub(crate) namespace: Option<String>,
-    #[arg(
-        long,
-        short,
-        value_name = "FORMAT",
-        default_value = "table",
-        help = OUTPUT
-    )]
-    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
 }
 
 /// Look at AccessGrants before they are applied

@@ -40,7 +40,7 @@ pub(crate) async fn run(
     args: &ClustersArgs,
     now: Timestamp,
 ) -> Result<Outcome, ClustersError> {
-    let ClustersArgs { selector, output } = args;
+    let ClustersArgs { selector, printing } = args;
     let gateways = hub.list::<ClusterGateway>().await?;
     let seen = Seen {
         clusters: readable(hub.list::<ManagedCluster>().await, "ManagedClusters")?,
@@ -53,7 +53,7 @@ pub(crate) async fn run(
         selector.as_deref().unwrap_or_default(),
         now,
     );
-    match output {
+    match printing.output {
         Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
         Format::Table if rows.is_empty() => voice::note("the gateway serves no such cluster"),
         Format::Table => {

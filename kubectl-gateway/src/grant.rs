@@ -48,31 +48,9 @@ pub(crate) enum GrantError {
 }
 
 pub(crate) async fn run(hub: &Hub, args: GrantArgs) -> Result<Outcome, GrantError> {
-    let GrantArgs {
-        subject,
-        role,
-        rules_file,
-        clusters,
-        namespaces,
-        create_namespaces,
-        lasts,
-        name,
-        dry_run,
-        wait,
-        timeout,
-    } = args;
-    let rules = rules_file.as_deref().map(Rules::read).transpose()?;
-    let grant = manifest::Manifest {
-        subject,
-        role,
-        rules,
-        clusters,
-        namespaces,
-        create_namespaces,
-        lasts,
-        name,
-    };
-    let grant = made(hub, &grant.grant()?, dry_run).await?;
+    let (dry_run, wait, timeout) = (args.dry_run, args.wait, args.timeout);
+    let rules = args.rules_file.as_deref().map(Rules::read).transpose()?;
+    let grant = made(hub, &manifest::grant(args, rules)?, dry_run).await?;
     if dry_run {
         voice::say(&manifest::yaml(grant)?)?;
         return Ok(Outcome::Done);

@@ -58,7 +58,7 @@ pub(crate) async fn run(
     for note in notes {
         voice::note(&note);
     }
-    match args.output {
+    match args.printing.output {
         Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
         Format::Table if rows.is_empty() => {
             voice::note(&format!("no AccessGrant lets anybody {question} there"));

@@ -14,20 +14,10 @@ use k8s_openapi::{api::rbac::v1::PolicyRule, apimachinery::pkg::apis::meta::v1::
 use kube::core::Selector;
 use serde::Deserialize;
 
-use crate::{args::GrantClustersArgs, subject, wording};
-
-/// What a grant is to be.
-#[derive(Debug)]
-pub(super) struct Manifest {
-    pub(super) subject: Subject,
-    pub(super) role: Option<String>,
-    pub(super) rules: Option<Rules>,
-    pub(super) clusters: GrantClustersArgs,
-    pub(super) namespaces: Vec<String>,
-    pub(super) create_namespaces: bool,
-    pub(super) lasts: Option<String>,
-    pub(super) name: Option<String>,
-}
+use crate::{
+    args::{GrantArgs, GrantClustersArgs},
+    subject, wording,
+};
 
 /// Rules of a role.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,45 +61,43 @@ impl Rules {
     }
 }
 
-impl Manifest {
-    /// The grant.
-    pub(super) fn grant(self) -> Result<AccessGrant, ManifestError> {
-        let Self {
-            subject,
-            role,
-            rules,
-            clusters,
-            namespaces,
-            create_namespaces,
-            lasts,
-            name,
-        } = self;
-        let role = GrantRole {
-            cluster_role: role,
-            rules: rules.map(|Rules(rules)| rules),
-        };
-        let name = name.unwrap_or_else(|| default_name(&subject, &role));
-        let GrantClustersArgs {
-            clusters: names,
-            selector,
+/// The grant that the command line says, with the rules of its file.
+pub(super) fn grant(args: GrantArgs, rules: Option<Rules>) -> Result<AccessGrant, ManifestError> {
+    let GrantArgs {
+        subject,
+        role,
+        clusters,
+        namespaces,
+        create_namespaces,
+        lasts,
+        name,
+        ..
+    } = args;
+    let role = GrantRole {
+        cluster_role: role,
+        rules: rules.map(|Rules(rules)| rules),
+    };
+    let name = name.unwrap_or_else(|| default_name(&subject, &role));
+    let GrantClustersArgs {
+        clusters: names,
+        selector,
+        placements,
+    } = clusters;
+    let spec = AccessGrantSpec {
+        clusters: GrantClusters {
+            names,
+            selector: selector.as_deref().map(label_selector).transpose()?,
             placements,
-        } = clusters;
-        let spec = AccessGrantSpec {
-            clusters: GrantClusters {
-                names,
-                selector: selector.as_deref().map(label_selector).transpose()?,
-                placements,
-            },
-            subjects: vec![subject],
-            role,
-            namespaces: (!namespaces.is_empty()).then_some(GrantNamespaces {
-                names: namespaces,
-                create: create_namespaces,
-            }),
-            expires_after: lasts,
-        };
-        Ok(AccessGrant::new(&name, spec))
-    }
+        },
+        subjects: vec![subject],
+        role,
+        namespaces: (!namespaces.is_empty()).then_some(GrantNamespaces {
+            names: namespaces,
+            create: create_namespaces,
+        }),
+        expires_after: lasts,
+    };
+    Ok(AccessGrant::new(&name, spec))
 }
 
 fn label_selector(requirements: &[Requirement]) -> Result<LabelSelector, ManifestError> {
@@ -151,17 +139,8 @@ mod tests {
         let Verb::Grant(args) = args.verb else {
             unreachable!("the line says grant")
         };
-        let manifest = Manifest {
-            subject: args.subject,
-            rules: args.rules_file.map(|_| Rules(Vec::new())),
-            role: args.role,
-            clusters: args.clusters,
-            namespaces: args.namespaces,
-            create_namespaces: args.create_namespaces,
-            lasts: args.lasts,
-            name: args.name,
-        };
-        let grant = manifest.grant().map_err(|error| error.to_string())?;
+        let rules = args.rules_file.as_ref().map(|_| Rules(Vec::new()));
+        let grant = grant(args, rules).map_err(|error| error.to_string())?;
         let spec = serde_json::to_value(&grant.spec).unwrap();
         Ok((grant.metadata.name.unwrap(), spec))
     }
