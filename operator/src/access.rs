@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use crds::addon::ADDON_LABEL;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::{
     cap::Caps,
@@ -28,6 +28,7 @@ pub(crate) use self::{grant::Grant, shipped::Shipped, status::plan as plan_grant
 use crate::{
     enrolment,
     kind::{Kind, ObjectKey},
+    manifest::Manifest,
     names::{ACCESS_POLICY, ACCESS_WORK, ACCOUNTS, GATEWAY},
     observed::Observed,
     plan::{Desired, Plan},
@@ -147,7 +148,10 @@ fn works(
     let count = size.div_ceil(WORK_HOLDS).next_power_of_two();
     let mut parts = vec![(Vec::new(), Vec::new()); count];
     if let Some(account) = account {
-        parts[0].0.extend(impersonation(observed, held, account));
+        let impersonation = impersonation(observed, held, account);
+        parts[0]
+            .0
+            .extend(impersonation.into_iter().map(Manifest::from));
     }
     for grant in held {
         let (manifests, namespaces) = &mut parts[grant.place % count];
@@ -159,21 +163,20 @@ fn works(
     let works = parts.map(|(index, (manifests, namespaces))| {
         let name = format!("{ACCESS_WORK}{index}");
         let key = ObjectKey::new(Kind::ManifestWork, cluster, &name);
-        Desired::new(key, body(manifests, namespaces))
+        work(key, manifests, namespaces)
     });
     works.collect()
 }
 
-fn body(mut manifests: Vec<Value>, mut namespaces: Vec<&str>) -> Value {
+fn work(key: ObjectKey, manifests: Vec<Manifest>, mut namespaces: Vec<&str>) -> Desired {
     // Two grants may make the same namespace, which a work may name once.
     namespaces.sort_unstable();
     namespaces.dedup();
     let made = namespaces
         .iter()
         .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-    manifests.splice(0..0, made);
-    let mut spec = json!({
-        "workload": {"manifests": manifests},
+    let manifests = made.map(Manifest::from).chain(manifests).collect();
+    let mut body = json!({"metadata": {"labels": {ADDON_LABEL: GATEWAY}}, "spec": {
         "manifestConfigs": [{
             "resourceIdentifier": {
                 "group": "rbac.authorization.k8s.io", "resource": "*", "name": "*", "namespace": "*",
@@ -183,15 +186,15 @@ fn body(mut manifests: Vec<Value>, mut namespaces: Vec<&str>) -> Value {
                 "serverSideApply": {"force": true, "fieldManager": FIELD_MANAGER},
             },
         }],
-    });
+    }});
     if !namespaces.is_empty() {
         let stay = namespaces.iter().map(
             |name| json!({"group": "", "resource": "namespaces", "namespace": "", "name": name}),
         );
-        spec["deleteOption"] = json!({
+        body["spec"]["deleteOption"] = json!({
             "propagationPolicy": "SelectivelyOrphan",
             "selectivelyOrphans": {"orphaningRules": stay.collect::<Vec<_>>()},
         });
     }
-    json!({"metadata": {"labels": {ADDON_LABEL: GATEWAY}}, "spec": spec})
+    Desired::work(key, body, manifests)
 }

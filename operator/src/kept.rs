@@ -4,9 +4,15 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::{kind::Kind, names::MANAGER};
+use crate::{
+    kind::Kind,
+    manifest::{self, Manifest},
+    names::MANAGER,
+};
+
+/// Where a work has its manifests.
+const MANIFESTS: &str = "/spec/workload/manifests";
 
 /// Takes from an object what no plan looks at.
 pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
@@ -29,33 +35,18 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
             }
         }
         Kind::ManifestWork => {
-            digest_manifests(&mut object.data);
+            if let Some(manifests) = object.data.pointer_mut(MANIFESTS)
+                && let Value::Array(all) = manifests
+            {
+                let all: Vec<_> = all.drain(..).map(Manifest::from).collect();
+                *manifests = manifest::hash(&all).into();
+            }
             if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
                 keep(status, "conditions");
             }
         }
         _ => {}
     }
-}
-
-/// Puts a hash in the place of a work's manifests, and gives them. The API server keeps them as they are
-/// sent, so that a hash tells as much.
-pub(crate) fn digest_manifests(work: &mut Value) -> Option<Value> {
-    let manifests = work.pointer_mut("/spec/workload/manifests")?;
-    let hash = manifests.is_array().then(|| hash(manifests))?;
-    Some(std::mem::replace(manifests, hash.into()))
-}
-
-/// Sixteen digits that stand for a value.
-pub(crate) fn hash(value: &Value) -> String {
-    format!("{:016x}", digest(value.to_string().as_bytes()))
-}
-
-/// A number that stands for bytes.
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    let digest = Sha256::digest(bytes);
-    let first = digest.iter().take(8);
-    first.fold(0, |all, byte| all << 8 | u64::from(*byte))
 }
 
 /// Who wrote last, if not us.
@@ -114,10 +105,8 @@ mod tests {
             work.data["status"],
             json!({"conditions": [{"type": "Applied"}]})
         );
-        let mut wanted = json!({"spec": {"workload": {"manifests": [{"kind": "A"}]}}});
-        digest_manifests(&mut wanted);
-        let kept = &work.data["spec"]["workload"];
-        assert_eq!(*kept, wanted["spec"]["workload"]);
+        let wanted = manifest::hash(&[json!({"kind": "A"}).into()]);
+        assert_eq!(work.data["spec"]["workload"]["manifests"], wanted);
         assert_eq!(work.data["spec"]["deleteOption"], json!({"x": 1}));
     }
 }

@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::Serialize;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::{kept::digest, observed::part};
+use crate::{digest, observed::part};
 
 /// How long authorities live.
 pub(crate) const AUTHORITY_LIVES: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
@@ -101,7 +101,7 @@ impl std::fmt::Debug for Pair {
 impl Pair {
     /// By which a certificate of it says so.
     pub(crate) fn fingerprint(&self) -> String {
-        format!("{:016x}", digest(self.certificate.as_bytes()))
+        digest::digits(self.certificate.as_bytes())
     }
 }
 

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    kept,
+    digest,
     kind::{Kind, ObjectKey},
+    manifest::{self, Manifest},
     matching::{difference, holds},
     names::{APPLIED, MANAGED_BY, MANAGER},
     observed::Observed,
@@ -62,7 +63,11 @@ pub(crate) enum Part {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Desired {
     pub(crate) key: ObjectKey,
+    /// Of a work, as it is kept: with a hash in place of its manifests.
     pub(crate) body: Value,
+    /// Those of a work.
+    #[serde(skip)]
+    manifests: Vec<Manifest>,
 }
 
 /// Something that people may want to know about an object.
@@ -78,7 +83,7 @@ pub(crate) struct Note {
 impl Plan {
     /// Writes the object unless it says that already.
     pub(crate) fn want(&mut self, observed: &Observed, desired: Desired) {
-        let mut desired = desired.stamped();
+        let desired = desired.stamped();
         let have = observed.object(&desired.key);
         if have.is_none_or(|have| desired.difference(have).is_some()) {
             self.actions.push(Action::Apply(desired));
@@ -151,12 +156,30 @@ impl Plan {
 
 impl Desired {
     pub(crate) fn new(key: ObjectKey, body: Value) -> Self {
-        Self { key, body }
+        Self {
+            key,
+            body,
+            manifests: Vec::new(),
+        }
+    }
+
+    /// A work.
+    pub(crate) fn work(key: ObjectKey, mut body: Value, manifests: Vec<Manifest>) -> Self {
+        body["spec"]["workload"]["manifests"] = manifest::hash(&manifests).into();
+        Self {
+            key,
+            body,
+            manifests,
+        }
     }
 
     /// What the API server is sent.
     pub(crate) fn manifest(&self, addons: addon::Version) -> Value {
         let mut body = self.body.clone();
+        if self.key.kind == Kind::ManifestWork {
+            let manifests = self.manifests.iter().map(|it| it.object().clone());
+            body["spec"]["workload"]["manifests"] = manifests.collect();
+        }
         let resource = self.key.kind.resource(addons);
         body["apiVersion"] = resource.api_version.into();
         body["kind"] = resource.kind.into();
@@ -170,25 +193,13 @@ impl Desired {
     /// With our label, and a hash of what is wanted.
     fn stamped(mut self) -> Self {
         self.body["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
-        let hash = kept::hash(&self.body);
+        let hash = digest::of(&self.body);
         self.body["metadata"]["annotations"][APPLIED] = hash.into();
         self
     }
 
     /// The path of the first thing that the object does not say.
-    pub(crate) fn difference(&mut self, have: &DynamicObject) -> Option<String> {
-        if self.key.kind != Kind::ManifestWork {
-            return self.difference_as_kept(have);
-        }
-        let whole = kept::digest_manifests(&mut self.body);
-        let found = self.difference_as_kept(have);
-        if let Some(whole) = whole {
-            self.body["spec"]["workload"]["manifests"] = whole;
-        }
-        found
-    }
-
-    fn difference_as_kept(&self, have: &DynamicObject) -> Option<String> {
+    pub(crate) fn difference(&self, have: &DynamicObject) -> Option<String> {
         let want = self.body.as_object()?;
         want.iter().find_map(|(field, want)| {
             let found = if field == "metadata" {

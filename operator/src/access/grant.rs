@@ -7,7 +7,7 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::manifests::{self, Account};
-use crate::kept::digest;
+use crate::{digest, manifest::Manifest};
 
 /// A grant.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Grant {
     /// Clusters that its status lists.
     listed: BTreeSet<String>,
     /// Its manifests, unless they differ from cluster to cluster: the gateway's account may.
-    manifests: Option<Vec<Value>>,
+    manifests: Option<Vec<Manifest>>,
     /// About how many bytes they are.
     pub(super) size: usize,
     /// Among works of a cluster.
@@ -36,7 +36,7 @@ impl Grant {
         let states = object.status.iter().flat_map(|it| &it.cluster_states);
         let listed = states.map(|state| state.name.clone()).collect();
         let name = object.metadata.name.as_deref().unwrap_or_default();
-        let place = usize::try_from(digest(name.as_bytes()) & 0xffff).unwrap_or_default();
+        let place = usize::try_from(digest::number(name.as_bytes()) & 0xffff).unwrap_or_default();
         let mut grant = Self {
             object,
             choice,
@@ -46,7 +46,7 @@ impl Grant {
             place,
         };
         let manifests = manifests::of(&grant, Some(&Account::longest()));
-        grant.size = manifests.iter().map(|it| it.to_string().len()).sum();
+        grant.size = manifests.iter().map(Manifest::size).sum();
         grant.manifests = Some(manifests).filter(|_| grant.can_name_all(None));
         Some(grant)
     }
@@ -69,7 +69,7 @@ impl Grant {
     }
 
     /// Its rights as objects of a cluster.
-    pub(super) fn manifests(&self, account: Option<&Account>) -> Vec<Value> {
+    pub(super) fn manifests(&self, account: Option<&Account>) -> Vec<Manifest> {
         let known = self.manifests.clone();
         known.unwrap_or_else(|| manifests::of(self, account))
     }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::grant::{Grant, mark};
 use crate::{
-    kept,
+    digest,
     kind::{Kind, ObjectKey},
+    manifest::Manifest,
     names::{ACCOUNTS, MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
     observed::Observed,
     plan::is_ours,
@@ -62,10 +63,10 @@ impl Account {
 }
 
 /// A role of the grant's own where it has rules, and a binding for the cluster or for each namespace.
-pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Value> {
+pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Manifest> {
     let spec = &grant.object.spec;
     let role = spec.role.cluster_role.as_deref();
-    let hash = kept::hash(&json!([grant.uid(), role]));
+    let hash = digest::of(&json!([grant.uid(), role]));
     // As long as a name may be, with what stands around it.
     let name: String = grant.name().chars().take(200).collect();
     let name = format!("spokeway:grant:{name}:{hash}");
@@ -105,7 +106,7 @@ pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Value> {
             manifests.extend(bindings);
         }
     }
-    manifests
+    manifests.into_iter().map(Manifest::from).collect()
 }
 
 fn subject(subject: &OnCluster, account: Option<&Account>) -> Option<Value> {

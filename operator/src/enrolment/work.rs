@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{agent, site::Site};
 use crate::{
     kind::{Kind, ObjectKey},
+    manifest::Manifest,
     names::{GATEWAY, WORK},
     observed::part,
     plan::{Action, Desired, Part, Plan, row_key},
@@ -36,7 +37,9 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) -> Option<Deployed> {
         return None;
     }
     let key = ObjectKey::new(Kind::ManifestWork, site.cluster, WORK);
-    plan.want(site.observed, Desired::new(key.clone(), body(site, row)));
+    let manifests = agent::manifests(site).into_iter().map(Manifest::from);
+    let work = Desired::work(key.clone(), body(site, row), manifests.collect());
+    plan.want(site.observed, work);
     let work = site.observed.object(&key)?;
     let generation = work.metadata.generation.unwrap_or_default();
     let work_status = part::<ManifestWorkStatus>(work, "status").unwrap_or_default();
@@ -75,7 +78,6 @@ fn body(site: &Site<'_>, row: &DynamicObject) -> Value {
             }],
         },
         "spec": {
-            "workload": {"manifests": agent::manifests(site)},
             // Other add-ons' agents are there, too.
             "deleteOption": {
                 "propagationPolicy": "SelectivelyOrphan",

@@ -6,6 +6,7 @@ use crds::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::model::Hub;
 use crate::{
@@ -410,6 +411,30 @@ fn all_grants_of_a_cluster_are_one_write_and_each_change_is_one_more() {
     );
     hub.remove(&key("grant8"));
     assert_eq!(writes(&mut hub), [1; 10]);
+}
+
+#[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "it measures; the runner shows it on demand"
+)]
+fn many_grants_on_many_clusters_are_one_write_for_each_cluster() {
+    let clusters: Vec<_> = (0..200).map(|index| format!("managed{index}")).collect();
+    let mut hub = hub(&clusters.iter().map(String::as_str).collect::<Vec<_>>());
+    for index in 0..500 {
+        let name = |what| format!("{what}{index}");
+        let subjects = json!([
+            {"kind": "User", "name": name("user")}, {"kind": "Group", "name": name("group")},
+        ]);
+        grant(&mut hub, &name("grant"), &json!({"subjects": subjects}));
+    }
+    let begin = Instant::now();
+    let plans = clusters
+        .iter()
+        .map(|cluster| hub.plan(&Key::Access(cluster.clone())));
+    let plans: Vec<_> = plans.collect();
+    println!("500 grants on 200 clusters: {:?}", begin.elapsed());
+    assert!(plans.iter().all(|plan| plan.actions.len() == 1));
 }
 
 proptest! {
