@@ -25,6 +25,8 @@ mod migration;
 mod older;
 #[path = "operator/others.rs"]
 mod others;
+#[path = "operator/permission.rs"]
+mod permission;
 #[path = "operator/quick.rs"]
 mod quick;
 #[path = "operator/server.rs"]

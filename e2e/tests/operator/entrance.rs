@@ -15,7 +15,7 @@ use e2e::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::Api;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     select,
     time::{Duration, sleep},
@@ -26,7 +26,7 @@ use self::{
     path::Path,
     requests::{OWN, Requests},
 };
-use super::stage::{Stage, kubectl, soon, tell};
+use super::stage::{Stage, kubectl, read, soon, tell};
 
 const NAMESPACE: &str = "spokeway-system";
 const AGENTS: &str = "open-cluster-management-agent-addon";
@@ -166,15 +166,7 @@ async fn others_requests_are_left_alone(stage: &Stage) {
         .make("more-of-a-name", &groups, &["client auth"])
         .await;
     requests.make("own", OWN, &["client auth"]).await;
-    let signed = || async {
-        let status = requests.status("own").await;
-        if status["certificate"].is_string() {
-            Ok(())
-        } else {
-            Err(status)
-        }
-    };
-    soon("its own request is signed", signed).await;
+    requests.is_signed("own").await;
     for name in ["other-name", "server-too", "more-of-a-name"] {
         let status = requests.status(name).await;
         assert!(
@@ -188,15 +180,7 @@ async fn others_requests_are_left_alone(stage: &Stage) {
         .await
         .unwrap();
     requests.make("own-again", OWN, &["client auth"]).await;
-    let signed = || async {
-        let status = requests.status("own-again").await;
-        if status["certificate"].is_string() {
-            Ok(())
-        } else {
-            Err(status)
-        }
-    };
-    soon("its own request is signed again", signed).await;
+    requests.is_signed("own-again").await;
     assert!(requests.status("other-name").await["certificate"].is_null());
 }
 
@@ -355,16 +339,8 @@ async fn agents_go_back_to_the_hub(entrance: &Entrance) {
             &["get", "secrets,configmaps", "-n", AGENTS, "-o", "name"],
         )
         .await?;
-        let row = [
-            "get",
-            "managedclusteraddon",
-            "cluster-gateway",
-            "-n",
-            CLUSTER,
-            "-o",
-            "json",
-        ];
-        let row: Value = serde_json::from_str(&stage.kubectl(&row).await?).unwrap();
+        let row = ["managedclusteraddon", "cluster-gateway", "-n", CLUSTER];
+        let row = read(stage.hub(), &row).await?;
         let registrations = row["status"]["registrations"].to_string();
         let all = format!("{on_hub}{on_spoke}{registrations}");
         let words = [

@@ -96,6 +96,17 @@ async fn nobody_grants_more_than_it_may() {
     let refused = bob.kubectl(&patch, String::new()).await.unwrap_err();
     assert!(refused.contains("forbidden"), "{refused}");
     nonsense_is_refused(&bob).await;
+    samples_are_taken(bob.world.cluster("hub")).await;
+}
+
+async fn samples_are_taken(hub: &Cluster) {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples");
+    let apply = hub.kubectl(&["apply", "--dry-run=server", "-f", samples]);
+    let taken = apply.ok().await.unwrap();
+    assert!(
+        taken.contains("accessgrant") && taken.contains("gatewayconfiguration"),
+        "{taken}"
+    );
 }
 
 /// With words that say what to change.

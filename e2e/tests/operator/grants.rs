@@ -7,7 +7,10 @@ use e2e::{Cluster, GatewayOptions, World, ocm::KlusterletOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::stage::{Stage, kubectl, soon, tell};
+use super::{
+    permission,
+    stage::{Stage, kubectl, soon, tell},
+};
 
 const CLUSTER: &str = "managed1";
 const FORBIDDEN: &str = "User \"system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway\" \
@@ -148,6 +151,7 @@ async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
     let expired = || async { ready(&stage, "alice-views", "Expired").await };
     soon("it says that it has ended", expired).await;
 
+    permission::works_unchanged(&stage, CLUSTER).await;
     deletion_and_detachment(&stage).await;
 }
 

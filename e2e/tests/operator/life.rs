@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use e2e::{Operator, eventually, ocm::KlusterletOptions};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::stage::{AVAILABLE_WITHIN, SOON, Stage, kubectl, soon, tell};
+use super::stage::{AVAILABLE_WITHIN, SOON, Stage, kubectl, read, soon, tell};
 
 const QUIET: Duration = Duration::from_mins(1);
 /// A Lease that nobody renews is free after 15 s.
@@ -61,10 +61,7 @@ const LISTED: &str = "clustermanagementaddons,managedclusteraddons,manifestworks
 /// Waits until the configuration says that all is well.
 async fn is_settled(stage: &Stage, clusters: i64) {
     let settled = || async {
-        let said = stage
-            .kubectl(&["get", "gatewayconfiguration", "default", "-o", "json"])
-            .await?;
-        let said: Value = serde_json::from_str(&said).map_err(|error| error.to_string())?;
+        let said = read(stage.hub(), &["gatewayconfiguration", "default"]).await?;
         let status = &said["status"];
         let holds = |kind: &str, wanted: &str| {
             let conditions = status["conditions"].as_array().into_iter().flatten();

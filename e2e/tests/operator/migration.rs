@@ -7,7 +7,7 @@ use e2e::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::stage::{Stage, soon, tell};
+use super::stage::{Stage, read, soon, tell};
 
 const CLUSTER: &str = "managed1";
 const ACCOUNT: &str = "cluster-gateway";
@@ -172,9 +172,7 @@ async fn delete(stage: &Stage, kind: &str, names: &[&str]) {
 }
 
 async fn says(stage: &Stage, addons: &str, gateway: &str) -> Result<(), String> {
-    let get = ["get", "gatewayconfiguration", "default", "-o", "json"];
-    let text = stage.kubectl(&get).await?;
-    let object: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let object = read(stage.hub(), &["gatewayconfiguration", "default"]).await?;
     let conditions = object["status"]["conditions"]
         .as_array()
         .into_iter()

@@ -5,14 +5,13 @@
 use e2e::{Gateway, GatewayOptions, Operator, World, ocm::Ocm};
 use serde_json::{Value, json};
 
-use super::stage::{kubectl, soon};
+use super::stage::{read, soon};
 
 const CLUSTER: &str = "managed1";
 const ADDON: &str = "addon.open-cluster-management.io/v1alpha1";
 const USER: &str =
     "system:open-cluster-management:cluster:managed1:addon:cluster-gateway:agent:spokeway-agent";
-const WORK: [&str; 5] = [
-    "get",
+const WORK: [&str; 4] = [
     "manifestwork",
     "addon-cluster-gateway-deploy-0",
     "-n",
@@ -50,7 +49,7 @@ async fn a_hub_with_the_older_api_gets_its_agents_and_keeps_them_at_its_upgrade(
         "{row}"
     );
     assert_eq!(registration["subject"]["user"], USER, "{row}");
-    let addon = ["get", "clustermanagementaddon", "cluster-gateway"];
+    let addon = ["clustermanagementaddon", "cluster-gateway"];
     let addon = read(hub, &addon).await.unwrap();
     let config = &addon["spec"]["supportedConfigs"][0]["resource"];
     assert_eq!(config, "addondeploymentconfigs", "{addon}");
@@ -86,14 +85,8 @@ async fn a_hub_with_the_older_api_gets_its_agents_and_keeps_them_at_its_upgrade(
 /// The row as that version has it.
 async fn row(hub: &e2e::Cluster, version: &str) -> Value {
     let kind = format!("managedclusteraddons.{version}.addon.open-cluster-management.io");
-    let get = ["get", &kind, "cluster-gateway", "-n", CLUSTER];
-    read(hub, &get).await.unwrap()
-}
-
-async fn read(hub: &e2e::Cluster, get: &[&str]) -> Result<Value, String> {
-    let get: Vec<_> = get.iter().copied().chain(["-o", "json"]).collect();
-    let text = kubectl(hub, &get).await?;
-    serde_json::from_str(&text).map_err(|error| error.to_string())
+    let row = [&kind, "cluster-gateway", "-n", CLUSTER];
+    read(hub, &row).await.unwrap()
 }
 
 async fn apply(hub: &e2e::Cluster, manifest: &str) {

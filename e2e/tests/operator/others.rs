@@ -3,7 +3,7 @@
 use e2e::ocm::KlusterletOptions;
 use serde_json::{Value, json};
 
-use super::stage::{Stage, kubectl, soon};
+use super::stage::{Stage, kubectl, read, soon};
 
 const CLUSTER: &str = "managed1";
 const ADDON_GROUP: &str = "addon.open-cluster-management.io";
@@ -24,15 +24,12 @@ async fn an_addon_of_others_is_used_until_it_goes_and_the_agent_goes_where_it_is
     };
     soon("an agent that leaves tokens to others", without_tokens).await;
     let row = [
-        "get",
         "managedclusteraddon",
         "managed-serviceaccount",
         "-n",
         CLUSTER,
-        "-o",
-        "json",
     ];
-    let row: Value = serde_json::from_str(&stage.kubectl(&row).await.unwrap()).unwrap();
+    let row = read(stage.hub(), &row).await.unwrap();
     assert!(row["metadata"]["labels"].is_null(), "{row}");
 
     for kind in ["managedclusteraddon", "clustermanagementaddon"] {
@@ -99,17 +96,8 @@ async fn configure_agent(stage: &Stage) {
 }
 
 async fn carried_out(stage: &Stage) -> Result<(), String> {
-    let get = [
-        "get",
-        "managedclusteraddon",
-        "cluster-gateway",
-        "-n",
-        CLUSTER,
-        "-o",
-        "json",
-    ];
-    let row: Value =
-        serde_json::from_str(&stage.kubectl(&get).await?).map_err(|it| it.to_string())?;
+    let row = ["managedclusteraddon", "cluster-gateway", "-n", CLUSTER];
+    let row = read(stage.hub(), &row).await?;
     let reference = &row["status"]["configReferences"][0];
     let applied = !reference["desiredConfig"].is_null()
         && reference["lastAppliedConfig"] == reference["desiredConfig"];
@@ -123,17 +111,8 @@ async fn carried_out(stage: &Stage) -> Result<(), String> {
 /// The arguments and variables of the agent that is deployed there.
 async fn arguments(stage: &Stage, namespace: &str) -> Result<Vec<String>, String> {
     let spoke = stage.world.cluster(CLUSTER);
-    let get = [
-        "get",
-        "deployment",
-        "spokeway-agent",
-        "-n",
-        namespace,
-        "-o",
-        "json",
-    ];
-    let deployment = kubectl(spoke, &get).await?;
-    let deployment: Value = serde_json::from_str(&deployment).map_err(|it| it.to_string())?;
+    let deployment = ["deployment", "spokeway-agent", "-n", namespace];
+    let deployment = read(spoke, &deployment).await?;
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let arguments = container["args"].as_array().into_iter().flatten();
     Ok(arguments

@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::stage::{kubectl, soon};
+use super::stage::{kubectl, read, soon};
 
 pub(crate) const WORK: &str = "addon-cluster-gateway-deploy-0";
 pub(crate) const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
@@ -75,9 +75,7 @@ impl Quick {
 
     /// What the configuration says of itself.
     pub(crate) async fn status(&self) -> Result<Value, String> {
-        let get = ["get", "gatewayconfiguration", "default", "-o", "json"];
-        let said: Value =
-            serde_json::from_str(&self.kubectl(&get).await?).map_err(|it| it.to_string())?;
+        let said = read(self.hub(), &["gatewayconfiguration", "default"]).await?;
         Ok(said["status"].clone())
     }
 

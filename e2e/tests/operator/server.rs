@@ -2,9 +2,9 @@
 //! API server refuses to take for a configuration.
 
 use e2e::{Operator, World, ocm::Ocm};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::stage::{kubectl, soon};
+use super::stage::{kubectl, read, soon};
 
 const NAMESPACE: &str = "spokeway-system";
 const CONFIGURATION: &str = "\
@@ -121,16 +121,8 @@ async fn runs_under_the_strictest_rules(hub: &e2e::Cluster) {
         "pod-security.kubernetes.io/enforce=restricted",
     ];
     kubectl(hub, &label).await.unwrap();
-    let get = [
-        "get",
-        "deployment",
-        "spokeway-gateway",
-        "-n",
-        NAMESPACE,
-        "-o",
-        "json",
-    ];
-    let deployment: Value = serde_json::from_str(&kubectl(hub, &get).await.unwrap()).unwrap();
+    let deployment = ["deployment", "spokeway-gateway", "-n", NAMESPACE];
+    let deployment = read(hub, &deployment).await.unwrap();
     let mut pod = deployment["spec"]["template"].clone();
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();

@@ -118,6 +118,13 @@ pub(crate) async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, 
     done.map_err(|error| error.to_string())
 }
 
+/// An object, as kubectl gets it.
+pub(crate) async fn read(cluster: &Cluster, what: &[&str]) -> Result<Value, String> {
+    let get = [&["get"], what, &["-o", "json"]].concat();
+    let text = kubectl(cluster, &get).await?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
 pub(crate) async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(
     what: &str,
     probe: impl FnMut() -> F,

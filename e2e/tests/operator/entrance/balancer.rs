@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::{
     super::{
         server::condition,
-        stage::{kubectl, soon},
+        stage::{kubectl, read, soon},
     },
     CLUSTER, NAMESPACE, secret, text,
 };
@@ -73,8 +73,7 @@ async fn give_address(hub: &Cluster) {
 }
 
 async fn object(hub: &Cluster, kind: &str, name: &str) -> Value {
-    let get = ["get", kind, name, "-n", NAMESPACE, "-o", "json"];
-    serde_json::from_str(&kubectl(hub, &get).await.unwrap()).unwrap()
+    read(hub, &[kind, name, "-n", NAMESPACE]).await.unwrap()
 }
 
 async fn configure(hub: &Cluster, entrypoint: &Value) {

@@ -7,7 +7,7 @@ use e2e::Cluster;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde_json::{Value, json};
 
-use super::super::stage::{Stage, kubectl};
+use super::super::stage::{Stage, kubectl, read, soon};
 
 /// The name of the agent of managed1.
 pub(crate) const OWN: &str =
@@ -67,10 +67,19 @@ impl<'a> Requests<'a> {
     }
 
     pub(crate) async fn status(&self, name: &str) -> Value {
-        let csr = kubectl(self.hub, &["get", "csr", name, "-o", "json"])
-            .await
-            .unwrap();
-        let csr: Value = serde_json::from_str(&csr).unwrap();
-        csr["status"].clone()
+        read(self.hub, &["csr", name]).await.unwrap()["status"].clone()
+    }
+
+    /// Waits until a request has its certificate.
+    pub(crate) async fn is_signed(&self, name: &str) {
+        let signed = || async {
+            let status = self.status(name).await;
+            if status["certificate"].is_string() {
+                Ok(())
+            } else {
+                Err(status)
+            }
+        };
+        soon("the request is signed", signed).await;
     }
 }

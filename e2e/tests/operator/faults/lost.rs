@@ -5,12 +5,11 @@ use e2e::{
     interposer::{Call, Moment},
 };
 use http::Method;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     quick::{Quick, WORK},
-    stage::{AVAILABLE_WITHIN, SOON, soon, tell},
+    stage::{AVAILABLE_WITHIN, SOON, read, soon, tell},
 };
 
 const CLUSTERS: [&str; 3] = ["managed1", "managed2", "managed3"];
@@ -52,9 +51,8 @@ async fn what_happens_without_watches_is_seen_afterwards(quick: &Quick) {
     quick.interposer.mend();
     soon("all is as wanted", || quick.are_enrolled(&CLUSTERS)).await;
     let restored = || async {
-        let get = ["get", "manifestwork", WORK, "-n", "managed2", "-o", "json"];
-        let work: Value =
-            serde_json::from_str(&quick.kubectl(&get).await?).map_err(|it| it.to_string())?;
+        let work = ["manifestwork", WORK, "-n", "managed2"];
+        let work = read(quick.hub(), &work).await?;
         let manifests = work["spec"]["workload"]["manifests"].as_array();
         match manifests.map(Vec::len) {
             None | Some(0) => Err("it is empty"),

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::{
     quick::{Quick, policy},
-    stage::{AVAILABLE_WITHIN, soon},
+    stage::{AVAILABLE_WITHIN, read, soon},
 };
 
 const ROLE: &str = "spokeway-agent-tunnel";
@@ -132,13 +132,6 @@ async fn rules(quick: &Quick) -> Result<Value, String> {
 }
 
 async fn role(quick: &Quick) -> Result<Value, String> {
-    let get = [
-        "get",
-        "clusterrole",
-        ROLE,
-        "-o",
-        "json",
-        "--show-managed-fields",
-    ];
-    serde_json::from_str(&quick.kubectl(&get).await?).map_err(|error| error.to_string())
+    let role = ["clusterrole", ROLE, "--show-managed-fields"];
+    read(quick.hub(), &role).await
 }
