@@ -38,6 +38,8 @@ mod openapi;
 mod paths;
 #[path = "journeys/reads.rs"]
 mod reads;
+#[path = "journeys/watched.rs"]
+mod watched;
 #[path = "journeys/writes.rs"]
 mod writes;
 

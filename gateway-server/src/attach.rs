@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 
 use crds::ClusterName;
 use http::StatusCode;
-use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -79,7 +78,7 @@ impl Attach {
             let attached = Box::pin(Session::attach(io, &Hello::default(), budget.clone())).await;
             match attached {
                 Ok((session, driver)) => {
-                    self.tunnels.add(cluster, session.clone(), budget, now());
+                    self.tunnels.add(cluster, session.clone(), budget);
                     let _here = Here {
                         attach: self,
                         cluster,
@@ -163,14 +162,6 @@ impl Right {
             Self::Certificate { .. } => "by certificate",
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge where the time of an attachment enters"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 /// Lets go of a session when it is over, however that came.

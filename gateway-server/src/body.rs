@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{grants::Tether, metrics::Counter, upstream::Lease};
+use crate::{grants::Tether, metrics::Counter, upstream::Lease, watch::Watch};
 
 /// What a response of the gateway carries.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) enum Body {
     Full(Bytes),
     /// A managed cluster's answer.
     Upstream(UpstreamBody),
+    /// What becomes of managed clusters.
+    Watch(Box<Watch>),
 }
 
 /// What a request to a managed cluster carries.
@@ -165,6 +167,9 @@ impl http_body::Body for Body {
                 *this = Self::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            Self::Watch(watch) => watch
+                .poll(context)
+                .map(|lines| Some(Ok(Frame::data(lines?)))),
             Self::Upstream(upstream) => {
                 if upstream.poll_cut(false, context).is_pending() {
                     let polled = upstream.poll(context);
@@ -185,6 +190,7 @@ impl http_body::Body for Body {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::Upstream(upstream) => upstream.is_end_stream(),
+            Self::Watch(_) => false,
         }
     }
 
@@ -193,6 +199,7 @@ impl http_body::Body for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(upstream) => upstream.size_hint(),
+            Self::Watch(_) => SizeHint::default(),
         }
     }
 }

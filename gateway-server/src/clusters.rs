@@ -4,6 +4,7 @@
 mod credential;
 mod definition;
 mod derived;
+mod feed;
 mod inventory;
 mod registration;
 mod secret;
@@ -22,7 +23,9 @@ use crds::{
     ClusterName,
     cluster_core::{ClusterGateway, ConstEndpoint},
 };
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -30,10 +33,12 @@ pub(crate) use self::{
     credential::Credential,
     definition::Unusable,
     derived::Derivation,
+    feed::{Change, Expired, Listed},
     watch::{follow, follow_registrations, follow_tokens},
 };
 use self::{
     definition::{Definition, Means},
+    feed::Feed,
     inventory::{Inventory, Source},
 };
 use crate::{
@@ -74,8 +79,6 @@ pub(crate) struct Access {
 pub(crate) struct Snapshot {
     /// By name, in the order that lists have.
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
-    /// The newest resource version seen, for lists.
-    pub(crate) resource_version: String,
     /// Every source has been listed: what is not in here does not exist.
     pub(crate) complete: bool,
 }
@@ -90,12 +93,24 @@ pub(crate) enum Absent {
     NotReadYet,
 }
 
+/// Why a cluster is not shown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Unshown {
+    #[error(transparent)]
+    Absent(#[from] Absent),
+    /// Its source is too broken to show.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
 /// The snapshot and the one place that replaces it.
 #[derive(Debug)]
 pub(crate) struct Clusters {
     snapshot: ArcSwap<Snapshot>,
     /// What the snapshot is made of. Locked by the watches alone.
     inventory: Mutex<Inventory>,
+    /// What of the snapshot is shown. Locked by those who list, get and watch `clustergateways`.
+    feed: Mutex<Feed>,
     derivation: Option<Derivation>,
     metrics: Metrics,
     tunnels: Tunnels,
@@ -110,10 +125,12 @@ impl Clusters {
         metrics: Metrics,
         tunnels: Tunnels,
         tasks: TaskTracker,
+        begin: Timestamp,
     ) -> Self {
         Self {
             snapshot: ArcSwap::default(),
             inventory: Mutex::default(),
+            feed: Mutex::new(Feed::new(begin)),
             derivation,
             metrics,
             tunnels,
@@ -142,6 +159,31 @@ impl Clusters {
         Ok(Arc::clone(cluster))
     }
 
+    /// All clusters as they are shown; nothing before all have been read once.
+    pub(crate) fn listed(&self) -> Option<Listed> {
+        let mut feed = self.feed.lock();
+        // Read in here, so that the feed never goes back.
+        let snapshot = self.snapshot.load();
+        snapshot.complete.then(|| feed.list(&snapshot))
+    }
+
+    /// One cluster as it is shown.
+    pub(crate) fn shown(&self, name: &ClusterName) -> Result<Arc<ClusterGateway>, Unshown> {
+        let mut feed = self.feed.lock();
+        let cluster = self.find(name)?;
+        let shown = feed.one(name, &cluster);
+        shown.ok_or_else(|| match &cluster.access {
+            Err(unusable) => Unshown::Unreadable(unusable.to_string()),
+            Ok(_) => Absent::Unknown.into(),
+        })
+    }
+
+    /// What has changed in what is shown since a revision.
+    pub(crate) fn changes(&self, revision: u64, now: Instant) -> Result<Vec<Change>, Expired> {
+        let mut feed = self.feed.lock();
+        feed.after(revision, &self.snapshot.load(), now)
+    }
+
     /// Sees to it that what is known of a cluster's health is of now: a connection that is open is
     /// watched over, and where there is none, one is made, as a request would.
     pub(crate) async fn probe(&self, name: &ClusterName) {
@@ -161,9 +203,6 @@ impl Clusters {
             Some((cluster, entry))
         });
         let touched = S::sheet(&mut inventory).replace(entries.collect());
-        for object in objects {
-            S::sheet(&mut inventory).saw(object);
-        }
         info!(objects = objects.len(), "{} listed", S::WHAT);
         self.rebuild(&inventory, touched);
     }
@@ -181,21 +220,19 @@ impl Clusters {
             return;
         };
         let entry = S::read(&cluster, object, &self.tunnels);
-        self.set::<S>(cluster, object, entry);
+        self.set::<S>(cluster, entry);
     }
 
     /// Forgets an object that is gone or no longer of its source.
     fn remove<S: Source>(&self, object: &S::Object) {
         if let Some(cluster) = S::cluster(object) {
-            self.set::<S>(cluster, object, None);
+            self.set::<S>(cluster, None);
         }
     }
 
-    fn set<S: Source>(&self, cluster: ClusterName, object: &S::Object, entry: Option<S::Entry>) {
+    fn set<S: Source>(&self, cluster: ClusterName, entry: Option<S::Entry>) {
         let mut inventory = self.inventory.lock();
-        let sheet = S::sheet(&mut inventory);
-        sheet.set(cluster.clone(), entry);
-        sheet.saw(object);
+        S::sheet(&mut inventory).set(cluster.clone(), entry);
         self.rebuild(&inventory, [cluster].into());
     }
 
@@ -224,7 +261,6 @@ impl Clusters {
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
-            resource_version: inventory.version(),
             complete: inventory.is_listed(self.derivation.is_some()),
         }));
         for cluster in replaced {
@@ -294,7 +330,7 @@ impl Clusters {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::args::Egress;
     use crate::{
@@ -306,15 +342,30 @@ mod tests {
         upstream::Upstream,
     };
 
-    fn clusters() -> Clusters {
+    pub(super) fn clusters() -> Clusters {
         deriving(None)
+    }
+
+    /// Clusters of these names.
+    pub(crate) fn given(names: &[&str]) -> Arc<Clusters> {
+        let clusters = clusters();
+        for name in names {
+            clusters.apply::<Manual>(&token_secret(name));
+        }
+        Arc::new(clusters)
+    }
+
+    /// Takes one away.
+    pub(crate) fn gone(clusters: &Clusters, name: &str) {
+        clusters.remove::<Manual>(&token_secret(name));
     }
 
     fn deriving(derivation: Option<Derivation>) -> Clusters {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let tasks = TaskTracker::new();
-        let clusters = Clusters::new(derivation, metrics, Tunnels::new(0, 0), tasks);
+        let tunnels = Tunnels::new(0, 0);
+        let clusters = Clusters::new(derivation, metrics, tunnels, tasks, Timestamp::UNIX_EPOCH);
         clusters.reset::<Manual>(&[]);
         clusters
     }
@@ -359,7 +410,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
     }
 
-    fn set(secret: &mut k8s_openapi::api::core::v1::Secret, key: &str, value: &str) {
+    pub(super) fn set(secret: &mut k8s_openapi::api::core::v1::Secret, key: &str, value: &str) {
         let value = k8s_openapi::ByteString(value.as_bytes().to_vec());
         let data = secret.data.get_or_insert_default();
         data.insert(key.to_owned(), value);
@@ -423,7 +474,6 @@ mod tests {
         assert_eq!(clusters.find(&name).unwrap_err(), Absent::NotReadYet);
         clusters.reset::<Registrations>(std::slice::from_ref(&registered));
         assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
-        assert_eq!(clusters.snapshot().resource_version, "10");
 
         let manual = token_secret("managed1");
         clusters.apply::<Manual>(&manual);
@@ -433,7 +483,7 @@ mod tests {
 
         clusters.remove::<Tokens>(&account);
         let unusable = clusters.find(&name).unwrap();
-        assert!(unusable.access.is_err() && unusable.shown().is_some());
+        assert!(unusable.access.is_err() && clusters.shown(&name).is_ok());
         clusters.reset::<Tokens>(&[account]);
         let way = access(&clusters, "managed1").way;
 
@@ -473,7 +523,7 @@ mod tests {
         assert_eq!(second.authorization, "Bearer second");
 
         // Nobody brings another one: the first to see that waits, the next ones do not.
-        let begin = tokio::time::Instant::now();
+        let begin = Instant::now();
         assert!(clusters.successor(&name, &second).await.is_none());
         let waited = begin.elapsed();
         assert!(clusters.successor(&name, &second).await.is_none());
@@ -489,7 +539,7 @@ mod tests {
         let name: ClusterName = "managed1".parse().unwrap();
         clusters.apply::<Manual>(&token_secret("managed1"));
         let token = access(&clusters, "managed1").credential.unwrap();
-        let begin = tokio::time::Instant::now();
+        let begin = Instant::now();
         assert!(clusters.successor(&name, &token).await.is_none());
         assert!(begin.elapsed().is_zero());
     }

@@ -10,24 +10,30 @@ use http::{
     request::Parts,
 };
 use hyper::body::Incoming;
-use jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::admin::{Admin, METRICS_CONTENT_TYPE, metrics_text};
 use rustls::pki_types::UnixTime;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{
-        self, Answer, accept::Shape, discovery::Discovery, objects::Rendering, openapi::OpenApi,
-        options::Options,
+        self, Answer,
+        accept::Shape,
+        discovery::Discovery,
+        objects::Rendering,
+        openapi::OpenApi,
+        options::{Options, WatchOptions},
     },
     attach::Attach,
     authentication::{Authenticator, Peer, User},
     authorization::{Action, Authorizer},
     body::Body,
-    clusters::{Absent, Clusters},
+    clock::now,
+    clusters::Clusters,
     proxy::{Call, Proxy, request_info::Verb},
     route::{Route, route},
     status::Refusal,
+    watch::Watch,
 };
 
 /// Everything that answering a request takes.
@@ -41,6 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) admin: Admin,
+    /// The process is about to end.
+    pub(crate) drain: CancellationToken,
     /// Connections of callers open now.
     pub(crate) connections: Gauge,
 }
@@ -116,37 +124,45 @@ impl Gateway {
     }
 
     fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
-        let (options, rendering) = rendering(head, Shape::List)?;
-        if options.watch {
-            return Ok(method_not_allowed(&head.method));
+        let options = options(head)?;
+        if let Some(watch) = options.watch {
+            return self.watch(head, watch, options);
         }
-        let snapshot = self.clusters.snapshot();
-        if !snapshot.complete {
-            return Err(Refusal::not_read_yet());
-        }
-        let shown = snapshot.by_name.iter().filter(|(name, cluster)| {
-            let labels = cluster
-                .object
-                .as_ref()
-                .and_then(|object| object.metadata.labels.as_ref());
-            options.selection.matches(name.as_str(), labels)
-        });
-        let shown: Vec<_> = shown.filter_map(|(_, cluster)| cluster.shown()).collect();
+        let rendering = rendering(head, Shape::List, &options)?;
+        let listed = self.clusters.listed();
+        let listed = listed.ok_or_else(Refusal::not_read_yet)?;
+        let shown = listed.objects.iter().map(AsRef::as_ref);
+        let shown = shown.filter(|object| options.selection.chooses(object));
+        let revision = listed.revision.to_string();
         Ok(document(
             head,
-            &api::objects::list(&shown, &snapshot.resource_version, rendering),
+            &api::objects::list(shown, &revision, rendering),
         ))
     }
 
+    fn watch(
+        &self,
+        head: &Parts,
+        watch: WatchOptions,
+        options: Options,
+    ) -> Result<Response<Body>, Refusal> {
+        let rendering = rendering(head, Shape::Single, &options)?;
+        let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
+        let begun = Watch::begin(clusters, watch, options.selection, (rendering, now), drain);
+        let watch = begun.ok_or_else(Refusal::not_read_yet)?;
+        let mut response = Response::new(Body::Watch(Box::new(watch)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(VARY, HeaderValue::from_static("Accept"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        Ok(response)
+    }
+
     fn get(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
-        let (_, rendering) = rendering(head, Shape::Single)?;
-        let refusal = |absent| Refusal::absent(name, absent);
-        let cluster = self.clusters.find(name).map_err(refusal)?;
-        match (cluster.shown(), &cluster.access) {
-            (Some(object), _) => Ok(document(head, &api::objects::single(&object, rendering))),
-            (None, Err(unusable)) => Err(Refusal::unreadable(name, &unusable.to_string())),
-            (None, Ok(_)) => Err(refusal(Absent::Unknown)),
-        }
+        let rendering = rendering(head, Shape::Single, &options(head)?)?;
+        let shown = self.clusters.shown(name);
+        let object = shown.map_err(|unshown| Refusal::unshown(name, &unshown))?;
+        Ok(document(head, &api::objects::single(&object, rendering)))
     }
 
     fn readyz(&self) -> Response<Body> {
@@ -196,11 +212,19 @@ fn action(route: &Route<'_>, request: &Request<Incoming>) -> Action {
         Route::Get(cluster) => Action::of(verb, "", cluster),
         Route::Health(cluster) => Action::of(verb, "health", cluster),
         Route::List => {
-            let verb = if verb == Verb::Get { Verb::List } else { verb };
+            // One that makes no sense is refused to whoever may list all.
+            let options = Options::parse(request.uri().query()).unwrap_or_default();
+            let verb = match verb {
+                Verb::Get if options.watch.is_some() => Verb::Watch,
+                Verb::Get => Verb::List,
+                other => other,
+            };
+            // As API servers do, so that who may list one cluster can.
+            let name = options.selection.only();
             Action::Resource {
                 verb,
                 subresource: "",
-                name: None,
+                name: name.and_then(|name| name.parse().ok()),
             }
         }
         _ => Action::Path {
@@ -210,27 +234,17 @@ fn action(route: &Route<'_>, request: &Request<Incoming>) -> Action {
     }
 }
 
-fn rendering(head: &Parts, shape: Shape) -> Result<(Options, Rendering), Refusal> {
-    let options = Options::parse(head.uri.query())
-        .map_err(|fault| Refusal::bad_request(fault.to_string()))?;
-    let format = api::accept::object(&head.headers, shape)?;
-    let include = options.include;
-    Ok((
-        options,
-        Rendering {
-            format,
-            include,
-            now: now(),
-        },
-    ))
+fn options(head: &Parts) -> Result<Options, Refusal> {
+    let options = Options::parse(head.uri.query());
+    options.map_err(|fault| Refusal::bad_request(fault.to_string()))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge where the time of a rendering enters"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
+fn rendering(head: &Parts, shape: Shape, options: &Options) -> Result<Rendering, Refusal> {
+    Ok(Rendering {
+        format: api::accept::object(&head.headers, shape)?,
+        include: options.include,
+        now: now(),
+    })
 }
 
 fn document(head: &Parts, answer: &Answer) -> Response<Body> {
@@ -263,8 +277,9 @@ fn text(code: StatusCode, text: &str) -> Response<Body> {
 }
 
 fn method_not_allowed(method: &Method) -> Response<Body> {
-    let message =
-        format!("{method} is not supported here: clustergateways can be read by get and list");
+    let message = format!(
+        "{method} is not supported here: clustergateways can be read by get, list and watch"
+    );
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
     let mut response = refusal.into_response();
     response

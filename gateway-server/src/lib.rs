@@ -10,6 +10,7 @@ mod attach;
 mod authentication;
 mod authorization;
 mod body;
+mod clock;
 mod clusters;
 mod door;
 mod executor;
@@ -23,6 +24,7 @@ mod run;
 mod status;
 mod tunnels;
 mod upstream;
+mod watch;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},

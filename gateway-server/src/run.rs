@@ -19,6 +19,7 @@ use crate::{
     attach::{AgentAuthority, Attach, TunnelDoor},
     authentication::{self, Authenticator},
     authorization::Authorizer,
+    clock::now,
     clusters::{self, Clusters, Derivation},
     door::Door,
     gateway::Gateway,
@@ -178,6 +179,7 @@ impl Process {
             metrics.clone(),
             tunnels.clone(),
             connections.clone(),
+            now(),
         ));
         let authorizer = Authorizer::new(hub, metrics.clone());
         let grants = match settings.identity {
@@ -201,7 +203,7 @@ impl Process {
             authorizer: authorizer.clone(),
             metrics: metrics.clone(),
             tasks: connections,
-            drain,
+            drain: drain.clone(),
             cut,
         };
         Arc::new(Gateway {
@@ -213,6 +215,7 @@ impl Process {
             discovery: Discovery::new(),
             openapi: OpenApi::new(),
             admin,
+            drain,
             connections: metrics.connections,
         })
     }

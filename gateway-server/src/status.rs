@@ -9,7 +9,11 @@ use http::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 
-use crate::{api::accept::NotAcceptable, body::Body, clusters::Absent};
+use crate::{
+    api::accept::NotAcceptable,
+    body::Body,
+    clusters::{Absent, Unshown},
+};
 
 const GROUP: &str = "cluster.core.oam.dev";
 const RESOURCE: &str = "clustergateways";
@@ -51,6 +55,14 @@ impl Refusal {
         match absent {
             Absent::Unknown => Self::unknown_cluster(cluster),
             Absent::NotReadYet => Self::not_read_yet().of_cluster(cluster),
+        }
+    }
+
+    /// A managed cluster cannot be shown.
+    pub(crate) fn unshown(cluster: &ClusterName, unshown: &Unshown) -> Self {
+        match unshown {
+            Unshown::Absent(absent) => Self::absent(cluster, *absent),
+            Unshown::Unreadable(fault) => Self::unreadable(cluster, fault),
         }
     }
 
@@ -122,20 +134,24 @@ impl Refusal {
         &self.message
     }
 
-    /// The answer to send.
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let retry_after = self.details.retry_after_seconds;
-        let status = Status {
+    /// The object that says it.
+    pub(crate) fn into_status(self) -> Status {
+        Status {
             code: Some(self.code.as_u16().into()),
             details: (*self.details != StatusDetails::default()).then_some(*self.details),
             message: Some(self.message),
             metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta::default(),
             reason: Some(self.reason.to_owned()),
             status: Some("Failure".to_owned()),
-        };
-        let body = serde_json::to_vec(&status).expect("a Status has only string keys");
+        }
+    }
+
+    /// The answer to send.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let (code, retry_after) = (self.code, self.details.retry_after_seconds);
+        let body = serde_json::to_vec(&self.into_status()).expect("a Status has only string keys");
         let mut response = Response::new(Body::Full(Bytes::from(body)));
-        *response.status_mut() = self.code;
+        *response.status_mut() = code;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));

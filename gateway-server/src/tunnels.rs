@@ -4,10 +4,9 @@
 mod dialer;
 pub(crate) mod identity;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use crds::ClusterName;
-use jiff::Timestamp;
 use parking_lot::RwLock;
 use tunnel::{Budget, Session, Sessions};
 
@@ -29,19 +28,6 @@ struct Inner {
 struct Entry {
     sessions: Sessions,
     budget: Budget,
-    /// Since when there has been one, without a gap.
-    since: Timestamp,
-}
-
-/// What is known of a managed cluster's tunnels.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct TunnelStatus {
-    pub(crate) connections: usize,
-    pub(crate) since: Timestamp,
-    /// The best of its connections.
-    pub(crate) round_trip: Option<Duration>,
-    /// Pipes open now.
-    pub(crate) streams: usize,
 }
 
 impl Tunnels {
@@ -62,19 +48,12 @@ impl Tunnels {
     }
 
     /// Takes in a session of `cluster`, whose budget is used if it is the first.
-    pub(crate) fn add(
-        &self,
-        cluster: &ClusterName,
-        session: Session,
-        budget: Budget,
-        now: Timestamp,
-    ) {
+    pub(crate) fn add(&self, cluster: &ClusterName, session: Session, budget: Budget) {
         let mut clusters = self.0.clusters.write();
         let entry = clusters.entry(cluster.clone()).or_insert_with(|| {
             Arc::new(Entry {
                 sessions: Sessions::default(),
                 budget,
-                since: now,
             })
         });
         entry.sessions.add(session);
@@ -89,18 +68,6 @@ impl Tunnels {
         {
             clusters.remove(cluster);
         }
-    }
-
-    /// What is known of a managed cluster's tunnels; nothing where there are none.
-    pub(crate) fn status(&self, cluster: &ClusterName) -> Option<TunnelStatus> {
-        let entry = self.entry(cluster)?;
-        let sessions = entry.sessions.all();
-        Some(TunnelStatus {
-            connections: sessions.len(),
-            since: entry.since,
-            round_trip: sessions.iter().filter_map(Session::round_trip).min(),
-            streams: sessions.iter().map(Session::streams).sum(),
-        })
     }
 
     fn entry(&self, cluster: &ClusterName) -> Option<Arc<Entry>> {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long the watch lasts that a drain has to wait for, in seconds.
-const WATCH_SECONDS: u64 = 4;
+const WATCH_SECONDS: u64 = 10;
 
 #[tokio::test]
 async fn a_replaced_serving_certificate_is_served_without_a_restart() {

@@ -28,7 +28,7 @@ const RESOURCES: &[Resource] = &[Resource {
     name: "clustergateways",
     singular: "clustergateway",
     kind: "ClusterGateway",
-    verbs: &["get", "list"],
+    verbs: &["get", "list", "watch"],
     subresources: &[
         // For agents, which upgrade it to a tunnel.
         Subresource {

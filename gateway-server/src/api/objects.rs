@@ -13,7 +13,7 @@ use super::{
     table::Table,
 };
 
-const KIND: &str = "ClusterGateway";
+pub(super) const KIND: &str = "ClusterGateway";
 
 /// How objects are to be rendered.
 #[derive(Clone, Copy, Debug)]
@@ -27,18 +27,7 @@ pub(crate) struct Rendering {
 
 /// Answer to a get.
 pub(crate) fn single(gateway: &ClusterGateway, rendering: Rendering) -> Answer {
-    match rendering.format {
-        ObjectFormat::Json => Answer::json(&Served::from(gateway)),
-        ObjectFormat::Metadata(version) => Answer::json(&PartialMetadata::new(gateway, version)),
-        ObjectFormat::Table(version) => {
-            let resource_version = gateway
-                .metadata
-                .resource_version
-                .as_deref()
-                .unwrap_or_default();
-            Answer::json(&Table::new([gateway], resource_version, version, rendering))
-        }
-    }
+    Answer::json(&Single::new(gateway, rendering))
 }
 
 /// Answer to a list, in the order given; `resource_version` is that of the whole snapshot.
@@ -67,6 +56,31 @@ pub(crate) fn list<'a>(
         }),
         ObjectFormat::Table(version) => {
             Answer::json(&Table::new(gateways, resource_version, version, rendering))
+        }
+    }
+}
+
+/// One object, ready to encode.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Single<'a> {
+    Full(Served<'a>),
+    Metadata(PartialMetadata),
+    Table(Table<'a>),
+}
+
+impl<'a> Single<'a> {
+    pub(super) fn new(gateway: &'a ClusterGateway, rendering: Rendering) -> Self {
+        match rendering.format {
+            ObjectFormat::Json => Self::Full(Served::from(gateway)),
+            ObjectFormat::Metadata(version) => {
+                Self::Metadata(PartialMetadata::new(gateway, version))
+            }
+            ObjectFormat::Table(version) => {
+                let own = gateway.metadata.resource_version.as_deref();
+                let own = own.unwrap_or_default();
+                Self::Table(Table::new([gateway], own, version, rendering))
+            }
         }
     }
 }
@@ -148,4 +162,4 @@ fn metadata(gateway: &ClusterGateway) -> ObjectMeta {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,11 @@
 //! Query parameters of get and list. Unknown ones are ignored, as Kubernetes does.
 
+use std::{borrow::Cow, time::Duration};
+
 use super::selector::{BadSelector, Selection};
+
+/// The longest that a watch lasts, as with API servers.
+const LASTS: Duration = Duration::from_hours(1);
 
 /// Query parameters of `clustergateways`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,19 +14,36 @@ pub(crate) struct Options {
     pub(crate) selection: Selection,
     /// What rows of a table carry.
     pub(crate) include: IncludeObject,
-    /// Whether changes are asked for, not objects. Not served yet.
-    pub(crate) watch: bool,
+    /// How changes are asked for, where they are, and not objects.
+    pub(crate) watch: Option<WatchOptions>,
+}
+
+/// Query parameters of a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WatchOptions {
+    pub(crate) start: Start,
+    /// Whether revisions are told without changes.
+    pub(crate) bookmarks: bool,
+    /// When it ends by itself.
+    pub(crate) lasts: Duration,
+}
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With all that is there, and, if that `is_told`, a word on where that ends.
+    State { is_told: bool },
+    /// With what changes from now on.
+    Now,
+    /// With what came after a revision.
+    After(u64),
 }
 
 impl Options {
     /// Parses a query, without its `?`. Of a repeated parameter the first counts.
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, BadOption> {
-        let parameters = || form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let value = |name| {
-            parameters()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value)
-        };
+        let value = |name| value(query, name);
+        let watch = is_set(query, "watch").then(|| WatchOptions::parse(query));
         Ok(Self {
             selection: Selection::parse(
                 &value("labelSelector").unwrap_or_default(),
@@ -33,11 +55,47 @@ impl Options {
                 Some("Object") => IncludeObject::Object,
                 Some(other) => return Err(BadOption::IncludeObject(other.to_owned())),
             },
-            // Kubernetes reads every value as true but these two, even none.
-            watch: value("watch")
-                .is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false")),
+            watch: watch.transpose()?,
         })
     }
+}
+
+impl WatchOptions {
+    fn parse(query: Option<&str>) -> Result<Self, BadOption> {
+        let start = match value(query, "resourceVersion").as_deref() {
+            _ if is_set(query, "sendInitialEvents") => Start::State { is_told: true },
+            None | Some("" | "0") if value(query, "sendInitialEvents").is_some() => Start::Now,
+            None | Some("" | "0") => Start::State { is_told: false },
+            Some(version) => {
+                let revision = version.parse();
+                let revision = revision.map_err(|_| BadOption::Version(version.to_owned()))?;
+                Start::After(revision)
+            }
+        };
+        let lasts = match value(query, "timeoutSeconds").as_deref() {
+            None | Some("" | "0") => LASTS,
+            Some(seconds) => {
+                let asked = seconds.parse().map(Duration::from_secs);
+                asked.map_err(|_| BadOption::Timeout(seconds.to_owned()))?
+            }
+        };
+        Ok(Self {
+            start,
+            bookmarks: is_set(query, "allowWatchBookmarks"),
+            lasts: lasts.min(LASTS),
+        })
+    }
+}
+
+fn value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    let mut parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let (_, value) = parameters.find(|(key, _)| key == name)?;
+    Some(value)
+}
+
+/// Kubernetes reads every value as true but these two, even none.
+fn is_set(query: Option<&str>, name: &str) -> bool {
+    value(query, name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
 }
 
 /// What a row of a table carries beside its cells.
@@ -56,6 +114,10 @@ pub(crate) enum BadOption {
     Selector(#[from] BadSelector),
     #[error("includeObject {0:?} is none of None, Metadata and Object")]
     IncludeObject(String),
+    #[error("resourceVersion {0:?} is none that a list or a watch has told")]
+    Version(String),
+    #[error("timeoutSeconds {0:?} is no number of seconds")]
+    Timeout(String),
 }
 
 #[cfg(test)]
@@ -87,10 +149,35 @@ mod tests {
             ("watch=1", true),
             ("watch", true),
             ("watch=0", false),
+            ("watch=False", false),
+            ("resourceVersion=7", false),
         ] {
-            assert_eq!(Options::parse(Some(query)).unwrap().watch, watch, "{query}");
+            let options = Options::parse(Some(query)).unwrap();
+            assert_eq!(options.watch.is_some(), watch, "{query}");
         }
-        assert!(!Options::parse(Some("watch=False")).unwrap().watch);
+    }
+
+    #[test]
+    fn a_watch_begins_where_it_is_asked_to_and_lasts_no_longer() {
+        let parse = |more: &str| Options::parse(Some(&format!("watch=1{more}")));
+        let start = |more| parse(more).unwrap().watch.unwrap().start;
+        assert_eq!(start(""), Start::State { is_told: false });
+        assert_eq!(start("&resourceVersion=0"), Start::State { is_told: false });
+        assert_eq!(start("&resourceVersion=12"), Start::After(12));
+        assert_eq!(start("&sendInitialEvents=false"), Start::Now);
+        let all = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=12";
+        assert_eq!(start(all), Start::State { is_told: true });
+        let options = parse("&timeoutSeconds=300&allowWatchBookmarks=true");
+        let options = options.unwrap().watch.unwrap();
+        assert_eq!(options.lasts, Duration::from_mins(5));
+        assert!(options.bookmarks);
+        let longest = parse("&timeoutSeconds=86400").unwrap().watch.unwrap();
+        assert_eq!(longest.lasts, LASTS);
+        for (bad, named) in [("resourceVersion", "x"), ("timeoutSeconds", "-1")] {
+            let error = parse(&format!("&{bad}={named}"));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crds::label_selector::{self, LabelFault, Requirement};
+use crds::{
+    cluster_core::ClusterGateway,
+    label_selector::{self, LabelFault, Requirement},
+};
 
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
@@ -27,6 +30,20 @@ impl Selection {
                 fault,
             })?,
         })
+    }
+
+    /// Whether that cluster is chosen.
+    pub(crate) fn chooses(&self, gateway: &ClusterGateway) -> bool {
+        let metadata = &gateway.metadata;
+        let name = metadata.name.as_deref().unwrap_or_default();
+        self.matches(name, metadata.labels.as_ref())
+    }
+
+    /// The one name that can be chosen, where there is one.
+    pub(crate) fn only(&self) -> Option<&str> {
+        let mut names = self.names.iter();
+        let only = names.find(|requirement| requirement.equal)?;
+        Some(&only.name)
     }
 
     /// Whether an object with this name and these labels is chosen.

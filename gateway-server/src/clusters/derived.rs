@@ -13,8 +13,8 @@ use http::uri::Authority;
 use super::{
     definition::{Definition, Means, Unusable},
     registration::{Address, Registration},
-    sheet::newest,
-    token::{Token, TokenSecret},
+    secret::Fault,
+    token::Token,
 };
 use crate::{
     account_name::AccountName,
@@ -36,13 +36,12 @@ pub(crate) struct Derivation {
 pub(super) fn derive(
     cluster: &ClusterName,
     registration: &Registration,
-    token: Option<&TokenSecret>,
+    token: Option<&Result<Token, Fault>>,
     derivation: &Derivation,
     tunnels: &Tunnels,
 ) -> Definition {
     let account = format!("{cluster}/{}", derivation.account);
-    let token_version = token.and_then(|token| token.version.as_deref());
-    let means = match token.map(|it| &it.token) {
+    let means = match token {
         None => Err(Unusable::NoToken { account }),
         Some(Err(fault)) => Err(Unusable::BadToken {
             account,
@@ -63,9 +62,6 @@ pub(super) fn derive(
             addresses.map(|address| address.shown.clone()).collect()
         }
     };
-    let mut metadata = registration.metadata.clone();
-    let version = metadata.resource_version.as_deref().unwrap_or_default();
-    metadata.resource_version = Some(newest([version, token_version.unwrap_or_default()]));
     let endpoint = match (derivation.egress, addresses.first()) {
         (Egress::Tunnel, _) | (Egress::Auto, None) => ClusterEndpoint {
             endpoint_type: EndpointType::ClusterProxy,
@@ -77,7 +73,7 @@ pub(super) fn derive(
         },
     };
     let object = ClusterGateway {
-        metadata,
+        metadata: registration.metadata.clone(),
         spec: ClusterGatewaySpec {
             provider: String::new(),
             access: ClusterAccess {

@@ -11,9 +11,9 @@ use super::{
     definition::Definition,
     derived::{Derivation, derive},
     registration::Registration,
-    secret,
-    sheet::{Sheet, newest},
-    token::TokenSecret,
+    secret::{self, Fault},
+    sheet::Sheet,
+    token::Token,
 };
 use crate::tunnels::Tunnels;
 
@@ -22,7 +22,7 @@ use crate::tunnels::Tunnels;
 pub(super) struct Inventory {
     manual: Sheet<Definition>,
     registrations: Sheet<Registration>,
-    tokens: Sheet<TokenSecret>,
+    tokens: Sheet<Result<Token, Fault>>,
 }
 
 /// One kind of object to know clusters from.
@@ -104,18 +104,18 @@ impl Source for Registrations {
 
 impl Source for Tokens {
     type Object = Secret;
-    type Entry = TokenSecret;
+    type Entry = Result<Token, Fault>;
     const WHAT: &'static str = "Secrets of ManagedServiceAccounts";
 
     fn cluster(secret: &Secret) -> Option<ClusterName> {
         secret.namespace()?.parse().ok()
     }
 
-    fn read(_: &ClusterName, secret: &Secret, _: &Tunnels) -> Option<TokenSecret> {
-        Some(TokenSecret::read(secret))
+    fn read(_: &ClusterName, secret: &Secret, _: &Tunnels) -> Option<Self::Entry> {
+        Some(Token::read(secret))
     }
 
-    fn sheet(inventory: &mut Inventory) -> &mut Sheet<TokenSecret> {
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Self::Entry> {
         &mut inventory.tokens
     }
 }
@@ -141,14 +141,5 @@ impl Inventory {
     pub(super) fn is_listed(&self, derives: bool) -> bool {
         let are_both = self.registrations.is_listed() && self.tokens.is_listed();
         self.manual.is_listed() && (are_both || !derives)
-    }
-
-    /// The newest resource version seen.
-    pub(super) fn version(&self) -> String {
-        newest([
-            self.manual.version(),
-            self.registrations.version(),
-            self.tokens.version(),
-        ])
     }
 }

@@ -49,7 +49,6 @@ impl Registration {
             metadata: ObjectMeta {
                 name: metadata.name.clone(),
                 uid: metadata.uid.clone(),
-                resource_version: metadata.resource_version.clone(),
                 creation_timestamp: metadata.creation_timestamp.clone(),
                 labels: metadata.labels.clone(),
                 ..ObjectMeta::default()

@@ -314,7 +314,6 @@ fn metadata(secret: &ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         name: secret.name.clone(),
         uid: secret.uid.clone(),
-        resource_version: secret.resource_version.clone(),
         creation_timestamp: secret.creation_timestamp.clone(),
         labels: (!labels.is_empty()).then_some(labels),
         ..ObjectMeta::default()

@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::ClusterName;
-use kube::ResourceExt;
 
 /// What is known from one watch.
 #[derive(Debug)]
 pub(super) struct Sheet<T> {
     entries: BTreeMap<ClusterName, T>,
-    /// The newest resource version seen.
-    version: String,
     /// Whether there ever was a full list: what is not in here does not exist.
     listed: bool,
 }
@@ -19,7 +16,6 @@ impl<T> Default for Sheet<T> {
     fn default() -> Self {
         Self {
             entries: BTreeMap::new(),
-            version: String::new(),
             listed: false,
         }
     }
@@ -30,16 +26,10 @@ impl<T> Sheet<T> {
         self.entries.get(cluster)
     }
 
-    /// The newest resource version seen.
-    pub(super) fn version(&self) -> &str {
-        &self.version
-    }
-
     /// Replaces all entries; says which clusters have another one now, or none any more.
     pub(super) fn replace(&mut self, entries: BTreeMap<ClusterName, T>) -> BTreeSet<ClusterName> {
         let touched = self.entries.keys().chain(entries.keys()).cloned().collect();
         self.entries = entries;
-        self.version.clear();
         self.listed = true;
         touched
     }
@@ -61,33 +51,11 @@ impl<T> Sheet<T> {
             None => self.entries.remove(&cluster),
         };
     }
-
-    /// Notes that an object was seen.
-    pub(super) fn saw(&mut self, object: &impl ResourceExt) {
-        if let Some(version) = object.resource_version() {
-            self.version = newest([&*self.version, &version]);
-        }
-    }
-}
-
-/// The newest of some resource versions: since Kubernetes 1.35 they may be compared as numbers
-/// (KEP-5504).
-pub(super) fn newest<'a>(versions: impl IntoIterator<Item = &'a str>) -> String {
-    let number = |text: &&str| text.parse::<u128>().unwrap_or(0);
-    let newest = versions.into_iter().max_by_key(number);
-    newest.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn compares_versions_as_numbers() {
-        assert_eq!(newest(["9", "10", ""]), "10");
-        assert_eq!(newest([]), "");
-        assert_eq!(newest(["", "7"]), "7");
-    }
 
     #[test]
     fn a_new_list_touches_what_was_there_and_what_is() {

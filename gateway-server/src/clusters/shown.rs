@@ -6,44 +6,77 @@ use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, 
 use super::Cluster;
 use crate::{
     tunnels::TunnelError,
-    upstream::{Dialer, Health, Upstream},
+    upstream::{Dialer, Health, Upstream, Way},
 };
 
+/// What of a cluster changes without a word of its source.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Standing {
+    place: Place,
+    /// Nothing where nothing was seen of it yet.
+    health: Option<ClusterGatewayStatus>,
+}
+
+/// The way that a request would take now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    Tunnel,
+    /// Of those that are shown.
+    Address(usize),
+    Unknown,
+}
+
 impl Cluster {
-    /// The object to show, with the way that is taken now and what is known of its health.
-    pub(crate) fn shown(&self) -> Option<ClusterGateway> {
+    /// How it stands now.
+    pub(super) fn standing(&self) -> Standing {
+        let Ok(access) = &self.access else {
+            return Standing {
+                place: Place::Unknown,
+                health: None,
+            };
+        };
+        let upstream = access.way.current();
+        Standing {
+            place: place(&access.way, &upstream),
+            health: seen(&upstream),
+        }
+    }
+
+    /// The object to show.
+    pub(super) fn shown(&self, standing: &Standing) -> Option<ClusterGateway> {
         let mut object = self.object.clone()?;
-        if let Ok(access) = &self.access {
-            let upstream = access.way.current();
-            if let Some(endpoint) = self.endpoint(&upstream) {
-                object.spec.access.endpoint = endpoint;
-            }
-            if let Some(seen) = seen(&upstream) {
-                object.status = Some(seen);
-            }
+        if let Some(endpoint) = self.endpoint(standing.place) {
+            object.spec.access.endpoint = endpoint;
+        }
+        if let Some(seen) = &standing.health {
+            object.status = Some(seen.clone());
         }
         Some(object)
     }
 
     /// The endpoint, where it depends on the way that is taken.
-    fn endpoint(&self, upstream: &Upstream) -> Option<ClusterEndpoint> {
-        if self.addresses.is_empty() {
-            return None;
-        }
-        if let Dialer::Tunnel(_) = upstream.target.dialer {
-            return Some(ClusterEndpoint {
+    fn endpoint(&self, place: Place) -> Option<ClusterEndpoint> {
+        match place {
+            _ if self.addresses.is_empty() => None,
+            Place::Unknown => None,
+            Place::Tunnel => Some(ClusterEndpoint {
                 endpoint_type: EndpointType::ClusterProxy,
                 constant: None,
-            });
+            }),
+            Place::Address(index) => Some(ClusterEndpoint {
+                endpoint_type: EndpointType::Const,
+                constant: self.addresses.get(index).cloned(),
+            }),
         }
-        let Ok(access) = &self.access else {
-            return None;
-        };
-        let index = access.way.position(&upstream.target)?;
-        Some(ClusterEndpoint {
-            endpoint_type: EndpointType::Const,
-            constant: self.addresses.get(index).cloned(),
-        })
+    }
+}
+
+fn place(way: &Way, upstream: &Upstream) -> Place {
+    match &upstream.target.dialer {
+        Dialer::Tunnel(_) => Place::Tunnel,
+        _ => way
+            .position(&upstream.target)
+            .map_or(Place::Unknown, Place::Address),
     }
 }
 
@@ -57,7 +90,7 @@ fn seen(upstream: &Upstream) -> Option<ClusterGatewayStatus> {
         healthy_reason: String::new(),
     });
     match (&upstream.target.dialer, upstream.health()) {
-        (Dialer::Tunnel(tunnel), _) if tunnel.status().is_none() => {
+        (Dialer::Tunnel(tunnel), _) if !tunnel.is_attached() => {
             Some(unhealthy(TunnelError::Absent.to_string()))
         }
         (_, Health::Failing { error, since }) => {

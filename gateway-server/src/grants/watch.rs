@@ -10,7 +10,10 @@ use tokio::{select, time::sleep};
 use tracing::info;
 
 use super::Grants;
-use crate::follow::{self, Follower};
+use crate::{
+    clock::now,
+    follow::{self, Follower},
+};
 
 /// How long the clock is not looked at, at most: it may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -53,12 +56,4 @@ pub(super) async fn end_in_time(grants: &Grants, now: impl Fn() -> Timestamp) {
         let left = left.map(|left| left.try_into().unwrap_or(Duration::ZERO));
         sleep(left.map_or(LONGEST_SLEEP, |left: Duration| left.min(LONGEST_SLEEP))).await;
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge where the time by which grants end enters"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

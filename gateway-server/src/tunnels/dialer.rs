@@ -4,7 +4,7 @@
 use crds::{ClusterName, ServiceAddress};
 use tunnel::{OpenError, Stream, Target};
 
-use super::{TunnelStatus, Tunnels};
+use super::Tunnels;
 
 /// Dials something in one managed cluster through its tunnels.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,11 +47,6 @@ impl TunnelDialer {
             target,
             ..self.clone()
         }
-    }
-
-    /// What is known of the cluster's tunnels; nothing where there are none.
-    pub(crate) fn status(&self) -> Option<TunnelStatus> {
-        self.tunnels.status(&self.cluster)
     }
 
     /// Whether an agent of the cluster is attached now.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::connect::{ConnectError, Connected, Connector, Http2};
-use crate::body::RequestBody;
+use crate::{body::RequestBody, clock::now};
 
 /// HTTP/2 connections to one upstream, at most. With kube-apiserver's 100 streams on each, this is
 /// 3,200 requests and watches at once.
@@ -381,14 +381,6 @@ impl Drop for Lease {
             }
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge where the time of a failure enters"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 impl SendError {

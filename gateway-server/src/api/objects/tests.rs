@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(in super::super) const CREATED: i64 = 1_714_557_600;
 
 /// A gateway as a careless caller would fill it from a Secret.
-pub(in super::super) fn gateway(name: &str) -> ClusterGateway {
+pub(crate) fn gateway(name: &str) -> ClusterGateway {
     let constant = ConstEndpoint {
         address: "https://10.0.0.1:6443".into(),
         ca_bundle: Some(ByteString(b"ca".into())),
@@ -47,7 +47,7 @@ pub(in super::super) fn gateway(name: &str) -> ClusterGateway {
     gateway
 }
 
-pub(in super::super) fn rendering(format: ObjectFormat) -> Rendering {
+pub(crate) fn rendering(format: ObjectFormat) -> Rendering {
     Rendering {
         format,
         include: IncludeObject::Metadata,

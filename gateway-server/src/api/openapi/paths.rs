@@ -46,6 +46,27 @@ fn list(dialect: Dialect) -> Value {
     operation["parameters"] = json!([
         dialect.parameter("query", "labelSelector", "Choose by labels."),
         dialect.parameter("query", "fieldSelector", "Choose by metadata.name."),
+        dialect.parameter(
+            "query",
+            "watch",
+            "Answer with what changes, one event a line."
+        ),
+        dialect.parameter(
+            "query",
+            "resourceVersion",
+            "Begin a watch after that of a list."
+        ),
+        dialect.parameter(
+            "query",
+            "sendInitialEvents",
+            "Begin a watch with what is there."
+        ),
+        dialect.parameter(
+            "query",
+            "allowWatchBookmarks",
+            "Tell versions without changes, too."
+        ),
+        dialect.parameter("query", "timeoutSeconds", "End a watch after so long."),
     ]);
     operation
 }

@@ -2,6 +2,7 @@ use crds::{
     authentication,
     cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec},
 };
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::core::v1::Secret,
@@ -34,7 +35,6 @@ pub(in crate::clusters) fn managed_cluster(name: &str, urls: &[&str]) -> Managed
             ..ManagedClusterSpec::default()
         },
     );
-    cluster.metadata.resource_version = Some("9".to_owned());
     cluster.metadata.labels = Some([("env".to_owned(), "prod".to_owned())].into());
     cluster
 }
@@ -46,7 +46,6 @@ pub(in crate::clusters) fn account_secret(cluster: &str, token: &str) -> Secret 
         metadata: ObjectMeta {
             name: Some("cluster-gateway".to_owned()),
             namespace: Some(cluster.to_owned()),
-            resource_version: Some("10".to_owned()),
             labels: Some([(authentication::LABEL.to_owned(), "true".to_owned())].into()),
             ..ObjectMeta::default()
         },
@@ -75,7 +74,13 @@ impl Clusters {
     pub(crate) fn at_addresses() -> Self {
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let derivation = Some(derivation(Egress::Direct));
-        Self::new(derivation, metrics, Tunnels::new(0, 0), TaskTracker::new())
+        Self::new(
+            derivation,
+            metrics,
+            Tunnels::new(0, 0),
+            TaskTracker::new(),
+            Timestamp::UNIX_EPOCH,
+        )
     }
 }
 
@@ -89,7 +94,7 @@ pub(in crate::clusters) fn derivation(egress: Egress) -> Derivation {
 fn derived(cluster: &ManagedCluster, secret: Option<&Secret>, egress: Egress) -> Definition {
     let name = "managed1".parse().unwrap();
     let registration = Registration::read(cluster).unwrap();
-    let token = secret.map(TokenSecret::read);
+    let token = secret.map(Token::read);
     let (derivation, tunnels) = (derivation(egress), Tunnels::new(0, 0));
     derive(&name, &registration, token.as_ref(), &derivation, &tunnels)
 }
@@ -102,7 +107,7 @@ fn only_accepted_clusters_that_stay_count() {
     denied.spec.hub_accepts_client = false;
     assert!(Registration::read(&denied).is_none());
     let mut leaving = accepted;
-    leaving.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
     assert!(Registration::read(&leaving).is_none());
 }
 
@@ -130,7 +135,6 @@ fn egress_and_client_configs_make_the_places_and_the_type_shown() {
             access.credential.credential_type,
             CredentialType::ServiceAccountToken
         );
-        assert_eq!(object.metadata.resource_version.as_deref(), Some("10"));
         assert_eq!(object.metadata.labels.unwrap()["env"], "prod");
     }
 }

@@ -9,7 +9,6 @@ pub(in crate::clusters) fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some("credentials".to_owned()),
-            resource_version: Some("7".to_owned()),
             labels: Some(labels.into()),
             ..ObjectMeta::default()
         },

@@ -1,0 +1,160 @@
+//! A watch of `clustergateways`: a body that looks once a second what has changed, and ends when the
+//! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds nothing
+//! but where it is and what it was about to say.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::Timestamp;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::{
+    api::{
+        events::Event,
+        objects::Rendering,
+        options::{Start, WatchOptions},
+        selector::Selection,
+    },
+    clusters::Clusters,
+    status::Refusal,
+};
+
+/// Nothing that is shown announces itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// As API servers do it.
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
+/// A piece that is sent at once, but for its last line.
+const PIECE: usize = 64 << 10;
+
+/// The body of a watch.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    clusters: Arc<Clusters>,
+    selection: Selection,
+    rendering: Rendering,
+    clock: fn() -> Timestamp,
+    /// What came up to it is sent or waits in `events`.
+    revision: u64,
+    events: VecDeque<Event>,
+    ticks: Interval,
+    ends: Instant,
+    /// When the next one is due, where they are wanted.
+    bookmark: Option<Instant>,
+    drain: Pin<Box<WaitForCancellationFutureOwned>>,
+    is_over: bool,
+}
+
+impl Watch {
+    /// Begins where the caller wants it to; nothing before all clusters have been read once.
+    pub(crate) fn begin(
+        clusters: Arc<Clusters>,
+        options: WatchOptions,
+        selection: Selection,
+        (rendering, clock): (Rendering, fn() -> Timestamp),
+        drain: CancellationToken,
+    ) -> Option<Self> {
+        let listed = clusters.listed()?;
+        let now = Instant::now();
+        let mut events = VecDeque::new();
+        let revision = match options.start {
+            Start::After(revision) => revision,
+            Start::Now => listed.revision,
+            Start::State { is_told } => {
+                let chosen = listed.objects.into_iter();
+                let chosen = chosen.filter(|object| selection.chooses(object));
+                events.extend(chosen.map(Event::Added));
+                events.extend(is_told.then_some(Event::Bookmark {
+                    revision: listed.revision,
+                    ends_initial: true,
+                }));
+                listed.revision
+            }
+        };
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Some(Self {
+            clusters,
+            selection,
+            rendering,
+            clock,
+            revision,
+            events,
+            ticks,
+            ends: now + options.lasts,
+            bookmark: options.bookmarks.then(|| now + BOOKMARK_EVERY),
+            drain: Box::pin(drain.cancelled_owned()),
+            is_over: false,
+        })
+    }
+
+    /// The next lines.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(piece) = self.piece() {
+                return Poll::Ready(Some(piece));
+            }
+            if self.is_over || self.drain.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            if self.ticks.poll_tick(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.look(Instant::now());
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        match self.clusters.changes(self.revision, now) {
+            Ok(changes) => {
+                self.revision = changes.last().map_or(self.revision, |it| it.revision);
+                let events = changes.into_iter();
+                let events = events.filter_map(|change| Event::of(change, &self.selection));
+                self.events.extend(events);
+            }
+            Err(expired) => {
+                let refusal = Refusal::new(StatusCode::GONE, "Expired", expired.to_string());
+                self.events
+                    .push_back(Event::Error(Box::new(refusal.into_status())));
+                self.is_over = true;
+            }
+        }
+        if self.bookmark.is_some_and(|due| due <= now) {
+            self.bookmark = Some(now + BOOKMARK_EVERY);
+            self.events.push_back(Event::Bookmark {
+                revision: self.revision,
+                ends_initial: false,
+            });
+        }
+        self.is_over |= self.ends <= now;
+    }
+
+    fn piece(&mut self) -> Option<Bytes> {
+        if self.events.is_empty() {
+            return None;
+        }
+        let (mut lines, now) = (Vec::new(), (self.clock)());
+        while lines.len() < PIECE
+            && let Some(event) = self.events.pop_front()
+        {
+            event.render(
+                Rendering {
+                    now,
+                    ..self.rendering
+                },
+                &mut lines,
+            );
+        }
+        Some(lines.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

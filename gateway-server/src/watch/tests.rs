@@ -1,0 +1,104 @@
+//! What a watch says, and when it ends, in a time that the tests let pass.
+
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    api::{accept::ObjectFormat, objects::tests::rendering, options::Options},
+    body::Body,
+    clusters::tests::{given, gone},
+};
+
+struct Reader {
+    clusters: Arc<Clusters>,
+    drain: CancellationToken,
+    body: Body,
+}
+
+impl Reader {
+    fn of(clusters: Arc<Clusters>, query: &str) -> Self {
+        let drain = CancellationToken::new();
+        let options = Options::parse(Some(&format!("watch=1&{query}"))).unwrap();
+        let watch = Watch::begin(
+            Arc::clone(&clusters),
+            options.watch.unwrap(),
+            options.selection,
+            (rendering(ObjectFormat::Json), || Timestamp::UNIX_EPOCH),
+            drain.clone(),
+        );
+        Self {
+            clusters,
+            drain,
+            body: Body::Watch(Box::new(watch.unwrap())),
+        }
+    }
+
+    /// What comes next, each event's type and its object's name or version; nothing at the end.
+    async fn next(&mut self) -> Option<Vec<String>> {
+        let frame = self.body.frame().await?;
+        let lines = frame.unwrap().into_data().unwrap();
+        let lines = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|it| !it.is_empty());
+        let said = lines.map(|line| {
+            let event: Value = serde_json::from_slice(line).unwrap();
+            let object = &event["object"];
+            let name = object["metadata"]["name"].as_str();
+            let name = name
+                .or_else(|| object["reason"].as_str())
+                .unwrap_or_default();
+            format!("{} {name}", event["type"].as_str().unwrap())
+        });
+        Some(said.collect())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_comes_first_and_then_what_changes() {
+    let mut reader = Reader::of(
+        given(&["a", "b"]),
+        "sendInitialEvents=true&labelSelector=x!=y",
+    );
+    assert_eq!(
+        reader.next().await.unwrap(),
+        ["ADDED a", "ADDED b", "BOOKMARK "]
+    );
+    gone(&reader.clusters, "a");
+    assert_eq!(reader.next().await.unwrap(), ["DELETED a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_where_a_list_ended() {
+    let clusters = given(&["a"]);
+    let revision = clusters.listed().unwrap().revision;
+    gone(&clusters, "a");
+    let mut reader = Reader::of(clusters, &format!("resourceVersion={revision}"));
+    assert_eq!(reader.next().await.unwrap(), ["DELETED a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_too_old_a_version_hears_it_and_nothing_more() {
+    let mut reader = Reader::of(given(&["a"]), "resourceVersion=9");
+    assert_eq!(reader.next().await.unwrap(), ["ERROR Expired"]);
+    assert_eq!(reader.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_in_time_and_tells_versions_meanwhile() {
+    let begin = Instant::now();
+    let query = "sendInitialEvents=false&allowWatchBookmarks=true&timeoutSeconds=90";
+    let mut reader = Reader::of(given(&["a"]), query);
+    assert_eq!(reader.next().await.unwrap(), ["BOOKMARK "]);
+    assert!(begin.elapsed() >= BOOKMARK_EVERY);
+    assert_eq!(reader.next().await, None);
+    assert!(begin.elapsed() >= Duration::from_secs(90));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_the_process() {
+    let mut reader = Reader::of(given(&[]), "");
+    let drain = reader.drain.clone();
+    let (next, ()) = tokio::join!(reader.next(), async { drain.cancel() });
+    assert_eq!(next, None);
+}
