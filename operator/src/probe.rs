@@ -1,27 +1,25 @@
-//! What watches cannot tell: whether the gateway's server answers, and what it says of clusters. Reads
-//! only.
+//! What only the gateway's server can tell: whether it answers, and how clusters are. Reads only.
+
+mod clusters;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crds::{
-    cluster_core::{API_VERSION, ClusterGateway},
-    gateway::ExternalServer,
-};
+use crds::gateway::ExternalServer;
 use http::Request;
 use k8s_openapi::{ByteString, api::core::v1::Service};
-use kube::{Api, Client, Config, core::ObjectList};
+use kube::{Api, Client, Config};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, interval, timeout},
 };
 
+pub(crate) use self::clusters::clusters;
 use crate::observed::GatewaySeen;
 
 const ASK_SERVER_EVERY: Duration = Duration::from_secs(2);
 /// While it answers where it was found.
 const LOOK_UP_EVERY: Duration = Duration::from_mins(1);
-const ASK_CLUSTERS_EVERY: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Answers that wait to be taken in.
 pub(crate) const WAITING: usize = 4;
@@ -153,38 +151,4 @@ fn anonymous(address: &str, target: &Target) -> Result<Client, ProbeError> {
     config.tls_server_name = Some(host(&target.server.service, &target.namespace));
     config.default_retry = false;
     Client::try_from(config).map_err(ProbeError::Unready)
-}
-
-/// Asks the gateway, through the hub, how clusters are. No answer is no news.
-pub(crate) async fn clusters(client: Client, answers: mpsc::Sender<Answer>) {
-    let mut ticks = interval(ASK_CLUSTERS_EVERY);
-    loop {
-        ticks.tick().await;
-        let path = format!("/apis/{API_VERSION}/clustergateways");
-        let Ok(request) = Request::get(path).body(Vec::new()) else {
-            return;
-        };
-        let asked = timeout(
-            DEADLINE,
-            client.request::<ObjectList<ClusterGateway>>(request),
-        );
-        let Ok(Ok(list)) = asked.await else {
-            continue;
-        };
-        let seen = list.items.into_iter().filter_map(|cluster| {
-            let status = cluster.status.unwrap_or_default();
-            let seen = GatewaySeen {
-                is_healthy: status.healthy,
-                reason: status.healthy_reason,
-            };
-            Some((cluster.metadata.name?, seen))
-        });
-        if answers
-            .send(Answer::Clusters(seen.collect()))
-            .await
-            .is_err()
-        {
-            return;
-        }
-    }
 }

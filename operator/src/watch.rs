@@ -56,7 +56,7 @@ fn of(
         Api::all_with(client.clone(), &resource)
     };
     watcher(api, config(kind))
-        .backoff(Pauses(FIRST_PAUSE))
+        .backoff(Pauses::default())
         .map(move |event| match event {
             Ok(event) => Change::Object(kind, Box::new(event)),
             Err(error) => Change::Fault(kind, text(&error)),
@@ -114,7 +114,13 @@ fn text(error: &watcher::Error) -> String {
 }
 
 /// Pauses between attempts: soon again after an API server's restart.
-struct Pauses(Duration);
+pub(crate) struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
 
 impl Iterator for Pauses {
     type Item = Duration;
@@ -128,6 +134,6 @@ impl Iterator for Pauses {
 
 impl Backoff for Pauses {
     fn reset(&mut self) {
-        self.0 = FIRST_PAUSE;
+        *self = Self::default();
     }
 }
