@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crds::{ServiceAddress, ServiceAddressError};
-use runtime::log::Format;
+use runtime::{faults::Faults, log::Format};
 use tunnel::{Target, TargetError};
 
 pub(crate) use self::addon::{Addon, Capability};
@@ -134,11 +134,6 @@ pub struct Settings {
     /// How to log.
     pub log_format: Format,
 }
-
-/// Flags that make no sense, all of them.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{}", .0.join("; "))]
-pub struct Faults(Vec<String>);
 
 impl TryFrom<Args> for Settings {
     type Error = Faults;

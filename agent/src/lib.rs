@@ -14,7 +14,7 @@ mod targets;
 mod tokens;
 
 pub use crate::{
-    args::{Args, Faults, Settings},
+    args::{Args, Settings},
     hub::Mtls,
     run::run,
     tokens::TokenSettings,

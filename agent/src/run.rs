@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use runtime::{admin::Admin, log, readiness::Readiness, shutdown};
+use runtime::{
+    admin::Admin,
+    process::{self, Threads},
+    readiness::Readiness,
+    shutdown,
+};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
@@ -23,20 +28,14 @@ const REVOKE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Runs the agent until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
-    log::init(&settings.log_filter, settings.log_format)?;
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
     // Its work is moving bytes; one thread does that for hundreds of pipes in a few MiB.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(async {
-            match settings.command {
-                Command::Serve => serve(settings).await,
-                Command::Revoke => revoke(settings).await,
-            }
-        })
+    let runtime = process::start(&settings.log_filter, settings.log_format, Threads::One)?;
+    runtime.block_on(async {
+        match settings.command {
+            Command::Serve => serve(settings).await,
+            Command::Revoke => revoke(settings).await,
+        }
+    })
 }
 
 async fn revoke(settings: Settings) -> anyhow::Result<()> {

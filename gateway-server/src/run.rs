@@ -8,7 +8,13 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use prometheus_client::registry::Registry;
-use runtime::{admin::Admin, certificate::ServingCertificate, log, readiness::Readiness, shutdown};
+use runtime::{
+    admin::Admin,
+    certificate::ServingCertificate,
+    process::{self, Threads},
+    readiness::Readiness,
+    shutdown,
+};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
@@ -31,14 +37,8 @@ use crate::{
 
 /// Runs the gateway until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
-    log::init(&settings.log_filter, settings.log_format)?;
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(settings))
+    let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
+    runtime.block_on(serve(settings))
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {

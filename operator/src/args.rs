@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use runtime::log::Format;
+use runtime::{faults::Faults, log::Format};
 
 /// Makes managed clusters reachable from the hub, as its `GatewayConfiguration` says.
 #[expect(
@@ -130,11 +130,6 @@ pub struct Settings {
     /// How to log.
     pub log_format: Format,
 }
-
-/// Flags that make no sense, all of them.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{}", .0.join("; "))]
-pub struct Faults(Vec<String>);
 
 impl TryFrom<Args> for Settings {
     type Error = Faults;

@@ -33,7 +33,7 @@ mod uninstall;
 mod watch;
 
 pub use crate::{
-    args::{Args, Faults, Settings},
+    args::{Args, Settings},
     run::run,
 };
 

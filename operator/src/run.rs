@@ -12,7 +12,7 @@ use kube::{
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
-    log,
+    process::{self, Threads},
     readiness::{Condition, Readiness},
     shutdown,
 };
@@ -41,20 +41,14 @@ const DISCOVER_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs the operator until it is told to stop, or an uninstall to its end.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
-    log::init(&settings.log_filter, settings.log_format)?;
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(async {
-            let client = hub(settings.kubeconfig.as_deref()).await?;
-            match settings.command {
-                Command::Serve => serve(client, settings).await,
-                Command::Uninstall => uninstall::run(client, settings.uninstall_deadline).await,
-            }
-        })
+    let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
+    runtime.block_on(async {
+        let client = hub(settings.kubeconfig.as_deref()).await?;
+        match settings.command {
+            Command::Serve => serve(client, settings).await,
+            Command::Uninstall => uninstall::run(client, settings.uninstall_deadline).await,
+        }
+    })
 }
 
 async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {

@@ -17,6 +17,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
+use runtime::causes::{chain, clipped};
 
 use crate::{
     kind::Kind,
@@ -59,7 +60,7 @@ fn of(
         .backoff(Pauses::default())
         .map(move |event| match event {
             Ok(event) => Change::Object(kind, Box::new(event)),
-            Err(error) => Change::Fault(kind, text(&error)),
+            Err(error) => Change::Fault(kind, clipped(chain(&error))),
         })
         .boxed()
 }
@@ -98,19 +99,6 @@ fn config(kind: Kind) -> watcher::Config {
         | Kind::AddOnDeploymentConfig
         | Kind::ManagedServiceAccount => config,
     }
-}
-
-fn text(error: &watcher::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text.chars().take(400).collect()
 }
 
 /// Pauses between attempts: soon again after an API server's restart.

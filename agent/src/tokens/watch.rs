@@ -17,6 +17,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
+use runtime::causes::{chain, clipped};
 
 use super::{apply, schedule::jitter};
 
@@ -55,7 +56,7 @@ pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
 /// `ServiceAccount`s on the managed cluster.
 pub(crate) fn of_spoke(client: Client, namespace: &str) -> Changes {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
-    let fault = |error: watcher::Error| Change::SpokeFault(text(&error));
+    let fault = |error: watcher::Error| Change::SpokeFault(clipped(chain(&error)));
     watcher(accounts, labelled())
         .backoff(Pauses::of(namespace))
         .map(move |event| event.map_or_else(fault, Change::ServiceAccounts))
@@ -71,20 +72,7 @@ fn labelled() -> watcher::Config {
 }
 
 fn hub_fault(error: &watcher::Error) -> Change {
-    Change::HubFault(text(error))
-}
-
-fn text(error: &watcher::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text.chars().take(400).collect()
+    Change::HubFault(clipped(chain(error)))
 }
 
 /// Pauses between attempts: soon again after an API server's restart, and no two clusters in step.

@@ -1,10 +1,11 @@
 //! Why a request got no answer of its managed cluster, and what the caller is told: which status,
 //! which phase, and the next step. The one place where errors of the way become `metav1.Status`.
 
-use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use http::StatusCode;
+use runtime::causes::chain;
 use tunnel::{OpenError, Refusal as Refused};
 
 use super::headers::HeaderError;
@@ -237,21 +238,6 @@ fn timed_out(phase: &'static str, next_step: &'static str) -> Told {
         next_step: next_step.into(),
         retry: false,
     }
-}
-
-/// An error with its sources, one line. Wrappers that repeat their source are not repeated.
-fn chain(error: &dyn Error) -> String {
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !said.ends_with(&next) {
-            said.push_str(": ");
-            said.push_str(&next);
-        }
-        source = error.source();
-    }
-    said
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::plan::Action;
+use runtime::causes::{chain, clipped};
 
-/// More of an error is not worth a condition.
-const LONGEST_MESSAGE: usize = 512;
+use crate::plan::Action;
 
 /// A write that came to nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,24 +63,4 @@ fn describe(action: &Action) -> String {
         Action::Sign { name, .. } => format!("cannot sign CertificateSigningRequest {name}"),
         Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-fn clipped(text: String) -> String {
-    if text.len() <= LONGEST_MESSAGE {
-        return text;
-    }
-    text.chars().take(LONGEST_MESSAGE).collect()
 }
