@@ -36,8 +36,10 @@ use crate::{
     watch::{self as watches, Change, Changes},
 };
 
-/// Plans that are carried out at once; those of no cluster have a place beside them.
+/// Plans that are carried out at once …
 const AT_ONCE: usize = 32;
+/// … and those of no cluster beside them, however slow clusters are.
+const BESIDE: usize = 8;
 /// The hub is looked at that often, though nothing has changed.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// The status says how all clusters are, so it waits for more to say.
@@ -161,8 +163,10 @@ impl Engine {
         loop {
             let next = if calls.len() < AT_ONCE {
                 self.queue.next(now)
-            } else {
+            } else if calls.len() < AT_ONCE + BESIDE {
                 self.queue.next_of_all(now)
+            } else {
+                None
             };
             let Some(key) = next else {
                 break;

@@ -31,8 +31,10 @@ pub(crate) enum Key {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<Key, Entry>,
-    /// Those that nobody works on, by when they start.
-    waiting: BTreeSet<(Timestamp, Key)>,
+    /// Those of clusters that nobody works on, by when they start.
+    of_clusters: BTreeSet<(Timestamp, Key)>,
+    /// The same, of all others.
+    of_all: BTreeSet<(Timestamp, Key)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,22 +54,19 @@ impl Queue {
 
     /// The next key to look at, which is then being worked on.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Key> {
-        let (starts, key) = self.waiting.first()?;
-        if *starts > now {
-            return None;
-        }
-        let key = key.clone();
-        self.begin(&key);
-        Some(key)
+        let firsts = [self.of_clusters.first(), self.of_all.first()];
+        let first = firsts.into_iter().flatten().min().cloned();
+        self.due(first, now)
     }
 
     /// The same, of keys that are no cluster's: they do not wait for slow clusters.
     pub(crate) fn next_of_all(&mut self, now: Timestamp) -> Option<Key> {
-        let is_ready = |key: &Key| {
-            let starts = self.entries.get(key).and_then(Entry::starts);
-            starts.is_some_and(|starts| starts <= now)
-        };
-        let key = [Key::Hub, Key::Status].into_iter().find(is_ready)?;
+        let first = self.of_all.first().cloned();
+        self.due(first, now)
+    }
+
+    fn due(&mut self, first: Option<(Timestamp, Key)>, now: Timestamp) -> Option<Key> {
+        let (_, key) = first.filter(|(starts, _)| *starts <= now)?;
         self.begin(&key);
         Some(key)
     }
@@ -102,12 +101,17 @@ impl Queue {
 
     /// When the next key is due.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.waiting.first().map(|(starts, _)| *starts)
+        let firsts = [self.of_clusters.first(), self.of_all.first()];
+        firsts
+            .into_iter()
+            .flatten()
+            .map(|(starts, _)| *starts)
+            .min()
     }
 
     /// How many keys wait.
     pub(crate) fn depth(&self) -> usize {
-        self.waiting.len()
+        self.of_clusters.len() + self.of_all.len()
     }
 
     fn begin(&mut self, key: &Key) {
@@ -124,10 +128,14 @@ impl Queue {
         change(&mut entry);
         let after = entry.starts();
         if before != after {
+            let waiting = match key {
+                Key::Cluster(_) | Key::Access(_) => &mut self.of_clusters,
+                Key::Hub | Key::Grant(_) | Key::Status => &mut self.of_all,
+            };
             if let Some(before) = before {
-                self.waiting.remove(&(before, key.clone()));
+                waiting.remove(&(before, key.clone()));
             }
-            self.waiting.extend(after.map(|after| (after, key.clone())));
+            waiting.extend(after.map(|after| (after, key.clone())));
         }
         if entry.is_running || entry.due.is_some() {
             self.entries.insert(key.clone(), entry);
@@ -211,11 +219,13 @@ mod tests {
     #[test]
     fn what_is_no_clusters_does_not_wait_for_clusters() {
         let mut queue = Queue::default();
-        for key in [cluster("slow"), Key::Status, Key::Hub] {
-            queue.touch(&key, at(0));
+        let grant = Key::Grant("g".to_owned());
+        for key in [&cluster("slow"), &Key::Status, &grant, &Key::Hub] {
+            queue.touch(key, at(0));
         }
-        assert_eq!(queue.depth(), 3);
+        assert_eq!(queue.depth(), 4);
         assert_eq!(queue.next_of_all(at(0)), Some(Key::Hub));
+        assert_eq!(queue.next_of_all(at(0)), Some(grant));
         assert_eq!(queue.next_of_all(at(0)), Some(Key::Status));
         assert_eq!(queue.next_of_all(at(0)), None);
         assert_eq!(queue.next(at(0)), Some(cluster("slow")));
