@@ -95,3 +95,93 @@ fn every_behaviour_of_accounts_names_tests_that_exist() {
     }
     assert!(count > 30, "{count} rows");
 }
+
+/// The literals in what a source says before its tests, each with what stands before it.
+fn literals(source: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(workspace().join(source)).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap();
+    let parts: Vec<_> = text.split('"').collect();
+    let pairs = parts.chunks_exact(2);
+    pairs
+        .map(|pair| (pair[0].trim_end().to_owned(), pair[1].to_owned()))
+        .collect()
+}
+
+/// Words as conditions, reasons and phases are spelt.
+fn is_camel_case(word: &str) -> bool {
+    word.len() > 3
+        && word.starts_with(|it: char| it.is_ascii_uppercase())
+        && word.chars().all(|it| it.is_ascii_alphanumeric())
+        && word != "True"
+}
+
+fn is_snake_case(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|it| it.is_ascii_lowercase() || it == '_')
+}
+
+#[test]
+fn operations_know_every_condition_reason_phase_and_event() {
+    let page = document("operations.md");
+    let known: BTreeSet<_> = quoted(&page).collect();
+    let mut words = BTreeSet::new();
+    for source in [
+        "operator/src/status/conditions.rs",
+        "operator/src/status/clusters.rs",
+        "operator/src/apply/refusal.rs",
+        "operator/src/engine/ended.rs",
+        "gateway-server/src/proxy/failure.rs",
+    ] {
+        let literals = literals(source).into_iter().map(|(_, word)| word);
+        let found: Vec<_> = literals.filter(|word| is_camel_case(word)).collect();
+        assert!(!found.is_empty(), "{source}");
+        words.extend(found);
+    }
+    for source in [
+        "operator/src/access/status.rs",
+        "operator/src/enrolment/certificate.rs",
+        "operator/src/enrolment/removal.rs",
+        "operator/src/hub/registration.rs",
+        "operator/src/hub/server/keys.rs",
+    ] {
+        let told = |before: &str| before.rsplit(';').next().unwrap().contains("plan.tell(");
+        let events = literals(source).into_iter();
+        let events: Vec<_> = events.filter(|(before, _)| told(before)).collect();
+        assert!(!events.is_empty(), "{source}");
+        words.extend(events.into_iter().map(|(_, word)| word));
+    }
+    let missing: Vec<_> = words
+        .iter()
+        .filter(|it| !known.contains(it.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn operations_know_every_metric() {
+    let page = document("operations.md");
+    for (source, prefix) in [
+        ("gateway-server/src/metrics.rs", "gateway_"),
+        ("operator/src/metrics.rs", "operator_"),
+        ("agent/src/run.rs", "agent_"),
+        ("agent/src/leases.rs", "agent_lease_"),
+        ("agent/src/tokens/metrics.rs", "agent_tokens_"),
+    ] {
+        let is_name = |before: &str| {
+            [
+                "register(",
+                "register_with_unit(",
+                "let name =",
+                "(name, unit) = (",
+            ]
+            .iter()
+            .any(|it| before.ends_with(it))
+        };
+        let names = literals(source).into_iter();
+        let names = names.filter(|(before, word)| is_name(before) && is_snake_case(word));
+        let names: Vec<_> = names.map(|(_, word)| format!("`{prefix}{word}")).collect();
+        assert!(!names.is_empty(), "{source}");
+        for name in names {
+            assert!(page.contains(&name), "{source}: {name}");
+        }
+    }
+}

@@ -1,13 +1,12 @@
 //! Calls that came to nothing, in the words of conditions: which server, which step, what to do.
 
 use jiff::SignedDuration;
+use runtime::causes::clipped;
 
 use crate::tokens::{outcome::Refusal, plan::SECRET_CONFLICT, seen::Step};
 
 /// What we cannot watch, for it has no label, is looked at again that often.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
-/// More of an error is not worth a condition.
-const LONGEST_MESSAGE: usize = 512;
 
 /// What kube says of a call.
 pub(crate) fn refused(step: Step, error: &kube::Error) -> Refusal {
@@ -90,11 +89,4 @@ fn server(step: Step) -> &'static str {
     } else {
         "hub"
     }
-}
-
-fn clipped(text: String) -> String {
-    if text.len() <= LONGEST_MESSAGE {
-        return text;
-    }
-    text.chars().take(LONGEST_MESSAGE).collect()
 }
