@@ -25,6 +25,7 @@ use self::site::Site;
 pub(crate) use self::{
     placement::is_selected,
     registration::{FOR_CLUSTER, own_group_of_all},
+    removal::deleting,
     rows::ROWS,
     site::is_row_foreign,
 };

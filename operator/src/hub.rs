@@ -25,7 +25,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
     let configuration = observed.configuration();
     let Some(configuration) = configuration.filter(|it| !it.is_deleting) else {
-        removal::plan(observed, &mut plan);
+        removal::plan(observed, now, &mut plan);
         return plan;
     };
     if let Some(object) = observed.object(&key) {

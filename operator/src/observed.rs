@@ -9,7 +9,7 @@ use std::{
 };
 
 use crds::{addon, gateway};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 
@@ -55,6 +55,15 @@ pub(crate) struct Site {
     pub(crate) gateway_image: String,
     /// How long a cluster's removal waits for its agents.
     pub(crate) patience: Duration,
+}
+
+impl Site {
+    /// When the wait for a cluster that began then is over; nothing where it is over.
+    pub(crate) fn patience_ends(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let patience = SignedDuration::try_from(self.patience);
+        let end = since.checked_add(patience.unwrap_or(SignedDuration::MAX));
+        end.ok().filter(|end| *end > now)
+    }
 }
 
 /// A cluster, as the gateway sees it.

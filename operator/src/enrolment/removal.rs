@@ -3,7 +3,7 @@
 //! for a cluster that is gone for good must not hold what is left of it on the hub.
 
 use crds::{addon::PRE_DELETE, authentication::FINALIZER};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 use super::{
@@ -54,7 +54,7 @@ impl Leaving<'_> {
             let Some(since) = deleting(object) else {
                 continue;
             };
-            match self.patience_ends(since) {
+            match self.observed.site.patience_ends(since, self.now) {
                 Some(end) => plan.wake_at(end),
                 None => self.release(key, object, plan),
             }
@@ -90,7 +90,7 @@ impl Leaving<'_> {
         let Some(since) = deleting(work) else {
             return false;
         };
-        if let Some(end) = self.patience_ends(since) {
+        if let Some(end) = self.observed.site.patience_ends(since, self.now) {
             plan.wake_at(end);
             return false;
         }
@@ -133,16 +133,10 @@ impl Leaving<'_> {
             }
         }
     }
-
-    /// When a wait that began then is over; nothing where it is over.
-    fn patience_ends(&self, since: Timestamp) -> Option<Timestamp> {
-        let patience = SignedDuration::try_from(self.observed.site.patience);
-        let end = since.checked_add(patience.unwrap_or(SignedDuration::MAX));
-        end.ok().filter(|end| *end > self.now)
-    }
 }
 
-fn deleting(object: &DynamicObject) -> Option<Timestamp> {
+/// Since when it is being deleted.
+pub(crate) fn deleting(object: &DynamicObject) -> Option<Timestamp> {
     object
         .metadata
         .deletion_timestamp

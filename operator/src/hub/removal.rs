@@ -3,28 +3,22 @@
 use std::collections::BTreeSet;
 
 use crds::gateway::{FINALIZER, GRANT_FINALIZER, SINGLETON};
+use jiff::Timestamp;
 
 use super::{registration, rights, server};
 use crate::{
-    enrolment::ROWS,
+    enrolment::{ROWS, deleting},
     kind::{Kind, ObjectKey},
     observed::Observed,
     plan::{Plan, is_ours},
 };
 
-pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
-    // Agents attach through the gateway until they are gone.
-    let left = [
-        Kind::ManagedClusterAddOn,
-        Kind::ManifestWork,
-        Kind::ManagedServiceAccount,
-    ];
-    let left = left.into_iter().flat_map(|kind| observed.all(kind));
+pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     let mut held = observed.all(Kind::AccessGrant).filter(|(_, grant)| {
         let finalizers = grant.metadata.finalizers.iter().flatten();
         finalizers.into_iter().any(|it| it == GRANT_FINALIZER)
     });
-    if left.into_iter().any(|(_, object)| is_ours(object)) || held.next().is_some() {
+    if held.next().is_some() || is_held_by_clusters(observed, now, plan) {
         return;
     }
     plan.unwanted(observed, &registration::key());
@@ -45,4 +39,28 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
     {
         plan.hold(&key, object, FINALIZER, false);
     }
+}
+
+/// True while something of a cluster is there. Agents attach through the gateway until they are gone. A
+/// work whose cluster does not answer stays until it does, and is waited for no longer than patience allows.
+fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> bool {
+    let left = [
+        Kind::ManagedClusterAddOn,
+        Kind::ManifestWork,
+        Kind::ManagedServiceAccount,
+    ];
+    let left = left.into_iter().flat_map(|kind| observed.all(kind));
+    let left = left.filter(|(_, object)| is_ours(object));
+    let mut is_held = false;
+    for (key, object) in left {
+        let since = deleting(object).filter(|_| key.kind == Kind::ManifestWork);
+        let end = since.map(|since| observed.site.patience_ends(since, now));
+        match end {
+            Some(None) => continue,
+            Some(Some(end)) => plan.wake_at(end),
+            None => {}
+        }
+        is_held = true;
+    }
+    is_held
 }

@@ -104,6 +104,44 @@ fn a_cluster_that_is_gone_for_good_holds_nothing_for_longer_than_patience() {
 }
 
 #[test]
+fn a_cluster_that_is_gone_for_good_does_not_hold_the_configuration() {
+    let mut hub = enrolled();
+    let grant = ObjectKey::global(Kind::AccessGrant, "g");
+    hub.write(
+        &grant,
+        &json!({"spec": {
+            "clusters": {"names": [CLUSTER]}, "subjects": [{"kind": "User", "name": "alice"}],
+            "role": {"clusterRole": "view"},
+        }}),
+    );
+    hub.settle();
+    hub.away.push(CLUSTER.to_owned());
+    let unknown = json!({"status": {"conditions": [{
+        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    hub.write(&ObjectKey::global(Kind::ManagedCluster, CLUSTER), &unknown);
+    let configuration = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    hub.remove(&configuration);
+    for _ in 0..2 {
+        hub.settle();
+        assert!(hub.observed.object(&configuration).is_some());
+        hub.pass(301);
+    }
+    hub.settle();
+    assert!(hub.observed.object(&configuration).is_none());
+    // They go with the cluster's own word, for their finalizer is not ours to take.
+    let works = ["addon-cluster-gateway-deploy-0", "spokeway-access-0"];
+    assert_eq!(
+        left(&hub),
+        works.map(|work| format!("ManifestWork {CLUSTER}/{work}"))
+    );
+    hub.away.clear();
+    hub.settle();
+    assert_eq!(left(&hub), [] as [String; 0]);
+}
+
+#[test]
 fn accounts_of_others_stay_and_are_let_go_once_nobody_looks_after_them() {
     let mut hub = enrolled();
     let theirs = ObjectKey::new(Kind::ManagedServiceAccount, CLUSTER, "theirs");
