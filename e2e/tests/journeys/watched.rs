@@ -135,6 +135,25 @@ async fn a_version_of_another_gateway_is_told_to_be_none() {
     assert!(watch.try_next().await.unwrap().is_none());
 }
 
+/// For scripts: nothing but a request, or a probe of its health, makes a connection.
+#[tokio::test]
+async fn kubectl_waits_until_a_cluster_is_healthy() {
+    let gateway = Gateway::shared().await;
+    register(&gateway, "awaited").await;
+    let wait = [
+        "wait",
+        "clustergateway/awaited",
+        "--for=jsonpath={.status.healthy}=true",
+        "--timeout=20s",
+    ];
+    let wait = gateway.hub().kubectl(&wait).spawn().unwrap();
+    let healthz = ["get", "--raw", &proxy("awaited", "/healthz")];
+    gateway.hub().kubectl(&healthz).ok().await.unwrap();
+    let waited = wait.wait().await;
+    assert!(waited.stdout.contains("condition met"), "{waited}");
+    gateway.unregister_spoke("awaited").await.unwrap();
+}
+
 /// As at any API server: whoever may list and watch one of them asks for it by its name.
 #[tokio::test]
 async fn who_may_see_one_cluster_lists_and_watches_that_one() {
