@@ -43,7 +43,7 @@ pub const GRANT_FINALIZER: &str = "gateway.open-cluster-management.io/revocation
     printcolumn = r#"{"name": "Clusters", "type": "integer", "jsonPath": ".status.clusters.total", "description": "Clusters that it is for"}"#,
     printcolumn = r#"{"name": "Applied", "type": "integer", "jsonPath": ".status.clusters.applied", "description": "Clusters where it holds"}"#,
     printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether it holds on all of them"}"#,
-    printcolumn = r#"{"name": "Expires", "type": "date", "jsonPath": ".status.expiresAt", "description": "When it ends"}"#,
+    printcolumn = r#"{"name": "Expires", "type": "string", "jsonPath": ".status.expiresAt", "description": "When it ends"}"#,
     printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "description": "What is missing", "priority": 1}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "How old the grant is"}"#
 )]

@@ -113,6 +113,11 @@ async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
     stage.apply(&grant("alice-views", &spec).to_string()).await;
     soon("alice has her rights", || run(&stage, &alice, &pods)).await;
     tell(&format!("granted after {:.1?}", begin.elapsed()));
+    let table = stage.kubectl(&["get", "accessgrants"]).await.unwrap();
+    assert!(
+        table.contains(" EXPIRES ") && !table.contains("<invalid>"),
+        "{table}"
+    );
     let refused = run(&stage, &alice, &["get", "secrets", "-A"])
         .await
         .unwrap_err();
