@@ -17,7 +17,7 @@ pub(crate) struct Stage {
     pub(crate) operator: Operator,
     pub(crate) gateway: Gateway,
     pub(crate) kubelets: BTreeMap<String, ProcessKubelet>,
-    pub(crate) _klusterlets: Vec<Klusterlet>,
+    pub(crate) klusterlets: Vec<Klusterlet>,
     _ocm: Ocm,
     pub(crate) world: World,
 }
@@ -58,7 +58,7 @@ impl Stage {
             operator,
             gateway,
             kubelets,
-            _klusterlets: klusterlets,
+            klusterlets,
             _ocm: ocm,
             world,
         }

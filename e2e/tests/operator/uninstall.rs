@@ -9,8 +9,9 @@ const LISTED: &str = "gatewayconfigurations,clustermanagementaddons,managedclust
 const OURS: &str = "app.kubernetes.io/managed-by=spokeway-operator";
 
 #[tokio::test]
-async fn an_uninstall_waits_for_the_operator_and_leaves_nothing() {
-    let stage = Stage::set(&[("managed1", KlusterletOptions::default())], &[]).await;
+async fn an_uninstall_waits_for_the_operator_and_leaves_nothing_also_where_a_cluster_is_away() {
+    let clusters = [("managed1", KlusterletOptions::default())];
+    let stage = Stage::set(&clusters, &["--removal-timeout=3"]).await;
     stage.configure(&json!({})).await;
     soon("healthz", || stage.through("managed1", "/healthz")).await;
 
@@ -22,10 +23,15 @@ async fn an_uninstall_waits_for_the_operator_and_leaves_nothing() {
     );
     stage.operator.process().resume();
 
+    // Nobody is there to revoke the token, to remove the agent, or to say that it is removed.
+    stage.klusterlets[0].work().kill();
+    stage.kubelets["managed1"].lose_nodes();
     let (done, said) = Operator::uninstall(stage.hub(), 60).await.unwrap();
     assert!(done && said.contains("removed"), "{said}");
     let left = ["get", LISTED, "-A", "-l", OURS, "-o", "name"];
-    assert_eq!(stage.kubectl(&left).await.unwrap(), "");
+    let work = "manifestwork.work.open-cluster-management.io/addon-cluster-gateway-deploy-0";
+    assert_eq!(stage.kubectl(&left).await.unwrap().trim(), work);
+    stage.klusterlets[0].work().restart().unwrap();
     let spoke = stage.world.cluster("managed1");
     let agent = ["get", "deployment,serviceaccount", "-A", "-o", "name"];
     let gone = || async {
@@ -37,6 +43,11 @@ async fn an_uninstall_waits_for_the_operator_and_leaves_nothing() {
         }
     };
     soon("the agent is gone", gone).await;
+    let gone = || async {
+        let left = stage.kubectl(&left).await?;
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    };
+    soon("the work is gone", gone).await;
 
     // Again, with nothing to do.
     let (done, said) = Operator::uninstall(stage.hub(), 3).await.unwrap();

@@ -1,10 +1,16 @@
 //! A raw answer and what every refusal's body has to say.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body as http_body;
 use kube::{Client, client::Body};
 use serde_json::Value;
+use tokio::time::timeout;
+
+/// What is longer than that is no refusal.
+const WHOLE_WITHIN: Duration = Duration::from_mins(1);
 
 /// An answer, read to its end.
 #[derive(Debug)]
@@ -36,7 +42,8 @@ impl Answer {
         B: http_body::Body<Error: std::fmt::Debug>,
     {
         let (head, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        let read = timeout(WHOLE_WITHIN, body.collect()).await;
+        let bytes = read.expect("an answer that ends").unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Self {
             code: head.status.as_u16(),
