@@ -121,9 +121,10 @@ impl Watch {
             }
             Err(expired) => {
                 let refusal = Refusal::new(StatusCode::GONE, "Expired", expired.to_string());
-                self.events
-                    .push_back(Event::Error(Box::new(refusal.into_status())));
+                let told = Event::Error(Box::new(refusal.into_status()));
+                self.events.push_back(told);
                 self.is_over = true;
+                return;
             }
         }
         if self.bookmark.is_some_and(|due| due <= now) {
