@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crds::ClusterName;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
     request::Parts,
 };
@@ -151,10 +151,7 @@ impl Gateway {
         let begun = Watch::begin(clusters, watch, options.selection, (rendering, now), drain);
         let watch = begun.ok_or_else(Refusal::not_read_yet)?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(VARY, HeaderValue::from_static("Accept"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        describe(response.headers_mut(), "application/json", None);
         Ok(response)
     }
 
@@ -258,14 +255,19 @@ fn document(head: &Parts, answer: &Answer) -> Response<Body> {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-    headers.insert(VARY, HeaderValue::from_static("Accept"));
-    let cache_control = answer.cache_control.unwrap_or("no-cache, private");
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    describe(headers, answer.content_type, answer.cache_control);
     if let Some(etag) = &answer.etag {
         headers.insert(ETAG, etag.clone());
     }
     response
+}
+
+/// What every answer of our own says of itself.
+fn describe(headers: &mut HeaderMap, content_type: &'static str, caching: Option<&'static str>) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    let caching = caching.unwrap_or("no-cache, private");
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
 }
 
 fn text(code: StatusCode, text: &str) -> Response<Body> {

@@ -1,4 +1,4 @@
-//! Query parameters of get and list. Unknown ones are ignored, as Kubernetes does.
+//! Query parameters of get, list and watch. Unknown ones are ignored, as Kubernetes does.
 
 use std::{borrow::Cow, time::Duration};
 

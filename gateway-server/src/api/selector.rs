@@ -1,4 +1,4 @@
-//! `labelSelector` and `fieldSelector` of a list as one predicate. kube matches label expressions
+//! `labelSelector` and `fieldSelector` of a list or a watch as one predicate. kube matches label expressions
 //! but does not parse their text; `crds::label_selector` does.
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl Selection {
     }
 
     /// Whether an object with this name and these labels is chosen.
-    pub(crate) fn matches(&self, name: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
+    pub(super) fn matches(&self, name: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
         let labels = labels.unwrap_or(&NO_LABELS);
         self.names
             .iter()

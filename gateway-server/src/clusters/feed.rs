@@ -58,7 +58,7 @@ pub(crate) struct Listed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "too old resource version, or one of another gateway-server: {asked}; this one knows what came after \
-     {oldest} to {newest}"
+     {oldest} to {newest}: list clustergateways again, and watch from the version of that list"
 )]
 pub(crate) struct Expired {
     asked: u64,

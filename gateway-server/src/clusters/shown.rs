@@ -57,8 +57,8 @@ impl Cluster {
     /// The endpoint, where it depends on the way that is taken.
     fn endpoint(&self, place: Place) -> Option<ClusterEndpoint> {
         match place {
-            _ if self.addresses.is_empty() => None,
             Place::Unknown => None,
+            _ if self.addresses.is_empty() => None,
             Place::Tunnel => Some(ClusterEndpoint {
                 endpoint_type: EndpointType::ClusterProxy,
                 constant: None,

@@ -53,12 +53,13 @@ fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> 
     let left = left.filter(|(_, object)| is_ours(object));
     let mut is_held = false;
     for (key, object) in left {
-        let since = deleting(object).filter(|_| key.kind == Kind::ManifestWork);
-        let end = since.map(|since| observed.site.patience_ends(since, now));
-        match end {
-            Some(None) => continue,
-            Some(Some(end)) => plan.wake_at(end),
-            None => {}
+        if key.kind == Kind::ManifestWork
+            && let Some(since) = deleting(object)
+        {
+            let Some(end) = observed.site.patience_ends(since, now) else {
+                continue;
+            };
+            plan.wake_at(end);
         }
         is_held = true;
     }

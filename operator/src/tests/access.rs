@@ -45,15 +45,6 @@ fn status(hub: &Hub, name: &str) -> AccessGrantStatus {
     part(object, "status").unwrap_or_default()
 }
 
-/// As Open Cluster Management says it.
-fn disconnect(hub: &mut Hub, cluster: &str) {
-    let unknown = json!({"status": {"conditions": [{
-        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }]}});
-    hub.write(&ObjectKey::global(Kind::ManagedCluster, cluster), &unknown);
-}
-
 /// Each cluster, its state and reason.
 fn states(hub: &Hub, name: &str) -> Vec<(String, GrantState, String)> {
     let states = status(hub, name).cluster_states.into_iter();
@@ -150,7 +141,7 @@ fn a_grant_is_pending_until_its_cluster_has_it_and_says_why() {
         wanted.map(|(name, why)| (name.to_owned(), why.to_owned()))
     );
 
-    disconnect(&mut hub, "managed2");
+    hub.disconnect("managed2");
     hub.settle();
     let state = &status(&hub, "g").cluster_states[1];
     assert_eq!(state.reason, "Unreachable");
@@ -244,7 +235,7 @@ fn a_deleted_grant_waits_for_clusters_that_are_there_and_for_no_other() {
         .map(|(_, _, reason)| reason)
         .collect();
     assert_eq!(left, [REMOVING, REMOVING]);
-    disconnect(&mut hub, "managed2");
+    hub.disconnect("managed2");
     hub.settle();
     assert!(hub.observed.object(&key("g")).is_some());
     hub.away = vec!["managed2".to_owned()];

@@ -84,6 +84,15 @@ impl Hub {
         );
     }
 
+    /// As Open Cluster Management says it.
+    pub(crate) fn disconnect(&mut self, cluster: &str) {
+        let unknown = json!({"status": {"conditions": [{
+            "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]}});
+        self.write(&ObjectKey::global(Kind::ManagedCluster, cluster), &unknown);
+    }
+
     pub(crate) fn pass(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }

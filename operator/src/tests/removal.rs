@@ -116,11 +116,7 @@ fn a_cluster_that_is_gone_for_good_does_not_hold_the_configuration() {
     );
     hub.settle();
     hub.away.push(CLUSTER.to_owned());
-    let unknown = json!({"status": {"conditions": [{
-        "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }]}});
-    hub.write(&ObjectKey::global(Kind::ManagedCluster, CLUSTER), &unknown);
+    hub.disconnect(CLUSTER);
     let configuration = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
     hub.remove(&configuration);
     for _ in 0..2 {
