@@ -5,13 +5,16 @@ use std::{fs, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Api;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
+};
 use serde_json::{Value, json};
 
 use super::{Conversion, OcmError, refused};
 use crate::{eventually, gateway::registration, programs::Programs, world::Cluster};
 
-const ESTABLISHED_WITHIN: Duration = Duration::from_secs(20);
+const SERVED_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) async fn install_on_hub(
     hub: &Cluster,
@@ -41,7 +44,7 @@ async fn install(
     fill_in: impl Fn(&str) -> Result<Value, String>,
 ) -> Result<(), OcmError> {
     let api = Api::<CustomResourceDefinition>::all(cluster.client());
-    let mut names = Vec::new();
+    let mut kinds = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let definition = fill_in(&fs::read_to_string(&path)?);
@@ -51,15 +54,44 @@ async fn install(
         })?;
         let name = definition["metadata"]["name"].as_str().unwrap_or_default();
         registration::put(&api, name, definition.clone()).await?;
-        names.push(name.to_owned());
+        kinds.push((name.to_owned(), served(&definition)));
     }
-    for name in names {
-        let established = || async { is_established(&api, &name).await };
-        let established = eventually(ESTABLISHED_WITHIN, "definitions established", established);
-        established.await.map_err(|elapsed| OcmError::Definition {
+    for (name, versions) in kinds {
+        let answers = || async {
+            is_established(&api, &name).await?;
+            are_answered(cluster, &versions).await
+        };
+        let answers = eventually(SERVED_WITHIN, "definitions served", answers);
+        answers.await.map_err(|elapsed| OcmError::Definition {
             path: name.clone().into(),
             why: elapsed.to_string(),
         })?;
+    }
+    Ok(())
+}
+
+/// Each version of a kind that is served.
+fn served(definition: &Value) -> Vec<ApiResource> {
+    let spec = &definition["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    let served = versions.filter(|version| version["served"] == true);
+    let resource = |version: &Value| {
+        let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
+        let kind = GroupVersionKind::gvk(&group, &text(&version["name"]), &kind);
+        ApiResource::from_gvk_with_plural(&kind, &text(&spec["names"]["plural"]))
+    };
+    served.map(resource).collect()
+}
+
+/// Asks for each kind once, before somebody depends on it: the first request for a new kind opens its
+/// store, which can take longer than a controller gives the one request that it makes.
+async fn are_answered(cluster: &Cluster, versions: &[ApiResource]) -> Result<(), String> {
+    let one = ListParams::default().limit(1);
+    for version in versions {
+        let objects = Api::<DynamicObject>::all_with(cluster.client(), version);
+        let listed = objects.list_metadata(&one).await;
+        listed.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
