@@ -23,7 +23,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Refusal, Target,
+    Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Target,
     budget::Charge,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, GOODBYE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS,
@@ -32,12 +32,16 @@ use crate::{
     lingering::Lingering,
     liveness::peer_death,
     pump::pump,
+    replica::read_update,
 };
 
 /// Connects to targets on behalf of a gateway; also what decides which ones.
 pub trait Dial: Send + Sync + 'static {
     /// A connection to a target.
     type Io: AsyncRead + AsyncWrite + Send + 'static;
+
+    /// How soon a gateway that is gone without a word is noticed.
+    const LIVENESS: Liveness = Liveness::AGENT;
 
     /// Connects, with a deadline of its own. Dropping the future gives up.
     fn dial(&self, target: &Target) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
@@ -48,8 +52,13 @@ pub trait Dial: Send + Sync + 'static {
 pub enum Phase {
     /// The gateway has not said hello yet.
     Greeting,
-    /// Pipes can be opened.
-    Attached(Agreement),
+    /// Pipes can be opened. Comes again when there are more or fewer replicas.
+    Attached {
+        /// What both ends speak.
+        agreement: Agreement,
+        /// Which of several gateways the other end is, if it says so.
+        replica: Option<Replica>,
+    },
     /// No new pipes: one end wants to go. Those that are open may finish.
     Draining,
 }
@@ -92,11 +101,12 @@ where
     D: Dial,
 {
     let greeted = timeout(HELLO_DEADLINE, greet(io, hello)).await;
-    let (mut connection, agreement, control) = greeted.map_err(|_| ServeError::Deadline)??;
-    phase.send_replace(Phase::Attached(agreement));
+    let (mut connection, attached, control) = greeted.map_err(|_| ServeError::Deadline)??;
+    phase.send_replace(attached);
     let pings = connection.ping_pong().expect("taken once");
-    let (mut death, mut drain) = (pin!(peer_death(pings, |_| {})), pin!(drain));
-    let mut control = Some(Box::pin(end_of(control)));
+    let mut death = pin!(peer_death(pings, D::LIVENESS, |_| {}));
+    let mut drain = pin!(drain);
+    let mut control = Some(Box::pin(end_of(control, &phase)));
     let mut draining = false;
     let mut pipes = JoinSet::new();
     let ended = loop {
@@ -131,6 +141,19 @@ where
     ended
 }
 
+impl Phase {
+    /// Notes how many replicas there are; false if that is known.
+    fn counts(&mut self, of: u16) -> bool {
+        match self {
+            Self::Attached {
+                replica: Some(replica),
+                ..
+            } => std::mem::replace(&mut replica.of, of) != of,
+            _ => false,
+        }
+    }
+}
+
 async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
     match control {
         Some(control) => control.await,
@@ -143,7 +166,7 @@ async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
 async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     hello: &Hello,
-) -> Result<(Connection<Lingering<IO>, Bytes>, Agreement, RecvStream), ServeError> {
+) -> Result<(Connection<Lingering<IO>, Bytes>, Phase, RecvStream), ServeError> {
     let mut connection = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -160,8 +183,13 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut response = Response::new(());
     hello.write(response.headers_mut());
-    let agreed = Hello::read(request.headers()).and_then(|theirs| hello.agree(&theirs));
-    if agreed.is_err() {
+    let attached = Hello::read(request.headers()).and_then(|theirs| {
+        Ok(Phase::Attached {
+            agreement: hello.agree(&theirs)?,
+            replica: theirs.replica,
+        })
+    });
+    if attached.is_err() {
         *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
     }
     if let Err(error) = respond.send_response(response, true) {
@@ -171,8 +199,8 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
         }
         return Err(error.into());
     }
-    match agreed {
-        Ok(agreement) => Ok((connection, agreement, request.into_body())),
+    match attached {
+        Ok(attached) => Ok((connection, attached, request.into_body())),
         Err(error) => {
             // Lets the answer out before the connection goes.
             drop(request);
@@ -185,13 +213,19 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Resolves when the gateway says goodbye: it ends the hello, or resets it.
-async fn end_of(mut control: RecvStream) {
+/// Resolves when the gateway says goodbye: it ends the hello, or resets it. Until then it may say how
+/// many replicas there are, each time in one piece.
+async fn end_of(mut control: RecvStream, phase: &watch::Sender<Phase>) {
     while let Some(data) = control.data().await {
-        // No version sends anything here yet; a later one may.
-        let taken = data.and_then(|data| control.flow_control().release_capacity(data.len()));
+        let taken = data.and_then(|data| {
+            control.flow_control().release_capacity(data.len())?;
+            Ok(read_update(&data))
+        });
         match taken {
-            Ok(()) => {}
+            Ok(None) => {}
+            Ok(Some(of)) => {
+                phase.send_if_modified(|phase| phase.counts(of));
+            }
             Err(error) if error.is_reset() => return,
             // The connection broke, and says so itself.
             Err(_) => pending().await,

@@ -19,11 +19,11 @@ use tokio::{
 
 use crate::{Budget, Dial, Hello, Phase, Refusal, Session, Target, hello, refusal, serve};
 
-/// A hello: the values of its three headers, a line each. What is read is in bounds, reads back, and
+/// A hello: the values of its headers, a line each. What is read is in bounds, reads back, and
 /// both ends agree on the same.
 pub fn hello(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
-    let values = bytes.splitn(3, |byte| *byte == b'\n');
+    let values = bytes.splitn(hello::HEADERS.len(), |byte| *byte == b'\n');
     for (name, value) in hello::HEADERS.into_iter().zip(values) {
         if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.insert(name, value);

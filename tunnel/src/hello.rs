@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::{Replica, replica};
+
 const OLDEST: HeaderName = HeaderName::from_static("spokeway-oldest-version");
 const NEWEST: HeaderName = HeaderName::from_static("spokeway-newest-version");
 const CAPABILITIES: HeaderName = HeaderName::from_static("spokeway-capabilities");
 /// All of a hello.
-pub(crate) const HEADERS: [HeaderName; 3] = [OLDEST, NEWEST, CAPABILITIES];
+pub(crate) const HEADERS: [HeaderName; 5] =
+    [OLDEST, NEWEST, CAPABILITIES, replica::ID, replica::REPLICAS];
 /// More than this, and it is no list of capabilities.
 const MAX_CAPABILITIES: usize = 64;
 
@@ -22,6 +25,8 @@ pub struct Hello {
     pub newest: u16,
     /// What it can do beyond its versions; words of `a-z`, `0-9` and `-`.
     pub capabilities: BTreeSet<String>,
+    /// Which of several gateways it is, if it is one and says so.
+    pub replica: Option<Replica>,
 }
 
 /// What both ends speak.
@@ -59,6 +64,7 @@ impl Default for Hello {
             oldest: 1,
             newest: 1,
             capabilities: BTreeSet::new(),
+            replica: None,
         }
     }
 }
@@ -90,6 +96,9 @@ impl Hello {
         let words: Vec<_> = self.capabilities.iter().map(String::as_str).collect();
         let words = HeaderValue::from_str(&words.join(",")).expect("capabilities are plain words");
         headers.insert(CAPABILITIES, words);
+        if let Some(replica) = &self.replica {
+            replica.write(headers);
+        }
     }
 
     /// Reads a peer's hello. Words that no version of ours could mean are passed over.
@@ -116,11 +125,12 @@ impl Hello {
             oldest,
             newest,
             capabilities,
+            replica: Replica::read(headers),
         })
     }
 }
 
-fn is_word(word: &str) -> bool {
+pub(crate) fn is_word(word: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=64).contains(&word.len()) && word.bytes().all(plain)
 }
@@ -137,6 +147,7 @@ mod tests {
             oldest,
             newest,
             capabilities,
+            replica: None,
         }
     }
 
@@ -199,7 +210,7 @@ mod tests {
             oldest in 0_u16..9, span in 0_u16..9,
             capabilities in proptest::collection::btree_set("[a-z0-9-]{1,20}", 0..10),
         ) {
-            let hello = Hello { oldest, newest: oldest + span, capabilities };
+            let hello = Hello { oldest, newest: oldest + span, capabilities, replica: None };
             let mut headers = HeaderMap::new();
             hello.write(&mut headers);
             prop_assert_eq!(Hello::read(&headers), Ok(hello));

@@ -15,6 +15,7 @@ mod lingering;
 mod liveness;
 mod pump;
 mod refusal;
+mod replica;
 mod session;
 mod sessions;
 mod stream;
@@ -25,7 +26,9 @@ pub use crate::{
     budget::{Budget, Charge},
     hello::{Agreement, Hello, HelloError},
     limits::{STREAM_COST, STREAM_WINDOW},
+    liveness::Liveness,
     refusal::Refusal,
+    replica::{Replica, ReplicaId, ReplicaIdError},
     session::{AttachError, Driver, End, OpenError, Session},
     sessions::Sessions,
     stream::Stream,

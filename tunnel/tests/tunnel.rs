@@ -17,5 +17,7 @@ mod network;
 mod pipes;
 #[path = "tunnel/places.rs"]
 mod places;
+#[path = "tunnel/replicas.rs"]
+mod replicas;
 #[path = "tunnel/wire.rs"]
 mod wire;

@@ -22,7 +22,11 @@ async fn the_hello_agrees_on_what_both_speak() {
         .await
         .unwrap()
         .clone();
-    assert_eq!(attached, Phase::Attached(ends.session.agreement().clone()));
+    let wanted = Phase::Attached {
+        agreement: ends.session.agreement().clone(),
+        replica: None,
+    };
+    assert_eq!(attached, wanted);
     assert_eq!(ends.session.agreement().version, 1);
 }
 

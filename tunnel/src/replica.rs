@@ -1,0 +1,108 @@
+//! Which of several gateways an end is, and how many there are (protocol.md §3 and §10): what lets an
+//! agent keep connections to two of them, and a gateway notice that it has dialled itself. Pure.
+
+use std::{fmt, str::FromStr};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::hello::is_word;
+
+pub(crate) const ID: HeaderName = HeaderName::from_static("spokeway-replica");
+pub(crate) const REPLICAS: HeaderName = HeaderName::from_static("spokeway-replicas");
+
+/// One run of a gateway's process. Another run of the same pod is another replica.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ReplicaId(String);
+
+/// It is no word of `a-z`, `0-9` and `-` with 1 to 64 bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a replica's id is a word of a-z, 0-9 and - with at most 64 bytes")]
+pub struct ReplicaIdError;
+
+/// A gateway among its replicas.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Replica {
+    /// Which one it is.
+    pub id: ReplicaId,
+    /// How many there are now that take agents in, itself among them.
+    pub of: u16,
+}
+
+impl FromStr for ReplicaId {
+    type Err = ReplicaIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_word(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ReplicaIdError)
+        }
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Replica {
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let id = HeaderValue::from_str(&self.id.0).expect("an id is a plain word");
+        headers.insert(ID, id);
+        headers.insert(REPLICAS, HeaderValue::from(self.of));
+    }
+
+    /// Reads what a peer says; nothing if it says nothing, or nothing readable.
+    pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
+        let text = |name| headers.get(name)?.to_str().ok();
+        Some(Self {
+            id: text(ID)?.parse().ok()?,
+            of: text(REPLICAS)?.parse().ok()?,
+        })
+    }
+}
+
+/// How a gateway says on an open hello that there are more or fewer replicas now.
+pub(crate) fn update(of: u16) -> String {
+    format!("replicas {of}\n")
+}
+
+/// The last number of replicas in what came on an open hello. Other lines are of later versions.
+pub(crate) fn read_update(lines: &[u8]) -> Option<u16> {
+    let lines = std::str::from_utf8(lines).ok()?;
+    let numbers = lines
+        .lines()
+        .filter_map(|line| line.strip_prefix("replicas "));
+    numbers.filter_map(|number| number.parse().ok()).next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_reads_back_and_half_of_one_is_none() {
+        let replica = Replica {
+            id: "0f3a".parse().unwrap(),
+            of: 3,
+        };
+        let mut headers = HeaderMap::new();
+        replica.write(&mut headers);
+        assert_eq!(Replica::read(&headers), Some(replica));
+        headers.remove(REPLICAS);
+        assert_eq!(Replica::read(&headers), None);
+        for bad in ["", "A", "a b", &"a".repeat(65)] {
+            assert_eq!(bad.parse::<ReplicaId>(), Err(ReplicaIdError));
+        }
+    }
+
+    #[test]
+    fn the_last_readable_update_counts() {
+        assert_eq!(read_update(update(2).as_bytes()), Some(2));
+        assert_eq!(read_update(b"replicas 2\nlater 9\nreplicas 3\n"), Some(3));
+        for none in [&b"replicas x\n"[..], b"", b"\xff", b"replicas 70000"] {
+            assert_eq!(read_update(none), None);
+        }
+    }
+}
