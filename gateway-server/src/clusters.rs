@@ -6,6 +6,7 @@ mod definition;
 mod derived;
 mod feed;
 mod inventory;
+pub(crate) mod refusal;
 mod registration;
 mod secret;
 mod sheet;

@@ -81,7 +81,7 @@ impl Proxy {
         let (name, service) = (&call.cluster, call.service.as_ref());
         let cluster = match self.clusters.find(name) {
             Ok(cluster) => cluster,
-            Err(absent) => return Refusal::absent(name, absent).into_response(),
+            Err(absent) => return absent.refusal(name).into_response().map(Body::from),
         };
         let started = Instant::now();
         let _waiting = Counted::new(cluster.metrics.waiting.clone());
@@ -119,7 +119,7 @@ impl Proxy {
         let response = answer.await.unwrap_or_else(|failure| {
             let refusal = failure.refusal(name);
             log(name, &refusal);
-            refusal.into_response()
+            refusal.into_response().map(Body::from)
         });
         cluster
             .metrics
