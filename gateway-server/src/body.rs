@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{grants::Tether, metrics::Counter, upstream::Lease, watch::Watch};
+use crate::{acting::Tether, metrics::Counter, upstream::Lease, watch::Watch};
 
 /// What a response of the gateway carries.
 #[derive(Debug, Default)]

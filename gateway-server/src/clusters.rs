@@ -43,7 +43,7 @@ use self::{
     inventory::{Inventory, Source},
 };
 use crate::{
-    grants::Streams,
+    acting::Streams,
     metrics::{ClusterMetrics, Metrics},
     tunnels::Tunnels,
     upstream::{TlsConfigError, Way},

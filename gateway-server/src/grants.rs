@@ -2,14 +2,11 @@
 //! one immutable snapshot behind one pointer; a request reads it without a lock. When somebody's
 //! standing ends, so do the streams that it still has.
 
-mod acting;
 mod claim;
 mod decision;
 mod ledger;
-mod named;
 mod reading;
 mod standings;
-mod streams;
 mod watch;
 
 use std::sync::Arc;
@@ -20,12 +17,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 
-pub(crate) use self::{
-    acting::Acting,
-    decision::Denied,
-    streams::{Streams, Tether},
-    watch::follow,
-};
+pub(crate) use self::{decision::Denied, watch::follow};
 use self::{
     decision::decide,
     ledger::{Cuts, Ledger},
@@ -34,11 +26,15 @@ use self::{
 };
 #[cfg(test)]
 pub(crate) use self::{
-    named::Named,
     reading::Obstacle,
     tests::{applied, grant},
 };
-use crate::{authentication::User, clusters::Clusters, metrics::Metrics};
+use crate::{
+    acting::{Acting, Streams, Tether},
+    authentication::User,
+    clusters::Clusters,
+    metrics::Metrics,
+};
 
 /// The grants, and the one place that takes in what becomes of them.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 
 mod accept;
 mod account_name;
+mod acting;
 mod api;
 mod args;
 mod attach;

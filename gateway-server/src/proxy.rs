@@ -10,7 +10,7 @@ mod target_uri;
 mod unauthorized;
 mod upgrade;
 
-use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use http::{Method, Request, Response, StatusCode, Uri, Version, header::AUTHORIZATION};
@@ -29,10 +29,11 @@ use self::{
     request_info::{RequestInfo, Verb},
 };
 use crate::{
+    acting::{Acting, Tether, cut_of},
     authentication::{Authenticator, User},
     body::{Body, RequestBody, UpstreamBody},
     clusters::{Access, Cluster, Clusters, Credential},
-    grants::{Acting, Admitted, Denied, Grants, Tether},
+    grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
     upstream::{Lease, SendError, Upstream, Way},
@@ -329,14 +330,6 @@ impl Exchange<'_> {
 fn is_goodbye(error: &hyper::Error) -> bool {
     let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
     http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
-}
-
-/// Waits until what hangs on this is to end.
-async fn cut_of(tether: Option<&Tether>) {
-    match tether {
-        Some(tether) => tether.cut().await,
-        None => pending().await,
-    }
 }
 
 /// The upgrade that a request asks for, over the one protocol that has any.

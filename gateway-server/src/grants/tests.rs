@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::acting::Named;
 
 const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -11,10 +11,10 @@ use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Exchange, Failure, cut_of, headers, headers::Upgrade, splice::splice, target_uri};
+use super::{Exchange, Failure, headers, headers::Upgrade, splice::splice, target_uri};
 use crate::{
+    acting::{Tether, cut_of},
     body::{Body, RequestBody},
-    grants::Tether,
     metrics::{Counted, Counter},
 };
 
