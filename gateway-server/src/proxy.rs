@@ -31,12 +31,12 @@ use self::{
 use crate::{
     acting::{Acting, Tether, cut_of},
     authentication::{Authenticator, User},
-    body::{Body, RequestBody, UpstreamBody},
+    body::{Body, UpstreamBody},
     clusters::{Access, Cluster, Clusters, Credential},
     grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
-    upstream::{Lease, SendError, Upstream, Way},
+    upstream::{Lease, RequestBody, SendError, Upstream, Way},
 };
 
 /// How often a request that never left is sent again on another connection.

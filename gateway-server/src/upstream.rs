@@ -5,6 +5,7 @@
 mod connect;
 mod dial;
 mod pool;
+mod request_body;
 mod standing;
 mod tls;
 mod way;
@@ -19,11 +20,11 @@ pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
     pool::{Health, Lease, PoolError, Pooled, SendError},
+    request_body::RequestBody,
     tls::{ClientIdentity, TlsConfigError, Trust},
     way::{Places, Way},
 };
 use self::{connect::Connector, pool::Pool, tls::TlsSettings};
-use crate::body::RequestBody;
 
 /// Where a managed cluster's API server is, and how to be sure that it is the one.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -14,8 +14,9 @@ use tracing::debug;
 use super::{Exchange, Failure, headers, headers::Upgrade, splice::splice, target_uri};
 use crate::{
     acting::{Tether, cut_of},
-    body::{Body, RequestBody},
+    body::Body,
     metrics::{Counted, Counter},
+    upstream::RequestBody,
 };
 
 impl Exchange<'_> {

@@ -12,10 +12,9 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    ConnectError, Dialer, PoolError, Pooled, Target, TlsConfigError, Upstream,
+    ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
     standing::{Standing, order},
 };
-use crate::body::RequestBody;
 
 /// Where a managed cluster's API server is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
