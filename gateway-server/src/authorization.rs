@@ -17,8 +17,8 @@ use self::cache::Cache;
 use crate::{
     authentication::User,
     metrics::{Metrics, ReviewLabels},
-    proxy::request_info::Verb,
     status::Refusal,
+    verb::Verb,
 };
 
 const GROUP: &str = "cluster.core.oam.dev";

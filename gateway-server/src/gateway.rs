@@ -30,9 +30,10 @@ use crate::{
     body::Body,
     clock::now,
     clusters::{Clusters, refusal::not_read_yet},
-    proxy::{Call, Proxy, request_info::Verb},
+    proxy::{Call, Proxy},
     route::{Route, route},
     status::Refusal,
+    verb::Verb,
     watch::Watch,
 };
 

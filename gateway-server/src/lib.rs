@@ -25,6 +25,7 @@ mod run;
 mod status;
 mod tunnels;
 mod upstream;
+mod verb;
 mod watch;
 
 pub use crate::{

@@ -4,7 +4,7 @@
 
 mod failure;
 mod headers;
-pub(crate) mod request_info;
+mod request_info;
 mod splice;
 mod target_uri;
 mod unauthorized;
@@ -23,11 +23,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use self::{
-    failure::Failure,
-    headers::Upgrade,
-    request_info::{RequestInfo, Verb},
-};
+use self::{failure::Failure, headers::Upgrade, request_info::RequestInfo};
 use crate::{
     acting::{Acting, Tether, cut_of},
     authentication::{Authenticator, User},
@@ -37,6 +33,7 @@ use crate::{
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
     upstream::{Lease, RequestBody, SendError, Upstream, Way},
+    verb::Verb,
 };
 
 /// How often a request that never left is sent again on another connection.
