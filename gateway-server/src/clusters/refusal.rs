@@ -3,7 +3,7 @@
 use crds::{ClusterName, cluster_core::GROUP};
 use http::StatusCode;
 
-use super::{Absent, Unshown};
+use super::snapshot::{Absent, Unshown};
 use crate::status::Refusal;
 
 const RESOURCE: &str = "clustergateways";

@@ -3,7 +3,7 @@
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
-use super::Cluster;
+use super::cluster::Cluster;
 use crate::{
     tunnels::TunnelError,
     upstream::{Dialer, Health, Upstream, Way},
