@@ -2,44 +2,19 @@
 //! which count only on a connection that shows the hub's front-proxy certificate.
 
 mod client_certificate;
+mod error;
 mod front_proxy;
+mod user;
 mod watch;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use self::front_proxy::{FrontProxy, PeerError};
-pub(crate) use self::{client_certificate::AskForCertificate, watch::follow};
-use crate::status::Refusal;
-
-/// A caller, as the hub authenticated it.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) uid: String,
-    pub(crate) groups: Vec<String>,
-    pub(crate) extra: BTreeMap<String, Vec<String>>,
-}
-
-/// Why nobody was recognised.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum AuthenticationError {
-    /// The hub's front-proxy configuration has not been read yet.
-    #[error("the hub's front-proxy configuration is not known yet; try again in a moment")]
-    NotReady,
-    /// The connection is not the hub's.
-    #[error(
-        "the caller is not the hub's API server ({0}); send the request to the hub, which \
-         authenticates you and passes it on"
-    )]
-    Peer(#[from] PeerError),
-    /// The hub named no user.
-    #[error("the front proxy named no user in any of the headers {0}")]
-    NoUser(String),
-}
+pub(crate) use self::{client_certificate::AskForCertificate, user::User, watch::follow};
+use self::{error::AuthenticationError, front_proxy::FrontProxy};
 
 /// Recognises callers.
 #[derive(Debug, Default)]
@@ -97,19 +72,5 @@ impl Authenticator {
 
     fn set(&self, front_proxy: FrontProxy) {
         self.front_proxy.store(Some(Arc::new(front_proxy)));
-    }
-}
-
-impl From<AuthenticationError> for Refusal {
-    fn from(error: AuthenticationError) -> Self {
-        match error {
-            AuthenticationError::NotReady => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                error.to_string(),
-            )
-            .retry_after(1),
-            _ => Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", error.to_string()),
-        }
     }
 }
