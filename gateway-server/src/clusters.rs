@@ -40,11 +40,7 @@ use self::{
     feed::Feed,
     inventory::{Inventory, Source},
 };
-use crate::{
-    metrics::Metrics,
-    tunnels::Tunnels,
-    upstream::{TlsConfigError, Way},
-};
+use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::Way};
 
 /// The snapshot and the one place that replaces it.
 #[derive(Debug)]

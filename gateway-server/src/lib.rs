@@ -27,6 +27,7 @@ mod tunnels;
 mod upstream;
 mod verb;
 mod watch;
+mod way;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},

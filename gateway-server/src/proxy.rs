@@ -32,8 +32,9 @@ use crate::{
     grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
-    upstream::{Lease, RequestBody, SendError, Upstream, Way},
+    upstream::{Lease, RequestBody, SendError, Upstream},
     verb::Verb,
+    way::Way,
 };
 
 /// How often a request that never left is sent again on another connection.

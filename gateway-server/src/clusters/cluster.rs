@@ -6,7 +6,7 @@ use crds::cluster_core::{ClusterGateway, ConstEndpoint};
 use tokio_util::sync::CancellationToken;
 
 use super::{credential::Credential, definition::Unusable};
-use crate::{acting::Streams, metrics::ClusterMetrics, upstream::Way};
+use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
 
 /// One managed cluster.
 #[derive(Debug)]
