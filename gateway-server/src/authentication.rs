@@ -5,15 +5,17 @@ mod client_certificate;
 mod error;
 mod front_proxy;
 mod user;
-mod watch;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
+use k8s_openapi::api::core::v1::ConfigMap;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-pub(crate) use self::{client_certificate::AskForCertificate, user::User, watch::follow};
+pub(crate) use self::{
+    client_certificate::AskForCertificate, front_proxy::FrontProxyError, user::User,
+};
 use self::{error::AuthenticationError, front_proxy::FrontProxy};
 
 /// Recognises callers.
@@ -63,6 +65,13 @@ impl Authenticator {
         front_proxy.user(headers)
     }
 
+    /// Goes by what the hub publishes of its front proxy from now on, if that is usable.
+    pub(crate) fn trust(&self, published: &ConfigMap) -> Result<(), FrontProxyError> {
+        let front_proxy = FrontProxy::read(published)?;
+        self.front_proxy.store(Some(Arc::new(front_proxy)));
+        Ok(())
+    }
+
     /// Takes away what told the caller's name: it is for the gateway alone.
     pub(crate) fn forget_caller(&self, headers: &mut HeaderMap) {
         if let Some(front_proxy) = self.front_proxy.load().as_ref() {
@@ -70,7 +79,4 @@ impl Authenticator {
         }
     }
 
-    fn set(&self, front_proxy: FrontProxy) {
-        self.front_proxy.store(Some(Arc::new(front_proxy)));
-    }
 }

@@ -6,6 +6,7 @@ mod credential;
 mod definition;
 mod derived;
 mod feed;
+mod intake;
 mod inventory;
 pub(crate) mod refusal;
 mod registration;
@@ -14,7 +15,6 @@ mod sheet;
 mod shown;
 mod snapshot;
 mod token;
-mod watch;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,7 +33,6 @@ pub(crate) use self::{
     derived::Derivation,
     feed::{Change, Expired, Listed},
     snapshot::{Absent, Snapshot, Unshown},
-    watch::{follow, follow_registrations, follow_tokens},
 };
 use self::{
     definition::{Definition, Means},

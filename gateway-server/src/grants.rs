@@ -7,7 +7,6 @@ mod decision;
 mod ledger;
 mod reading;
 mod standings;
-mod watch;
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 
-pub(crate) use self::{decision::Denied, watch::follow};
+pub(crate) use self::decision::Denied;
 use self::{
     decision::decide,
     ledger::{Cuts, Ledger},
@@ -85,14 +84,14 @@ impl Grants {
     }
 
     /// Takes in that these are all that there are.
-    fn replace(&self, grants: &[AccessGrant], now: Timestamp) {
+    pub(crate) fn replace(&self, grants: &[AccessGrant], now: Timestamp) {
         let all = grants.iter().map(|it| (it.name_any(), Reading::of(it)));
         let all = all.collect();
         self.change(|ledger| ledger.replace(all, now));
     }
 
     /// Takes in one, or that it is gone.
-    fn set(&self, name: &str, grant: Option<&AccessGrant>, now: Timestamp) {
+    pub(crate) fn set(&self, name: &str, grant: Option<&AccessGrant>, now: Timestamp) {
         let reading = grant.map(Reading::of);
         self.change(|ledger| {
             let mut cuts = Cuts::new();
@@ -102,7 +101,7 @@ impl Grants {
     }
 
     /// Lets grants end whose time has come, and says when the next one's will.
-    fn pass(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn pass(&self, now: Timestamp) -> Option<Timestamp> {
         let next = self.ledger.lock().next_end()?;
         if next > now {
             return Some(next);

@@ -15,7 +15,7 @@ use runtime::{
     readiness::Readiness,
     shutdown,
 };
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
@@ -23,13 +23,14 @@ use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::{Identity, Settings},
     attach::{AgentAuthority, Attach, TunnelDoor},
-    authentication::{self, Authenticator},
+    authentication::Authenticator,
     authorization::Authorizer,
     clock::now,
-    clusters::{self, Clusters, Derivation},
+    clusters::{Clusters, Derivation},
     door::Door,
+    follow::follow_hub,
     gateway::Gateway,
-    grants::{self, Grants},
+    grants::Grants,
     metrics::Metrics,
     proxy::Proxy,
     tunnels::Tunnels,
@@ -102,47 +103,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     background.shutdown().await;
     info!("stopped");
     Ok(())
-}
-
-/// Everything that the request path knows of the hub, kept up to date.
-fn follow_hub(
-    gateway: &Gateway,
-    hub: &Client,
-    settings: &Settings,
-    readiness: &Readiness,
-) -> JoinSet<()> {
-    let mut follows = JoinSet::new();
-    follows.spawn({
-        let (authenticator, hub) = (Arc::clone(&gateway.authenticator), hub.clone());
-        let known = readiness.condition("front-proxy-configuration");
-        async move { authentication::follow(&authenticator, hub, known).await }
-    });
-    follows.spawn({
-        let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-        let listed = readiness.condition("managed-clusters");
-        let namespace = settings.secret_namespace.clone();
-        async move { clusters::follow(&clusters, hub, &namespace, listed).await }
-    });
-    if let Some(grants) = gateway.proxy.grants.clone() {
-        follows.spawn({
-            let hub = hub.clone();
-            let listed = readiness.condition("access-grants");
-            async move { grants::follow(&grants, hub, listed).await }
-        });
-    }
-    if let Some(account) = settings.managed_service_account.clone() {
-        follows.spawn({
-            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("managed-service-accounts");
-            async move { clusters::follow_tokens(&clusters, hub, &account, listed).await }
-        });
-        follows.spawn({
-            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("registrations");
-            async move { clusters::follow_registrations(&clusters, hub, listed).await }
-        });
-    }
-    follows
 }
 
 /// What the parts of the gateway share.

@@ -45,7 +45,7 @@ pub(super) struct FrontProxy {
 
 /// The ConfigMap is not usable.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FrontProxyError {
+pub(crate) enum FrontProxyError {
     #[error("it has no {0}: is the hub's aggregation layer configured?")]
     Missing(&'static str),
     #[error("{key}: {fault}")]
