@@ -78,5 +78,4 @@ impl Authenticator {
             front_proxy.forget_user(headers);
         }
     }
-
 }

@@ -6,6 +6,7 @@ mod spoke;
 use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
+use http::Method;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::{
     client::conn::{http1, http2},
@@ -17,7 +18,7 @@ use prometheus_client::registry::Registry;
 use tokio::io::{DuplexStream, duplex};
 
 use self::spoke::Spoke;
-use super::*;
+use super::{exchange::is_goodbye, *};
 use crate::grants::{applied, grant};
 
 const NAME: &str = "managed1";

@@ -11,7 +11,13 @@ use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Exchange, Failure, headers, headers::Upgrade, splice::splice, target_uri};
+use super::{
+    exchange::Exchange,
+    failure::Failure,
+    headers::{self, Upgrade},
+    splice::splice,
+    target_uri,
+};
 use crate::{
     acting::{Tether, cut_of},
     body::Body,
