@@ -11,15 +11,15 @@ mod target_uri;
 mod unauthorized;
 mod upgrade;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crds::{ClusterName, ServiceAddress};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::{select, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
+pub(crate) use self::exchange::Outbound;
 use self::{
     exchange::{Asked, Exchange},
     failure::Failure,
@@ -28,9 +28,9 @@ use self::{
 };
 use crate::{
     acting::{Acting, cut_of},
-    authentication::{Authenticator, User},
+    authentication::User,
     body::Body,
-    clusters::{Access, Cluster, Clusters},
+    clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
@@ -40,20 +40,12 @@ use crate::{
 /// Forwards requests to managed clusters.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    pub(crate) clusters: Arc<Clusters>,
-    /// Knows which headers name the caller.
-    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) outbound: Outbound,
     /// As whom callers act; without them all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
-    /// How long a managed cluster may take to begin its answer.
-    pub(crate) head_deadline: Duration,
     /// Services of managed clusters that may be reached besides their API servers.
     pub(crate) exposed: BTreeSet<ServiceAddress>,
-    /// Holds the upgraded connections.
-    pub(crate) tasks: TaskTracker,
-    /// Ends the upgraded connections.
-    pub(crate) cut: CancellationToken,
 }
 
 /// For whom a request goes where.
@@ -75,7 +67,7 @@ impl Proxy {
         call: Call<'_>,
     ) -> Response<Body> {
         let (name, service) = (&call.cluster, call.service.as_ref());
-        let cluster = match self.clusters.find(name) {
+        let cluster = match self.outbound.clusters.find(name) {
             Ok(cluster) => cluster,
             Err(absent) => return absent.refusal(name).into_response().map(Body::from),
         };
@@ -94,7 +86,7 @@ impl Proxy {
             let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
-                proxy: self,
+                outbound: &self.outbound,
                 name,
                 cluster: &cluster,
                 way,

@@ -32,7 +32,7 @@ use crate::{
     gateway::Gateway,
     grants::Grants,
     metrics::Metrics,
-    proxy::Proxy,
+    proxy::{Outbound, Proxy},
     tunnels::Tunnels,
 };
 
@@ -129,13 +129,8 @@ impl Process {
         // Connections to managed clusters and their agents outlive requests: a drain waits for
         // requests, not for them.
         let connections = TaskTracker::new();
-        let account = settings.managed_service_account.clone();
-        let derivation = account.map(|account| Derivation {
-            account,
-            egress: settings.egress,
-        });
         let clusters = Arc::new(Clusters::new(
-            derivation,
+            derivation(settings),
             metrics.clone(),
             tunnels.clone(),
             connections.clone(),
@@ -147,15 +142,18 @@ impl Process {
             Identity::ServiceAccount => None,
         };
         let authenticator = Arc::<Authenticator>::default();
-        let proxy = Proxy {
+        let outbound = Outbound {
             clusters: Arc::clone(&clusters),
             authenticator: Arc::clone(&authenticator),
-            grants: grants.map(Arc::new),
-            metrics: metrics.clone(),
             head_deadline: settings.head_deadline,
-            exposed: settings.exposed.clone(),
             tasks: requests,
             cut: cut.clone(),
+        };
+        let proxy = Proxy {
+            outbound,
+            grants: grants.map(Arc::new),
+            metrics: metrics.clone(),
+            exposed: settings.exposed.clone(),
         };
         let attach = Attach {
             tunnels,
@@ -179,6 +177,13 @@ impl Process {
             connections: metrics.connections,
         })
     }
+}
+
+fn derivation(settings: &Settings) -> Option<Derivation> {
+    Some(Derivation {
+        account: settings.managed_service_account.clone()?,
+        egress: settings.egress,
+    })
 }
 
 async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {

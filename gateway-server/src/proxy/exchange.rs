@@ -1,24 +1,25 @@
 //! One request on its way to a managed cluster and back: what is sent, what is sent again, and what
 //! becomes of the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crds::ClusterName;
 use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Proxy,
     failure::Failure,
     headers::{self, Upgrade},
     target_uri, unauthorized,
 };
 use crate::{
     acting::{Acting, Tether},
+    authentication::Authenticator,
     body::{Body, UpstreamBody},
-    clusters::{Cluster, Credential},
+    clusters::{Cluster, Clusters, Credential},
     upstream::{Lease, RequestBody, SendError, Upstream},
     verb::Verb,
     way::Way,
@@ -27,9 +28,23 @@ use crate::{
 /// How often a request that never left is sent again on another connection.
 const ATTEMPTS: usize = 2;
 
+/// What all requests to managed clusters share.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) clusters: Arc<Clusters>,
+    /// Knows which headers name the caller.
+    pub(crate) authenticator: Arc<Authenticator>,
+    /// How long a managed cluster may take to begin its answer.
+    pub(crate) head_deadline: Duration,
+    /// Holds the upgraded connections.
+    pub(crate) tasks: TaskTracker,
+    /// Ends the upgraded connections.
+    pub(crate) cut: CancellationToken,
+}
+
 /// One request on its way through.
 pub(super) struct Exchange<'a> {
-    pub(super) proxy: &'a Proxy,
+    pub(super) outbound: &'a Outbound,
     pub(super) name: &'a ClusterName,
     pub(super) cluster: &'a Cluster,
     pub(super) way: Arc<Way>,
@@ -67,7 +82,7 @@ impl Exchange<'_> {
         acting: &Acting,
     ) -> Result<Response<Body>, Failure> {
         let headers = request.headers_mut();
-        self.proxy.authenticator.forget_caller(headers);
+        self.outbound.authenticator.forget_caller(headers);
         headers::to_spoke(headers)?;
         headers::impersonate(headers, acting);
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
@@ -82,7 +97,11 @@ impl Exchange<'_> {
         loop {
             match self.once(request(head.clone()), upgrade.clone()).await {
                 Err(Failure::CredentialRejected) if !renewed => {
-                    let newer = self.proxy.clusters.successor(self.name, &credential).await;
+                    let newer = self
+                        .outbound
+                        .clusters
+                        .successor(self.name, &credential)
+                        .await;
                     let newer = newer.ok_or(Failure::CredentialRejected)?;
                     (self.way, self.credential) = (newer.way, newer.credential);
                     renewed = true;
@@ -110,7 +129,7 @@ impl Exchange<'_> {
         let (response, upstream, lease) = if self.begins_late {
             self.send(request).await?
         } else {
-            let deadline = self.proxy.head_deadline;
+            let deadline = self.outbound.head_deadline;
             timeout(deadline, self.send(request))
                 .await
                 .map_err(|_| Failure::Deadline(deadline))??
