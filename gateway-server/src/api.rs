@@ -5,12 +5,12 @@
 pub(crate) mod accept;
 mod age;
 pub(crate) mod discovery;
-pub(crate) mod events;
 pub(crate) mod objects;
 pub(crate) mod openapi;
 pub(crate) mod options;
+pub(crate) mod rendering;
 pub(crate) mod selector;
-mod table;
+pub(crate) mod table;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::IF_NONE_MATCH};

@@ -2,44 +2,21 @@
 //! which count only on a connection that shows the hub's front-proxy certificate.
 
 mod client_certificate;
+mod error;
 mod front_proxy;
-mod watch;
+mod user;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
+use k8s_openapi::api::core::v1::ConfigMap;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use self::front_proxy::{FrontProxy, PeerError};
-pub(crate) use self::{client_certificate::AskForCertificate, watch::follow};
-use crate::status::Refusal;
-
-/// A caller, as the hub authenticated it.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) uid: String,
-    pub(crate) groups: Vec<String>,
-    pub(crate) extra: BTreeMap<String, Vec<String>>,
-}
-
-/// Why nobody was recognised.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum AuthenticationError {
-    /// The hub's front-proxy configuration has not been read yet.
-    #[error("the hub's front-proxy configuration is not known yet; try again in a moment")]
-    NotReady,
-    /// The connection is not the hub's.
-    #[error(
-        "the caller is not the hub's API server ({0}); send the request to the hub, which \
-         authenticates you and passes it on"
-    )]
-    Peer(#[from] PeerError),
-    /// The hub named no user.
-    #[error("the front proxy named no user in any of the headers {0}")]
-    NoUser(String),
-}
+pub(crate) use self::{
+    client_certificate::AskForCertificate, front_proxy::FrontProxyError, user::User,
+};
+use self::{error::AuthenticationError, front_proxy::FrontProxy};
 
 /// Recognises callers.
 #[derive(Debug, Default)]
@@ -88,28 +65,17 @@ impl Authenticator {
         front_proxy.user(headers)
     }
 
+    /// Goes by what the hub publishes of its front proxy from now on, if that is usable.
+    pub(crate) fn trust(&self, published: &ConfigMap) -> Result<(), FrontProxyError> {
+        let front_proxy = FrontProxy::read(published)?;
+        self.front_proxy.store(Some(Arc::new(front_proxy)));
+        Ok(())
+    }
+
     /// Takes away what told the caller's name: it is for the gateway alone.
     pub(crate) fn forget_caller(&self, headers: &mut HeaderMap) {
         if let Some(front_proxy) = self.front_proxy.load().as_ref() {
             front_proxy.forget_user(headers);
-        }
-    }
-
-    fn set(&self, front_proxy: FrontProxy) {
-        self.front_proxy.store(Some(Arc::new(front_proxy)));
-    }
-}
-
-impl From<AuthenticationError> for Refusal {
-    fn from(error: AuthenticationError) -> Self {
-        match error {
-            AuthenticationError::NotReady => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                error.to_string(),
-            )
-            .retry_after(1),
-            _ => Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", error.to_string()),
         }
     }
 }

@@ -2,82 +2,31 @@
 //! for a few seconds and asked once however many requests wait for it.
 
 mod cache;
+mod review;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
-};
+use crds::cluster_core::GROUP;
+use http::StatusCode;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::{Api, Client, api::PostParams};
 use tokio::time::timeout;
 use tracing::warn;
 
-use self::cache::Cache;
+pub(crate) use self::review::{Action, Question};
+use self::{
+    cache::Cache,
+    review::{DEADLINE, RESOURCE, ReviewError, Verdict, review, verdict},
+};
 use crate::{
     authentication::User,
     metrics::{Metrics, ReviewLabels},
-    proxy::request_info::Verb,
     status::Refusal,
 };
 
-const GROUP: &str = "cluster.core.oam.dev";
-const VERSION: &str = "v1alpha1";
-const RESOURCE: &str = "clustergateways";
 /// RBAC grants this group everything and cannot take it back, so asking is pointless; the hub's
 /// API server itself calls as a member of it while it checks whether we are available.
 const ALL_POWERFUL: &str = "system:masters";
-/// How long the hub may take to answer.
-const DEADLINE: Duration = Duration::from_secs(10);
-
-/// What a request wants to do on the hub.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Action {
-    /// `verb` on `clustergateways[/SUBRESOURCE]`, of one cluster or of all.
-    Resource {
-        verb: Verb,
-        subresource: &'static str,
-        name: Option<crds::ClusterName>,
-    },
-    /// A path that is no resource: discovery, OpenAPI, metrics.
-    Path { method: Method, path: String },
-}
-
-impl Action {
-    /// `verb` on one cluster, or on a subresource of it.
-    pub(crate) fn of(verb: Verb, subresource: &'static str, cluster: &crds::ClusterName) -> Self {
-        Self::Resource {
-            verb,
-            subresource,
-            name: Some(cluster.clone()),
-        }
-    }
-
-    /// What an agent needs to keep a tunnel of `cluster`.
-    pub(crate) fn attach(cluster: &crds::ClusterName) -> Self {
-        Self::of(Verb::Get, "attach", cluster)
-    }
-}
-
-/// Who wants to do what.
-pub(crate) type Question = Arc<(User, Action)>;
-
-/// The hub's answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Verdict {
-    Allowed,
-    /// With the hub's reason, if it gave one.
-    Denied(String),
-}
-
-/// There is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReviewError {
-    #[error("the hub's API server did not answer within {} s", DEADLINE.as_secs())]
-    Deadline,
-    #[error("{0}")]
-    Hub(#[from] kube::Error),
-}
 
 /// Asks the hub.
 #[derive(Clone)]
@@ -146,53 +95,6 @@ impl Authorizer {
             .get_or_create(&ReviewLabels { result })
             .inc();
         verdict
-    }
-}
-
-fn verdict(review: SubjectAccessReview) -> Verdict {
-    let status = review.status.unwrap_or_default();
-    if status.allowed && status.denied != Some(true) {
-        Verdict::Allowed
-    } else {
-        Verdict::Denied(status.reason.unwrap_or_default())
-    }
-}
-
-fn review(user: &User, action: &Action) -> SubjectAccessReview {
-    let (mut resource_attributes, mut non_resource_attributes) = (None, None);
-    match action {
-        Action::Resource {
-            verb,
-            subresource,
-            name,
-        } => {
-            resource_attributes = Some(ResourceAttributes {
-                group: Some(GROUP.to_owned()),
-                version: Some(VERSION.to_owned()),
-                resource: Some(RESOURCE.to_owned()),
-                subresource: (!subresource.is_empty()).then(|| (*subresource).to_owned()),
-                name: name.as_ref().map(ToString::to_string),
-                verb: Some(verb.name().to_owned()),
-                ..ResourceAttributes::default()
-            });
-        }
-        Action::Path { method, path } => {
-            non_resource_attributes = Some(NonResourceAttributes {
-                path: Some(path.clone()),
-                verb: Some(method.as_str().to_ascii_lowercase()),
-            });
-        }
-    }
-    SubjectAccessReview {
-        spec: SubjectAccessReviewSpec {
-            user: Some(user.name.clone()),
-            uid: (!user.uid.is_empty()).then(|| user.uid.clone()),
-            groups: Some(user.groups.clone()),
-            extra: Some(user.extra.clone()),
-            resource_attributes,
-            non_resource_attributes,
-        },
-        ..SubjectAccessReview::default()
     }
 }
 

@@ -1,5 +1,5 @@
 //! The one response body of this server: bytes of our own, or a managed cluster's answer streamed
-//! through. And the one request body towards managed clusters.
+//! through.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{grants::Tether, metrics::Counter, upstream::Lease, watch::Watch};
+use crate::{acting::Tether, metrics::Counter, upstream::Lease, watch::Watch};
 
 /// What a response of the gateway carries.
 #[derive(Debug, Default)]
@@ -25,15 +25,6 @@ pub(crate) enum Body {
     Upstream(UpstreamBody),
     /// What becomes of managed clusters.
     Watch(Box<Watch>),
-}
-
-/// What a request to a managed cluster carries.
-#[derive(Debug)]
-pub(crate) enum RequestBody {
-    /// Nothing, so that it can be sent again.
-    Empty,
-    /// What the caller sends, streamed through.
-    Caller(Incoming),
 }
 
 /// Why an answer ends before its end.
@@ -151,6 +142,12 @@ impl UpstreamBody {
     }
 }
 
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Full(bytes)
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BodyError;
@@ -200,35 +197,6 @@ impl http_body::Body for Body {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(upstream) => upstream.size_hint(),
             Self::Watch(_) => SizeHint::default(),
-        }
-    }
-}
-
-impl http_body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
-            Self::Caller(body) => Pin::new(body).poll_frame(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Caller(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Caller(body) => body.size_hint(),
         }
     }
 }

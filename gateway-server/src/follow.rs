@@ -1,37 +1,30 @@
-//! Follows one kind of object of the hub. While the hub's API server is away, what was last known
-//! stays in use; what becomes of an object is its follower's business.
+//! All watches of the hub. While the hub's API server is away, what was last known stays in use; what
+//! becomes of an object is its follower's business.
 
-use std::{fmt::Debug, pin::pin};
+mod clusters;
+pub(crate) mod follower;
+mod front_proxy;
+mod grants;
+mod hub;
+
+use std::pin::pin;
 
 use futures::TryStreamExt as _;
 use kube::{
-    Api, Resource,
+    Api,
     runtime::{WatchStreamExt as _, watcher, watcher::Event},
 };
 use runtime::readiness::Condition;
-use serde::de::DeserializeOwned;
 use tracing::warn;
 
-/// Who wants to know of all objects of a kind.
-pub(crate) trait Follower {
-    /// The kind.
-    type Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static;
-    /// What to call its objects in a log.
-    const WHAT: &'static str;
-
-    /// These are all that there are.
-    fn reset(&self, objects: &[Self::Object]);
-    /// The hub has none, not even a name for them.
-    fn has_no_kind(&self);
-    /// One is new or changed.
-    fn apply(&self, object: &Self::Object);
-    /// One is gone.
-    fn remove(&self, object: &Self::Object);
-}
+use self::follower::Follower;
+#[cfg(test)]
+pub(crate) use self::grants::end_in_time;
+pub(crate) use self::hub::follow_hub;
 
 /// Tells `follower` for as long as it is polled; `listed` is met from the first full list on. A hub
 /// without the kind has none, which is as good as a list: it is looked for again with growing pauses.
-pub(crate) async fn follow<F: Follower>(
+async fn follow<F: Follower>(
     follower: &F,
     api: Api<F::Object>,
     config: watcher::Config,

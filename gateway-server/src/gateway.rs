@@ -20,19 +20,20 @@ use crate::{
         self, Answer,
         accept::Shape,
         discovery::Discovery,
-        objects::Rendering,
         openapi::OpenApi,
         options::{Options, WatchOptions},
+        rendering::Rendering,
     },
     attach::Attach,
     authentication::{Authenticator, Peer, User},
     authorization::{Action, Authorizer},
     body::Body,
     clock::now,
-    clusters::Clusters,
-    proxy::{Call, Proxy, request_info::Verb},
+    clusters::{Clusters, refusal::not_read_yet},
+    proxy::{Call, Proxy},
     route::{Route, route},
     status::Refusal,
+    verb::Verb,
     watch::Watch,
 };
 
@@ -58,7 +59,8 @@ impl Gateway {
     pub(crate) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let head_only = request.method() == Method::HEAD;
         let answered = self.dispatch(peer, request).await;
-        let mut response = answered.unwrap_or_else(Refusal::into_response);
+        let mut response =
+            answered.unwrap_or_else(|refusal| refusal.into_response().map(Body::from));
         if head_only {
             *response.body_mut() = Body::Empty;
         }
@@ -130,7 +132,7 @@ impl Gateway {
         }
         let rendering = rendering(head, Shape::List, &options)?;
         let listed = self.clusters.listed();
-        let listed = listed.ok_or_else(Refusal::not_read_yet)?;
+        let listed = listed.ok_or_else(not_read_yet)?;
         let shown = listed.objects.iter().map(AsRef::as_ref);
         let shown = shown.filter(|object| options.selection.chooses(object));
         let revision = listed.revision.to_string();
@@ -149,7 +151,7 @@ impl Gateway {
         let rendering = rendering(head, Shape::Single, &options)?;
         let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
         let begun = Watch::begin(clusters, watch, options.selection, (rendering, now), drain);
-        let watch = begun.ok_or_else(Refusal::not_read_yet)?;
+        let watch = begun.ok_or_else(not_read_yet)?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
         describe(response.headers_mut(), "application/json", None);
         Ok(response)
@@ -158,7 +160,7 @@ impl Gateway {
     fn get(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
         let rendering = rendering(head, Shape::Single, &options(head)?)?;
         let shown = self.clusters.shown(name);
-        let object = shown.map_err(|unshown| Refusal::unshown(name, &unshown))?;
+        let object = shown.map_err(|unshown| unshown.refusal(name))?;
         Ok(document(head, &api::objects::single(&object, rendering)))
     }
 
@@ -283,7 +285,7 @@ fn method_not_allowed(method: &Method) -> Response<Body> {
         "{method} is not supported here: clustergateways can be read by get, list and watch"
     );
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
-    let mut response = refusal.into_response();
+    let mut response = refusal.into_response().map(Body::from);
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

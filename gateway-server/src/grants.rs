@@ -2,15 +2,11 @@
 //! one immutable snapshot behind one pointer; a request reads it without a lock. When somebody's
 //! standing ends, so do the streams that it still has.
 
-mod acting;
 mod claim;
 mod decision;
 mod ledger;
-mod named;
 mod reading;
 mod standings;
-mod streams;
-mod watch;
 
 use std::sync::Arc;
 
@@ -20,12 +16,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 
-pub(crate) use self::{
-    acting::Acting,
-    decision::Denied,
-    streams::{Streams, Tether},
-    watch::follow,
-};
+pub(crate) use self::decision::Denied;
 use self::{
     decision::decide,
     ledger::{Cuts, Ledger},
@@ -34,11 +25,15 @@ use self::{
 };
 #[cfg(test)]
 pub(crate) use self::{
-    named::Named,
     reading::Obstacle,
     tests::{applied, grant},
 };
-use crate::{authentication::User, clusters::Clusters, metrics::Metrics};
+use crate::{
+    acting::{Acting, Streams, Tether},
+    authentication::User,
+    clusters::Clusters,
+    metrics::Metrics,
+};
 
 /// The grants, and the one place that takes in what becomes of them.
 #[derive(Debug)]
@@ -89,14 +84,14 @@ impl Grants {
     }
 
     /// Takes in that these are all that there are.
-    fn replace(&self, grants: &[AccessGrant], now: Timestamp) {
+    pub(crate) fn replace(&self, grants: &[AccessGrant], now: Timestamp) {
         let all = grants.iter().map(|it| (it.name_any(), Reading::of(it)));
         let all = all.collect();
         self.change(|ledger| ledger.replace(all, now));
     }
 
     /// Takes in one, or that it is gone.
-    fn set(&self, name: &str, grant: Option<&AccessGrant>, now: Timestamp) {
+    pub(crate) fn set(&self, name: &str, grant: Option<&AccessGrant>, now: Timestamp) {
         let reading = grant.map(Reading::of);
         self.change(|ledger| {
             let mut cuts = Cuts::new();
@@ -106,7 +101,7 @@ impl Grants {
     }
 
     /// Lets grants end whose time has come, and says when the next one's will.
-    fn pass(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn pass(&self, now: Timestamp) -> Option<Timestamp> {
         let next = self.ledger.lock().next_end()?;
         if next > now {
             return Some(next);

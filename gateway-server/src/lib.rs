@@ -4,6 +4,7 @@
 
 mod accept;
 mod account_name;
+mod acting;
 mod api;
 mod args;
 mod attach;
@@ -24,7 +25,9 @@ mod run;
 mod status;
 mod tunnels;
 mod upstream;
+mod verb;
 mod watch;
+mod way;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},

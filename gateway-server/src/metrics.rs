@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::proxy::request_info::Verb;
+use crate::verb::Verb;
 
 /// A count of things or bytes.
 pub(crate) type Counter = counter::Counter<u64, AtomicU64>;

@@ -2,62 +2,50 @@
 //! streamed back. Decides with the pure functions of the modules below; waits only for the managed
 //! cluster.
 
+mod exchange;
 mod failure;
 mod headers;
-pub(crate) mod request_info;
+mod request_info;
 mod splice;
 mod target_uri;
 mod unauthorized;
 mod upgrade;
 
-use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crds::{ClusterName, ServiceAddress};
-use http::{Method, Request, Response, StatusCode, Uri, Version, header::AUTHORIZATION};
-use http_body::Body as _;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use tokio::{
-    select,
-    time::{Instant, timeout},
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{select, time::Instant};
 use tracing::{debug, warn};
 
+pub(crate) use self::exchange::Outbound;
 use self::{
+    exchange::{Asked, Exchange},
     failure::Failure,
     headers::Upgrade,
-    request_info::{RequestInfo, Verb},
+    request_info::RequestInfo,
 };
 use crate::{
-    authentication::{Authenticator, User},
-    body::{Body, RequestBody, UpstreamBody},
-    clusters::{Access, Cluster, Clusters, Credential},
-    grants::{Acting, Admitted, Denied, Grants, Tether},
+    acting::{Acting, cut_of},
+    authentication::User,
+    body::Body,
+    clusters::{Access, Cluster},
+    grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
     status::Refusal,
-    upstream::{Lease, SendError, Upstream, Way},
+    verb::Verb,
 };
-
-/// How often a request that never left is sent again on another connection.
-const ATTEMPTS: usize = 2;
 
 /// Forwards requests to managed clusters.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    pub(crate) clusters: Arc<Clusters>,
-    /// Knows which headers name the caller.
-    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) outbound: Outbound,
     /// As whom callers act; without them all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
-    /// How long a managed cluster may take to begin its answer.
-    pub(crate) head_deadline: Duration,
     /// Services of managed clusters that may be reached besides their API servers.
     pub(crate) exposed: BTreeSet<ServiceAddress>,
-    /// Holds the upgraded connections.
-    pub(crate) tasks: TaskTracker,
-    /// Ends the upgraded connections.
-    pub(crate) cut: CancellationToken,
 }
 
 /// For whom a request goes where.
@@ -79,9 +67,9 @@ impl Proxy {
         call: Call<'_>,
     ) -> Response<Body> {
         let (name, service) = (&call.cluster, call.service.as_ref());
-        let cluster = match self.clusters.find(name) {
+        let cluster = match self.outbound.clusters.find(name) {
             Ok(cluster) => cluster,
-            Err(absent) => return Refusal::absent(name, absent).into_response(),
+            Err(absent) => return absent.refusal(name).into_response().map(Body::from),
         };
         let started = Instant::now();
         let _waiting = Counted::new(cluster.metrics.waiting.clone());
@@ -98,7 +86,7 @@ impl Proxy {
             let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
-                proxy: self,
+                outbound: &self.outbound,
                 name,
                 cluster: &cluster,
                 way,
@@ -119,7 +107,7 @@ impl Proxy {
         let response = answer.await.unwrap_or_else(|failure| {
             let refusal = failure.refusal(name);
             log(name, &refusal);
-            refusal.into_response()
+            refusal.into_response().map(Body::from)
         });
         cluster
             .metrics
@@ -175,167 +163,6 @@ impl Proxy {
             way: way.ok_or_else(|| Failure::NoTunnel(service.clone()))?,
             credential: None,
         })
-    }
-}
-
-/// One request on its way through.
-struct Exchange<'a> {
-    proxy: &'a Proxy,
-    name: &'a ClusterName,
-    cluster: &'a Cluster,
-    way: Arc<Way>,
-    credential: Option<Arc<Credential>>,
-    asked: Asked,
-    verb: Verb,
-    begins_late: bool,
-    /// What the answer hangs on, where it lasts.
-    tether: Option<Arc<Tether>>,
-}
-
-/// What the caller asked for: the tail of this path, and its query.
-struct Asked {
-    uri: Uri,
-    tail_length: usize,
-}
-
-impl Asked {
-    fn of(&self, upstream: &Upstream) -> Uri {
-        let path = self.uri.path();
-        let tail = &path[path.len() - self.tail_length..];
-        target_uri::of(&upstream.target, tail, self.uri.query())
-    }
-}
-
-impl Exchange<'_> {
-    /// Sends the request, and once more with a newer token where the managed cluster rejected the
-    /// one it was sent with. It is also sent again where the connection was closed in an orderly way
-    /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
-    /// it what others had just begun there. What has a body is sent once: it is not kept.
-    async fn run(
-        mut self,
-        mut request: Request<Incoming>,
-        upgrade: Option<Upgrade>,
-        acting: &Acting,
-    ) -> Result<Response<Body>, Failure> {
-        let headers = request.headers_mut();
-        self.proxy.authenticator.forget_caller(headers);
-        headers::to_spoke(headers)?;
-        headers::impersonate(headers, acting);
-        let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
-            && request.body().is_end_stream();
-        let credential = self.credential.clone().filter(|_| repeatable);
-        let Some(credential) = credential else {
-            return self.once(request.map(RequestBody::Caller), upgrade).await;
-        };
-        let (head, _) = request.into_parts();
-        let request = |head| Request::from_parts(head, RequestBody::Empty);
-        let (mut renewed, mut closed) = (false, 0);
-        loop {
-            match self.once(request(head.clone()), upgrade.clone()).await {
-                Err(Failure::CredentialRejected) if !renewed => {
-                    let newer = self.proxy.clusters.successor(self.name, &credential).await;
-                    let newer = newer.ok_or(Failure::CredentialRejected)?;
-                    (self.way, self.credential) = (newer.way, newer.credential);
-                    renewed = true;
-                }
-                Err(Failure::Broken(error)) if closed < ATTEMPTS && is_goodbye(&error) => {
-                    closed += 1;
-                }
-                answered => return answered,
-            }
-        }
-    }
-
-    async fn once(
-        &self,
-        mut request: Request<RequestBody>,
-        upgrade: Option<Upgrade>,
-    ) -> Result<Response<Body>, Failure> {
-        if let Some(credential) = &self.credential {
-            let authorization = credential.authorization.clone();
-            request.headers_mut().insert(AUTHORIZATION, authorization);
-        }
-        if let Some(upgrade) = upgrade {
-            return self.upgrade(request, upgrade).await;
-        }
-        let (response, upstream, lease) = if self.begins_late {
-            self.send(request).await?
-        } else {
-            let deadline = self.proxy.head_deadline;
-            timeout(deadline, self.send(request))
-                .await
-                .map_err(|_| Failure::Deadline(deadline))??
-        };
-        self.answer(response, &upstream, Some(lease)).await
-    }
-
-    /// Sends on a pooled connection, and once more if that one closed before taking the request.
-    async fn send(
-        &self,
-        mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Arc<Upstream>, Lease), Failure> {
-        for _ in 0..ATTEMPTS {
-            let (upstream, pooled) = self.way.lease().await?;
-            let uri = self.asked.of(&upstream);
-            if pooled.is_http1() {
-                target_uri::to_http1(&mut request, &uri);
-            } else {
-                target_uri::to_http2(&mut request, &uri);
-            }
-            match pooled.send(request).await {
-                Ok((response, lease)) => return Ok((response, upstream, lease)),
-                Err(SendError::Unsent(unsent)) => request = *unsent,
-                Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
-            }
-        }
-        Err(Failure::Unsent)
-    }
-
-    /// Makes the managed cluster's answer ours, except for one that rejects our own credential.
-    async fn answer(
-        &self,
-        response: Response<Incoming>,
-        upstream: &Upstream,
-        lease: Option<Lease>,
-    ) -> Result<Response<Body>, Failure> {
-        let (mut head, body) = response.into_parts();
-        headers::to_caller(&mut head.headers);
-        let bytes = self.cluster.metrics.response_bytes.clone();
-        let mut body = UpstreamBody::new(body, lease, bytes);
-        if self.verb == Verb::Watch {
-            body.ends_when_broken();
-        }
-        if let Some(tether) = &self.tether {
-            body.hangs_on(Arc::clone(tether));
-        }
-        let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
-        let ours = self.credential.is_some() || upstream.target.has_identity();
-        if head.status != StatusCode::UNAUTHORIZED || !ours {
-            return Ok(Response::from_parts(head, body));
-        }
-        let body = unauthorized::not_of_the_api_server(&head, body, self.nested()).await;
-        let body = body.ok_or(Failure::CredentialRejected)?;
-        Ok(Response::from_parts(head, body))
-    }
-
-    /// The answer may come from a service behind the managed cluster's own proxy.
-    fn nested(&self) -> bool {
-        self.begins_late
-    }
-}
-
-/// The other end closed the connection without an error (GOAWAY, RFC 9113 §6.8) and had not taken
-/// the request by then.
-fn is_goodbye(error: &hyper::Error) -> bool {
-    let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
-    http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
-}
-
-/// Waits until what hangs on this is to end.
-async fn cut_of(tether: Option<&Tether>) {
-    match tether {
-        Some(tether) => tether.cut().await,
-        None => pending().await,
     }
 }
 

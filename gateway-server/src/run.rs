@@ -15,7 +15,7 @@ use runtime::{
     readiness::Readiness,
     shutdown,
 };
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
@@ -23,15 +23,16 @@ use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::{Identity, Settings},
     attach::{AgentAuthority, Attach, TunnelDoor},
-    authentication::{self, Authenticator},
+    authentication::Authenticator,
     authorization::Authorizer,
     clock::now,
-    clusters::{self, Clusters, Derivation},
+    clusters::{Clusters, Derivation},
     door::Door,
+    follow::follow_hub,
     gateway::Gateway,
-    grants::{self, Grants},
+    grants::Grants,
     metrics::Metrics,
-    proxy::Proxy,
+    proxy::{Outbound, Proxy},
     tunnels::Tunnels,
 };
 
@@ -104,47 +105,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everything that the request path knows of the hub, kept up to date.
-fn follow_hub(
-    gateway: &Gateway,
-    hub: &Client,
-    settings: &Settings,
-    readiness: &Readiness,
-) -> JoinSet<()> {
-    let mut follows = JoinSet::new();
-    follows.spawn({
-        let (authenticator, hub) = (Arc::clone(&gateway.authenticator), hub.clone());
-        let known = readiness.condition("front-proxy-configuration");
-        async move { authentication::follow(&authenticator, hub, known).await }
-    });
-    follows.spawn({
-        let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-        let listed = readiness.condition("managed-clusters");
-        let namespace = settings.secret_namespace.clone();
-        async move { clusters::follow(&clusters, hub, &namespace, listed).await }
-    });
-    if let Some(grants) = gateway.proxy.grants.clone() {
-        follows.spawn({
-            let hub = hub.clone();
-            let listed = readiness.condition("access-grants");
-            async move { grants::follow(&grants, hub, listed).await }
-        });
-    }
-    if let Some(account) = settings.managed_service_account.clone() {
-        follows.spawn({
-            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("managed-service-accounts");
-            async move { clusters::follow_tokens(&clusters, hub, &account, listed).await }
-        });
-        follows.spawn({
-            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("registrations");
-            async move { clusters::follow_registrations(&clusters, hub, listed).await }
-        });
-    }
-    follows
-}
-
 /// What the parts of the gateway share.
 struct Process {
     hub: Client,
@@ -169,13 +129,8 @@ impl Process {
         // Connections to managed clusters and their agents outlive requests: a drain waits for
         // requests, not for them.
         let connections = TaskTracker::new();
-        let account = settings.managed_service_account.clone();
-        let derivation = account.map(|account| Derivation {
-            account,
-            egress: settings.egress,
-        });
         let clusters = Arc::new(Clusters::new(
-            derivation,
+            derivation(settings),
             metrics.clone(),
             tunnels.clone(),
             connections.clone(),
@@ -187,15 +142,18 @@ impl Process {
             Identity::ServiceAccount => None,
         };
         let authenticator = Arc::<Authenticator>::default();
-        let proxy = Proxy {
+        let outbound = Outbound {
             clusters: Arc::clone(&clusters),
             authenticator: Arc::clone(&authenticator),
-            grants: grants.map(Arc::new),
-            metrics: metrics.clone(),
             head_deadline: settings.head_deadline,
-            exposed: settings.exposed.clone(),
             tasks: requests,
             cut: cut.clone(),
+        };
+        let proxy = Proxy {
+            outbound,
+            grants: grants.map(Arc::new),
+            metrics: metrics.clone(),
+            exposed: settings.exposed.clone(),
         };
         let attach = Attach {
             tunnels,
@@ -219,6 +177,13 @@ impl Process {
             connections: metrics.connections,
         })
     }
+}
+
+fn derivation(settings: &Settings) -> Option<Derivation> {
+    Some(Derivation {
+        account: settings.managed_service_account.clone()?,
+        egress: settings.egress,
+    })
 }
 
 async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {

@@ -9,12 +9,6 @@ use http::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 
-use crate::{
-    api::accept::NotAcceptable,
-    body::Body,
-    clusters::{Absent, Unshown},
-};
-
 const GROUP: &str = "cluster.core.oam.dev";
 const RESOURCE: &str = "clustergateways";
 
@@ -48,53 +42,6 @@ impl Refusal {
     pub(crate) fn not_found(path: &str) -> Self {
         let message = format!("the gateway serves nothing at {path}");
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
-    }
-
-    /// There is no managed cluster of this name, or none is known yet.
-    pub(crate) fn absent(cluster: &ClusterName, absent: Absent) -> Self {
-        match absent {
-            Absent::Unknown => Self::unknown_cluster(cluster),
-            Absent::NotReadYet => Self::not_read_yet().of_cluster(cluster),
-        }
-    }
-
-    /// A managed cluster cannot be shown.
-    pub(crate) fn unshown(cluster: &ClusterName, unshown: &Unshown) -> Self {
-        match unshown {
-            Unshown::Absent(absent) => Self::absent(cluster, *absent),
-            Unshown::Unreadable(fault) => Self::unreadable(cluster, fault),
-        }
-    }
-
-    /// The gateway has just started: what it has not seen may exist all the same.
-    pub(crate) fn not_read_yet() -> Self {
-        let message = "the gateway has not read all managed clusters from the hub yet, as is so for a \
-                       moment after its start; try again, and where it lasts see its /readyz and log \
-                       for what it cannot read";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            message,
-        )
-        .retry_after(1)
-    }
-
-    fn unknown_cluster(cluster: &ClusterName) -> Self {
-        let message = format!(
-            "{RESOURCE}.{GROUP} {:?} not found: the hub has no credential for a managed cluster of \
-             this name; `kubectl get clustergateway` lists those it has",
-            cluster.as_str()
-        );
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message).of_cluster(cluster)
-    }
-
-    /// The managed cluster is known, but its definition cannot be shown.
-    pub(crate) fn unreadable(cluster: &ClusterName, fault: &str) -> Self {
-        let message = format!(
-            "managed cluster {:?}: {fault}; mend that Secret",
-            cluster.as_str()
-        );
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message).of_cluster(cluster)
     }
 
     /// Says which managed cluster it concerns.
@@ -147,10 +94,10 @@ impl Refusal {
     }
 
     /// The answer to send.
-    pub(crate) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self) -> Response<Bytes> {
         let (code, retry_after) = (self.code, self.details.retry_after_seconds);
         let body = serde_json::to_vec(&self.into_status()).expect("a Status has only string keys");
-        let mut response = Response::new(Body::Full(Bytes::from(body)));
+        let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = code;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -159,15 +106,5 @@ impl Refusal {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
-    }
-}
-
-impl From<NotAcceptable> for Refusal {
-    fn from(error: NotAcceptable) -> Self {
-        Self::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "NotAcceptable",
-            error.to_string(),
-        )
     }
 }

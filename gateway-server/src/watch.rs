@@ -2,6 +2,8 @@
 //! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds nothing
 //! but where it is and what it was about to say.
 
+mod event;
+
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -16,11 +18,11 @@ use jiff::Timestamp;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use self::event::Event;
 use crate::{
     api::{
-        events::Event,
-        objects::Rendering,
         options::{Start, WatchOptions},
+        rendering::Rendering,
         selector::Selection,
     },
     clusters::Clusters,

@@ -3,7 +3,9 @@
 
 use std::cmp::Reverse;
 
-use http::{HeaderMap, header::ACCEPT};
+use http::{HeaderMap, StatusCode, header::ACCEPT};
+
+use crate::status::Refusal;
 
 /// How a `ClusterGateway`, or a list of them, is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,16 @@ pub(crate) enum DiscoveryFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("only the following media types are accepted: application/json")]
 pub(crate) struct NotAcceptable;
+
+impl From<NotAcceptable> for Refusal {
+    fn from(error: NotAcceptable) -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "NotAcceptable",
+            error.to_string(),
+        )
+    }
+}
 
 /// Format of an object or a list.
 pub(crate) fn object(headers: &HeaderMap, shape: Shape) -> Result<ObjectFormat, NotAcceptable> {

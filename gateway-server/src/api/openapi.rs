@@ -2,12 +2,14 @@
 //! v3; the hub merges v2 into its own document, renaming definitions whose names it has already, so
 //! ours stay under our group's name and refer to nobody else's.
 
+mod dialect;
 mod paths;
 mod schemas;
 
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use self::dialect::Dialect;
 use super::{
     Answer,
     accept::{self, NotAcceptable},
@@ -68,24 +70,6 @@ impl OpenApi {
             cache_control,
             ..self.v3.clone()
         })
-    }
-}
-
-/// Version of the `OpenAPI` specification; the two differ in where things stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
-    V2,
-    V3,
-}
-
-impl Dialect {
-    /// Reference to a schema of the same document.
-    fn reference(self, name: &str) -> Value {
-        let section = match self {
-            Self::V2 => "definitions",
-            Self::V3 => "components/schemas",
-        };
-        json!({ "$ref": format!("#/{section}/{name}") })
     }
 }
 

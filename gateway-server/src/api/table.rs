@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::{
     accept::MetaVersion,
     age::age,
-    objects::{ListMetadata, PartialMetadata, Rendering, Served},
     options::IncludeObject,
+    rendering::{ListMetadata, PartialMetadata, Rendering, Served},
 };
 
 /// A table of gateways, ready to encode.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     kind: &'static str,
     api_version: &'static str,
     metadata: ListMetadata<'a>,
@@ -24,7 +24,7 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new<'g: 'a>(
+    pub(crate) fn new<'g: 'a>(
         gateways: impl IntoIterator<Item = &'g ClusterGateway>,
         resource_version: &'a str,
         version: MetaVersion,

@@ -62,7 +62,7 @@ impl Attach {
         }
         match self.clusters.find(cluster) {
             Ok(_) => Ok(()),
-            Err(absent) => Err(Refusal::absent(cluster, absent)),
+            Err(absent) => Err(absent.refusal(cluster)),
         }
     }
 }

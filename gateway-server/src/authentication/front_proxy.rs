@@ -14,7 +14,10 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{AuthenticationError, User};
+use super::{
+    error::{AuthenticationError, PeerError},
+    user::User,
+};
 
 const CLIENT_CA: &str = "requestheader-client-ca-file";
 const ALLOWED_NAMES: &str = "requestheader-allowed-names";
@@ -42,22 +45,11 @@ pub(super) struct FrontProxy {
 
 /// The ConfigMap is not usable.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FrontProxyError {
+pub(crate) enum FrontProxyError {
     #[error("it has no {0}: is the hub's aggregation layer configured?")]
     Missing(&'static str),
     #[error("{key}: {fault}")]
     Malformed { key: &'static str, fault: String },
-}
-
-/// The peer of a connection may not vouch for anybody.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum PeerError {
-    #[error("it showed no client certificate")]
-    NoCertificate,
-    #[error("its client certificate is not of the front proxy's authority: {0}")]
-    Untrusted(String),
-    #[error("its client certificate names {0:?}, which is not allowed to vouch for callers")]
-    Name(String),
 }
 
 impl FrontProxy {

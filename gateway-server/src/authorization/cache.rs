@@ -6,7 +6,7 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::{Question, ReviewError, Verdict};
+use super::review::{Question, ReviewError, Verdict};
 
 /// How long an answer counts, as in kube-apiserver's own delegation.
 const TTL: Duration = Duration::from_secs(10);

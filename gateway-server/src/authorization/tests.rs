@@ -1,6 +1,8 @@
+use http::Method;
 use insta::assert_json_snapshot;
 
 use super::*;
+use crate::verb::Verb;
 
 fn alice() -> User {
     User {

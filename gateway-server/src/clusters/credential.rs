@@ -2,14 +2,11 @@
 //! flight keep the token they began with; a token that the managed cluster rejects is given up for
 //! its successor.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crds::ClusterName;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout_at};
-
-use super::{Access, Cluster, Clusters};
+use tokio::time::Instant;
 
 /// How long after the first rejection of a token that somebody renews its successor is waited for.
 /// From then on, rejections are told at once until it comes.
@@ -35,37 +32,10 @@ impl Credential {
     }
 
     /// Until when a successor is worth waiting for, now that the token was rejected.
-    fn patience(&self, now: Instant) -> Instant {
+    pub(super) fn patience(&self, now: Instant) -> Instant {
         if !self.renewed {
             return now;
         }
         *self.rejected.lock().get_or_insert(now) + GRACE
-    }
-}
-
-impl Clusters {
-    /// What to try after the managed cluster rejected a token: the cluster with a newer one, which
-    /// may come a moment later; nothing where none comes.
-    pub(crate) async fn successor(
-        &self,
-        name: &ClusterName,
-        rejected: &Credential,
-    ) -> Option<Access> {
-        let end = rejected.patience(Instant::now());
-        loop {
-            let cluster = self.find(name).ok()?;
-            if let Some(access) = cluster.newer_than(rejected) {
-                return Some(access);
-            }
-            timeout_at(end, cluster.superseded.cancelled()).await.ok()?;
-        }
-    }
-}
-
-impl Cluster {
-    fn newer_than(self: &Arc<Self>, rejected: &Credential) -> Option<Access> {
-        let access = self.access.as_ref().ok()?;
-        let credential = access.credential.as_ref()?;
-        (credential.authorization != rejected.authorization).then(|| access.clone())
     }
 }

@@ -4,7 +4,7 @@
 use crds::cluster_core::{ClusterGateway, ConstEndpoint};
 use http::HeaderValue;
 
-use crate::upstream::Places;
+use crate::way::Places;
 
 /// A managed cluster as its source defines it.
 #[derive(Clone, Debug)]

@@ -20,7 +20,8 @@ use crate::{
     account_name::AccountName,
     args::Egress,
     tunnels::{TunnelDialer, Tunnels},
-    upstream::{Dialer, Places, Target, Tls, Trust},
+    upstream::{Dialer, Target, Tls, Trust},
+    way::Places,
 };
 
 /// How clusters are derived.

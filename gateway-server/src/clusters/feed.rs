@@ -12,7 +12,7 @@ use crds::{ClusterName, cluster_core::ClusterGateway};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Cluster, Snapshot, shown::Standing};
+use super::{cluster::Cluster, shown::Standing, snapshot::Snapshot};
 
 /// So many changes are kept, and one more for each cluster.
 const KEPT: usize = 1024;

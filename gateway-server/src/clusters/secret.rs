@@ -26,7 +26,8 @@ use self::endpoint::parse_endpoint;
 use super::definition::{Definition, Means, Unusable};
 use crate::{
     tunnels::{TunnelDialer, Tunnels},
-    upstream::{ClientIdentity, Dialer, Places, Target, Tls, Trust},
+    upstream::{ClientIdentity, Dialer, Target, Tls, Trust},
+    way::Places,
 };
 
 /// What is wrong with a Secret.

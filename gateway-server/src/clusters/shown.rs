@@ -3,10 +3,11 @@
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
-use super::Cluster;
+use super::cluster::Cluster;
 use crate::{
     tunnels::TunnelError,
-    upstream::{Dialer, Health, Upstream, Way},
+    upstream::{Dialer, Health, Upstream},
+    way::Way,
 };
 
 /// What of a cluster changes without a word of its source.

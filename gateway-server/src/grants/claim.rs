@@ -18,10 +18,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crds::gateway::OnCluster;
 
-use super::{
-    named::Subjects,
-    reading::{Obstacle, Phase},
-};
+use super::reading::{Obstacle, Phase, Subjects};
 
 /// What a grant gives on a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

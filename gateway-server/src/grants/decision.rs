@@ -6,12 +6,13 @@ use crds::{ClusterName, gateway::ON_CLUSTER_PREFIX};
 use http::HeaderValue;
 
 use super::{
-    acting::Acting,
-    named::Named,
     reading::Obstacle,
     standings::{Standing, Standings},
 };
-use crate::authentication::User;
+use crate::{
+    acting::{Acting, Named},
+    authentication::User,
+};
 
 /// A caller who gets nothing, not even as the gateway's account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     claim::{self, Claim, Step},
-    named::Subjects,
-    reading::{Phase, Reading},
+    reading::{Phase, Reading, Subjects},
     standings::Standings,
 };
 

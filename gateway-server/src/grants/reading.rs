@@ -14,7 +14,10 @@ use crds::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::named::{Named, Subjects};
+use crate::acting::Named;
+
+/// Subjects in their order, each once.
+pub(super) type Subjects = Arc<[OnCluster]>;
 
 /// A grant that names somebody and does not hold for him on a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crds::{ClusterName, gateway::OnCluster};
-
-use super::{
-    claim::Share,
-    named::{Named, on_hub},
-    reading::Obstacle,
+use crds::{
+    ClusterName,
+    gateway::{ON_CLUSTER_PREFIX, OnCluster},
 };
+
+use super::{claim::Share, reading::Obstacle};
+use crate::acting::Named;
 
 /// Everybody's standing at one moment.
 #[derive(Clone, Debug, Default)]
@@ -136,6 +136,16 @@ impl Standings {
             OnCluster::Group(_) => Some(&mut self.groups),
             OnCluster::Gateway => None,
         }
+    }
+}
+
+/// What a user or group is called on the hub.
+fn on_hub(who: &OnCluster) -> Option<&str> {
+    match who {
+        OnCluster::User(name) | OnCluster::Group(name) => {
+            Some(name.strip_prefix(ON_CLUSTER_PREFIX).unwrap_or(name))
+        }
+        OnCluster::Gateway => None,
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::{acting::Named, follow::end_in_time};
 
 const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -177,7 +178,7 @@ async fn a_grant_ends_by_the_clock_alone() {
     };
     let alice = grants.lasting(&caller("alice", &[])).tether.unwrap();
     let bob = grants.lasting(&caller("bob", &[])).tether.unwrap();
-    let mut clock = pin!(watch::end_in_time(&grants, now));
+    let mut clock = pin!(end_in_time(&grants, now));
     select! {
         () = &mut clock => {}
         () = sleep(Duration::from_secs(89)) => {}

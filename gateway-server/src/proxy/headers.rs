@@ -11,7 +11,7 @@ use http::{
     },
 };
 
-use crate::grants::Acting;
+use crate::acting::Acting;
 
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 const IMPERSONATE_GROUP: HeaderName = HeaderName::from_static("impersonate-group");
@@ -145,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::grants::Named;
+    use crate::acting::Named;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         lines

@@ -3,9 +3,10 @@
 
 mod spoke;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::Method;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::{
     client::conn::{http1, http2},
@@ -15,10 +16,14 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prometheus_client::registry::Registry;
 use tokio::io::{DuplexStream, duplex};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::spoke::Spoke;
-use super::*;
-use crate::grants::{applied, grant};
+use super::{exchange::is_goodbye, *};
+use crate::{
+    clusters::Clusters,
+    grants::{applied, grant},
+};
 
 const NAME: &str = "managed1";
 
@@ -37,6 +42,22 @@ fn alice() -> User {
     }
 }
 
+fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
+    let outbound = Outbound {
+        clusters: Arc::clone(clusters),
+        authenticator: Arc::default(),
+        head_deadline: Duration::from_secs(10),
+        tasks: TaskTracker::new(),
+        cut: CancellationToken::new(),
+    };
+    Proxy {
+        outbound,
+        grants: grants.cloned(),
+        metrics: Metrics::register(&mut Registry::default()),
+        exposed: BTreeSet::new(),
+    }
+}
+
 /// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of it.
 async fn call_by(
     clusters: &Arc<Clusters>,
@@ -45,16 +66,7 @@ async fn call_by(
     path: &str,
     begun: &(dyn Fn() + Sync),
 ) -> (u16, Option<String>) {
-    let proxy = Proxy {
-        clusters: Arc::clone(clusters),
-        authenticator: Arc::default(),
-        grants: grants.cloned(),
-        metrics: Metrics::register(&mut Registry::default()),
-        head_deadline: Duration::from_secs(10),
-        exposed: BTreeSet::new(),
-        tasks: TaskTracker::new(),
-        cut: CancellationToken::new(),
-    };
+    let proxy = proxy(clusters, grants);
     let (caller, gateway) = duplex(1 << 16);
     let alice = alice();
     let forward = service_fn(|request: Request<Incoming>| {

@@ -11,11 +11,18 @@ use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Exchange, Failure, cut_of, headers, headers::Upgrade, splice::splice, target_uri};
+use super::{
+    exchange::Exchange,
+    failure::Failure,
+    headers::{self, Upgrade},
+    splice::splice,
+    target_uri,
+};
 use crate::{
-    body::{Body, RequestBody},
-    grants::Tether,
+    acting::{Tether, cut_of},
+    body::Body,
     metrics::{Counted, Counter},
+    upstream::RequestBody,
 };
 
 impl Exchange<'_> {
@@ -29,7 +36,7 @@ impl Exchange<'_> {
         upgrade.set(request.headers_mut());
         let (upstream, mut sender) = self.way.upgradable().await?;
         target_uri::to_http1(&mut request, &self.asked.of(&upstream));
-        let deadline = self.proxy.head_deadline;
+        let deadline = self.outbound.head_deadline;
         let answered = timeout(deadline, sender.send_request(request)).await;
         let mut response = answered
             .map_err(|_| Failure::Deadline(deadline))?
@@ -41,13 +48,13 @@ impl Exchange<'_> {
         let pipe = Pipe {
             caller,
             spoke: hyper::upgrade::on(&mut response),
-            cut: self.proxy.cut.clone(),
+            cut: self.outbound.cut.clone(),
             gone: self.way.gone().clone(),
             tether: self.tether.clone(),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
-        self.proxy.tasks.spawn(pipe.run());
+        self.outbound.tasks.spawn(pipe.run());
         let (mut head, _) = response.into_parts();
         headers::to_caller(&mut head.headers);
         if let Some(agreed) = agreed {

@@ -20,9 +20,10 @@ use tracing::debug;
 
 use super::{
     dial::{DialError, Dialer, Stream},
+    request_body::RequestBody,
     tls::TlsSettings,
 };
-use crate::{body::RequestBody, executor::TrackedExecutor};
+use crate::executor::TrackedExecutor;
 
 /// How long one phase may take.
 const PHASE_DEADLINE: Duration = Duration::from_secs(10);

@@ -15,8 +15,11 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::connect::{ConnectError, Connected, Connector, Http2};
-use crate::{body::RequestBody, clock::now};
+use super::{
+    connect::{ConnectError, Connected, Connector, Http2},
+    request_body::RequestBody,
+};
+use crate::clock::now;
 
 /// HTTP/2 connections to one upstream, at most. With kube-apiserver's 100 streams on each, this is
 /// 3,200 requests and watches at once.

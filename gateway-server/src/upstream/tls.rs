@@ -14,11 +14,18 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 
-use super::Tls;
-
 /// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets aside
 /// room for 32 servers, which is 10 KiB for every managed cluster.
 const SESSIONS: usize = 8;
+
+/// TLS towards a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Tls {
+    /// Who may answer.
+    pub(crate) trust: Trust,
+    /// The client certificate to show, if that is the credential.
+    pub(crate) identity: Option<ClientIdentity>,
+}
 
 /// Who may answer as the managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]

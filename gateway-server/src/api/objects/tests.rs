@@ -1,9 +1,11 @@
 //! Objects and lists as JSON; tables are tested beside [`Table`].
 
 use super::*;
+use crate::api::{accept::MetaVersion, options::IncludeObject};
 use crds::cluster_core::{
-    ClusterAccess, ClusterEndpoint, ConstEndpoint, CredentialType, EndpointType,
+    ClusterAccess, ClusterEndpoint, ClusterGatewaySpec, ConstEndpoint, CredentialType, EndpointType,
 };
+use jiff::Timestamp;
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 use serde_json::Value;
 

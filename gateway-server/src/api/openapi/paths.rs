@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect,
+    dialect::Dialect,
     schemas::{GATEWAY, GATEWAY_LIST, gvk},
 };
 

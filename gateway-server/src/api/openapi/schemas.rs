@@ -6,7 +6,7 @@ use kube::CustomResourceExt;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::Dialect;
+use super::dialect::Dialect;
 
 pub(super) const GATEWAY: &str = "dev.oam.core.cluster.v1alpha1.ClusterGateway";
 pub(super) const GATEWAY_LIST: &str = "dev.oam.core.cluster.v1alpha1.ClusterGatewayList";

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
+use crate::acting::Acting;
 use crate::grants::{
-    acting::Acting,
     decision::{Denied, decide},
     tests::{caller, grant, told},
 };

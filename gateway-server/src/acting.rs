@@ -1,11 +1,17 @@
-//! As whom a caller acts on a managed cluster.
+//! As whom a caller acts on a managed cluster, and what is tied to that there.
+
+mod named;
+mod streams;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use crds::gateway::OnCluster;
 use http::HeaderValue;
 
-use super::named::Named;
+pub(crate) use self::{
+    named::Named,
+    streams::{Streams, Tether, cut_of},
+};
 
 /// As whom a caller acts on a managed cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +42,7 @@ impl Acting {
     }
 
     /// Whether what it may do depends on one of these.
-    pub(super) fn depends_on(&self, subjects: &BTreeSet<OnCluster>) -> bool {
+    fn depends_on(&self, subjects: &BTreeSet<OnCluster>) -> bool {
         let named = |it: &Arc<Named>| subjects.contains(&it.who);
         match self {
             Self::User { user, groups } => named(user) || groups.iter().any(named),

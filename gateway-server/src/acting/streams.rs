@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    future::poll_fn,
+    future::{pending, poll_fn},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,7 @@ use crds::gateway::OnCluster;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use super::acting::Acting;
+use super::Acting;
 
 /// The streams of one managed cluster.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Tether {
 
 impl Streams {
     /// Ties a stream, for as long as somebody holds what this gives.
-    pub(super) fn tie(&self, acting: Acting) -> Arc<Tether> {
+    pub(crate) fn tie(&self, acting: Acting) -> Arc<Tether> {
         let tether = Arc::new(Tether::default());
         let mut streams = self.0.lock();
         // Those that are over go when there would be no room, so that the list stays as long as
@@ -44,7 +44,7 @@ impl Streams {
     }
 
     /// Ends all streams that depend on one of these, and counts them.
-    pub(super) fn cut(&self, subjects: &BTreeSet<OnCluster>) -> u64 {
+    pub(crate) fn cut(&self, subjects: &BTreeSet<OnCluster>) -> u64 {
         let mut cut = 0;
         self.0.lock().retain(|(tether, acting)| {
             let Some(tether) = tether.upgrade() else {
@@ -84,12 +84,20 @@ impl Tether {
     }
 }
 
+/// Waits until what hangs on this is to end.
+pub(crate) async fn cut_of(tether: Option<&Tether>) {
+    match tether {
+        Some(tether) => tether.cut().await,
+        None => pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::grants::named::Named;
+    use crate::acting::Named;
 
     fn user(name: &str) -> OnCluster {
         OnCluster::User(name.to_owned())

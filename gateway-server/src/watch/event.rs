@@ -6,13 +6,16 @@ use crds::cluster_core::{API_VERSION, ClusterGateway};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::Serialize;
 
-use super::{
-    accept::ObjectFormat,
-    objects::{KIND, ListMetadata, Rendering, Single},
-    selector::Selection,
-    table::Table,
+use crate::{
+    api::{
+        accept::ObjectFormat,
+        objects::Single,
+        rendering::{KIND, ListMetadata, Rendering},
+        selector::Selection,
+        table::Table,
+    },
+    clusters::Change,
 };
-use crate::clusters::Change;
 
 /// One event.
 #[derive(Clone, Debug)]

@@ -1,17 +1,12 @@
 //! A user or group as it is called on a managed cluster, and as a request says so.
 
-use std::sync::Arc;
-
-use crds::gateway::{ON_CLUSTER_PREFIX, OnCluster};
+use crds::gateway::OnCluster;
 use http::HeaderValue;
-
-/// Subjects in their order, each once.
-pub(super) type Subjects = Arc<[OnCluster]>;
 
 /// A user or group on managed clusters, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
-    pub(super) who: OnCluster,
+    pub(crate) who: OnCluster,
     /// The name, as the value of a header.
     pub(crate) value: HeaderValue,
 }
@@ -29,12 +24,6 @@ impl Named {
             value: HeaderValue::from_bytes(name.as_bytes()).ok()?,
         })
     }
-}
-
-/// What a user or group is called on the hub.
-pub(super) fn on_hub(who: &OnCluster) -> Option<&str> {
-    let name = name(who)?;
-    Some(name.strip_prefix(ON_CLUSTER_PREFIX).unwrap_or(name))
 }
 
 fn name(who: &OnCluster) -> Option<&str> {

@@ -11,29 +11,34 @@ use kube::{
 use runtime::readiness::Condition;
 use tracing::{info, warn};
 
-use super::{Authenticator, front_proxy::FrontProxy};
+use crate::authentication::Authenticator;
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";
 
 /// Follows the ConfigMap for as long as it is polled; `known` is met from the first usable one on.
 /// One that is broken or deleted leaves the last good one in use.
-pub(crate) async fn follow(authenticator: &Authenticator, client: Client, known: Condition) {
+pub(super) async fn follow_front_proxy(
+    authenticator: &Authenticator,
+    client: Client,
+    known: Condition,
+) {
     let maps: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
     let config = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
     let mut events = pin!(watcher(maps, config).default_backoff());
     loop {
         match events.try_next().await {
-            Ok(Some(Event::InitApply(map) | Event::Apply(map))) => match FrontProxy::read(&map) {
-                Ok(front_proxy) => {
-                    info!("front-proxy configuration read from {NAMESPACE}/{NAME}");
-                    authenticator.set(front_proxy);
-                    known.set(true);
+            Ok(Some(Event::InitApply(map) | Event::Apply(map))) => {
+                match authenticator.trust(&map) {
+                    Ok(()) => {
+                        info!("front-proxy configuration read from {NAMESPACE}/{NAME}");
+                        known.set(true);
+                    }
+                    Err(error) => {
+                        warn!(%error, "{NAMESPACE}/{NAME} is unusable; the last good one stays in use");
+                    }
                 }
-                Err(error) => {
-                    warn!(%error, "{NAMESPACE}/{NAME} is unusable; the last good one stays in use");
-                }
-            },
+            }
             Ok(Some(Event::Init | Event::InitDone)) => {}
             Ok(Some(Event::Delete(_))) => {
                 warn!("{NAMESPACE}/{NAME} was deleted; its last content stays in use");

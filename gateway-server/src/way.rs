@@ -3,6 +3,8 @@
 //! addresses, the last good one first. A place that cannot be connected to hands over to the next
 //! before anything of the request has left.
 
+mod standing;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use crds::ServiceAddress;
@@ -11,11 +13,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    ConnectError, Dialer, PoolError, Pooled, Target, TlsConfigError, Upstream,
-    standing::{Standing, order},
+use self::standing::{Standing, order};
+use crate::upstream::{
+    ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
 };
-use crate::body::RequestBody;
 
 /// Where a managed cluster's API server is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -9,11 +9,8 @@ use runtime::readiness::Condition;
 use tokio::{select, time::sleep};
 use tracing::info;
 
-use super::Grants;
-use crate::{
-    clock::now,
-    follow::{self, Follower},
-};
+use super::{follow, follower::Follower};
+use crate::{clock::now, grants::Grants};
 
 /// How long the clock is not looked at, at most: it may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -41,16 +38,16 @@ impl Follower for Grants {
 }
 
 /// Follows the hub's grants for as long as it is polled; `listed` is met from the first full list on.
-pub(crate) async fn follow(grants: &Grants, client: Client, listed: Condition) {
+pub(super) async fn follow_grants(grants: &Grants, client: Client, listed: Condition) {
     let api: Api<AccessGrant> = Api::all(client);
     select! {
-        () = follow::follow(grants, api, watcher::Config::default(), listed) => {}
+        () = follow(grants, api, watcher::Config::default(), listed) => {}
         () = end_in_time(grants, now) => {}
     }
 }
 
 /// Lets each grant end when its time has come, whatever the hub does.
-pub(super) async fn end_in_time(grants: &Grants, now: impl Fn() -> Timestamp) {
+pub(crate) async fn end_in_time(grants: &Grants, now: impl Fn() -> Timestamp) {
     loop {
         let left = grants.pass(now()).map(|next| next.duration_since(now()));
         let left = left.map(|left| left.try_into().unwrap_or(Duration::ZERO));

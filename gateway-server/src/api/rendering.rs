@@ -1,0 +1,91 @@
+//! The parts that documents about `ClusterGateway`s are made of, whatever their shape. Whatever the
+//! caller hands in, only the fields named here leave the process.
+
+use crds::cluster_core::{API_VERSION, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+
+use super::{
+    accept::{MetaVersion, ObjectFormat},
+    options::IncludeObject,
+};
+
+pub(crate) const KIND: &str = "ClusterGateway";
+
+/// How objects are to be rendered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rendering {
+    pub(crate) format: ObjectFormat,
+    /// What a row of a table carries beside its cells.
+    pub(crate) include: IncludeObject,
+    /// The time that ages are told from.
+    pub(crate) now: Timestamp,
+}
+
+/// Metadata of any kind of list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListMetadata<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) resource_version: &'a str,
+}
+
+/// An object in full.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Served<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: ObjectMeta,
+    spec: &'a ClusterGatewaySpec,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a ClusterGatewayStatus>,
+}
+
+impl<'a> From<&'a ClusterGateway> for Served<'a> {
+    fn from(gateway: &'a ClusterGateway) -> Self {
+        Self {
+            kind: KIND,
+            api_version: API_VERSION,
+            metadata: metadata(gateway),
+            spec: &gateway.spec,
+            status: gateway.status.as_ref(),
+        }
+    }
+}
+
+/// An object's metadata alone.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PartialMetadata {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: ObjectMeta,
+}
+
+impl PartialMetadata {
+    pub(crate) fn new(gateway: &ClusterGateway, version: MetaVersion) -> Self {
+        Self {
+            kind: "PartialObjectMetadata",
+            api_version: version.api_version(),
+            metadata: metadata(gateway),
+        }
+    }
+}
+
+/// The metadata that is served.
+///
+/// Annotations are not: a Secret written by `kubectl apply` repeats its data, token and key
+/// included, in `kubectl.kubernetes.io/last-applied-configuration`.
+fn metadata(gateway: &ClusterGateway) -> ObjectMeta {
+    let metadata = &gateway.metadata;
+    ObjectMeta {
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        creation_timestamp: metadata.creation_timestamp.clone(),
+        labels: metadata.labels.clone(),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,53 @@
+//! What the hub says of managed clusters, taken in: a follower for each of its sources.
+
+use std::marker::PhantomData;
+
+use crds::cluster::ManagedCluster;
+use k8s_openapi::api::core::v1::Secret;
+
+use super::{
+    Clusters,
+    inventory::{Manual, Registrations, Source, Tokens},
+};
+use crate::follow::follower::Follower;
+
+/// The clusters, as one source tells of them.
+struct ToldBy<'a, S>(&'a Clusters, PhantomData<S>);
+
+impl Clusters {
+    /// Takes in the Secrets of the manual mode.
+    pub(crate) fn manual(&self) -> impl Follower<Object = Secret> {
+        ToldBy::<Manual>(self, PhantomData)
+    }
+
+    /// Takes in the `ManagedCluster`s.
+    pub(crate) fn registrations(&self) -> impl Follower<Object = ManagedCluster> {
+        ToldBy::<Registrations>(self, PhantomData)
+    }
+
+    /// Takes in the Secrets of `ManagedServiceAccount`s.
+    pub(crate) fn tokens(&self) -> impl Follower<Object = Secret> {
+        ToldBy::<Tokens>(self, PhantomData)
+    }
+}
+
+impl<S: Source> Follower for ToldBy<'_, S> {
+    type Object = S::Object;
+    const WHAT: &'static str = S::WHAT;
+
+    fn reset(&self, objects: &[S::Object]) {
+        self.0.reset::<S>(objects);
+    }
+
+    fn has_no_kind(&self) {
+        self.0.has_no_kind::<S>();
+    }
+
+    fn apply(&self, object: &S::Object) {
+        self.0.apply::<S>(object);
+    }
+
+    fn remove(&self, object: &S::Object) {
+        self.0.remove::<S>(object);
+    }
+}

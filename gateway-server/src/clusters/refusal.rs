@@ -1,0 +1,60 @@
+//! What a caller is told about a managed cluster that is absent, or that cannot be shown.
+
+use crds::{ClusterName, cluster_core::GROUP};
+use http::StatusCode;
+
+use super::snapshot::{Absent, Unshown};
+use crate::status::Refusal;
+
+const RESOURCE: &str = "clustergateways";
+
+impl Absent {
+    /// The answer to a caller who asked for `cluster`.
+    pub(crate) fn refusal(self, cluster: &ClusterName) -> Refusal {
+        match self {
+            Self::Unknown => unknown(cluster),
+            Self::NotReadYet => not_read_yet().of_cluster(cluster),
+        }
+    }
+}
+
+impl Unshown {
+    /// The answer to a caller who asked for `cluster`.
+    pub(crate) fn refusal(&self, cluster: &ClusterName) -> Refusal {
+        match self {
+            Self::Absent(absent) => absent.refusal(cluster),
+            Self::Unreadable(fault) => unreadable(cluster, fault),
+        }
+    }
+}
+
+/// The gateway has just started: what it has not seen may exist all the same.
+pub(crate) fn not_read_yet() -> Refusal {
+    let message = "the gateway has not read all managed clusters from the hub yet, as is so for a \
+                   moment after its start; try again, and where it lasts see its /readyz and log \
+                   for what it cannot read";
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ServiceUnavailable",
+        message,
+    )
+    .retry_after(1)
+}
+
+fn unknown(cluster: &ClusterName) -> Refusal {
+    let message = format!(
+        "{RESOURCE}.{GROUP} {:?} not found: the hub has no credential for a managed cluster of \
+         this name; `kubectl get clustergateway` lists those it has",
+        cluster.as_str()
+    );
+    Refusal::new(StatusCode::NOT_FOUND, "NotFound", message).of_cluster(cluster)
+}
+
+/// The managed cluster is known, but its definition cannot be shown.
+fn unreadable(cluster: &ClusterName, fault: &str) -> Refusal {
+    let message = format!(
+        "managed cluster {:?}: {fault}; mend that Secret",
+        cluster.as_str()
+    );
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message).of_cluster(cluster)
+}

@@ -1,0 +1,36 @@
+//! All managed clusters at one moment, and why one is not among them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crds::ClusterName;
+
+use super::cluster::Cluster;
+
+/// All managed clusters at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    /// By name, in the order that lists have.
+    pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
+    /// Every source has been listed: what is not in here does not exist.
+    pub(crate) complete: bool,
+}
+
+/// Why there is no such cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Absent {
+    #[error("the hub has no managed cluster of this name")]
+    Unknown,
+    /// The gateway has just started: it may exist all the same.
+    #[error("not all managed clusters have been read from the hub yet")]
+    NotReadYet,
+}
+
+/// Why a cluster is not shown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Unshown {
+    #[error(transparent)]
+    Absent(#[from] Absent),
+    /// Its source is too broken to show.
+    #[error("{0}")]
+    Unreadable(String),
+}

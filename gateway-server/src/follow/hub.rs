@@ -1,0 +1,55 @@
+//! What of the hub is followed, each kind by a task of its own.
+
+use std::sync::Arc;
+
+use kube::Client;
+use runtime::readiness::Readiness;
+use tokio::task::JoinSet;
+
+use super::{
+    clusters::{follow_manual, follow_registrations, follow_tokens},
+    front_proxy::follow_front_proxy,
+    grants::follow_grants,
+};
+use crate::{args::Settings, gateway::Gateway};
+
+/// Everything that the request path knows of the hub, kept up to date.
+pub(crate) fn follow_hub(
+    gateway: &Gateway,
+    hub: &Client,
+    settings: &Settings,
+    readiness: &Readiness,
+) -> JoinSet<()> {
+    let mut follows = JoinSet::new();
+    follows.spawn({
+        let (authenticator, hub) = (Arc::clone(&gateway.authenticator), hub.clone());
+        let known = readiness.condition("front-proxy-configuration");
+        async move { follow_front_proxy(&authenticator, hub, known).await }
+    });
+    follows.spawn({
+        let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
+        let listed = readiness.condition("managed-clusters");
+        let namespace = settings.secret_namespace.clone();
+        async move { follow_manual(&clusters, hub, &namespace, listed).await }
+    });
+    if let Some(grants) = gateway.proxy.grants.clone() {
+        follows.spawn({
+            let hub = hub.clone();
+            let listed = readiness.condition("access-grants");
+            async move { follow_grants(&grants, hub, listed).await }
+        });
+    }
+    if let Some(account) = settings.managed_service_account.clone() {
+        follows.spawn({
+            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
+            let listed = readiness.condition("managed-service-accounts");
+            async move { follow_tokens(&clusters, hub, &account, listed).await }
+        });
+        follows.spawn({
+            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
+            let listed = readiness.condition("registrations");
+            async move { follow_registrations(&clusters, hub, listed).await }
+        });
+    }
+    follows
+}

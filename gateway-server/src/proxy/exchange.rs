@@ -1,0 +1,200 @@
+//! One request on its way to a managed cluster and back: what is sent, what is sent again, and what
+//! becomes of the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use crds::ClusterName;
+use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    failure::Failure,
+    headers::{self, Upgrade},
+    target_uri, unauthorized,
+};
+use crate::{
+    acting::{Acting, Tether},
+    authentication::Authenticator,
+    body::{Body, UpstreamBody},
+    clusters::{Cluster, Clusters, Credential},
+    upstream::{Lease, RequestBody, SendError, Upstream},
+    verb::Verb,
+    way::Way,
+};
+
+/// How often a request that never left is sent again on another connection.
+const ATTEMPTS: usize = 2;
+
+/// What all requests to managed clusters share.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) clusters: Arc<Clusters>,
+    /// Knows which headers name the caller.
+    pub(crate) authenticator: Arc<Authenticator>,
+    /// How long a managed cluster may take to begin its answer.
+    pub(crate) head_deadline: Duration,
+    /// Holds the upgraded connections.
+    pub(crate) tasks: TaskTracker,
+    /// Ends the upgraded connections.
+    pub(crate) cut: CancellationToken,
+}
+
+/// One request on its way through.
+pub(super) struct Exchange<'a> {
+    pub(super) outbound: &'a Outbound,
+    pub(super) name: &'a ClusterName,
+    pub(super) cluster: &'a Cluster,
+    pub(super) way: Arc<Way>,
+    pub(super) credential: Option<Arc<Credential>>,
+    pub(super) asked: Asked,
+    pub(super) verb: Verb,
+    pub(super) begins_late: bool,
+    /// What the answer hangs on, where it lasts.
+    pub(super) tether: Option<Arc<Tether>>,
+}
+
+/// What the caller asked for: the tail of this path, and its query.
+pub(super) struct Asked {
+    pub(super) uri: Uri,
+    pub(super) tail_length: usize,
+}
+
+impl Asked {
+    pub(super) fn of(&self, upstream: &Upstream) -> Uri {
+        let path = self.uri.path();
+        let tail = &path[path.len() - self.tail_length..];
+        target_uri::of(&upstream.target, tail, self.uri.query())
+    }
+}
+
+impl Exchange<'_> {
+    /// Sends the request, and once more with a newer token where the managed cluster rejected the
+    /// one it was sent with. It is also sent again where the connection was closed in an orderly way
+    /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
+    /// it what others had just begun there. What has a body is sent once: it is not kept.
+    pub(super) async fn run(
+        mut self,
+        mut request: Request<Incoming>,
+        upgrade: Option<Upgrade>,
+        acting: &Acting,
+    ) -> Result<Response<Body>, Failure> {
+        let headers = request.headers_mut();
+        self.outbound.authenticator.forget_caller(headers);
+        headers::to_spoke(headers)?;
+        headers::impersonate(headers, acting);
+        let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
+            && request.body().is_end_stream();
+        let credential = self.credential.clone().filter(|_| repeatable);
+        let Some(credential) = credential else {
+            return self.once(request.map(RequestBody::Caller), upgrade).await;
+        };
+        let (head, _) = request.into_parts();
+        let request = |head| Request::from_parts(head, RequestBody::Empty);
+        let (mut renewed, mut closed) = (false, 0);
+        loop {
+            match self.once(request(head.clone()), upgrade.clone()).await {
+                Err(Failure::CredentialRejected) if !renewed => {
+                    let newer = self
+                        .outbound
+                        .clusters
+                        .successor(self.name, &credential)
+                        .await;
+                    let newer = newer.ok_or(Failure::CredentialRejected)?;
+                    (self.way, self.credential) = (newer.way, newer.credential);
+                    renewed = true;
+                }
+                Err(Failure::Broken(error)) if closed < ATTEMPTS && is_goodbye(&error) => {
+                    closed += 1;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        mut request: Request<RequestBody>,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Response<Body>, Failure> {
+        if let Some(credential) = &self.credential {
+            let authorization = credential.authorization.clone();
+            request.headers_mut().insert(AUTHORIZATION, authorization);
+        }
+        if let Some(upgrade) = upgrade {
+            return self.upgrade(request, upgrade).await;
+        }
+        let (response, upstream, lease) = if self.begins_late {
+            self.send(request).await?
+        } else {
+            let deadline = self.outbound.head_deadline;
+            timeout(deadline, self.send(request))
+                .await
+                .map_err(|_| Failure::Deadline(deadline))??
+        };
+        self.answer(response, &upstream, Some(lease)).await
+    }
+
+    /// Sends on a pooled connection, and once more if that one closed before taking the request.
+    async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Arc<Upstream>, Lease), Failure> {
+        for _ in 0..ATTEMPTS {
+            let (upstream, pooled) = self.way.lease().await?;
+            let uri = self.asked.of(&upstream);
+            if pooled.is_http1() {
+                target_uri::to_http1(&mut request, &uri);
+            } else {
+                target_uri::to_http2(&mut request, &uri);
+            }
+            match pooled.send(request).await {
+                Ok((response, lease)) => return Ok((response, upstream, lease)),
+                Err(SendError::Unsent(unsent)) => request = *unsent,
+                Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
+            }
+        }
+        Err(Failure::Unsent)
+    }
+
+    /// Makes the managed cluster's answer ours, except for one that rejects our own credential.
+    pub(super) async fn answer(
+        &self,
+        response: Response<Incoming>,
+        upstream: &Upstream,
+        lease: Option<Lease>,
+    ) -> Result<Response<Body>, Failure> {
+        let (mut head, body) = response.into_parts();
+        headers::to_caller(&mut head.headers);
+        let bytes = self.cluster.metrics.response_bytes.clone();
+        let mut body = UpstreamBody::new(body, lease, bytes);
+        if self.verb == Verb::Watch {
+            body.ends_when_broken();
+        }
+        if let Some(tether) = &self.tether {
+            body.hangs_on(Arc::clone(tether));
+        }
+        let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
+        let ours = self.credential.is_some() || upstream.target.has_identity();
+        if head.status != StatusCode::UNAUTHORIZED || !ours {
+            return Ok(Response::from_parts(head, body));
+        }
+        let body = unauthorized::not_of_the_api_server(&head, body, self.nested()).await;
+        let body = body.ok_or(Failure::CredentialRejected)?;
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// The answer may come from a service behind the managed cluster's own proxy.
+    fn nested(&self) -> bool {
+        self.begins_late
+    }
+}
+
+/// The other end closed the connection without an error (GOAWAY, RFC 9113 §6.8) and had not taken
+/// the request by then.
+pub(super) fn is_goodbye(error: &hyper::Error) -> bool {
+    let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
+    http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
+}

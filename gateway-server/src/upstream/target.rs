@@ -1,0 +1,26 @@
+//! One place where a managed cluster can be reached. Values only.
+
+use http::uri::Authority;
+
+use super::{dial::Dialer, tls::Tls};
+
+/// Where a managed cluster's API server is, and how to be sure that it is the one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    /// Host and port, as the Host header shall name them.
+    pub(crate) authority: Authority,
+    /// A path that every request starts with; empty, or `/like/this`.
+    pub(crate) base_path: String,
+    /// How to get bytes there.
+    pub(crate) dialer: Dialer,
+    /// How to be sure of the other end; nothing for a service inside the managed cluster, which is
+    /// reached through its tunnel and speaks plain HTTP.
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Target {
+    /// Whether its connections show a client certificate of the gateway's.
+    pub(crate) fn has_identity(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.identity.is_some())
+    }
+}
