@@ -125,8 +125,8 @@ fn operations_know_every_condition_reason_phase_and_event() {
     let known: BTreeSet<_> = quoted(&page).collect();
     let mut words = BTreeSet::new();
     for source in [
-        "operator/src/status/conditions.rs",
-        "operator/src/status/clusters.rs",
+        "operator/src/plan/status/conditions.rs",
+        "operator/src/plan/status/clusters.rs",
         "operator/src/apply/refusal.rs",
         "operator/src/engine/ended.rs",
         "gateway-server/src/proxy/failure.rs",
@@ -137,11 +137,11 @@ fn operations_know_every_condition_reason_phase_and_event() {
         words.extend(found);
     }
     for source in [
-        "operator/src/access/status.rs",
-        "operator/src/enrolment/certificate.rs",
-        "operator/src/enrolment/removal.rs",
-        "operator/src/hub/registration.rs",
-        "operator/src/hub/server/keys.rs",
+        "operator/src/plan/access/status.rs",
+        "operator/src/plan/enrolment/certificate.rs",
+        "operator/src/plan/enrolment/removal.rs",
+        "operator/src/plan/hub/registration.rs",
+        "operator/src/plan/hub/server/keys.rs",
     ] {
         let told = |before: &str| before.rsplit(';').next().unwrap().contains("plan.tell(");
         let events = literals(source).into_iter();

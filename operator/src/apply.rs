@@ -1,5 +1,6 @@
 //! Carries out one write: one call, and what came of it. Decides nothing.
 
+pub(crate) mod events;
 mod issue;
 mod refusal;
 
@@ -21,8 +22,7 @@ use crate::{
     kind::{Kind, ObjectKey},
     metrics::Metrics,
     names::MANAGER,
-    pki::Signature,
-    plan::{Action, Desired, Part},
+    plan::{Action, Desired, Part, pki::Signature},
 };
 
 /// Time for one call.
@@ -200,7 +200,11 @@ fn is(key: &ObjectKey, written: kube::Result<DynamicObject>) -> kube::Result<Out
 
 /// The Secret, for a model of the hub.
 #[cfg(test)]
-pub(crate) fn secret_for_tests(name: &str, issue: &crate::pki::Issue, now: Timestamp) -> Value {
+pub(crate) fn secret_for_tests(
+    name: &str,
+    issue: &crate::plan::pki::Issue,
+    now: Timestamp,
+) -> Value {
     issue::secret(name, issue, now).expect("keys can be made")
 }
 

@@ -1,7 +1,10 @@
 //! The driver: brings changes, answers and time to what is observed, plans what they concern, and lets
 //! a bounded number of plans be carried out at once. Whoever does not lead plans, and writes nothing.
 
+mod concern;
+mod contest;
 mod ended;
+mod queue;
 mod touched;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -18,22 +21,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use self::{ended::Done, touched::Revision};
+use self::{contest::Contests, ended::Done, queue::Queue, touched::Revision};
 use crate::{
-    access,
-    apply::Hands,
-    contest::Contests,
-    enrolment,
-    events::Notes,
-    hub,
+    apply::{Hands, events::Notes},
+    key::Key,
     kind::Kind,
     metrics::{Ended, Metrics},
+    observe::{
+        probe::{Answer, Target},
+        watch::{self as watches, Change, Changes},
+    },
     observed::{Observed, ServerSeen, Site},
-    plan::Plan,
-    probe::{Answer, Target},
-    queue::{Key, Queue},
-    status,
-    watch::{self as watches, Change, Changes},
+    plan::{self, Plan},
 };
 
 /// Plans that are carried out at once …
@@ -187,7 +186,7 @@ impl Engine {
             mut actions,
             notes,
             wake,
-        } = self.plan(&key, now);
+        } = plan::by_key(&self.observed, &key, now);
         if !*self.wires.leads.borrow() {
             self.queue.done(&key, wake);
             return;
@@ -233,16 +232,6 @@ impl Engine {
         let is_asked =
             self.wires.target.borrow().is_none() || self.observed.server != ServerSeen::Unknown;
         is_asked && self.observed.gateways.is_some() || self.informed_by <= now
-    }
-
-    fn plan(&self, key: &Key, now: Timestamp) -> Plan {
-        match key {
-            Key::Hub => hub::plan(&self.observed, now),
-            Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, now),
-            Key::Access(cluster) => access::plan(&self.observed, cluster, now),
-            Key::Grant(name) => access::plan_grant(&self.observed, name, now),
-            Key::Status => status::plan(&self.observed, now),
-        }
     }
 
     fn pause(&self) -> Duration {

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{kind::Kind, queue::Key};
+use crate::{key::Key, kind::Kind};
 
 /// Bounds of the histogram, in seconds: from a plan without a write to a write that ran out of time.
 const SECONDS: [f64; 10] = [0.0005, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];

@@ -45,6 +45,8 @@ pub(crate) const TUNNEL_SERVICE: &str = "spokeway-tunnel";
 pub(crate) const TUNNEL_AUTHORITY: &str = "spokeway-tunnel-ca";
 /// The Secret of what the server verifies them with.
 pub(crate) const TUNNEL_CLIENTS: &str = "spokeway-tunnel-clients";
+/// The key of that Secret.
+pub(crate) const TUNNEL_BUNDLE: &str = "ca.crt";
 /// Who signs them.
 pub(crate) const TUNNEL_SIGNER: &str = "gateway.open-cluster-management.io/tunnel";
 /// Namespace of the Secrets of the manual mode.

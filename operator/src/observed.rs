@@ -1,6 +1,9 @@
 //! What is known of the hub: the objects that are watched, what the gateway says of clusters, and
 //! what went wrong. No I/O, no clock.
 
+pub(crate) mod kept;
+mod placed;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -11,14 +14,13 @@ use std::{
 use crds::{addon, gateway};
 use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
-use serde::de::DeserializeOwned;
 
+use self::placed::Placed;
 use crate::{
-    access::{Grant, Shipped, is_access_work},
-    kept,
+    grant::{Grant, Shipped, is_access_work},
+    key::Key,
     kind::{Kind, ObjectKey},
-    placed::Placed,
-    queue::Key,
+    object::supersedes,
 };
 
 /// What plans look at.
@@ -276,22 +278,6 @@ impl Configuration {
             generation: object.metadata.generation.unwrap_or_default(),
             is_deleting: object.metadata.deletion_timestamp.is_some(),
         })
-    }
-}
-
-/// A part of an object; none where it is absent or makes no sense.
-pub(crate) fn part<T: DeserializeOwned>(object: &DynamicObject, name: &str) -> Option<T> {
-    T::deserialize(object.data.get(name)?).ok()
-}
-
-fn supersedes(object: &DynamicObject, known: &DynamicObject) -> bool {
-    let version = |object: &DynamicObject| {
-        let version = object.metadata.resource_version.as_ref()?;
-        version.parse::<u64>().ok()
-    };
-    match (version(object), version(known)) {
-        (Some(own), Some(other)) => object.metadata.uid != known.metadata.uid || own > other,
-        _ => true,
     }
 }
 

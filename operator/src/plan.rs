@@ -1,20 +1,31 @@
-//! What is to be done, as data: writes in their order, words for people, and when to look again.
+//! What is to be done, as data: writes in their order, words for people, and when to look again. Its
+//! rooms decide, purely: [`hub`], [`enrolment`], [`access`] and [`status`], one for each kind of key.
 
-use crds::addon;
+pub(crate) mod access;
+mod by_key;
+mod desired;
+pub(crate) mod enrolment;
+pub(crate) mod entrance;
+mod hub;
+mod matching;
+pub(crate) mod pki;
+mod status;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{
-    digest,
-    kind::{Kind, ObjectKey},
-    manifest::{self, Manifest},
-    matching::{difference, holds},
-    names::{APPLIED, MANAGED_BY, MANAGER},
-    observed::Observed,
+pub(crate) use self::{by_key::by_key, desired::Desired};
+use self::{
+    matching::holds,
     pki::{Issue, Signature},
+};
+use crate::{
+    kind::{Kind, ObjectKey},
+    object::is_ours,
+    observed::Observed,
 };
 
 /// What is to be done about one key.
@@ -57,17 +68,6 @@ pub(crate) enum Action {
 pub(crate) enum Part {
     Object,
     Status,
-}
-
-/// An object, as far as it is wanted: everything but its kind and name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Desired {
-    pub(crate) key: ObjectKey,
-    /// Of a work, as it is kept: with a hash in place of its manifests.
-    pub(crate) body: Value,
-    /// Those of a work.
-    #[serde(skip)]
-    manifests: Vec<Manifest>,
 }
 
 /// Something that people may want to know about an object.
@@ -154,65 +154,6 @@ impl Plan {
     }
 }
 
-impl Desired {
-    pub(crate) fn new(key: ObjectKey, body: Value) -> Self {
-        Self {
-            key,
-            body,
-            manifests: Vec::new(),
-        }
-    }
-
-    /// A work.
-    pub(crate) fn work(key: ObjectKey, mut body: Value, manifests: Vec<Manifest>) -> Self {
-        body["spec"]["workload"]["manifests"] = manifest::hash(&manifests).into();
-        Self {
-            key,
-            body,
-            manifests,
-        }
-    }
-
-    /// What the API server is sent.
-    pub(crate) fn manifest(&self, addons: addon::Version) -> Value {
-        let mut body = self.body.clone();
-        if self.key.kind == Kind::ManifestWork {
-            let manifests = self.manifests.iter().map(|it| it.object().clone());
-            body["spec"]["workload"]["manifests"] = manifests.collect();
-        }
-        let resource = self.key.kind.resource(addons);
-        body["apiVersion"] = resource.api_version.into();
-        body["kind"] = resource.kind.into();
-        body["metadata"]["name"] = self.key.name.as_str().into();
-        if self.key.kind.is_namespaced() {
-            body["metadata"]["namespace"] = self.key.namespace.as_str().into();
-        }
-        body
-    }
-
-    /// With our label, and a hash of what is wanted.
-    fn stamped(mut self) -> Self {
-        self.body["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
-        let hash = digest::of(&self.body);
-        self.body["metadata"]["annotations"][APPLIED] = hash.into();
-        self
-    }
-
-    /// The path of the first thing that the object does not say.
-    pub(crate) fn difference(&self, have: &DynamicObject) -> Option<String> {
-        let want = self.body.as_object()?;
-        want.iter().find_map(|(field, want)| {
-            let found = if field == "metadata" {
-                let metadata = serde_json::to_value(&have.metadata).unwrap_or_default();
-                difference(&metadata, want)
-            } else {
-                difference(have.data.get(field).unwrap_or(&Value::Null), want)
-            };
-            found.map(|rest| format!("{field}{rest}"))
-        })
-    }
-}
-
 impl Action {
     /// The kind of the object that is written.
     pub(crate) fn kind(&self) -> Kind {
@@ -224,14 +165,6 @@ impl Action {
             Self::Approve { .. } | Self::Sign { .. } => Kind::CertificateSigningRequest,
         }
     }
-}
-
-/// True where the object has our label.
-pub(crate) fn is_ours(object: &DynamicObject) -> bool {
-    let labels = object.metadata.labels.as_ref();
-    labels
-        .and_then(|labels| labels.get(MANAGED_BY))
-        .is_some_and(|by| by == MANAGER)
 }
 
 /// A condition that keeps its time for as long as its status stays.

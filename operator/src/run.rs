@@ -26,15 +26,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    apply::Hands,
+    apply::{
+        Hands,
+        events::{self, Notes},
+    },
     args::{Command, Settings},
-    discovery,
     engine::{Engine, Wires},
-    events::{self, Notes},
     leader::Candidate,
     metrics::Metrics,
+    observe::{discovery, probe},
     observed::Site,
-    probe, uninstall,
+    uninstall,
 };
 
 const DISCOVER_EVERY: Duration = Duration::from_secs(2);

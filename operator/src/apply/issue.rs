@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     names::{MANAGED_BY, MANAGER},
-    pki::{AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, SIGNER, Signature, Slot},
+    plan::pki::{AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, SIGNER, Signature, Slot},
 };
 
 /// Clocks differ a little.

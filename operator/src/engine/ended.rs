@@ -9,11 +9,10 @@ use tracing::warn;
 use super::Engine;
 use crate::{
     apply::{Outcome, Refusal},
-    kept::last_writer,
+    key::Key,
     metrics::Ended,
-    observed::Fault,
+    observed::{Fault, kept::last_writer},
     plan::Action,
-    queue::Key,
 };
 
 /// Why a key is at fault whose objects somebody else changes back.

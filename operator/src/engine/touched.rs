@@ -7,12 +7,13 @@ use tracing::warn;
 
 use super::{Engine, GRANT_PAUSE, STATUS_PAUSE};
 use crate::{
-    access,
-    concern::{self, Clusters},
+    engine::concern::{self, Clusters},
+    key::Key,
     kind::{Kind, ObjectKey},
-    observed::{Observed, ServerSeen, part},
-    probe::Target,
-    queue::Key,
+    object::part,
+    observe::probe::Target,
+    observed::{Observed, ServerSeen},
+    plan::access,
 };
 
 /// Which version of an object, as far as plans of clusters go: its status is no part of it.

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::model::Hub;
 use crate::{
+    key::Key,
     kind::{Kind, ObjectKey},
-    observed::part,
+    object::part,
     plan::Action,
-    queue::Key,
 };
 
 fn hub(clusters: &[&str]) -> Hub {

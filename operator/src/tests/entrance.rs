@@ -11,11 +11,10 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::model::Hub;
 use crate::{
+    key::Key,
     kind::{Kind, ObjectKey},
     names::{GATEWAY, SERVER, SERVICE, SERVING, TUNNEL_AUTHORITY, TUNNEL_SERVICE, WORK},
-    pki::text,
-    plan::row_key,
-    queue::Key,
+    plan::{pki::text, row_key},
 };
 
 const NAMESPACE: &str = "spokeway-system";

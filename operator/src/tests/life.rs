@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::model::Hub;
 use crate::{
-    enrolment::request_for_tests,
+    key::Key,
     kind::{Kind, ObjectKey},
     names::{ACCOUNTS, GATEWAY, PROXY},
-    plan::{Action, Plan, is_ours, row_key},
-    queue::Key,
+    object::is_ours,
+    plan::{Action, Plan, enrolment::request_for_tests, row_key},
 };
 
 /// What is written, as the API server gets it.

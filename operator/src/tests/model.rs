@@ -12,13 +12,11 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    access, enrolment, hub,
+    key::Key,
     kind::{Kind, ObjectKey},
     names::ACCESS_POLICY,
     observed::{Observed, ServerSeen, Site},
-    plan::{Action, Desired, Part, Plan},
-    queue::Key,
-    status,
+    plan::{self, Action, Desired, Part, Plan},
 };
 
 pub(crate) struct Hub {
@@ -98,13 +96,7 @@ impl Hub {
     }
 
     pub(crate) fn plan(&self, key: &Key) -> Plan {
-        match key {
-            Key::Hub => hub::plan(&self.observed, self.now),
-            Key::Cluster(cluster) => enrolment::plan(&self.observed, cluster, self.now),
-            Key::Access(cluster) => access::plan(&self.observed, cluster, self.now),
-            Key::Grant(name) => access::plan_grant(&self.observed, name, self.now),
-            Key::Status => status::plan(&self.observed, self.now),
-        }
+        plan::by_key(&self.observed, key, self.now)
     }
 
     pub(crate) fn cluster(&self, cluster: &str) -> Plan {

@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::model::Hub;
 use crate::{
+    key::Key,
     kind::{Kind, ObjectKey},
     names::{GATEWAY, WORK},
-    plan::{Action, Plan, is_ours, row_key},
-    queue::Key,
+    object::is_ours,
+    plan::{Action, Plan, row_key},
 };
 
 const CLUSTER: &str = "managed1";

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 
 use super::model::Hub;
 use crate::{
+    key::Key,
     kind::{Kind, ObjectKey},
     names::{API_SERVICE, AUTHORITY, SERVER, SERVING},
-    pki::{AUTHORITY_LIVES, LEAF_LIVES},
-    plan::{Action, is_ours},
-    queue::Key,
+    object::is_ours,
+    plan::{
+        Action,
+        pki::{AUTHORITY_LIVES, LEAF_LIVES},
+    },
 };
 
 const NAMESPACE: &str = "spokeway-system";

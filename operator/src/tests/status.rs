@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::model::Hub;
 use crate::{
+    key::Key,
     kind::{Kind, ObjectKey},
     names::GATEWAY,
     observed::{Fault, ServerSeen},
     plan::Action,
-    queue::Key,
 };
 
 /// Conditions as `Type=Status (Reason) message`, numbers, and the clusters in trouble.

@@ -10,11 +10,9 @@ use super::{
     secret, unit,
 };
 use crate::{
-    enrolment::tunnel_request_for_tests,
     kind::{Kind, ObjectKey},
     names::{TUNNEL_AUTHORITY, TUNNEL_CLIENTS},
-    pki::AUTHORITY_LIVES,
-    plan::Action,
+    plan::{Action, enrolment::tunnel_request_for_tests, pki::AUTHORITY_LIVES},
 };
 
 #[test]

@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::Hub;
 use crate::{
-    enrolment,
     kind::{Kind, ObjectKey},
     names::{GATEWAY, WORK},
+    object::is_ours,
     observed::{GatewaySeen, Observed},
-    plan::{is_ours, row_key},
+    plan::{enrolment, row_key},
 };
 
 const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";

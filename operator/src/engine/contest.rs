@@ -1,0 +1,185 @@
+//! Objects that somebody else changes back as often as we write them. They are taken back at once a few
+//! times, for that is what repair is, and then ever more slowly. No I/O, no clock.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    key::Key,
+    kind::ObjectKey,
+    observed::Observed,
+    plan::{Action, Desired, Part},
+};
+
+/// So often an object is taken back without a pause.
+const AT_ONCE: u32 = 3;
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// Whoever has not changed it back for that long, after a pause of ours, has given in.
+const SLACK: SignedDuration = SignedDuration::from_secs(10);
+
+/// The objects that were taken back lately.
+#[derive(Debug, Default)]
+pub(crate) struct Contests {
+    objects: BTreeMap<(ObjectKey, Part), Repair>,
+}
+
+#[derive(Debug)]
+struct Repair {
+    by: Key,
+    /// Of what was written.
+    hash: u64,
+    last: Timestamp,
+    /// How often the same was written after the first time.
+    again: u32,
+}
+
+impl Contests {
+    /// The first of these writes that has to wait, by its place, and until when.
+    pub(crate) fn waits(&self, actions: &[Action], now: Timestamp) -> Option<(usize, Timestamp)> {
+        let waiting = |action: &Action| {
+            let (desired, part) = said(action)?;
+            let repair = self.objects.get(&(desired.key.clone(), part))?;
+            let until = repair.last + repair.pause()?;
+            (until > now && repair.hash == hash(desired)).then_some(until)
+        };
+        let mut waiting = actions.iter().map(waiting).enumerate();
+        waiting.find_map(|(place, until)| Some((place, until?)))
+    }
+
+    /// Notes what is about to be written over something that is there.
+    pub(crate) fn note(
+        &mut self,
+        by: &Key,
+        actions: &[Action],
+        observed: &Observed,
+        now: Timestamp,
+    ) {
+        let over = actions.iter().filter_map(said);
+        let over = over.filter(|(desired, part)| is_there(observed, &desired.key, *part));
+        for (desired, part) in over {
+            let (place, hash) = ((desired.key.clone(), part), hash(desired));
+            let before = self.objects.get(&place);
+            let before = before.filter(|it| it.hash == hash && it.ends() > now);
+            let again = before.map_or(0, |before| before.again + 1);
+            let repair = Repair {
+                by: by.clone(),
+                hash,
+                last: now,
+                again,
+            };
+            self.objects.insert(place, repair);
+        }
+    }
+
+    /// Until when what a key stands for is contested, if nothing happens any more.
+    pub(crate) fn lasts(&self, by: &Key, now: Timestamp) -> Option<Timestamp> {
+        let own = self.objects.values().filter(|it| it.by == *by);
+        let contested = own.filter(|it| it.pause().is_some());
+        contested.map(Repair::ends).filter(|end| *end > now).max()
+    }
+
+    /// Forgets what is over.
+    pub(crate) fn forget_old(&mut self, now: Timestamp) {
+        self.objects.retain(|_, repair| repair.ends() > now);
+    }
+}
+
+impl Repair {
+    /// How long the next waits; nothing where it need not.
+    fn pause(&self) -> Option<SignedDuration> {
+        let doublings = self.again.checked_sub(AT_ONCE)?.min(8);
+        Some(
+            FIRST_PAUSE
+                .saturating_mul(1 << doublings)
+                .min(LONGEST_PAUSE),
+        )
+    }
+
+    fn ends(&self) -> Timestamp {
+        self.last + self.pause().unwrap_or_default() + SLACK
+    }
+}
+
+/// What an action says of which part of an object, where it says all that we have to say.
+fn said(action: &Action) -> Option<(&Desired, Part)> {
+    match action {
+        Action::Apply(desired) => Some((desired, Part::Object)),
+        Action::ApplyStatus(desired) => Some((desired, Part::Status)),
+        _ => None,
+    }
+}
+
+fn hash(desired: &Desired) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    desired.body.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The first word is no repair.
+fn is_there(observed: &Observed, key: &ObjectKey, part: Part) -> bool {
+    let object = observed.object(key);
+    object.is_some_and(|it| part == Part::Object || it.data.get("status").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{kind::Kind, tests::model::Hub};
+
+    fn action(name: &str, says: i32) -> Action {
+        let key = ObjectKey::global(Kind::ClusterRole, name);
+        Action::Apply(Desired::new(key, json!({"rules": says})))
+    }
+
+    #[test]
+    fn what_is_changed_back_is_taken_back_ever_more_slowly_and_delays_nothing_else() {
+        let mut hub = Hub::new(crds::addon::Version::V1beta1);
+        let (contested, other) = (action("contested", 1), action("other", 1));
+        for name in ["contested", "other"] {
+            let key = ObjectKey::global(Kind::ClusterRole, name);
+            hub.write(&key, &json!({"rules": 2}));
+        }
+        let (mut contests, begin) = (Contests::default(), hub.now);
+        let mut now = begin;
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            let waits = contests.waits(std::slice::from_ref(&contested), now);
+            let until = waits.map_or(now, |(_, until)| until);
+            pauses.push(until.duration_since(now).as_secs());
+            now = until;
+            contests.note(
+                &Key::Hub,
+                std::slice::from_ref(&contested),
+                &hub.observed,
+                now,
+            );
+        }
+        assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        let both = [other, contested.clone()];
+        assert_eq!(contests.waits(&both, now).map(|(place, _)| place), Some(1));
+        // Something else to say is said at once.
+        assert_eq!(contests.waits(&[action("contested", 3)], now), None);
+        let end = contests.lasts(&Key::Hub, now).unwrap();
+        assert_eq!(end.duration_since(now).as_secs(), 70);
+        assert_eq!(contests.lasts(&Key::Status, now), None);
+        contests.forget_old(end);
+        assert_eq!(contests.waits(&[contested], now), None);
+    }
+
+    #[test]
+    fn making_an_object_is_no_contest() {
+        let hub = Hub::new(crds::addon::Version::V1beta1);
+        let (mut contests, made) = (Contests::default(), [action("new", 1)]);
+        for _ in 0..9 {
+            contests.note(&Key::Hub, &made, &hub.observed, hub.now);
+        }
+        assert_eq!(contests.waits(&made, hub.now), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! A grant as it was read, once, for all clusters.
+
+mod manifests;
+mod shipped;
+
+use std::collections::BTreeSet;
+
+use crds::gateway::{AccessGrant, ClusterChoice, OnCluster, Subject, SubjectKind};
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+pub(crate) use self::{
+    manifests::{Account, RBAC, RBAC_V1},
+    shipped::{Held, Shipped},
+};
+use crate::{
+    digest,
+    kind::{Kind, ObjectKey},
+    manifest::Manifest,
+    names::ACCESS_WORK,
+};
+
+/// A grant.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) object: AccessGrant,
+    /// Which clusters it is for.
+    pub(crate) choice: ClusterChoice,
+    /// Clusters that its status lists.
+    listed: BTreeSet<String>,
+    /// Its manifests, unless they differ from cluster to cluster: the gateway's account may.
+    manifests: Option<Vec<Manifest>>,
+    /// About how many bytes they are.
+    pub(crate) size: usize,
+    /// Among works of a cluster.
+    pub(crate) place: usize,
+}
+
+impl Grant {
+    /// Nothing where it cannot be read.
+    pub(crate) fn read(object: &DynamicObject) -> Option<Self> {
+        let mut object = serde_json::to_value(object).ok()?;
+        object["apiVersion"] = "gateway.open-cluster-management.io/v1alpha1".into();
+        object["kind"] = "AccessGrant".into();
+        let object: AccessGrant = serde_json::from_value(object).ok()?;
+        let choice = ClusterChoice::from(&object.spec.clusters);
+        let states = object.status.iter().flat_map(|it| &it.cluster_states);
+        let listed = states.map(|state| state.name.clone()).collect();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let place = usize::try_from(digest::number(name.as_bytes()) & 0xffff).unwrap_or_default();
+        let mut grant = Self {
+            object,
+            choice,
+            listed,
+            manifests: None,
+            size: 0,
+            place,
+        };
+        let manifests = manifests::of(&grant, Some(&Account::longest()));
+        grant.size = manifests.iter().map(Manifest::size).sum();
+        grant.manifests = Some(manifests).filter(|_| grant.can_name_all(None));
+        Some(grant)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.object.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn generation(&self) -> i64 {
+        self.object.metadata.generation.unwrap_or_default()
+    }
+
+    /// True where its status says something of the cluster.
+    pub(crate) fn lists(&self, cluster: &str) -> bool {
+        self.listed.contains(cluster)
+    }
+
+    /// Its rights as objects of a cluster.
+    pub(crate) fn manifests(&self, account: Option<&Account>) -> Vec<Manifest> {
+        let known = self.manifests.clone();
+        known.unwrap_or_else(|| manifests::of(self, account))
+    }
+
+    /// Namespaces that it makes.
+    pub(crate) fn made_namespaces(&self) -> impl Iterator<Item = &str> {
+        let namespaces = self.object.spec.namespaces.as_ref();
+        let made = namespaces.filter(|namespaces| namespaces.create);
+        made.into_iter()
+            .flat_map(|it| it.names.iter().map(String::as_str))
+    }
+
+    /// Who has it, as a cluster knows them.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = OnCluster> {
+        self.object.spec.subjects.iter().map(Subject::on_cluster)
+    }
+
+    /// False where it is for the gateway's account, and there is none.
+    pub(crate) fn can_name_all(&self, account: Option<&Account>) -> bool {
+        let mut subjects = self.object.spec.subjects.iter();
+        account.is_some() || !subjects.any(|it| it.kind == SubjectKind::Gateway)
+    }
+}
+
+/// By what an object of a work is known as that of a grant.
+fn mark(grant: &Grant) -> Value {
+    json!({
+        shipped::GRANT: grant.name(),
+        shipped::UID: grant.uid(),
+        shipped::GENERATION: grant.generation().to_string(),
+    })
+}
+
+/// True for works of grants.
+pub(crate) fn is_access_work(key: &ObjectKey) -> bool {
+    key.kind == Kind::ManifestWork && key.name.starts_with(ACCESS_WORK)
+}

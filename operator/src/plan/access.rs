@@ -1,0 +1,193 @@
+//! What `AccessGrant`s make of a cluster: one work (more where one would be too large) that holds the
+//! rights of all its grants, and the gateway's right to act as exactly those who have them. Pure.
+//!
+//! ```text
+//! grant ──(selects, accepted, within the caps, not over)──► manifests ──► work ──► its word per grant
+//! ```
+
+mod cap;
+mod impersonation;
+mod selection;
+mod standing;
+mod status;
+
+use std::collections::BTreeSet;
+
+use crds::addon::ADDON_LABEL;
+use jiff::Timestamp;
+use serde_json::json;
+
+pub(crate) use self::status::plan as plan_grant;
+use self::{
+    cap::Caps,
+    impersonation::{account_of, impersonation},
+    selection::selects,
+};
+use crate::{
+    grant::{Account, Grant, is_access_work},
+    kind::{Kind, ObjectKey},
+    manifest::Manifest,
+    names::{ACCESS_POLICY, ACCESS_WORK, ACCOUNTS, GATEWAY},
+    observed::Observed,
+    plan::{Desired, Plan, enrolment},
+};
+
+/// Bytes of manifests in one work; Open Cluster Management takes 500 KiB.
+const WORK_HOLDS: usize = 350 * 1024;
+/// Who the work agent is to server-side apply there.
+const FIELD_MANAGER: &str = "work-agent-spokeway";
+
+/// Decides what a cluster is to hold.
+pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let account = account_of(observed, cluster);
+    let held = held(observed, cluster, account.as_ref(), now);
+    for end in held.iter().filter_map(|grant| grant.object.expires_at()) {
+        plan.wake_at(end);
+    }
+    let works = works(observed, cluster, &held, account.as_ref());
+    let kept: BTreeSet<_> = works.iter().map(|work| work.key.clone()).collect();
+    for work in works {
+        plan.want(observed, work);
+    }
+    for (key, _) in observed.within(Kind::ManifestWork, cluster) {
+        if is_access_work(key) && !kept.contains(key) {
+            plan.unwanted(observed, key);
+        }
+    }
+    plan
+}
+
+/// True while the hub judges who may grant.
+pub(crate) fn is_guarded(observed: &Observed) -> bool {
+    let policy = ObjectKey::global(Kind::AdmissionPolicy, ACCESS_POLICY);
+    let binding = ObjectKey::global(Kind::AdmissionPolicyBinding, ACCESS_POLICY);
+    let denies = observed.object(&binding).is_some_and(|binding| {
+        let actions = binding.data["spec"]["validationActions"].as_array();
+        actions.is_some_and(|all| all.iter().any(|it| it == "Deny"))
+    });
+    denies && observed.object(&policy).is_some()
+}
+
+/// True for objects of a cluster that what it holds of grants depends on.
+pub(crate) fn concerns(key: &ObjectKey) -> bool {
+    match key.kind {
+        Kind::ManagedCluster => true,
+        Kind::ManagedClusterAddOn => key.name == ACCOUNTS,
+        _ => is_access_work(key),
+    }
+}
+
+/// Clusters that a change of that grant concerns: those that it selects, and those that hold it.
+pub(crate) fn clusters_of(observed: &Observed, grant: &str) -> BTreeSet<String> {
+    let mut clusters = BTreeSet::new();
+    if let Some(grant) = observed.grants.get(grant) {
+        let all = observed.all(Kind::ManagedCluster);
+        let selected = all.filter(|(_, cluster)| selects(observed, grant, cluster));
+        clusters.extend(selected.map(|(key, _)| key.name.clone()));
+    }
+    let holding = observed.shipped.iter();
+    let holding = holding.filter(|(_, shipped)| shipped.grants.contains_key(grant));
+    clusters.extend(holding.map(|(key, _)| key.namespace.clone()));
+    clusters
+}
+
+/// Grants that a change of what a cluster holds concerns.
+pub(crate) fn grants_of(observed: &Observed, cluster: &str) -> Vec<String> {
+    let object = observed.object(&ObjectKey::global(Kind::ManagedCluster, cluster));
+    let concerned = observed.grants.iter().filter(|(_, grant)| {
+        grant.lists(cluster) || object.is_some_and(|object| selects(observed, grant, object))
+    });
+    concerned.map(|(name, _)| name.clone()).collect()
+}
+
+/// The grants that a cluster is to hold, by name.
+fn held<'a>(
+    observed: &'a Observed,
+    cluster: &str,
+    account: Option<&Account>,
+    now: Timestamp,
+) -> Vec<&'a Grant> {
+    let key = ObjectKey::global(Kind::ManagedCluster, cluster);
+    let Some(object) = observed.object(&key) else {
+        return Vec::new();
+    };
+    if observed.grants.is_empty() || !enrolment::is_selected(observed, cluster) {
+        return Vec::new();
+    }
+    let caps = Caps::of(observed, object);
+    let grants = observed.grants.values().map(AsRef::as_ref);
+    let held = grants.filter(|grant| {
+        !grant.object.is_over(now)
+            && selects(observed, grant, object)
+            && caps.allow(&grant.object.spec.role)
+            && grant.can_name_all(account)
+    });
+    held.collect()
+}
+
+/// The works of a cluster. A grant's place among them depends on nothing but its name, until there are
+/// twice as many.
+fn works(
+    observed: &Observed,
+    cluster: &str,
+    held: &[&Grant],
+    account: Option<&Account>,
+) -> Vec<Desired> {
+    if held.is_empty() {
+        return Vec::new();
+    }
+    let size: usize = held.iter().map(|grant| grant.size).sum();
+    let count = size.div_ceil(WORK_HOLDS).next_power_of_two();
+    let mut parts = vec![(Vec::new(), Vec::new()); count];
+    if let Some(account) = account {
+        let impersonation = impersonation(observed, held, account);
+        parts[0]
+            .0
+            .extend(impersonation.into_iter().map(Manifest::from));
+    }
+    for grant in held {
+        let (manifests, namespaces) = &mut parts[grant.place % count];
+        manifests.extend(grant.manifests(account));
+        namespaces.extend(grant.made_namespaces());
+    }
+    let parts = parts.into_iter().enumerate();
+    let parts = parts.filter(|(_, (manifests, _))| !manifests.is_empty());
+    let works = parts.map(|(index, (manifests, namespaces))| {
+        let name = format!("{ACCESS_WORK}{index}");
+        let key = ObjectKey::new(Kind::ManifestWork, cluster, &name);
+        work(key, manifests, namespaces)
+    });
+    works.collect()
+}
+
+fn work(key: ObjectKey, manifests: Vec<Manifest>, mut namespaces: Vec<&str>) -> Desired {
+    // Two grants may make the same namespace, which a work may name once.
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let made = namespaces
+        .iter()
+        .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+    let manifests = made.map(Manifest::from).chain(manifests).collect();
+    let mut body = json!({"metadata": {"labels": {ADDON_LABEL: GATEWAY}}, "spec": {
+        "manifestConfigs": [{
+            "resourceIdentifier": {
+                "group": "rbac.authorization.k8s.io", "resource": "*", "name": "*", "namespace": "*",
+            },
+            "updateStrategy": {
+                "type": "ServerSideApply",
+                "serverSideApply": {"force": true, "fieldManager": FIELD_MANAGER},
+            },
+        }],
+    }});
+    if !namespaces.is_empty() {
+        let stay = namespaces.iter().map(
+            |name| json!({"group": "", "resource": "namespaces", "namespace": "", "name": name}),
+        );
+        body["spec"]["deleteOption"] = json!({
+            "propagationPolicy": "SelectivelyOrphan",
+            "selectivelyOrphans": {"orphaningRules": stay.collect::<Vec<_>>()},
+        });
+    }
+    Desired::work(key, body, manifests)
+}

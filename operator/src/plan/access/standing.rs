@@ -1,0 +1,184 @@
+//! How a grant is on one cluster, and the words for it.
+
+use crds::{
+    cluster::ManagedClusterStatus,
+    gateway::{ClusterGrant, GrantState, REMOVING},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::DynamicObject;
+
+use super::{cap::Caps, impersonation::account_of, selection::selects};
+use crate::{
+    grant::{Grant, Held, Shipped},
+    key::Key,
+    kind::{Kind, ObjectKey},
+    names::ACCESS_WORK,
+    object::part,
+    observed::Observed,
+    plan::enrolment,
+};
+
+/// A grant on a cluster.
+pub(super) struct Standing<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) grant: &'a Grant,
+    pub(super) cluster: &'a str,
+}
+
+type Said = (GrantState, &'static str, String);
+
+impl Standing<'_> {
+    /// How it is; nothing where it is none of the grant's clusters, and nothing of it is left there.
+    /// `before` is what was said last.
+    pub(super) fn says(
+        &self,
+        before: Option<&ClusterGrant>,
+        now: Timestamp,
+    ) -> Option<ClusterGrant> {
+        let (state, reason, message) = self.said(before, now)?;
+        let same = before.filter(|it| it.state == state && it.reason == reason);
+        Some(ClusterGrant {
+            name: self.cluster.to_owned(),
+            state,
+            since: same.map_or_else(|| whole(now), |it| it.since.clone()),
+            reason: reason.to_owned(),
+            message,
+        })
+    }
+
+    fn said(&self, before: Option<&ClusterGrant>, now: Timestamp) -> Option<Said> {
+        let object = self.object();
+        let is_wanted =
+            object.is_some_and(|it| selects(self.observed, self.grant, it)) || self.names_it();
+        let is_over = self.grant.object.is_over(now);
+        if !is_wanted || is_over {
+            let was_there = before.is_some_and(|it| it.state != GrantState::Expired);
+            if self.held().is_some() || (was_there && !self.is_settled()) {
+                return Some(self.removing());
+            }
+            let gone = (GrantState::Expired, "Expired", String::new());
+            return (is_wanted && self.grant.object.metadata.deletion_timestamp.is_none())
+                .then_some(gone);
+        }
+        Some(self.wanted(object))
+    }
+
+    fn wanted(&self, object: Option<&DynamicObject>) -> Said {
+        let cluster = self.cluster;
+        let Some(object) = object else {
+            let message = format!("the hub has no managed cluster {cluster}");
+            return (GrantState::Pending, "NoSuchCluster", message);
+        };
+        if !enrolment::is_selected(self.observed, cluster) {
+            if self.held().is_some() || !self.is_settled() {
+                return self.removing();
+            }
+            let message = format!(
+                "{cluster} is not accepted, or the GatewayConfiguration does not select it"
+            );
+            return (GrantState::Pending, "NotEnrolled", message);
+        }
+        if !Caps::of(self.observed, object).allow(&self.grant.object.spec.role) {
+            let message =
+                "spec.access.caps of the GatewayConfiguration do not allow this role there";
+            return (GrantState::Failed, "BeyondCap", message.to_owned());
+        }
+        let account = account_of(self.observed, cluster);
+        if !self.grant.can_name_all(account.as_ref()) {
+            let message = "kind Gateway needs credentials of ManagedServiceAccounts: with manual ones it is \
+                           not known which account the gateway has there";
+            return (GrantState::Failed, "NoAccount", message.to_owned());
+        }
+        if let Some(held) = self.held().filter(|it| self.is_newest(it))
+            && self.is_settled()
+        {
+            return match &held.refusal {
+                None => (GrantState::Applied, "", String::new()),
+                Some(refusal) => (GrantState::Failed, "Refused", refusal.clone()),
+            };
+        }
+        self.on_its_way()
+    }
+
+    fn on_its_way(&self) -> Said {
+        let key = Key::Access(self.cluster.to_owned());
+        if let Some(fault) = self.observed.faults.get(&key) {
+            return (GrantState::Pending, fault.reason, fault.message.clone());
+        }
+        let (reason, message) = match self.away() {
+            Some(since) => (
+                "Unreachable",
+                format!("{since}; it is brought there when it is back"),
+            ),
+            None => (
+                "Shipping",
+                "its work agent has not carried it out yet".to_owned(),
+            ),
+        };
+        (GrantState::Pending, reason, message)
+    }
+
+    fn removing(&self) -> Said {
+        let message = match self.away() {
+            Some(since) => format!(
+                "{since}; its rights are taken away there when it is back, and the gateway lets nobody use them \
+                 until then"
+            ),
+            None => "its work agent has not taken the rights away yet".to_owned(),
+        };
+        (GrantState::Pending, REMOVING, message)
+    }
+
+    /// Why the cluster cannot carry anything out now.
+    pub(super) fn away(&self) -> Option<String> {
+        let status = part::<ManagedClusterStatus>(self.object()?, "status").unwrap_or_default();
+        let mut conditions = status.conditions.iter();
+        let available = conditions.find(|it| it.type_ == "ManagedClusterConditionAvailable")?;
+        (available.status != "True").then(|| {
+            let since = available.last_transition_time.0;
+            format!("{} is not connected since {since:.0}", self.cluster)
+        })
+    }
+
+    fn object(&self) -> Option<&DynamicObject> {
+        self.observed
+            .object(&ObjectKey::global(Kind::ManagedCluster, self.cluster))
+    }
+
+    fn names_it(&self) -> bool {
+        self.grant
+            .object
+            .spec
+            .clusters
+            .names
+            .iter()
+            .any(|it| it == self.cluster)
+    }
+
+    fn works(&self) -> impl Iterator<Item = &Shipped> {
+        let first = ObjectKey::new(Kind::ManifestWork, self.cluster, ACCESS_WORK);
+        let works = self.observed.shipped.range(first..);
+        let works = works.take_while(|(key, _)| key.namespace == self.cluster);
+        works.map(|(_, shipped)| shipped.as_ref())
+    }
+
+    fn held(&self) -> Option<&Held> {
+        self.works()
+            .find_map(|shipped| shipped.grants.get(self.grant.name()))
+    }
+
+    fn is_newest(&self, held: &Held) -> bool {
+        held.uid == self.grant.uid() && held.generation == self.grant.generation()
+    }
+
+    /// True where the cluster has carried out all that its works are now.
+    fn is_settled(&self) -> bool {
+        self.works().all(|shipped| shipped.is_current)
+    }
+}
+
+/// Times of an object have no fractions.
+fn whole(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}

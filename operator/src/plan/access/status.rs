@@ -1,0 +1,173 @@
+//! What a grant says of itself, and how long it stays when it is deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::gateway::{
+    AccessGrantStatus, ClusterGrant, GRANT_FINALIZER, GrantCounts, GrantState, REMOVING,
+};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{selection::selects, standing::Standing};
+use crate::{
+    grant::Grant,
+    kind::{Kind, ObjectKey},
+    observed::Observed,
+    plan::{Desired, Plan, condition},
+};
+
+/// Decides.
+pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let key = ObjectKey::global(Kind::AccessGrant, name);
+    let (Some(object), Some(grant)) = (observed.object(&key), observed.grants.get(name)) else {
+        return plan;
+    };
+    let before = grant.object.status.clone().unwrap_or_default();
+    let states = states(observed, grant, &before, now);
+    if let Some(end) = grant.object.expires_at().filter(|end| *end > now) {
+        plan.wake_at(end);
+    }
+    let is_deleting = grant.object.metadata.deletion_timestamp.is_some();
+    let runs = observed.configuration().is_some_and(|it| !it.is_deleting);
+    let away = |state: &&ClusterGrant| {
+        let (observed, grant, cluster) = (observed, grant.as_ref(), state.name.as_str());
+        let standing = Standing {
+            observed,
+            grant,
+            cluster,
+        };
+        state.reason == REMOVING && standing.away().is_some()
+    };
+    let waits = states.iter().any(|it| it.reason == REMOVING && !away(&it));
+    plan.hold(
+        &key,
+        object,
+        GRANT_FINALIZER,
+        waits || (runs && !is_deleting),
+    );
+    if is_deleting && !waits {
+        let names: Vec<_> = states
+            .iter()
+            .filter(away)
+            .map(|it| it.name.as_str())
+            .collect();
+        if !names.is_empty() {
+            let text = format!(
+                "its rights are taken away when they are back on {}, which are not connected",
+                names.join(", ")
+            );
+            plan.tell(&key, object, true, ("RevocationPending", text));
+        }
+        return plan;
+    }
+    let said = said(grant, &before, &states, now);
+    plan.want_status(observed, Desired::new(key, json!({"status": said})));
+    plan
+}
+
+/// Every cluster that it is for, or that something of it is left on.
+fn states(
+    observed: &Observed,
+    grant: &Grant,
+    before: &AccessGrantStatus,
+    now: Timestamp,
+) -> Vec<ClusterGrant> {
+    let before: BTreeMap<_, _> = before
+        .cluster_states
+        .iter()
+        .map(|it| (it.name.as_str(), it))
+        .collect();
+    let selected = observed.all(Kind::ManagedCluster);
+    let selected = selected.filter(|(_, object)| selects(observed, grant, object));
+    let selected = selected.map(|(key, _)| key.name.as_str());
+    let named = grant.object.spec.clusters.names.iter().map(String::as_str);
+    let holding = observed.shipped.iter();
+    let holding = holding.filter(|(_, it)| it.grants.contains_key(grant.name()));
+    let holding = holding.map(|(key, _)| key.namespace.as_str());
+    let clusters: BTreeSet<_> = selected
+        .chain(named)
+        .chain(holding)
+        .chain(before.keys().copied())
+        .collect();
+    let states = clusters.into_iter().filter_map(|cluster| {
+        let standing = Standing {
+            observed,
+            grant,
+            cluster,
+        };
+        standing.says(before.get(cluster).copied(), now)
+    });
+    states.collect()
+}
+
+fn said(
+    grant: &Grant,
+    before: &AccessGrantStatus,
+    states: &[ClusterGrant],
+    now: Timestamp,
+) -> serde_json::Value {
+    let counts = counts(states);
+    let (holds, reason, message) = summary(states, counts);
+    let ready = condition(&before.conditions, ("Ready", holds), reason, &message, now);
+    json!({
+        "observedGeneration": grant.generation(),
+        "conditions": [ready],
+        "expiresAt": grant.object.expires_at().map(|end| format!("{end:.0}")),
+        "clusters": counts,
+        "clusterStates": states,
+    })
+}
+
+fn counts(states: &[ClusterGrant]) -> GrantCounts {
+    let is_own = |it: &&ClusterGrant| it.reason != REMOVING;
+    let count = |state| {
+        let all = states.iter().filter(is_own).filter(|it| it.state == state);
+        i32::try_from(all.count()).unwrap_or(i32::MAX)
+    };
+    let (applied, pending) = (count(GrantState::Applied), count(GrantState::Pending));
+    let (failed, expired) = (count(GrantState::Failed), count(GrantState::Expired));
+    GrantCounts {
+        total: applied + pending + failed + expired,
+        applied,
+        pending,
+        failed,
+    }
+}
+
+/// Whether it holds on all of its clusters, and the first thing that is in the way.
+fn summary(states: &[ClusterGrant], counts: GrantCounts) -> (bool, &'static str, String) {
+    let first = |state| states.iter().find(|it| it.state == state);
+    let GrantCounts { total, applied, .. } = counts;
+    let missing = |it: &ClusterGrant| {
+        format!(
+            "holds on {applied} of {total} clusters; {}: {}",
+            it.name, it.message
+        )
+    };
+    if let Some(failed) = first(GrantState::Failed) {
+        return (false, "Failed", missing(failed));
+    }
+    if let Some(pending) = first(GrantState::Pending) {
+        return (false, "Pending", missing(pending));
+    }
+    if first(GrantState::Expired).is_some() {
+        return (
+            false,
+            "Expired",
+            "it has ended, and is gone everywhere; delete it".to_owned(),
+        );
+    }
+    if total == 0 {
+        return (
+            false,
+            "NoClusters",
+            "it selects no cluster of this hub".to_owned(),
+        );
+    }
+    (
+        true,
+        "Applied",
+        format!("holds on {applied} of {total} clusters"),
+    )
+}

@@ -1,0 +1,123 @@
+//! The agent as objects of its cluster: namespaces and rights as `config/agent` ships them, then its
+//! `ServiceAccount`, what it verifies the gateway with, and its Deployment.
+
+mod container;
+mod image;
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::site::{Capability, Site};
+use crate::{
+    names::{AGENT, TOKEN_NAMESPACE},
+    plan::entrance::Entrance,
+};
+
+/// The rights that are shipped.
+const RIGHTS: &str = include_str!("../../../../config/agent/rbac-spoke.yaml");
+/// Read once, for every cluster.
+static SHIPPED: LazyLock<Vec<Value>> =
+    LazyLock::new(|| serde_saphyr::from_multiple(RIGHTS).expect("a file of ours"));
+/// The namespace that they name.
+const SHIPPED_NAMESPACE: &str = crds::addon::DEFAULT_NAMESPACE;
+/// Rights that only tokens take, beside those in the namespace of tokens.
+const REVIEWS: &str = "spokeway-agent-token-reviews";
+
+/// All of it, in the order in which it can be applied.
+pub(super) fn manifests(site: &Site<'_>) -> Vec<Value> {
+    let namespace = site.install_namespace();
+    let own = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
+    });
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": AGENT, "namespace": namespace},
+    });
+    let mut manifests = vec![own];
+    manifests.extend(rights(site, &namespace));
+    manifests.push(account);
+    if let Entrance::Own(address) = &site.entrance {
+        manifests.push(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": container::GATEWAY_AUTHORITY, "namespace": namespace},
+            "data": {container::AUTHORITY_KEY: address.authority},
+        }));
+    }
+    manifests.push(deployment(site, &namespace));
+    manifests
+}
+
+fn rights(site: &Site<'_>, namespace: &str) -> Vec<Value> {
+    let needed = |right: &Value| {
+        let metadata = &right["metadata"];
+        let of_tokens = metadata["namespace"] == TOKEN_NAMESPACE
+            || metadata["name"] == TOKEN_NAMESPACE
+            || metadata["name"] == REVIEWS;
+        !of_tokens || site.tokens == Capability::Ours
+    };
+    let shipped = SHIPPED.iter().filter(|right| needed(right));
+    let mut rights: Vec<_> = shipped.cloned().collect();
+    for right in &mut rights {
+        rename(&mut right["metadata"]["namespace"], namespace);
+        for subject in right["subjects"].as_array_mut().into_iter().flatten() {
+            rename(&mut subject["namespace"], namespace);
+        }
+        prune(right);
+    }
+    // Whatever the file's order: namespaces first, then the rest as it comes.
+    rights.sort_by_key(|right| right["kind"] != "Namespace");
+    rights
+}
+
+fn rename(namespace: &mut Value, to: &str) {
+    if *namespace == SHIPPED_NAMESPACE {
+        *namespace = to.into();
+    }
+}
+
+/// Looking at a field that is not there makes it null.
+fn prune(right: &mut Value) {
+    if let Some(fields) = right.as_object_mut() {
+        fields.retain(|_, field| !field.is_null());
+        if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.retain(|_, field| !field.is_null());
+        }
+    }
+}
+
+fn deployment(site: &Site<'_>, namespace: &str) -> Value {
+    let labels = json!({"app.kubernetes.io/name": AGENT});
+    let config = site
+        .deployment_config()
+        .map(|(_, config)| config)
+        .unwrap_or_default();
+    let placement = config.node_placement.clone().unwrap_or_default();
+    let mut pod = json!({
+        "serviceAccountName": AGENT,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": 30,
+        "containers": [container::agent(site, &config)],
+        "volumes": container::volumes(site),
+    });
+    if !placement.node_selector.is_empty() {
+        pod["nodeSelector"] = json!(placement.node_selector);
+    }
+    if !placement.tolerations.is_empty() {
+        pod["tolerations"] = json!(placement.tolerations);
+    }
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": AGENT, "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            // Tunnels stay up through a rollout: the new agent attaches before the old one drains.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    })
+}

@@ -1,0 +1,169 @@
+//! The agent's container: what it is told, given, and kept from.
+
+use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
+use serde_json::{Value, json};
+
+use super::{
+    super::site::{Capability, Site},
+    image,
+};
+use crate::{
+    names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
+    plan::entrance::Entrance,
+};
+
+/// Where Open Cluster Management puts the agent's credential for the hub.
+const HUB_SECRET: &str = "cluster-gateway-hub-kubeconfig";
+const HUB_VOLUME: &str = "hub-kubeconfig";
+const HUB_DIRECTORY: &str = "/managed/hub-kubeconfig";
+/// Where it puts the agent's certificate for the gateway's own entrance.
+const TUNNEL_SECRET: &str = "cluster-gateway-gateway.open-cluster-management.io-tunnel-client-cert";
+const TUNNEL_VOLUME: &str = "tunnel-certificate";
+const TUNNEL_DIRECTORY: &str = "/managed/tunnel-certificate";
+/// What the agent verifies the gateway with there.
+pub(super) const GATEWAY_AUTHORITY: &str = "spokeway-gateway-authority";
+pub(super) const AUTHORITY_KEY: &str = "ca.crt";
+const AUTHORITY_VOLUME: &str = "gateway-authority";
+const AUTHORITY_DIRECTORY: &str = "/managed/gateway-authority";
+const ADMIN_PORT: u16 = 9441;
+/// Settings that an `AddOnDeploymentConfig` may give by its variables: those that concern the cluster
+/// itself, not its rights or its place at the hub.
+const SETTABLE: [&str; 6] = [
+    "AGENT_APISERVER",
+    "AGENT_CONNECTIONS",
+    "AGENT_DRAIN_TIMEOUT",
+    "AGENT_LOG",
+    "AGENT_LOG_FORMAT",
+    "AGENT_REVOCATION_TIMEOUT",
+];
+const RESTRICTED: &str = r#"{
+    "allowPrivilegeEscalation": false,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": true,
+    "runAsNonRoot": true
+}"#;
+
+pub(super) fn agent(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Value {
+    let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
+    let security: Value = serde_json::from_str(RESTRICTED).expect("JSON of ours");
+    json!({
+        "name": "agent",
+        "image": image::of_agent(site, config),
+        "args": arguments(site),
+        "env": environment(site, config),
+        "ports": [{"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"}],
+        "livenessProbe": probe("/livez"),
+        "readinessProbe": probe("/readyz"),
+        "resources": resources(config),
+        "securityContext": security,
+        "volumeMounts": mounts(site),
+    })
+}
+
+fn mounts(site: &Site<'_>) -> Vec<Value> {
+    let mount = |name, path| json!({"name": name, "mountPath": path, "readOnly": true});
+    let mut mounts = vec![mount(HUB_VOLUME, HUB_DIRECTORY)];
+    if let Entrance::Own(_) = site.entrance {
+        mounts.push(mount(TUNNEL_VOLUME, TUNNEL_DIRECTORY));
+        mounts.push(mount(AUTHORITY_VOLUME, AUTHORITY_DIRECTORY));
+    }
+    mounts
+}
+
+/// What is mounted. Tokens do not wait for the tunnel's certificate.
+pub(super) fn volumes(site: &Site<'_>) -> Vec<Value> {
+    let mut volumes = vec![json!({"name": HUB_VOLUME, "secret": {"secretName": HUB_SECRET}})];
+    if let Entrance::Own(_) = site.entrance {
+        let certificate = json!({"secretName": TUNNEL_SECRET, "optional": true});
+        volumes.push(json!({"name": TUNNEL_VOLUME, "secret": certificate}));
+        let authority = json!({"name": GATEWAY_AUTHORITY});
+        volumes.push(json!({"name": AUTHORITY_VOLUME, "configMap": authority}));
+    }
+    volumes
+}
+
+fn arguments(site: &Site<'_>) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--cluster={}", site.cluster),
+        format!("--hub-kubeconfig={HUB_DIRECTORY}/kubeconfig"),
+        format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+        format!("--lease-namespace={}", site.install_namespace()),
+    ];
+    let tunnel = site.tunnel.then_some("tunnel");
+    let tokens = (site.tokens == Capability::Ours).then_some("tokens");
+    if tokens.is_some() {
+        arguments.push("--tokens=true".to_owned());
+        arguments.push(format!("--token-namespace={TOKEN_NAMESPACE}"));
+        arguments.push(format!("--lease={TOKEN_NAMESPACE}/{ACCOUNTS}=tokens"));
+    }
+    if let Entrance::Own(address) = &site.entrance {
+        arguments.extend([
+            format!("--tunnel-address={address}"),
+            format!("--tunnel-ca-file={AUTHORITY_DIRECTORY}/{AUTHORITY_KEY}"),
+            format!("--tunnel-cert-file={TUNNEL_DIRECTORY}/tls.crt"),
+            format!("--tunnel-private-key-file={TUNNEL_DIRECTORY}/tls.key"),
+        ]);
+    }
+    if tunnel.is_some() {
+        if site.has_row(PROXY) {
+            arguments.push(format!("--lease={PROXY}=tunnel"));
+        }
+        for service in &site.spec.egress.exposed_services {
+            let (namespace, name, port) = (&service.namespace, &service.name, service.port);
+            arguments.push(format!("--expose={namespace}/{name}:{port}"));
+        }
+    }
+    let needs: Vec<_> = tunnel.into_iter().chain(tokens).collect();
+    let needs = if needs.is_empty() {
+        "hub".to_owned()
+    } else {
+        needs.join("+")
+    };
+    arguments.push(format!("--lease={GATEWAY}={needs}"));
+    arguments
+}
+
+fn environment(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value> {
+    let pod = json!({"fieldRef": {"fieldPath": "metadata.name"}});
+    let mut environment = vec![json!({"name": "POD_NAME", "valueFrom": pod})];
+    let variables = &config.customized_variables;
+    let settable = variables
+        .iter()
+        .filter(|it| SETTABLE.contains(&it.name.as_str()));
+    environment.extend(settable.map(|it| json!({"name": it.name, "value": it.value})));
+    if !site.tunnel {
+        environment.retain(|it| it["name"] != "AGENT_CONNECTIONS");
+        environment.push(json!({"name": "AGENT_CONNECTIONS", "value": "0"}));
+    }
+    let ProxyConfig {
+        http,
+        https,
+        no_proxy,
+    } = &config.proxy_config;
+    let proxies = [
+        ("HTTP_PROXY", http),
+        ("HTTPS_PROXY", https),
+        ("NO_PROXY", no_proxy),
+    ];
+    let proxies = proxies.into_iter().filter(|(_, value)| !value.is_empty());
+    environment.extend(proxies.map(|(name, value)| json!({"name": name, "value": value})));
+    environment
+}
+
+/// The last requirement that fits counts, as the add-on framework has it.
+fn resources(config: &AddOnDeploymentConfigSpec) -> Value {
+    let fits = |id: &str| {
+        let own = ["deployments", AGENT, "agent"];
+        let parts: Vec<_> = id.split(':').collect();
+        let each = |(part, own): (&&str, &str)| *part == "*" || *part == own;
+        parts.len() == own.len() && parts.iter().zip(own).all(each)
+    };
+    let mut requirements = config.resource_requirements.iter().rev();
+    match requirements.find(|it| fits(&it.container_id)) {
+        Some(requirement) => json!(requirement.resources),
+        None => json!({
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"memory": "256Mi"},
+        }),
+    }
+}

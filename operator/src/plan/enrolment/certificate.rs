@@ -1,0 +1,144 @@
+//! Certificate requests of a cluster's agent: granted where they ask for exactly its name, and left
+//! alone otherwise. Those for the gateway's own entrance are signed, too.
+
+mod request;
+
+use crds::addon::{CLIENT_SIGNER, Driver, Subject};
+use k8s_openapi::api::certificates::v1::{
+    CertificateSigningRequest, CertificateSigningRequestCondition,
+};
+
+use self::request::Identity;
+use super::{
+    registration::{subject, tunnel_subject},
+    site::Site,
+};
+use crate::{
+    kind::Kind,
+    names::{GATEWAY, TUNNEL_SIGNER},
+    plan::{
+        Action, Plan,
+        pki::{Pair, Signature, client_seconds},
+    },
+};
+
+pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
+    let (at_hub, at_gateway) = (at_hub(site), at_gateway(site));
+    let unit = site.signer.as_ref().map(Pair::fingerprint);
+    let kind = Kind::CertificateSigningRequest;
+    for (key, object) in site.observed.within(kind, site.cluster) {
+        let Ok(request) = object.clone().try_parse::<CertificateSigningRequest>() else {
+            continue;
+        };
+        let is_ours_to_sign = request.spec.signer_name == TUNNEL_SIGNER;
+        let (signer, subject, unit) = if is_ours_to_sign {
+            (TUNNEL_SIGNER, &at_gateway, unit.as_deref())
+        } else {
+            (CLIENT_SIGNER, &at_hub, None)
+        };
+        let (Some(subject), Some(step)) = (subject, step(&request, is_ours_to_sign)) else {
+            continue;
+        };
+        let identity = Identity {
+            cluster: site.cluster,
+            addon: GATEWAY,
+            signer,
+            subject,
+            unit,
+        };
+        if let Err(unfit) = identity.fits(&request) {
+            let text = format!("left alone: {unfit}");
+            plan.tell(key, object, true, ("RequestUnfit", text));
+            continue;
+        }
+        let name = key.name.clone();
+        let action = match step {
+            Step::Approve => Some(Action::Approve {
+                name,
+                message: format!(
+                    "the request of the agent of {} for its own name",
+                    site.cluster
+                ),
+            }),
+            Step::Sign => {
+                signature(site, subject, &request).map(|signature| Action::Sign { name, signature })
+            }
+        };
+        plan.actions.extend(action);
+    }
+}
+
+/// What is next for a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    Approve,
+    /// Whoever has granted it: only what fits is signed.
+    Sign,
+}
+
+/// Nothing where it was denied, has failed, or has its certificate.
+fn step(request: &CertificateSigningRequest, is_ours_to_sign: bool) -> Option<Step> {
+    let status = request.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let is_approval = |it: &CertificateSigningRequestCondition| it.type_ == "Approved";
+    match conditions.as_slice() {
+        [] => Some(Step::Approve),
+        all if is_ours_to_sign && status.certificate.is_none() => {
+            all.iter().all(is_approval).then_some(Step::Sign)
+        }
+        _ => None,
+    }
+}
+
+/// The names that the agent may have at the hub. Only what we wrote ourselves is granted: the managed
+/// cluster may write its row's status, too.
+fn at_hub(site: &Site<'_>) -> Option<Subject> {
+    let (_, status) = site.row()?;
+    let own = subject(site.cluster);
+    let registered = status.kube_client()?;
+    let is_own = registered.driver != Some(Driver::Token) && registered.subject == own;
+    is_own.then_some(own)
+}
+
+/// The names that it may have at the gateway's own entrance.
+fn at_gateway(site: &Site<'_>) -> Option<Subject> {
+    let signer = site.signer.as_ref();
+    signer.map(|_| tunnel_subject(site.cluster))
+}
+
+/// The certificate that is to be made.
+fn signature(
+    site: &Site<'_>,
+    subject: &Subject,
+    request: &CertificateSigningRequest,
+) -> Option<Signature> {
+    Some(Signature {
+        signer: site.signer.clone()?,
+        user: subject.user.clone(),
+        request: String::from_utf8(request.spec.request.0.clone()).ok()?,
+        seconds: client_seconds(request.spec.expiration_seconds),
+    })
+}
+
+/// A request that the registration agent of `cluster` makes for the agent of another.
+#[cfg(test)]
+pub(crate) fn request_for_tests(cluster: &str, of: &str) -> CertificateSigningRequest {
+    let pem = match of {
+        "managed1" => include_str!("certificate/requests/managed1.csr"),
+        _ => include_str!("certificate/requests/managed2.csr"),
+    };
+    request::tests::request_of(cluster, pem.to_owned())
+}
+
+/// The same for the gateway's own entrance.
+#[cfg(test)]
+pub(crate) fn tunnel_request_for_tests(
+    cluster: &str,
+    of: &str,
+    unit: &str,
+) -> CertificateSigningRequest {
+    let subject = tunnel_subject(of);
+    let mut request = request::tests::request(cluster, (&subject, Some(unit)), &[]);
+    TUNNEL_SIGNER.clone_into(&mut request.spec.signer_name);
+    request
+}

@@ -1,0 +1,146 @@
+//! A cluster that leaves: the accounts first, while the agent is there to revoke their tokens; then
+//! the agent; then the rest. Each step waits for the one before, but no longer than patience allows,
+//! for a cluster that is gone for good must not hold what is left of it on the hub.
+
+use crds::{addon::PRE_DELETE, authentication::FINALIZER};
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+
+use super::{
+    registration::{tokens_binding, tunnel_binding},
+    rows::ROWS,
+};
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{ACCOUNTS, GATEWAY, WORK},
+    object::is_ours,
+    observed::Observed,
+    plan::{Plan, row_key},
+};
+
+pub(super) fn plan(observed: &Observed, cluster: &str, now: Timestamp, plan: &mut Plan) {
+    let leaving = Leaving {
+        observed,
+        cluster,
+        now,
+        is_tokens_ours: is_tokens_ours(observed, cluster),
+    };
+    if leaving.accounts(plan) && leaving.work(plan) {
+        leaving.rest(plan);
+    }
+}
+
+struct Leaving<'a> {
+    observed: &'a Observed,
+    cluster: &'a str,
+    now: Timestamp,
+    /// Whether accounts wait for an agent of ours.
+    is_tokens_ours: bool,
+}
+
+/// Somebody else's agent looks after accounts where the row is somebody else's.
+fn is_tokens_ours(observed: &Observed, cluster: &str) -> bool {
+    let row = observed.object(&row_key(cluster, ACCOUNTS));
+    row.is_none_or(is_ours)
+}
+
+impl Leaving<'_> {
+    /// Deletes our account. True once none of ours is left.
+    fn accounts(&self, plan: &mut Plan) -> bool {
+        let kind = Kind::ManagedServiceAccount;
+        let ours = self.observed.within(kind, self.cluster);
+        let ours: Vec<_> = ours.filter(|(_, object)| is_ours(object)).collect();
+        for (key, object) in &ours {
+            plan.unwanted(self.observed, key);
+            let Some(since) = deleting(object) else {
+                continue;
+            };
+            match self.observed.site.patience_ends(since, self.now) {
+                Some(end) => plan.wake_at(end),
+                None => self.release(key, object, plan),
+            }
+        }
+        ours.is_empty()
+    }
+
+    /// Lets an account go without the agent.
+    fn release(&self, key: &ObjectKey, object: &DynamicObject, plan: &mut Plan) {
+        if !self.is_tokens_ours {
+            return;
+        }
+        let writes = plan.actions.len();
+        plan.hold(key, object, FINALIZER, false);
+        if plan.actions.len() > writes {
+            let text = format!(
+                "the agent of {} did not revoke the token within {} s; it dies with the agent's namespace there, \
+                 at the latest when it expires",
+                self.cluster,
+                self.observed.site.patience.as_secs()
+            );
+            plan.tell(key, object, true, ("TokenAbandoned", text));
+        }
+    }
+
+    /// Deletes the work. True once it is gone, or was waited for long enough.
+    fn work(&self, plan: &mut Plan) -> bool {
+        let key = ObjectKey::new(Kind::ManifestWork, self.cluster, WORK);
+        let Some(work) = self.observed.object(&key).filter(|work| is_ours(work)) else {
+            return true;
+        };
+        plan.unwanted(self.observed, &key);
+        let Some(since) = deleting(work) else {
+            return false;
+        };
+        if let Some(end) = self.observed.site.patience_ends(since, self.now) {
+            plan.wake_at(end);
+            return false;
+        }
+        let text = format!(
+            "{} did not remove its agent within {} s; what is left there goes when it is back",
+            self.cluster,
+            self.observed.site.patience.as_secs()
+        );
+        plan.tell(&key, work, true, ("AgentAbandoned", text));
+        true
+    }
+
+    /// What only the agent needed.
+    fn rest(&self, plan: &mut Plan) {
+        let (observed, cluster) = (self.observed, self.cluster);
+        // Accounts of others stay; their tokens died with the agent's namespace, and nobody is there
+        // any more to take the finalizer from them.
+        let had_agent = observed
+            .object(&row_key(cluster, GATEWAY))
+            .is_some_and(is_ours);
+        if had_agent && self.is_tokens_ours {
+            for (key, object) in observed.within(Kind::ManagedServiceAccount, cluster) {
+                plan.hold(key, object, FINALIZER, false);
+            }
+        }
+        for key in [tokens_binding(cluster), tunnel_binding(cluster)] {
+            plan.unwanted(observed, &key);
+        }
+        for addon in ROWS {
+            let key = row_key(cluster, addon);
+            let Some(row) = observed.object(&key).filter(|row| is_ours(row)) else {
+                continue;
+            };
+            // The last to go, for it holds the others together.
+            if addon != GATEWAY || plan.actions.is_empty() {
+                plan.unwanted(observed, &key);
+                if deleting(row).is_some() {
+                    plan.hold(&key, row, PRE_DELETE, false);
+                }
+            }
+        }
+    }
+}
+
+/// Since when it is being deleted.
+pub(crate) fn deleting(object: &DynamicObject) -> Option<Timestamp> {
+    object
+        .metadata
+        .deletion_timestamp
+        .as_ref()
+        .map(|time| time.0)
+}

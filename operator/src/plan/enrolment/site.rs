@@ -1,0 +1,155 @@
+//! One selected cluster, as plans look at it.
+
+use crds::{
+    addon::{
+        AddOnDeploymentConfigSpec, ConfigSpecHash, DEFAULT_NAMESPACE, ManagedClusterAddOnStatus,
+    },
+    cluster::ManagedCluster,
+    gateway::{CredentialsType, EgressType, GatewayConfigurationSpec},
+};
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+
+use super::placement;
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
+    object::{is_ours, part},
+    observed::Observed,
+    plan::{
+        entrance::Entrance,
+        pki::{Authorities, Pair},
+        row_key,
+    },
+};
+
+/// A cluster that is selected.
+pub(super) struct Site<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) cluster: &'a str,
+    pub(super) spec: &'a GatewayConfigurationSpec,
+    /// Whether the agent keeps a tunnel. It takes nothing from somebody else's, which may stand beside it.
+    pub(super) tunnel: bool,
+    /// Who looks after tokens, of which no two can take care.
+    pub(super) tokens: Capability,
+    /// Where the agent is to attach.
+    pub(super) entrance: Entrance,
+    /// Who signs its certificate for the gateway's own entrance; nobody without one.
+    pub(super) signer: Option<Pair>,
+}
+
+/// Who does something for a cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Capability {
+    /// Our agent.
+    Ours,
+    /// That of somebody else's add-on.
+    Foreign,
+    /// Nobody is to.
+    Off,
+}
+
+impl<'a> Site<'a> {
+    /// Nothing where the cluster is not selected.
+    pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
+        if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
+            return None;
+        }
+        let spec = &observed.configuration()?.spec;
+        let tokens = match spec.credentials.kind {
+            CredentialsType::Manual => Capability::Off,
+            _ if is_row_foreign(observed, cluster, ACCOUNTS) => Capability::Foreign,
+            CredentialsType::ManagedServiceAccount => Capability::Ours,
+        };
+        let tunnel = spec.egress.kind != EgressType::Direct;
+        let entrance = if tunnel {
+            Entrance::of(observed, spec, now)
+        } else {
+            Entrance::Hub
+        };
+        let signer = (entrance != Entrance::Hub).then(|| {
+            let key = ObjectKey::new(Kind::Secret, &spec.server.namespace, TUNNEL_AUTHORITY);
+            let authorities = Authorities::read(observed.object(&key)?, now)?;
+            Some(authorities.signer().clone())
+        });
+        Some(Self {
+            observed,
+            cluster,
+            spec,
+            tunnel,
+            tokens,
+            entrance,
+            signer: signer.flatten(),
+        })
+    }
+
+    /// True where the add-on is a row of ours on the cluster.
+    pub(super) fn has_row(&self, addon: &str) -> bool {
+        let is_wanted = match addon {
+            PROXY => self.tunnel,
+            ACCOUNTS => self.tokens == Capability::Ours,
+            _ => true,
+        };
+        is_wanted && !is_foreign(self.observed, self.cluster, addon)
+    }
+
+    /// The cluster itself.
+    pub(super) fn managed_cluster(&self) -> Option<ManagedCluster> {
+        let key = ObjectKey::global(Kind::ManagedCluster, self.cluster);
+        self.observed.object(&key)?.clone().try_parse().ok()
+    }
+
+    /// The row of the add-on that carries the agent.
+    pub(super) fn row(&self) -> Option<(&'a DynamicObject, ManagedClusterAddOnStatus)> {
+        let object = self.observed.object(&row_key(self.cluster, GATEWAY))?;
+        Some((object, part(object, "status").unwrap_or_default()))
+    }
+
+    pub(super) fn is_row_deleting(&self) -> bool {
+        self.row()
+            .is_some_and(|(row, _)| row.metadata.deletion_timestamp.is_some())
+    }
+
+    /// How the agent is to be deployed, and in which state that was seen.
+    pub(super) fn deployment_config(&self) -> Option<(ConfigSpecHash, AddOnDeploymentConfigSpec)> {
+        let (_, status) = self.row()?;
+        let desired = status.desired_deployment_config()?.clone();
+        let kind = Kind::AddOnDeploymentConfig;
+        let key = ObjectKey::new(kind, &desired.namespace, &desired.name);
+        let spec = part(self.observed.object(&key)?, "spec")?;
+        Some((desired, spec))
+    }
+
+    /// Where the agent is installed on the cluster.
+    pub(super) fn install_namespace(&self) -> String {
+        let config = self.deployment_config();
+        let chosen = config.map(|(_, config)| config.agent_install_namespace);
+        chosen
+            .filter(|namespace| !namespace.is_empty())
+            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+    }
+
+    /// Where an add-on's lease is.
+    pub(super) fn namespace_of(&self, addon: &str) -> String {
+        if addon == ACCOUNTS {
+            TOKEN_NAMESPACE.to_owned()
+        } else {
+            self.install_namespace()
+        }
+    }
+}
+
+/// True where somebody else has the add-on, on this cluster or on the hub as a whole.
+fn is_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
+    let manager = observed.object(&manager);
+    manager.is_some_and(|object| !is_ours(object)) || is_row_foreign(observed, cluster, addon)
+}
+
+/// True where somebody else has the add-on on this cluster. A row that somebody made by hand for an
+/// add-on of ours asks for it, and becomes ours.
+pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
+    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
+    let row = observed.object(&row_key(cluster, addon));
+    row.is_some_and(|object| !is_ours(object)) && !observed.object(&manager).is_some_and(is_ours)
+}

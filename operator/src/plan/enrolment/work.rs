@@ -1,0 +1,130 @@
+//! The work that brings the agent to its cluster, and what the rows say of it.
+
+use crds::{
+    addon::{
+        ADDON_LABEL, CLEANUP_PRIORITY, CONFIG_HASHES, ConfigSpecHash, DEPLOYMENT_CONFIGS, GROUP,
+        REGISTRATION_APPLIED,
+    },
+    work::ManifestWorkStatus,
+};
+use kube::core::DynamicObject;
+use serde_json::{Map, Value, json};
+
+use super::{agent, site::Site};
+use crate::{
+    kind::{Kind, ObjectKey},
+    manifest::Manifest,
+    names::{GATEWAY, WORK},
+    object::part,
+    plan::{Action, Desired, Part, Plan, row_key},
+};
+
+/// After the rows, which wait for it.
+const DELETED_LATE: &str = "90";
+
+/// What is known of the agent's deployment: whether it holds, why, and in which words.
+pub(super) struct Deployed {
+    pub(super) holds: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// Wants the work, and says how it is; nothing before the cluster has looked at it.
+pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) -> Option<Deployed> {
+    let (row, status) = site.row()?;
+    // An agent that came before its rights would find doors closed.
+    if !status.is(REGISTRATION_APPLIED) {
+        return None;
+    }
+    let key = ObjectKey::new(Kind::ManifestWork, site.cluster, WORK);
+    let manifests = agent::manifests(site).into_iter().map(Manifest::from);
+    let work = Desired::work(key.clone(), body(site, row), manifests.collect());
+    plan.want(site.observed, work);
+    let work = site.observed.object(&key)?;
+    let generation = work.metadata.generation.unwrap_or_default();
+    let work_status = part::<ManifestWorkStatus>(work, "status").unwrap_or_default();
+    let applied = work_status.applied(generation)?;
+    let holds = applied.status == "True";
+    if holds {
+        carried_out(site, row, work, plan);
+    }
+    let reason = if holds {
+        "AddonManifestApplied"
+    } else {
+        "AddonManifestAppliedFailed"
+    };
+    let message = applied.message.clone();
+    Some(Deployed {
+        holds,
+        reason,
+        message,
+    })
+}
+
+fn body(site: &Site<'_>, row: &DynamicObject) -> Value {
+    let resource = Kind::ManagedClusterAddOn.resource(site.observed.site.addons);
+    let mut annotations = json!({CLEANUP_PRIORITY: DELETED_LATE});
+    if let Some((config, _)) = site.deployment_config() {
+        annotations[CONFIG_HASHES] = hashes(&config).into();
+    }
+    let namespace = site.install_namespace();
+    json!({
+        "metadata": {
+            "labels": {ADDON_LABEL: GATEWAY},
+            "annotations": annotations,
+            "ownerReferences": [{
+                "apiVersion": resource.api_version, "kind": resource.kind, "name": GATEWAY,
+                "uid": row.metadata.uid, "controller": true, "blockOwnerDeletion": true,
+            }],
+        },
+        "spec": {
+            // Other add-ons' agents are there, too.
+            "deleteOption": {
+                "propagationPolicy": "SelectivelyOrphan",
+                "selectivelyOrphans": {"orphaningRules": [
+                    {"group": "", "resource": "namespaces", "namespace": "", "name": namespace},
+                ]},
+            },
+        },
+    })
+}
+
+/// Which state of which configuration, as the add-on framework spells it.
+fn hashes(config: &ConfigSpecHash) -> String {
+    let ConfigSpecHash {
+        namespace,
+        name,
+        spec_hash,
+    } = config;
+    let resource = format!("{DEPLOYMENT_CONFIGS}.{GROUP}/{namespace}/{name}");
+    let hashes = Map::from_iter([(resource, Value::from(spec_hash.as_str()))]);
+    Value::from(hashes).to_string()
+}
+
+/// Tells the hub that the configuration is carried out, once a work that has it is applied.
+fn carried_out(site: &Site<'_>, row: &DynamicObject, work: &DynamicObject, plan: &mut Plan) {
+    let Some((config, _)) = site.deployment_config() else {
+        return;
+    };
+    let annotations = work.metadata.annotations.as_ref();
+    if annotations.and_then(|all| all.get(CONFIG_HASHES)) != Some(&hashes(&config)) {
+        return;
+    }
+    let mut references = row.data["status"]["configReferences"].clone();
+    let mut changed = false;
+    for reference in references.as_array_mut().into_iter().flatten() {
+        let is_own = reference["group"] == GROUP && reference["resource"] == DEPLOYMENT_CONFIGS;
+        if is_own && reference["lastAppliedConfig"] != reference["desiredConfig"] {
+            reference["lastAppliedConfig"] = reference["desiredConfig"].clone();
+            changed = true;
+        }
+    }
+    if changed {
+        plan.actions.push(Action::Patch {
+            key: row_key(site.cluster, GATEWAY),
+            resource_version: row.metadata.resource_version.clone().unwrap_or_default(),
+            part: Part::Status,
+            patch: json!({"status": {"configReferences": references}}),
+        });
+    }
+}

@@ -1,0 +1,40 @@
+//! What the hub is to hold for all clusters at once. Pure.
+
+mod addons;
+mod api_service;
+mod registration;
+mod removal;
+mod rights;
+mod server;
+
+use crds::gateway::{FINALIZER, SINGLETON};
+use jiff::Timestamp;
+
+pub(crate) use self::{
+    addons::foreign,
+    registration::{Registration, registration},
+};
+use crate::{
+    kind::{Kind, ObjectKey},
+    observed::Observed,
+    plan::Plan,
+};
+
+/// Decides.
+pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    let configuration = observed.configuration();
+    let Some(configuration) = configuration.filter(|it| !it.is_deleting) else {
+        removal::plan(observed, now, &mut plan);
+        return plan;
+    };
+    if let Some(object) = observed.object(&key) {
+        plan.hold(&key, object, FINALIZER, true);
+    }
+    rights::plan(observed, &mut plan);
+    addons::plan(observed, now, &mut plan);
+    let bundle = server::plan(observed, &configuration.spec, now, &mut plan);
+    registration::plan(observed, &configuration.spec, bundle, now, &mut plan);
+    plan
+}

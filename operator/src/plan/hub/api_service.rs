@@ -1,0 +1,10 @@
+//! The `APIService` of the gateway's API.
+
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::API_SERVICE,
+};
+
+pub(super) fn key() -> ObjectKey {
+    ObjectKey::global(Kind::ApiService, API_SERVICE)
+}

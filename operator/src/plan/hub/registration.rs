@@ -1,0 +1,135 @@
+//! The gateway's place in the hub's API. It is withdrawn while no gateway answers: an API that is
+//! registered and dead breaks discovery for everybody, and the deletion of namespaces.
+
+use crds::gateway::{GatewayConfigurationSpec, ServerDeployment};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
+
+use super::{api_service::key, server};
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{SERVER, SERVICE},
+    object::is_ours,
+    observed::{Observed, ServerSeen},
+    plan::{Desired, Plan},
+};
+
+/// A gateway that is gone for less than that, as in a restart, keeps its place.
+const GRACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// Whether the gateway has its place, and why not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Registration {
+    Wanted,
+    /// It has one for now; the gateway does not answer since then.
+    Kept {
+        why: String,
+        until: Timestamp,
+    },
+    Withdrawn {
+        why: String,
+    },
+    /// Somebody else has it.
+    Foreign,
+}
+
+pub(super) fn plan(
+    observed: &Observed,
+    spec: &GatewayConfigurationSpec,
+    managed: Option<String>,
+    now: Timestamp,
+    plan: &mut Plan,
+) {
+    let key = key();
+    match registration(observed, now) {
+        Registration::Wanted => {
+            if let Some(body) = body(spec, managed) {
+                plan.want(observed, Desired::new(key, body));
+            }
+        }
+        Registration::Kept { until, .. } => plan.wake_at(until),
+        Registration::Withdrawn { why } => {
+            if let Some(object) = observed.object(&key) {
+                let text =
+                    format!("no gateway answers ({why}); it is registered again when one does");
+                plan.tell(&key, object, true, ("GatewayGone", text));
+            }
+            plan.unwanted(observed, &key);
+        }
+        Registration::Foreign => {}
+    }
+}
+
+/// Decides.
+pub(crate) fn registration(observed: &Observed, now: Timestamp) -> Registration {
+    if observed
+        .object(&key())
+        .is_some_and(|object| !is_ours(object))
+    {
+        return Registration::Foreign;
+    }
+    let configuration = observed.configuration();
+    if let Some(server) = configuration.map(|it| &it.spec.server)
+        && server.deployment == ServerDeployment::Managed
+    {
+        return of_managed(observed, &server.namespace);
+    }
+    let is_there = observed.object(&key()).is_some();
+    match &observed.server {
+        ServerSeen::Ready => Registration::Wanted,
+        ServerSeen::Unknown if is_there => Registration::Kept {
+            why: "it was not asked yet".to_owned(),
+            until: now + GRACE,
+        },
+        ServerSeen::Unknown => Registration::Withdrawn {
+            why: "it was not asked yet".to_owned(),
+        },
+        ServerSeen::Unready { why, since } => {
+            let until = since.checked_add(GRACE).unwrap_or(*since);
+            let why = why.clone();
+            if is_there && until > now {
+                Registration::Kept { why, until }
+            } else {
+                Registration::Withdrawn { why }
+            }
+        }
+    }
+}
+
+/// Endpoints say at once what a probe would find out.
+fn of_managed(observed: &Observed, namespace: &str) -> Registration {
+    if server::has_ready_endpoint(observed, namespace) {
+        return Registration::Wanted;
+    }
+    let key = ObjectKey::new(Kind::Deployment, namespace, SERVER);
+    let status = observed.object(&key).and_then(|it| it.data.get("status"));
+    let conditions = status.and_then(|status| status["conditions"].as_array());
+    let mut conditions = conditions.into_iter().flatten();
+    let said = conditions.find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure");
+    let said = said.and_then(|it| it["message"].as_str());
+    let why = said.unwrap_or("none of its pods is ready yet");
+    Registration::Withdrawn {
+        why: format!("Deployment {namespace}/{SERVER}: {why}"),
+    }
+}
+
+fn body(spec: &GatewayConfigurationSpec, managed: Option<String>) -> Option<Value> {
+    let server = &spec.server;
+    let (service, port, bundle) = match server.deployment {
+        ServerDeployment::External => {
+            let external = server.external.as_ref()?;
+            let bundle = json!(external.ca_bundle);
+            (external.service.as_str(), external.port, bundle)
+        }
+        ServerDeployment::Managed => (SERVICE, 443, json!(ByteString(managed?.into_bytes()))),
+    };
+    Some(json!({"spec": {
+        "group": crds::cluster_core::GROUP,
+        "version": crds::cluster_core::VERSION,
+        "service": {"namespace": server.namespace, "name": service, "port": port},
+        "caBundle": bundle,
+        "groupPriorityMinimum": 5000,
+        "versionPriority": 10,
+    }}))
+}

@@ -1,0 +1,70 @@
+//! A hub without a configuration: what was made for it goes, after what the clusters have.
+
+use std::collections::BTreeSet;
+
+use crds::gateway::{FINALIZER, GRANT_FINALIZER, SINGLETON};
+use jiff::Timestamp;
+
+use super::{api_service, rights, server};
+use crate::{
+    kind::{Kind, ObjectKey},
+    object::is_ours,
+    observed::Observed,
+    plan::{
+        Plan,
+        enrolment::{ROWS, deleting},
+    },
+};
+
+pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
+    let mut held = observed.all(Kind::AccessGrant).filter(|(_, grant)| {
+        let finalizers = grant.metadata.finalizers.iter().flatten();
+        finalizers.into_iter().any(|it| it == GRANT_FINALIZER)
+    });
+    if held.next().is_some() || is_held_by_clusters(observed, now, plan) {
+        return;
+    }
+    plan.unwanted(observed, &api_service::key());
+    server::sweep(observed, &BTreeSet::new(), plan);
+    plan.unwanted(observed, &rights::binding());
+    for role in rights::roles() {
+        plan.unwanted(observed, &role.key);
+    }
+    for addon in ROWS {
+        plan.unwanted(
+            observed,
+            &ObjectKey::global(Kind::ClusterManagementAddOn, addon),
+        );
+    }
+    let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    if let Some(object) = observed.object(&key)
+        && plan.actions.is_empty()
+    {
+        plan.hold(&key, object, FINALIZER, false);
+    }
+}
+
+/// True while something of a cluster is there. Agents attach through the gateway until they are gone. A
+/// work whose cluster does not answer stays until it does, and is waited for no longer than patience allows.
+fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> bool {
+    let left = [
+        Kind::ManagedClusterAddOn,
+        Kind::ManifestWork,
+        Kind::ManagedServiceAccount,
+    ];
+    let left = left.into_iter().flat_map(|kind| observed.all(kind));
+    let left = left.filter(|(_, object)| is_ours(object));
+    let mut is_held = false;
+    for (key, object) in left {
+        if key.kind == Kind::ManifestWork
+            && let Some(since) = deleting(object)
+        {
+            let Some(end) = observed.site.patience_ends(since, now) else {
+                continue;
+            };
+            plan.wake_at(end);
+        }
+        is_held = true;
+    }
+    is_held
+}

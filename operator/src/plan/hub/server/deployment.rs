@@ -1,0 +1,157 @@
+//! The server's pods, and how they are found.
+
+use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Identity};
+use serde_json::{Value, json};
+
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{CREDENTIALS, SERVER, SERVICE, SERVING, TUNNEL_BUNDLE, TUNNEL_CLIENTS},
+    observed::Observed,
+    plan::{
+        Desired,
+        entrance::{self, PORT as TUNNEL_PORT},
+    },
+};
+
+const PORT: u16 = 9443;
+const ADMIN_PORT: u16 = 9440;
+const SERVING_DIRECTORY: &str = "/etc/spokeway/serving";
+const CLIENTS_DIRECTORY: &str = "/etc/spokeway/clients";
+const RESTRICTED: &str = r#"{
+    "allowPrivilegeEscalation": false,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": true,
+    "runAsNonRoot": true
+}"#;
+
+pub(super) fn all<'a>(
+    observed: &'a Observed,
+    spec: &'a GatewayConfigurationSpec,
+) -> impl Iterator<Item = Desired> {
+    let key = |kind, name| ObjectKey::new(kind, &spec.server.namespace, name);
+    let labels = labels();
+    let mut ports = vec![port("https", 443, PORT)];
+    if entrance::is_wanted(spec) {
+        ports.push(port("tunnel", TUNNEL_PORT, TUNNEL_PORT));
+    }
+    let service = json!({"spec": {"selector": labels, "ports": ports}});
+    let budget = json!({"spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}});
+    [
+        Desired::new(key(Kind::Service, SERVICE), service),
+        Desired::new(key(Kind::Deployment, SERVER), deployment(observed, spec)),
+        Desired::new(key(Kind::PodDisruptionBudget, SERVER), budget),
+    ]
+    .into_iter()
+}
+
+pub(super) fn labels() -> Value {
+    json!({"app.kubernetes.io/name": SERVER})
+}
+
+fn port(name: &str, port: u16, target: u16) -> Value {
+    json!({"name": name, "port": port, "protocol": "TCP", "targetPort": target})
+}
+
+fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
+    let labels = labels();
+    let server = &spec.server;
+    let volume = |name, secret| json!({"name": name, "secret": {"secretName": secret}});
+    let mut volumes = vec![volume("serving", SERVING)];
+    if entrance::is_wanted(spec) {
+        volumes.push(volume("clients", TUNNEL_CLIENTS));
+    }
+    let mut pod = json!({
+        "serviceAccountName": SERVER,
+        "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 30,
+        "containers": [container(observed, spec)],
+        "volumes": volumes,
+        "topologySpreadConstraints": [{
+            "maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": labels},
+        }],
+    });
+    let placement = server.node_placement.clone().unwrap_or_default();
+    if !placement.node_selector.is_empty() {
+        pod["nodeSelector"] = json!(placement.node_selector);
+    }
+    if !placement.tolerations.is_empty() {
+        pod["tolerations"] = json!(placement.tolerations);
+    }
+    json!({
+        "metadata": {"labels": labels},
+        "spec": {
+            "replicas": server.replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    })
+}
+
+fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
+    let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
+    let security: Value = serde_json::from_str(RESTRICTED).expect("JSON of ours");
+    let server = &spec.server;
+    let resources = server.resources.as_ref().map_or_else(
+        || json!({"requests": {"cpu": "100m", "memory": "128Mi"}}),
+        |resources| json!(resources),
+    );
+    let port = |name, port| json!({"name": name, "containerPort": port, "protocol": "TCP"});
+    let mount = |name, path| json!({"name": name, "mountPath": path, "readOnly": true});
+    let mut ports = vec![port("https", PORT), port("admin", ADMIN_PORT)];
+    let mut mounts = vec![mount("serving", SERVING_DIRECTORY)];
+    if entrance::is_wanted(spec) {
+        ports.push(port("tunnel", TUNNEL_PORT));
+        mounts.push(mount("clients", CLIENTS_DIRECTORY));
+    }
+    json!({
+        "name": "gateway",
+        "image": server.image.as_ref().unwrap_or(&observed.site.gateway_image),
+        "args": arguments(spec),
+        "ports": ports,
+        "livenessProbe": probe("/livez"),
+        "readinessProbe": probe("/readyz"),
+        "resources": resources,
+        "securityContext": security,
+        "volumeMounts": mounts,
+    })
+}
+
+fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--secret-namespace={CREDENTIALS}"),
+        format!("--secure-port={PORT}"),
+        format!("--tls-cert-file={SERVING_DIRECTORY}/tls.crt"),
+        format!("--tls-private-key-file={SERVING_DIRECTORY}/tls.key"),
+        format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+    ];
+    if entrance::is_wanted(spec) {
+        arguments.push(format!("--tunnel-port={TUNNEL_PORT}"));
+        let bundle = format!("{CLIENTS_DIRECTORY}/{TUNNEL_BUNDLE}");
+        arguments.push(format!("--tunnel-client-ca-file={bundle}"));
+    }
+    if spec.credentials.kind == CredentialsType::ManagedServiceAccount {
+        let account = &spec.credentials.managed_service_account.name;
+        let way = match spec.egress.kind {
+            EgressType::Auto => "auto",
+            EgressType::Tunnel => "tunnel",
+            EgressType::Direct => "direct",
+        };
+        arguments.push(format!("--managed-service-account={account}"));
+        arguments.push(format!("--egress={way}"));
+    }
+    let identity = match spec.identity {
+        Identity::Impersonate => "impersonate",
+        Identity::ServiceAccount => "service-account",
+    };
+    arguments.push(format!("--identity={identity}"));
+    if let Some(seconds) = spec.limits.request_timeout {
+        arguments.push(format!("--response-header-timeout={seconds}"));
+    }
+    for service in &spec.egress.exposed_services {
+        let (namespace, name, port) = (&service.namespace, &service.name, service.port);
+        arguments.push(format!("--expose={namespace}/{name}:{port}"));
+    }
+    arguments
+}

@@ -1,0 +1,85 @@
+//! What the server may do on the hub: ask who somebody is and what he may, read grants, the managed
+//! clusters and the token Secrets of one name, and the Secrets of the manual mode.
+
+use crds::gateway::{CredentialsType, GatewayConfigurationSpec, Identity};
+use serde_json::{Value, json};
+
+use crate::{
+    kind::{Kind, ObjectKey},
+    names::{CREDENTIALS, SERVER},
+    plan::Desired,
+};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// The role that is shipped.
+const ROLE: &str = include_str!("../../../../../config/gateway/rbac.yaml");
+
+pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desired> {
+    let namespace = spec.server.namespace.as_str();
+    let mut all: Vec<_> = [namespace, CREDENTIALS]
+        .map(|name| Desired::new(ObjectKey::global(Kind::Namespace, name), json!({})))
+        .into();
+    let account = ObjectKey::new(Kind::ServiceAccount, namespace, SERVER);
+    let secrets = json!({"rules": [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
+    ]});
+    let in_credentials = |kind| ObjectKey::new(kind, CREDENTIALS, SERVER);
+    let reader = "extension-apiserver-authentication-reader";
+    let delegator = format!("{SERVER}-delegator");
+    let subject = json!([{"kind": "ServiceAccount", "name": SERVER, "namespace": namespace}]);
+    let bound = |key, kind: &str, role: &str| Desired::new(key, binding(kind, role, &subject));
+    all.extend([
+        Desired::new(account, json!({})),
+        bound(
+            ObjectKey::global(Kind::ClusterRoleBinding, &delegator),
+            "ClusterRole",
+            "system:auth-delegator",
+        ),
+        bound(
+            ObjectKey::new(Kind::RoleBinding, "kube-system", SERVER),
+            "Role",
+            reader,
+        ),
+        Desired::new(in_credentials(Kind::Role), secrets),
+        bound(in_credentials(Kind::RoleBinding), "Role", SERVER),
+    ]);
+    let role: Value = serde_saphyr::from_str(ROLE).expect("a file of ours");
+    let rules = needed(&role["rules"], spec);
+    if !rules.is_empty() {
+        let name = role["metadata"]["name"].as_str().unwrap_or_default();
+        let key = |kind| ObjectKey::global(kind, name);
+        let body = json!({"rules": rules});
+        all.push(Desired::new(key(Kind::ClusterRole), body));
+        all.push(bound(key(Kind::ClusterRoleBinding), "ClusterRole", name));
+    }
+    all.into_iter()
+}
+
+/// The rules that the configuration takes. The Secrets that are named are those of its account.
+fn needed(rules: &Value, spec: &GatewayConfigurationSpec) -> Vec<Value> {
+    let derives = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
+    let account = &spec.credentials.managed_service_account.name;
+    let rules = rules.as_array().into_iter().flatten();
+    let needed = rules.filter(|rule| {
+        if rule["apiGroups"][0] == crds::gateway::GROUP {
+            spec.identity == Identity::Impersonate
+        } else {
+            derives
+        }
+    });
+    let mut needed: Vec<_> = needed.cloned().collect();
+    for names in needed
+        .iter_mut()
+        .filter_map(|rule| rule.get_mut("resourceNames"))
+    {
+        *names = json!([account]);
+    }
+    needed
+}
+
+fn binding(kind: &str, role: &str, subjects: &Value) -> Value {
+    json!({
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
+        "subjects": subjects,
+    })
+}

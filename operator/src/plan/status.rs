@@ -1,0 +1,52 @@
+//! What the `GatewayConfiguration` says of itself. Pure; it changes only when something has.
+
+mod clusters;
+mod conditions;
+
+use crds::gateway::{ComponentVersion, GatewayConfigurationStatus, SINGLETON};
+use jiff::Timestamp;
+use serde_json::json;
+
+use self::{clusters::Survey, conditions::conditions};
+use crate::{
+    kind::{Kind, ObjectKey},
+    object::part,
+    observed::Observed,
+    plan::{Desired, Plan},
+};
+
+/// Decides.
+pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    let (Some(object), Some(configuration)) = (observed.object(&key), observed.configuration())
+    else {
+        return plan;
+    };
+    let before: GatewayConfigurationStatus = part(object, "status").unwrap_or_default();
+    let survey = Survey::of(observed, &before.troubled, now);
+    let conditions = conditions(observed, configuration, &survey, &before.conditions, now);
+    if let Some(wake) = survey.wake {
+        plan.wake_at(wake);
+    }
+    let components = [
+        ("operator", env!("CARGO_PKG_VERSION")),
+        ("agent", observed.site.agent_image.as_str()),
+    ];
+    let components: Vec<_> = components
+        .into_iter()
+        .map(|(name, version)| ComponentVersion {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })
+        .collect();
+    let status = json!({
+        "observedGeneration": configuration.generation,
+        "conditions": conditions,
+        "clusters": survey.counts,
+        "troubled": survey.troubled,
+        "components": components,
+    });
+    plan.want_status(observed, Desired::new(key, json!({"status": status})));
+    plan
+}

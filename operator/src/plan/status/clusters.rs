@@ -1,0 +1,186 @@
+//! How many clusters there are, and which are in trouble.
+
+use crds::{
+    addon::{AVAILABLE, MANIFEST_APPLIED, ManagedClusterAddOnStatus, REGISTRATION_APPLIED},
+    gateway::{ClusterCounts, TroubledCluster},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    key::Key,
+    names::{GATEWAY, PROXY},
+    object::part,
+    observed::Observed,
+    plan::{
+        enrolment::{ROWS, is_row_foreign, is_selected},
+        row_key,
+    },
+};
+
+/// Most clusters that are named.
+const NAMED: usize = 20;
+/// What is so for less than that is no trouble yet: a cluster that joins is not ready at once, and OCM
+/// looks at its add-ons every half minute.
+const SETTLING: SignedDuration = SignedDuration::from_secs(120);
+
+/// All selected clusters.
+pub(super) struct Survey {
+    pub(super) counts: ClusterCounts,
+    pub(super) troubled: Vec<TroubledCluster>,
+    /// How many are not ready, named or not.
+    pub(super) unready: i32,
+    /// When a cluster is in trouble if nothing changes.
+    pub(super) wake: Option<Timestamp>,
+}
+
+struct Trouble {
+    reason: String,
+    message: String,
+    since: Option<Timestamp>,
+}
+
+impl Survey {
+    pub(super) fn of(observed: &Observed, before: &[TroubledCluster], now: Timestamp) -> Self {
+        let mut survey = Self {
+            counts: ClusterCounts::default(),
+            troubled: Vec::new(),
+            unready: 0,
+            wake: None,
+        };
+        let refused = |cluster: &str| {
+            let key = Key::Cluster(cluster.to_owned());
+            observed.faults.contains_key(&key)
+        };
+        for cluster in observed.clusters() {
+            if !is_selected(observed, cluster) {
+                continue;
+            }
+            survey.counts.total += 1;
+            if is_connected(observed, cluster) {
+                survey.counts.connected += 1;
+            }
+            match trouble(observed, cluster) {
+                None => survey.counts.ready += 1,
+                Some(trouble) => survey.add(cluster, trouble, before, now),
+            }
+        }
+        // Hundreds that join must not hide the one that cannot.
+        survey
+            .troubled
+            .sort_by_cached_key(|it| (!refused(&it.name), it.since.0, it.name.clone()));
+        survey.troubled.truncate(NAMED);
+        survey
+    }
+
+    fn add(&mut self, cluster: &str, trouble: Trouble, before: &[TroubledCluster], now: Timestamp) {
+        let Trouble {
+            reason,
+            message,
+            since,
+        } = trouble;
+        self.unready += 1;
+        let known = before
+            .iter()
+            .find(|it| it.name == cluster && it.reason == reason);
+        let since = known.map_or_else(|| since.unwrap_or(now), |known| known.since.0);
+        // Seconds are what is written, and what is read again.
+        let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
+        self.troubled.push(TroubledCluster {
+            name: cluster.to_owned(),
+            reason,
+            message,
+            since: Time(since),
+        });
+        let settled = since.checked_add(SETTLING).unwrap_or(since);
+        if settled > now {
+            self.wake = Some(self.wake.map_or(settled, |wake| wake.min(settled)));
+        }
+    }
+
+    /// True where a cluster is in trouble for longer than joining takes.
+    pub(super) fn is_troubled(&self, now: Timestamp) -> bool {
+        let lasting = |it: &TroubledCluster| {
+            it.since
+                .0
+                .checked_add(SETTLING)
+                .is_ok_and(|settled| settled <= now)
+        };
+        self.troubled.iter().any(lasting)
+    }
+}
+
+fn is_connected(observed: &Observed, cluster: &str) -> bool {
+    let seen = observed.gateways.as_ref().and_then(|all| all.get(cluster));
+    seen.is_some_and(|seen| seen.is_healthy)
+}
+
+/// What keeps a cluster from being ready: the first thing on the way there.
+fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
+    let fault = observed.faults.get(&Key::Cluster(cluster.to_owned()));
+    if let Some(fault) = fault {
+        return Some(Trouble {
+            reason: fault.reason.to_owned(),
+            message: fault.message.clone(),
+            since: Some(fault.since),
+        });
+    }
+    let mut rows = ROWS.into_iter().filter_map(|addon| {
+        let row = observed.object(&row_key(cluster, addon))?;
+        let is_foreign = is_row_foreign(observed, cluster, addon);
+        if is_foreign && addon == PROXY {
+            return None;
+        }
+        if is_foreign && addon == GATEWAY {
+            return Some(Trouble {
+                reason: "AddOnForeign".to_owned(),
+                message: format!(
+                    "the add-on {addon} is somebody else's; delete it there, and it is made anew"
+                ),
+                since: None,
+            });
+        }
+        row_trouble(addon, &part(row, "status").unwrap_or_default())
+    });
+    if let Some(trouble) = rows.next() {
+        return Some(trouble);
+    }
+    if observed.object(&row_key(cluster, GATEWAY)).is_none() {
+        return Some(Trouble {
+            reason: "NotEnrolled".to_owned(),
+            message: "its add-ons are not there yet".to_owned(),
+            since: None,
+        });
+    }
+    let seen = observed.gateways.as_ref()?.get(cluster);
+    match seen {
+        Some(seen) if seen.is_healthy => None,
+        Some(seen) => Some(Trouble {
+            reason: "Unreachable".to_owned(),
+            message: format!("the gateway does not get through: {}", seen.reason),
+            since: None,
+        }),
+        None => Some(Trouble {
+            reason: "NotServed".to_owned(),
+            message: "the gateway does not know it; see the log of the gateway".to_owned(),
+            since: None,
+        }),
+    }
+}
+
+fn row_trouble(addon: &str, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
+    let steps = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE];
+    // One row brings the agent of all.
+    let steps = steps
+        .into_iter()
+        .filter(|step| addon == GATEWAY || *step != MANIFEST_APPLIED);
+    let mut steps = steps.filter(|step| !status.is(step));
+    let step = steps.next()?;
+    let condition = status.condition(step);
+    let said = condition.map_or("nothing is said of it yet", |it| it.message.as_str());
+    Some(Trouble {
+        reason: condition.map_or_else(|| "Pending".to_owned(), |it| it.reason.clone()),
+        message: format!("add-on {addon} is not {step}: {said}"),
+        since: condition.map(|it| it.last_transition_time.0),
+    })
+}
