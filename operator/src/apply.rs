@@ -2,7 +2,7 @@
 
 pub(crate) mod events;
 mod issue;
-mod refusal;
+mod write_error;
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-pub(crate) use self::refusal::Refusal;
+pub(crate) use self::write_error::WriteError;
 use crate::{
     kind::{Kind, ObjectKey},
     metrics::Metrics,
@@ -50,19 +50,19 @@ pub(crate) enum Outcome {
 
 impl Hands {
     /// Makes the writes in their order, up to the first that fails.
-    pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<Refusal>) {
+    pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<WriteError>) {
         let mut outcomes = Vec::new();
         for action in actions {
             let written = match timeout(DEADLINE, self.act(action)).await {
                 Ok(Ok(outcome)) => Ok(outcome),
-                Ok(Err(error)) => Err(Refusal::new(action, &error)),
-                Err(_) => Err(Refusal::late(action, DEADLINE)),
+                Ok(Err(error)) => Err(WriteError::new(action, &error)),
+                Err(_) => Err(WriteError::late(action, DEADLINE)),
             };
-            let refused = written.as_ref().err().map(|refusal| refusal.reason);
-            self.metrics.wrote(action.kind(), refused);
+            let reason = written.as_ref().err().map(|error| error.reason);
+            self.metrics.wrote(action.kind(), reason);
             match written {
                 Ok(outcome) => outcomes.push(outcome),
-                Err(refusal) => return (outcomes, Some(refusal)),
+                Err(error) => return (outcomes, Some(error)),
             }
         }
         (outcomes, None)

@@ -31,7 +31,7 @@ use crate::{
         probe::{Answer, Target},
         watch::{self as watches, Change, Changes},
     },
-    observed::{Observed, ServerSeen, Site},
+    observed::{Installation, Observed, ServerSeen},
     plan::{self, Plan},
 };
 
@@ -83,9 +83,14 @@ pub(crate) struct Wires {
 }
 
 impl Engine {
-    pub(crate) fn new(site: Site, hands: Hands, wires: Wires, clock: fn() -> Timestamp) -> Self {
+    pub(crate) fn new(
+        installation: Installation,
+        hands: Hands,
+        wires: Wires,
+        clock: fn() -> Timestamp,
+    ) -> Self {
         Self {
-            observed: Observed::new(site),
+            observed: Observed::new(installation),
             metrics: hands.metrics.clone(),
             hands,
             wires,
@@ -148,7 +153,7 @@ impl Engine {
     fn server_namespace(&self) -> String {
         let configuration = self.observed.configuration();
         configuration.map_or_else(
-            || self.observed.site.namespace.clone(),
+            || self.observed.installation.namespace.clone(),
             |it| it.spec.server.namespace.clone(),
         )
     }
@@ -216,13 +221,13 @@ impl Engine {
         self.contests.note(&key, &actions, &self.observed, now);
         let hands = self.hands.clone();
         calls.spawn(async move {
-            let (outcomes, refusal) = hands.perform(&actions).await;
+            let (outcomes, error) = hands.perform(&actions).await;
             Done {
                 key,
                 begun,
                 wake,
                 outcomes,
-                refusal,
+                error,
             }
         });
     }

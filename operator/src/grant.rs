@@ -10,8 +10,8 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 pub(crate) use self::{
-    manifests::{Account, RBAC, RBAC_V1},
-    shipped::{Held, Shipped},
+    manifests::Account,
+    shipped::{HeldGrant, Shipped},
 };
 use crate::{
     digest,
@@ -33,7 +33,7 @@ pub(crate) struct Grant {
     /// About how many bytes they are.
     pub(crate) size: usize,
     /// Among works of a cluster.
-    pub(crate) place: usize,
+    pub(crate) shard: usize,
 }
 
 impl Grant {
@@ -47,14 +47,14 @@ impl Grant {
         let states = object.status.iter().flat_map(|it| &it.cluster_states);
         let listed = states.map(|state| state.name.clone()).collect();
         let name = object.metadata.name.as_deref().unwrap_or_default();
-        let place = usize::try_from(digest::number(name.as_bytes()) & 0xffff).unwrap_or_default();
+        let shard = usize::try_from(digest::number(name.as_bytes()) & 0xffff).unwrap_or_default();
         let mut grant = Self {
             object,
             choice,
             listed,
             manifests: None,
             size: 0,
-            place,
+            shard,
         };
         let manifests = manifests::of(&grant, Some(&Account::longest()));
         grant.size = manifests.iter().map(Manifest::size).sum();

@@ -1,216 +1,196 @@
-//! The kinds of objects that are watched or written, and what one of them is called.
+//! The kinds of objects that are watched or written: one row for each, and what one object is called.
 
-use crds::addon;
-use kube::core::{ApiResource, DynamicObject};
+use crds::{addon, authentication, cluster, gateway, work};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde::Serialize;
 
-/// A kind of object.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-pub(crate) enum Kind {
-    GatewayConfiguration,
-    AccessGrant,
-    ManagedCluster,
-    ManagedClusterSet,
-    ManagedClusterSetBinding,
-    PlacementDecision,
-    ClusterManagementAddOn,
-    ManagedClusterAddOn,
-    AddOnDeploymentConfig,
-    ManifestWork,
-    ManagedServiceAccount,
-    CertificateSigningRequest,
-    ClusterRole,
-    ClusterRoleBinding,
-    RoleBinding,
-    ApiService,
-    Namespace,
-    ServiceAccount,
-    Role,
-    Secret,
-    Service,
-    Deployment,
-    PodDisruptionBudget,
-    EndpointSlice,
-    AdmissionPolicy,
-    AdmissionPolicyBinding,
-}
+use crate::names::{ACCESS_POLICY, API_SERVICE, GATEWAY, MANAGED_BY, MANAGER, SERVICE};
+
+/// The API group of roles and bindings.
+pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
+/// The same, with its version.
+pub(crate) const RBAC_V1: &str = "rbac.authorization.k8s.io/v1";
 
 /// Which object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct ObjectKey {
     pub(crate) kind: Kind,
-    /// Empty where the kind has none; for certificate requests the cluster that they are for.
+    /// Empty if the kind has none; for certificate requests the cluster that they are for.
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
-/// Group, version, plural, and whether it is in namespaces.
-struct Names(&'static str, &'static str, &'static str, bool);
+/// Where objects of a kind are, and where they are watched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scope {
+    /// In no namespace.
+    Cluster,
+    /// In namespaces, all of which are watched.
+    Namespaces,
+    /// In namespaces, of which only that of the gateway's server is watched: the operator needs no
+    /// others, and has no right to read them.
+    Server,
+}
 
-const ADMISSION: &str = "admissionregistration.k8s.io";
-const RBAC: &str = "rbac.authorization.k8s.io";
+/// Which objects of a kind are watched. A kind that is full of others' objects is not watched whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Filter {
+    All,
+    /// Those with this label and value.
+    Label(&'static str, &'static str),
+    /// The one of this name.
+    Name(&'static str),
+}
+
+/// What has to be planned again after a change of an object. The configuration's status is planned
+/// again after every change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Concern {
+    /// The hub and every cluster.
+    Everything,
+    /// The hub.
+    Hub,
+    /// Every cluster.
+    Clusters,
+    /// The cluster of the object's name.
+    ClusterOfName,
+    /// The cluster of the object's namespace.
+    ClusterOfNamespace,
+    /// The hub, or the one cluster that the binding is there for.
+    HubOrCluster,
+    /// Only the status, or, for a grant, what the grant itself says.
+    Status,
+}
+
+/// The group and version of an API.
+#[derive(Clone, Copy, Debug)]
+struct Api(&'static str, &'static str);
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    name: &'static str,
+    api: Api,
+    scope: Scope,
+    watched: Filter,
+    concern: Concern,
+}
+
+/// The enum of kinds, and the row of each. A kind's name here is its name in Kubernetes.
+macro_rules! kinds {
+    ($($kind:ident: $api:ident, $scope:ident, $watched:ident, $concern:ident;)*) => {
+        /// A kind of object.
+        #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+        pub(crate) enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Self::$kind => Row {
+                        name: stringify!($kind),
+                        api: $api,
+                        scope: Scope::$scope,
+                        watched: $watched,
+                        concern: Concern::$concern,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+const OUR_API: Api = Api(gateway::GROUP, gateway::VERSION);
+const CLUSTER_V1: Api = Api(cluster::GROUP, "v1");
+const CLUSTER_V1BETA1: Api = Api(cluster::GROUP, "v1beta1");
+const CLUSTER_V1BETA2: Api = Api(cluster::GROUP, "v1beta2");
+/// The hub serves one of two versions, which is found out at the start.
+const ADDON: Api = Api(addon::GROUP, "");
+const WORK: Api = Api(work::GROUP, "v1");
+const AUTHENTICATION: Api = Api(authentication::GROUP, "v1beta1");
+const CERTIFICATES: Api = Api("certificates.k8s.io", "v1");
+const RBAC_API: Api = Api(RBAC, "v1");
+const REGISTRATION: Api = Api("apiregistration.k8s.io", "v1");
+const CORE: Api = Api("", "v1");
+const APPS: Api = Api("apps", "v1");
+const POLICY: Api = Api("policy", "v1");
+const DISCOVERY: Api = Api("discovery.k8s.io", "v1");
+const ADMISSION: Api = Api("admissionregistration.k8s.io", "v1");
+
+const ALL: Filter = Filter::All;
+const OURS: Filter = Filter::Label(MANAGED_BY, MANAGER);
+const OUR_ADDON: Filter = Filter::Label(addon::ADDON_LABEL, GATEWAY);
+const OUR_SERVICE: Filter = Filter::Label("kubernetes.io/service-name", SERVICE);
+const OUR_POLICY: Filter = Filter::Name(ACCESS_POLICY);
+const OUR_API_SERVICE: Filter = Filter::Name(API_SERVICE);
+
+kinds! {
+    // Kind: its API, where its objects are, which are watched, what a change concerns.
+    GatewayConfiguration: OUR_API, Cluster, ALL, Everything;
+    AccessGrant: OUR_API, Cluster, ALL, Status;
+    ManagedCluster: CLUSTER_V1, Cluster, ALL, ClusterOfName;
+    ManagedClusterSet: CLUSTER_V1BETA2, Cluster, ALL, Clusters;
+    ManagedClusterSetBinding: CLUSTER_V1BETA2, Namespaces, ALL, Clusters;
+    PlacementDecision: CLUSTER_V1BETA1, Namespaces, ALL, Clusters;
+    ClusterManagementAddOn: ADDON, Cluster, ALL, Everything;
+    ManagedClusterAddOn: ADDON, Namespaces, ALL, ClusterOfNamespace;
+    AddOnDeploymentConfig: ADDON, Namespaces, ALL, Clusters;
+    ManifestWork: WORK, Namespaces, OUR_ADDON, ClusterOfNamespace;
+    ManagedServiceAccount: AUTHENTICATION, Namespaces, ALL, ClusterOfNamespace;
+    CertificateSigningRequest: CERTIFICATES, Cluster, OUR_ADDON, ClusterOfNamespace;
+    ClusterRole: RBAC_API, Cluster, OURS, Hub;
+    ClusterRoleBinding: RBAC_API, Cluster, OURS, HubOrCluster;
+    RoleBinding: RBAC_API, Namespaces, OURS, HubOrCluster;
+    APIService: REGISTRATION, Cluster, OUR_API_SERVICE, Hub;
+    Namespace: CORE, Cluster, OURS, Hub;
+    ServiceAccount: CORE, Server, OURS, Hub;
+    Role: RBAC_API, Namespaces, OURS, Hub;
+    // Agents are told where the gateway is. What they verify it with, and who signs their certificates,
+    // is in Secrets.
+    Secret: CORE, Server, OURS, Everything;
+    Service: CORE, Server, OURS, Everything;
+    Deployment: APPS, Server, OURS, Hub;
+    PodDisruptionBudget: POLICY, Server, OURS, Hub;
+    EndpointSlice: DISCOVERY, Server, OUR_SERVICE, Hub;
+    ValidatingAdmissionPolicy: ADMISSION, Cluster, OUR_POLICY, Status;
+    ValidatingAdmissionPolicyBinding: ADMISSION, Cluster, OUR_POLICY, Status;
+}
 
 impl Kind {
-    pub(crate) const ALL: [Self; 26] = [
-        Self::GatewayConfiguration,
-        Self::AccessGrant,
-        Self::ManagedCluster,
-        Self::ManagedClusterSet,
-        Self::ManagedClusterSetBinding,
-        Self::PlacementDecision,
-        Self::ClusterManagementAddOn,
-        Self::ManagedClusterAddOn,
-        Self::AddOnDeploymentConfig,
-        Self::ManifestWork,
-        Self::ManagedServiceAccount,
-        Self::CertificateSigningRequest,
-        Self::ClusterRole,
-        Self::ClusterRoleBinding,
-        Self::RoleBinding,
-        Self::ApiService,
-        Self::Namespace,
-        Self::ServiceAccount,
-        Self::Role,
-        Self::Secret,
-        Self::Service,
-        Self::Deployment,
-        Self::PodDisruptionBudget,
-        Self::EndpointSlice,
-        Self::AdmissionPolicy,
-        Self::AdmissionPolicyBinding,
-    ];
-
-    /// True for kinds that are looked at in the server's namespace alone, where there is no need, or no
-    /// right, to look at all of the hub.
-    pub(crate) fn is_of_server(self) -> bool {
-        matches!(
-            self,
-            Self::ServiceAccount
-                | Self::Secret
-                | Self::Service
-                | Self::Deployment
-                | Self::PodDisruptionBudget
-                | Self::EndpointSlice
-        )
-    }
-
     /// As objects spell it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::GatewayConfiguration => "GatewayConfiguration",
-            Self::AccessGrant => "AccessGrant",
-            Self::ManagedCluster => "ManagedCluster",
-            Self::ManagedClusterSet => "ManagedClusterSet",
-            Self::ManagedClusterSetBinding => "ManagedClusterSetBinding",
-            Self::PlacementDecision => "PlacementDecision",
-            Self::ClusterManagementAddOn => "ClusterManagementAddOn",
-            Self::ManagedClusterAddOn => "ManagedClusterAddOn",
-            Self::AddOnDeploymentConfig => "AddOnDeploymentConfig",
-            Self::ManifestWork => "ManifestWork",
-            Self::ManagedServiceAccount => "ManagedServiceAccount",
-            Self::CertificateSigningRequest => "CertificateSigningRequest",
-            Self::ClusterRole => "ClusterRole",
-            Self::ClusterRoleBinding => "ClusterRoleBinding",
-            Self::RoleBinding => "RoleBinding",
-            Self::ApiService => "APIService",
-            Self::Namespace => "Namespace",
-            Self::ServiceAccount => "ServiceAccount",
-            Self::Role => "Role",
-            Self::Secret => "Secret",
-            Self::Service => "Service",
-            Self::Deployment => "Deployment",
-            Self::PodDisruptionBudget => "PodDisruptionBudget",
-            Self::EndpointSlice => "EndpointSlice",
-            Self::AdmissionPolicy => "ValidatingAdmissionPolicy",
-            Self::AdmissionPolicyBinding => "ValidatingAdmissionPolicyBinding",
-        }
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.row().name
     }
 
     pub(crate) fn is_namespaced(self) -> bool {
-        self.names().3
+        self.row().scope != Scope::Cluster
+    }
+
+    /// True for kinds that are watched in the namespace of the gateway's server alone.
+    pub(crate) fn is_of_server(self) -> bool {
+        self.row().scope == Scope::Server
+    }
+
+    pub(crate) const fn watched(self) -> Filter {
+        self.row().watched
+    }
+
+    pub(crate) const fn concern(self) -> Concern {
+        self.row().concern
     }
 
     /// Where the API server has it; the add-on API has one of two versions.
     pub(crate) fn resource(self, addons: addon::Version) -> ApiResource {
-        let Names(group, version, plural, _) = self.names();
+        let Row { name, api, .. } = self.row();
+        let Api(group, version) = api;
         let version = if group == addon::GROUP {
             addons.as_str()
         } else {
             version
         };
-        ApiResource {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            api_version: if group.is_empty() {
-                version.to_owned()
-            } else {
-                format!("{group}/{version}")
-            },
-            kind: self.as_str().to_owned(),
-            plural: plural.to_owned(),
-        }
-    }
-
-    fn names(self) -> Names {
-        match self {
-            Self::GatewayConfiguration => Names(
-                crds::gateway::GROUP,
-                crds::gateway::VERSION,
-                "gatewayconfigurations",
-                false,
-            ),
-            Self::AccessGrant => Names(
-                crds::gateway::GROUP,
-                crds::gateway::VERSION,
-                "accessgrants",
-                false,
-            ),
-            Self::ManagedCluster => Names(crds::cluster::GROUP, "v1", "managedclusters", false),
-            Self::ManagedClusterSet => {
-                Names(crds::cluster::GROUP, "v1beta2", "managedclustersets", false)
-            }
-            Self::ManagedClusterSetBinding => Names(
-                crds::cluster::GROUP,
-                "v1beta2",
-                "managedclustersetbindings",
-                true,
-            ),
-            Self::PlacementDecision => {
-                Names(crds::cluster::GROUP, "v1beta1", "placementdecisions", true)
-            }
-            Self::ClusterManagementAddOn => {
-                Names(addon::GROUP, "", "clustermanagementaddons", false)
-            }
-            Self::ManagedClusterAddOn => Names(addon::GROUP, "", "managedclusteraddons", true),
-            Self::AddOnDeploymentConfig => Names(addon::GROUP, "", addon::DEPLOYMENT_CONFIGS, true),
-            Self::ManifestWork => Names(crds::work::GROUP, "v1", "manifestworks", true),
-            Self::ManagedServiceAccount => {
-                let group = crds::authentication::GROUP;
-                Names(group, "v1beta1", "managedserviceaccounts", true)
-            }
-            Self::CertificateSigningRequest => Names(
-                "certificates.k8s.io",
-                "v1",
-                "certificatesigningrequests",
-                false,
-            ),
-            Self::ClusterRole => Names(RBAC, "v1", "clusterroles", false),
-            Self::ClusterRoleBinding => Names(RBAC, "v1", "clusterrolebindings", false),
-            Self::RoleBinding => Names(RBAC, "v1", "rolebindings", true),
-            Self::ApiService => Names("apiregistration.k8s.io", "v1", "apiservices", false),
-            Self::Namespace => Names("", "v1", "namespaces", false),
-            Self::ServiceAccount => Names("", "v1", "serviceaccounts", true),
-            Self::Role => Names(RBAC, "v1", "roles", true),
-            Self::Secret => Names("", "v1", "secrets", true),
-            Self::Service => Names("", "v1", "services", true),
-            Self::Deployment => Names("apps", "v1", "deployments", true),
-            Self::PodDisruptionBudget => Names("policy", "v1", "poddisruptionbudgets", true),
-            Self::EndpointSlice => Names("discovery.k8s.io", "v1", "endpointslices", true),
-            Self::AdmissionPolicy => Names(ADMISSION, "v1", "validatingadmissionpolicies", false),
-            Self::AdmissionPolicyBinding => {
-                Names(ADMISSION, "v1", "validatingadmissionpolicybindings", false)
-            }
-        }
+        ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, name))
     }
 }
 
@@ -257,5 +237,22 @@ impl std::fmt::Display for ObjectKey {
         } else {
             write!(formatter, "{kind_name} {name}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_where_the_api_server_has_it() {
+        let paths = Kind::ALL.iter().map(|kind| {
+            let resource = kind.resource(addon::Version::V1beta1);
+            format!(
+                "{}/{} {}",
+                resource.api_version, resource.plural, resource.kind
+            )
+        });
+        insta::assert_json_snapshot!(paths.collect::<Vec<_>>());
     }
 }

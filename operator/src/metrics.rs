@@ -20,12 +20,12 @@ const SECONDS: [f64; 10] = [0.0005, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     reconciles: Family<Reconcile, Counter>,
-    seconds: Family<Of, Histogram, fn() -> Histogram>,
+    seconds: Family<KeyLabel, Histogram, fn() -> Histogram>,
     /// Keys that wait for their turn.
     pub(crate) queued: Gauge,
     writes: Family<Write, Counter>,
     leading: Gauge,
-    clusters: Family<State, Gauge>,
+    clusters: Family<ClusterState, Gauge>,
     hub_reconciled: Gauge,
 }
 
@@ -48,7 +48,7 @@ struct Reconcile {
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
-struct Of {
+struct KeyLabel {
     key: &'static str,
 }
 
@@ -59,7 +59,7 @@ struct Write {
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
-struct State {
+struct ClusterState {
     state: &'static str,
 }
 
@@ -116,18 +116,18 @@ impl Metrics {
         };
         let reconcile = Reconcile { key, result };
         self.reconciles.get_or_create(&reconcile).inc();
-        let seconds = self.seconds.get_or_create(&Of { key });
+        let seconds = self.seconds.get_or_create(&KeyLabel { key });
         seconds.observe(took.as_secs_f64());
         if is_hub && matches!(ended, Ended::Unchanged | Ended::Written) {
             self.hub_reconciled.set(now.as_second());
         }
     }
 
-    /// Counts a write; `refused` is the one word for why it came to nothing.
-    pub(crate) fn wrote(&self, kind: Kind, refused: Option<&'static str>) {
+    /// Counts a write; `failed` is the reason of a write that failed.
+    pub(crate) fn wrote(&self, kind: Kind, failed: Option<&'static str>) {
         let write = Write {
             kind: kind.as_str(),
-            result: refused.unwrap_or("ok"),
+            result: failed.unwrap_or("ok"),
         };
         self.writes.get_or_create(&write).inc();
     }
@@ -145,7 +145,7 @@ impl Metrics {
             ready,
         } = counts;
         for (state, count) in [("total", total), ("connected", connected), ("ready", ready)] {
-            let gauge = self.clusters.get_or_create(&State { state });
+            let gauge = self.clusters.get_or_create(&ClusterState { state });
             gauge.set(count.into());
         }
     }

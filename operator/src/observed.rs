@@ -26,7 +26,7 @@ use crate::{
 /// What plans look at.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
-    pub(crate) site: Site,
+    pub(crate) installation: Installation,
     objects: BTreeMap<ObjectKey, Arc<DynamicObject>>,
     /// Kinds that were listed at least once.
     listed: BTreeSet<Kind>,
@@ -48,7 +48,7 @@ pub(crate) struct Observed {
 
 /// What is the same for as long as the process runs.
 #[derive(Clone, Debug)]
-pub(crate) struct Site {
+pub(crate) struct Installation {
     /// The version of the add-on API that the hub serves.
     pub(crate) addons: addon::Version,
     /// Where the operator is.
@@ -59,7 +59,7 @@ pub(crate) struct Site {
     pub(crate) patience: Duration,
 }
 
-impl Site {
+impl Installation {
     /// When the wait for a cluster that began then is over; nothing where it is over.
     pub(crate) fn patience_ends(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let patience = SignedDuration::try_from(self.patience);
@@ -105,9 +105,9 @@ pub(crate) struct Configuration {
 }
 
 impl Observed {
-    pub(crate) fn new(site: Site) -> Self {
+    pub(crate) fn new(installation: Installation) -> Self {
         Self {
-            site,
+            installation,
             objects: BTreeMap::new(),
             listed: BTreeSet::new(),
             listing: BTreeMap::new(),
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     fn observed() -> Observed {
-        Observed::new(Site {
+        Observed::new(Installation {
             namespace: String::new(),
             addons: addon::Version::V1beta1,
             agent_image: String::new(),

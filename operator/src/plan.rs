@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 mod by_key;
+mod condition;
 mod desired;
 pub(crate) mod enrolment;
 pub(crate) mod entrance;
@@ -12,12 +13,11 @@ pub(crate) mod pki;
 mod status;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::{by_key::by_key, desired::Desired};
+pub(crate) use self::{by_key::by_key, condition::Finding, desired::Desired};
 use self::{
     matching::holds,
     pki::{Issue, Signature},
@@ -70,12 +70,11 @@ pub(crate) enum Part {
     Status,
 }
 
-/// Something that people may want to know about an object.
+/// A warning to people about an object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct Note {
     pub(crate) regarding: ObjectKey,
     pub(crate) uid: String,
-    pub(crate) is_warning: bool,
     pub(crate) reason: &'static str,
     pub(crate) text: String,
 }
@@ -136,18 +135,17 @@ impl Plan {
         self.wake = Some(self.wake.map_or(time, |earlier| earlier.min(time)));
     }
 
-    /// Tells people about an object.
-    pub(crate) fn tell(
+    /// Warns people about an object.
+    pub(crate) fn warn(
         &mut self,
         key: &ObjectKey,
         object: &DynamicObject,
-        is_warning: bool,
-        (reason, text): (&'static str, String),
+        reason: &'static str,
+        text: String,
     ) {
         self.notes.push(Note {
             regarding: key.clone(),
             uid: object.metadata.uid.clone().unwrap_or_default(),
-            is_warning,
             reason,
             text,
         });
@@ -165,25 +163,6 @@ impl Action {
             Self::Approve { .. } | Self::Sign { .. } => Kind::CertificateSigningRequest,
         }
     }
-}
-
-/// A condition that keeps its time for as long as its status stays.
-pub(crate) fn condition(
-    before: &[Condition],
-    (kind, status): (&str, bool),
-    reason: &str,
-    message: &str,
-    now: Timestamp,
-) -> Value {
-    let status = if status { "True" } else { "False" };
-    let same = before
-        .iter()
-        .find(|condition| condition.type_ == kind && condition.status == status);
-    let since = same.map_or(now, |condition| condition.last_transition_time.0);
-    json!({
-        "type": kind, "status": status, "reason": reason, "message": message,
-        "lastTransitionTime": format!("{since:.0}"),
-    })
 }
 
 /// The key of an add-on's row on a cluster.

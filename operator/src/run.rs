@@ -35,7 +35,7 @@ use crate::{
     leader::Candidate,
     metrics::Metrics,
     observe::{discovery, probe},
-    observed::Site,
+    observed::Installation,
     uninstall,
 };
 
@@ -89,17 +89,18 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
         &client,
         &settings,
         addons,
-        (leads, observing),
+        leads,
+        observing,
         &mut background,
     );
-    let site = site(addons, settings);
+    let installation = installation(addons, settings);
     let hands = Hands {
         client: client.clone(),
         addons,
         clock: wall_clock,
         metrics,
     };
-    let engine = Engine::new(site, hands, wires, wall_clock);
+    let engine = Engine::new(installation, hands, wires, wall_clock);
     engine.run(stop).await;
     written.cancel();
     while leadership.join_next().await.is_some() {}
@@ -109,8 +110,8 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn site(addons: addon::Version, settings: Settings) -> Site {
-    Site {
+fn installation(addons: addon::Version, settings: Settings) -> Installation {
+    Installation {
         addons,
         namespace: settings.namespace,
         agent_image: settings.agent_image,
@@ -124,7 +125,8 @@ fn wires(
     client: &Client,
     settings: &Settings,
     addons: addon::Version,
-    (leads, observing): (watch::Receiver<bool>, Condition),
+    leads: watch::Receiver<bool>,
+    observing: Condition,
     background: &mut JoinSet<()>,
 ) -> Wires {
     let (notes, queued) = Notes::new(&settings.identity, addons);

@@ -13,7 +13,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use tokio::{sync::mpsc, time::timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::{key::Key, names::MANAGER, plan::Note};
 
@@ -58,11 +58,7 @@ impl Notes {
 
     fn tell_one(&self, note: &Note, now: Timestamp) {
         let (object, reason, text) = (&note.regarding, note.reason, &note.text);
-        if note.is_warning {
-            warn!(%object, reason, "{text}");
-        } else {
-            info!(%object, reason, "{text}");
-        }
+        warn!(%object, reason, "{text}");
         if self.queue.try_send(self.event(note, now)).is_err() {
             debug!(reason, "no room for an Event");
         }
@@ -96,7 +92,7 @@ impl Notes {
             }),
             reporting_controller: Some(format!("{}/{MANAGER}", crds::gateway::GROUP)),
             reporting_instance: Some(self.instance.chars().take(128).collect()),
-            type_: Some(if note.is_warning { "Warning" } else { "Normal" }.to_owned()),
+            type_: Some("Warning".to_owned()),
             ..Event::default()
         }
     }

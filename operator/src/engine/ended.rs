@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Engine;
 use crate::{
-    apply::{Outcome, Refusal},
+    apply::{Outcome, WriteError},
     key::Key,
     metrics::Ended,
     observed::{Fault, kept::last_writer},
@@ -25,7 +25,7 @@ pub(super) struct Done {
     pub(super) begun: Instant,
     pub(super) wake: Option<Timestamp>,
     pub(super) outcomes: Vec<Outcome>,
-    pub(super) refusal: Option<Refusal>,
+    pub(super) error: Option<WriteError>,
 }
 
 impl Engine {
@@ -35,7 +35,7 @@ impl Engine {
             begun,
             wake,
             outcomes,
-            refusal,
+            error,
         } = done;
         let now = (self.clock)();
         for outcome in outcomes {
@@ -48,12 +48,12 @@ impl Engine {
                 self.touch(&touched);
             }
         }
-        let (ended, took) = match refusal {
+        let (ended, took) = match error {
             None => (Ended::Written, begun.elapsed()),
             Some(_) => (Ended::Failed, begun.elapsed()),
         };
         self.metrics.reconciled(&key, ended, took, now);
-        match refusal {
+        match error {
             // Once more, to see that nothing is left to do.
             None => {
                 match key {
@@ -62,7 +62,7 @@ impl Engine {
                 }
                 self.queue.done(&key, wake);
             }
-            Some(refusal) => self.fail(&key, refusal, now),
+            Some(error) => self.fail(&key, error, now),
         }
     }
 
@@ -108,11 +108,11 @@ impl Engine {
         self.note_fault(key, CONTESTED, message, now);
     }
 
-    fn fail(&mut self, key: &Key, refusal: Refusal, now: Timestamp) {
-        self.queue.failed(key, refusal.retry_after, now);
-        let Refusal {
+    fn fail(&mut self, key: &Key, error: WriteError, now: Timestamp) {
+        self.queue.failed(key, error.retry_after, now);
+        let WriteError {
             reason, message, ..
-        } = refusal;
+        } = error;
         // A state that was seen is no longer the last: the watch brings the next.
         if reason != "Conflict" {
             self.note_fault(key, reason, message, now);

@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 use super::{Grant, mark};
 use crate::{
     digest,
+    kind::{RBAC, RBAC_V1},
     manifest::Manifest,
     names::{MANAGED_BY, MANAGER},
 };
-
-pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
-pub(crate) const RBAC_V1: &str = "rbac.authorization.k8s.io/v1";
 
 /// The gateway's account on a cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -20,16 +20,16 @@ pub(crate) struct Shipped {
     /// The cluster has carried out what the work is now, and taken away what it was before.
     pub(crate) is_current: bool,
     /// By name.
-    pub(crate) grants: BTreeMap<String, Held>,
+    pub(crate) grants: BTreeMap<String, HeldGrant>,
 }
 
 /// A grant in a work.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Held {
+pub(crate) struct HeldGrant {
     pub(crate) uid: String,
     pub(crate) generation: i64,
     /// What the cluster says against an object of it.
-    pub(crate) refusal: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl Shipped {
@@ -44,11 +44,11 @@ impl Shipped {
         if is_deleting {
             return shipped;
         }
-        let mut refusals = BTreeMap::new();
+        let mut errors = BTreeMap::new();
         for manifest in &status.resource_status.manifests {
             let applied = manifest.applied().filter(|it| it.status == "False");
             if let Some(applied) = applied {
-                refusals.insert(manifest.resource_meta.ordinal, &applied.message);
+                errors.insert(manifest.resource_meta.ordinal, &applied.message);
             }
         }
         let manifests = work.data["spec"]["workload"]["manifests"].as_array();
@@ -61,8 +61,8 @@ impl Shipped {
             let held = shipped.grants.entry(name.to_owned()).or_default();
             text(UID).clone_into(&mut held.uid);
             held.generation = text(GENERATION).parse().unwrap_or_default();
-            let refusal = refusals.get(&ordinal).map(|it| (*it).clone());
-            held.refusal = held.refusal.take().or(refusal);
+            let error = errors.get(&ordinal).map(|it| (*it).clone());
+            held.error = held.error.take().or(error);
         }
         shipped
     }

@@ -19,10 +19,7 @@ use kube::{
 };
 use runtime::causes::{chain, clipped};
 
-use crate::{
-    kind::Kind,
-    names::{ACCESS_POLICY, API_SERVICE, GATEWAY, MANAGED_BY, MANAGER, SERVICE},
-};
+use crate::kind::{Filter, Kind};
 
 const PAGE: u32 = 250;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -41,7 +38,8 @@ pub(crate) type Changes = SelectAll<BoxStream<'static, Change>>;
 
 /// Everything that plans look at; what is of the gateway's server in that namespace.
 pub(crate) fn all(client: &Client, addons: addon::Version, server: &str) -> Changes {
-    select_all(Kind::ALL.map(|kind| of(kind, client, addons, server)))
+    let kinds = Kind::ALL.iter();
+    select_all(kinds.map(|kind| of(*kind, client, addons, server)))
 }
 
 fn of(
@@ -65,39 +63,12 @@ fn of(
         .boxed()
 }
 
-/// Of kinds that are full of others' objects, ours alone.
 fn config(kind: Kind) -> watcher::Config {
     let config = watcher::Config::default().page_size(PAGE);
-    let ours = format!("{MANAGED_BY}={MANAGER}");
-    match kind {
-        Kind::ClusterRole
-        | Kind::ClusterRoleBinding
-        | Kind::RoleBinding
-        | Kind::Namespace
-        | Kind::ServiceAccount
-        | Kind::Role
-        | Kind::Secret
-        | Kind::Service
-        | Kind::Deployment
-        | Kind::PodDisruptionBudget => config.labels(&ours),
-        Kind::EndpointSlice => config.labels(&format!("kubernetes.io/service-name={SERVICE}")),
-        Kind::ManifestWork | Kind::CertificateSigningRequest => {
-            config.labels(&format!("{}={GATEWAY}", addon::ADDON_LABEL))
-        }
-        Kind::AdmissionPolicy | Kind::AdmissionPolicyBinding => {
-            config.fields(&format!("metadata.name={ACCESS_POLICY}"))
-        }
-        Kind::ApiService => config.fields(&format!("metadata.name={API_SERVICE}")),
-        Kind::GatewayConfiguration
-        | Kind::AccessGrant
-        | Kind::ManagedCluster
-        | Kind::ManagedClusterSet
-        | Kind::ManagedClusterSetBinding
-        | Kind::PlacementDecision
-        | Kind::ClusterManagementAddOn
-        | Kind::ManagedClusterAddOn
-        | Kind::AddOnDeploymentConfig
-        | Kind::ManagedServiceAccount => config,
+    match kind.watched() {
+        Filter::All => config,
+        Filter::Label(label, value) => config.labels(&format!("{label}={value}")),
+        Filter::Name(name) => config.fields(&format!("metadata.name={name}")),
     }
 }
 

@@ -7,8 +7,8 @@
 
 mod cap;
 mod impersonation;
+mod rollout;
 mod selection;
-mod standing;
 mod status;
 
 use std::collections::BTreeSet;
@@ -60,8 +60,8 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
 
 /// True while the hub judges who may grant.
 pub(crate) fn is_guarded(observed: &Observed) -> bool {
-    let policy = ObjectKey::global(Kind::AdmissionPolicy, ACCESS_POLICY);
-    let binding = ObjectKey::global(Kind::AdmissionPolicyBinding, ACCESS_POLICY);
+    let policy = ObjectKey::global(Kind::ValidatingAdmissionPolicy, ACCESS_POLICY);
+    let binding = ObjectKey::global(Kind::ValidatingAdmissionPolicyBinding, ACCESS_POLICY);
     let denies = observed.object(&binding).is_some_and(|binding| {
         let actions = binding.data["spec"]["validationActions"].as_array();
         actions.is_some_and(|all| all.iter().any(|it| it == "Deny"))
@@ -147,7 +147,7 @@ fn works(
             .extend(impersonation.into_iter().map(Manifest::from));
     }
     for grant in held {
-        let (manifests, namespaces) = &mut parts[grant.place % count];
+        let (manifests, namespaces) = &mut parts[grant.shard % count];
         manifests.extend(grant.manifests(account));
         namespaces.extend(grant.made_namespaces());
     }

@@ -14,36 +14,36 @@ mod placement;
 mod registration;
 mod removal;
 mod rows;
-mod site;
+mod selected_cluster;
 mod work;
 
 use jiff::Timestamp;
 
 #[cfg(test)]
 pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
-use self::site::Site;
+use self::selected_cluster::SelectedCluster;
 pub(crate) use self::{
     placement::is_selected,
     registration::{FOR_CLUSTER, own_group_of_all},
     removal::deleting,
     rows::ROWS,
-    site::is_row_foreign,
+    selected_cluster::is_row_foreign,
 };
 use crate::{observed::Observed, plan::Plan};
 
 /// Decides.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    let site = Site::of(observed, cluster, now);
-    let Some(site) = site.filter(|site| !site.is_row_deleting()) else {
+    let selected = SelectedCluster::of(observed, cluster, now);
+    let Some(cluster) = selected.filter(|it| !it.is_row_deleting()) else {
         removal::plan(observed, cluster, now, &mut plan);
         return plan;
     };
-    rows::plan(&site, &mut plan);
-    account::plan(&site, &mut plan);
-    let registered = registration::plan(&site, &mut plan);
-    certificate::plan(&site, &mut plan);
-    let deployed = work::plan(&site, &mut plan);
-    rows::say(&site, &registered, deployed.as_ref(), now, &mut plan);
+    rows::plan(&cluster, &mut plan);
+    account::plan(&cluster, &mut plan);
+    let registered = registration::plan(&cluster, &mut plan);
+    certificate::plan(&cluster, &mut plan);
+    let deployed = work::plan(&cluster, &mut plan);
+    rows::say(&cluster, &registered, deployed.as_ref(), now, &mut plan);
     plan
 }

@@ -2,7 +2,7 @@
 
 mod addons;
 mod api_service;
-mod registration;
+mod publication;
 mod removal;
 mod rights;
 mod server;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::{
     addons::foreign,
-    registration::{Registration, registration},
+    publication::{Publication, publication},
 };
 use crate::{
     kind::{Kind, ObjectKey},
@@ -35,6 +35,6 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     rights::plan(observed, &mut plan);
     addons::plan(observed, now, &mut plan);
     let bundle = server::plan(observed, &configuration.spec, now, &mut plan);
-    registration::plan(observed, &configuration.spec, bundle, now, &mut plan);
+    publication::plan(observed, &configuration.spec, bundle, now, &mut plan);
     plan
 }

@@ -31,7 +31,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     }
     let components = [
         ("operator", env!("CARGO_PKG_VERSION")),
-        ("agent", observed.site.agent_image.as_str()),
+        ("agent", observed.installation.agent_image.as_str()),
     ];
     let components: Vec<_> = components
         .into_iter()

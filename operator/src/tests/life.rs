@@ -14,7 +14,7 @@ use crate::{
 
 /// What is written, as the API server gets it.
 fn written(hub: &Hub, plan: &Plan) -> Vec<Value> {
-    let addons = hub.observed.site.addons;
+    let addons = hub.observed.installation.addons;
     let write = |action: &Action| match action {
         Action::Apply(desired) => json!({"apply": desired.manifest(addons)}),
         Action::ApplyStatus(desired) => json!({"apply status": desired.manifest(addons)}),

@@ -15,7 +15,7 @@ use crate::{
     key::Key,
     kind::{Kind, ObjectKey},
     names::ACCESS_POLICY,
-    observed::{Observed, ServerSeen, Site},
+    observed::{Installation, Observed, ServerSeen},
     plan::{self, Action, Desired, Part, Plan},
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(addons: Version) -> Self {
         Self {
-            observed: Observed::new(Site {
+            observed: Observed::new(Installation {
                 addons,
                 namespace: "spokeway-system".to_owned(),
                 agent_image: "ghcr.io/spokeway/agent:v1".to_owned(),
@@ -61,9 +61,9 @@ impl Hub {
     /// As an install brings it.
     pub(crate) fn guard(&mut self) {
         let key = |kind| ObjectKey::global(kind, ACCESS_POLICY);
-        self.write(&key(Kind::AdmissionPolicy), &json!({"spec": {}}));
+        self.write(&key(Kind::ValidatingAdmissionPolicy), &json!({"spec": {}}));
         let deny = json!({"spec": {"validationActions": ["Deny"]}});
-        self.write(&key(Kind::AdmissionPolicyBinding), &deny);
+        self.write(&key(Kind::ValidatingAdmissionPolicyBinding), &deny);
     }
 
     pub(crate) fn configure(&mut self, more: &Value) {
@@ -151,7 +151,7 @@ impl Hub {
     pub(crate) fn act(&mut self, action: &Action) {
         match action {
             Action::Apply(desired) => {
-                let manifest = desired.manifest(self.observed.site.addons);
+                let manifest = desired.manifest(self.observed.installation.addons);
                 self.write(&desired.key, &manifest);
             }
             Action::ApplyStatus(desired) => {
@@ -177,7 +177,7 @@ impl Hub {
             Action::Issue { key, issue } => {
                 let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
                 let desired = Desired::new(key.clone(), secret);
-                let manifest = desired.manifest(self.observed.site.addons);
+                let manifest = desired.manifest(self.observed.installation.addons);
                 self.observed.forget(key);
                 self.write(key, &manifest);
             }
@@ -187,7 +187,7 @@ impl Hub {
     /// Whatever an API server does with an object that is written.
     pub(crate) fn write(&mut self, key: &ObjectKey, change: &Value) {
         let before = self.observed.object(key).cloned();
-        let resource = key.kind.resource(self.observed.site.addons);
+        let resource = key.kind.resource(self.observed.installation.addons);
         self.written += 1;
         let mut object = match &before {
             Some(object) => serde_json::to_value(object).unwrap(),
@@ -286,7 +286,8 @@ impl Hub {
     /// All objects, without what differs from one hub to another.
     pub(crate) fn portrait(&self) -> Vec<Value> {
         let all = Kind::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .flat_map(|kind| self.observed.all(kind));
         all.map(|(key, object)| portrait(&self.whole(key, object)))
             .collect()

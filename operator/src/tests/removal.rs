@@ -46,7 +46,8 @@ fn turn(hub: &mut Hub) -> Plan {
 
 fn left(hub: &Hub) -> Vec<String> {
     let all = Kind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|kind| hub.observed.all(kind));
     let ours = all.filter(|(key, it)| {
         is_ours(it) && (key.namespace == CLUSTER || key.name.ends_with(CLUSTER))
@@ -214,7 +215,8 @@ fn the_configuration_goes_last() {
     hub.settle();
     assert!(hub.observed.object(&key).is_none());
     let all = Kind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|kind| hub.observed.all(kind));
     assert_eq!(all.filter(|(_, it)| is_ours(it)).count(), 0);
 }

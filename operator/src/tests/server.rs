@@ -40,7 +40,7 @@ fn secret(hub: &Hub, name: &str) -> Value {
 fn registered(hub: &Hub) -> Option<Value> {
     let object = hub
         .observed
-        .object(&ObjectKey::global(Kind::ApiService, API_SERVICE))?;
+        .object(&ObjectKey::global(Kind::APIService, API_SERVICE))?;
     Some(object.data["spec"]["caBundle"].clone())
 }
 
@@ -48,7 +48,8 @@ fn registered(hub: &Hub) -> Option<Value> {
 fn all_that_the_server_needs_is_there() {
     let hub = managed();
     let all = Kind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|kind| hub.observed.all(kind));
     let all = all.filter(|(key, it)| is_ours(it) && key.kind != Kind::Secret);
     let all: Vec<_> = all

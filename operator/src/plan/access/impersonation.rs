@@ -6,8 +6,8 @@ use crds::gateway::{CredentialsType, GROUP_MEMBER, Identity, OnCluster, USER_EXT
 use serde_json::{Value, json};
 
 use crate::{
-    grant::{Account, Grant, RBAC, RBAC_V1},
-    kind::{Kind, ObjectKey},
+    grant::{Account, Grant},
+    kind::{Kind, ObjectKey, RBAC, RBAC_V1},
     names::{ACCOUNTS, MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
     object::is_ours,
     observed::Observed,

@@ -8,12 +8,12 @@ use crds::gateway::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{selection::selects, standing::Standing};
+use super::{rollout::Rollout, selection::selects};
 use crate::{
     grant::Grant,
     kind::{Kind, ObjectKey},
     observed::Observed,
-    plan::{Desired, Plan, condition},
+    plan::{Desired, Finding, Plan},
 };
 
 /// Decides.
@@ -31,13 +31,12 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
     let is_deleting = grant.object.metadata.deletion_timestamp.is_some();
     let runs = observed.configuration().is_some_and(|it| !it.is_deleting);
     let away = |state: &&ClusterGrant| {
-        let (observed, grant, cluster) = (observed, grant.as_ref(), state.name.as_str());
-        let standing = Standing {
+        let rollout = Rollout {
             observed,
             grant,
-            cluster,
+            cluster: &state.name,
         };
-        state.reason == REMOVING && standing.away().is_some()
+        state.reason == REMOVING && rollout.away().is_some()
     };
     let waits = states.iter().any(|it| it.reason == REMOVING && !away(&it));
     plan.hold(
@@ -57,12 +56,12 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
                 "its rights are taken away when they are back on {}, which are not connected",
                 names.join(", ")
             );
-            plan.tell(&key, object, true, ("RevocationPending", text));
+            plan.warn(&key, object, "RevocationPending", text);
         }
         return plan;
     }
-    let said = said(grant, &before, &states, now);
-    plan.want_status(observed, Desired::new(key, json!({"status": said})));
+    let status = status(grant, &before, &states, now);
+    plan.want_status(observed, Desired::new(key, json!({"status": status})));
     plan
 }
 
@@ -91,25 +90,24 @@ fn states(
         .chain(before.keys().copied())
         .collect();
     let states = clusters.into_iter().filter_map(|cluster| {
-        let standing = Standing {
+        let rollout = Rollout {
             observed,
             grant,
             cluster,
         };
-        standing.says(before.get(cluster).copied(), now)
+        rollout.says(before.get(cluster).copied(), now)
     });
     states.collect()
 }
 
-fn said(
+fn status(
     grant: &Grant,
     before: &AccessGrantStatus,
     states: &[ClusterGrant],
     now: Timestamp,
 ) -> serde_json::Value {
     let counts = counts(states);
-    let (holds, reason, message) = summary(states, counts);
-    let ready = condition(&before.conditions, ("Ready", holds), reason, &message, now);
+    let ready = summary(states, counts).condition(&before.conditions, now);
     json!({
         "observedGeneration": grant.generation(),
         "conditions": [ready],
@@ -136,7 +134,13 @@ fn counts(states: &[ClusterGrant]) -> GrantCounts {
 }
 
 /// Whether it holds on all of its clusters, and the first thing that is in the way.
-fn summary(states: &[ClusterGrant], counts: GrantCounts) -> (bool, &'static str, String) {
+fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
+    let finding = |holds, reason, message| Finding {
+        kind: "Ready",
+        holds,
+        reason,
+        message,
+    };
     let first = |state| states.iter().find(|it| it.state == state);
     let GrantCounts { total, applied, .. } = counts;
     let missing = |it: &ClusterGrant| {
@@ -146,28 +150,19 @@ fn summary(states: &[ClusterGrant], counts: GrantCounts) -> (bool, &'static str,
         )
     };
     if let Some(failed) = first(GrantState::Failed) {
-        return (false, "Failed", missing(failed));
+        return finding(false, "Failed", missing(failed));
     }
     if let Some(pending) = first(GrantState::Pending) {
-        return (false, "Pending", missing(pending));
+        return finding(false, "Pending", missing(pending));
     }
     if first(GrantState::Expired).is_some() {
-        return (
-            false,
-            "Expired",
-            "it has ended, and is gone everywhere; delete it".to_owned(),
-        );
+        let message = "it has ended, and is gone everywhere; delete it";
+        return finding(false, "Expired", message.to_owned());
     }
     if total == 0 {
-        return (
-            false,
-            "NoClusters",
-            "it selects no cluster of this hub".to_owned(),
-        );
+        let message = "it selects no cluster of this hub";
+        return finding(false, "NoClusters", message.to_owned());
     }
-    (
-        true,
-        "Applied",
-        format!("holds on {applied} of {total} clusters"),
-    )
+    let message = format!("holds on {applied} of {total} clusters");
+    finding(true, "Applied", message)
 }

@@ -2,27 +2,27 @@
 
 use serde_json::json;
 
-use super::site::{Capability, Site};
+use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
     kind::{Kind, ObjectKey},
     plan::{Desired, Plan},
 };
 
-pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
-    let account = &site.spec.credentials.managed_service_account;
-    let kept = (site.tokens != Capability::Off).then_some(account.name.as_str());
+pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
+    let account = &cluster.spec.credentials.managed_service_account;
+    let kept = (cluster.tokens != Capability::Off).then_some(account.name.as_str());
     // One of an earlier configuration goes.
-    for (key, _) in site
+    for (key, _) in cluster
         .observed
-        .within(Kind::ManagedServiceAccount, site.cluster)
+        .within(Kind::ManagedServiceAccount, cluster.name)
     {
         if kept != Some(&key.name) {
-            plan.unwanted(site.observed, key);
+            plan.unwanted(cluster.observed, key);
         }
     }
     if let Some(name) = kept {
-        let key = ObjectKey::new(Kind::ManagedServiceAccount, site.cluster, name);
+        let key = ObjectKey::new(Kind::ManagedServiceAccount, cluster.name, name);
         let body = json!({"spec": {"rotation": {"enabled": true, "validity": account.validity}}});
-        plan.want(site.observed, Desired::new(key, body));
+        plan.want(cluster.observed, Desired::new(key, body));
     }
 }

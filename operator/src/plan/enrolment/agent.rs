@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::site::{Capability, Site};
+use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
     names::{AGENT, TOKEN_NAMESPACE},
     plan::entrance::Entrance,
@@ -25,8 +25,8 @@ const SHIPPED_NAMESPACE: &str = crds::addon::DEFAULT_NAMESPACE;
 const REVIEWS: &str = "spokeway-agent-token-reviews";
 
 /// All of it, in the order in which it can be applied.
-pub(super) fn manifests(site: &Site<'_>) -> Vec<Value> {
-    let namespace = site.install_namespace();
+pub(super) fn manifests(cluster: &SelectedCluster<'_>) -> Vec<Value> {
+    let namespace = cluster.install_namespace();
     let own = json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
     });
@@ -35,26 +35,26 @@ pub(super) fn manifests(site: &Site<'_>) -> Vec<Value> {
         "metadata": {"name": AGENT, "namespace": namespace},
     });
     let mut manifests = vec![own];
-    manifests.extend(rights(site, &namespace));
+    manifests.extend(rights(cluster, &namespace));
     manifests.push(account);
-    if let Entrance::Own(address) = &site.entrance {
+    if let Entrance::Own(address) = &cluster.entrance {
         manifests.push(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": container::GATEWAY_AUTHORITY, "namespace": namespace},
             "data": {container::AUTHORITY_KEY: address.authority},
         }));
     }
-    manifests.push(deployment(site, &namespace));
+    manifests.push(deployment(cluster, &namespace));
     manifests
 }
 
-fn rights(site: &Site<'_>, namespace: &str) -> Vec<Value> {
+fn rights(cluster: &SelectedCluster<'_>, namespace: &str) -> Vec<Value> {
     let needed = |right: &Value| {
         let metadata = &right["metadata"];
         let of_tokens = metadata["namespace"] == TOKEN_NAMESPACE
             || metadata["name"] == TOKEN_NAMESPACE
             || metadata["name"] == REVIEWS;
-        !of_tokens || site.tokens == Capability::Ours
+        !of_tokens || cluster.tokens == Capability::Ours
     };
     let shipped = SHIPPED.iter().filter(|right| needed(right));
     let mut rights: Vec<_> = shipped.cloned().collect();
@@ -86,9 +86,9 @@ fn prune(right: &mut Value) {
     }
 }
 
-fn deployment(site: &Site<'_>, namespace: &str) -> Value {
+fn deployment(cluster: &SelectedCluster<'_>, namespace: &str) -> Value {
     let labels = json!({"app.kubernetes.io/name": AGENT});
-    let config = site
+    let config = cluster
         .deployment_config()
         .map(|(_, config)| config)
         .unwrap_or_default();
@@ -100,8 +100,8 @@ fn deployment(site: &Site<'_>, namespace: &str) -> Value {
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "terminationGracePeriodSeconds": 30,
-        "containers": [container::agent(site, &config)],
-        "volumes": container::volumes(site),
+        "containers": [container::agent(cluster, &config)],
+        "volumes": container::volumes(cluster),
     });
     if !placement.node_selector.is_empty() {
         pod["nodeSelector"] = json!(placement.node_selector);

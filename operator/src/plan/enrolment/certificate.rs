@@ -11,7 +11,7 @@ use k8s_openapi::api::certificates::v1::{
 use self::request::Identity;
 use super::{
     registration::{subject, tunnel_subject},
-    site::Site,
+    selected_cluster::SelectedCluster,
 };
 use crate::{
     kind::Kind,
@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
-    let (at_hub, at_gateway) = (at_hub(site), at_gateway(site));
-    let unit = site.signer.as_ref().map(Pair::fingerprint);
+pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
+    let (at_hub, at_gateway) = (at_hub(cluster), at_gateway(cluster));
+    let unit = cluster.signer.as_ref().map(Pair::fingerprint);
     let kind = Kind::CertificateSigningRequest;
-    for (key, object) in site.observed.within(kind, site.cluster) {
+    for (key, object) in cluster.observed.within(kind, cluster.name) {
         let Ok(request) = object.clone().try_parse::<CertificateSigningRequest>() else {
             continue;
         };
@@ -40,7 +40,7 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
             continue;
         };
         let identity = Identity {
-            cluster: site.cluster,
+            cluster: cluster.name,
             addon: GATEWAY,
             signer,
             subject,
@@ -48,7 +48,7 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
         };
         if let Err(unfit) = identity.fits(&request) {
             let text = format!("left alone: {unfit}");
-            plan.tell(key, object, true, ("RequestUnfit", text));
+            plan.warn(key, object, "RequestUnfit", text);
             continue;
         }
         let name = key.name.clone();
@@ -57,12 +57,11 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
                 name,
                 message: format!(
                     "the request of the agent of {} for its own name",
-                    site.cluster
+                    cluster.name
                 ),
             }),
-            Step::Sign => {
-                signature(site, subject, &request).map(|signature| Action::Sign { name, signature })
-            }
+            Step::Sign => signature(cluster, subject, &request)
+                .map(|signature| Action::Sign { name, signature }),
         };
         plan.actions.extend(action);
     }
@@ -92,28 +91,28 @@ fn step(request: &CertificateSigningRequest, is_ours_to_sign: bool) -> Option<St
 
 /// The names that the agent may have at the hub. Only what we wrote ourselves is granted: the managed
 /// cluster may write its row's status, too.
-fn at_hub(site: &Site<'_>) -> Option<Subject> {
-    let (_, status) = site.row()?;
-    let own = subject(site.cluster);
+fn at_hub(cluster: &SelectedCluster<'_>) -> Option<Subject> {
+    let (_, status) = cluster.row()?;
+    let own = subject(cluster.name);
     let registered = status.kube_client()?;
     let is_own = registered.driver != Some(Driver::Token) && registered.subject == own;
     is_own.then_some(own)
 }
 
 /// The names that it may have at the gateway's own entrance.
-fn at_gateway(site: &Site<'_>) -> Option<Subject> {
-    let signer = site.signer.as_ref();
-    signer.map(|_| tunnel_subject(site.cluster))
+fn at_gateway(cluster: &SelectedCluster<'_>) -> Option<Subject> {
+    let signer = cluster.signer.as_ref();
+    signer.map(|_| tunnel_subject(cluster.name))
 }
 
 /// The certificate that is to be made.
 fn signature(
-    site: &Site<'_>,
+    cluster: &SelectedCluster<'_>,
     subject: &Subject,
     request: &CertificateSigningRequest,
 ) -> Option<Signature> {
     Some(Signature {
-        signer: site.signer.clone()?,
+        signer: cluster.signer.clone()?,
         user: subject.user.clone(),
         request: String::from_utf8(request.spec.request.0.clone()).ok()?,
         seconds: client_seconds(request.spec.expiration_seconds),

@@ -1,39 +1,37 @@
 //! Who a cluster's agent is at the hub, and its rights there: bound to exactly that name, and in place
 //! before the row says so.
 
-use crds::addon::{Driver, KubeClient, Subject};
+use crds::addon::{Driver, KubeClient, REGISTRATION_APPLIED, Subject};
 use serde_json::{Value, json};
 
-use super::site::{Capability, Site};
+use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
-    kind::{Kind, ObjectKey},
+    kind::{Kind, ObjectKey, RBAC},
     names::{AGENT, GATEWAY, TOKENS_ROLE, TUNNEL_ROLE},
-    plan::{Desired, Plan},
+    plan::{Desired, Finding, Plan},
 };
 
-const RBAC: &str = "rbac.authorization.k8s.io";
 /// Label of an object of the hub as a whole that is there for one cluster.
 pub(crate) const FOR_CLUSTER: &str = "gateway.open-cluster-management.io/cluster";
 
 /// How far the agent's registration is.
 pub(super) struct Registered {
     pub(super) client: KubeClient,
-    pub(super) applied: bool,
-    pub(super) reason: &'static str,
-    pub(super) message: &'static str,
+    /// Whether its rights are in place.
+    pub(super) finding: Finding,
 }
 
 /// Wants the agent's rights, and says whether they are in place.
-pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) -> Registered {
-    let client = client(site);
+pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Registered {
+    let client = client(cluster);
     let writes = plan.actions.len();
-    let known = bindable(site.cluster, &client).map(str::to_owned);
+    let known = bindable(cluster.name, &client).map(str::to_owned);
     match &known {
-        Some(user) => rights(site, &client, user, plan),
-        None => withdraw(site, plan),
+        Some(user) => rights(cluster, &client, user, plan),
+        None => withdraw(cluster, plan),
     }
     let in_place = plan.actions.len() == writes;
-    let (applied, reason, message) = match (known, in_place) {
+    let (holds, reason, message) = match (known, in_place) {
         (None, _) => (
             false,
             "PermissionConfigPending",
@@ -50,22 +48,23 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) -> Registered {
             "the agent's rights are bound to its name",
         ),
     };
-    Registered {
-        client,
-        applied,
+    let finding = Finding {
+        kind: REGISTRATION_APPLIED,
+        holds,
         reason,
-        message,
-    }
+        message: message.to_owned(),
+    };
+    Registered { client, finding }
 }
 
 /// The registration that the row is to have. With tokens the managed cluster says the name, and we
 /// leave that alone; whether it is believed is another matter.
-fn client(site: &Site<'_>) -> KubeClient {
-    let registered = site.row().and_then(|(_, status)| status.kube_client());
+fn client(cluster: &SelectedCluster<'_>) -> KubeClient {
+    let registered = cluster.row().and_then(|(_, status)| status.kube_client());
     match registered {
         Some(client) if client.driver == Some(Driver::Token) => client,
         registered => KubeClient {
-            subject: subject(site.cluster),
+            subject: subject(cluster.name),
             driver: registered.and_then(|client| client.driver),
         },
     }
@@ -106,31 +105,31 @@ fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
 }
 
 /// Rights in the cluster's namespace, and for agents without the common group at the gateway.
-fn rights(site: &Site<'_>, client: &KubeClient, user: &str, plan: &mut Plan) {
-    let observed = site.observed;
-    let key = tokens_binding(site.cluster);
-    if site.tokens == Capability::Ours {
+fn rights(cluster: &SelectedCluster<'_>, client: &KubeClient, user: &str, plan: &mut Plan) {
+    let observed = cluster.observed;
+    let key = tokens_binding(cluster.name);
+    if cluster.tokens == Capability::Ours {
         plan.want(
             observed,
-            Desired::new(key, binding(site.cluster, TOKENS_ROLE, user)),
+            Desired::new(key, binding(cluster.name, TOKENS_ROLE, user)),
         );
     } else {
         plan.unwanted(observed, &key);
     }
-    let key = tunnel_binding(site.cluster);
+    let key = tunnel_binding(cluster.name);
     if client.driver == Some(Driver::Token) {
         plan.want(
             observed,
-            Desired::new(key, binding(site.cluster, TUNNEL_ROLE, user)),
+            Desired::new(key, binding(cluster.name, TUNNEL_ROLE, user)),
         );
     } else {
         plan.unwanted(observed, &key);
     }
 }
 
-fn withdraw(site: &Site<'_>, plan: &mut Plan) {
-    for key in [tokens_binding(site.cluster), tunnel_binding(site.cluster)] {
-        plan.unwanted(site.observed, &key);
+fn withdraw(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
+    for key in [tokens_binding(cluster.name), tunnel_binding(cluster.name)] {
+        plan.unwanted(cluster.observed, &key);
     }
 }
 

@@ -55,7 +55,7 @@ impl Leaving<'_> {
             let Some(since) = deleting(object) else {
                 continue;
             };
-            match self.observed.site.patience_ends(since, self.now) {
+            match self.observed.installation.patience_ends(since, self.now) {
                 Some(end) => plan.wake_at(end),
                 None => self.release(key, object, plan),
             }
@@ -75,9 +75,9 @@ impl Leaving<'_> {
                 "the agent of {} did not revoke the token within {} s; it dies with the agent's namespace there, \
                  at the latest when it expires",
                 self.cluster,
-                self.observed.site.patience.as_secs()
+                self.observed.installation.patience.as_secs()
             );
-            plan.tell(key, object, true, ("TokenAbandoned", text));
+            plan.warn(key, object, "TokenAbandoned", text);
         }
     }
 
@@ -91,16 +91,16 @@ impl Leaving<'_> {
         let Some(since) = deleting(work) else {
             return false;
         };
-        if let Some(end) = self.observed.site.patience_ends(since, self.now) {
+        if let Some(end) = self.observed.installation.patience_ends(since, self.now) {
             plan.wake_at(end);
             return false;
         }
         let text = format!(
             "{} did not remove its agent within {} s; what is left there goes when it is back",
             self.cluster,
-            self.observed.site.patience.as_secs()
+            self.observed.installation.patience.as_secs()
         );
-        plan.tell(&key, work, true, ("AgentAbandoned", text));
+        plan.warn(&key, work, "AgentAbandoned", text);
         true
     }
 

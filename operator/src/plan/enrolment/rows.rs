@@ -2,38 +2,33 @@
 //! the two without a registration say.
 
 use crds::addon::{
-    CLEANUP_PRIORITY, DEPLOYMENT_CONFIGS, GROUP, MANIFEST_APPLIED, ManagedClusterAddOnStatus,
-    PRE_DELETE, REGISTRATION_APPLIED,
+    CLEANUP_PRIORITY, DEPLOYMENT_CONFIGS, GROUP, ManagedClusterAddOnStatus, PRE_DELETE,
+    REGISTRATION_APPLIED,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     registration::{Registered, tunnel_subject},
-    site::Site,
-    work::Deployed,
+    selected_cluster::SelectedCluster,
 };
 use crate::{
     names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_SIGNER},
     object::part,
-    plan::{Desired, Plan, condition, row_key},
+    plan::{Desired, Finding, Plan, row_key},
 };
 
 /// All of them.
 pub(crate) const ROWS: [&str; 3] = [GATEWAY, PROXY, ACCOUNTS];
 /// A detach deletes what may need the gateway before it.
 const DELETED_LATE: &str = "90";
-/// Of the two rows that have no registration of their own.
-const SHARED: &str = "the agent has the registration of the add-on cluster-gateway";
 
 /// Wants the rows.
-pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
-    let Site {
-        observed, cluster, ..
-    } = site;
+pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
+    let observed = cluster.observed;
     for addon in ROWS {
-        let key = row_key(cluster, addon);
-        if site.has_row(addon) {
+        let key = row_key(cluster.name, addon);
+        if cluster.has_row(addon) {
             let body = if addon == GATEWAY {
                 carrier()
             } else {
@@ -48,52 +43,63 @@ pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) {
 
 /// Lets the rows say how far their agent is.
 pub(super) fn say(
-    site: &Site<'_>,
+    cluster: &SelectedCluster<'_>,
     registered: &Registered,
-    deployed: Option<&Deployed>,
+    deployed: Option<&Finding>,
     now: Timestamp,
     plan: &mut Plan,
 ) {
-    for addon in ROWS.into_iter().filter(|addon| site.has_row(addon)) {
-        let key = row_key(site.cluster, addon);
-        let Some(object) = site.observed.object(&key) else {
+    for addon in ROWS.into_iter().filter(|addon| cluster.has_row(addon)) {
+        let key = row_key(cluster.name, addon);
+        let Some(object) = cluster.observed.object(&key) else {
             continue;
         };
         let status = part::<ManagedClusterAddOnStatus>(object, "status").unwrap_or_default();
         let before = &status.conditions;
-        let (applied, reason, message) = if addon == GATEWAY {
-            (registered.applied, registered.reason, registered.message)
+        let registration = if addon == GATEWAY {
+            registered.finding.clone()
         } else {
-            (true, "NilRegistration", SHARED)
+            shared_registration()
         };
-        let registration = (REGISTRATION_APPLIED, applied);
-        let mut conditions = vec![condition(before, registration, reason, message, now)];
+        let mut conditions = vec![registration.condition(before, now)];
         // OCM looks for a work of any row that says it has one.
         if let Some(deployed) = deployed.filter(|_| addon == GATEWAY) {
-            let state = (MANIFEST_APPLIED, deployed.holds);
-            let (reason, message) = (deployed.reason, &deployed.message);
-            conditions.push(condition(before, state, reason, message, now));
+            conditions.push(deployed.condition(before, now));
         }
-        let mut said = json!({
-            "namespace": site.namespace_of(addon),
+        let mut status_of_row = json!({
+            "namespace": cluster.namespace_of(addon),
             "healthCheck": {"mode": "Lease"},
             "conditions": conditions,
         });
         if addon == GATEWAY {
-            said["registrations"] = registrations(site, registered).into();
-            said["supportedConfigs"] = json!([{"group": GROUP, "resource": DEPLOYMENT_CONFIGS}]);
+            status_of_row["registrations"] = registrations(cluster, registered).into();
+            status_of_row["supportedConfigs"] =
+                json!([{"group": GROUP, "resource": DEPLOYMENT_CONFIGS}]);
         }
-        plan.want_status(site.observed, Desired::new(key, json!({"status": said})));
+        plan.want_status(
+            cluster.observed,
+            Desired::new(key, json!({"status": status_of_row})),
+        );
+    }
+}
+
+/// Of the two rows that have no registration of their own.
+fn shared_registration() -> Finding {
+    Finding {
+        kind: REGISTRATION_APPLIED,
+        holds: true,
+        reason: "NilRegistration",
+        message: "the agent has the registration of the add-on cluster-gateway".to_owned(),
     }
 }
 
 /// At the hub, and at the gateway's own entrance where there is to be one.
-fn registrations(site: &Site<'_>, registered: &Registered) -> Vec<Value> {
-    let version = site.observed.site.addons;
+fn registrations(cluster: &SelectedCluster<'_>, registered: &Registered) -> Vec<Value> {
+    let version = cluster.observed.installation.addons;
     let mut all = vec![registered.client.registration(version)];
     // With another authority it is another registration, and the agent gets another certificate.
-    let at_gateway = site.signer.as_ref().map(|signer| {
-        let subject = tunnel_subject(site.cluster);
+    let at_gateway = cluster.signer.as_ref().map(|signer| {
+        let subject = tunnel_subject(cluster.name);
         subject.registration_with(TUNNEL_SIGNER, &signer.fingerprint(), version)
     });
     all.extend(at_gateway);

@@ -3,71 +3,64 @@
 use crds::{
     addon::{
         ADDON_LABEL, CLEANUP_PRIORITY, CONFIG_HASHES, ConfigSpecHash, DEPLOYMENT_CONFIGS, GROUP,
-        REGISTRATION_APPLIED,
+        MANIFEST_APPLIED, REGISTRATION_APPLIED,
     },
     work::ManifestWorkStatus,
 };
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
-use super::{agent, site::Site};
+use super::{agent, selected_cluster::SelectedCluster};
 use crate::{
     kind::{Kind, ObjectKey},
     manifest::Manifest,
     names::{GATEWAY, WORK},
     object::part,
-    plan::{Action, Desired, Part, Plan, row_key},
+    plan::{Action, Desired, Finding, Part, Plan, row_key},
 };
 
 /// After the rows, which wait for it.
 const DELETED_LATE: &str = "90";
 
-/// What is known of the agent's deployment: whether it holds, why, and in which words.
-pub(super) struct Deployed {
-    pub(super) holds: bool,
-    pub(super) reason: &'static str,
-    pub(super) message: String,
-}
-
 /// Wants the work, and says how it is; nothing before the cluster has looked at it.
-pub(super) fn plan(site: &Site<'_>, plan: &mut Plan) -> Option<Deployed> {
-    let (row, status) = site.row()?;
+pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Option<Finding> {
+    let (row, status) = cluster.row()?;
     // An agent that came before its rights would find doors closed.
     if !status.is(REGISTRATION_APPLIED) {
         return None;
     }
-    let key = ObjectKey::new(Kind::ManifestWork, site.cluster, WORK);
-    let manifests = agent::manifests(site).into_iter().map(Manifest::from);
-    let work = Desired::work(key.clone(), body(site, row), manifests.collect());
-    plan.want(site.observed, work);
-    let work = site.observed.object(&key)?;
+    let key = ObjectKey::new(Kind::ManifestWork, cluster.name, WORK);
+    let manifests = agent::manifests(cluster).into_iter().map(Manifest::from);
+    let work = Desired::work(key.clone(), body(cluster, row), manifests.collect());
+    plan.want(cluster.observed, work);
+    let work = cluster.observed.object(&key)?;
     let generation = work.metadata.generation.unwrap_or_default();
     let work_status = part::<ManifestWorkStatus>(work, "status").unwrap_or_default();
     let applied = work_status.applied(generation)?;
     let holds = applied.status == "True";
     if holds {
-        carried_out(site, row, work, plan);
+        carried_out(cluster, row, work, plan);
     }
     let reason = if holds {
         "AddonManifestApplied"
     } else {
         "AddonManifestAppliedFailed"
     };
-    let message = applied.message.clone();
-    Some(Deployed {
+    Some(Finding {
+        kind: MANIFEST_APPLIED,
         holds,
         reason,
-        message,
+        message: applied.message.clone(),
     })
 }
 
-fn body(site: &Site<'_>, row: &DynamicObject) -> Value {
-    let resource = Kind::ManagedClusterAddOn.resource(site.observed.site.addons);
+fn body(cluster: &SelectedCluster<'_>, row: &DynamicObject) -> Value {
+    let resource = Kind::ManagedClusterAddOn.resource(cluster.observed.installation.addons);
     let mut annotations = json!({CLEANUP_PRIORITY: DELETED_LATE});
-    if let Some((config, _)) = site.deployment_config() {
+    if let Some((config, _)) = cluster.deployment_config() {
         annotations[CONFIG_HASHES] = hashes(&config).into();
     }
-    let namespace = site.install_namespace();
+    let namespace = cluster.install_namespace();
     json!({
         "metadata": {
             "labels": {ADDON_LABEL: GATEWAY},
@@ -102,8 +95,13 @@ fn hashes(config: &ConfigSpecHash) -> String {
 }
 
 /// Tells the hub that the configuration is carried out, once a work that has it is applied.
-fn carried_out(site: &Site<'_>, row: &DynamicObject, work: &DynamicObject, plan: &mut Plan) {
-    let Some((config, _)) = site.deployment_config() else {
+fn carried_out(
+    cluster: &SelectedCluster<'_>,
+    row: &DynamicObject,
+    work: &DynamicObject,
+    plan: &mut Plan,
+) {
+    let Some((config, _)) = cluster.deployment_config() else {
         return;
     };
     let annotations = work.metadata.annotations.as_ref();
@@ -121,7 +119,7 @@ fn carried_out(site: &Site<'_>, row: &DynamicObject, work: &DynamicObject, plan:
     }
     if changed {
         plan.actions.push(Action::Patch {
-            key: row_key(site.cluster, GATEWAY),
+            key: row_key(cluster.name, GATEWAY),
             resource_version: row.metadata.resource_version.clone().unwrap_or_default(),
             part: Part::Status,
             patch: json!({"status": {"configReferences": references}}),

@@ -51,7 +51,7 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
             "installStrategy": {"type": "Manual"},
         });
         if addon == GATEWAY {
-            let (field, kind) = configs(observed.site.addons);
+            let (field, kind) = configs(observed.installation.addons);
             spec[field] = json!([kind]);
         }
         plan.want(observed, Desired::new(key, json!({"spec": spec})));

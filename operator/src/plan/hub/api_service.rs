@@ -6,5 +6,5 @@ use crate::{
 };
 
 pub(super) fn key() -> ObjectKey {
-    ObjectKey::global(Kind::ApiService, API_SERVICE)
+    ObjectKey::global(Kind::APIService, API_SERVICE)
 }

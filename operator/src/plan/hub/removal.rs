@@ -59,7 +59,7 @@ fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> 
         if key.kind == Kind::ManifestWork
             && let Some(since) = deleting(object)
         {
-            let Some(end) = observed.site.patience_ends(since, now) else {
+            let Some(end) = observed.installation.patience_ends(since, now) else {
                 continue;
             };
             plan.wake_at(end);

@@ -4,14 +4,13 @@
 use serde_json::{Value, json};
 
 use crate::{
-    kind::{Kind, ObjectKey},
+    kind::{Kind, ObjectKey, RBAC},
     names::TUNNEL_ROLE,
     observed::Observed,
     plan::{Desired, Plan, enrolment::own_group_of_all},
 };
 
 const ROLES: &str = include_str!("../../../../config/agent/rbac-hub.yaml");
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
     for role in roles() {

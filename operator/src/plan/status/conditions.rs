@@ -12,14 +12,14 @@ use crate::{
     names::{ACCESS_POLICY, API_SERVICE, GATEWAY, PROXY},
     observed::{Configuration, Observed},
     plan::{
-        access, condition,
+        Finding, access,
         entrance::Entrance,
-        hub::{Registration, foreign, registration},
+        hub::{Publication, foreign, publication},
     },
 };
 
-/// Type, whether it holds, reason and message.
-type Said = (&'static str, bool, &'static str, String);
+/// Reason of clusters that are not ready yet, but not for long.
+const JOINING: &str = "Joining";
 
 pub(super) fn conditions(
     observed: &Observed,
@@ -29,59 +29,88 @@ pub(super) fn conditions(
     now: Timestamp,
 ) -> Vec<Value> {
     let gateway = gateway(observed, now);
-    let addons = addons(observed);
-    let entrypoint = entrypoint(observed, &configuration.spec, now);
-    let agents = agents(survey, now);
-    let settings = settings(&configuration.spec);
-    let grants = grants(observed);
-    let components = [&gateway, &addons, &entrypoint, &agents, &settings, &grants];
-    let broken: Vec<_> = components.into_iter().filter(|said| !said.1).collect();
-    let degraded = match broken.first() {
-        // Clusters that join are progress.
-        Some((_, _, "Joining", _)) | None => ("Degraded", false, "AsExpected", String::new()),
-        Some((_, _, reason, message)) => ("Degraded", true, *reason, message.clone()),
+    let clusters = clusters(survey, now);
+    let progressing = progressing(survey, &clusters);
+    let available = Finding {
+        kind: "Available",
+        ..gateway.clone()
     };
-    let progressing = if survey.unready > 0 && agents.2 == "Joining" {
-        ("Progressing", true, "Joining", agents.3.clone())
-    } else {
-        ("Progressing", false, "AsExpected", String::new())
-    };
-    let available = ("Available", gateway.1, gateway.2, gateway.3.clone());
-    let all = [
-        available,
-        progressing,
-        degraded,
+    let components = [
         gateway,
-        addons,
-        entrypoint,
-        agents,
-        settings,
-        grants,
+        addons(observed),
+        entrypoint(observed, &configuration.spec, now),
+        clusters,
+        settings(&configuration.spec),
+        grants(observed),
     ];
-    let all = all.into_iter().map(|(kind, holds, reason, message)| {
-        condition(before, (kind, holds), reason, &message, now)
-    });
-    all.collect()
+    let degraded = degraded(&components);
+    let all = [available, progressing, degraded]
+        .into_iter()
+        .chain(components);
+    all.map(|finding| finding.condition(before, now)).collect()
+}
+
+/// The first component that does not work. Clusters that join are progress, if they are the first.
+fn degraded(components: &[Finding]) -> Finding {
+    match components.iter().find(|it| !it.holds) {
+        Some(broken) if broken.reason != JOINING => Finding {
+            kind: "Degraded",
+            holds: true,
+            ..broken.clone()
+        },
+        _ => as_expected("Degraded"),
+    }
+}
+
+fn progressing(survey: &Survey, clusters: &Finding) -> Finding {
+    if survey.unready > 0 && clusters.reason == JOINING {
+        Finding {
+            kind: "Progressing",
+            holds: true,
+            ..clusters.clone()
+        }
+    } else {
+        as_expected("Progressing")
+    }
+}
+
+fn as_expected(kind: &'static str) -> Finding {
+    Finding {
+        kind,
+        holds: false,
+        reason: "AsExpected",
+        message: String::new(),
+    }
+}
+
+/// For one type of condition: whether it holds, the reason and the message.
+fn finding(kind: &'static str) -> impl Fn(bool, &'static str, String) -> Finding {
+    move |holds, reason, message| Finding {
+        kind,
+        holds,
+        reason,
+        message,
+    }
 }
 
 /// Is the gateway's API served?
-fn gateway(observed: &Observed, now: Timestamp) -> Said {
-    let said = |holds, reason, message| ("GatewayAvailable", holds, reason, message);
-    match registration(observed, now) {
-        Registration::Wanted => match aggregated(observed) {
-            Some(fault) => said(false, "NotAggregated", fault),
-            None => said(true, "Served", "the hub serves clustergateways".to_owned()),
+fn gateway(observed: &Observed, now: Timestamp) -> Finding {
+    let finding = finding("GatewayAvailable");
+    match publication(observed, now) {
+        Publication::Wanted => match aggregated(observed) {
+            Some(fault) => finding(false, "NotAggregated", fault),
+            None => finding(true, "Served", "the hub serves clustergateways".to_owned()),
         },
-        Registration::Kept { why, .. } => {
+        Publication::Kept { why, .. } => {
             let message = format!("no gateway answers for the moment: {why}");
-            said(false, "Unready", message)
+            finding(false, "Unready", message)
         }
-        Registration::Withdrawn { why } => {
+        Publication::Withdrawn { why } => {
             let message =
                 format!("no gateway answers, so its APIService is withdrawn until one does: {why}");
-            said(false, "Withdrawn", message)
+            finding(false, "Withdrawn", message)
         }
-        Registration::Foreign => said(
+        Publication::Foreign => finding(
             false,
             "ForeignAPIService",
             "the APIService of clustergateways is somebody else's; delete it, and it is made anew"
@@ -92,7 +121,7 @@ fn gateway(observed: &Observed, now: Timestamp) -> Said {
 
 /// What the hub's aggregator says against it.
 fn aggregated(observed: &Observed) -> Option<String> {
-    let key = ObjectKey::global(Kind::ApiService, API_SERVICE);
+    let key = ObjectKey::global(Kind::APIService, API_SERVICE);
     let Some(object) = observed.object(&key) else {
         return Some("the APIService is not there yet".to_owned());
     };
@@ -106,11 +135,11 @@ fn aggregated(observed: &Observed) -> Option<String> {
 }
 
 /// Are the add-ons ours?
-fn addons(observed: &Observed) -> Said {
-    let said = |holds, reason, message| ("AddOnsAvailable", holds, reason, message);
+fn addons(observed: &Observed) -> Finding {
+    let finding = finding("AddOnsAvailable");
     if let Some(fault) = observed.faults.get(&Key::Hub) {
         let since = format!("{:.0}", fault.since);
-        return said(
+        return finding(
             false,
             fault.reason,
             format!("since {since}: {}", fault.message),
@@ -121,39 +150,39 @@ fn addons(observed: &Observed) -> Said {
         let message = format!(
             "the add-on {GATEWAY} is somebody else's; delete its ClusterManagementAddOn, and it is made anew"
         );
-        return said(false, "ForeignAddOn", message);
+        return finding(false, "ForeignAddOn", message);
     }
     if foreign.is_empty() {
-        return said(true, "Installed", "all add-ons are ours".to_owned());
+        return finding(true, "Installed", "all add-ons are ours".to_owned());
     }
     let each = foreign.iter().map(|addon| match *addon {
         PROXY => "cluster-proxy is somebody else's and left alone; our agents keep tunnels of their own beside it",
         _ => "managed-serviceaccount is somebody else's; its agents issue the tokens where it has a row",
     });
     let message = each.collect::<Vec<_>>().join("; ");
-    said(true, "ForeignAddOnUsed", message)
+    finding(true, "ForeignAddOnUsed", message)
 }
 
 /// Can agents attach where they are to?
-fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timestamp) -> Said {
-    let said = |holds, reason, message| ("EntrypointReady", holds, reason, message);
+fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timestamp) -> Finding {
+    let finding = finding("EntrypointReady");
     let at_hub = "agents attach at the hub's API server";
     match Entrance::of(observed, spec, now) {
-        Entrance::Hub => said(true, "HubAPI", at_hub.to_owned()),
+        Entrance::Hub => finding(true, "HubAPI", at_hub.to_owned()),
         Entrance::Pending { why } => {
             let message = format!("{why}; until then {at_hub}");
-            said(false, "EntrypointPending", message)
+            finding(false, "EntrypointPending", message)
         }
-        Entrance::Own(address) => said(true, "AsAsked", format!("agents attach at {address}")),
+        Entrance::Own(address) => finding(true, "AsAsked", format!("agents attach at {address}")),
     }
 }
 
 /// Are the clusters ready?
-fn agents(survey: &Survey, now: Timestamp) -> Said {
-    let said = |holds, reason, message| ("ClustersReady", holds, reason, message);
+fn clusters(survey: &Survey, now: Timestamp) -> Finding {
+    let finding = finding("ClustersReady");
     let (ready, total) = (survey.counts.ready, survey.counts.total);
     let Some(first) = survey.troubled.first() else {
-        return said(
+        return finding(
             true,
             "Ready",
             format!("{ready} of {total} clusters are ready"),
@@ -164,28 +193,28 @@ fn agents(survey: &Survey, now: Timestamp) -> Said {
         first.name, first.message
     );
     if survey.is_troubled(now) {
-        said(false, "ClustersInTrouble", message)
+        finding(false, "ClustersInTrouble", message)
     } else {
-        said(false, "Joining", message)
+        finding(false, JOINING, message)
     }
 }
 
 /// Does the hub judge who may grant?
-fn grants(observed: &Observed) -> Said {
-    let said = |holds, reason, message| ("GrantsGuarded", holds, reason, message);
+fn grants(observed: &Observed) -> Finding {
+    let finding = finding("GrantsGuarded");
     if access::is_guarded(observed) {
-        return said(true, "PolicyInForce", String::new());
+        return finding(true, "PolicyInForce", String::new());
     }
     let message = format!(
         "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: whoever may write AccessGrants \
          may grant anything on any cluster; apply config/operator/access-policy.yaml again"
     );
-    said(false, "PolicyMissing", message)
+    finding(false, "PolicyMissing", message)
 }
 
 /// Is everything that is asked for carried out?
-fn settings(spec: &GatewayConfigurationSpec) -> Said {
-    let said = |holds, reason, message| ("SettingsApplied", holds, reason, message);
+fn settings(spec: &GatewayConfigurationSpec) -> Finding {
+    let finding = finding("SettingsApplied");
     let limits = &spec.limits;
     let unknown = [
         ("spec.egress.konnectivity", spec.egress.konnectivity.enabled),
@@ -201,8 +230,8 @@ fn settings(spec: &GatewayConfigurationSpec) -> Said {
     let unknown = unknown.iter().filter(|(_, asked)| *asked);
     let unknown: Vec<_> = unknown.map(|(name, _)| *name).collect();
     if unknown.is_empty() {
-        return said(true, "AsAsked", String::new());
+        return finding(true, "AsAsked", String::new());
     }
     let message = format!("not carried out by this release: {}", unknown.join(", "));
-    said(false, "NotCarriedOut", message)
+    finding(false, "NotCarriedOut", message)
 }

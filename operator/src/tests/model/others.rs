@@ -62,7 +62,7 @@ impl Hub {
         if client == before {
             return;
         }
-        let version = self.observed.site.addons;
+        let version = self.observed.installation.addons;
         let mut registrations = row.data["status"]["registrations"].clone();
         registrations[0] = client.registration(version);
         let mut status = json!({"registrations": registrations});
@@ -80,7 +80,7 @@ impl Hub {
         let row = self.observed.object(&row_key(cluster, GATEWAY));
         let registrations = row.and_then(|row| row.data.get("status")?["registrations"].as_array());
         let mut registrations = registrations.into_iter().flatten();
-        let unit = registrations.find_map(|it| match self.observed.site.addons {
+        let unit = registrations.find_map(|it| match self.observed.installation.addons {
             Version::V1alpha1 => it["subject"]["organizationUnit"][0].as_str(),
             Version::V1beta1 => it["customSigner"]["subject"]["organizationUnits"][0].as_str(),
         });

@@ -4,7 +4,7 @@ use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
 use serde_json::{Value, json};
 
 use super::{
-    super::site::{Capability, Site},
+    super::selected_cluster::{Capability, SelectedCluster},
     image,
 };
 use crate::{
@@ -43,27 +43,27 @@ const RESTRICTED: &str = r#"{
     "runAsNonRoot": true
 }"#;
 
-pub(super) fn agent(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Value {
+pub(super) fn agent(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec) -> Value {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
     let security: Value = serde_json::from_str(RESTRICTED).expect("JSON of ours");
     json!({
         "name": "agent",
-        "image": image::of_agent(site, config),
-        "args": arguments(site),
-        "env": environment(site, config),
+        "image": image::of_agent(cluster, config),
+        "args": arguments(cluster),
+        "env": environment(cluster, config),
         "ports": [{"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"}],
         "livenessProbe": probe("/livez"),
         "readinessProbe": probe("/readyz"),
         "resources": resources(config),
         "securityContext": security,
-        "volumeMounts": mounts(site),
+        "volumeMounts": mounts(cluster),
     })
 }
 
-fn mounts(site: &Site<'_>) -> Vec<Value> {
+fn mounts(cluster: &SelectedCluster<'_>) -> Vec<Value> {
     let mount = |name, path| json!({"name": name, "mountPath": path, "readOnly": true});
     let mut mounts = vec![mount(HUB_VOLUME, HUB_DIRECTORY)];
-    if let Entrance::Own(_) = site.entrance {
+    if let Entrance::Own(_) = cluster.entrance {
         mounts.push(mount(TUNNEL_VOLUME, TUNNEL_DIRECTORY));
         mounts.push(mount(AUTHORITY_VOLUME, AUTHORITY_DIRECTORY));
     }
@@ -71,9 +71,9 @@ fn mounts(site: &Site<'_>) -> Vec<Value> {
 }
 
 /// What is mounted. Tokens do not wait for the tunnel's certificate.
-pub(super) fn volumes(site: &Site<'_>) -> Vec<Value> {
+pub(super) fn volumes(cluster: &SelectedCluster<'_>) -> Vec<Value> {
     let mut volumes = vec![json!({"name": HUB_VOLUME, "secret": {"secretName": HUB_SECRET}})];
-    if let Entrance::Own(_) = site.entrance {
+    if let Entrance::Own(_) = cluster.entrance {
         let certificate = json!({"secretName": TUNNEL_SECRET, "optional": true});
         volumes.push(json!({"name": TUNNEL_VOLUME, "secret": certificate}));
         let authority = json!({"name": GATEWAY_AUTHORITY});
@@ -82,21 +82,21 @@ pub(super) fn volumes(site: &Site<'_>) -> Vec<Value> {
     volumes
 }
 
-fn arguments(site: &Site<'_>) -> Vec<String> {
+fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
     let mut arguments = vec![
-        format!("--cluster={}", site.cluster),
+        format!("--cluster={}", cluster.name),
         format!("--hub-kubeconfig={HUB_DIRECTORY}/kubeconfig"),
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
-        format!("--lease-namespace={}", site.install_namespace()),
+        format!("--lease-namespace={}", cluster.install_namespace()),
     ];
-    let tunnel = site.tunnel.then_some("tunnel");
-    let tokens = (site.tokens == Capability::Ours).then_some("tokens");
+    let tunnel = cluster.tunnel.then_some("tunnel");
+    let tokens = (cluster.tokens == Capability::Ours).then_some("tokens");
     if tokens.is_some() {
         arguments.push("--tokens=true".to_owned());
         arguments.push(format!("--token-namespace={TOKEN_NAMESPACE}"));
         arguments.push(format!("--lease={TOKEN_NAMESPACE}/{ACCOUNTS}=tokens"));
     }
-    if let Entrance::Own(address) = &site.entrance {
+    if let Entrance::Own(address) = &cluster.entrance {
         arguments.extend([
             format!("--tunnel-address={address}"),
             format!("--tunnel-ca-file={AUTHORITY_DIRECTORY}/{AUTHORITY_KEY}"),
@@ -105,10 +105,10 @@ fn arguments(site: &Site<'_>) -> Vec<String> {
         ]);
     }
     if tunnel.is_some() {
-        if site.has_row(PROXY) {
+        if cluster.has_row(PROXY) {
             arguments.push(format!("--lease={PROXY}=tunnel"));
         }
-        for service in &site.spec.egress.exposed_services {
+        for service in &cluster.spec.egress.exposed_services {
             let (namespace, name, port) = (&service.namespace, &service.name, service.port);
             arguments.push(format!("--expose={namespace}/{name}:{port}"));
         }
@@ -123,7 +123,7 @@ fn arguments(site: &Site<'_>) -> Vec<String> {
     arguments
 }
 
-fn environment(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value> {
+fn environment(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value> {
     let pod = json!({"fieldRef": {"fieldPath": "metadata.name"}});
     let mut environment = vec![json!({"name": "POD_NAME", "valueFrom": pod})];
     let variables = &config.customized_variables;
@@ -131,7 +131,7 @@ fn environment(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value
         .iter()
         .filter(|it| SETTABLE.contains(&it.name.as_str()));
     environment.extend(settable.map(|it| json!({"name": it.name, "value": it.value})));
-    if !site.tunnel {
+    if !cluster.tunnel {
         environment.retain(|it| it["name"] != "AGENT_CONNECTIONS");
         environment.push(json!({"name": "AGENT_CONNECTIONS", "value": "0"}));
     }

@@ -3,7 +3,7 @@
 use crds::addon::{AddOnDeploymentConfigSpec, ImageMirror};
 use serde::Deserialize;
 
-use super::super::site::Site;
+use super::super::selected_cluster::SelectedCluster;
 
 /// Annotation of a managed cluster: registries that stand for others there.
 const REGISTRIES: &str = "open-cluster-management.io/image-registries";
@@ -15,12 +15,15 @@ struct Registries {
 }
 
 /// The image, after the configuration's mirrors, or else those of the managed cluster.
-pub(super) fn of_agent(site: &Site<'_>, config: &AddOnDeploymentConfigSpec) -> String {
-    let image = &site.observed.site.agent_image;
+pub(super) fn of_agent(
+    cluster: &SelectedCluster<'_>,
+    config: &AddOnDeploymentConfigSpec,
+) -> String {
+    let image = &cluster.observed.installation.agent_image;
     if !config.registries.is_empty() {
         return mirrored(image, &config.registries);
     }
-    let cluster = site.managed_cluster();
+    let cluster = cluster.managed_cluster();
     let annotations = cluster.and_then(|cluster| cluster.metadata.annotations);
     let text = annotations.and_then(|mut all| all.remove(REGISTRIES));
     // One that makes no sense says nothing.

@@ -107,7 +107,7 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     }
     json!({
         "name": "gateway",
-        "image": server.image.as_ref().unwrap_or(&observed.site.gateway_image),
+        "image": server.image.as_ref().unwrap_or(&observed.installation.gateway_image),
         "args": arguments(spec),
         "ports": ports,
         "livenessProbe": probe("/livez"),

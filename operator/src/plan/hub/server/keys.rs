@@ -84,7 +84,7 @@ fn say_that_it_is_lost(observed: &Observed, plan: &mut Plan) {
     if let Some(object) = observed.object(&key) {
         let text = "the authority of the gateway's certificate was lost or has ended; a new one is \
                     trusted beside those that have not";
-        plan.tell(&key, object, true, ("AuthorityReplaced", text.to_owned()));
+        plan.warn(&key, object, "AuthorityReplaced", text.to_owned());
     }
 }
 

@@ -5,12 +5,11 @@ use crds::gateway::{CredentialsType, GatewayConfigurationSpec, Identity};
 use serde_json::{Value, json};
 
 use crate::{
-    kind::{Kind, ObjectKey},
+    kind::{Kind, ObjectKey, RBAC},
     names::{CREDENTIALS, SERVER},
     plan::Desired,
 };
 
-const RBAC: &str = "rbac.authorization.k8s.io";
 /// The role that is shipped.
 const ROLE: &str = include_str!("../../../../../config/gateway/rbac.yaml");
 

@@ -10,7 +10,7 @@ use kube::core::DynamicObject;
 
 use super::{cap::Caps, impersonation::account_of, selection::selects};
 use crate::{
-    grant::{Grant, Held, Shipped},
+    grant::{Grant, HeldGrant, Shipped},
     key::Key,
     kind::{Kind, ObjectKey},
     names::ACCESS_WORK,
@@ -20,15 +20,30 @@ use crate::{
 };
 
 /// A grant on a cluster.
-pub(super) struct Standing<'a> {
+pub(super) struct Rollout<'a> {
     pub(super) observed: &'a Observed,
     pub(super) grant: &'a Grant,
     pub(super) cluster: &'a str,
 }
 
-type Said = (GrantState, &'static str, String);
+/// How far it is there, and why no farther.
+struct Progress {
+    state: GrantState,
+    reason: &'static str,
+    message: String,
+}
 
-impl Standing<'_> {
+impl Progress {
+    fn new(state: GrantState, reason: &'static str, message: String) -> Self {
+        Self {
+            state,
+            reason,
+            message,
+        }
+    }
+}
+
+impl Rollout<'_> {
     /// How it is; nothing where it is none of the grant's clusters, and nothing of it is left there.
     /// `before` is what was said last.
     pub(super) fn says(
@@ -36,7 +51,11 @@ impl Standing<'_> {
         before: Option<&ClusterGrant>,
         now: Timestamp,
     ) -> Option<ClusterGrant> {
-        let (state, reason, message) = self.said(before, now)?;
+        let Progress {
+            state,
+            reason,
+            message,
+        } = self.progress(before, now)?;
         let same = before.filter(|it| it.state == state && it.reason == reason);
         Some(ClusterGrant {
             name: self.cluster.to_owned(),
@@ -47,7 +66,7 @@ impl Standing<'_> {
         })
     }
 
-    fn said(&self, before: Option<&ClusterGrant>, now: Timestamp) -> Option<Said> {
+    fn progress(&self, before: Option<&ClusterGrant>, now: Timestamp) -> Option<Progress> {
         let object = self.object();
         let is_wanted =
             object.is_some_and(|it| selects(self.observed, self.grant, it)) || self.names_it();
@@ -57,18 +76,18 @@ impl Standing<'_> {
             if self.held().is_some() || (was_there && !self.is_settled()) {
                 return Some(self.removing());
             }
-            let gone = (GrantState::Expired, "Expired", String::new());
+            let gone = Progress::new(GrantState::Expired, "Expired", String::new());
             return (is_wanted && self.grant.object.metadata.deletion_timestamp.is_none())
                 .then_some(gone);
         }
         Some(self.wanted(object))
     }
 
-    fn wanted(&self, object: Option<&DynamicObject>) -> Said {
+    fn wanted(&self, object: Option<&DynamicObject>) -> Progress {
         let cluster = self.cluster;
         let Some(object) = object else {
             let message = format!("the hub has no managed cluster {cluster}");
-            return (GrantState::Pending, "NoSuchCluster", message);
+            return Progress::new(GrantState::Pending, "NoSuchCluster", message);
         };
         if !enrolment::is_selected(self.observed, cluster) {
             if self.held().is_some() || !self.is_settled() {
@@ -77,34 +96,34 @@ impl Standing<'_> {
             let message = format!(
                 "{cluster} is not accepted, or the GatewayConfiguration does not select it"
             );
-            return (GrantState::Pending, "NotEnrolled", message);
+            return Progress::new(GrantState::Pending, "NotEnrolled", message);
         }
         if !Caps::of(self.observed, object).allow(&self.grant.object.spec.role) {
             let message =
                 "spec.access.caps of the GatewayConfiguration do not allow this role there";
-            return (GrantState::Failed, "BeyondCap", message.to_owned());
+            return Progress::new(GrantState::Failed, "BeyondCap", message.to_owned());
         }
         let account = account_of(self.observed, cluster);
         if !self.grant.can_name_all(account.as_ref()) {
             let message = "kind Gateway needs credentials of ManagedServiceAccounts: with manual ones it is \
                            not known which account the gateway has there";
-            return (GrantState::Failed, "NoAccount", message.to_owned());
+            return Progress::new(GrantState::Failed, "NoAccount", message.to_owned());
         }
         if let Some(held) = self.held().filter(|it| self.is_newest(it))
             && self.is_settled()
         {
-            return match &held.refusal {
-                None => (GrantState::Applied, "", String::new()),
-                Some(refusal) => (GrantState::Failed, "Refused", refusal.clone()),
+            return match &held.error {
+                None => Progress::new(GrantState::Applied, "", String::new()),
+                Some(error) => Progress::new(GrantState::Failed, "Refused", error.clone()),
             };
         }
         self.on_its_way()
     }
 
-    fn on_its_way(&self) -> Said {
+    fn on_its_way(&self) -> Progress {
         let key = Key::Access(self.cluster.to_owned());
         if let Some(fault) = self.observed.faults.get(&key) {
-            return (GrantState::Pending, fault.reason, fault.message.clone());
+            return Progress::new(GrantState::Pending, fault.reason, fault.message.clone());
         }
         let (reason, message) = match self.away() {
             Some(since) => (
@@ -116,10 +135,10 @@ impl Standing<'_> {
                 "its work agent has not carried it out yet".to_owned(),
             ),
         };
-        (GrantState::Pending, reason, message)
+        Progress::new(GrantState::Pending, reason, message)
     }
 
-    fn removing(&self) -> Said {
+    fn removing(&self) -> Progress {
         let message = match self.away() {
             Some(since) => format!(
                 "{since}; its rights are taken away there when it is back, and the gateway lets nobody use them \
@@ -127,7 +146,7 @@ impl Standing<'_> {
             ),
             None => "its work agent has not taken the rights away yet".to_owned(),
         };
-        (GrantState::Pending, REMOVING, message)
+        Progress::new(GrantState::Pending, REMOVING, message)
     }
 
     /// Why the cluster cannot carry anything out now.
@@ -163,12 +182,12 @@ impl Standing<'_> {
         works.map(|(_, shipped)| shipped.as_ref())
     }
 
-    fn held(&self) -> Option<&Held> {
+    fn held(&self) -> Option<&HeldGrant> {
         self.works()
             .find_map(|shipped| shipped.grants.get(self.grant.name()))
     }
 
-    fn is_newest(&self, held: &Held) -> bool {
+    fn is_newest(&self, held: &HeldGrant) -> bool {
         held.uid == self.grant.uid() && held.generation == self.grant.generation()
     }
 

@@ -8,7 +8,7 @@ use crate::plan::Action;
 
 /// A write that came to nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Refusal {
+pub(crate) struct WriteError {
     /// One word for it, as conditions have it.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
@@ -16,7 +16,7 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
 }
 
-impl Refusal {
+impl WriteError {
     pub(crate) fn new(action: &Action, error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
             return Self {

@@ -24,9 +24,9 @@ use crate::{
 };
 
 /// A cluster that is selected.
-pub(super) struct Site<'a> {
+pub(super) struct SelectedCluster<'a> {
     pub(super) observed: &'a Observed,
-    pub(super) cluster: &'a str,
+    pub(super) name: &'a str,
     pub(super) spec: &'a GatewayConfigurationSpec,
     /// Whether the agent keeps a tunnel. It takes nothing from somebody else's, which may stand beside it.
     pub(super) tunnel: bool,
@@ -49,7 +49,7 @@ pub(super) enum Capability {
     Off,
 }
 
-impl<'a> Site<'a> {
+impl<'a> SelectedCluster<'a> {
     /// Nothing where the cluster is not selected.
     pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
         if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
@@ -74,7 +74,7 @@ impl<'a> Site<'a> {
         });
         Some(Self {
             observed,
-            cluster,
+            name: cluster,
             spec,
             tunnel,
             tokens,
@@ -90,18 +90,18 @@ impl<'a> Site<'a> {
             ACCOUNTS => self.tokens == Capability::Ours,
             _ => true,
         };
-        is_wanted && !is_foreign(self.observed, self.cluster, addon)
+        is_wanted && !is_foreign(self.observed, self.name, addon)
     }
 
     /// The cluster itself.
     pub(super) fn managed_cluster(&self) -> Option<ManagedCluster> {
-        let key = ObjectKey::global(Kind::ManagedCluster, self.cluster);
+        let key = ObjectKey::global(Kind::ManagedCluster, self.name);
         self.observed.object(&key)?.clone().try_parse().ok()
     }
 
     /// The row of the add-on that carries the agent.
     pub(super) fn row(&self) -> Option<(&'a DynamicObject, ManagedClusterAddOnStatus)> {
-        let object = self.observed.object(&row_key(self.cluster, GATEWAY))?;
+        let object = self.observed.object(&row_key(self.name, GATEWAY))?;
         Some((object, part(object, "status").unwrap_or_default()))
     }
 

@@ -20,7 +20,7 @@ const GRACE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Whether the gateway has its place, and why not.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Registration {
+pub(crate) enum Publication {
     Wanted,
     /// It has one for now; the gateway does not answer since then.
     Kept {
@@ -42,32 +42,32 @@ pub(super) fn plan(
     plan: &mut Plan,
 ) {
     let key = key();
-    match registration(observed, now) {
-        Registration::Wanted => {
+    match publication(observed, now) {
+        Publication::Wanted => {
             if let Some(body) = body(spec, managed) {
                 plan.want(observed, Desired::new(key, body));
             }
         }
-        Registration::Kept { until, .. } => plan.wake_at(until),
-        Registration::Withdrawn { why } => {
+        Publication::Kept { until, .. } => plan.wake_at(until),
+        Publication::Withdrawn { why } => {
             if let Some(object) = observed.object(&key) {
                 let text =
                     format!("no gateway answers ({why}); it is registered again when one does");
-                plan.tell(&key, object, true, ("GatewayGone", text));
+                plan.warn(&key, object, "GatewayGone", text);
             }
             plan.unwanted(observed, &key);
         }
-        Registration::Foreign => {}
+        Publication::Foreign => {}
     }
 }
 
 /// Decides.
-pub(crate) fn registration(observed: &Observed, now: Timestamp) -> Registration {
+pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     if observed
         .object(&key())
         .is_some_and(|object| !is_ours(object))
     {
-        return Registration::Foreign;
+        return Publication::Foreign;
     }
     let configuration = observed.configuration();
     if let Some(server) = configuration.map(|it| &it.spec.server)
@@ -77,30 +77,30 @@ pub(crate) fn registration(observed: &Observed, now: Timestamp) -> Registration 
     }
     let is_there = observed.object(&key()).is_some();
     match &observed.server {
-        ServerSeen::Ready => Registration::Wanted,
-        ServerSeen::Unknown if is_there => Registration::Kept {
+        ServerSeen::Ready => Publication::Wanted,
+        ServerSeen::Unknown if is_there => Publication::Kept {
             why: "it was not asked yet".to_owned(),
             until: now + GRACE,
         },
-        ServerSeen::Unknown => Registration::Withdrawn {
+        ServerSeen::Unknown => Publication::Withdrawn {
             why: "it was not asked yet".to_owned(),
         },
         ServerSeen::Unready { why, since } => {
             let until = since.checked_add(GRACE).unwrap_or(*since);
             let why = why.clone();
             if is_there && until > now {
-                Registration::Kept { why, until }
+                Publication::Kept { why, until }
             } else {
-                Registration::Withdrawn { why }
+                Publication::Withdrawn { why }
             }
         }
     }
 }
 
 /// Endpoints say at once what a probe would find out.
-fn of_managed(observed: &Observed, namespace: &str) -> Registration {
+fn of_managed(observed: &Observed, namespace: &str) -> Publication {
     if server::has_ready_endpoint(observed, namespace) {
-        return Registration::Wanted;
+        return Publication::Wanted;
     }
     let key = ObjectKey::new(Kind::Deployment, namespace, SERVER);
     let status = observed.object(&key).and_then(|it| it.data.get("status"));
@@ -109,7 +109,7 @@ fn of_managed(observed: &Observed, namespace: &str) -> Registration {
     let said = conditions.find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure");
     let said = said.and_then(|it| it["message"].as_str());
     let why = said.unwrap_or("none of its pods is ready yet");
-    Registration::Withdrawn {
+    Publication::Withdrawn {
         why: format!("Deployment {namespace}/{SERVER}: {why}"),
     }
 }
