@@ -6,12 +6,15 @@ use jiff::Timestamp;
 
 use crate::{
     Args,
-    args::{GrantsVerb, HubArgs, Verb},
-    clusters, grant, grants_diff,
+    args::{HubArgs, Verb},
     hub::Hub,
-    kubeconfig::{self, Documents},
+    kubeconfig::documents::Documents,
+    verbs::{
+        clusters, grant,
+        grants_diff::{self, GrantsVerb},
+        kubeconfig, who_can,
+    },
     voice::{self, Outcome},
-    who_can,
 };
 
 /// Does what the command line says.
