@@ -1,7 +1,6 @@
 //! What the process is told at its start: flags, each with an environment variable, checked
 //! together and turned into [`Settings`].
 
-mod addon;
 mod entrance;
 mod leases;
 mod tokens;
@@ -13,7 +12,6 @@ use crds::{ServiceAddress, ServiceAddressError};
 use runtime::{faults::Faults, log::Format};
 use tunnel::{Target, TargetError};
 
-pub(crate) use self::addon::{Addon, Capability};
 use self::{entrance::EntranceArgs, leases::LeaseArgs, tokens::TokenArgs};
 use crate::{hub::Hub, leases::LeaseSettings, spoke::Source, tokens::TokenSettings};
 

@@ -2,6 +2,7 @@
 //! namespace that it is installed in. It is renewed only while all that the add-on stands for works;
 //! left alone, the hub calls the add-on unavailable after five minutes.
 
+mod addon;
 mod owner;
 mod tunnel;
 
@@ -22,11 +23,12 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-pub(crate) use self::{owner::Owner, tunnel::TunnelProbe};
-use crate::{
-    args::{Addon, Capability},
-    spoke::Spoke,
+pub(crate) use self::{
+    addon::{Addon, AddonError, Capability},
+    owner::Owner,
+    tunnel::TunnelProbe,
 };
+use crate::spoke::Spoke;
 
 /// With the jitter that is added, 40 to 80 s between two renewals; OCM expects one a minute and
 /// waits for five.
