@@ -5,24 +5,15 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-use super::edit::EditError;
 use serde_json::Value;
 
-/// Why a kubeconfig is not read or not written.
+/// Why a kubeconfig cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     #[error("{} is no YAML", .0.display())]
     Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
-    #[error("{} is being changed by somebody else; where nobody is, delete it", .0.display())]
-    Locked(PathBuf),
-    #[error("cannot write {}", .0.display())]
-    Write(PathBuf, #[source] io::Error),
-    #[error("cannot make YAML")]
-    Serialize(#[from] serde_saphyr::SerializeError),
-    #[error("{} stays as it is", .0.display())]
-    Edit(PathBuf, #[source] EditError),
 }
 
 /// A path that says the same in any working directory.

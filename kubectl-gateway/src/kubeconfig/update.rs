@@ -14,18 +14,33 @@ use super::{
     file::{FileError, home, read},
 };
 
+/// Why a kubeconfig is not changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpdateError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{} exists, so another program is changing the kubeconfig; if none is, delete the lock file", .0.display())]
+    Locked(PathBuf),
+    #[error("cannot write {}", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    #[error("cannot serialize the kubeconfig as YAML")]
+    Serialize(#[from] serde_saphyr::SerializeError),
+    #[error("{} is left unchanged", .0.display())]
+    Edit(PathBuf, #[source] EditError),
+}
+
 /// Changes a file, or makes it. Where it is a link, what it points at is changed.
 pub(crate) fn update(
     path: &Path,
     edit: impl FnOnce(&mut Value) -> Result<(), EditError>,
-) -> Result<(), FileError> {
+) -> Result<(), UpdateError> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let _lock = lock(&path)?;
     let mut config = read(&path)?.unwrap_or_default();
-    edit(&mut config).map_err(|error| FileError::Edit(path.clone(), error))?;
+    edit(&mut config).map_err(|error| UpdateError::Edit(path.clone(), error))?;
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let text = serde_saphyr::to_string_with_options(&config, options)?;
-    replace(&path, &text).map_err(|error| FileError::Write(path, error))
+    replace(&path, &text).map_err(|error| UpdateError::Write(path, error))
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
@@ -40,16 +55,17 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// kubectl's own lock on the file, which goes when this is dropped.
-fn lock(path: &Path) -> Result<TempPath, FileError> {
+fn lock(path: &Path) -> Result<TempPath, UpdateError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
     match fs::File::create_new(&lock) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(FileError::Locked(lock)),
-        Err(error) => Err(FileError::Write(path.to_owned(), error)),
-        Ok(_) => {
-            TempPath::try_from_path(lock).map_err(|error| FileError::Write(path.to_owned(), error))
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(UpdateError::Locked(lock))
         }
+        Err(error) => Err(UpdateError::Write(path.to_owned(), error)),
+        Ok(_) => TempPath::try_from_path(lock)
+            .map_err(|error| UpdateError::Write(path.to_owned(), error)),
     }
 }
 
@@ -93,12 +109,12 @@ mod tests {
         let path = directory.path().join("config");
         fs::write(&path, "# mine\na: 1\n").unwrap();
         let refused = update(&path, |_| Err(EditError::Shape("x".to_owned())));
-        assert!(matches!(refused, Err(FileError::Edit(_, _))));
+        assert!(matches!(refused, Err(UpdateError::Edit(_, _))));
         let lock = directory.path().join("config.lock");
         fs::write(&lock, "").unwrap();
         assert!(matches!(
             update(&path, |_| Ok(())),
-            Err(FileError::Locked(_))
+            Err(UpdateError::Locked(_))
         ));
         assert!(lock.exists(), "somebody else's lock stays");
         assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\na: 1\n");

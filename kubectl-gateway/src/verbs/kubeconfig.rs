@@ -12,7 +12,7 @@ use crate::{
         documents::{Documents, HubEntry, named},
         edit::{self, Entry},
         file::{self, FileError, home},
-        update::update,
+        update::{UpdateError, update},
     },
     voice::{self, Outcome},
 };
@@ -51,6 +51,8 @@ pub(crate) enum KubeconfigError {
     Hub(#[from] HubError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Update(#[from] UpdateError),
     #[error("cannot print")]
     Print(#[from] std::io::Error),
 }
