@@ -31,9 +31,8 @@ pub(super) fn conditions(
     let addons = addons(observed);
     let entrypoint = entrypoint(observed, &configuration.spec, now);
     let agents = agents(survey, now);
-    let settings = settings(&configuration.spec);
     let grants = grants(observed);
-    let components = [&gateway, &addons, &entrypoint, &agents, &settings, &grants];
+    let components = [&gateway, &addons, &entrypoint, &agents, &grants];
     let broken: Vec<_> = components.into_iter().filter(|said| !said.1).collect();
     let degraded = match broken.first() {
         // Clusters that join are progress.
@@ -54,7 +53,6 @@ pub(super) fn conditions(
         addons,
         entrypoint,
         agents,
-        settings,
         grants,
     ];
     let all = all.into_iter().map(|(kind, holds, reason, message)| {
@@ -180,28 +178,4 @@ fn grants(observed: &Observed) -> Said {
          may grant anything on any cluster; apply config/operator/access-policy.yaml again"
     );
     said(false, "PolicyMissing", message)
-}
-
-/// Is everything that is asked for carried out?
-fn settings(spec: &GatewayConfigurationSpec) -> Said {
-    let said = |holds, reason, message| ("SettingsApplied", holds, reason, message);
-    let limits = &spec.limits;
-    let unknown = [
-        ("spec.egress.konnectivity", spec.egress.konnectivity.enabled),
-        (
-            "spec.server.directAccess",
-            spec.server.direct_access.enabled,
-        ),
-        (
-            "spec.limits",
-            limits.per_user.is_some() || limits.per_cluster.is_some(),
-        ),
-    ];
-    let unknown = unknown.iter().filter(|(_, asked)| *asked);
-    let unknown: Vec<_> = unknown.map(|(name, _)| *name).collect();
-    if unknown.is_empty() {
-        return said(true, "AsAsked", String::new());
-    }
-    let message = format!("not carried out by this release: {}", unknown.join(", "));
-    said(false, "NotCarriedOut", message)
 }
