@@ -15,10 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     egress::{
-        Egress, EgressType, Entrypoint, EntrypointType, ExposedService, Konnectivity, LoadBalancer,
-        Protocol,
+        Egress, EgressType, Entrypoint, EntrypointType, ExposedService, LoadBalancer, Protocol,
     },
-    server::{DirectAccess, ExternalServer, NodePlacement, Server, ServerDeployment},
+    server::{ExternalServer, NodePlacement, Server, ServerDeployment},
 };
 use super::{SINGLETON, status::GatewayConfigurationStatus};
 
@@ -162,14 +161,6 @@ pub enum Identity {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// Requests of one user at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub per_user: Option<i32>,
-    /// Requests to one cluster at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub per_cluster: Option<i32>,
     /// Seconds that a managed cluster may take to begin its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
@@ -232,6 +223,21 @@ mod tests {
         assert_eq!(spec.server.deployment, ServerDeployment::Managed);
         assert_eq!(spec.egress.kind, EgressType::Auto);
         assert_eq!(spec.egress.entrypoint.kind, EntrypointType::HubApi);
+    }
+
+    /// A field that nothing carries out promises what it does not keep. Each comes with its code.
+    #[test]
+    fn there_is_no_field_that_is_not_carried_out() {
+        let crd = serde_json::to_value(crd()).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let fields = |path: &[&str]| {
+            let parent = path.iter().fold(spec, |it, field| &it["properties"][field]);
+            let fields = parent["properties"].as_object().unwrap();
+            fields.keys().cloned().collect::<Vec<_>>()
+        };
+        assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
+        assert!(!fields(&["server"]).contains(&"directAccess".to_owned()));
+        assert_eq!(fields(&["limits"]), ["requestTimeout"]);
     }
 
     #[test]

@@ -15,8 +15,6 @@ pub struct Egress {
     /// How agents reach the hub for their tunnels. Tokens and leases go by way of the hub's API server,
     /// whatever is said here.
     pub entrypoint: Entrypoint,
-    /// Agents and clients of konnectivity.
-    pub konnectivity: Konnectivity,
     /// Services of managed clusters that may be reached besides their API servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -81,14 +79,6 @@ pub struct LoadBalancer {
     /// Annotations of its Service, for the cloud that makes it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-}
-
-/// Agents and clients of konnectivity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Konnectivity {
-    /// Whether they are let in.
-    pub enabled: bool,
 }
 
 /// A service of managed clusters.

@@ -36,8 +36,6 @@ pub struct Server {
     /// On which nodes it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_placement: Option<NodePlacement>,
-    /// A door of its own for heavy callers, beside the hub's API server.
-    pub direct_access: DirectAccess,
     /// Where the server is that something else runs. With an entrypoint of type Hostname it needs a
     /// certificate that names the hostname, too, --tunnel-port, and --tunnel-client-ca-file with the key
     /// ca.crt of the Secret spokeway-tunnel-clients, which the operator keeps in spec.server.namespace.
@@ -72,21 +70,6 @@ pub struct ExternalServer {
     pub ca_bundle: ByteString,
 }
 
-/// A door of the server's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DirectAccess {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// The name that callers use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hostname: Option<String>,
-    /// The port that callers use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<i32>,
-}
-
 /// On which nodes something runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -108,7 +91,6 @@ impl Default for Server {
             image: None,
             resources: None,
             node_placement: None,
-            direct_access: DirectAccess::default(),
             external: None,
         }
     }
