@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
+use kubernetes::clock::now;
 
 use crate::{
     Args,
@@ -55,12 +55,4 @@ async fn carried_out(args: Args) -> anyhow::Result<Outcome> {
         Verb::WhoCan(args) => who_can::run(&hub, &args, now()).await?,
         Verb::Grants(GrantsVerb::Diff(args)) => grants_diff::run(&hub, &args, now()).await?,
     })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge: everything below takes the time as an argument"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
