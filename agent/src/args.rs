@@ -1,7 +1,6 @@
 //! What the process is told at its start: flags, each with an environment variable, checked
 //! together and turned into [`Settings`].
 
-mod addon;
 mod entrance;
 mod leases;
 mod tokens;
@@ -10,12 +9,12 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crds::{ServiceAddress, ServiceAddressError};
+use kubernetes::source::Source;
 use runtime::{faults::Faults, log::Format};
 use tunnel::{Target, TargetError};
 
-pub(crate) use self::addon::{Addon, Capability};
 use self::{entrance::EntranceArgs, leases::LeaseArgs, tokens::TokenArgs};
-use crate::{hub::Hub, leases::LeaseSettings, spoke::Source, tokens::TokenSettings};
+use crate::{hub::Hub, leases::LeaseSettings, tokens::TokenSettings};
 
 /// Keeps tunnels from a managed cluster to the gateway on its hub.
 #[derive(Clone, Debug, Parser)]

@@ -4,6 +4,7 @@
 use anyhow::Context as _;
 use crds::ClusterName;
 use kube::Client;
+use kubernetes::{follow::Follower, source::Source};
 use prometheus_client::registry::Registry;
 use tokio::{
     sync::{OnceCell, watch},
@@ -13,16 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Settings,
-    hub::HubClient,
     leases::{LeaseMetrics, LeaseSettings, Leases, TunnelProbe},
-    spoke::Source,
+    spoke,
     tokens::{self, TokenSettings},
 };
 
 /// The duties that it was given.
 pub(crate) struct Duties {
     spoke: Source,
-    following: HubClient,
+    following: Follower<Client>,
     hub: watch::Receiver<Client>,
     tokens: Option<(TokenSettings, tokens::Metrics)>,
     leases: LeaseSettings,
@@ -40,7 +40,7 @@ impl Duties {
         let Some(kubeconfig) = settings.hub_kubeconfig.clone().filter(|_| wanted) else {
             return Ok(None);
         };
-        let (following, hub) = HubClient::load(kubeconfig).await?;
+        let (following, hub) = Follower::load(Source::Kubeconfig(kubeconfig)).await?;
         let cluster = settings.tokens.cluster.parse::<ClusterName>();
         let cluster = cluster.context("--cluster")?;
         let probe = TunnelProbe {
@@ -70,12 +70,12 @@ impl Duties {
             lease_metrics: metrics,
             tunnel,
         } = self;
-        let Some(first) = stop.run_until_cancelled(source.first()).await else {
+        let Some((following_spoke, spoke)) = stop.run_until_cancelled(spoke::first(&source)).await
+        else {
             return;
         };
-        let (sender, spoke) = watch::channel(first);
         let mut background = JoinSet::new();
-        background.spawn(source.follow(sender));
+        background.spawn(following_spoke.follow());
         background.spawn(following.follow());
         let mut works = None;
         let mut keeping = JoinSet::new();

@@ -3,7 +3,6 @@
 //! is a port of the gateway's own, by mutual TLS.
 
 mod api;
-mod client;
 mod mtls;
 mod prompt;
 
@@ -16,7 +15,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::{api::ApiError, client::HubClient, mtls::MtlsError};
+pub(crate) use self::{api::ApiError, mtls::MtlsError};
 
 /// How often our certificate is looked at, which is replaced long before it ends.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 //! namespace that it is installed in. It is renewed only while all that the add-on stands for works;
 //! left alone, the hub calls the add-on unavailable after five minutes.
 
+mod addon;
 mod owner;
 mod tunnel;
 
@@ -14,6 +15,7 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
+use kubernetes::{clock::now, pauses::Pauses};
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use serde_json::{Value, json};
 use tokio::{
@@ -22,17 +24,19 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-pub(crate) use self::{owner::Owner, tunnel::TunnelProbe};
-use crate::{
-    args::{Addon, Capability},
-    spoke::Spoke,
+pub(crate) use self::{
+    addon::{Addon, AddonError, Capability},
+    owner::Owner,
+    tunnel::TunnelProbe,
 };
+use crate::spoke::Spoke;
 
 /// With the jitter that is added, 40 to 80 s between two renewals; OCM expects one a minute and
 /// waits for five.
 const PAUSE: Duration = Duration::from_secs(40);
-/// What does not work is asked about again sooner, for somebody waits for it.
-const PAUSE_OF_BROKEN: Duration = Duration::from_secs(1);
+/// What does not work is asked about again sooner, because somebody waits for it.
+const FIRST_PAUSE_OF_BROKEN: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE_OF_BROKEN: Duration = Duration::from_secs(32);
 const DURATION_SECONDS: i32 = 60;
 const ASK_DEADLINE: Duration = Duration::from_secs(10);
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
@@ -63,10 +67,10 @@ pub(crate) struct Leases {
     pub(crate) owner: OnceCell<Option<Owner>>,
 }
 
-/// When a lease is to be looked at, and how that went.
+/// When a lease is looked at next, and how that went the last time.
 struct Turn {
     next: Instant,
-    failures: u32,
+    pauses_of_broken: Pauses,
     told: Option<Result<(), Idle>>,
 }
 
@@ -106,12 +110,13 @@ impl Leases {
                     continue;
                 }
                 let renewed = self.renew(addon).await;
-                turn.failures = renewed.as_ref().map_or(turn.failures + 1, |()| 0);
-                let pause = match turn.failures {
-                    0 => pauses.next().unwrap_or(PAUSE),
-                    failures => (PAUSE_OF_BROKEN * (1 << failures.min(5))).min(PAUSE),
+                let pause = if renewed.is_ok() {
+                    turn.pauses_of_broken = pauses_of_broken();
+                    pauses.next()
+                } else {
+                    turn.pauses_of_broken.next()
                 };
-                turn.next = Instant::now() + pause;
+                turn.next = Instant::now() + pause.unwrap_or(PAUSE);
                 if turn.told.as_ref() != Some(&renewed) {
                     tell(addon, &renewed);
                     turn.told = Some(renewed);
@@ -193,7 +198,7 @@ impl Turn {
     fn now() -> Self {
         Self {
             next: Instant::now(),
-            failures: 0,
+            pauses_of_broken: pauses_of_broken(),
             told: None,
         }
     }
@@ -209,6 +214,10 @@ impl LeaseMetrics {
         registry.register("failures", help, metrics.failures.clone());
         metrics
     }
+}
+
+fn pauses_of_broken() -> Pauses {
+    Pauses::new(FIRST_PAUSE_OF_BROKEN, LONGEST_PAUSE_OF_BROKEN)
 }
 
 fn lease(name: &str, holder: &str, owners: Option<Value>, now: Timestamp) -> Value {
@@ -230,14 +239,6 @@ fn tell(addon: &Addon, renewed: &Result<(), Idle>) {
         Ok(()) => info!(addon, "the add-on works; its lease is renewed"),
         Err(why) => warn!(addon, %why, "the add-on does not work; its lease is left alone"),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge where a lease's time enters"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 #[cfg(test)]

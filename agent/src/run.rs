@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use kubernetes::source::Source;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
@@ -17,7 +18,6 @@ use tracing::info;
 use crate::{
     args::{Command, Settings},
     duties::Duties,
-    hub::HubClient,
     links::{Links, Metrics, PIPE_BYTES},
     targets::Targets,
     tokens,
@@ -46,9 +46,8 @@ async fn revoke(settings: Settings) -> anyhow::Result<()> {
         ..
     } = settings;
     let kubeconfig = hub_kubeconfig.context("--hub-kubeconfig is needed")?;
-    let (_, hub) = HubClient::load(kubeconfig).await?;
-    let hub = hub.borrow().clone();
-    let spoke = spoke.load().await?.client;
+    let hub = Source::Kubeconfig(kubeconfig).client().await?;
+    let spoke = spoke.client().await?;
     tokens::revoke_all(
         hub,
         spoke,

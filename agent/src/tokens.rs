@@ -17,7 +17,7 @@ mod seen;
 mod token;
 mod watch;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::Client;
 use prometheus_client::registry::Registry;
 use std::time::Duration;
@@ -61,12 +61,7 @@ pub(crate) async fn keep(
     } = settings;
     let (notes, events) = Notes::new(&cluster, metrics.clone());
     let mut background = JoinSet::new();
-    background.spawn(events::write(
-        events,
-        hub.clone(),
-        cluster.clone(),
-        metrics.clone(),
-    ));
+    background.spawn(events::write(events, hub.clone(), metrics.clone()));
     let site = Site {
         cluster,
         namespace,
@@ -79,7 +74,7 @@ pub(crate) async fn keep(
         spoke,
         notes,
         metrics,
-        clock: wall_clock,
+        clock: kubernetes::clock::now,
         faults: Faults::default(),
         working,
     };
@@ -90,9 +85,4 @@ pub(crate) async fn keep(
 /// What is counted, in the registry of the process.
 pub(crate) fn register(registry: &mut Registry) -> Metrics {
     Metrics::register(registry)
-}
-
-#[expect(clippy::disallowed_methods, reason = "where the time enters")]
-fn wall_clock() -> Timestamp {
-    Timestamp::now()
 }

@@ -11,10 +11,10 @@ pub use access_grant::{
     on_cluster,
 };
 pub use gateway_configuration::{
-    Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, DirectAccess,
-    Egress, EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer,
-    GatewayConfiguration, GatewayConfigurationSpec, Identity, Konnectivity, Limits, LoadBalancer,
-    NodePlacement, PlacementReference, Protocol, Server, ServerDeployment, crd,
+    Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, Egress,
+    EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, GatewayConfiguration,
+    GatewayConfigurationSpec, Identity, Limits, LoadBalancer, NodePlacement, PlacementReference,
+    Protocol, Server, ServerDeployment, crd,
 };
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use crds::cluster_core;
 use http::Request;
 use kube::{
     Api, Client, Config, Resource,
@@ -13,7 +12,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::kubeconfig::{Documents, HubEntry};
+use crate::{
+    gateway_path::proxy_path,
+    kubeconfig::documents::{Documents, HubEntry},
+};
 
 const PAGE: u32 = 500;
 
@@ -122,25 +124,6 @@ impl Hub {
     }
 }
 
-/// Where the gateway serves a managed cluster, behind the hub's own address.
-pub(crate) fn proxy_path(cluster: &str) -> String {
-    format!("{}{cluster}/proxy", gateways_path())
-}
-
-/// The hub's own address of an address behind the gateway, or the address itself.
-pub(crate) fn without_proxy_path(server: &str) -> &str {
-    let server = server.trim_end_matches('/');
-    let hub = server.split_once(&gateways_path()).filter(|(_, rest)| {
-        rest.split_once('/')
-            .is_some_and(|(_, rest)| rest == "proxy")
-    });
-    hub.map_or(server, |(hub, _)| hub)
-}
-
-fn gateways_path() -> String {
-    format!("/apis/{}/clustergateways/", cluster_core::API_VERSION)
-}
-
 /// What an error of a call comes to.
 pub(crate) fn unanswered(error: kube::Error) -> HubError {
     match error {
@@ -170,36 +153,5 @@ where
             Some(token) => parameters = parameters.continue_token(&token),
             None => return Ok(all),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hub_is_found_behind_the_address_of_a_managed_cluster() {
-        for (server, hub) in [
-            ("https://hub:6443", "https://hub:6443"),
-            ("https://hub:6443/k8s/", "https://hub:6443/k8s"),
-            (
-                "https://hub/k8s/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy",
-                "https://hub/k8s",
-            ),
-            (
-                "https://hub/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a/proxy/",
-                "https://hub",
-            ),
-            (
-                "https://hub/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a/services",
-                "https://hub/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a/services",
-            ),
-        ] {
-            assert_eq!(without_proxy_path(server), hub);
-        }
-        assert_eq!(
-            without_proxy_path(&format!("https://hub{}", proxy_path("managed1"))),
-            "https://hub"
-        );
     }
 }

@@ -2,17 +2,16 @@
 //! What is said is made by pure functions over what the hub has; each verb's own file reads and prints.
 
 mod args;
-mod clusters;
+mod flags;
 mod fleet;
-mod grant;
-mod grants_diff;
+mod gateway_path;
 mod hub;
 mod kubeconfig;
 mod run;
 mod subject;
 mod table;
+mod verbs;
 mod voice;
-mod who_can;
 mod wording;
 
 pub use args::Args;

@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
+use kubernetes::clock::now;
 
 use crate::{
     Args,
-    args::{GrantsVerb, HubArgs, Verb},
-    clusters, grant, grants_diff,
+    args::{HubArgs, Verb},
     hub::Hub,
-    kubeconfig::{self, Documents},
+    kubeconfig::documents::Documents,
+    verbs::{
+        clusters, grant,
+        grants_diff::{self, GrantsVerb},
+        kubeconfig, who_can,
+    },
     voice::{self, Outcome},
-    who_can,
 };
 
 /// Does what the command line says.
@@ -52,12 +55,4 @@ async fn carried_out(args: Args) -> anyhow::Result<Outcome> {
         Verb::WhoCan(args) => who_can::run(&hub, &args, now()).await?,
         Verb::Grants(GrantsVerb::Diff(args)) => grants_diff::run(&hub, &args, now()).await?,
     })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge: everything below takes the time as an argument"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

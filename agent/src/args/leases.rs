@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use super::{Addon, addon::AddonError};
-use crate::leases::LeaseSettings;
+use crate::leases::{Addon, AddonError, LeaseSettings};
 
 /// Leases that tell OCM which add-ons work.
 #[derive(Args, Clone, Debug)]

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use kubernetes::source::Source;
 
-use crate::{spoke::Source, tokens::TokenSettings};
+use crate::tokens::TokenSettings;
 
 /// Tokens of `ManagedServiceAccounts`.
 #[expect(
@@ -64,7 +65,7 @@ impl TokenArgs {
             namespace: token_namespace,
             hold: Duration::from_secs(revocation_timeout),
         };
-        let spoke = spoke_kubeconfig.map_or(Source::InCluster, Source::File);
+        let spoke = Source::from(spoke_kubeconfig);
         (tokens, settings, spoke)
     }
 }

@@ -1,9 +1,6 @@
 //! Attaching through the hub's API server: `clustergateways/NAME/attach`, upgraded.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use http::{
     Request, StatusCode,
@@ -11,10 +8,11 @@ use http::{
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use kube::{Client, client::Body, config::KubeconfigError};
+use kube::{Client, client::Body};
+use kubernetes::source::{Source, SourceError};
 use tokio::time::timeout;
 
-use super::{client, prompt};
+use super::prompt;
 
 /// Time for TCP, TLS, and the answers of the hub and the gateway.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -24,11 +22,8 @@ const LONGEST_MESSAGE: usize = 1024;
 /// The hub's API server gave no pipe.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    #[error("kubeconfig of the hub {}: {source}", path.display())]
-    Kubeconfig {
-        path: PathBuf,
-        source: KubeconfigError,
-    },
+    #[error("hub's API server: {0}")]
+    Source(#[from] SourceError),
     #[error("hub's API server: {0}")]
     Hub(#[from] kube::Error),
     #[error("hub's API server: no answer within {} s", DEADLINE.as_secs())]
@@ -51,11 +46,7 @@ pub(super) async fn attach(
 }
 
 async fn client(path: &Path) -> Result<Client, ApiError> {
-    let config = client::config(path).await;
-    let mut config = config.map_err(|source| ApiError::Kubeconfig {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut config = Source::Kubeconfig(path.to_owned()).config().await?;
     // A tunnel may be silent for as long as it likes; its own pings watch over it.
     config.read_timeout = None;
     config.write_timeout = None;

@@ -174,7 +174,7 @@ impl Engine {
         };
         self.metrics.count(&work.action, outcome, &report);
         if let Some(told) = note(&work.action, outcome, &report) {
-            self.notes.tell(&work.name, uid.as_deref(), told, now);
+            self.notes.tell(&work.name, uid.as_deref(), &told, now);
         }
     }
 }

@@ -3,19 +3,11 @@
 
 use crds::authentication::GROUP;
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{core::v1::ObjectReference, events::v1::Event},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-};
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
-use tracing::{debug, info, warn};
+use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event};
+use kube::Client;
+use kubernetes::events::{self, Note, Recorder, Reporter};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
 
 use super::{
     apply::MANAGER,
@@ -25,22 +17,10 @@ use super::{
     plan::{Action, Remains},
 };
 
-/// Events that wait to be written.
-const WAITING: usize = 1024;
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Something that the owner of an account may want to know.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Note {
-    pub(crate) is_warning: bool,
-    pub(crate) reason: &'static str,
-    pub(crate) text: String,
-}
-
 /// Where notes go in.
 #[derive(Clone, Debug)]
 pub(crate) struct Notes {
-    queue: mpsc::Sender<Event>,
+    recorder: Recorder,
     cluster: String,
     metrics: Metrics,
 }
@@ -116,26 +96,26 @@ pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> O
 impl Notes {
     /// The queue, and its other end for [`write`].
     pub(crate) fn new(cluster: &str, metrics: Metrics) -> (Self, mpsc::Receiver<Event>) {
-        let (queue, events) = mpsc::channel(WAITING);
-        let cluster = cluster.to_owned();
-        (
-            Self {
-                queue,
-                cluster,
-                metrics,
-            },
-            events,
-        )
+        let (recorder, events) = Recorder::new(Reporter {
+            controller: format!("{GROUP}/{MANAGER}"),
+            instance: format!("{MANAGER}-{cluster}"),
+        });
+        let notes = Self {
+            recorder,
+            cluster: cluster.to_owned(),
+            metrics,
+        };
+        (notes, events)
     }
 
     /// Logs it, and puts it on the account.
-    pub(crate) fn tell(&self, name: &str, uid: Option<&str>, note: Note, now: Timestamp) {
+    pub(crate) fn tell(&self, name: &str, uid: Option<&str>, note: &Note, now: Timestamp) {
         let Note {
             is_warning,
             reason,
             text,
         } = note;
-        if is_warning {
+        if *is_warning {
             warn!(cluster = %self.cluster, account = name, reason, "{text}");
         } else {
             info!(cluster = %self.cluster, account = name, reason, "{text}");
@@ -143,35 +123,15 @@ impl Notes {
         let Some(uid) = uid else {
             return;
         };
-        let event = Event {
-            metadata: ObjectMeta {
-                generate_name: Some(format!("{name}-")),
-                namespace: Some(self.cluster.clone()),
-                ..ObjectMeta::default()
-            },
-            action: Some(reason.to_owned()),
-            event_time: Some(MicroTime(now)),
-            note: Some(text.chars().take(900).collect()),
-            reason: Some(reason.to_owned()),
-            regarding: Some(ObjectReference {
-                api_version: Some(format!("{GROUP}/v1beta1")),
-                kind: Some("ManagedServiceAccount".to_owned()),
-                name: Some(name.to_owned()),
-                namespace: Some(self.cluster.clone()),
-                uid: Some(uid.to_owned()),
-                ..ObjectReference::default()
-            }),
-            reporting_controller: Some(format!("{GROUP}/{MANAGER}")),
-            reporting_instance: Some(
-                format!("{MANAGER}-{}", self.cluster)
-                    .chars()
-                    .take(128)
-                    .collect(),
-            ),
-            type_: Some(if is_warning { "Warning" } else { "Normal" }.to_owned()),
-            ..Event::default()
+        let account = ObjectReference {
+            api_version: Some(format!("{GROUP}/v1beta1")),
+            kind: Some("ManagedServiceAccount".to_owned()),
+            name: Some(name.to_owned()),
+            namespace: Some(self.cluster.clone()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
         };
-        if self.queue.try_send(event).is_err() {
+        if self.recorder.record(account, note, now).is_err() {
             self.metrics.dropped_events.inc();
         }
     }
@@ -181,19 +141,13 @@ impl Notes {
 pub(crate) async fn write(
     mut events: mpsc::Receiver<Event>,
     hub: watch::Receiver<Client>,
-    cluster: String,
     metrics: Metrics,
 ) {
     while let Some(event) = events.recv().await {
-        let api: Api<Event> = Api::namespaced(hub.borrow().clone(), &cluster);
+        let client = hub.borrow().clone();
         metrics.called("hub", "create_event");
-        let written = timeout(DEADLINE, api.create(&PostParams::default(), &event)).await;
-        let fault = match written {
-            Ok(Ok(_)) => continue,
-            Ok(Err(error)) => error.to_string(),
-            Err(late) => late.to_string(),
-        };
-        metrics.dropped_events.inc();
-        debug!(cluster, reason = event.reason, fault, "Event not written");
+        if events::write(client, &event).await.is_err() {
+            metrics.dropped_events.inc();
+        }
     }
 }

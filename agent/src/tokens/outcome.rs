@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crds::authentication::ManagedServiceAccountStatus;
 use jiff::{SignedDuration, Timestamp};
+use kubernetes::pauses::jitter;
 
 use super::{
     objects::{Account, Secret, ServiceAccount},
-    schedule::jitter,
     seen::{Failure, Minted, Seen, Step, after},
     token::Token,
 };

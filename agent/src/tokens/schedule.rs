@@ -2,6 +2,7 @@
 //! what an issuer may do to a lifetime, is met here.
 
 use jiff::Timestamp;
+use kubernetes::pauses::jitter;
 
 use super::token::Claims;
 
@@ -52,17 +53,6 @@ pub(crate) fn outlives(claims: &Claims, requested: Option<i64>, wanted: i64) -> 
 fn credible(received: Option<Timestamp>, now: Timestamp) -> Option<i64> {
     let received = received?.as_second();
     (received <= now.as_second().saturating_add(CREDIBLE)).then_some(received)
-}
-
-/// Up to `most`, and for the same UID always the same part of it.
-pub(crate) fn jitter(uid: &str, most: i64) -> i64 {
-    // FNV-1a, whose low bits are good enough to spread a fleet.
-    let hash = uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let part = i64::try_from(hash % 1024).unwrap_or(0);
-    // In this order, so that no lifetime is too long.
-    most / 1024 * part + most % 1024 * part / 1024
 }
 
 fn at(second: i64) -> Timestamp {

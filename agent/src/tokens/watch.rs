@@ -13,13 +13,13 @@ use kube::{
     core::DynamicObject,
     runtime::{
         WatchStreamExt as _,
-        utils::Backoff,
         watcher::{self, Event, watcher},
     },
 };
+use kubernetes::pauses::Pauses;
 use runtime::causes::{chain, clipped};
 
-use super::{apply, schedule::jitter};
+use super::apply;
 
 /// Objects per page of a list: what is decoded at once has to fit a small agent.
 const PAGE: u32 = 50;
@@ -44,11 +44,11 @@ pub(crate) type Changes = BoxStream<'static, Change>;
 /// Accounts and their Secrets on the hub.
 pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
     let accounts = watcher(apply::accounts(client.clone(), cluster), every())
-        .backoff(Pauses::of(cluster))
+        .backoff(pauses(cluster))
         .map(|event| event.map_or_else(|error| hub_fault(&error), Change::Accounts));
     let secrets: Api<Secret> = Api::namespaced(client, cluster);
     let secrets = watcher(secrets, labelled())
-        .backoff(Pauses::of(cluster))
+        .backoff(pauses(cluster))
         .map(|event| event.map_or_else(|error| hub_fault(&error), Change::Secrets));
     select(accounts, secrets).boxed()
 }
@@ -58,7 +58,7 @@ pub(crate) fn of_spoke(client: Client, namespace: &str) -> Changes {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
     let fault = |error: watcher::Error| Change::SpokeFault(clipped(chain(&error)));
     watcher(accounts, labelled())
-        .backoff(Pauses::of(namespace))
+        .backoff(pauses(namespace))
         .map(move |event| event.map_or_else(fault, Change::ServiceAccounts))
         .boxed()
 }
@@ -75,35 +75,7 @@ fn hub_fault(error: &watcher::Error) -> Change {
     Change::HubFault(clipped(chain(error)))
 }
 
-/// Pauses between attempts: soon again after an API server's restart, and no two clusters in step.
-struct Pauses {
-    next: Duration,
-    seed: String,
-}
-
-impl Pauses {
-    fn of(seed: &str) -> Self {
-        Self {
-            next: FIRST_PAUSE,
-            seed: seed.to_owned(),
-        }
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.next;
-        self.next = (pause * 2).min(LONGEST_PAUSE);
-        let most = i64::try_from(pause.as_millis() / 2).unwrap_or(0);
-        let more = u64::try_from(jitter(&self.seed, most)).unwrap_or(0);
-        Some(pause + Duration::from_millis(more))
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.next = FIRST_PAUSE;
-    }
+/// Soon again after an API server's restart, and no two clusters in step.
+fn pauses(seed: &str) -> Pauses {
+    Pauses::new(FIRST_PAUSE, LONGEST_PAUSE).with_jitter(seed)
 }

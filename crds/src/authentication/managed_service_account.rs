@@ -9,10 +9,10 @@ use kube::{CustomResource, CustomResourceExt as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What upstream asks for where nothing is said: 360 days.
+/// The default of upstream: 360 days.
 const DEFAULT_VALIDITY: &str = "8640h0m0s";
 
-/// What tokens the account gets, and for how long it lives.
+/// Settings of the account and its tokens.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, CustomResource, Serialize, Deserialize, JsonSchema,
 )]
@@ -20,28 +20,28 @@ const DEFAULT_VALIDITY: &str = "8640h0m0s";
     group = "authentication.open-cluster-management.io",
     version = "v1beta1",
     kind = "ManagedServiceAccount",
-    doc = "ManagedServiceAccount is an account on a managed cluster, in whose namespace on the hub \
-           it is. Its token is kept in a Secret of the same name beside it, and renewed in time.",
+    doc = "ManagedServiceAccount is an account on the managed cluster whose namespace it is in. Its token is \
+           kept in a Secret of the same name in that namespace, and renewed before it expires.",
     namespaced,
     status = "ManagedServiceAccountStatus",
     derive = "PartialEq",
-    printcolumn = r#"{"name": "Reported", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"TokenReported\")].status", "description": "Whether the Secret holds a good token"}"#,
-    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"TokenReported\")].reason", "description": "Why it does or does not", "priority": 1}"#,
-    printcolumn = r#"{"name": "Validity", "type": "string", "jsonPath": ".spec.rotation.validity", "description": "The lifetime that tokens are asked for"}"#,
+    printcolumn = r#"{"name": "Reported", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"TokenReported\")].status", "description": "Whether the Secret holds a valid token"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"TokenReported\")].reason", "description": "Reason for that", "priority": 1}"#,
+    printcolumn = r#"{"name": "Validity", "type": "string", "jsonPath": ".spec.rotation.validity", "description": "Requested lifetime of tokens"}"#,
     printcolumn = r#"{"name": "Expires", "type": "string", "jsonPath": ".status.expirationTimestamp", "description": "When the token in the Secret expires"}"#,
-    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "How old the account is"}"#
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since the account was created"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedServiceAccountSpec {
-    /// How tokens are renewed. They are always renewed.
+    /// How tokens are renewed.
     pub rotation: Rotation,
-    /// Whom tokens are meant for; the managed cluster's own API server where empty. A token for
-    /// others cannot be used there.
+    /// Audiences of the token. Defaults to the API server of the managed cluster. A token for other
+    /// audiences is not accepted there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
     pub audiences: Vec<String>,
-    /// Seconds after its creation at which the account is deleted, and its token with it; never
-    /// where absent.
+    /// Number of seconds after which the account and its token are deleted, counted from the creation of
+    /// the account. Defaults to never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub ttl_seconds_after_creation: Option<i32>,
@@ -51,11 +51,11 @@ pub struct ManagedServiceAccountSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
-    /// Ignored: tokens are always renewed. Kept for manifests that set it.
+    /// Ignored, because tokens are always renewed. The field exists for manifests that set it.
     #[serde(default = "enabled")]
     pub enabled: bool,
-    /// The lifetime that tokens are asked for, as 24h or 1h30m; at least 10m. The managed cluster may
-    /// give less.
+    /// Requested lifetime of tokens, e.g. 24h or 1h30m; at least 10m. Defaults to 8640h. The managed cluster
+    /// may issue tokens with a shorter lifetime.
     #[serde(default = "default_validity")]
     #[schemars(schema_with = "validity")]
     pub validity: String,
@@ -70,20 +70,20 @@ impl Default for Rotation {
     }
 }
 
-/// What became of the account.
+/// The observed state of the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManagedServiceAccountStatus {
-    /// Whether the Secret is there, and whether it holds a good token.
+    /// Conditions: `SecretCreated` if the Secret exists, and `TokenReported` if it holds a valid token.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// When the token in the Secret expires, by the managed cluster's word.
+    /// Time when the token in the Secret expires, as the managed cluster issued it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_timestamp: Option<Time>,
-    /// The generation of the account that this status is about.
+    /// Generation of the account that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the token is.
+    /// The Secret that holds the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<TokenSecretRef>,
 }
@@ -92,9 +92,9 @@ pub struct ManagedServiceAccountStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenSecretRef {
-    /// Name of the Secret, in the account's namespace: the account's own.
+    /// Name of the Secret, which is the name of the account. It is in the same namespace.
     pub name: String,
-    /// When the token there was written.
+    /// Time when the token was written to the Secret.
     pub last_refresh_timestamp: Time,
 }
 
@@ -114,7 +114,7 @@ fn validity(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^([0-9]+(\\.[0-9]+)?(ns|us|\u{b5}s|ms|s|m|h))+$",
         "x-kubernetes-validations": [{
             "rule": "duration(self) >= duration('10m')",
-            "message": "must be at least 10m, which is what API servers issue at least",
+            "message": "must be at least 10m, because API servers issue no shorter tokens",
         }],
     })
 }

@@ -1,4 +1,4 @@
-//! How long tokens are to live, parsed.
+//! The requested lifetime of tokens, parsed.
 
 use std::{fmt, time::Duration};
 
@@ -12,10 +12,12 @@ pub struct Validity(u64);
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ValidityError {
     /// It is no duration.
-    #[error("spec.rotation.validity {0:?} is no duration; write one as 24h or 1h30m")]
+    #[error("spec.rotation.validity {0:?} is not a duration; write e.g. 24h or 1h30m")]
     Malformed(String),
     /// API servers refuse to issue it.
-    #[error("spec.rotation.validity {0:?} is less than the 10m that API servers issue at least")]
+    #[error(
+        "spec.rotation.validity {0:?} is too short: API servers issue no tokens for less than 10m"
+    )]
     TooShort(String),
 }
 

@@ -35,38 +35,37 @@ pub const GRANT_FINALIZER: &str = "gateway.open-cluster-management.io/revocation
     group = "gateway.open-cluster-management.io",
     version = "v1alpha1",
     kind = "AccessGrant",
-    doc = "AccessGrant gives users of the hub rights on managed clusters. Whoever makes or changes one needs \
-           the verb grant on clustergateways of its clusters.",
+    doc = "AccessGrant gives users of the hub rights on managed clusters. To create or change one, you need \
+           the verb grant on the clustergateways of its clusters.",
     status = "AccessGrantStatus",
     derive = "PartialEq",
-    printcolumn = r#"{"name": "Role", "type": "string", "jsonPath": ".spec.role.clusterRole", "description": "The ClusterRole of the managed clusters that is granted"}"#,
-    printcolumn = r#"{"name": "Clusters", "type": "integer", "jsonPath": ".status.clusters.total", "description": "Clusters that it is for"}"#,
-    printcolumn = r#"{"name": "Applied", "type": "integer", "jsonPath": ".status.clusters.applied", "description": "Clusters where it holds"}"#,
-    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether it holds on all of them"}"#,
-    printcolumn = r#"{"name": "Expires", "type": "string", "jsonPath": ".status.expiresAt", "description": "When it ends"}"#,
+    printcolumn = r#"{"name": "Role", "type": "string", "jsonPath": ".spec.role.clusterRole", "description": "ClusterRole of the managed clusters that is granted"}"#,
+    printcolumn = r#"{"name": "Clusters", "type": "integer", "jsonPath": ".status.clusters.total", "description": "Number of selected clusters"}"#,
+    printcolumn = r#"{"name": "Applied", "type": "integer", "jsonPath": ".status.clusters.applied", "description": "Number of clusters where the grant is in effect"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the grant is in effect on all of its clusters"}"#,
+    printcolumn = r#"{"name": "Expires", "type": "string", "jsonPath": ".status.expiresAt", "description": "Time when the grant ends"}"#,
     printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "description": "What is missing", "priority": 1}"#,
-    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "How old the grant is"}"#
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since the grant was created"}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "!has(self.namespaces) || !has(self.role.rules) || self.role.rules.all(r, !has(r.nonResourceURLs))",
-        "message": "nonResourceURLs cannot be granted within namespaces: leave out spec.namespaces, or the URLs",
+        "message": "nonResourceURLs cannot be granted in namespaces: remove spec.namespaces or the URLs",
     },
 ]))]
 pub struct AccessGrantSpec {
-    /// On which clusters: those that are named, and those that the selector or any of the placements
-    /// chooses.
+    /// Clusters that the grant is for: those that match the names, the selector or any of the placements.
     pub clusters: GrantClusters,
-    /// Who gets it.
+    /// Users, groups and accounts that get the role.
     #[schemars(length(min = 1, max = 64))]
     pub subjects: Vec<Subject>,
-    /// What they may do.
+    /// What the subjects may do.
     pub role: GrantRole,
-    /// Where they may do it: in the whole cluster where nothing is said.
+    /// Namespaces that the role is limited to. Defaults to the whole cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<GrantNamespaces>,
-    /// For how long, from the grant's creation on; for good where nothing is said.
+    /// How long the grant lasts, counted from its creation, e.g. 8h or 1h30m. Defaults to no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "expiry")]
     pub expires_after: Option<String>,
@@ -77,35 +76,36 @@ pub struct AccessGrantSpec {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.selector) || (has(self.names) && size(self.names) > 0) || (has(self.placements) && size(self.placements) > 0)",
-    "message": "say which clusters: by names, by a selector ({} is every cluster) or by placements",
+    "message": "say which clusters: set names, selector ({} selects every cluster) or placements",
 }]))]
 pub struct GrantClusters {
-    /// By name.
+    /// Names of managed clusters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 63)))]
     pub names: Vec<String>,
-    /// By labels of the `ManagedCluster`; an empty selector is every cluster.
+    /// Selects clusters by the labels of their `ManagedCluster`. An empty selector selects every cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// By decisions of placements, so far as their namespace is bound to a set of the cluster.
+    /// Selects the clusters in the decisions of any of these placements, if a `ManagedClusterSetBinding` in
+    /// the namespace of the placement binds a set of the cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub placements: Vec<PlacementReference>,
 }
 
-/// What a grant allows: one of both.
+/// The role of a grant: either a `ClusterRole` or rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.clusterRole) != has(self.rules)",
-    "message": "say either role.clusterRole, a ClusterRole that the clusters have, or role.rules",
+    "message": "say either role.clusterRole, the name of a ClusterRole that the clusters have, or role.rules",
 }]))]
 pub struct GrantRole {
-    /// A `ClusterRole` that the clusters have: view, edit, admin, cluster-admin, or one of their own.
+    /// Name of a `ClusterRole` that exists on the managed clusters, e.g. view, edit, admin or cluster-admin.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[^/%]+$"))]
     pub cluster_role: Option<String>,
-    /// Rules that are brought to the clusters as a role of the grant's own.
+    /// Rules of a role that is created on the managed clusters for this grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub rules: Option<Vec<PolicyRule>>,
@@ -115,7 +115,7 @@ pub struct GrantRole {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GrantNamespaces {
-    /// Their names.
+    /// Names of the namespaces.
     #[schemars(
         length(min = 1, max = 64),
         inner(
@@ -124,13 +124,13 @@ pub struct GrantNamespaces {
         )
     )]
     pub names: Vec<String>,
-    /// Whether those that are missing are made. They stay when the grant ends.
+    /// Whether missing namespaces are created. They stay when the grant ends. Defaults to false.
     #[serde(default)]
     pub create: bool,
 }
 
 impl AccessGrant {
-    /// When it ends; nothing where it does not. One whose `expiresAfter` makes no sense has ended.
+    /// When it ends, if it does. A grant with an invalid `expiresAfter` has ended already.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let lives = self.spec.expires_after.as_ref()?;
         let begin = self.metadata.creation_timestamp.as_ref();
@@ -139,7 +139,7 @@ impl AccessGrant {
         Some(begin.checked_add(lives).unwrap_or(Timestamp::MAX))
     }
 
-    /// True where it has ended by then, or is being deleted.
+    /// True if it has ended by then, or is being deleted.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.metadata.deletion_timestamp.is_some()
             || self.expires_at().is_some_and(|end| end <= now)
@@ -153,7 +153,7 @@ fn expiry(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
         "x-kubernetes-validations": [{
             "rule": "duration(self) > duration('0s')",
-            "message": "must be longer than nothing: write 8h, say",
+            "message": "must be longer than 0s, e.g. 8h",
         }],
     })
 }

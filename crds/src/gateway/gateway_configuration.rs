@@ -15,124 +15,123 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     egress::{
-        Egress, EgressType, Entrypoint, EntrypointType, ExposedService, Konnectivity, LoadBalancer,
-        Protocol,
+        Egress, EgressType, Entrypoint, EntrypointType, ExposedService, LoadBalancer, Protocol,
     },
-    server::{DirectAccess, ExternalServer, NodePlacement, Server, ServerDeployment},
+    server::{ExternalServer, NodePlacement, Server, ServerDeployment},
 };
 use super::{SINGLETON, status::GatewayConfigurationStatus};
 
 const DEFAULT_VALIDITY: &str = "24h";
 const DEFAULT_ACCOUNT: &str = "cluster-gateway";
 
-/// What the gateway is to be. All of it has a default; an empty spec makes every accepted managed
-/// cluster reachable.
+/// How the gateway is set up. Every field has a default. An empty spec makes all accepted managed
+/// clusters reachable.
 #[derive(Clone, Debug, Default, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "gateway.open-cluster-management.io",
     version = "v1alpha1",
     kind = "GatewayConfiguration",
-    doc = "GatewayConfiguration makes managed clusters reachable from the hub. There is one on a hub, \
-           with the name default.",
+    doc = "GatewayConfiguration makes managed clusters reachable from the hub. A hub has one, and its \
+           name is default.",
     status = "GatewayConfigurationStatus",
     derive = "PartialEq",
     printcolumn = r#"{"name": "Available", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Available\")].status", "description": "Whether the hub serves the gateway's API"}"#,
     printcolumn = r#"{"name": "Degraded", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Degraded\")].status", "description": "Whether something is wrong"}"#,
-    printcolumn = r#"{"name": "Clusters", "type": "integer", "jsonPath": ".status.clusters.total", "description": "Clusters that are selected"}"#,
-    printcolumn = r#"{"name": "Connected", "type": "integer", "jsonPath": ".status.clusters.connected", "description": "Clusters that the gateway has a way to"}"#,
-    printcolumn = r#"{"name": "Ready", "type": "integer", "jsonPath": ".status.clusters.ready", "description": "Clusters whose add-ons are available, too"}"#,
+    printcolumn = r#"{"name": "Clusters", "type": "integer", "jsonPath": ".status.clusters.total", "description": "Number of selected clusters"}"#,
+    printcolumn = r#"{"name": "Connected", "type": "integer", "jsonPath": ".status.clusters.connected", "description": "Number of selected clusters that the gateway can reach"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "integer", "jsonPath": ".status.clusters.ready", "description": "Number of connected clusters whose add-ons are available"}"#,
     printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Degraded\")].message", "description": "What is wrong", "priority": 1}"#,
-    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "How old the configuration is"}"#
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since the configuration was created"}"#
 )]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.server.deployment != 'External' || self.egress.entrypoint.type != 'LoadBalancer'",
-    "message": "an External server gets no load balancer: lead a name to it, and say spec.egress.entrypoint {type: Hostname, hostname}",
+    "message": "the operator makes no load balancer for an External server: expose the server yourself, and set spec.egress.entrypoint to {type: Hostname, hostname: NAME}",
 }]))]
 pub struct GatewayConfigurationSpec {
-    /// Which clusters are made reachable: every accepted `ManagedCluster` where nothing is said.
+    /// The clusters that the gateway serves. If this is empty, it serves every accepted `ManagedCluster`.
     pub clusters: Clusters,
-    /// The gateway's server on the hub.
+    /// The gateway server on the hub.
     pub server: Server,
-    /// How managed clusters are reached.
+    /// How the gateway reaches managed clusters.
     pub egress: Egress,
-    /// Whom the gateway logs in as on managed clusters.
+    /// The credential that the gateway uses on managed clusters.
     pub credentials: Credentials,
-    /// Whom a caller acts as on a managed cluster.
+    /// The identity that a caller has on a managed cluster. Defaults to Impersonate.
     pub identity: Identity,
-    /// What may be granted by `AccessGrant`s.
+    /// The rights that `AccessGrant`s may give.
     pub access: Access,
-    /// What callers may ask of the gateway at most.
+    /// Limits on requests to managed clusters.
     pub limits: Limits,
 }
 
-/// What may be granted by `AccessGrant`s.
+/// The rights that `AccessGrant`s may give.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Access {
-    /// What may be granted at most, whoever grants it: on each cluster what any of these allows that
-    /// selects it. Without any, there is no such bound.
+    /// The most that may be granted, no matter who grants it. A right may be granted on a cluster if one
+    /// of the caps that select the cluster allows it. If there are no caps, every right may be granted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub caps: Vec<AccessCap>,
 }
 
-/// What may be granted at most on some clusters.
+/// The most that may be granted on some clusters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessCap {
-    /// By labels of the `ManagedCluster`: every cluster where nothing is said.
+    /// Selects clusters by the labels of their `ManagedCluster`. Defaults to every cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// `ClusterRole`s that may be granted.
+    /// Names of the `ClusterRole`s that may be granted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub cluster_roles: Vec<String>,
-    /// Whether a grant may bring rules of its own.
+    /// Whether a grant may have its own rules, in spec.role.rules. Defaults to false.
     pub rules: bool,
 }
 
-/// A choice of clusters. With both, a cluster has to be chosen by both.
+/// A selection of clusters. If both fields are set, only clusters that match both are selected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Clusters {
-    /// By labels of the `ManagedCluster`.
+    /// Selects clusters by the labels of their `ManagedCluster`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// By decisions of placements: those that any of these has chosen.
+    /// Selects the clusters in the decisions of any of these placements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub placements: Vec<PlacementReference>,
 }
 
-/// A placement of Open Cluster Management.
+/// A reference to a Placement of Open Cluster Management.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementReference {
-    /// Its namespace.
+    /// Namespace of the placement.
     pub namespace: String,
-    /// Its name.
+    /// Name of the placement.
     pub name: String,
 }
 
-/// Whom the gateway logs in as on managed clusters.
+/// The credential that the gateway uses on managed clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
-    /// Where credentials come from.
+    /// Where credentials come from. Defaults to `ManagedServiceAccount`.
     #[serde(rename = "type")]
     pub kind: CredentialsType,
-    /// The account, where they come from a `ManagedServiceAccount`.
+    /// The account to use if the type is `ManagedServiceAccount`.
     pub managed_service_account: AccountReference,
 }
 
 /// Where the gateway's credentials come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CredentialsType {
-    /// From a `ManagedServiceAccount` in each cluster's namespace, made and renewed without hands.
+    /// From a `ManagedServiceAccount` in each cluster's namespace, created and renewed automatically.
     #[default]
     ManagedServiceAccount,
-    /// From Secrets that somebody writes.
+    /// From Secrets that you create.
     Manual,
 }
 
@@ -140,37 +139,32 @@ pub enum CredentialsType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccountReference {
-    /// Name of the `ManagedServiceAccount`.
+    /// Name of the `ManagedServiceAccount`. Defaults to cluster-gateway.
     #[schemars(length(max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// The lifetime that its tokens are asked for.
+    /// Lifetime of its tokens, e.g. 24h or 1h30m; at least 10m. Defaults to 24h. The managed cluster may
+    /// issue tokens with a shorter lifetime.
     #[schemars(schema_with = "validity")]
     pub validity: String,
 }
 
-/// Whom a caller acts as on a managed cluster.
+/// The identity that a caller has on a managed cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Identity {
-    /// As itself, where it was granted something there; else as the gateway's account.
+    /// Callers keep their own identity on clusters where an `AccessGrant` names them. All others act as the
+    /// gateway's account.
     #[default]
     Impersonate,
-    /// As the gateway's account.
+    /// All callers act as the gateway's account.
     ServiceAccount,
 }
 
-/// What callers may ask of the gateway at most; no limit where nothing is said.
+/// Limits on requests to managed clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// Requests of one user at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub per_user: Option<i32>,
-    /// Requests to one cluster at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub per_cluster: Option<i32>,
-    /// Seconds that a managed cluster may take to begin its answer.
+    /// Number of seconds that a managed cluster may take to begin its answer. If it takes longer, the
+    /// gateway answers with 504. Defaults to the server's own value, see gateway-server --help.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub request_timeout: Option<i32>,
@@ -192,18 +186,18 @@ fn validity(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^([0-9]+(\\.[0-9]+)?(ns|us|\u{b5}s|ms|s|m|h))+$",
         "x-kubernetes-validations": [{
             "rule": "duration(self) >= duration('10m')",
-            "message": "must be at least 10m, which is what API servers issue at least",
+            "message": "must be at least 10m, because API servers issue no shorter tokens",
         }],
     })
 }
 
-/// The definition, with what the schema of a field cannot say.
+/// The definition, with a rule on the name, which the schema of a field cannot have.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = GatewayConfiguration::crd();
     let only = ValidationRule {
         rule: format!("self.metadata.name == '{SINGLETON}'"),
         message: Some(format!(
-            "there is one GatewayConfiguration on a hub: name it {SINGLETON}"
+            "a hub has one GatewayConfiguration: name it {SINGLETON}"
         )),
         ..ValidationRule::default()
     };
@@ -232,6 +226,21 @@ mod tests {
         assert_eq!(spec.server.deployment, ServerDeployment::Managed);
         assert_eq!(spec.egress.kind, EgressType::Auto);
         assert_eq!(spec.egress.entrypoint.kind, EntrypointType::HubApi);
+    }
+
+    /// A field that nothing carries out promises what it does not keep. Each comes with its code.
+    #[test]
+    fn there_is_no_field_that_is_not_carried_out() {
+        let crd = serde_json::to_value(crd()).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let fields = |path: &[&str]| {
+            let parent = path.iter().fold(spec, |it, field| &it["properties"][field]);
+            let fields = parent["properties"].as_object().unwrap();
+            fields.keys().cloned().collect::<Vec<_>>()
+        };
+        assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
+        assert!(!fields(&["server"]).contains(&"directAccess".to_owned()));
+        assert_eq!(fields(&["limits"]), ["requestTimeout"]);
     }
 
     #[test]

@@ -1,25 +1,25 @@
-//! What became of a `GatewayConfiguration`.
+//! The status of a `GatewayConfiguration`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What became of the configuration.
+/// The observed state of the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GatewayConfigurationStatus {
-    /// The generation of the configuration that this status is about.
+    /// Generation of the configuration that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Available, Progressing, Degraded, and one per component.
+    /// Conditions: Available, Progressing, Degraded, and one for each component.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// How many clusters there are, and how they are.
+    /// Numbers of selected clusters, by their state.
     pub clusters: ClusterCounts,
-    /// Clusters that are not ready, those that the hub refuses writes for first, then those longest in
-    /// trouble; at most 20.
+    /// Clusters that are not ready, at most 20. Clusters for which the hub refuses writes come first, then
+    /// those that have not been ready for the longest time.
     pub troubled: Vec<TroubledCluster>,
-    /// What runs, and in which version.
+    /// The components that run, with their versions.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub components: Vec<ComponentVersion>,
 }
@@ -28,11 +28,11 @@ pub struct GatewayConfigurationStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterCounts {
-    /// Clusters that are selected.
+    /// Number of selected clusters.
     pub total: i32,
-    /// Those of them that the gateway has a way to.
+    /// Number of selected clusters that the gateway can reach.
     pub connected: i32,
-    /// Those of them that are connected and whose add-ons are available.
+    /// Number of connected clusters whose add-ons are available.
     pub ready: i32,
 }
 
@@ -42,20 +42,20 @@ pub struct ClusterCounts {
 pub struct TroubledCluster {
     /// Name of the managed cluster.
     pub name: String,
-    /// What is wrong, in one word.
+    /// Reason in one word, in CamelCase.
     pub reason: String,
-    /// What is wrong, and what can be done.
+    /// What is wrong, and what you can do about it.
     pub message: String,
-    /// Since when.
+    /// Time since which the cluster has not been ready for this reason.
     pub since: Time,
 }
 
-/// A component's version.
+/// The version of a component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentVersion {
     /// Name of the component.
     pub name: String,
-    /// Its version, or the image that it comes from.
+    /// Version of the component, or its container image.
     pub version: String,
 }

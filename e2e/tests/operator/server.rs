@@ -96,7 +96,7 @@ async fn nonsense_is_refused(hub: &e2e::Cluster) {
         ),
         (
             CONFIGURATION.replace("{}", EXTERNAL_LOAD_BALANCER),
-            "an External server gets no load balancer",
+            "the operator makes no load balancer for an External server",
         ),
         (
             CONFIGURATION.replace(

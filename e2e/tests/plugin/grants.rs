@@ -108,7 +108,7 @@ async fn what_the_hub_refuses_is_said_in_its_own_words() {
     for (more, words) in [
         (
             &["--clusters", "managed1", "--for", "0s"][..],
-            "must be longer than nothing",
+            "must be longer than 0s",
         ),
         (
             &["-l", "env=prod"],

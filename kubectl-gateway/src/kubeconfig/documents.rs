@@ -8,12 +8,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    edit::named,
-    file::{self, FileError},
-    home,
-};
-use crate::hub::without_proxy_path;
+use super::file::{self, FileError, home};
+use crate::gateway_path::without_proxy_path;
 
 /// Those kubeconfigs that exist, in their order.
 #[derive(Clone, Debug)]
@@ -30,7 +26,7 @@ pub(crate) struct HubEntry {
     /// Name of the user, and what the file says of it.
     pub(super) user: Option<(String, Value)>,
     /// The file that has the user, or else the context.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// Why there is no hub.
@@ -80,7 +76,7 @@ impl Documents {
         self.all().map(|(path, _)| path)
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Path, &Value)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Path, &Value)> {
         self.0.iter().map(|(path, config)| (path.as_path(), config))
     }
 
@@ -150,6 +146,12 @@ impl HubEntry {
     pub(crate) fn server(&self) -> &str {
         self.cluster["server"].as_str().unwrap_or_default()
     }
+}
+
+/// The entry of a name in one of a kubeconfig's lists.
+pub(crate) fn named<'a>(config: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
+    let mut entries = config[list].as_array()?.iter();
+    entries.find(|entry| entry["name"] == name)
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::documents::HubEntry;
-use crate::hub::proxy_path;
+use super::{
+    documents::{HubEntry, named},
+    file::home,
+};
+use crate::gateway_path::proxy_path;
 
 /// Fields of a cluster that are paths, as JSON pointers.
 const CLUSTER_PATHS: &[&str] = &["/certificate-authority"];
@@ -15,8 +18,8 @@ const USER_COMMAND: &str = "/exec/command";
 
 /// What is to be written: a cluster and a context of one name, and the user that they are used with.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) name: String,
+pub(crate) struct Entry {
+    pub(crate) name: String,
     cluster: Value,
     user: Option<String>,
     /// The user itself, where the file is to have a copy.
@@ -36,8 +39,8 @@ pub(crate) enum EditError {
 
 impl Entry {
     /// For the file that has the hub's user.
-    pub(super) fn beside_user(hub: &HubEntry, cluster: &str, name: String) -> Self {
-        let home = super::home(&hub.path);
+    pub(crate) fn beside_user(hub: &HubEntry, cluster: &str, name: String) -> Self {
+        let home = home(&hub.path);
         Self {
             name,
             cluster: behind(hub, cluster, home),
@@ -47,8 +50,8 @@ impl Entry {
     }
 
     /// For another file, in `home`.
-    pub(super) fn with_user(hub: &HubEntry, cluster: &str, name: String, home: &Path) -> Self {
-        let own = super::home(&hub.path);
+    pub(crate) fn with_user(hub: &HubEntry, cluster: &str, name: String, home: &Path) -> Self {
+        let own = self::home(&hub.path);
         let copied = hub.user.as_ref().map(|(_, user)| {
             let mut user = user.clone();
             if own != home {
@@ -90,14 +93,8 @@ fn anchor(body: &mut Value, pointers: &[&str], home: &Path) {
     }
 }
 
-/// The entry of a name in one of a kubeconfig's lists.
-pub(super) fn named<'a>(config: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
-    let mut entries = config[list].as_array()?.iter();
-    entries.find(|entry| entry["name"] == name)
-}
-
 /// Adds the context, or brings up to date the one that is there for the same cluster.
-pub(super) fn add(config: &mut Value, entry: &Entry, use_it: bool) -> Result<(), EditError> {
+pub(crate) fn add(config: &mut Value, entry: &Entry, use_it: bool) -> Result<(), EditError> {
     let name = entry.name.as_str();
     let taken = |what| EditError::Taken {
         what,

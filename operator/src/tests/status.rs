@@ -71,11 +71,8 @@ fn from_nothing_to_ready_and_into_trouble() {
 }
 
 #[test]
-fn what_is_not_carried_out_and_what_is_somebody_elses_is_said() {
+fn what_is_somebody_elses_is_said() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.configure(
-        &json!({"egress": {"konnectivity": {"enabled": true}}, "limits": {"perUser": 5}}),
-    );
     let key = ObjectKey::global(Kind::ClusterManagementAddOn, GATEWAY);
     hub.write(&key, &json!({"spec": {}}));
     hub.accept("managed1", &json!({}));

@@ -1,28 +1,28 @@
-//! What became of an `AccessGrant`, cluster by cluster.
+//! The status of an `AccessGrant`, cluster by cluster.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Reason of a cluster that is Pending since its rights are being taken away.
+/// Reason of a cluster that is Pending because its rights are being removed.
 pub const REMOVING: &str = "Removing";
 
-/// What became of the grant.
+/// The observed state of a grant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessGrantStatus {
-    /// The generation of the grant that this status is about.
+    /// Generation of the grant that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready: it holds on all of its clusters.
+    /// Condition Ready: the grant is in effect on all of its clusters.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// When it ends.
+    /// Time when the grant ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
-    /// How many clusters there are, and how they are.
+    /// Numbers of clusters, by their state.
     pub clusters: GrantCounts,
-    /// Each of its clusters, and those that it is being taken away from, by name.
+    /// State of the grant on each cluster, including clusters that it is being removed from, sorted by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub cluster_states: Vec<ClusterGrant>,
@@ -32,13 +32,13 @@ pub struct AccessGrantStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GrantCounts {
-    /// Clusters that it is for.
+    /// Number of clusters that the grant is for.
     pub total: i32,
-    /// Those of them where it holds.
+    /// Number of clusters where the grant is in effect.
     pub applied: i32,
-    /// Those of them where it does not hold yet.
+    /// Number of clusters where the grant is not in effect yet.
     pub pending: i32,
-    /// Those of them that refuse it, or that it may not be granted on.
+    /// Number of clusters that refuse the grant, or where it is not allowed.
     pub failed: i32,
 }
 
@@ -48,28 +48,28 @@ pub struct GrantCounts {
 pub struct ClusterGrant {
     /// Name of the managed cluster.
     pub name: String,
-    /// How it is there.
+    /// State of the grant on the cluster.
     pub state: GrantState,
-    /// Since when.
+    /// Time since which the grant has been in this state.
     pub since: Time,
-    /// Why, in one word, where it does not hold.
+    /// Reason in one word, if the grant is not in effect.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Why, and what can be done, where it does not hold; in the managed cluster's own words where it
-    /// refuses.
+    /// Why the grant is not in effect, and what you can do about it. If the managed cluster refuses the
+    /// grant, this is its answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
 
-/// How a grant is on a cluster.
+/// State of a grant on a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum GrantState {
-    /// It holds there.
+    /// The grant is in effect.
     Applied,
-    /// It does not hold yet, or not all of it is gone yet.
+    /// The grant is not in effect yet, or is not completely removed yet.
     Pending,
-    /// It cannot be carried out there.
+    /// The grant cannot be applied.
     Failed,
-    /// It has ended, and is gone there.
+    /// The grant has ended and is removed.
     Expired,
 }

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What stands before names that mean something else on the managed cluster than on the hub.
+/// Prefix of names that mean something else on the managed cluster than on the hub.
 pub const ON_CLUSTER_PREFIX: &str = "cluster:hub:";
-/// Who a caller is on a managed cluster that was granted something by its groups alone: a user that is
-/// nobody, so that no right of another's name comes with it.
+/// User name on a managed cluster of a caller whom only grants to its groups name. No right is bound to
+/// it, so that the caller has the rights of its groups and no others.
 pub const GROUP_MEMBER: &str = "cluster:hub:group-member";
 /// Key of the extra field by which the managed cluster's audit log knows such a caller.
 pub const USER_EXTRA: &str = "gateway.open-cluster-management.io/user";
 const RESERVED: &str = "system:";
 
-/// Who gets a grant.
+/// A user, a group or an account that gets a grant.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -22,32 +22,32 @@ const RESERVED: &str = "system:";
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "(self.kind == 'Gateway') == (!has(self.name) || self.name == '')",
-        "message": "a subject needs a name, but for kind Gateway, which is one account and has none here",
+        "message": "a subject needs a name, except kind Gateway, which is one account and must have none",
     },
     {
         "rule": "(self.kind == 'ServiceAccount') == (has(self.namespace) && self.namespace != '')",
-        "message": "a ServiceAccount needs its namespace on the hub, and nothing else has one",
+        "message": "a ServiceAccount needs its namespace on the hub, and other subjects must have none",
     },
     {
         "rule": "!has(self.name) || !self.name.startsWith('cluster:hub:')",
-        "message": "names that begin with cluster:hub: are what the gateway calls the hub's system: identities on managed clusters; name the identity as the hub has it",
+        "message": "names that begin with cluster:hub: are what the system: identities of the hub are called on managed clusters; write the name that the identity has on the hub",
     },
 ]))]
 pub struct Subject {
-    /// User, Group or `ServiceAccount` of the hub, or Gateway: the gateway's own account, which callers
-    /// act as who were granted nothing themselves.
+    /// User, Group or `ServiceAccount` of the hub, or Gateway for the gateway's own account. Callers that no
+    /// grant names act as that account. Defaults to User.
     pub kind: SubjectKind,
-    /// Its name on the hub.
+    /// Name of the subject on the hub. Empty if the kind is Gateway.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub name: String,
-    /// The namespace of a `ServiceAccount` on the hub.
+    /// Namespace of a `ServiceAccount` on the hub. Empty for every other kind.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub namespace: String,
 }
 
-/// What a subject is.
+/// Kind of a subject.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]

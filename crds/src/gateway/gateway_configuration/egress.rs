@@ -1,42 +1,40 @@
-//! How managed clusters are reached, and how their agents reach the hub.
+//! How the gateway reaches managed clusters, and how their agents reach the hub.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How managed clusters are reached.
+/// How the gateway reaches managed clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Egress {
-    /// The way to a cluster.
+    /// The route to a cluster. Defaults to Auto.
     #[serde(rename = "type")]
     pub kind: EgressType,
-    /// How agents reach the hub for their tunnels. Tokens and leases go by way of the hub's API server,
-    /// whatever is said here.
+    /// Where agents connect to open their tunnels. For tokens and leases they always use the hub's API
+    /// server.
     pub entrypoint: Entrypoint,
-    /// Agents and clients of konnectivity.
-    pub konnectivity: Konnectivity,
-    /// Services of managed clusters that may be reached besides their API servers.
+    /// Services on managed clusters that callers may reach in addition to the API servers. Defaults to none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub exposed_services: Vec<ExposedService>,
 }
 
-/// The way to a cluster.
+/// The route to a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EgressType {
-    /// Through the tunnel of its agent while one is attached, else at the addresses that its
-    /// `ManagedCluster` names.
+    /// Through the tunnel of the cluster's agent if one is connected, or else at the addresses in its
+    /// `ManagedCluster`.
     #[default]
     Auto,
-    /// Through the tunnel of its agent only.
+    /// Only through the tunnel of the cluster's agent.
     Tunnel,
-    /// At the addresses that its `ManagedCluster` names only.
+    /// Only at the addresses in its `ManagedCluster`.
     Direct,
 }
 
-/// How agents reach the hub.
+/// Where agents connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -44,72 +42,64 @@ pub enum EgressType {
     "message": "an entrypoint of type Hostname needs spec.egress.entrypoint.hostname, the name that agents dial",
 }]))]
 pub struct Entrypoint {
-    /// Where agents attach.
+    /// Where agents connect. Defaults to `HubAPI`.
     #[serde(rename = "type")]
     pub kind: EntrypointType,
-    /// The name or IPv4 address that agents dial, for type Hostname. Somebody leads it to the port 9444,
-    /// `tunnel`, of the gateway's Service, TCP as it comes: TLS ends at the gateway.
+    /// Host name or IPv4 address that agents dial; required if the type is Hostname. You have to forward
+    /// TCP connections to it, without ending TLS, to port 9444 (`tunnel`) of the gateway's Service.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub hostname: Option<String>,
-    /// The port that agents dial; 443 where nothing is said.
+    /// Port that agents dial. Defaults to 443.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
-    /// The load balancer, for type `LoadBalancer`.
+    /// The load balancer to use if the type is `LoadBalancer`.
     pub load_balancer: LoadBalancer,
 }
 
-/// Where agents attach.
+/// Where agents connect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EntrypointType {
-    /// At the hub's API server: nothing is to be exposed.
+    /// At the hub's API server. You do not have to expose anything.
     #[default]
     #[serde(rename = "HubAPI")]
     HubApi,
-    /// At a load balancer of the gateway's own, by mutual TLS. While it has no address, agents attach at
-    /// the hub's API server.
+    /// At a load balancer that the operator creates, with mutual TLS. Until it has an address, agents
+    /// connect at the hub's API server.
     LoadBalancer,
-    /// At a name that somebody leads to the gateway, by mutual TLS.
+    /// At a host name that you point at the gateway, with mutual TLS.
     Hostname,
 }
 
-/// The load balancer that agents attach at.
+/// The load balancer that agents connect to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadBalancer {
-    /// Annotations of its Service, for the cloud that makes it.
+    /// Annotations of its Service. Cloud providers read their settings from them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Agents and clients of konnectivity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Konnectivity {
-    /// Whether they are let in.
-    pub enabled: bool,
-}
-
-/// A service of managed clusters.
+/// A Service on managed clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExposedService {
-    /// Its namespace.
+    /// Namespace of the Service.
     #[schemars(regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: String,
-    /// Its name.
+    /// Name of the Service.
     #[schemars(regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Its port.
+    /// Port of the Service.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// What it speaks.
+    /// Protocol of the port. Defaults to HTTP.
     #[serde(default)]
     pub protocol: Protocol,
 }
 
-/// What a service speaks.
+/// Protocol of a Service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Protocol {
     /// HTTP without TLS.

@@ -1,4 +1,4 @@
-//! The gateway's server on the hub.
+//! The gateway server on the hub.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,36 @@ use serde::{Deserialize, Serialize};
 
 const DEFAULT_NAMESPACE: &str = "spokeway-system";
 
-/// The gateway's server.
+/// The gateway server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.deployment != 'External' || has(self.external)",
-    "message": "an External server needs spec.server.external: its Service, and the caBundle of its certificate",
+    "message": "an External server needs spec.server.external, with its Service and the caBundle of its certificate",
 }]))]
 pub struct Server {
-    /// Who runs it.
+    /// Who runs the server. Defaults to Managed.
     pub deployment: ServerDeployment,
-    /// Where its Service is, and where it runs.
+    /// Namespace of the server and its Service. Defaults to spokeway-system.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
-    /// How many of it run.
+    /// Number of replicas. Defaults to 2.
     #[schemars(range(min = 1, max = 32))]
     pub replicas: i32,
-    /// Its image; that of the operator's release where nothing is said.
+    /// Container image. Defaults to the image of the operator's release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// What it is given to run with.
+    /// Compute resources of the container. Defaults to requests of 100m CPU and 128Mi of memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// On which nodes it runs.
+    /// The nodes that the server may run on. Defaults to any node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_placement: Option<NodePlacement>,
-    /// A door of its own for heavy callers, beside the hub's API server.
-    pub direct_access: DirectAccess,
-    /// Where the server is that something else runs. With an entrypoint of type Hostname it needs a
-    /// certificate that names the hostname, too, --tunnel-port, and --tunnel-client-ca-file with the key
-    /// ca.crt of the Secret spokeway-tunnel-clients, which the operator keeps in spec.server.namespace.
-    /// Mount that: it changes when authorities do.
+    /// Where to find a server that the operator does not run; required if the deployment is External. If
+    /// the entrypoint has type Hostname, the certificate of the server must also name that host, and the
+    /// server needs --tunnel-port, and --tunnel-client-ca-file with the key ca.crt of the Secret
+    /// spokeway-tunnel-clients, which the operator keeps in spec.server.namespace. Mount the Secret, because
+    /// its content changes when a certificate authority is rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalServer>,
 }
@@ -49,52 +48,37 @@ pub struct Server {
 /// Who runs the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ServerDeployment {
-    /// The operator.
+    /// The operator runs the server.
     #[default]
     Managed,
-    /// Something else; the operator registers it at the hub's API server.
+    /// You run the server. The operator only registers it at the hub's API server.
     External,
 }
 
-/// A server that something else runs.
+/// A server that the operator does not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalServer {
-    /// Name of its Service in spec.server.namespace.
+    /// Name of its Service in spec.server.namespace. Defaults to gateway.
     #[serde(default = "service")]
     pub service: String,
-    /// Port of the Service.
+    /// Port of the Service. Defaults to 443.
     #[serde(default = "port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// PEM bundle that its certificate is verified with.
+    /// PEM bundle of the certificate authorities that verify its certificate, in base64.
     #[schemars(schema_with = "crate::schema::bytes")]
     pub ca_bundle: ByteString,
 }
 
-/// A door of the server's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DirectAccess {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// The name that callers use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hostname: Option<String>,
-    /// The port that callers use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<i32>,
-}
-
-/// On which nodes something runs.
+/// The nodes that pods may run on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodePlacement {
     /// Labels that a node must have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints that do not matter.
+    /// Taints that the pods tolerate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
 }
@@ -108,7 +92,6 @@ impl Default for Server {
             image: None,
             resources: None,
             node_placement: None,
-            direct_access: DirectAccess::default(),
             external: None,
         }
     }

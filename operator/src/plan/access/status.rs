@@ -60,8 +60,8 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
         }
         return plan;
     }
-    let status = status(grant, &before, &states, now);
-    plan.want_status(observed, Desired::new(key, json!({"status": status})));
+    let body = json!({"status": status(grant, &before, &states, now)});
+    plan.want_status(observed, Desired::new(key, body));
     plan
 }
 

@@ -40,7 +40,6 @@ pub(super) fn conditions(
         addons(observed),
         entrypoint(observed, &configuration.spec, now),
         clusters,
-        settings(&configuration.spec),
         grants(observed),
     ];
     let degraded = degraded(&components);
@@ -210,28 +209,4 @@ fn grants(observed: &Observed) -> Finding {
          may grant anything on any cluster; apply config/operator/access-policy.yaml again"
     );
     finding(false, "PolicyMissing", message)
-}
-
-/// Is everything that is asked for carried out?
-fn settings(spec: &GatewayConfigurationSpec) -> Finding {
-    let finding = finding("SettingsApplied");
-    let limits = &spec.limits;
-    let unknown = [
-        ("spec.egress.konnectivity", spec.egress.konnectivity.enabled),
-        (
-            "spec.server.directAccess",
-            spec.server.direct_access.enabled,
-        ),
-        (
-            "spec.limits",
-            limits.per_user.is_some() || limits.per_cluster.is_some(),
-        ),
-    ];
-    let unknown = unknown.iter().filter(|(_, asked)| *asked);
-    let unknown: Vec<_> = unknown.map(|(name, _)| *name).collect();
-    if unknown.is_empty() {
-        return finding(true, "AsAsked", String::new());
-    }
-    let message = format!("not carried out by this release: {}", unknown.join(", "));
-    finding(false, "NotCarriedOut", message)
 }

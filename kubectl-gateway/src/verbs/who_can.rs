@@ -6,14 +6,17 @@ mod roles;
 
 use std::{collections::BTreeSet, io};
 
+use clap::Args;
 use crds::gateway::AccessGrant;
 use futures::future::join;
 use jiff::Timestamp;
 
-use self::answer::{Answer, Candidate, Row};
-pub(crate) use self::question::Asked;
+use self::{
+    answer::{Answer, Candidate, Row},
+    question::Asked,
+};
 use crate::{
-    args::{Format, WhoCanArgs},
+    flags::{Format, Printing, Selector, selector},
     fleet::Fleet,
     hub::{Hub, HubError},
     table::table,
@@ -23,6 +26,39 @@ use crate::{
 const HEADS: [&str; 7] = [
     "CLUSTER", "SUBJECT", "GRANT", "ROLE", "WHERE", "STATE", "UNTIL",
 ];
+
+/// Say whom AccessGrants let do something on managed clusters, by which grant, and until when
+///
+/// Rights that managed clusters give by themselves are not looked at, and neither are those that the
+/// hub's RBAC needs for the way through the gateway.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
+#[derive(Debug, Args)]
+pub(crate) struct WhoCanArgs {
+    /// Verb of RBAC: get, list, watch, create, update, patch, delete, …
+    pub(crate) verb: String,
+    /// As pods, pods/log, deployments.apps, deployments/scale.apps
+    #[arg(value_name = "RESOURCE[/SUBRESOURCE][.GROUP]")]
+    pub(crate) resource: Asked,
+    /// Only on these clusters
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        conflicts_with = "selector"
+    )]
+    pub(crate) clusters: Vec<String>,
+    /// Only on clusters whose labels fulfil this, as env=prod,tier!=db
+    #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = selector)]
+    pub(crate) selector: Option<Selector>,
+    /// In this namespace [default: in any]
+    #[arg(long, short)]
+    pub(crate) namespace: Option<String>,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -3,19 +3,44 @@
 mod files;
 mod rights;
 
-use std::io;
+use std::{io, path::PathBuf};
 
+use clap::{Args, Subcommand};
 use crds::gateway::AccessGrant;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use self::files::FilesError;
 use crate::{
-    args::DiffArgs,
     fleet::Fleet,
     hub::{Hub, HubError},
     voice::{self, Outcome},
 };
+
+/// Look at AccessGrants before they are applied
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantsVerb {
+    Diff(DiffArgs),
+}
+
+/// Say which rights AccessGrants in files would give and take, cluster by cluster
+///
+/// Ends with 0 where nothing would change, with 1 where something would, and with more than that where it
+/// cannot be said. AccessGrants of the hub that no file has are left alone.
+#[expect(
+    clippy::doc_markdown,
+    reason = "shown by --help, where backticks are noise"
+)]
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// YAML or JSON; a directory for all such files in it, - for stdin
+    #[arg(long, short, required = true, value_name = "FILE")]
+    pub(crate) filename: Vec<PathBuf>,
+}
 
 /// Why it cannot be said.
 #[derive(Debug, thiserror::Error)]

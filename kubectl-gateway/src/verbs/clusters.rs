@@ -2,6 +2,7 @@
 
 mod rows;
 
+use clap::Args;
 use crds::{cluster::ManagedCluster, cluster_core::ClusterGateway, gateway::AccessGrant};
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -9,7 +10,7 @@ use kube::{Api, api::PostParams};
 
 use self::rows::{Me, Row, Seen};
 use crate::{
-    args::{ClustersArgs, Format},
+    flags::{Format, Printing, Selector, selector},
     hub::{Hub, HubError, unanswered},
     table::table,
     voice::{self, Outcome},
@@ -23,6 +24,16 @@ const HEADS: [&str; 6] = [
     "AGE",
     "GRANTS",
 ];
+
+/// List the managed clusters that the gateway serves, with your grants there
+#[derive(Debug, Args)]
+pub(crate) struct ClustersArgs {
+    /// Only clusters whose labels fulfil this, as env=prod,tier!=db
+    #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = selector)]
+    pub(crate) selector: Option<Selector>,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]

@@ -14,10 +14,8 @@ use k8s_openapi::{api::rbac::v1::PolicyRule, apimachinery::pkg::apis::meta::v1::
 use kube::core::Selector;
 use serde::Deserialize;
 
-use crate::{
-    args::{GrantArgs, GrantClustersArgs},
-    subject, wording,
-};
+use super::{GrantArgs, GrantClustersArgs};
+use crate::{subject, wording};
 
 /// Rules of a role.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,26 @@
+//! Flags that several verbs take.
+
+use clap::{Args, ValueEnum};
+use crds::label_selector::{self, LabelFault, Requirement};
+
+/// How an answer is printed.
+#[derive(Debug, Args)]
+pub(crate) struct Printing {
+    /// How to print it
+    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+/// A label selector.
+pub(crate) type Selector = std::sync::Arc<[Requirement]>;
+
+pub(crate) fn selector(text: &str) -> Result<Selector, LabelFault> {
+    Ok(label_selector::parse(text)?.into())
+}

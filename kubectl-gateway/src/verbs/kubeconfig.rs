@@ -1,0 +1,141 @@
+//! `kubectl gateway kubeconfig`: a context for a managed cluster, written beside the hub's.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use crds::cluster_core::ClusterGateway;
+use kube::{Api, ResourceExt};
+
+use crate::{
+    hub::{Hub, HubError, unanswered},
+    kubeconfig::{
+        documents::{Documents, HubEntry, named},
+        edit::{self, Entry},
+        file::{self, FileError, home},
+        update::{UpdateError, update},
+    },
+    voice::{self, Outcome},
+};
+
+/// Write a context for a managed cluster into the kubeconfig
+///
+/// The context is the managed cluster behind the hub's gateway, reached with the hub's own user: there is
+/// no secret in it that the kubeconfig does not have already. Everything else in the file stays.
+#[derive(Debug, Args)]
+pub(crate) struct KubeconfigArgs {
+    /// Name of the managed cluster
+    pub(crate) cluster: String,
+    /// Name of the context that is written [default: the cluster's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Write into this file, with a copy of the hub's user, and not into the kubeconfig in use
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Make it the current context
+    #[arg(long = "use")]
+    pub(crate) use_it: bool,
+}
+
+/// Why no context is written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KubeconfigError {
+    #[error("the hub serves no cluster {cluster}; {served}")]
+    NotServed { cluster: String, served: String },
+    #[error("{} has a {list} entry {name} already, which would be in the way: choose another --name", path.display())]
+    Shadowed {
+        path: PathBuf,
+        list: &'static str,
+        name: String,
+    },
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    #[error("cannot print")]
+    Print(#[from] std::io::Error),
+}
+
+pub(crate) async fn run(
+    hub: &Hub,
+    documents: &Documents,
+    entry: &HubEntry,
+    args: KubeconfigArgs,
+) -> Result<Outcome, KubeconfigError> {
+    let KubeconfigArgs {
+        cluster,
+        name,
+        output,
+        use_it,
+    } = args;
+    is_served(hub, &cluster).await?;
+    let name = name.unwrap_or_else(|| cluster.clone());
+    let (path, entry) = if let Some(path) = output {
+        let path = file::absolute(&path)?;
+        let entry = Entry::with_user(entry, &cluster, name, home(&path));
+        (path, entry)
+    } else {
+        is_free(documents, entry, &name)?;
+        let beside = Entry::beside_user(entry, &cluster, name);
+        (entry.path.clone(), beside)
+    };
+    update(&path, |config| edit::add(config, &entry, use_it))?;
+    let context = &entry.name;
+    let hint = if use_it {
+        "it is the current context now".to_owned()
+    } else {
+        format!("try kubectl --context {context} get namespaces")
+    };
+    voice::say(&format!(
+        "context {context} written to {}; {hint}\n",
+        path.display()
+    ))?;
+    Ok(Outcome::Done)
+}
+
+async fn is_served(hub: &Hub, cluster: &str) -> Result<(), KubeconfigError> {
+    let api = Api::<ClusterGateway>::all(hub.client.clone());
+    let found = api.get(cluster).await.map(drop).map_err(unanswered);
+    match found {
+        Err(error) if error.is_absent() => {
+            let served = match hub.list::<ClusterGateway>().await {
+                Ok(all) => words(all.iter().map(ResourceExt::name_any).collect()),
+                Err(HubError::Refused { .. }) => {
+                    "you may not list those that it does serve".to_owned()
+                }
+                Err(error) => return Err(error.into()),
+            };
+            Err(KubeconfigError::NotServed {
+                cluster: cluster.to_owned(),
+                served,
+            })
+        }
+        found => Ok(found?),
+    }
+}
+
+fn words(mut names: Vec<String>) -> String {
+    names.sort_unstable();
+    if names.is_empty() {
+        "it serves none yet".to_owned()
+    } else {
+        format!("it serves {}", names.join(", "))
+    }
+}
+
+/// Of several files the first that has an entry of a name wins: no other may have it.
+fn is_free(documents: &Documents, entry: &HubEntry, name: &str) -> Result<(), KubeconfigError> {
+    for (path, config) in documents.all().filter(|(path, _)| *path != entry.path) {
+        for list in ["clusters", "contexts"] {
+            if named(config, list, name).is_some() {
+                return Err(KubeconfigError::Shadowed {
+                    path: path.to_owned(),
+                    list,
+                    name: name.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}

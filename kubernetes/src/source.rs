@@ -1,0 +1,133 @@
+//! Where an API server and the credential for it are described.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use kube::{
+    Client, Config,
+    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+/// The authority of the API server, as every Pod is given it.
+pub const IN_CLUSTER_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+
+/// Where an API server and the credential for it are described.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// What every Pod is given.
+    InCluster,
+    /// A kubeconfig, by its current context.
+    Kubeconfig(PathBuf),
+}
+
+/// Files by their paths, with their contents; none for one that cannot be read.
+pub(crate) type Files = Vec<(PathBuf, Option<Vec<u8>>)>;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The kubeconfig is missing or incomplete.
+    #[error("kubeconfig {}: {source}", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What kube says.
+        source: KubeconfigError,
+    },
+    /// This process does not run in a Pod.
+    #[error("no kubeconfig is given, and this process has no service account of a Pod: {0}")]
+    InCluster(#[from] InClusterError),
+    /// A certificate, a key or an address is wrong.
+    #[error("cannot make a client from {origin}: {fault}")]
+    Client {
+        /// The source.
+        origin: Source,
+        /// What kube says.
+        #[source]
+        fault: kube::Error,
+    },
+}
+
+impl Source {
+    /// Reads it once.
+    pub async fn config(&self) -> Result<Config, SourceError> {
+        let Self::Kubeconfig(path) = self else {
+            return Ok(Config::incluster()?);
+        };
+        from_kubeconfig(path)
+            .await
+            .map_err(|source| SourceError::Kubeconfig {
+                path: path.clone(),
+                source,
+            })
+    }
+
+    /// A client that does not retry by itself: its callers have a backoff of their own, and need to see
+    /// every failure for it.
+    pub async fn client(&self) -> Result<Client, SourceError> {
+        let mut config = self.config().await?;
+        config.default_retry = false;
+        Client::try_from(config).map_err(|fault| SourceError::Client {
+            origin: self.clone(),
+            fault,
+        })
+    }
+
+    /// All files that a client is made from. It follows token files by itself.
+    pub(crate) fn files(&self) -> Files {
+        let paths = match self {
+            Self::InCluster => vec![PathBuf::from(IN_CLUSTER_CA)],
+            Self::Kubeconfig(path) => {
+                let mut paths = vec![path.clone()];
+                paths.extend(named_by(path));
+                paths
+            }
+        };
+        let with_content = |path: PathBuf| {
+            let content = fs::read(&path).ok();
+            (path, content)
+        };
+        paths.into_iter().map(with_content).collect()
+    }
+}
+
+impl From<Option<PathBuf>> for Source {
+    /// The kubeconfig, if there is one, or else what every Pod is given.
+    fn from(kubeconfig: Option<PathBuf>) -> Self {
+        kubeconfig.map_or(Self::InCluster, Self::Kubeconfig)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InCluster => f.write_str("the in-cluster configuration"),
+            Self::Kubeconfig(path) => write!(f, "kubeconfig {}", path.display()),
+        }
+    }
+}
+
+async fn from_kubeconfig(path: &Path) -> Result<Config, KubeconfigError> {
+    let kubeconfig = Kubeconfig::read_from(path)?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+}
+
+/// The certificates and keys of a kubeconfig.
+fn named_by(kubeconfig: &Path) -> Vec<PathBuf> {
+    let Ok(kubeconfig) = Kubeconfig::read_from(kubeconfig) else {
+        return Vec::new();
+    };
+    let clusters = kubeconfig.clusters.into_iter().filter_map(|it| it.cluster);
+    let authorities = clusters.filter_map(|cluster| cluster.certificate_authority);
+    let users = kubeconfig
+        .auth_infos
+        .into_iter()
+        .filter_map(|it| it.auth_info);
+    let pairs = users.flat_map(|user| [user.client_certificate, user.client_key]);
+    authorities
+        .chain(pairs.flatten())
+        .map(PathBuf::from)
+        .collect()
+}
