@@ -6,6 +6,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::Parser;
 
 mod cargo;
+mod circles;
 mod generated;
 mod images;
 mod prerequisites;
@@ -39,7 +40,7 @@ enum Command {
     },
     /// Write generated files anew
     Generate,
-    /// Fail when a generated file is out of date
+    /// Fail if a generated file is out of date, or if files import each other in a circle
     Check,
     /// Measure
     #[command(subcommand)]
@@ -99,7 +100,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test => test::run(),
         Command::Images { profile, out } => images::run(&profile, out),
         Command::Generate => generated::generate(),
-        Command::Check => generated::check(),
+        Command::Check => {
+            circles::check()?;
+            generated::check()
+        }
         Command::Bench(bench) => {
             prerequisites::check(&[prerequisites::GO])?;
             let (name, args) = match &bench {
