@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Replica, replica};
+use crate::{Replica, replica, word::is_word};
 
 const OLDEST: HeaderName = HeaderName::from_static("spokeway-oldest-version");
 const NEWEST: HeaderName = HeaderName::from_static("spokeway-newest-version");
@@ -128,11 +128,6 @@ impl Hello {
             replica: Replica::read(headers),
         })
     }
-}
-
-pub(crate) fn is_word(word: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=64).contains(&word.len()) && word.bytes().all(plain)
 }
 
 #[cfg(test)]

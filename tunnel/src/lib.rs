@@ -20,6 +20,7 @@ mod session;
 mod sessions;
 mod stream;
 mod target;
+mod word;
 
 pub use crate::{
     agent::{Dial, Phase, ServeError, serve},

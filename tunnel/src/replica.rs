@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::hello::is_word;
+use crate::word::is_word;
 
 pub(crate) const ID: HeaderName = HeaderName::from_static("spokeway-replica");
 pub(crate) const REPLICAS: HeaderName = HeaderName::from_static("spokeway-replicas");
