@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::{
     cargo::{become_bin, cargo, root},
-    prerequisites::{self, IMAGES},
+    needs::{self, IMAGES, Skips},
 };
 
 const BUILD: [&str; 10] = [
@@ -27,7 +27,7 @@ const BUILD: [&str; 10] = [
 
 /// Builds and writes them; `out` is seen from where the command was typed.
 pub(crate) fn run(profile: &str, out: Option<PathBuf>) -> anyhow::Result<()> {
-    prerequisites::check(&[IMAGES])?;
+    needs::meet(&[IMAGES], Skips::Forbidden)?;
     let out = match out {
         Some(out) => env::current_dir()?.join(out),
         None => root().join("target/images"),

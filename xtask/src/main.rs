@@ -9,8 +9,11 @@ mod cargo;
 mod circles;
 mod generated;
 mod images;
-mod prerequisites;
+mod needs;
+mod terminal;
 mod test;
+
+use needs::{GO, NODE, Skips};
 
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "What a developer of Spokeway types")]
@@ -28,7 +31,14 @@ enum Command {
         once: bool,
     },
     /// Everything that must hold before a change goes in
-    Test,
+    Test {
+        /// Only format, lints and unit tests
+        #[arg(long)]
+        quick: bool,
+        /// Fail if the machine lacks something that a test needs, instead of skipping the test
+        #[arg(long, conflicts_with = "quick")]
+        no_skips: bool,
+    },
     /// Container images as OCI archives, without a container engine
     Images {
         /// Profile of cargo that the programs are built with
@@ -89,15 +99,24 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::ControlPlane { go_stack } => {
-            prerequisites::check(&[prerequisites::GO, prerequisites::NODE])?;
-            let args: &[_] = if go_stack { &["--go-stack"] } else { &[] };
-            cargo::become_bin("control-plane", &[], args)
+            if go_stack {
+                needs::meet(&[GO], Skips::Forbidden)?;
+                return cargo::become_bin("control-plane", &[], &["--go-stack"]);
+            }
+            // The program itself says what it goes without, after what it has.
+            needs::meet(&[GO, NODE], Skips::Allowed)?;
+            cargo::become_bin("control-plane", &[], &[])
         }
         Command::Demo { once } => {
-            prerequisites::check(&[prerequisites::GO])?;
+            needs::meet(&[GO], Skips::Forbidden)?;
             cargo::become_bin("demo", &[], if once { &["--once"] } else { &[] })
         }
-        Command::Test => test::run(),
+        Command::Test { quick: true, .. } => test::quick(),
+        Command::Test { no_skips, .. } => test::run(if no_skips {
+            Skips::Forbidden
+        } else {
+            Skips::Allowed
+        }),
         Command::Images { profile, out } => images::run(&profile, out),
         Command::Generate => generated::generate(),
         Command::Check => {
@@ -105,7 +124,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             generated::check()
         }
         Command::Bench(bench) => {
-            prerequisites::check(&[prerequisites::GO])?;
+            needs::meet(&[GO], Skips::Forbidden)?;
             let (name, args) = match &bench {
                 Bench::Proxy { args } => ("proxy", args),
                 Bench::Path { args } => ("path", args),

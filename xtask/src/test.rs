@@ -1,24 +1,86 @@
 //! `cargo xtask test`: the gate, cheapest step first, stopping at the first that fails.
 
-use std::{io::Write as _, time::Instant};
+use std::process::Command;
 
 use anyhow::Context as _;
 
 use crate::{
-    cargo::{cargo, run_bin},
-    prerequisites::{self, CLIPPY, DENY, GO, NODE, RUSTFMT},
+    cargo::{cargo, root, run_bin},
+    needs::{self, CLIPPY, DENY, GO, NODE, RUSTFMT, Skips},
+    terminal::{now, tell},
 };
+
+const CLIPPY_ARGS: [&str; 6] = [
+    "clippy",
+    "--workspace",
+    "--all-targets",
+    "--",
+    "-D",
+    "warnings",
+];
 
 struct Step {
     name: &'static str,
-    cargo: Vec<&'static str>,
+    command: Command,
 }
 
-/// Runs every step.
-pub(crate) fn run() -> anyhow::Result<()> {
-    prerequisites::check(&[RUSTFMT, CLIPPY, DENY, GO, NODE])?;
+/// Runs every step, and says at the end what was left out.
+pub(crate) fn run(skips: Skips) -> anyhow::Result<()> {
+    let skipped = needs::meet(&[RUSTFMT, CLIPPY, DENY, GO, NODE], skips)?;
+    let mut steps = lints();
+    steps.extend([
+        Step {
+            name: "deny",
+            command: deny()?,
+        },
+        step(
+            "generated files and import circles",
+            &["run", "--quiet", "--package", "xtask", "--", "check"],
+        ),
+        step("control plane", &run_bin("control-plane", &[], &[])),
+        step("tests and journeys", &["test", "--workspace"]),
+    ]);
+    run_all(steps)?;
+    skipped.iter().try_for_each(|line| tell(line))
+}
+
+/// Runs what takes seconds: no journey, and nothing that a control plane is needed for.
+pub(crate) fn quick() -> anyhow::Result<()> {
+    needs::meet(&[RUSTFMT, CLIPPY], Skips::Forbidden)?;
+    let mut steps = lints();
+    steps.push(step(
+        "unit tests",
+        &["test", "--workspace", "--lib", "--bins"],
+    ));
+    run_all(steps)
+}
+
+fn lints() -> Vec<Step> {
+    vec![
+        step("format", &["fmt", "--all", "--check"]),
+        step("clippy", &CLIPPY_ARGS),
+    ]
+}
+
+fn deny() -> anyhow::Result<Command> {
+    let program = needs::cargo_deny().context("cargo-deny was there a moment ago")?;
+    let mut deny = Command::new(program);
+    // As cargo would call it: the first argument is the subcommand's own name.
+    deny.args(["deny", "check", "bans", "licenses", "sources"]);
+    deny.current_dir(root());
+    Ok(deny)
+}
+
+fn step(name: &'static str, args: &[&str]) -> Step {
+    Step {
+        name,
+        command: cargo(args),
+    }
+}
+
+fn run_all(steps: Vec<Step>) -> anyhow::Result<()> {
     let begin = now();
-    for step in steps() {
+    for step in steps {
         step.run()?;
     }
     tell(&format!(
@@ -27,42 +89,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
     ))
 }
 
-fn steps() -> Vec<Step> {
-    let step = |name, cargo: &[&'static str]| Step {
-        name,
-        cargo: cargo.to_vec(),
-    };
-    vec![
-        step("format", &["fmt", "--all", "--check"]),
-        step(
-            "clippy",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
-        step("deny", &["deny", "check", "bans", "licenses", "sources"]),
-        step(
-            "drift of generated files",
-            &["run", "--quiet", "--package", "xtask", "--", "check"],
-        ),
-        Step {
-            name: "control plane",
-            cargo: run_bin("control-plane", &[], &[]),
-        },
-        step("tests and journeys", &["test", "--workspace"]),
-    ]
-}
-
 impl Step {
-    fn run(&self) -> anyhow::Result<()> {
+    fn run(mut self) -> anyhow::Result<()> {
         let begin = now();
-        tell(&format!("{} (cargo {})", self.name, self.cargo.join(" ")))?;
-        let status = cargo(&self.cargo).status().context("cannot run cargo")?;
+        let args = self.command.get_args().map(|arg| arg.to_string_lossy());
+        let line = args.collect::<Vec<_>>().join(" ");
+        tell(&format!("{} (cargo {line})", self.name))?;
+        let status = self.command.status().context("cannot run it")?;
         let elapsed = begin.elapsed().as_secs_f32();
         anyhow::ensure!(
             status.success(),
@@ -71,16 +104,4 @@ impl Step {
         );
         tell(&format!("{}: passed in {elapsed:.1} s", self.name))
     }
-}
-
-fn tell(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stderr(), "==> {line}")?)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the edge: only for the person who waits"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

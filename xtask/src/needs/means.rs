@@ -1,0 +1,129 @@
+//! What this machine lets us do to bring something, and doing it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::Context as _;
+
+use super::plan::Action;
+use crate::cargo::{cargo, root};
+
+/// What brings things here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Means {
+    /// The toolchain comes from rustup.
+    pub(super) rustup: bool,
+    /// Python can install the pip that it carries.
+    pub(super) ensurepip: bool,
+    /// apt-get is there and may be run.
+    pub(super) apt: Option<Root>,
+}
+
+/// How a command gets root's rights.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Root {
+    Already,
+    /// By a sudo that asks for no password.
+    BySudo,
+}
+
+const DENY_VERSION: &str = "0.20.2";
+
+impl Means {
+    pub(super) fn find() -> Self {
+        let root = if succeeds(&mut shell("test \"$(id -u)\" = 0")) {
+            Some(Root::Already)
+        } else {
+            succeeds(&mut shell("sudo -n true")).then_some(Root::BySudo)
+        };
+        Self {
+            rustup: succeeds(Command::new("rustup").arg("--version")),
+            ensurepip: succeeds(&mut shell("python3 -m ensurepip --version")),
+            apt: root.filter(|_| succeeds(&mut shell("command -v apt-get"))),
+        }
+    }
+}
+
+impl Action {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        for mut command in self.commands() {
+            let status = command.stdin(Stdio::null()).status();
+            let status = status.context("it cannot be run")?;
+            anyhow::ensure!(status.success(), "it ended with {status}");
+        }
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        match self {
+            Self::AddComponent(name) => {
+                let mut rustup = Command::new("rustup");
+                rustup.args(["component", "add", name]).current_dir(root());
+                vec![rustup]
+            }
+            Self::InstallCargoDeny => {
+                let args = [
+                    "install",
+                    "cargo-deny",
+                    "--locked",
+                    "--version",
+                    DENY_VERSION,
+                ];
+                let mut install = cargo(&args);
+                install.arg("--root").arg(tools());
+                vec![install]
+            }
+            Self::EnsurePip => vec![shell("python3 -m ensurepip --user")],
+            Self::InstallPackages(root, names) => {
+                let names = names.join(" ");
+                let install = format!("install --yes --no-install-recommends {names}");
+                vec![apt(*root, "update"), apt(*root, &install)]
+            }
+        }
+    }
+}
+
+fn apt(root: Root, args: &str) -> Command {
+    let sudo = match root {
+        Root::Already => "",
+        Root::BySudo => "sudo -n ",
+    };
+    shell(&format!(
+        "{sudo}env DEBIAN_FRONTEND=noninteractive apt-get --quiet {args}"
+    ))
+}
+
+/// The pinned cargo-deny: the user's own if it is of that version, else ours.
+pub(crate) fn cargo_deny() -> Option<PathBuf> {
+    let own = tools().join("bin/cargo-deny");
+    let candidates = [PathBuf::from("cargo-deny"), own];
+    candidates.into_iter().find(|program| is_pinned(program))
+}
+
+fn is_pinned(program: &Path) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|output| {
+        let said = String::from_utf8_lossy(&output.stdout);
+        said.split_whitespace().any(|word| word == DENY_VERSION)
+    })
+}
+
+fn tools() -> PathBuf {
+    root().join("target/tools")
+}
+
+pub(super) fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
+    command
+}
+
+pub(super) fn succeeds(command: &mut Command) -> bool {
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
