@@ -32,7 +32,8 @@ pub struct Args {
     tokens: TokenArgs,
     #[command(flatten)]
     leases: LeaseArgs,
-    /// Connections kept to the gateway at once; 0 for no tunnel, where another agent has it.
+    /// Connections kept to the gateway at once, and more if it has more replicas, up to 4; 0 for no
+    /// tunnel, if another agent has it.
     #[arg(
         long,
         env = "AGENT_CONNECTIONS",

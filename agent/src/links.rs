@@ -1,7 +1,10 @@
-//! Keeps a number of tunnel connections up: each is replaced when it ends or drains, with a backoff
-//! that is jittered, so that a hub full of agents does not come back in step.
+//! Keeps a number of tunnel connections up, at least one to each replica of the gateway: each is replaced
+//! when it ends or drains, with a backoff that is jittered, so that a hub full of agents does not come back
+//! in step.
 
-use std::{sync::Arc, time::Duration};
+mod spread;
+
+use std::{future::pending, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
@@ -14,9 +17,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, debug, info, info_span, warn};
 use tunnel::{Budget, Hello, Phase, serve};
 
+use self::spread::Spread;
 use crate::{
     hub::{Hub, LOOK_EVERY},
     targets::Targets,
@@ -26,6 +30,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A connection that held for so long was good: the next pause starts small again.
 const GOOD: Duration = Duration::from_secs(10);
+/// How often in a row a link that leads where another one leads already is made again at once.
+const QUICK_TRIES: u32 = 8;
+/// How long such a link is kept when that has not helped: perhaps no other replica is ready.
+const SPARE_LASTS: Duration = Duration::from_secs(20);
 
 /// Bytes that all pipes together may be charged: some 400 pipes, each with its windows full.
 pub(crate) const PIPE_BYTES: usize = 256 << 20;
@@ -55,31 +63,49 @@ pub(crate) struct Metrics {
 }
 
 impl Links {
-    /// Keeps `count` connections until the drain, and returns when the last one is over.
+    /// Keeps `count` connections until the drain, and more if there are more replicas. Returns when the
+    /// last one is over.
     pub(crate) async fn keep(self, count: u8) {
+        let spread = Spread::new(count.into());
+        let mut wanted = spread.wanted();
         let mut links = JoinSet::new();
-        for number in 0..count {
-            links.spawn(
-                self.clone()
-                    .keep_one(number)
-                    .instrument(info_span!("link", number)),
-            );
+        let mut kept = 0;
+        loop {
+            let more = kept..*wanted.borrow_and_update();
+            kept = kept.max(more.end);
+            for number in more {
+                let link = self.clone().keep_one(number, spread.clone());
+                links.spawn(link.instrument(info_span!("link", number)));
+            }
+            select! {
+                ended = links.join_next() => if ended.is_none() {
+                    return;
+                },
+                Ok(()) = wanted.changed(), if !self.drain.is_cancelled() => {}
+            }
         }
-        while links.join_next().await.is_some() {}
     }
 
-    async fn keep_one(self, number: u8) {
+    async fn keep_one(self, number: u16, spread: Spread) {
         let mut connections = JoinSet::new();
         let mut pauses = backoff();
+        let mut spares = 0;
         while !self.drain.is_cancelled() {
+            // Those that are over.
+            while connections.try_join_next().is_some() {}
             let begin = Instant::now();
-            select! {
-                () = self.connect_and_hold(number, &mut connections) => {}
+            let link = select! {
+                link = self.connect_and_hold(number, &spread, spares, &mut connections) => link,
                 () = self.drain.cancelled() => break,
-            }
-            if begin.elapsed() >= GOOD {
+            };
+            if begin.elapsed() >= GOOD || link == Link::Spare {
                 pauses = backoff();
             }
+            spares = match link {
+                Link::Failed => spares,
+                Link::Spare => spares + 1,
+                Link::Held => 0,
+            };
             select! {
                 () = sleep(pauses.next().unwrap_or(LONGEST_PAUSE)) => {}
                 () = self.drain.cancelled() => break,
@@ -89,19 +115,26 @@ impl Links {
     }
 
     /// Makes one connection and waits until it ends, or drains and so wants a successor. What is
-    /// still open on it goes on in `connections`.
-    async fn connect_and_hold(&self, number: u8, connections: &mut JoinSet<()>) {
+    /// still open on it goes on in `connections`. `spares` before it led where others lead.
+    async fn connect_and_hold(
+        &self,
+        number: u16,
+        spread: &Spread,
+        spares: u32,
+        connections: &mut JoinSet<()>,
+    ) -> Link {
         let renewed = self.hub.renewed();
         let io = match self.hub.attach(&self.tasks).await {
             Ok(io) => io,
             Err(error) => {
                 self.metrics.failures.inc();
                 warn!(%error, "cannot attach to the gateway");
-                return;
+                return Link::Failed;
             }
         };
         let (sender, mut phase) = watch::channel(Phase::Greeting);
-        let drain = self.drain.clone();
+        let (drain, part) = (self.drain.clone(), CancellationToken::new());
+        let parted = part.clone();
         let drained = async move {
             // One after the other, so that there is always one.
             let renewed = async {
@@ -110,19 +143,51 @@ impl Links {
             };
             select! {
                 () = drain.cancelled() => {}
+                () = parted.cancelled() => {}
                 () = renewed => info!("attaching anew, for there is another certificate"),
             }
         };
         connections.spawn(self.clone().serve(io, sender, drained).in_current_span());
         let attached = |phase: &Phase| *phase != Phase::Greeting;
-        if phase.wait_for(attached).await.is_err() {
-            return;
+        let replica = match phase.wait_for(attached).await.as_deref() {
+            Ok(Phase::Attached { replica, .. }) => replica.clone(),
+            _ => return Link::Failed,
+        };
+        let seat = spread.sit(number, replica.as_ref());
+        // What is dropped with it tells the connection to end.
+        let part = seat.is_spare.then(|| part.drop_guard());
+        if part.is_some() && spares % (QUICK_TRIES + 1) < QUICK_TRIES {
+            debug!("this replica of the gateway has a link already");
+            return Link::Spare;
         }
-        info!("attached to the gateway");
+        info!(
+            replica = replica.map(|it| it.id.to_string()),
+            "attached to the gateway"
+        );
         let _counted = Attached::count(self);
-        // An error is its end.
-        let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+        let lasts = async {
+            match &part {
+                Some(_) => sleep(SPARE_LASTS).await,
+                None => pending().await,
+            }
+        };
+        select! {
+            // An error is its end.
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => Link::Held,
+            () = lasts => Link::Spare,
+        }
     }
+}
+
+/// What came of one connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Link {
+    /// It did not attach.
+    Failed,
+    /// It led to a replica that another link leads to, and one replica has none.
+    Spare,
+    /// It was of use for as long as it lasted.
+    Held,
 }
 
 impl Links {

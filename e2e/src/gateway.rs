@@ -19,9 +19,13 @@ use crate::{
     },
 };
 
+mod balancer;
 pub(crate) mod registration;
+mod replicas;
 mod spokes;
 
+pub use balancer::Balancer;
+pub use replicas::Replicas;
 pub use spokes::SpokeOptions;
 pub(crate) use spokes::admin_token;
 

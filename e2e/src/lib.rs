@@ -30,7 +30,7 @@ pub use agent::{Agent, AgentOptions};
 pub use binary::{BinaryError, our_program};
 pub use enrolled::Enrolled;
 pub use eventually::{Elapsed, eventually};
-pub use gateway::{Gateway, GatewayOptions, SharedGateway, SpokeOptions};
+pub use gateway::{Balancer, Gateway, GatewayOptions, Replicas, SharedGateway, SpokeOptions};
 pub use go_stack::GoStack;
 pub use helm::Helm;
 pub use host::{free_port, wall_clock};

@@ -76,7 +76,13 @@ fn every_clause_of_the_protocol_names_tests_that_exist() {
 
 #[test]
 fn every_behaviour_of_accounts_names_tests_that_exist() {
-    let known = tests(&["agent/src", "crds/src", "e2e/src", "e2e/tests"]);
+    let known = tests(&[
+        "agent/src",
+        "crds/src",
+        "e2e/src",
+        "e2e/tests",
+        "kubernetes/src",
+    ]);
     let page = document("managed-serviceaccount.md");
     let rows = page.lines().filter(|line| line.starts_with("| "));
     let rows = rows.filter(|row| !row.contains("| shown by |"));

@@ -9,6 +9,8 @@ mod agents;
 mod health;
 #[path = "tunnels/outages.rs"]
 mod outages;
+#[path = "tunnels/replicas.rs"]
+mod replicas;
 #[path = "tunnels/served.rs"]
 mod served;
 #[path = "tunnels/stage.rs"]

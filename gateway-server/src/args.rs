@@ -126,6 +126,16 @@ pub struct Args {
         default_value_t = 20
     )]
     drain_timeout: u64,
+    /// Number of gateway-servers that answer as one behind the same Service, this one among them. Each
+    /// agent keeps a connection to each of them, up to 4.
+    #[arg(
+        long,
+        env = "GATEWAY_REPLICAS",
+        value_name = "COUNT",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    replicas: u16,
     /// MiB that the open pipes of one managed cluster's tunnels may make this process hold.
     #[arg(
         long,
@@ -209,6 +219,8 @@ pub struct Settings {
     pub head_deadline: Duration,
     /// How long requests in flight get to finish.
     pub drain_deadline: Duration,
+    /// How many gateways answer as one.
+    pub replicas: u16,
     /// What one cluster's tunnels may make the process hold.
     pub tunnel_bytes_per_cluster: usize,
     /// What all tunnels together may.
@@ -247,6 +259,7 @@ impl From<Args> for Settings {
             expose,
             response_header_timeout,
             drain_timeout,
+            replicas,
             tunnel_memory_per_cluster,
             tunnel_memory,
             log,
@@ -271,6 +284,7 @@ impl From<Args> for Settings {
             exposed: expose.into_iter().collect(),
             head_deadline: Duration::from_secs(response_header_timeout),
             drain_deadline: Duration::from_secs(drain_timeout),
+            replicas,
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
             tunnel_bytes: tunnel_memory << 20,
             log_filter: log,

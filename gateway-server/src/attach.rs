@@ -34,6 +34,8 @@ const REVIEW: Duration = Duration::from_secs(5);
 /// Takes agents in.
 #[derive(Clone, Debug)]
 pub(crate) struct Attach {
+    /// What this gateway says of itself.
+    pub(crate) hello: Arc<Hello>,
     pub(crate) tunnels: Tunnels,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) authorizer: Authorizer,
@@ -75,7 +77,7 @@ impl Attach {
         let held = async {
             let budget = self.tunnels.budget(cluster);
             // On the heap: a handshake's state is kilobytes, and goes with it.
-            let attached = Box::pin(Session::attach(io, &Hello::default(), budget.clone())).await;
+            let attached = Box::pin(Session::attach(io, &self.hello, budget.clone())).await;
             match attached {
                 Ok((session, driver)) => {
                     self.tunnels.add(cluster, session.clone(), budget);

@@ -18,6 +18,7 @@ use runtime::{
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
+use tunnel::{Hello, Replica, ReplicaId};
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
@@ -156,6 +157,7 @@ impl Process {
             exposed: settings.exposed.clone(),
         };
         let attach = Attach {
+            hello: Arc::new(hello(settings.replicas)),
             tunnels,
             clusters: Arc::clone(&clusters),
             authorizer: authorizer.clone(),
@@ -177,6 +179,28 @@ impl Process {
             connections: metrics.connections,
         })
     }
+}
+
+/// What agents are told of this gateway.
+fn hello(replicas: u16) -> Hello {
+    Hello {
+        replica: Some(Replica {
+            id: random_id(),
+            of: replicas,
+        }),
+        ..Hello::default()
+    }
+}
+
+/// Tells this run of the process from every other one.
+fn random_id() -> ReplicaId {
+    let mut bytes = [0; 8];
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    random
+        .fill(&mut bytes)
+        .expect("the kernel has random bytes");
+    let id = format!("{:016x}", u64::from_be_bytes(bytes));
+    id.parse().expect("hexadecimal digits are a word")
 }
 
 fn derivation(settings: &Settings) -> Option<Derivation> {

@@ -23,7 +23,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Target,
+    Agreement, Budget, Hello, HelloError, Refusal, Replica, Target,
     budget::Charge,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, GOODBYE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS,
@@ -32,16 +32,12 @@ use crate::{
     lingering::Lingering,
     liveness::peer_death,
     pump::pump,
-    replica::read_update,
 };
 
 /// Connects to targets on behalf of a gateway; also what decides which ones.
 pub trait Dial: Send + Sync + 'static {
     /// A connection to a target.
     type Io: AsyncRead + AsyncWrite + Send + 'static;
-
-    /// How soon a gateway that is gone without a word is noticed.
-    const LIVENESS: Liveness = Liveness::AGENT;
 
     /// Connects, with a deadline of its own. Dropping the future gives up.
     fn dial(&self, target: &Target) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
@@ -52,7 +48,7 @@ pub trait Dial: Send + Sync + 'static {
 pub enum Phase {
     /// The gateway has not said hello yet.
     Greeting,
-    /// Pipes can be opened. Comes again when there are more or fewer replicas.
+    /// Pipes can be opened.
     Attached {
         /// What both ends speak.
         agreement: Agreement,
@@ -104,9 +100,9 @@ where
     let (mut connection, attached, control) = greeted.map_err(|_| ServeError::Deadline)??;
     phase.send_replace(attached);
     let pings = connection.ping_pong().expect("taken once");
-    let mut death = pin!(peer_death(pings, D::LIVENESS, |_| {}));
+    let mut death = pin!(peer_death(pings, |_| {}));
     let mut drain = pin!(drain);
-    let mut control = Some(Box::pin(end_of(control, &phase)));
+    let mut control = Some(Box::pin(end_of(control)));
     let mut draining = false;
     let mut pipes = JoinSet::new();
     let ended = loop {
@@ -139,19 +135,6 @@ where
     // Ends every pipe but those that the gateway has finished, whose last bytes are the target's.
     while pipes.join_next().await.is_some() {}
     ended
-}
-
-impl Phase {
-    /// Notes how many replicas there are; false if that is known.
-    fn counts(&mut self, of: u16) -> bool {
-        match self {
-            Self::Attached {
-                replica: Some(replica),
-                ..
-            } => std::mem::replace(&mut replica.of, of) != of,
-            _ => false,
-        }
-    }
 }
 
 async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
@@ -213,19 +196,13 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Resolves when the gateway says goodbye: it ends the hello, or resets it. Until then it may say how
-/// many replicas there are, each time in one piece.
-async fn end_of(mut control: RecvStream, phase: &watch::Sender<Phase>) {
+/// Resolves when the gateway says goodbye: it ends the hello, or resets it.
+async fn end_of(mut control: RecvStream) {
     while let Some(data) = control.data().await {
-        let taken = data.and_then(|data| {
-            control.flow_control().release_capacity(data.len())?;
-            Ok(read_update(&data))
-        });
+        // No version sends anything here yet; a later one may.
+        let taken = data.and_then(|data| control.flow_control().release_capacity(data.len()));
         match taken {
-            Ok(None) => {}
-            Ok(Some(of)) => {
-                phase.send_if_modified(|phase| phase.counts(of));
-            }
+            Ok(()) => {}
             Err(error) if error.is_reset() => return,
             // The connection broke, and says so itself.
             Err(_) => pending().await,

@@ -36,12 +36,6 @@ pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping unanswered for so long means a dead peer; with the interval, 40 s after the last answer.
 pub(crate) const PING_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Silence between two pings of gateways, which are close to each other.
-pub(crate) const PEER_PING_INTERVAL: Duration = Duration::from_secs(2);
-
-/// A gateway that leaves a ping of another one unanswered for so long is dead.
-pub(crate) const PEER_PING_DEADLINE: Duration = Duration::from_secs(3);
-
 /// Time without progress that a target gets to take the rest of a pipe which the gateway has finished.
 pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
@@ -67,8 +61,6 @@ mod tests {
             ("the other, for at most", seconds(CLOSE_DEADLINE)),
             ("a PING at once and", seconds(PING_INTERVAL)),
             ("not answered within", seconds(PING_DEADLINE)),
-            ("gateways the pause is", seconds(PEER_PING_INTERVAL)),
-            ("and the answer is due within", seconds(PEER_PING_DEADLINE)),
             ("on one connection |", MAX_STREAMS.to_string()),
             ("window of a stream |", kibibytes(STREAM_WINDOW as usize)),
             (

@@ -29,12 +29,9 @@ pub enum Refusal {
     /// The agent has no room for another pipe.
     #[error("the agent has no room for another pipe")]
     Busy,
-    /// The gateway that was asked has no tunnel of the cluster, and asks no other one.
-    #[error("the other gateway has no tunnel of the cluster")]
-    Absent,
 }
 
-const ALL: [(Refusal, StatusCode, &str); 8] = [
+const ALL: [(Refusal, StatusCode, &str); 7] = [
     (Refusal::Forbidden, StatusCode::FORBIDDEN, "forbidden"),
     (Refusal::Malformed, StatusCode::BAD_REQUEST, "malformed"),
     (
@@ -46,7 +43,6 @@ const ALL: [(Refusal, StatusCode, &str); 8] = [
     (Refusal::TimedOut, StatusCode::GATEWAY_TIMEOUT, "timed-out"),
     (Refusal::Unreachable, StatusCode::BAD_GATEWAY, "unreachable"),
     (Refusal::Busy, StatusCode::SERVICE_UNAVAILABLE, "busy"),
-    (Refusal::Absent, StatusCode::BAD_GATEWAY, "absent"),
 ];
 
 impl Refusal {

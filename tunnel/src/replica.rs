@@ -1,5 +1,5 @@
-//! Which of several gateways an end is, and how many there are (protocol.md §3 and §10): what lets an
-//! agent keep connections to two of them, and a gateway notice that it has dialled itself. Pure.
+//! Which of several gateways one is, and how many there are (protocol.md §3): what lets an agent keep a
+//! connection to each of them. Pure.
 
 use std::{fmt, str::FromStr};
 
@@ -24,7 +24,7 @@ pub struct ReplicaIdError;
 pub struct Replica {
     /// Which one it is.
     pub id: ReplicaId,
-    /// How many there are now that take agents in, itself among them.
+    /// How many there are, itself among them.
     pub of: u16,
 }
 
@@ -63,20 +63,6 @@ impl Replica {
     }
 }
 
-/// How a gateway says on an open hello that there are more or fewer replicas now.
-pub(crate) fn update(of: u16) -> String {
-    format!("replicas {of}\n")
-}
-
-/// The last number of replicas in what came on an open hello. Other lines are of later versions.
-pub(crate) fn read_update(lines: &[u8]) -> Option<u16> {
-    let lines = std::str::from_utf8(lines).ok()?;
-    let numbers = lines
-        .lines()
-        .filter_map(|line| line.strip_prefix("replicas "));
-    numbers.filter_map(|number| number.parse().ok()).next_back()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,15 +80,6 @@ mod tests {
         assert_eq!(Replica::read(&headers), None);
         for bad in ["", "A", "a b", &"a".repeat(65)] {
             assert_eq!(bad.parse::<ReplicaId>(), Err(ReplicaIdError));
-        }
-    }
-
-    #[test]
-    fn the_last_readable_update_counts() {
-        assert_eq!(read_update(update(2).as_bytes()), Some(2));
-        assert_eq!(read_update(b"replicas 2\nlater 9\nreplicas 3\n"), Some(3));
-        for none in [&b"replicas x\n"[..], b"", b"\xff", b"replicas 70000"] {
-            assert_eq!(read_update(none), None);
         }
     }
 }

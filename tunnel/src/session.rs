@@ -1,12 +1,11 @@
 //! The gateway's end of one tunnel connection: the hello, pipes, liveness and drain.
 
 use std::{
-    future::{Future, pending, poll_fn},
+    future::{Future, poll_fn},
     io,
-    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,12 +20,11 @@ use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
-    sync::watch,
     time::timeout,
 };
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Stream, Target,
+    Agreement, Budget, Hello, HelloError, Refusal, Stream, Target,
     budget::Charge,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
@@ -34,7 +32,6 @@ use crate::{
     },
     lingering::Lingering,
     liveness::peer_death,
-    replica::update,
 };
 
 /// One connection of an agent. Clones share it.
@@ -46,12 +43,8 @@ struct Shared {
     /// None when there are no new pipes: draining, or over. HTTP/2 ends the connection once this and
     /// all pipes are gone.
     send: Mutex<Option<SendRequest<Bytes>>>,
-    /// The same as an empty `send`, for those who look at each request.
-    closing: AtomicBool,
     budget: Budget,
     agreement: Agreement,
-    /// Which of several gateways the other end is, if it says so.
-    replica: Option<Replica>,
     streams: AtomicUsize,
     /// Nanoseconds; 0 before the first pong.
     round_trip: AtomicU64,
@@ -66,8 +59,6 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     /// The open body of the hello; its end tells the agent to go elsewhere.
     control: SendStream<Bytes>,
     session: Session,
-    liveness: Liveness,
-    replicas: Option<watch::Receiver<u16>>,
 }
 
 /// How a session ended.
@@ -157,7 +148,7 @@ impl Session {
             .await?;
         let mut connection = Box::new(connection);
         let pings = connection.ping_pong().expect("taken once");
-        let (agreement, replica, control) = select! {
+        let (agreement, control) = select! {
             agreed = say_hello(send.clone(), hello) => agreed?,
             ended = &mut connection => {
                 return Err(ended.err().map_or(AttachError::Closed, AttachError::Http));
@@ -165,10 +156,8 @@ impl Session {
         };
         let session = Self(Arc::new(Shared {
             send: Mutex::new(Some(send)),
-            closing: AtomicBool::new(false),
             budget,
             agreement,
-            replica,
             streams: AtomicUsize::new(0),
             round_trip: AtomicU64::new(0),
         }));
@@ -177,8 +166,6 @@ impl Session {
             pings,
             control,
             session: session.clone(),
-            liveness: Liveness::AGENT,
-            replicas: None,
         };
         Ok((session, driver))
     }
@@ -249,14 +236,9 @@ impl Session {
         &self.0.agreement
     }
 
-    /// Which of several gateways the other end is, if it says so.
-    pub fn replica(&self) -> Option<&Replica> {
-        self.0.replica.as_ref()
-    }
-
     /// True once it opens no more pipes.
     pub fn is_closing(&self) -> bool {
-        self.0.closing.load(Ordering::Relaxed)
+        self.0.send.lock().is_none()
     }
 
     /// True for clones of the same session.
@@ -265,7 +247,6 @@ impl Session {
     }
 
     fn close(&self) {
-        self.0.closing.store(true, Ordering::Relaxed);
         self.0.send.lock().take();
     }
 
@@ -278,20 +259,6 @@ impl Session {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    /// Notices a peer that is gone without a word as soon as that.
-    #[must_use]
-    pub fn noticing(mut self, liveness: Liveness) -> Self {
-        self.liveness = liveness;
-        self
-    }
-
-    /// Tells the other end how many replicas there are, whenever that changes.
-    #[must_use]
-    pub fn telling(mut self, replicas: watch::Receiver<u16>) -> Self {
-        self.replicas = Some(replicas);
-        self
-    }
-
     /// Drives the session to its end. Once `drain` resolves, it opens no more pipes, tells the agent
     /// to connect elsewhere, and ends with the last pipe.
     pub async fn run(self, drain: impl Future<Output = ()>) -> End {
@@ -300,25 +267,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             pings,
             mut control,
             session,
-            liveness,
-            mut replicas,
         } = self;
         let _closing = CloseOnDrop(session.clone());
-        let answered = |round_trip| session.answered(round_trip);
-        let mut death = pin!(peer_death(pings, liveness, answered));
-        let mut drain = pin!(drain);
-        loop {
-            select! {
-                ended = &mut connection => return End::of(ended),
-                () = &mut death => return End::Dead,
-                () = &mut drain => break,
-                // The agent resets the hello when it drains.
-                _ = poll_fn(|context| control.poll_reset(context)) => break,
-                of = changed(&mut replicas) => {
-                    // The agent may have gone already.
-                    let _ = control.send_data(update(of).into(), false);
-                }
-            }
+        let mut death =
+            std::pin::pin!(peer_death(pings, |round_trip| session.answered(round_trip)));
+        select! {
+            ended = &mut connection => return End::of(ended),
+            () = &mut death => return End::Dead,
+            () = drain => {}
+            // The agent resets the hello when it drains.
+            _ = poll_fn(|context| control.poll_reset(context)) => {}
         }
         session.close();
         // The agent may have gone already.
@@ -337,26 +295,10 @@ impl End {
     }
 }
 
-impl Occupied {
-    pub(crate) fn session(&self) -> Session {
-        Session(Arc::clone(&self.session))
-    }
-}
-
 impl Drop for Occupied {
     fn drop(&mut self) {
         self.session.streams.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Resolves with the number of replicas when it is another one.
-async fn changed(replicas: &mut Option<watch::Receiver<u16>>) -> u16 {
-    if let Some(replicas) = replicas
-        && replicas.changed().await.is_ok()
-    {
-        return *replicas.borrow_and_update();
-    }
-    pending().await
 }
 
 struct CloseOnDrop(Session);
@@ -370,7 +312,7 @@ impl Drop for CloseOnDrop {
 async fn say_hello(
     send: SendRequest<Bytes>,
     hello: &Hello,
-) -> Result<(Agreement, Option<Replica>, SendStream<Bytes>), AttachError> {
+) -> Result<(Agreement, SendStream<Bytes>), AttachError> {
     let mut request = Request::get("http://agent/hello")
         .body(())
         .expect("a constant");
@@ -382,8 +324,8 @@ async fn say_hello(
         hello.agree(&Hello::read(response.headers())?)?;
         return Err(AttachError::Refused(response.status()));
     }
-    let theirs = Hello::read(response.headers())?;
-    Ok((hello.agree(&theirs)?, theirs.replica, control))
+    let agreement = hello.agree(&Hello::read(response.headers())?)?;
+    Ok((agreement, control))
 }
 
 /// What the agent takes at once, less the hello.

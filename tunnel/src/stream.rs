@@ -12,7 +12,7 @@ use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{Session, limits::FRAME_SIZE, session::Occupied};
+use crate::{limits::FRAME_SIZE, session::Occupied};
 
 /// A byte pipe to a target on the agent's side.
 #[derive(Debug)]
@@ -25,15 +25,10 @@ pub struct Stream {
     taken: usize,
     /// This end has said that it sends no more.
     finished: bool,
-    occupied: Occupied,
+    _occupied: Occupied,
 }
 
 impl Stream {
-    /// The session that it goes through.
-    pub fn session(&self) -> Session {
-        self.occupied.session()
-    }
-
     pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, occupied: Occupied) -> Self {
         Self {
             send,
@@ -41,7 +36,7 @@ impl Stream {
             unread: Bytes::new(),
             taken: 0,
             finished: false,
-            occupied,
+            _occupied: occupied,
         }
     }
 }

@@ -91,11 +91,11 @@ async fn a_configuration_stays_the_same_object_through_upgrades_and_rollbacks() 
         assert_eq!(now["metadata"]["deletionTimestamp"], Value::Null);
     };
 
-    let more = "--set-json=gatewayConfiguration.spec={\"limits\":{\"perUser\":7}}";
+    let more = "--set-json=gatewayConfiguration.spec={\"limits\":{\"requestTimeout\":7}}";
     stage.helm("upgrade", NAMESPACE, &[more]).await.unwrap();
     let limited = stage.configuration().await;
     is_the_same(&limited);
-    assert_eq!(limited["spec"]["limits"], json!({"perUser": 7}));
+    assert_eq!(limited["spec"]["limits"], json!({"requestTimeout": 7}));
 
     let none = "--set=gatewayConfiguration.create=false";
     stage.helm("upgrade", NAMESPACE, &[none]).await.unwrap();

@@ -125,6 +125,7 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         format!("--tls-cert-file={SERVING_DIRECTORY}/tls.crt"),
         format!("--tls-private-key-file={SERVING_DIRECTORY}/tls.key"),
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+        format!("--replicas={}", spec.server.replicas.max(1)),
     ];
     if entrance::is_wanted(spec) {
         arguments.push(format!("--tunnel-port={TUNNEL_PORT}"));
