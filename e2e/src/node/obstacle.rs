@@ -27,6 +27,14 @@ pub fn obstacle() -> Option<String> {
     ) {
         return Some(error.to_string());
     }
+    let mut headers = Command::new("pkg-config");
+    if let Err(error) = succeed(
+        "a look for what its runtime is built with",
+        headers.args(["--exists", "libseccomp"]),
+        "",
+    ) {
+        return Some(error.to_string());
+    }
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if !filesystems.contains("overlay") {
         return Some("the kernel has no overlay file system".to_owned());

@@ -126,7 +126,7 @@ async fn nonsense_is_refused(bob: &Bob) {
         ),
         (json!({"role": {}}), "say either role.clusterRole"),
         (json!({"clusters": {}}), "say which clusters"),
-        (json!({"expiresAfter": "0s"}), "longer than nothing"),
+        (json!({"expiresAfter": "0s"}), "longer than 0s"),
     ];
     for (more, words) in nonsense {
         let refused = bob.grants(&more).await.unwrap_err();
