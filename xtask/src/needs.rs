@@ -1,5 +1,6 @@
 //! What a command needs on the machine: looked for, brought if that is possible, and named if it is not.
 
+mod bring;
 mod means;
 mod need;
 mod plan;

@@ -1,14 +1,11 @@
-//! What this machine lets us do to bring something, and doing it.
+//! What this machine lets us do to bring something, and what was brought before.
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use anyhow::Context as _;
-
-use super::plan::Action;
-use crate::cargo::{cargo, root};
+use crate::cargo::root;
 
 /// What brings things here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +26,7 @@ pub(super) enum Root {
     BySudo,
 }
 
-const DENY_VERSION: &str = "0.20.2";
+pub(super) const DENY_VERSION: &str = "0.20.2";
 
 impl Means {
     pub(super) fn find() -> Self {
@@ -44,55 +41,6 @@ impl Means {
             apt: root.filter(|_| succeeds(&mut shell("command -v apt-get"))),
         }
     }
-}
-
-impl Action {
-    pub(super) fn run(&self) -> anyhow::Result<()> {
-        for mut command in self.commands() {
-            let status = command.stdin(Stdio::null()).status();
-            let status = status.context("it cannot be run")?;
-            anyhow::ensure!(status.success(), "it ended with {status}");
-        }
-        Ok(())
-    }
-
-    fn commands(&self) -> Vec<Command> {
-        match self {
-            Self::AddComponent(name) => {
-                let mut rustup = Command::new("rustup");
-                rustup.args(["component", "add", name]).current_dir(root());
-                vec![rustup]
-            }
-            Self::InstallCargoDeny => {
-                let args = [
-                    "install",
-                    "cargo-deny",
-                    "--locked",
-                    "--version",
-                    DENY_VERSION,
-                ];
-                let mut install = cargo(&args);
-                install.arg("--root").arg(tools());
-                vec![install]
-            }
-            Self::EnsurePip => vec![shell("python3 -m ensurepip --user")],
-            Self::InstallPackages(root, names) => {
-                let names = names.join(" ");
-                let install = format!("install --yes --no-install-recommends {names}");
-                vec![apt(*root, "update"), apt(*root, &install)]
-            }
-        }
-    }
-}
-
-fn apt(root: Root, args: &str) -> Command {
-    let sudo = match root {
-        Root::Already => "",
-        Root::BySudo => "sudo -n ",
-    };
-    shell(&format!(
-        "{sudo}env DEBIAN_FRONTEND=noninteractive apt-get --quiet {args}"
-    ))
 }
 
 /// The pinned cargo-deny: the user's own if it is of that version, else ours.
@@ -110,7 +58,7 @@ fn is_pinned(program: &Path) -> bool {
     })
 }
 
-fn tools() -> PathBuf {
+pub(super) fn tools() -> PathBuf {
     root().join("target/tools")
 }
 
