@@ -3,6 +3,7 @@
 
 mod accepted;
 mod addon;
+mod approval;
 mod definitions;
 mod klusterlet;
 mod registration;
@@ -35,7 +36,7 @@ const NAMESPACES: [&str; 3] = [
     "open-cluster-management",
     "open-cluster-management-addon",
 ];
-/// Whoever has this name at the hub may ask to join, and is let in.
+/// Whoever has this name at the hub may ask to join, and is let in by the harness.
 const BOOTSTRAP_USER: &str = "ocm-bootstrap";
 
 /// OCM's hub side; killed when dropped.
@@ -89,7 +90,6 @@ impl Ocm {
             if program == "ocm-registration" {
                 let gates = "DefaultClusterSet=true,ManagedClusterAutoApproval=true";
                 args.push(format!("--feature-gates={gates}"));
-                args.push(format!("--auto-approved-csr-users={BOOTSTRAP_USER}"));
             }
             if program == "ocm-work" {
                 args.push("--work-driver=kube".to_owned());

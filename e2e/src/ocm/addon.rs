@@ -16,12 +16,12 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
 use super::{
-    AddonIdentity, Klusterlet, OcmError,
+    AddonIdentity, Klusterlet, OcmError, approval,
     klusterlet::{ADDON_NAMESPACE, AGENT},
     refused,
 };
@@ -203,33 +203,12 @@ async fn register(hub: &Client, identity: &AddonIdentity) -> Result<(), AddonErr
 }
 
 async fn approve(hub: &Client, identity: &AddonIdentity) -> Result<(), GatewayError> {
-    let requests = Api::<CertificateSigningRequest>::all(hub.clone());
     let labels = format!(
         "open-cluster-management.io/cluster-name={},open-cluster-management.io/addon-name={}",
         identity.cluster, identity.addon
     );
-    let pending = requests.list(&ListParams::default().labels(&labels)).await;
-    for request in pending.map_err(refused("CertificateSigningRequests"))? {
-        let decided = request
-            .status
-            .as_ref()
-            .and_then(|status| status.conditions.as_ref());
-        if decided.is_some_and(|conditions| !conditions.is_empty())
-            || identity.fits(&request, AGENT).is_err()
-        {
-            continue;
-        }
-        let name = request.metadata.name.unwrap_or_default();
-        let approval = json!({"status": {"conditions": [{
-            "type": "Approved", "status": "True", "reason": "AddonAgent",
-            "message": "the request is the add-on agent's own",
-        }]}});
-        requests
-            .patch_approval(&name, &PatchParams::default(), &Patch::Merge(&approval))
-            .await
-            .map_err(refused(&name))?;
-    }
-    Ok(())
+    let fits = |request: &CertificateSigningRequest| identity.fits(request, AGENT).is_ok();
+    approval::approve(hub, &labels, fits).await
 }
 
 fn resource(kind: &str) -> ApiResource {

@@ -2,14 +2,17 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::{
+    certificates::v1::CertificateSigningRequest,
+    rbac::v1::{ClusterRole, ClusterRoleBinding},
+};
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, GroupVersionKind},
 };
 use serde_json::json;
 
-use super::{BOOTSTRAP_USER, OcmError, common, definitions, namespaces, spec};
+use super::{BOOTSTRAP_USER, OcmError, approval::approve, common, definitions, namespaces, spec};
 use crate::{
     gateway::registration::put,
     process::Process,
@@ -84,6 +87,7 @@ impl Klusterlet {
         let registration = Process::start(spec(programs, spoke, "ocm-registration", args)?)?;
         let hub_kubeconfig = credentials.join("kubeconfig");
         let written = || async {
+            let_in(hub, spoke.name()).await?;
             let written = fs::metadata(&hub_kubeconfig);
             written.map(drop).map_err(|error| error.to_string())
         };
@@ -115,10 +119,7 @@ impl Klusterlet {
     }
 
     async fn is_available(&self) -> Result<(), OcmError> {
-        let kind =
-            GroupVersionKind::gvk("cluster.open-cluster-management.io", "v1", "ManagedCluster");
-        let clusters =
-            Api::<DynamicObject>::all_with(self.hub.client(), &ApiResource::from_gvk(&kind));
+        let clusters = managed_clusters(&self.hub);
         let available = || async {
             let cluster = clusters.get(self.spoke.name()).await;
             let cluster = cluster.map_err(|error| error.to_string())?;
@@ -146,6 +147,24 @@ impl Drop for Klusterlet {
             ends_of_logs([&self.registration, &self.work].into_iter());
         }
     }
+}
+
+fn managed_clusters(hub: &Cluster) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("cluster.open-cluster-management.io", "v1", "ManagedCluster");
+    Api::all_with(hub.client(), &ApiResource::from_gvk(&kind))
+}
+
+/// Approves the certificate of a registration agent once the hub has its cluster. An agent that gets the
+/// certificate earlier breaks off the one request that creates the cluster, and never makes another one.
+async fn let_in(hub: &Cluster, cluster: &str) -> Result<(), String> {
+    let found = managed_clusters(hub).get(cluster).await;
+    found.map_err(|error| error.to_string())?;
+    let labels = format!("open-cluster-management.io/cluster-name={cluster}");
+    let asks_to_join = |request: &CertificateSigningRequest| {
+        request.spec.username.as_deref() == Some(BOOTSTRAP_USER)
+    };
+    let approved = approve(&hub.client(), &labels, asks_to_join).await;
+    approved.map_err(|error| error.to_string())
 }
 
 /// A kubeconfig of somebody who may ask to join.
