@@ -10,6 +10,7 @@ use http::{
     request::Parts,
 };
 use hyper::body::Incoming;
+use kubernetes::clock::now;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::admin::{Admin, METRICS_CONTENT_TYPE, metrics_text};
 use rustls::pki_types::UnixTime;
@@ -28,7 +29,6 @@ use crate::{
     authentication::{Authenticator, Peer, User},
     authorization::{Action, Authorizer},
     body::Body,
-    clock::now,
     clusters::{Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
     route::{Route, route},

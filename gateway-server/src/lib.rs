@@ -11,7 +11,6 @@ mod attach;
 mod authentication;
 mod authorization;
 mod body;
-mod clock;
 mod clusters;
 mod door;
 mod executor;

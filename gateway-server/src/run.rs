@@ -7,6 +7,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use kubernetes::clock::now;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
@@ -26,7 +27,6 @@ use crate::{
     attach::{AgentAuthority, Attach, TunnelDoor},
     authentication::Authenticator,
     authorization::Authorizer,
-    clock::now,
     clusters::{Clusters, Derivation},
     door::Door,
     follow::follow_hub,

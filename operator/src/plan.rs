@@ -1,4 +1,4 @@
-//! What is to be done, as data: writes in their order, words for people, and when to look again. Its
+//! What a plan wants, as data: writes in their order, words for people, and when to look again. Its
 //! rooms decide, purely: [`hub`], [`enrolment`], [`access`] and [`status`], one for each kind of key.
 
 pub(crate) mod access;

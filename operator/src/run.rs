@@ -4,11 +4,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crds::addon;
-use jiff::Timestamp;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use kubernetes::clock::now;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
@@ -80,7 +80,7 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     );
     let (leading, leads) = watch::channel(false);
     let (namespace, identity) = (&settings.namespace, &settings.identity);
-    let candidate = Candidate::new(client.clone(), namespace, identity, wall_clock);
+    let candidate = Candidate::new(client.clone(), namespace, identity, now);
     // The lease goes back once nothing is written any more.
     let written = CancellationToken::new();
     let mut leadership = JoinSet::new();
@@ -97,10 +97,10 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     let hands = Hands {
         client: client.clone(),
         addons,
-        clock: wall_clock,
+        clock: now,
         metrics,
     };
-    let engine = Engine::new(installation, hands, wires, wall_clock);
+    let engine = Engine::new(installation, hands, wires, now);
     engine.run(stop).await;
     written.cancel();
     while leadership.join_next().await.is_some() {}
@@ -174,9 +174,4 @@ async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     // Each key has its own backoff, which a retry down there would keep from seeing.
     config.default_retry = false;
     Ok(Client::try_from(config)?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "where the time enters")]
-fn wall_clock() -> Timestamp {
-    Timestamp::now()
 }

@@ -13,7 +13,7 @@ use super::{
 
 pub(crate) const KIND: &str = "ClusterGateway";
 
-/// How objects are to be rendered.
+/// How objects are rendered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rendering {
     pub(crate) format: ObjectFormat,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use crds::gateway::AccessGrant;
 use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _, runtime::watcher};
+use kubernetes::clock::now;
 use runtime::readiness::Condition;
 use tokio::{select, time::sleep};
 use tracing::info;
 
 use super::{follow, follower::Follower};
-use crate::{clock::now, grants::Grants};
+use crate::grants::Grants;
 
 /// How long the clock is not looked at, at most: it may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ use hyper::{
     client::conn::{TrySendError, http1},
 };
 use jiff::Timestamp;
+use kubernetes::clock::now;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -19,7 +20,6 @@ use super::{
     connect::{ConnectError, Connected, Connector, Http2},
     request_body::RequestBody,
 };
-use crate::clock::now;
 
 /// HTTP/2 connections to one upstream, at most. With kube-apiserver's 100 streams on each, this is
 /// 3,200 requests and watches at once.

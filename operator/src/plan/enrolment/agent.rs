@@ -95,10 +95,7 @@ fn deployment(cluster: &SelectedCluster<'_>, namespace: &str) -> Value {
     let placement = config.node_placement.clone().unwrap_or_default();
     let mut pod = json!({
         "serviceAccountName": AGENT,
-        "securityContext": {
-            "runAsNonRoot": true,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": kubernetes::pod_security::pod(),
         "terminationGracePeriodSeconds": 30,
         "containers": [container::agent(cluster, &config)],
         "volumes": container::volumes(cluster),

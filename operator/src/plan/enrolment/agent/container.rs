@@ -1,6 +1,7 @@
 //! The agent's container: what it is told, given, and kept from.
 
 use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
+use kubernetes::pod_security;
 use serde_json::{Value, json};
 
 use super::{
@@ -36,16 +37,9 @@ const SETTABLE: [&str; 6] = [
     "AGENT_LOG_FORMAT",
     "AGENT_REVOCATION_TIMEOUT",
 ];
-const RESTRICTED: &str = r#"{
-    "allowPrivilegeEscalation": false,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": true,
-    "runAsNonRoot": true
-}"#;
 
 pub(super) fn agent(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec) -> Value {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
-    let security: Value = serde_json::from_str(RESTRICTED).expect("JSON of ours");
     json!({
         "name": "agent",
         "image": image::of_agent(cluster, config),
@@ -55,7 +49,7 @@ pub(super) fn agent(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfi
         "livenessProbe": probe("/livez"),
         "readinessProbe": probe("/readyz"),
         "resources": resources(config),
-        "securityContext": security,
+        "securityContext": pod_security::container(),
         "volumeMounts": mounts(cluster),
     })
 }

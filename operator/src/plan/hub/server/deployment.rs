@@ -1,6 +1,7 @@
 //! The server's pods, and how they are found.
 
 use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Identity};
+use kubernetes::pod_security;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,12 +18,6 @@ const PORT: u16 = 9443;
 const ADMIN_PORT: u16 = 9440;
 const SERVING_DIRECTORY: &str = "/etc/spokeway/serving";
 const CLIENTS_DIRECTORY: &str = "/etc/spokeway/clients";
-const RESTRICTED: &str = r#"{
-    "allowPrivilegeEscalation": false,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": true,
-    "runAsNonRoot": true
-}"#;
 
 pub(super) fn all<'a>(
     observed: &'a Observed,
@@ -62,7 +57,7 @@ fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     }
     let mut pod = json!({
         "serviceAccountName": SERVER,
-        "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": pod_security::pod(),
         "terminationGracePeriodSeconds": 30,
         "containers": [container(observed, spec)],
         "volumes": volumes,
@@ -91,7 +86,6 @@ fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
 
 fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
-    let security: Value = serde_json::from_str(RESTRICTED).expect("JSON of ours");
     let server = &spec.server;
     let resources = server.resources.as_ref().map_or_else(
         || json!({"requests": {"cpu": "100m", "memory": "128Mi"}}),
@@ -113,7 +107,7 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
         "livenessProbe": probe("/livez"),
         "readinessProbe": probe("/readyz"),
         "resources": resources,
-        "securityContext": security,
+        "securityContext": pod_security::container(),
         "volumeMounts": mounts,
     })
 }
