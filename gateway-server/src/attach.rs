@@ -22,7 +22,7 @@ use tunnel::{Driver, End, Hello, Session};
 pub(crate) use self::{certificate::AgentAuthority, mtls::TunnelDoor};
 use crate::{
     authentication::User,
-    authorization::{Action, Authorizer},
+    authorization::{Action, Authorizer, Question},
     clusters::{Absent, Clusters},
     metrics::{Metrics, TunnelEndLabels},
     tunnels::Tunnels,
@@ -139,7 +139,10 @@ impl Attach {
             }
             match &agent.right {
                 Right::User(user) => {
-                    let question = Arc::new((user.clone(), Action::attach(&agent.cluster)));
+                    let question = Arc::new(Question {
+                        user: user.clone(),
+                        action: Action::attach(&agent.cluster),
+                    });
                     let reviewed = Box::pin(self.authorizer.authorize(&question)).await;
                     if reviewed.is_err_and(|refusal| refusal.code() == StatusCode::FORBIDDEN) {
                         return "the hub's RBAC no longer allows it".to_owned();

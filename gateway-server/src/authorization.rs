@@ -54,8 +54,8 @@ impl Authorizer {
     }
 
     /// Refuses what the hub's RBAC does not allow.
-    pub(crate) async fn authorize(&self, question: &Question) -> Result<(), Refusal> {
-        let (user, action) = &**question;
+    pub(crate) async fn authorize(&self, question: &Arc<Question>) -> Result<(), Refusal> {
+        let Question { user, action } = &**question;
         if user.groups.iter().any(|group| group == ALL_POWERFUL) {
             return Ok(());
         }
@@ -76,8 +76,8 @@ impl Authorizer {
         }
     }
 
-    async fn ask(&self, question: Question) -> Result<Verdict, ReviewError> {
-        let review = review(&question.0, &question.1);
+    async fn ask(&self, question: Arc<Question>) -> Result<Verdict, ReviewError> {
+        let review = review(&question);
         let parameters = PostParams::default();
         let asked = timeout(DEADLINE, self.reviews.create(&parameters, &review)).await;
         let verdict = match asked {
