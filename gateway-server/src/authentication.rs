@@ -28,8 +28,15 @@ pub(crate) struct Authenticator {
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     certificates: Vec<CertificateDer<'static>>,
-    /// The configuration by which the certificate was found good, and until when it is.
-    accepted: ArcSwapOption<(Arc<FrontProxy>, UnixTime)>,
+    accepted: ArcSwapOption<Accepted>,
+}
+
+/// A good certificate.
+#[derive(Debug)]
+struct Accepted {
+    /// The configuration by which it was found good.
+    by: Arc<FrontProxy>,
+    until: UnixTime,
 }
 
 impl Peer {
@@ -54,13 +61,13 @@ impl Authenticator {
         let front_proxy = self.front_proxy.load();
         let front_proxy = front_proxy.as_ref().ok_or(AuthenticationError::NotReady)?;
         let accepted = peer.accepted.load();
-        let still_good = accepted.as_deref().is_some_and(|(by, until)| {
-            Arc::ptr_eq(by, front_proxy) && now.as_secs() < until.as_secs()
+        let still_good = accepted.as_deref().is_some_and(|accepted| {
+            Arc::ptr_eq(&accepted.by, front_proxy) && now.as_secs() < accepted.until.as_secs()
         });
         if !still_good {
             let until = front_proxy.verify(&peer.certificates, now)?;
-            peer.accepted
-                .store(Some(Arc::new((Arc::clone(front_proxy), until))));
+            let by = Arc::clone(front_proxy);
+            peer.accepted.store(Some(Arc::new(Accepted { by, until })));
         }
         front_proxy.user(headers)
     }

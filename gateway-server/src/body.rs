@@ -93,8 +93,11 @@ impl UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.body.size_hint();
-        let first = self.first.as_ref().and_then(Frame::data_ref);
-        let first = first.map_or(0, |data| data.len() as u64);
+        let first = self
+            .first
+            .as_ref()
+            .and_then(Frame::data_ref)
+            .map_or(0, |data| data.len() as u64);
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + first);
         }

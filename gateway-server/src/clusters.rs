@@ -1,6 +1,7 @@
 //! The managed clusters, as the request path sees them: an immutable snapshot behind one pointer,
 //! replaced when a watch sees a change. Looking a cluster up takes no lock and asks nobody.
 
+mod accepted_cluster;
 mod cluster;
 mod credential;
 mod definition;
@@ -9,7 +10,6 @@ mod feed;
 mod intake;
 mod inventory;
 pub(crate) mod refusal;
-mod registration;
 mod secret;
 mod sheet;
 mod shown;
@@ -209,8 +209,8 @@ impl Clusters {
             }
             replaced.extend(known);
         }
-        let gone = |cluster: &Cluster| !by_name.contains_key(&cluster.metrics.cluster().0);
-        let gone: Vec<_> = replaced.iter().filter(|it| gone(it)).cloned().collect();
+        let is_gone = |cluster: &&Arc<Cluster>| !by_name.contains_key(&cluster.metrics.cluster().0);
+        let gone: Vec<_> = replaced.iter().filter(is_gone).cloned().collect();
         self.metrics
             .clusters
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
@@ -271,8 +271,8 @@ impl Clusters {
         let way = match old {
             Some(old) => old.way.moved(places),
             None => Way::new(places, self.tasks.clone()).map(Arc::new),
-        };
-        let way = way.map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
+        }
+        .map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
         let credential = authorization.map(|authorization| {
             let known = old.and_then(|old| old.credential.as_ref());
             match known.filter(|known| known.authorization == authorization) {

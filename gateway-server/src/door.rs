@@ -101,7 +101,7 @@ impl Door {
     }
 
     async fn http(&self, stream: TlsStream<ReadAhead<TcpStream>>) {
-        let session = stream.get_ref().1;
+        let (_, session) = stream.get_ref();
         let peer = Arc::new(Peer::new(session.peer_certificates()));
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let gateway = &self.gateway;

@@ -85,8 +85,10 @@ impl Grants {
 
     /// Takes in that these are all that there are.
     pub(crate) fn replace(&self, grants: &[AccessGrant], now: Timestamp) {
-        let all = grants.iter().map(|it| (it.name_any(), Reading::of(it)));
-        let all = all.collect();
+        let all = grants
+            .iter()
+            .map(|it| (it.name_any(), Reading::of(it)))
+            .collect();
         self.change(|ledger| ledger.replace(all, now));
     }
 

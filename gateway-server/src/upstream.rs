@@ -45,8 +45,8 @@ impl Upstream {
         let tls = target
             .tls
             .as_ref()
-            .map(|tls| TlsSettings::new(&target.authority, tls));
-        let tls = tls.transpose()?;
+            .map(|tls| TlsSettings::new(&target.authority, tls))
+            .transpose()?;
         let connector = Arc::new(Connector::new(target.dialer.clone(), tls, tasks, gone));
         Ok(Self {
             target,

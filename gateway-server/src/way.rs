@@ -3,7 +3,7 @@
 //! addresses, the last good one first. A place that cannot be connected to hands over to the next
 //! before anything of the request has left.
 
-mod standing;
+mod track_record;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::standing::{Standing, order};
+use self::track_record::{TrackRecord, order};
 use crate::upstream::{
     ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
 };
@@ -36,11 +36,27 @@ pub(crate) struct Way {
     shared: Arc<Shared>,
 }
 
+/// A place for one request on a pooled connection.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    /// Where the connection leads.
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) pooled: Pooled,
+}
+
+/// A connection for one request that wants to upgrade.
+#[derive(Debug)]
+pub(crate) struct Upgradable {
+    /// Where the connection leads.
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) sender: http1::SendRequest<RequestBody>,
+}
+
 /// An address, and how it did.
 #[derive(Debug)]
 struct Address {
     upstream: Arc<Upstream>,
-    standing: Mutex<Standing>,
+    record: Mutex<TrackRecord>,
 }
 
 /// What stays when places change.
@@ -81,14 +97,14 @@ impl Way {
         let upstream = |target: &Target| {
             Upstream::new(target.clone(), shared.tasks.clone(), shared.gone.clone()).map(Arc::new)
         };
-        let tunnel = places.tunnel.as_ref().map(|target| {
-            let kept = old.and_then(|old| old.tunnel.as_ref());
-            match kept.filter(|kept| kept.target == *target) {
+        let through_tunnel = |target: &Target| {
+            let known = old.and_then(|old| old.tunnel.as_ref());
+            match known.filter(|known| known.target == *target) {
                 Some(kept) => Ok(Arc::clone(kept)),
                 None => upstream(target),
             }
-        });
-        let tunnel = tunnel.transpose()?;
+        };
+        let tunnel = places.tunnel.as_ref().map(through_tunnel).transpose()?;
         let (mut direct, mut fault) = (Vec::new(), None);
         for target in &places.direct {
             let mut known = old.iter().flat_map(|old| &old.direct);
@@ -97,7 +113,7 @@ impl Way {
                 None => match upstream(target) {
                     Ok(upstream) => direct.push(Arc::new(Address {
                         upstream,
-                        standing: Mutex::default(),
+                        record: Mutex::default(),
                     })),
                     Err(error) => fault = Some(error),
                 },
@@ -142,20 +158,20 @@ impl Way {
             gone: self.shared.gone.clone(),
             services: Mutex::default(),
         };
-        let way = Self::build(places, None, Arc::new(shared)).expect("no TLS, so no fault in it");
-        let way = Arc::new(way);
+        let built = Self::build(places, None, Arc::new(shared));
+        let way = Arc::new(built.expect("no TLS, so no fault in it"));
         services.insert(service.clone(), Arc::clone(&way));
         Some(way)
     }
 
     /// A place for one request on a pooled connection, and where that leads.
-    pub(crate) async fn lease(&self) -> Result<(Arc<Upstream>, Pooled), PoolError> {
+    pub(crate) async fn lease(&self) -> Result<Leased, PoolError> {
         let mut first = None;
         for upstream in self.order(Instant::now()) {
             match upstream.lease().await {
                 Ok(pooled) => {
                     self.worked(&upstream);
-                    return Ok((upstream, pooled));
+                    return Ok(Leased { upstream, pooled });
                 }
                 Err(error @ PoolError::Connect { .. }) => {
                     self.failed(&upstream, Instant::now());
@@ -168,15 +184,13 @@ impl Way {
     }
 
     /// A connection of its own, HTTP/1.1, for a request that wants to upgrade, and where it leads.
-    pub(crate) async fn upgradable(
-        &self,
-    ) -> Result<(Arc<Upstream>, http1::SendRequest<RequestBody>), Arc<ConnectError>> {
+    pub(crate) async fn upgradable(&self) -> Result<Upgradable, Arc<ConnectError>> {
         let mut first = None;
         for upstream in self.order(Instant::now()) {
             match upstream.upgradable().await {
                 Ok(sender) => {
                     self.worked(&upstream);
-                    return Ok((upstream, sender));
+                    return Ok(Upgradable { upstream, sender });
                 }
                 Err(error) => {
                     self.failed(&upstream, Instant::now());
@@ -204,17 +218,17 @@ impl Way {
     }
 
     fn order(&self, now: Instant) -> Vec<Arc<Upstream>> {
-        let tunnel = self.tunnel.iter().filter(|tunnel| {
+        let is_usable = |tunnel: &&Arc<Upstream>| {
             self.direct.is_empty()
                 || matches!(&tunnel.target.dialer, Dialer::Tunnel(it) if it.is_attached())
-        });
-        let tunnel = tunnel.map(Arc::clone);
-        let direct = |index: usize| Arc::clone(&self.direct[index].upstream);
+        };
+        let tunnel = self.tunnel.iter().filter(is_usable).map(Arc::clone);
+        let address = |index: usize| Arc::clone(&self.direct[index].upstream);
         if self.direct.len() < 2 {
-            return tunnel.chain((0..self.direct.len()).map(direct)).collect();
+            return tunnel.chain((0..self.direct.len()).map(address)).collect();
         }
-        let standings: Vec<_> = self.direct.iter().map(|it| *it.standing.lock()).collect();
-        let direct = order(&standings, now).into_iter().map(direct);
+        let records: Vec<_> = self.direct.iter().map(|it| *it.record.lock()).collect();
+        let direct = order(&records, now).into_iter().map(address);
         tunnel.chain(direct).collect()
     }
 
@@ -223,15 +237,15 @@ impl Way {
         let Some(address) = self.direct.iter().find(|address| is_it(address)) else {
             return;
         };
-        if address.standing.lock().is_good() {
+        if address.record.lock().is_good() {
             return;
         }
         for address in &self.direct {
-            let mut standing = address.standing.lock();
-            *standing = if is_it(address) {
-                Standing::GOOD
+            let mut record = address.record.lock();
+            *record = if is_it(address) {
+                TrackRecord::GOOD
             } else {
-                standing.passed_over()
+                record.passed_over()
             };
         }
     }
@@ -239,8 +253,8 @@ impl Way {
     fn failed(&self, upstream: &Arc<Upstream>, now: Instant) {
         for address in &self.direct {
             if Arc::ptr_eq(&address.upstream, upstream) {
-                let mut standing = address.standing.lock();
-                *standing = standing.failed(now);
+                let mut record = address.record.lock();
+                *record = record.failed(now);
             }
         }
     }

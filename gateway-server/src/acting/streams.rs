@@ -19,7 +19,14 @@ use super::Acting;
 
 /// The streams of one managed cluster.
 #[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<Vec<(Weak<Tether>, Acting)>>);
+pub(crate) struct Streams(Mutex<Vec<Tied>>);
+
+#[derive(Debug)]
+struct Tied {
+    /// Gone when the stream is over.
+    tether: Weak<Tether>,
+    acting: Acting,
+}
 
 /// What one stream hangs on.
 #[derive(Debug, Default)]
@@ -37,20 +44,23 @@ impl Streams {
         // Those that are over go when there would be no room, so that the list stays as long as
         // twice what lasts.
         if streams.len() == streams.capacity() {
-            streams.retain(|(tether, _)| tether.strong_count() > 0);
+            streams.retain(|tied| tied.tether.strong_count() > 0);
         }
-        streams.push((Arc::downgrade(&tether), acting));
+        streams.push(Tied {
+            tether: Arc::downgrade(&tether),
+            acting,
+        });
         tether
     }
 
     /// Ends all streams that depend on one of these, and counts them.
     pub(crate) fn cut(&self, subjects: &BTreeSet<OnCluster>) -> u64 {
         let mut cut = 0;
-        self.0.lock().retain(|(tether, acting)| {
-            let Some(tether) = tether.upgrade() else {
+        self.0.lock().retain(|tied| {
+            let Some(tether) = tied.tether.upgrade() else {
                 return false;
             };
-            if !acting.depends_on(subjects) {
+            if !tied.acting.depends_on(subjects) {
                 return true;
             }
             tether.cut.store(true, Ordering::Release);

@@ -67,8 +67,9 @@ impl WatchOptions {
             None | Some("" | "0") if value(query, "sendInitialEvents").is_some() => Start::Now,
             None | Some("" | "0") => Start::State { is_told: false },
             Some(version) => {
-                let revision = version.parse();
-                let revision = revision.map_err(|_| BadOption::Version(version.to_owned()))?;
+                let revision = version
+                    .parse()
+                    .map_err(|_| BadOption::Version(version.to_owned()))?;
                 Start::After(revision)
             }
         };

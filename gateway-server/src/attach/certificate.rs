@@ -118,8 +118,9 @@ impl Current {
                 .add(authority)
                 .map_err(|fault| unusable(fault.to_string()))?;
         }
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-        let verifier = verifier.map_err(|fault| unusable(fault.to_string()))?;
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+            .build()
+            .map_err(|fault| unusable(fault.to_string()))?;
         Ok(Self { pem, verifier })
     }
 }

@@ -60,8 +60,9 @@ impl TunnelDoor {
                 Ok(Err(error)) => return debug!(%error, "TLS handshake of an agent"),
                 Err(_) => return debug!("TLS handshake of an agent took too long"),
             };
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let chain: Vec<_> = chain.iter().map(|it| it.clone().into_owned()).collect();
+        let (_, session) = stream.get_ref();
+        let shown = session.peer_certificates().unwrap_or_default();
+        let chain: Vec<_> = shown.iter().map(|it| it.clone().into_owned()).collect();
         let cluster = match self.authority.verify(&chain, UnixTime::now()) {
             Ok(cluster) => cluster,
             Err(error) => {

@@ -12,7 +12,7 @@ use crds::{ClusterName, cluster_core::ClusterGateway};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{cluster::Cluster, shown::Standing, snapshot::Snapshot};
+use super::{cluster::Cluster, shown::LiveState, snapshot::Snapshot};
 
 /// So many changes are kept, and one more for each cluster.
 const KEPT: usize = 1024;
@@ -35,7 +35,7 @@ pub(super) struct Feed {
 struct Entry {
     /// Not held, for its connections end with it.
     of: Weak<Cluster>,
-    standing: Standing,
+    live: LiveState,
     object: Arc<ClusterGateway>,
 }
 
@@ -119,14 +119,14 @@ impl Feed {
                 newest: self.revision,
             });
         }
-        let known = |change: &Change| change.revision <= revision;
-        let known = self.changes.partition_point(known);
+        let is_known = |change: &Change| change.revision <= revision;
+        let known = self.changes.partition_point(is_known);
         Ok(self.changes.range(known..).cloned().collect())
     }
 
     fn look(&mut self, snapshot: &Snapshot) {
-        let gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
-        let gone: Vec<_> = self.shown.keys().filter(gone).cloned().collect();
+        let is_gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
+        let gone: Vec<_> = self.shown.keys().filter(is_gone).cloned().collect();
         for name in gone {
             self.hide(&name);
         }
@@ -136,13 +136,13 @@ impl Feed {
     }
 
     fn look_at(&mut self, name: &ClusterName, cluster: &Arc<Cluster>) {
-        let standing = cluster.standing();
+        let live = cluster.live_state();
         let known = self.shown.get(name);
         let same = |known: &Entry| known.of.as_ptr() == Arc::as_ptr(cluster);
-        if known.is_some_and(|known| same(known) && known.standing == standing) {
+        if known.is_some_and(|known| same(known) && known.live == live) {
             return;
         }
-        let Some(mut object) = cluster.shown(&standing) else {
+        let Some(mut object) = cluster.shown(&live) else {
             self.hide(name);
             return;
         };
@@ -162,7 +162,7 @@ impl Feed {
         };
         let entry = Entry {
             of: Arc::downgrade(cluster),
-            standing,
+            live,
             object,
         };
         self.shown.insert(name.clone(), entry);

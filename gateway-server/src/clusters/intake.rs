@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::{
     Clusters,
-    inventory::{Manual, Registrations, Source, Tokens},
+    inventory::{ManagedClusters, Manual, Source, Tokens},
 };
 use crate::follow::follower::Follower;
 
@@ -21,8 +21,8 @@ impl Clusters {
     }
 
     /// Takes in the `ManagedCluster`s.
-    pub(crate) fn registrations(&self) -> impl Follower<Object = ManagedCluster> {
-        ToldBy::<Registrations>(self, PhantomData)
+    pub(crate) fn managed_clusters(&self) -> impl Follower<Object = ManagedCluster> {
+        ToldBy::<ManagedClusters>(self, PhantomData)
     }
 
     /// Takes in the Secrets of `ManagedServiceAccount`s.

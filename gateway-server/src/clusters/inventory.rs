@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use super::{
+    accepted_cluster::AcceptedCluster,
     definition::Definition,
     derived::{Derivation, derive},
-    registration::Registration,
     secret::{self, Fault},
     sheet::Sheet,
     token::Token,
@@ -21,7 +21,7 @@ use crate::tunnels::Tunnels;
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     manual: Sheet<Definition>,
-    registrations: Sheet<Registration>,
+    managed_clusters: Sheet<AcceptedCluster>,
     tokens: Sheet<Result<Token, Fault>>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Manual;
 
 /// The `ManagedCluster`s.
 #[derive(Debug)]
-pub(super) struct Registrations;
+pub(super) struct ManagedClusters;
 
 /// The Secrets of `ManagedServiceAccount`s.
 #[derive(Debug)]
@@ -84,21 +84,21 @@ impl Source for Manual {
     }
 }
 
-impl Source for Registrations {
+impl Source for ManagedClusters {
     type Object = ManagedCluster;
-    type Entry = Registration;
+    type Entry = AcceptedCluster;
     const WHAT: &'static str = "ManagedClusters";
 
     fn cluster(cluster: &ManagedCluster) -> Option<ClusterName> {
         cluster.name_any().parse().ok()
     }
 
-    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<Registration> {
-        Registration::read(cluster)
+    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<AcceptedCluster> {
+        AcceptedCluster::read(cluster)
     }
 
-    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Registration> {
-        &mut inventory.registrations
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<AcceptedCluster> {
+        &mut inventory.managed_clusters
     }
 }
 
@@ -132,14 +132,14 @@ impl Inventory {
         if let Some(manual) = self.manual.get(cluster) {
             return Some(manual.clone());
         }
-        let registration = self.registrations.get(cluster)?;
+        let accepted = self.managed_clusters.get(cluster)?;
         let token = self.tokens.get(cluster);
-        Some(derive(cluster, registration, token, derivation?, tunnels))
+        Some(derive(cluster, accepted, token, derivation?, tunnels))
     }
 
     /// Whether every source has been listed: a cluster that is not here then does not exist.
     pub(super) fn is_listed(&self, derives: bool) -> bool {
-        let are_both = self.registrations.is_listed() && self.tokens.is_listed();
+        let are_both = self.managed_clusters.is_listed() && self.tokens.is_listed();
         self.manual.is_listed() && (are_both || !derives)
     }
 }

@@ -101,8 +101,11 @@ pub(super) struct Reached {
 /// Takes the URL of an API server apart.
 pub(super) fn parse_reached(url: &str) -> Result<Reached, String> {
     let (authority, base_path) = parse_endpoint(url)?;
-    let host = authority.host().trim_start_matches('[');
-    let host = host.trim_end_matches(']').to_owned();
+    let host = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
     let port = authority.port_u16().unwrap_or(443);
     Ok(Reached {
         authority,

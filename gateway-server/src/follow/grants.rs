@@ -49,8 +49,10 @@ pub(super) async fn follow_grants(grants: &Grants, client: Client, listed: Condi
 /// Lets each grant end when its time has come, whatever the hub does.
 pub(crate) async fn end_in_time(grants: &Grants, now: impl Fn() -> Timestamp) {
     loop {
-        let left = grants.pass(now()).map(|next| next.duration_since(now()));
-        let left = left.map(|left| left.try_into().unwrap_or(Duration::ZERO));
-        sleep(left.map_or(LONGEST_SLEEP, |left: Duration| left.min(LONGEST_SLEEP))).await;
+        let pause = grants.pass(now()).map_or(LONGEST_SLEEP, |next| {
+            let left = Duration::try_from(next.duration_since(now()));
+            left.unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
+        });
+        sleep(pause).await;
     }
 }

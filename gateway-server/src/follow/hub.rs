@@ -7,7 +7,7 @@ use runtime::readiness::Readiness;
 use tokio::task::JoinSet;
 
 use super::{
-    clusters::{follow_manual, follow_registrations, follow_tokens},
+    clusters::{follow_managed_clusters, follow_manual, follow_tokens},
     front_proxy::follow_front_proxy,
     grants::follow_grants,
 };
@@ -28,7 +28,7 @@ pub(crate) fn follow_hub(
     });
     follows.spawn({
         let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-        let listed = readiness.condition("managed-clusters");
+        let listed = readiness.condition("manual-secrets");
         let namespace = settings.secret_namespace.clone();
         async move { follow_manual(&clusters, hub, &namespace, listed).await }
     });
@@ -47,8 +47,8 @@ pub(crate) fn follow_hub(
         });
         follows.spawn({
             let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("registrations");
-            async move { follow_registrations(&clusters, hub, listed).await }
+            let listed = readiness.condition("managed-clusters");
+            async move { follow_managed_clusters(&clusters, hub, listed).await }
         });
     }
     follows

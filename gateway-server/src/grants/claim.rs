@@ -26,11 +26,18 @@ pub(super) struct Claim {
     /// Who may go by it.
     usable: Subjects,
     /// Who is named and may not yet, and why.
-    waiting: Option<(Subjects, Arc<Obstacle>)>,
+    waiting: Option<Waiting>,
     /// Who may no longer, though its rights may still be there.
     lingering: BTreeSet<OnCluster>,
     /// The last generation that held there.
     held: Option<i64>,
+}
+
+/// Who waits for a grant, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Waiting {
+    who: Subjects,
+    why: Arc<Obstacle>,
 }
 
 /// What a change comes to.
@@ -53,7 +60,7 @@ impl Claim {
     /// What each subject has by it.
     pub(super) fn shares(&self) -> impl Iterator<Item = (&OnCluster, Share)> {
         let usable = self.usable.iter().map(|who| (who, Share::Counts));
-        let waiting = self.waiting.iter().flat_map(|(who, why)| {
+        let waiting = self.waiting.iter().flat_map(|Waiting { who, why }| {
             who.iter()
                 .map(move |who| (who, Share::Waits(Arc::clone(why))))
         });
@@ -68,19 +75,16 @@ pub(super) fn step(old: Option<&Claim>, named: &Subjects, generation: i64, phase
     let (usable, waiting) = match phase {
         Phase::Holds => (Arc::clone(named), None),
         Phase::Changing(why) => {
-            let (usable, waiting) = named.iter().cloned().partition(|it| old.may(it));
-            let waiting: Vec<_> = waiting;
-            let usable: Vec<_> = usable;
-            (usable.into(), Some((waiting.into(), Arc::clone(why))))
+            let (usable, others): (Vec<_>, Vec<_>) =
+                named.iter().cloned().partition(|it| old.may(it));
+            (usable.into(), waiting(others.into(), why))
         }
-        Phase::Awaited(why) | Phase::Refused(why) => {
-            (none(), Some((Arc::clone(named), Arc::clone(why))))
-        }
+        Phase::Awaited(why) | Phase::Refused(why) => (none(), waiting(Arc::clone(named), why)),
         Phase::Ending | Phase::Gone => (none(), None),
     };
     let mut claim = Claim {
         usable,
-        waiting: waiting.filter(|(who, _)| !who.is_empty()),
+        waiting,
         lingering: old.lingering.clone(),
         held: old.held,
     };
@@ -109,6 +113,13 @@ impl Claim {
     fn may(&self, who: &OnCluster) -> bool {
         self.usable.binary_search(who).is_ok()
     }
+}
+
+fn waiting(who: Subjects, why: &Arc<Obstacle>) -> Option<Waiting> {
+    (!who.is_empty()).then(|| Waiting {
+        who,
+        why: Arc::clone(why),
+    })
 }
 
 fn none() -> Subjects {

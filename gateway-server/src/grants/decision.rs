@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use super::{
     reading::Obstacle,
-    standings::{Standing, Standings},
+    standings::{Found, Standings},
 };
 use crate::{
     acting::{Acting, Named},
@@ -57,12 +57,14 @@ pub(super) fn decide(
         return Err(unfit());
     }
     let mut obstacle = None;
-    let user = standings.user(&caller.name, cluster);
-    let user = user.and_then(|known| counting(known, &mut obstacle));
+    let user = standings
+        .user(&caller.name, cluster)
+        .and_then(|found| counting(found, &mut obstacle));
     let mut groups = Vec::new();
     for name in &caller.groups {
-        let group = standings.group(name, cluster);
-        let group = group.and_then(|known| counting(known, &mut obstacle));
+        let group = standings
+            .group(name, cluster)
+            .and_then(|found| counting(found, &mut obstacle));
         if let Some(group) = group
             && !groups.contains(group)
         {
@@ -86,9 +88,10 @@ pub(super) fn decide(
 /// The subject, where a grant of it counts; else notes what stands in the way. What is pending may
 /// still come, so it is told rather than what failed.
 fn counting<'a>(
-    (named, standing): (&'a Arc<Named>, &'a Standing),
+    found: Found<'a>,
     obstacle: &mut Option<&'a Arc<Obstacle>>,
 ) -> Option<&'a Arc<Named>> {
+    let Found { named, standing } = found;
     if standing.counts() {
         return Some(named);
     }

@@ -92,10 +92,11 @@ impl Ledger {
     /// Takes in that it is so late now.
     pub(super) fn pass(&mut self, now: Timestamp) -> Cuts {
         let mut cuts = Cuts::new();
-        let ended = |entry: &Entry| !entry.over && entry.reading.is_over(now);
-        let grants = self.grants.iter();
-        let ended: Vec<_> = grants
-            .filter(|(_, entry)| ended(entry))
+        let ends_now = |entry: &Entry| !entry.over && entry.reading.is_over(now);
+        let ended: Vec<_> = self
+            .grants
+            .iter()
+            .filter(|(_, entry)| ends_now(entry))
             .map(|(name, entry)| (name.clone(), entry.reading.clone()))
             .collect();
         for (name, reading) in ended {

@@ -42,12 +42,12 @@ pub(super) struct Reading {
     unseen: Option<Arc<Obstacle>>,
     deleting: bool,
     ends: Option<Timestamp>,
-    clusters: BTreeMap<ClusterName, Said>,
+    clusters: BTreeMap<ClusterName, Reported>,
 }
 
 /// How a grant is on one cluster, in the operator's words.
 #[derive(Clone, Debug)]
-enum Said {
+enum Reported {
     Applied,
     Pending(Arc<Obstacle>),
     Failed(Arc<Obstacle>),
@@ -87,16 +87,14 @@ impl Reading {
                 why: "the operator has not taken in its newest version yet".to_owned(),
             })
         });
-        let by_name = grant
-            .spec
-            .clusters
-            .names
-            .iter()
-            .filter(|_| unseen.is_some());
-        let by_name = by_name.filter_map(|cluster| Some((cluster.parse().ok()?, Said::Nothing)));
-        let mut clusters: BTreeMap<ClusterName, Said> = by_name.collect();
+        let mut clusters = BTreeMap::new();
+        if unseen.is_some() {
+            let names = grant.spec.clusters.names.iter();
+            clusters.extend(names.filter_map(|name| Some((name.parse().ok()?, Reported::Nothing))));
+        }
         let told = status.cluster_states.iter();
-        clusters.extend(told.filter_map(|told| Some((told.name.parse().ok()?, said(&name, told)))));
+        clusters
+            .extend(told.filter_map(|told| Some((told.name.parse().ok()?, reported(&name, told)))));
         Self {
             uid: grant.uid().unwrap_or_default(),
             generation,
@@ -125,28 +123,34 @@ impl Reading {
 
     /// How it is on a cluster.
     pub(super) fn phase(&self, cluster: &ClusterName, now: Timestamp) -> Phase {
-        let Some(said) = self.clusters.get(cluster) else {
+        let Some(reported) = self.clusters.get(cluster) else {
             return Phase::Gone;
         };
         let over = self.is_over(now);
-        match (said, &self.unseen) {
-            (Said::Nothing | Said::Expired, Some(why)) if !over => Phase::Awaited(Arc::clone(why)),
-            (Said::Nothing | Said::Expired, _) => Phase::Gone,
-            (Said::Applied | Said::Pending(_) | Said::Failed(_), _) if over => Phase::Ending,
-            (Said::Removing, _) => Phase::Ending,
-            (Said::Failed(why), _) => Phase::Refused(Arc::clone(why)),
-            (Said::Pending(why), _) | (Said::Applied, Some(why)) => {
+        match (reported, &self.unseen) {
+            (Reported::Nothing | Reported::Expired, Some(why)) if !over => {
+                Phase::Awaited(Arc::clone(why))
+            }
+            (Reported::Nothing | Reported::Expired, _) => Phase::Gone,
+            (Reported::Applied | Reported::Pending(_) | Reported::Failed(_), _) if over => {
+                Phase::Ending
+            }
+            (Reported::Removing, _) => Phase::Ending,
+            (Reported::Failed(why), _) => Phase::Refused(Arc::clone(why)),
+            (Reported::Pending(why), _) | (Reported::Applied, Some(why)) => {
                 Phase::Changing(Arc::clone(why))
             }
-            (Said::Applied, None) => Phase::Holds,
+            (Reported::Applied, None) => Phase::Holds,
         }
     }
 }
 
-fn said(grant: &str, told: &ClusterGrant) -> Said {
+fn reported(grant: &str, told: &ClusterGrant) -> Reported {
     let obstacle = |failed| {
-        let words = [told.reason.as_str(), told.message.as_str()];
-        let words: Vec<_> = words.into_iter().filter(|it| !it.is_empty()).collect();
+        let words: Vec<_> = [told.reason.as_str(), told.message.as_str()]
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .collect();
         Arc::new(Obstacle {
             grant: grant.to_owned(),
             failed,
@@ -155,23 +159,22 @@ fn said(grant: &str, told: &ClusterGrant) -> Said {
         })
     };
     match told.state {
-        GrantState::Applied => Said::Applied,
-        GrantState::Pending if told.reason == REMOVING => Said::Removing,
-        GrantState::Pending => Said::Pending(obstacle(false)),
-        GrantState::Failed => Said::Failed(obstacle(true)),
-        GrantState::Expired => Said::Expired,
+        GrantState::Applied => Reported::Applied,
+        GrantState::Pending if told.reason == REMOVING => Reported::Removing,
+        GrantState::Pending => Reported::Pending(obstacle(false)),
+        GrantState::Failed => Reported::Failed(obstacle(true)),
+        GrantState::Expired => Reported::Expired,
     }
 }
 
 /// Who of the subjects can be somebody on a cluster, each once: a name that no request can carry is
 /// nobody's.
 fn named(subjects: &[Subject]) -> Subjects {
-    let honest = subjects
+    let known: BTreeSet<_> = subjects
         .iter()
-        .filter(|subject| !subject.name.starts_with(ON_CLUSTER_PREFIX));
-    let known = honest
+        .filter(|subject| !subject.name.starts_with(ON_CLUSTER_PREFIX))
         .map(Subject::on_cluster)
-        .filter(|who| *who == OnCluster::Gateway || Named::new(who).is_some());
-    let known: BTreeSet<_> = known.collect();
+        .filter(|who| *who == OnCluster::Gateway || Named::new(who).is_some())
+        .collect();
     known.into_iter().collect()
 }

@@ -30,6 +30,13 @@ struct Subject {
     clusters: HashMap<ClusterName, Standing>,
 }
 
+/// A subject that grants name on one cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    pub(super) named: &'a Arc<Named>,
+    pub(super) standing: &'a Standing,
+}
+
 /// What a subject is on one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
@@ -73,20 +80,12 @@ impl Standing {
 
 impl Standings {
     /// A user of the hub on a cluster.
-    pub(super) fn user(
-        &self,
-        name: &str,
-        cluster: &ClusterName,
-    ) -> Option<(&Arc<Named>, &Standing)> {
+    pub(super) fn user(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
         find(&self.users, name, cluster)
     }
 
     /// A group of the hub on a cluster.
-    pub(super) fn group(
-        &self,
-        name: &str,
-        cluster: &ClusterName,
-    ) -> Option<(&Arc<Named>, &Standing)> {
+    pub(super) fn group(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
         find(&self.groups, name, cluster)
     }
 
@@ -149,13 +148,12 @@ fn on_hub(who: &OnCluster) -> Option<&str> {
     }
 }
 
-fn find<'a>(
-    known: &'a Known,
-    name: &str,
-    cluster: &ClusterName,
-) -> Option<(&'a Arc<Named>, &'a Standing)> {
+fn find<'a>(known: &'a Known, name: &str, cluster: &ClusterName) -> Option<Found<'a>> {
     let subject = known.get(name)?;
-    Some((&subject.named, subject.clusters.get(cluster)?))
+    Some(Found {
+        named: &subject.named,
+        standing: subject.clusters.get(cluster)?,
+    })
 }
 
 #[cfg(test)]
@@ -172,7 +170,7 @@ impl Standings {
             _ => false,
         };
         let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let names = names.into_iter().filter(|name| !same(name));
-        names.map(ToString::to_string).collect()
+        let differing = names.into_iter().filter(|name| !same(name));
+        differing.map(ToString::to_string).collect()
     }
 }

@@ -45,11 +45,12 @@ where
     A: AsyncRead + AsyncWrite,
     B: AsyncRead + AsyncWrite,
 {
-    let (mut caller, mut spoke) = (split(caller), split(spoke));
+    let (mut from_caller, mut into_caller) = split(caller);
+    let (mut from_spoke, mut into_spoke) = split(spoke);
     let (mut uploaded, mut downloaded) = (None, None);
     {
-        let mut upload = pin!(copy(&mut caller.0, &mut spoke.1, |_| {}));
-        let mut download = pin!(copy(&mut spoke.0, &mut caller.1, |length| {
+        let mut upload = pin!(copy(&mut from_caller, &mut into_spoke, |_| {}));
+        let mut download = pin!(copy(&mut from_spoke, &mut into_caller, |length| {
             to_caller.inc_by(length as u64);
         }));
         while uploaded.is_none() || downloaded.is_none() {
@@ -68,8 +69,8 @@ where
     }
     let closing = async {
         join!(
-            linger(&mut caller.0, &mut caller.1, uploaded.as_ref()),
-            linger(&mut spoke.0, &mut spoke.1, downloaded.as_ref()),
+            linger(&mut from_caller, &mut into_caller, uploaded.as_ref()),
+            linger(&mut from_spoke, &mut into_spoke, downloaded.as_ref()),
         )
     };
     // An end that does not close in time has had its chance to read.

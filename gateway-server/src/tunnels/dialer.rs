@@ -41,8 +41,8 @@ impl TunnelDialer {
 
     /// The way to a service of the same cluster.
     pub(crate) fn service(&self, service: &ServiceAddress) -> Self {
-        let target = format!("{}:{}", service.host(), service.port());
-        let target = target.parse().expect("labels and a port are a target");
+        let address = format!("{}:{}", service.host(), service.port());
+        let target = address.parse().expect("labels and a port are a target");
         Self {
             target,
             ..self.clone()

@@ -46,7 +46,7 @@ pub(crate) struct Pooled {
 
 /// A place on a connection for as long as its request lasts.
 #[derive(Debug)]
-pub(crate) struct Lease(Place);
+pub(crate) struct Lease(Hold);
 
 /// How the last attempt to connect went.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +119,7 @@ enum Sender {
 }
 
 #[derive(Debug)]
-enum Place {
+enum Hold {
     Http1 {
         home: Weak<Mutex<State>>,
         sender: Option<http1::SendRequest<RequestBody>>,
@@ -149,9 +149,12 @@ impl Pool {
                 Next::Use(pooled) => return Ok(pooled),
                 Next::OpenHttp1 => return self.open_http1().await,
                 Next::Wait(mut opening) => {
-                    let outcome = opening.wait_for(Option::is_some).await;
-                    // The sender is dropped unsent only when the process shuts down.
-                    let outcome = outcome.map_err(|_| PoolError::Unstable)?.clone();
+                    let outcome = opening
+                        .wait_for(Option::is_some)
+                        .await
+                        // The sender is dropped unsent only when the process shuts down.
+                        .map_err(|_| PoolError::Unstable)?
+                        .clone();
                     let opened = outcome.expect("waited for it")?;
                     gone += usize::from(opened.is_none_or(|it| it.is_gone()));
                 }
@@ -232,7 +235,7 @@ impl Pool {
 
     async fn open_http1(&self) -> Result<Pooled, PoolError> {
         // Gives the place back should the caller leave before the connection is there.
-        let place = Lease(Place::Http1 {
+        let place = Lease(Hold::Http1 {
             home: Arc::downgrade(&self.state),
             sender: None,
         });
@@ -296,7 +299,7 @@ impl Slots {
 
 impl Pooled {
     fn http1(sender: http1::SendRequest<RequestBody>, home: &Arc<Mutex<State>>) -> Self {
-        let lease = Lease(Place::Http1 {
+        let lease = Lease(Hold::Http1 {
             home: Arc::downgrade(home),
             sender: None,
         });
@@ -310,7 +313,7 @@ impl Pooled {
         slots.used.fetch_add(1, Ordering::Relaxed);
         Self {
             sender: Sender::Http2(Arc::clone(&slots)),
-            lease: Lease(Place::Http2(slots)),
+            lease: Lease(Hold::Http2(slots)),
         }
     }
 
@@ -353,7 +356,7 @@ impl Pooled {
 impl Lease {
     /// The answer was read to its end: the connection can be used again.
     pub(crate) fn finish(mut self) {
-        if let Place::Http1 { home, sender } = &mut self.0
+        if let Hold::Http1 { home, sender } = &mut self.0
             && let (Some(home), Some(sender)) = (home.upgrade(), sender.take())
             && !sender.is_closed()
         {
@@ -365,7 +368,7 @@ impl Lease {
     }
 
     fn keep(&mut self, used: http1::SendRequest<RequestBody>) {
-        if let Place::Http1 { sender, .. } = &mut self.0 {
+        if let Hold::Http1 { sender, .. } = &mut self.0 {
             *sender = Some(used);
         }
     }
@@ -374,12 +377,12 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         match &self.0 {
-            Place::Http1 { home, .. } => {
+            Hold::Http1 { home, .. } => {
                 if let Some(home) = home.upgrade() {
                     home.lock().http1_open -= 1;
                 }
             }
-            Place::Http2(slots) => {
+            Hold::Http2(slots) => {
                 slots.used.fetch_sub(1, Ordering::Relaxed);
             }
         }

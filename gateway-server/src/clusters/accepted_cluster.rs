@@ -11,7 +11,7 @@ use super::secret::{Reached, certificates, parse_reached};
 
 /// A cluster that the hub has accepted.
 #[derive(Debug)]
-pub(super) struct Registration {
+pub(super) struct AcceptedCluster {
     pub(super) metadata: ObjectMeta,
     /// Its usable addresses, in its own order.
     pub(super) addresses: Vec<Address>,
@@ -29,7 +29,7 @@ pub(super) struct Address {
     pub(super) authorities: Option<Vec<CertificateDer<'static>>>,
 }
 
-impl Registration {
+impl AcceptedCluster {
     /// Reads a `ManagedCluster`; nothing where the hub has not accepted it, or it is being deleted.
     pub(super) fn read(cluster: &ManagedCluster) -> Option<Self> {
         let metadata = &cluster.metadata;
@@ -63,10 +63,13 @@ impl Address {
     fn read(config: &ClientConfig) -> Result<Self, String> {
         let named = |fault: String| format!("client config {:?}: {fault}", config.url);
         let reached = parse_reached(config.url.trim()).map_err(named)?;
-        let bundle = config.ca_bundle.as_ref();
-        let bundle = bundle.filter(|ByteString(pem)| !pem.is_empty());
-        let authorities = bundle.map(|ByteString(pem)| certificates(pem, "caBundle"));
-        let authorities = authorities.transpose();
+        let bundle = config
+            .ca_bundle
+            .as_ref()
+            .filter(|ByteString(pem)| !pem.is_empty());
+        let authorities = bundle
+            .map(|ByteString(pem)| certificates(pem, "caBundle"))
+            .transpose();
         Ok(Self {
             reached,
             shown: ConstEndpoint {
