@@ -111,7 +111,7 @@ impl Attach {
                     "closed"
                 }
                 End::Dead => {
-                    warn!(%cluster, "agent answers no ping any more");
+                    warn!(%cluster, "agent no longer answers pings");
                     "dead"
                 }
                 End::Broken(error) => {
@@ -120,7 +120,7 @@ impl Attach {
                 }
             },
             why = self.revoked(agent) => {
-                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer be attached");
+                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer stay attached");
                 "revoked"
             }
         };
@@ -130,7 +130,7 @@ impl Attach {
             .inc();
     }
 
-    /// Waits until the agent may no longer be attached. Not being able to ask is no reason.
+    /// Waits until the agent may no longer stay attached. Not being able to ask is no reason.
     async fn revoked(&self, agent: &Agent) -> String {
         loop {
             sleep(REVIEW).await;
@@ -150,7 +150,7 @@ impl Attach {
                 }
                 Right::Certificate { chain, authority } => {
                     if let Err(error) = authority.verify(chain, UnixTime::now()) {
-                        return format!("its certificate is no longer good: {error}");
+                        return format!("its certificate is no longer valid: {error}");
                     }
                 }
             }

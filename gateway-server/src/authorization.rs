@@ -68,7 +68,7 @@ impl Authorizer {
             Ok(Verdict::Allowed) => Ok(()),
             Ok(Verdict::Denied(reason)) => Err(forbidden(user, action, &reason)),
             Err(error) => {
-                warn!(%error, "SubjectAccessReview");
+                warn!(%error, "SubjectAccessReview failed");
                 let message = format!("cannot ask the hub whether you may do this: {error}");
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 Err(Refusal::new(code, "ServiceUnavailable", message).retry_after(1))

@@ -32,7 +32,7 @@ pub(crate) enum Body {
 pub(crate) enum BodyError {
     #[error(transparent)]
     Upstream(#[from] hyper::Error),
-    #[error("what the caller was granted on the managed cluster has ended")]
+    #[error("the caller's access to the managed cluster has ended")]
     Revoked,
 }
 

@@ -88,8 +88,8 @@ impl Door {
             let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
             match timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await {
                 Ok(Ok(stream)) => self.http(stream).await,
-                Ok(Err(error)) => debug!(%error, "TLS handshake of a caller"),
-                Err(_) => debug!("TLS handshake of a caller took too long"),
+                Ok(Err(error)) => debug!(%error, "TLS handshake with a caller failed"),
+                Err(_) => debug!("TLS handshake with a caller timed out"),
             }
         };
         self.gateway.connections.inc();

@@ -48,7 +48,7 @@ async fn follow<F: Follower>(
             Err(error) => {
                 let said = error.to_string();
                 if complaint.as_ref() != Some(&said) {
-                    warn!(%error, "watching {}; what is known stays in use", F::WHAT);
+                    warn!(%error, "cannot watch {}; the last known state stays in use", F::WHAT);
                     complaint = Some(said);
                 }
                 if is_unknown_kind(&error) {

@@ -247,9 +247,8 @@ fn text(code: StatusCode, text: &str) -> Response<Body> {
 }
 
 fn method_not_allowed(method: &Method) -> Response<Body> {
-    let message = format!(
-        "{method} is not supported here: clustergateways can be read by get, list and watch"
-    );
+    let message =
+        format!("{method} is not supported here: clustergateways support get, list and watch only");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
     let mut response = refusal.into_response().map(Body::from);
     response

@@ -104,13 +104,13 @@ pub enum PathError {
     },
     /// A `%` is not followed by two hexadecimal digits.
     #[error(
-        "the path behind /proxy has a % that starts no escape; write a literal percent sign as %25"
+        "the path behind /proxy has a % that does not start an escape; write a literal percent sign as %25"
     )]
     Escape,
     /// A segment is `.` or `..`, written out or escaped.
     #[error(
         "the path behind /proxy has a segment {segment:?}, which would leave the path that was \
-         authorised; send the path it stands for"
+         authorised; send the resolved path instead"
     )]
     DotSegment {
         /// The segment as it was sent.

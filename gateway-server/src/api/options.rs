@@ -113,11 +113,11 @@ pub(crate) enum IncludeObject {
 pub(crate) enum BadOption {
     #[error(transparent)]
     Selector(#[from] BadSelector),
-    #[error("includeObject {0:?} is none of None, Metadata and Object")]
+    #[error("includeObject {0:?} is not one of None, Metadata and Object")]
     IncludeObject(String),
-    #[error("resourceVersion {0:?} is none that a list or a watch has told")]
+    #[error("resourceVersion {0:?} does not come from a list or a watch")]
     Version(String),
-    #[error("timeoutSeconds {0:?} is no number of seconds")]
+    #[error("timeoutSeconds {0:?} is not a number of seconds")]
     Timeout(String),
 }
 
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(include("includeObject=Object"), Ok(IncludeObject::Object));
         assert_eq!(
             include("includeObject=all").unwrap_err().to_string(),
-            r#"includeObject "all" is none of None, Metadata and Object"#
+            r#"includeObject "all" is not one of None, Metadata and Object"#
         );
     }
 }

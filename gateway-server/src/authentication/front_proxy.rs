@@ -68,7 +68,7 @@ impl FrontProxy {
                 .iter()
                 .map(|name| {
                     name.parse()
-                        .map_err(|_| malformed(key, format!("{name:?} is no header name")))
+                        .map_err(|_| malformed(key, format!("{name:?} is not a header name")))
                 })
                 .collect::<Result<Vec<HeaderName>, _>>()
         };

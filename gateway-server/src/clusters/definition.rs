@@ -41,7 +41,7 @@ pub(crate) enum Unusable {
     },
     /// Nobody has put a token there.
     #[error(
-        "there is no token for it: Secret {account}, which ManagedServiceAccount {account} fills, is missing"
+        "there is no token for it: Secret {account} of ManagedServiceAccount {account} is missing"
     )]
     NoToken {
         /// Namespace and name.
@@ -56,7 +56,7 @@ pub(crate) enum Unusable {
         fault: String,
     },
     /// TLS cannot be set up.
-    #[error("no TLS to it is possible: {0}")]
+    #[error("TLS to it cannot be set up: {0}")]
     Tls(String),
     /// The `ManagedCluster` names no address, and addresses are all that may be used.
     #[error("its ManagedCluster has no usable client config: {0}")]
@@ -67,15 +67,18 @@ impl Unusable {
     /// What to do about it.
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
-            Self::Secret { .. } => "mend that Secret",
+            Self::Secret { .. } => "fix that Secret",
             Self::NoToken { .. } => {
-                "create that ManagedServiceAccount, and check that an agent that issues tokens runs \
-                 on the cluster"
+                "create that ManagedServiceAccount, and check that an agent that issues tokens is \
+                 running on the cluster"
             }
             Self::BadToken { .. } => {
-                "check that the agent that issues tokens runs on the cluster; it mends that Secret"
+                "check that the agent that issues tokens is running on the cluster; it repairs that \
+                 Secret"
             }
-            Self::Tls(_) => "mend the CA, the certificate or the endpoint that it is given with",
+            Self::Tls(_) => {
+                "fix the CA, the client certificate or the endpoint in its Secret or ManagedCluster"
+            }
             Self::NoAddress(_) => {
                 "set spec.managedClusterClientConfigs, or run the gateway with --egress auto or \
                  tunnel"

@@ -125,7 +125,7 @@ fn places(
     if places.tunnel.is_none() && places.direct.is_empty() {
         let fault = accepted.fault.clone();
         return Err(Unusable::NoAddress(
-            fault.unwrap_or_else(|| "it has none at all".to_owned()),
+            fault.unwrap_or_else(|| "it has none".to_owned()),
         ));
     }
     Ok(places)

@@ -57,8 +57,8 @@ pub(crate) struct Listed {
 /// It is not known what came after a revision: too much has, or it is another process's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "too old resource version, or one of another gateway-server: {asked}; this one knows what came after \
-     {oldest} to {newest}: list clustergateways again, and watch from the version of that list"
+    "too old resource version, or one of another gateway-server: {asked}; this one knows the changes after \
+     {oldest} up to {newest}: list clustergateways again, and watch from the resourceVersion of that list"
 )]
 pub(crate) struct Expired {
     asked: u64,

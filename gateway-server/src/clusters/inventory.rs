@@ -70,7 +70,7 @@ impl Source for Manual {
         let name = secret.name_any();
         let cluster = name.parse();
         if let Err(fault) = &cluster {
-            warn!(secret = name, %fault, "Secret cannot be a managed cluster's");
+            warn!(secret = name, %fault, "Secret is ignored: its name cannot be the name of a managed cluster");
         }
         cluster.ok()
     }

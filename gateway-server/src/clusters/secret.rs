@@ -47,7 +47,7 @@ pub(super) enum Fault {
     Malformed { key: &'static str, fault: String },
     #[error(
         "it has no {CA_CRT_KEY}, so the cluster's API server cannot be verified; add the CA, or \
-         annotate the Secret with {INSECURE_ANNOTATION}=true to go without"
+         annotate the Secret with {INSECURE_ANNOTATION}=true to skip the verification"
     )]
     NoAuthority,
 }
@@ -189,7 +189,7 @@ pub(super) fn bearer(secret: &Secret) -> Result<HeaderValue, Fault> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", text(secret, TOKEN_KEY)?))
         .map_err(|_| Fault::Malformed {
             key: TOKEN_KEY,
-            fault: "it has characters no token has".to_owned(),
+            fault: "it has characters that no token has".to_owned(),
         })?;
     value.set_sensitive(true);
     Ok(value)
@@ -200,7 +200,7 @@ fn client_identity(secret: &Secret) -> Result<ClientIdentity, Fault> {
     let key = PrivateKeyDer::from_pem_slice(bytes(secret, TLS_KEY_KEY)?).map_err(|_| {
         Fault::Malformed {
             key: TLS_KEY_KEY,
-            fault: "it holds no usable PEM private key".to_owned(),
+            fault: "it contains no usable PEM private key".to_owned(),
         }
     })?;
     Ok(ClientIdentity { chain, key })
@@ -242,7 +242,7 @@ pub(super) fn certificates(
         .filter(|chain| !chain.is_empty())
         .ok_or_else(|| Fault::Malformed {
             key,
-            fault: "it holds no usable PEM certificate".to_owned(),
+            fault: "it contains no usable PEM certificate".to_owned(),
         })
 }
 

@@ -95,7 +95,7 @@ fn seen(upstream: &Upstream) -> Option<ClusterGatewayStatus> {
             Some(unhealthy(TunnelError::Absent.to_string()))
         }
         (_, Health::Failing { error, since }) => {
-            Some(unhealthy(format!("{error} (so since {since:.0})")))
+            Some(unhealthy(format!("{error} (failing since {since:.0})")))
         }
         (Dialer::Tunnel(_), _) | (_, Health::Good) => healthy,
         (_, Health::Unknown) => None,

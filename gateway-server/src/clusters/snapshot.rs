@@ -18,7 +18,7 @@ pub(crate) struct Snapshot {
 /// Why there is no such cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Absent {
-    #[error("the hub has no managed cluster of this name")]
+    #[error("the hub has no managed cluster with this name")]
     Unknown,
     /// The gateway has just started: it may exist all the same.
     #[error("not all managed clusters have been read from the hub yet")]

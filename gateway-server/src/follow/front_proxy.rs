@@ -45,7 +45,7 @@ pub(super) async fn follow_front_proxy(
             }
             Ok(None) => return,
             Err(error) => {
-                warn!(%error, "watching {NAMESPACE}/{NAME}; its last content stays in use");
+                warn!(%error, "cannot watch {NAMESPACE}/{NAME}; its last content stays in use");
             }
         }
     }

@@ -22,8 +22,8 @@ pub(crate) enum Denied {
     NotReadYet,
     /// It would be taken for somebody else.
     #[error(
-        "user {0:?} of the hub cannot act on managed clusters: names that begin with \
-         {ON_CLUSTER_PREFIX} are what the hub's system: identities are called there"
+        "hub user {0:?} cannot act on managed clusters: there, names that begin with \
+         {ON_CLUSTER_PREFIX} are reserved for the hub's system: identities"
     )]
     Name(String),
     /// It was granted something that does not hold.
@@ -107,13 +107,10 @@ fn tell(obstacle: &Obstacle) -> String {
         since,
         why,
     } = obstacle;
-    let state = if *failed { "failed" } else { "is pending" };
-    let since = since.map(|since| format!(" since {since:.0}"));
     let colon = if why.is_empty() { "" } else { ": " };
-    format!(
-        "AccessGrant {grant:?}, which names you, {state} there{}{colon}{why}",
-        since.unwrap_or_default()
-    )
+    let state = if *failed { "failing" } else { "pending" };
+    let since = since.map_or_else(String::new, |since| format!(" (since {since:.0})"));
+    format!("AccessGrant {grant:?}, which names you, is {state} there{since}{colon}{why}")
 }
 
 #[cfg(test)]

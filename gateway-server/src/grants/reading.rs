@@ -84,7 +84,7 @@ impl Reading {
                 grant: name.clone(),
                 failed: false,
                 since: None,
-                why: "the operator has not taken in its newest version yet".to_owned(),
+                why: "the operator has not seen its newest version yet".to_owned(),
             })
         });
         let mut clusters = BTreeMap::new();

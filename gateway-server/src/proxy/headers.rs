@@ -25,7 +25,7 @@ pub(crate) enum HeaderError {
     /// An impersonation header got past the hub's API server, which consumes them all: either the
     /// caller bypasses it, or it was smuggled.
     #[error(
-        "{0} is not accepted here: the gateway never acts on impersonation headers of a caller; \
+        "{0} is not accepted here: the gateway never acts on a caller's impersonation headers; \
          use --as against the hub's own API server"
     )]
     Impersonation(HeaderName),

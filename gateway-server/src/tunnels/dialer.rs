@@ -18,7 +18,7 @@ pub(crate) struct TunnelDialer {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TunnelError {
     /// No agent of the cluster is connected to this gateway.
-    #[error("no agent of it is connected")]
+    #[error("no agent of this cluster is connected")]
     Absent,
     /// There is a tunnel, and no pipe through it.
     #[error("through the tunnel: {0}")]

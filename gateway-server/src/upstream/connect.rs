@@ -65,7 +65,7 @@ pub(crate) enum ConnectError {
     #[error("HTTP handshake: {0}")]
     Http(hyper::Error),
     /// A phase took too long.
-    #[error("{} not done within {} s", phase.name(), PHASE_DEADLINE.as_secs())]
+    #[error("{} did not finish within {} s", phase.name(), PHASE_DEADLINE.as_secs())]
     Deadline { phase: Phase },
 }
 

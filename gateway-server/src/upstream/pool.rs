@@ -66,14 +66,14 @@ pub(crate) enum Health {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PoolError {
     /// A new connection was needed and failed.
-    #[error("{error} (so since {since:.0})")]
+    #[error("{error} (failing since {since:.0})")]
     Connect {
         error: Arc<ConnectError>,
         /// The first failure since the last success.
         since: Timestamp,
     },
     /// Every connection allowed is full.
-    #[error("all {connections} connections to the managed cluster are in full use")]
+    #[error("all {connections} connections to the managed cluster are full")]
     Exhausted { connections: usize },
     /// New connections come up and are gone at once.
     #[error("{ATTEMPTS} new connections in a row closed before they could be used")]

@@ -57,13 +57,13 @@ pub(crate) struct TlsSettings {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsConfigError {
     /// The endpoint's host is neither a DNS name nor an address.
-    #[error("{0:?} is no host name that a certificate could be checked against")]
+    #[error("{0:?} is not a host name that a certificate can be checked against")]
     ServerName(String),
     /// A CA certificate does not parse.
-    #[error("a certificate of the CA bundle is unusable: {0}")]
+    #[error("a certificate in the CA bundle is unusable: {0}")]
     Authority(rustls::Error),
     /// The client certificate and key do not belong together, or are of an unknown kind.
-    #[error("the client certificate and key are not a usable pair: {0}")]
+    #[error("the client certificate and key do not form a usable pair: {0}")]
     Identity(rustls::Error),
 }
 

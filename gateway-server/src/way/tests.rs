@@ -77,7 +77,10 @@ async fn a_tunnel_without_an_agent_is_no_way_while_there_are_addresses() {
     assert_eq!(port(&both.lease().await.unwrap().upstream), address);
     let only = way(Some(tunnel), &[]);
     let error = only.lease().await.unwrap_err().to_string();
-    assert!(error.contains("no agent of it is connected"), "{error}");
+    assert!(
+        error.contains("no agent of this cluster is connected"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

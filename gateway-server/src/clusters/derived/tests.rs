@@ -178,7 +178,7 @@ fn what_is_missing_is_said_with_where_it_has_to_be_and_no_secret() {
         (
             &cluster,
             None,
-            "Secret managed1/cluster-gateway, which ManagedServiceAccount managed1/cluster-gateway",
+            "Secret managed1/cluster-gateway of ManagedServiceAccount managed1/cluster-gateway is missing",
         ),
         (&cluster, Some(account_secret("managed1", "")), "key token"),
         (&cluster, Some(no_ca), "key ca.crt is missing"),
@@ -186,7 +186,7 @@ fn what_is_missing_is_said_with_where_it_has_to_be_and_no_secret() {
         (
             &managed_cluster("managed1", &[]),
             Some(account_secret("managed1", "hunter2")),
-            "no usable client config: it has none at all",
+            "no usable client config: it has none",
         ),
         (
             &managed_cluster("managed1", &["http://a"]),
