@@ -24,13 +24,14 @@ pub struct Args {
         default_value = "open-cluster-management-credentials"
     )]
     secret_namespace: String,
-    /// Name of a `ManagedServiceAccount` in the namespace of each accepted `ManagedCluster`. Its token
-    /// is the credential for that cluster. If it is not set, the gateway knows only the clusters that
-    /// have a Secret in --secret-namespace.
+    /// Name of a `ManagedServiceAccount` in the namespace of each accepted `ManagedCluster`. Its
+    /// token is the credential for that cluster. If it is not set, the gateway knows only the
+    /// clusters that have a Secret in --secret-namespace.
     #[arg(long, env = "GATEWAY_MANAGED_SERVICE_ACCOUNT", value_name = "NAME")]
     managed_service_account: Option<AccountName>,
     /// How to reach clusters that have no Secret in --secret-namespace: tunnel, direct (the client
-    /// configs of the `ManagedCluster`), or auto (tunnel while an agent is attached, otherwise direct).
+    /// configs of the `ManagedCluster`), or auto (tunnel while an agent is attached, otherwise
+    /// direct).
     #[arg(
         long,
         env = "GATEWAY_EGRESS",
@@ -100,8 +101,9 @@ pub struct Args {
         requires = "tunnel_port"
     )]
     tunnel_client_ca_file: Option<PathBuf>,
-    /// Service on managed clusters that callers may reach at clustergateways/NAME/services through a
-    /// tunnel, as NAMESPACE/NAME:PORT. Can be repeated. The agent of the cluster must expose it, too.
+    /// Service on managed clusters that callers may reach at clustergateways/NAME/services through
+    /// a tunnel, as NAMESPACE/NAME:PORT. Can be repeated. The agent of the cluster must expose it,
+    /// too.
     #[arg(
         long,
         env = "GATEWAY_EXPOSE",
@@ -109,8 +111,8 @@ pub struct Args {
         value_delimiter = ','
     )]
     expose: Vec<ServiceAddress>,
-    /// Seconds that a managed cluster may take until it starts to respond. Logs and proxied services
-    /// may take longer.
+    /// Seconds that a managed cluster may take until it starts to respond. Logs and proxied
+    /// services may take longer.
     #[arg(
         long,
         env = "GATEWAY_RESPONSE_HEADER_TIMEOUT",

@@ -1,5 +1,5 @@
-//! Taking agents in, by either entrance, and letting them go: a session is held for as long as the
-//! agent has the right to it, and that is looked at again every few seconds.
+//! Accepts agents at either entrance. A session is held for as long as the agent has the right to
+//! it, which is checked again every few seconds.
 
 mod certificate;
 mod hub_api;
@@ -28,10 +28,10 @@ use crate::{
     tunnels::Tunnels,
 };
 
-/// How often an attached agent's right to be is looked at again.
+/// How often to check again whether an agent may stay attached.
 const REVIEW: Duration = Duration::from_secs(5);
 
-/// Takes agents in.
+/// Accepts agents.
 #[derive(Clone, Debug)]
 pub(crate) struct Attach {
     pub(crate) tunnels: Tunnels,
@@ -40,7 +40,7 @@ pub(crate) struct Attach {
     pub(crate) metrics: Metrics,
     /// Holds the sessions.
     pub(crate) tasks: TaskTracker,
-    /// Agents are to go elsewhere; pipes may finish.
+    /// Agents must attach elsewhere; open pipes may finish.
     pub(crate) drain: CancellationToken,
     /// Sessions end now.
     pub(crate) cut: CancellationToken,
@@ -53,12 +53,12 @@ struct Agent {
     right: Right,
 }
 
-/// What it proved that by.
+/// How it proved that.
 #[derive(Debug)]
 enum Right {
     /// The hub authenticated it as this user.
     User(User),
-    /// It holds the key of this certificate, which has to be of this authority.
+    /// It holds the key of this certificate, which must be issued by this CA.
     Certificate {
         chain: Vec<CertificateDer<'static>>,
         authority: Arc<AgentAuthority>,
@@ -130,7 +130,7 @@ impl Attach {
             .inc();
     }
 
-    /// Waits until the agent may no longer stay attached. Not being able to ask is no reason.
+    /// Waits until the agent may no longer stay attached. It stays if the hub cannot be asked.
     async fn revoked(&self, agent: &Agent) -> String {
         loop {
             sleep(REVIEW).await;
@@ -167,7 +167,7 @@ impl Right {
     }
 }
 
-/// Lets go of a session when it is over, however that came.
+/// Removes a session when it is over, for whatever reason.
 struct Here<'a> {
     attach: &'a Attach,
     cluster: &'a ClusterName,

@@ -24,7 +24,7 @@ pub(crate) struct Authenticator {
     front_proxy: ArcSwapOption<FrontProxy>,
 }
 
-/// What a connection has shown, with the last verdict on it.
+/// The certificates that a connection presented, with the last verdict on them.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     certificates: Vec<CertificateDer<'static>>,
@@ -72,14 +72,14 @@ impl Authenticator {
         front_proxy.user(headers)
     }
 
-    /// Goes by what the hub publishes of its front proxy from now on, if that is usable.
+    /// From now on, uses the front-proxy configuration that the hub publishes, if it is usable.
     pub(crate) fn trust(&self, published: &ConfigMap) -> Result<(), FrontProxyError> {
         let front_proxy = FrontProxy::read(published)?;
         self.front_proxy.store(Some(Arc::new(front_proxy)));
         Ok(())
     }
 
-    /// Takes away what told the caller's name: it is for the gateway alone.
+    /// Removes the headers that name the caller: they are for the gateway alone.
     pub(crate) fn forget_caller(&self, headers: &mut HeaderMap) {
         if let Some(front_proxy) = self.front_proxy.load().as_ref() {
             front_proxy.forget_user(headers);

@@ -1,4 +1,4 @@
-//! Where the time enters: of failures, of the ends of grants, of what is shown.
+//! The wall clock, for failures, the expiry of grants and ages.
 
 use jiff::Timestamp;
 

@@ -32,9 +32,9 @@ use crate::{
 const MAX_STREAMS: u32 = 250;
 /// What one upload may have in flight towards us …
 const STREAM_WINDOW: u32 = 128 << 10;
-/// … and so many may stall before they hold up their neighbours: all of them.
+/// … and all of them may stall before they hold up their neighbours.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
-/// Callers in thousands of groups have long heads; strangers may send as much before they are refused.
+/// Callers in thousands of groups have long heads.
 const MAX_HEAD: u32 = 256 << 10;
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);

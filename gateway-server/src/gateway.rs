@@ -1,5 +1,5 @@
-//! One request from its head to its answer: route, authenticate, authorize, and hand over. Health
-//! is the only thing answered to strangers.
+//! One request from its head to its answer: route, authenticate, authorize, and hand over. Only
+//! health is answered without authentication.
 
 mod task;
 
@@ -39,7 +39,7 @@ use crate::{
     watch::{Printer, Watch},
 };
 
-/// Everything that answering a request takes.
+/// Everything that is needed to answer a request.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) authenticator: Arc<Authenticator>,
@@ -230,7 +230,7 @@ fn response(head: &Parts, answer: &Answer) -> Response<Body> {
     response
 }
 
-/// What every answer of our own says of itself.
+/// Sets the headers that every answer of the gateway itself has.
 fn describe(headers: &mut HeaderMap, content_type: &'static str, caching: Option<&'static str>) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(VARY, HeaderValue::from_static("Accept"));

@@ -38,8 +38,9 @@ pub use crate::{
 
 use crate::route::{Endpoint, Route};
 
-/// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail that
-/// passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call this.
+/// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail
+/// that passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call
+/// this.
 pub fn fuzz_path(bytes: &[u8]) {
     let Ok(path) = std::str::from_utf8(bytes) else {
         return;

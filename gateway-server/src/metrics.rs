@@ -46,7 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
     /// Requests sent to managed clusters, by the identity that they act as there.
     pub(crate) identities: Family<IdentityLabels, Counter>,
-    /// Requests that got nothing for the caller's identity, by reason.
+    /// Requests refused because of the caller's identity, by reason.
     pub(crate) identity_refusals: Family<IdentityRefusalLabels, Counter>,
     /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
@@ -92,13 +92,13 @@ pub(crate) struct TunnelEndLabels {
     pub(crate) reason: &'static str,
 }
 
-/// Whom a request acts as.
+/// The identity that a request acts as.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct IdentityLabels {
     pub(crate) identity: &'static str,
 }
 
-/// Why a caller's identity gets nothing.
+/// Why a caller's identity was refused.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct IdentityRefusalLabels {
     pub(crate) reason: &'static str,

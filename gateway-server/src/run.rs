@@ -105,7 +105,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the parts of the gateway share.
+/// What the parts of the gateway share at the start.
 struct Process {
     hub: Client,
     metrics: Metrics,

@@ -1,6 +1,6 @@
-//! A watch of `clustergateways`: a body that looks once a second what has changed, and ends when the
-//! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds nothing
-//! but where it is and what it was about to say.
+//! A watch of `clustergateways`: a body that looks for changes once a second, and ends when the
+//! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds
+//! only its revision and the events that are not sent yet.
 
 mod event;
 
@@ -29,9 +29,9 @@ use crate::{
     status::Refusal,
 };
 
-/// Nothing that is shown announces itself.
+/// How often to look for changes, because they are not announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// As API servers do it.
+/// The same as in API servers.
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// A piece that is sent at once, but for its last line.
 const PIECE: usize = 64 << 10;
@@ -42,12 +42,12 @@ pub(crate) struct Watch {
     clusters: Arc<Clusters>,
     selection: Selection,
     printer: Printer,
-    /// What came up to it is sent or waits in `events`.
+    /// Changes up to this revision are sent or wait in `events`.
     revision: u64,
     events: VecDeque<Event>,
     ticks: Interval,
     ends: Instant,
-    /// When the next one is due, where they are wanted.
+    /// When the next bookmark is due, if the caller wants them.
     bookmark: Option<Instant>,
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
     is_over: bool,
@@ -70,7 +70,7 @@ impl Printer {
 }
 
 impl Watch {
-    /// Begins where the caller wants it to; nothing before all clusters have been read once.
+    /// Begins at the caller's start; `None` until all clusters have been read once.
     pub(crate) fn begin(
         clusters: Arc<Clusters>,
         options: WatchOptions,

@@ -1,7 +1,7 @@
-//! All places at which one managed cluster's API server can be reached. Which one a request takes is
-//! decided when it needs a connection: through the tunnel while an agent is attached, else at the
-//! addresses, the last good one first. A place that cannot be connected to hands over to the next
-//! before anything of the request has left.
+//! All places at which one managed cluster's API server can be reached. Which one a request takes
+//! is decided when it needs a connection: through the tunnel while an agent is attached, else at
+//! the addresses, the last good one first. A place that cannot be connected to hands over to the
+//! next before anything of the request has left.
 
 mod track_record;
 
@@ -18,10 +18,10 @@ use crate::upstream::{
     ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
 };
 
-/// Where a managed cluster's API server is.
+/// The places of a managed cluster's API server.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Places {
-    /// Through its tunnel, if that is to be used where there is one.
+    /// Through its tunnel, if tunnels may be used.
     pub(crate) tunnel: Option<Target>,
     /// At its addresses, in the order of preference.
     pub(crate) direct: Vec<Target>,
@@ -52,14 +52,14 @@ pub(crate) struct Upgradable {
     pub(crate) sender: http1::SendRequest<RequestBody>,
 }
 
-/// An address, and how it did.
+/// An address with its track record.
 #[derive(Debug)]
 struct Address {
     upstream: Arc<Upstream>,
     record: Mutex<TrackRecord>,
 }
 
-/// What stays when places change.
+/// What stays the same when places change.
 #[derive(Debug)]
 struct Shared {
     tasks: TaskTracker,
@@ -130,7 +130,7 @@ impl Way {
         }
     }
 
-    /// The way to a service of the cluster: through its tunnel, and nothing where it has none. The
+    /// The way to a service of the cluster, through its tunnel; `None` if it has no tunnel. The
     /// caller has checked that the service is exposed, which bounds how many there are.
     pub(crate) fn service(&self, service: &ServiceAddress) -> Option<Arc<Self>> {
         let Dialer::Tunnel(tunnel) = &self.tunnel.as_ref()?.target.dialer else {
@@ -164,7 +164,7 @@ impl Way {
         Some(way)
     }
 
-    /// A place for one request on a pooled connection, and where that leads.
+    /// A place for one request on a pooled connection.
     pub(crate) async fn lease(&self) -> Result<Leased, PoolError> {
         let mut first = None;
         for upstream in self.order(Instant::now()) {
@@ -183,7 +183,7 @@ impl Way {
         Err(first.expect("there is at least one place"))
     }
 
-    /// A connection of its own, HTTP/1.1, for a request that wants to upgrade, and where it leads.
+    /// A separate HTTP/1.1 connection for a request that wants to upgrade.
     pub(crate) async fn upgradable(&self) -> Result<Upgradable, Arc<ConnectError>> {
         let mut first = None;
         for upstream in self.order(Instant::now()) {
@@ -201,7 +201,7 @@ impl Way {
         Err(first.expect("there is at least one place"))
     }
 
-    /// Where a request that comes now would go first.
+    /// The place that a request would go to now.
     pub(crate) fn current(&self) -> Arc<Upstream> {
         let mut order = self.order(Instant::now());
         order.swap_remove(0)

@@ -1,6 +1,6 @@
-//! The entrance behind the hub's API server: `clustergateways/NAME/attach`, upgraded to the tunnel's
-//! protocol. The hub has authenticated the agent; hub RBAC and the agent's own user name decide which
-//! cluster it may attach.
+//! The entrance behind the hub's API server: `clustergateways/NAME/attach`, upgraded to the
+//! tunnel's protocol. The hub has authenticated the agent; hub RBAC and the agent's own user name
+//! decide which cluster it may attach.
 
 use crds::ClusterName;
 use http::{

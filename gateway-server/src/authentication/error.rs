@@ -1,10 +1,10 @@
-//! Why a caller was not recognised, and what it is told.
+//! Why a caller was not authenticated, and the answer that it gets.
 
 use http::StatusCode;
 
 use crate::status::Refusal;
 
-/// Why nobody was recognised.
+/// Why a caller was not authenticated.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthenticationError {
     /// The hub's front-proxy configuration has not been read yet.

@@ -1,4 +1,4 @@
-//! The question that the hub is asked, and its answer. Pure.
+//! The question to the hub, and its answer. Pure.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Action {
     }
 }
 
-/// Who wants to do what.
+/// Who wants to do what on the hub.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Question {
     pub(crate) user: User,

@@ -1,5 +1,5 @@
-//! A managed cluster as its source defines it, whichever that is: what to show, and what a request
-//! takes. Values only; what they become is `clusters.rs`' business.
+//! A managed cluster as any of its sources defines it: what to show, and how to reach it. Values
+//! only; `clusters.rs` turns them into clusters.
 
 use crds::cluster_core::{ClusterGateway, ConstEndpoint};
 use http::HeaderValue;
@@ -9,26 +9,26 @@ use crate::way::Places;
 /// A managed cluster as its source defines it.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
-    /// What to show; absent when the source makes no sense.
+    /// What to show; `None` if the source is too broken.
     pub(super) object: Option<ClusterGateway>,
     /// The addresses to show while they are used, in the order of `Places::direct`; empty where
     /// `object` already shows the only one.
     pub(super) addresses: Vec<ConstEndpoint>,
-    /// What its requests take.
+    /// How to reach it.
     pub(super) means: Result<Means, Unusable>,
 }
 
-/// What the requests of a managed cluster take.
+/// The places and credential of a managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Means {
     pub(super) places: Places,
     /// The `Authorization` header to send, if that is the credential.
     pub(super) authorization: Option<HeaderValue>,
-    /// Somebody renews the token by themselves, so that a rejected one is soon followed by another.
+    /// The token is renewed automatically, so that a newer one soon follows a rejected one.
     pub(super) renewed: bool,
 }
 
-/// A managed cluster that no request can be sent to.
+/// Why no request can be sent to a managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Unusable {
     /// The Secret of the manual mode has a fault.
@@ -39,7 +39,7 @@ pub(crate) enum Unusable {
         /// What is wrong with it.
         fault: String,
     },
-    /// Nobody has put a token there.
+    /// The token's Secret does not exist.
     #[error(
         "there is no token for it: Secret {account} of ManagedServiceAccount {account} is missing"
     )]
@@ -58,13 +58,13 @@ pub(crate) enum Unusable {
     /// TLS cannot be set up.
     #[error("TLS to it cannot be set up: {0}")]
     Tls(String),
-    /// The `ManagedCluster` names no address, and addresses are all that may be used.
+    /// Only direct addresses may be used, and the `ManagedCluster` has none.
     #[error("its ManagedCluster has no usable client config: {0}")]
     NoAddress(String),
 }
 
 impl Unusable {
-    /// What to do about it.
+    /// What to do next.
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
             Self::Secret { .. } => "fix that Secret",

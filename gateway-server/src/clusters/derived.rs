@@ -1,5 +1,5 @@
-//! A managed cluster without a Secret of the manual mode: from its `ManagedCluster` and the token of
-//! its `ManagedServiceAccount`. Pure; what is missing is said with where it has to be.
+//! A managed cluster without a Secret of the manual mode, derived from its `ManagedCluster` and the
+//! token of its `ManagedServiceAccount`. Pure. A fault names the object that is missing or broken.
 
 use crds::{
     ClusterName,
@@ -131,8 +131,8 @@ fn places(
     Ok(places)
 }
 
-/// An address is verified with its own CA bundle where it has one, for it may be a load balancer's,
-/// and else with the CA that came with the token.
+/// An address that has a CA bundle is verified with it, because the address may be a load
+/// balancer's. Any other address is verified with the CA that came with the token.
 fn direct(address: &Address, token: &Token) -> Target {
     let authorities = address.authorities.as_ref().unwrap_or(&token.authorities);
     Target {

@@ -1,5 +1,5 @@
-//! What the hub holds about managed clusters, parsed object by object, and which of it counts. An
-//! event costs what its own cluster costs: no other object is parsed again. Pure.
+//! The hub's objects about managed clusters, each parsed once, and which of them count. An event
+//! parses only its own object. Pure.
 
 use crds::{ClusterName, cluster::ManagedCluster};
 use k8s_openapi::api::core::v1::Secret;
@@ -37,12 +37,12 @@ pub(super) trait Source {
         + 'static;
     /// What is kept of it.
     type Entry;
-    /// What to call them in a log.
+    /// Name of its objects in logs.
     const WHAT: &'static str;
 
-    /// The cluster it is about; nothing where it can be about none.
+    /// The cluster that the object is about; `None` if it is about no cluster.
     fn cluster(object: &Self::Object) -> Option<ClusterName>;
-    /// What is kept of it; nothing where it does not count.
+    /// What is kept of the object; `None` if it does not count.
     fn read(cluster: &ClusterName, object: &Self::Object, tunnels: &Tunnels)
     -> Option<Self::Entry>;
     /// Where that is kept.
@@ -121,8 +121,8 @@ impl Source for Tokens {
 }
 
 impl Inventory {
-    /// A managed cluster as it is to be now: a Secret of the manual mode wins over what would be
-    /// derived. Nothing where it is none.
+    /// The definition of a managed cluster; `None` if there is no such cluster. A Secret of the
+    /// manual mode takes precedence over a derived definition.
     pub(super) fn definition(
         &self,
         cluster: &ClusterName,
@@ -137,7 +137,7 @@ impl Inventory {
         Some(derive(cluster, accepted, token, derivation?, tunnels))
     }
 
-    /// Whether every source has been listed: a cluster that is not here then does not exist.
+    /// Whether every source has been listed. Then a cluster that is not in here does not exist.
     pub(super) fn is_listed(&self, derives: bool) -> bool {
         let are_both = self.managed_clusters.is_listed() && self.tokens.is_listed();
         self.manual.is_listed() && (are_both || !derives)

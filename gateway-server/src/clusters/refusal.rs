@@ -28,7 +28,7 @@ impl Unshown {
     }
 }
 
-/// The gateway has just started: what it has not seen may exist all the same.
+/// The gateway has just started: clusters that it has not seen yet may exist.
 pub(crate) fn not_read_yet() -> Refusal {
     let message = "the gateway has not read all managed clusters from the hub yet, which takes a \
                    moment after its start; try again, and if this lasts, see its /readyz and its \

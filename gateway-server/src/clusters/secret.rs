@@ -1,5 +1,5 @@
 //! From a manual-mode Secret to a managed cluster: what to show of it, and where to send its
-//! requests. Pure; every fault names the key or label to mend, and none repeats a secret.
+//! requests. Pure; every fault names the key or label to fix, and none contains a secret.
 
 mod endpoint;
 
@@ -52,7 +52,7 @@ pub(super) enum Fault {
     NoAuthority,
 }
 
-/// Reads the Secret of a cluster. Its faults are kept, to be shown to whoever asks for the cluster.
+/// Reads the Secret of a cluster. Its faults are kept and shown to callers who ask for the cluster.
 pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) -> Definition {
     let (object, means) = match types(secret) {
         Ok((credential, endpoint)) => {
@@ -115,7 +115,7 @@ pub(super) fn parse_reached(url: &str) -> Result<Reached, String> {
     })
 }
 
-/// Where the API server is, without the TLS that it takes.
+/// The address of the API server, without TLS settings.
 fn unsecured(
     cluster: &ClusterName,
     secret: &Secret,
@@ -231,7 +231,7 @@ fn insecure(secret: &Secret) -> bool {
     annotation(secret, INSECURE_ANNOTATION).is_some_and(|value| value == "true")
 }
 
-/// The certificates of a PEM bundle, of which there has to be one.
+/// The certificates of a PEM bundle, at least one.
 pub(super) fn certificates(
     pem: &[u8],
     key: &'static str,

@@ -1,5 +1,5 @@
-//! A managed cluster as `clustergateways` shows it: its source's word, and what this gateway last
-//! saw of it.
+//! A managed cluster as `clustergateways` shows it: the definition from its source, and what this
+//! gateway last saw of it.
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
@@ -10,25 +10,25 @@ use crate::{
     way::Way,
 };
 
-/// What of a cluster changes without a word of its source.
+/// The part of a cluster that changes without a change of its source.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct LiveState {
     in_use: InUse,
-    /// Nothing where nothing was seen of it yet.
+    /// `None` until something was seen of it.
     health: Option<ClusterGatewayStatus>,
 }
 
-/// The way that a request would take now.
+/// The place that a request would go to now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum InUse {
     Tunnel,
-    /// Of those that are shown.
+    /// Index into the addresses that are shown.
     Address(usize),
     Unknown,
 }
 
 impl Cluster {
-    /// How it stands now.
+    /// Its state now.
     pub(super) fn live_state(&self) -> LiveState {
         let Ok(access) = &self.access else {
             return LiveState {
@@ -55,7 +55,7 @@ impl Cluster {
         Some(object)
     }
 
-    /// The endpoint, where it depends on the way that is taken.
+    /// The endpoint, if it depends on the place in use.
     fn endpoint(&self, in_use: InUse) -> Option<ClusterEndpoint> {
         match in_use {
             InUse::Unknown => None,

@@ -1,4 +1,4 @@
-//! Keeps the clusters equal to what the hub holds.
+//! Keeps the managed clusters in line with the hub.
 
 use crds::{authentication, cluster::ManagedCluster, cluster_core::secret::CREDENTIAL_TYPE_LABEL};
 use k8s_openapi::api::core::v1::Secret;

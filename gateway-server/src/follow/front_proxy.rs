@@ -1,4 +1,4 @@
-//! Keeps the front-proxy contract equal to what the hub publishes.
+//! Keeps the front-proxy configuration in line with what the hub publishes.
 
 use std::pin::pin;
 

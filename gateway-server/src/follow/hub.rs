@@ -1,4 +1,4 @@
-//! What of the hub is followed, each kind by a task of its own.
+//! Starts one task for each kind of object that is watched on the hub.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{args::Settings, gateway::Gateway};
 
-/// Everything that the request path knows of the hub, kept up to date.
+/// Keeps everything up to date that the request path knows about the hub.
 pub(crate) fn follow_hub(
     gateway: &Gateway,
     hub: &Client,

@@ -1,4 +1,4 @@
-//! What a request asks for: the right that it takes on the hub, and who answers it.
+//! What a request asks for: the permission that it needs on the hub, and who answers it.
 
 use crds::{ClusterName, ServiceAddress};
 use http::Request;
@@ -13,7 +13,7 @@ use crate::{
 /// What a request asks for.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Asked {
-    /// What the hub's RBAC is asked about.
+    /// The action that the hub's RBAC must allow.
     pub(super) action: Action,
     pub(super) task: Task,
 }
@@ -71,7 +71,7 @@ impl Asked {
     }
 }
 
-/// The right to read what the gateway itself answers.
+/// The permission to read what the gateway itself answers.
 fn reading<B>(own: &Own, request: &Request<B>) -> Action {
     let verb = Verb::of_method(request.method());
     match own {
@@ -86,14 +86,14 @@ fn reading<B>(own: &Own, request: &Request<B>) -> Action {
 }
 
 fn listing(verb: Verb, query: Option<&str>) -> Action {
-    // A query that makes no sense is refused to whoever may list all.
+    // A malformed query needs permission to list all clusters; it is refused after that.
     let options = Options::parse(query).unwrap_or_default();
     let verb = match verb {
         Verb::Get if options.watch.is_some() => Verb::Watch,
         Verb::Get => Verb::List,
         other => other,
     };
-    // As API servers do, so that who may list one cluster can.
+    // As in API servers, so that a caller who may list only one cluster can do so.
     let name = options.selection.only();
     Action::Resource {
         verb,

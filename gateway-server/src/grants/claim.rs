@@ -1,4 +1,4 @@
-//! What one grant gives on one cluster, and what a change of it ends there. Pure.
+//! What one grant allows on one cluster, and which streams a change of it ends there. Pure.
 //!
 //! ```text
 //!                 ┌──────── edited, or on its way again ────────┐
@@ -10,9 +10,9 @@
 //!                      nobody may; rights may linger there
 //! ```
 //!
-//! Streams of a subject are cut when it may no longer, and once more when the rights that it had are
-//! known to be gone: in between, another grant may have let it come back while the old rights still
-//! lingered. They are cut as well when a newer version holds, which may allow less.
+//! Streams of a subject are cut when it may no longer, and once more when the rights that it had
+//! are known to be gone: in between, another grant may have let it come back while the old rights
+//! still lingered. They are cut as well when a newer version holds, which may allow less.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -20,14 +20,14 @@ use crds::gateway::OnCluster;
 
 use super::reading::{Obstacle, Phase, Subjects};
 
-/// What a grant gives on a cluster.
+/// What a grant allows on a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claim {
-    /// Who may go by it.
+    /// Subjects that may use it.
     usable: Subjects,
-    /// Who is named and may not yet, and why.
+    /// Subjects that may not use it yet, and why.
     waiting: Option<Waiting>,
-    /// Who may no longer, though its rights may still be there.
+    /// Subjects that may no longer use it, though their rights may still be on the cluster.
     lingering: BTreeSet<OnCluster>,
     /// The last generation that held there.
     held: Option<i64>,
@@ -40,12 +40,12 @@ struct Waiting {
     why: Arc<Obstacle>,
 }
 
-/// What a change comes to.
+/// The result of a change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Nothing where the cluster has nothing of the grant any more.
+    /// `None` if nothing of the grant is left on the cluster.
     pub(super) claim: Option<Claim>,
-    /// Whose streams end.
+    /// Subjects whose streams end.
     pub(super) cut: BTreeSet<OnCluster>,
 }
 
@@ -68,7 +68,8 @@ impl Claim {
     }
 }
 
-/// The claim of a grant after a change: it names these subjects now, and is so on the cluster.
+/// The claim of a grant after a change. It names these subjects now and is in this phase on the
+/// cluster.
 pub(super) fn step(old: Option<&Claim>, named: &Subjects, generation: i64, phase: &Phase) -> Step {
     let nothing = Claim::default();
     let old = old.unwrap_or(&nothing);

@@ -1,4 +1,4 @@
-//! Whom a caller acts as on a managed cluster. Pure.
+//! Which identity a caller acts as on a managed cluster. Pure.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use crate::{
     authentication::User,
 };
 
-/// A caller who gets nothing, not even as the gateway's account.
+/// Why a caller may not act at all, not even as the gateway's account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Denied {
     /// The gateway has just started.
     #[error("the gateway has not read all AccessGrants from the hub yet")]
     NotReadYet,
-    /// It would be taken for somebody else.
+    /// The cluster would take it for another user.
     #[error(
         "hub user {0:?} cannot act on managed clusters: there, names that begin with \
          {ON_CLUSTER_PREFIX} are reserved for the hub's system: identities"
     )]
     Name(String),
-    /// It was granted something that does not hold.
+    /// A grant names it, but does not hold.
     #[error("{}", tell(.0))]
     Grant(Arc<Obstacle>),
 }
 
 impl Denied {
-    /// In one word.
+    /// The reason, as a metric label.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NotReadYet => "not-read-yet",
@@ -43,7 +43,7 @@ impl Denied {
     }
 }
 
-/// Decides. A caller's uid and extra fields have no say, and never cross.
+/// Decides. The caller's uid and extra fields play no role, and never reach the cluster.
 pub(super) fn decide(
     caller: &User,
     cluster: &ClusterName,
@@ -85,8 +85,8 @@ pub(super) fn decide(
     }
 }
 
-/// The subject, where a grant of it counts; else notes what stands in the way. What is pending may
-/// still come, so it is told rather than what failed.
+/// The subject, if a grant counts for it. Otherwise notes the obstacle; a pending grant is
+/// preferred to a failed one, because it may still come to hold.
 fn counting<'a>(
     found: Found<'a>,
     obstacle: &mut Option<&'a Arc<Obstacle>>,

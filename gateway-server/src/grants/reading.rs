@@ -1,4 +1,4 @@
-//! What an `AccessGrant` says, so far as the gateway goes by it. Pure.
+//! The parts of an `AccessGrant` that the gateway uses. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,19 +16,19 @@ use kube::ResourceExt as _;
 
 use crate::acting::Named;
 
-/// Subjects in their order, each once.
+/// Subjects, sorted and without duplicates.
 pub(super) type Subjects = Arc<[OnCluster]>;
 
-/// A grant that names somebody and does not hold for him on a cluster.
+/// A grant that names a subject but does not hold for it on a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     /// The grant's name.
     pub(crate) grant: String,
-    /// It cannot be carried out there; else it only does not hold yet.
+    /// It cannot be carried out there; if false, it does not hold yet.
     pub(crate) failed: bool,
-    /// Since when, where that is known.
+    /// Since when, if that is known.
     pub(crate) since: Option<Timestamp>,
-    /// Why, in the words of its status.
+    /// The reason and message of its status.
     pub(crate) why: String,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Reading {
     clusters: BTreeMap<ClusterName, Reported>,
 }
 
-/// How a grant is on one cluster, in the operator's words.
+/// The state of a grant on one cluster, as the operator reports it.
 #[derive(Clone, Debug)]
 enum Reported {
     Applied,
@@ -53,22 +53,22 @@ enum Reported {
     Failed(Arc<Obstacle>),
     Removing,
     Expired,
-    /// Nothing yet, though the grant names the cluster.
+    /// Not reported yet, though the grant names the cluster.
     Nothing,
 }
 
-/// How a grant is on one cluster now.
+/// The state of a grant on one cluster now.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// It holds, for all that it names now.
+    /// It holds for all subjects that it names now.
     Holds,
     /// Nothing is there yet, but something may come.
     Awaited(Arc<Obstacle>),
-    /// It is on its way there, in its first version or in a newer one.
+    /// Its first version, or a newer one, is being applied there.
     Changing(Arc<Obstacle>),
     /// It cannot be carried out.
     Refused(Arc<Obstacle>),
-    /// It no longer counts; what was brought there may still be.
+    /// It no longer counts, but its rights may still be on the cluster.
     Ending,
     /// Nothing of it is there.
     Gone,
@@ -106,7 +106,7 @@ impl Reading {
         }
     }
 
-    /// When it ends by itself; nothing where it does not, or is being deleted.
+    /// When it expires; `None` if it never does, or if it is being deleted.
     pub(super) fn ends(&self) -> Option<Timestamp> {
         self.ends.filter(|_| !self.deleting)
     }
@@ -116,12 +116,12 @@ impl Reading {
         self.deleting || self.ends.is_some_and(|end| end <= now)
     }
 
-    /// The clusters that it has something to do with.
+    /// The clusters that it concerns.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterName> {
         self.clusters.keys()
     }
 
-    /// How it is on a cluster.
+    /// Its state on a cluster.
     pub(super) fn phase(&self, cluster: &ClusterName, now: Timestamp) -> Phase {
         let Some(reported) = self.clusters.get(cluster) else {
             return Phase::Gone;

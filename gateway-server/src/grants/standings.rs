@@ -1,5 +1,5 @@
-//! Who is somebody on which cluster: what all grants together come to, by subject. Values that a
-//! change copies only where it concerns them, so that what requests still read stays as it is.
+//! The result of all grants together, by subject and cluster. A change copies only the subjects
+//! that it concerns, so that the snapshot that requests still read does not change.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::acting::Named;
 /// Everybody's standing at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standings {
-    /// By what the hub calls them, so that a request looks them up without making a name.
+    /// By their names on the hub, so that a request can look them up without building a name.
     users: Known,
     groups: Known,
-    /// All grants have been read: who is not in here was granted nothing.
+    /// All grants have been read: a subject that is not in here has no grant.
     pub(super) listed: bool,
 }
 
@@ -37,12 +37,12 @@ pub(super) struct Found<'a> {
     pub(super) standing: &'a Standing,
 }
 
-/// What a subject is on one cluster.
+/// The grants of a subject on one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// How many grants count.
     counting: usize,
-    /// Those that do not yet, or cannot.
+    /// Why the others do not count.
     obstacles: Vec<Arc<Obstacle>>,
 }
 
@@ -89,8 +89,8 @@ impl Standings {
         find(&self.groups, name, cluster)
     }
 
-    /// Takes in what a subject has by one grant. What the gateway's own account is granted is nobody's
-    /// standing: whoever has none acts as it anyway.
+    /// Adds what a subject has by one grant. Grants to the gateway's own account are left out:
+    /// callers without a standing act as that account anyway.
     pub(super) fn add(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
         let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
             return;
@@ -109,7 +109,7 @@ impl Standings {
         clusters.entry(cluster.clone()).or_default().add(share);
     }
 
-    /// Takes back what [`add`](Self::add) took in.
+    /// Takes back what [`add`](Self::add) added.
     pub(super) fn withdraw(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
         let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
             return;
@@ -138,7 +138,7 @@ impl Standings {
     }
 }
 
-/// What a user or group is called on the hub.
+/// The name of a user or group on the hub.
 fn on_hub(who: &OnCluster) -> Option<&str> {
     match who {
         OnCluster::User(name) | OnCluster::Group(name) => {

@@ -1,5 +1,5 @@
-//! One request on its way to a managed cluster and back: what is sent, what is sent again, and what
-//! becomes of the answer.
+//! One request to a managed cluster: what is sent, what is sent again, and how the answer is passed
+//! on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ pub(super) struct Exchange<'a> {
     pub(super) asked: Asked,
     pub(super) verb: Verb,
     pub(super) begins_late: bool,
-    /// What the answer hangs on, where it lasts.
+    /// Ends the answer, if it is long-lived.
     pub(super) tether: Option<Arc<Tether>>,
 }
 
@@ -79,10 +79,11 @@ impl Asked {
 }
 
 impl Exchange<'_> {
-    /// Sends the request, and once more with a newer token where the managed cluster rejected the
-    /// one it was sent with. It is also sent again where the connection was closed in an orderly way
-    /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
-    /// it what others had just begun there. What has a body is sent once: it is not kept.
+    /// Sends the request, and once more with a newer token if the managed cluster rejected the
+    /// token of the first attempt. It is also sent again if the connection was closed in an orderly
+    /// way before the request was taken: kube-apiserver closes each connection on which it answered
+    /// 401, with all requests that had just begun there. A request with a body is sent once,
+    /// because bodies are not kept.
     pub(super) async fn run(
         mut self,
         mut request: Request<Incoming>,
@@ -171,7 +172,7 @@ impl Exchange<'_> {
         Err(Failure::Unsent)
     }
 
-    /// Makes the managed cluster's answer ours, except for one that rejects our own credential.
+    /// Passes on the managed cluster's answer, unless it rejects the gateway's own credential.
     pub(super) async fn answer(
         &self,
         response: Response<Incoming>,

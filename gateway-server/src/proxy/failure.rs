@@ -1,5 +1,5 @@
-//! Why a request got no answer of its managed cluster, and what the caller is told: which status,
-//! which phase, and the next step. The one place where errors of the way become `metav1.Status`.
+//! Why a request got no answer from its managed cluster, and the `metav1.Status` that the caller
+//! gets: status code, phase and next step. The only place that maps these errors.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ pub(super) enum Failure {
     NoTunnel(ServiceAddress),
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// No connection of its own for an upgrade.
+    /// No separate connection for an upgrade.
     #[error(transparent)]
     Connect(#[from] Arc<ConnectError>),
     #[error("it did not begin to answer within {} s", .0.as_secs_f32())]
@@ -53,7 +53,7 @@ pub(super) enum Failure {
     CredentialRejected,
 }
 
-/// How one failure is told.
+/// How one failure is reported.
 struct Told {
     code: StatusCode,
     reason: &'static str,

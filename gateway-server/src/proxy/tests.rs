@@ -1,5 +1,5 @@
-//! What is sent a second time, what is not, and as whom, against a real managed API server's manners:
-//! TLS and either HTTP on loopback.
+//! What is sent a second time, what is not, and as whom, against a real managed API server's
+//! manners: TLS and either HTTP on loopback.
 
 mod spoke;
 
@@ -64,7 +64,8 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
     }
 }
 
-/// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of it.
+/// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of
+/// it.
 async fn call_by(
     clusters: &Arc<Clusters>,
     grants: Option<&Arc<Grants>>,

@@ -75,7 +75,7 @@ struct Pipe {
     cut: CancellationToken,
     /// The managed cluster is gone.
     gone: CancellationToken,
-    /// What it hangs on, where there are grants.
+    /// Ends it, if there are grants.
     tether: Option<Arc<Tether>>,
     open: Counted,
     bytes: Counter,

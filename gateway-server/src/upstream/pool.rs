@@ -234,7 +234,7 @@ impl Pool {
     }
 
     async fn open_http1(&self) -> Result<Pooled, PoolError> {
-        // Gives the place back should the caller leave before the connection is there.
+        // Gives the place back if the caller leaves before the connection is open.
         let place = Lease(Hold::Http1 {
             home: Arc::downgrade(&self.state),
             sender: None,

@@ -1,5 +1,5 @@
 //! TLS towards managed clusters: verified against the credential's own CA, with a client
-//! certificate where that is the credential. Not verifying has to be asked for.
+//! certificate if that is the credential. Skipping the verification is an explicit choice.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 
-/// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets aside
-/// room for 32 servers, which is 10 KiB for every managed cluster.
+/// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets
+/// aside room for 32 servers, which is 10 KiB for every managed cluster.
 const SESSIONS: usize = 8;
 
 /// TLS towards a target.
@@ -30,9 +30,9 @@ pub(crate) struct Tls {
 /// Who may answer as the managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Trust {
-    /// Whoever has a certificate of one of these authorities, for the host that was dialled.
+    /// A server with a certificate from one of these CAs for the host that was dialled.
     Authorities(Vec<CertificateDer<'static>>),
-    /// Anybody: the cluster's Secret asks for it.
+    /// Any server, because the cluster's Secret says so.
     Anybody,
 }
 

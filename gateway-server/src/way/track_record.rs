@@ -1,6 +1,6 @@
 //! In which order the addresses of a managed cluster are tried. Pure: the last good one first, then
 //! in the order that the cluster names them, then those that failed lately, the one that has rested
-//! longest first. None is ever left out, for a bad address is better than none.
+//! longest first. None is ever left out, because a bad address is better than none.
 
 use std::{cmp::Reverse, time::Duration};
 
