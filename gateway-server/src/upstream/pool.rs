@@ -1,6 +1,8 @@
 //! The connections of one upstream. Least loaded first; another one is opened before streams run
 //! out, once for all who wait; a warm request opens nothing.
 
+mod slots;
+
 use std::sync::{
     Arc, Weak,
     atomic::{AtomicUsize, Ordering},
@@ -15,8 +17,9 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::slots::Slots;
 use super::{
-    connect::{ConnectError, Connected, Connector, Http2},
+    connect::{ConnectError, Connected, Connector},
     request_body::RequestBody,
 };
 use crate::clock::now;
@@ -105,12 +108,6 @@ type Opening = watch::Receiver<Option<Result<Opened, PoolError>>>;
 
 /// The new connection, unless it speaks HTTP/1.1.
 type Opened = Option<Arc<Slots>>;
-
-#[derive(Debug)]
-struct Slots {
-    connection: Http2,
-    used: AtomicUsize,
-}
 
 #[derive(Debug)]
 enum Sender {
@@ -280,20 +277,6 @@ impl State {
                 None
             }
         }
-    }
-}
-
-impl Slots {
-    fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn allowed(&self) -> usize {
-        self.connection.allowed_streams()
-    }
-
-    fn is_gone(&self) -> bool {
-        self.connection.sender.is_closed()
     }
 }
 
