@@ -10,7 +10,7 @@ pub struct AccountName(String);
 
 /// A text that cannot be such a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no name of a ManagedServiceAccount: lower-case letters, digits, '-' and '.' only")]
+#[error("not a name of a ManagedServiceAccount: use lower-case letters, digits, '-' and '.' only")]
 pub struct AccountNameError;
 
 impl FromStr for AccountName {

@@ -1,4 +1,4 @@
-//! As whom a caller acts on a managed cluster, and what is tied to that there.
+//! The identity that a caller acts as on a managed cluster, and the streams that depend on it.
 
 mod named;
 mod streams;
@@ -13,26 +13,26 @@ pub(crate) use self::{
     streams::{Streams, Tether, cut_of},
 };
 
-/// As whom a caller acts on a managed cluster.
+/// The identity that a caller acts as on a managed cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Acting {
-    /// As itself, with those of its groups that were granted something there.
+    /// The caller itself, with those of its groups that grants name there.
     User {
         user: Arc<Named>,
         groups: Vec<Arc<Named>>,
     },
-    /// As nobody but a member of these groups, which alone were granted something.
+    /// A member of these groups: grants name only the groups, not the caller.
     Member {
-        /// What the hub calls it.
+        /// The caller's name on the hub.
         caller: HeaderValue,
         groups: Vec<Arc<Named>>,
     },
-    /// As the gateway's own account.
+    /// The gateway's own account.
     Account,
 }
 
 impl Acting {
-    /// In one word.
+    /// The kind of identity, as a metric label.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::User { .. } => "user",
@@ -41,7 +41,7 @@ impl Acting {
         }
     }
 
-    /// Whether what it may do depends on one of these.
+    /// Whether its rights depend on one of these subjects.
     fn depends_on(&self, subjects: &BTreeSet<OnCluster>) -> bool {
         let named = |it: &Arc<Named>| subjects.contains(&it.who);
         match self {

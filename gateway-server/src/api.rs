@@ -30,7 +30,7 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Value of `ETag`, quotes included; present on documents that never change.
     pub(crate) etag: Option<HeaderValue>,
-    /// Value of `Cache-Control`, where there is something to say.
+    /// Value of `Cache-Control`, if it is not the default.
     pub(crate) cache_control: Option<&'static str>,
 }
 

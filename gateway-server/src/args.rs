@@ -1,5 +1,5 @@
-//! What the process is told at its start: flags, each with an environment variable, checked
-//! together and turned into [`Settings`].
+//! The flags of the process, each with an environment variable. They are checked together and
+//! become [`Settings`].
 
 use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::account_name::AccountName;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gateway-server", version)]
 pub struct Args {
-    /// Kubeconfig of the hub; without it, the Pod's own service account.
+    /// Kubeconfig of the hub. If it is not set, the gateway uses the service account of its Pod.
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Namespace of the Secrets that hold the managed clusters' endpoints and credentials.
@@ -24,13 +24,14 @@ pub struct Args {
         default_value = "open-cluster-management-credentials"
     )]
     secret_namespace: String,
-    /// Name of the `ManagedServiceAccount`, in the namespace of each accepted `ManagedCluster`, whose
-    /// token is used for that cluster; without it, only Secrets in --secret-namespace make clusters.
+    /// Name of a `ManagedServiceAccount` in the namespace of each accepted `ManagedCluster`. Its
+    /// token is the credential for that cluster. If it is not set, the gateway knows only the
+    /// clusters that have a Secret in --secret-namespace.
     #[arg(long, env = "GATEWAY_MANAGED_SERVICE_ACCOUNT", value_name = "NAME")]
     managed_service_account: Option<AccountName>,
-    /// How clusters without a Secret in --secret-namespace are reached: auto, which is through the
-    /// tunnel while an agent is attached and else at the client configs of its
-    /// `ManagedCluster`; tunnel; or direct.
+    /// How to reach clusters that have no Secret in --secret-namespace: tunnel, direct (the client
+    /// configs of the `ManagedCluster`), or auto (tunnel while an agent is attached, otherwise
+    /// direct).
     #[arg(
         long,
         env = "GATEWAY_EGRESS",
@@ -41,9 +42,9 @@ pub struct Args {
         requires = "managed_service_account"
     )]
     egress: Egress,
-    /// As whom callers act on managed clusters: impersonate, as themselves where an `AccessGrant`
-    /// names them and else as the gateway's account there; or service-account, all as the gateway's
-    /// account.
+    /// The identity of callers on managed clusters: service-account (every caller acts as the
+    /// gateway's account), or impersonate (a caller whom an `AccessGrant` names acts as itself, any
+    /// other as the gateway's account).
     #[arg(
         long,
         env = "GATEWAY_IDENTITY",
@@ -53,7 +54,7 @@ pub struct Args {
         default_value = "service-account"
     )]
     identity: Identity,
-    /// Address to serve the API on.
+    /// IP address that the API is served on.
     #[arg(
         long,
         env = "GATEWAY_BIND_ADDRESS",
@@ -61,7 +62,7 @@ pub struct Args {
         default_value = "0.0.0.0"
     )]
     bind_address: IpAddr,
-    /// Port to serve the API on.
+    /// Port that the API is served on.
     #[arg(
         long,
         env = "GATEWAY_SECURE_PORT",
@@ -69,13 +70,13 @@ pub struct Args {
         default_value_t = 9443
     )]
     secure_port: u16,
-    /// Serving certificate chain, PEM; read again when it changes.
+    /// PEM file with the serving certificate chain. It is reloaded when it changes.
     #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE")]
     tls_cert_file: PathBuf,
-    /// Key of the serving certificate, PEM; read again when it changes.
+    /// PEM file with the key of the serving certificate. It is reloaded when it changes.
     #[arg(long, env = "GATEWAY_TLS_PRIVATE_KEY_FILE", value_name = "FILE")]
     tls_private_key_file: PathBuf,
-    /// Address of /livez, /readyz and /metrics over plain HTTP.
+    /// Address that /livez, /readyz and /metrics are served on, over plain HTTP.
     #[arg(
         long,
         env = "GATEWAY_ADMIN_BIND_ADDRESS",
@@ -83,7 +84,7 @@ pub struct Args {
         default_value = "127.0.0.1:9440"
     )]
     admin_bind_address: SocketAddr,
-    /// Port for agents to attach at directly, by mutual TLS, besides the hub's API server.
+    /// Port where agents can attach directly with mutual TLS, in addition to the hub's API server.
     #[arg(
         long,
         env = "GATEWAY_TUNNEL_PORT",
@@ -91,7 +92,8 @@ pub struct Args {
         requires = "tunnel_client_ca_file"
     )]
     tunnel_port: Option<u16>,
-    /// Authority of the agents' certificates at the tunnel port, PEM; read again when it changes.
+    /// PEM file with the CA of the agents' certificates at the tunnel port. It is reloaded when it
+    /// changes.
     #[arg(
         long,
         env = "GATEWAY_TUNNEL_CLIENT_CA_FILE",
@@ -99,8 +101,9 @@ pub struct Args {
         requires = "tunnel_port"
     )]
     tunnel_client_ca_file: Option<PathBuf>,
-    /// A service that may be reached through tunnels at clustergateways/NAME/services, besides the
-    /// API server, as NAMESPACE/NAME:PORT; may be given more than once. Agents have a list, too.
+    /// Service on managed clusters that callers may reach at clustergateways/NAME/services through
+    /// a tunnel, as NAMESPACE/NAME:PORT. Can be repeated. The agent of the cluster must expose it,
+    /// too.
     #[arg(
         long,
         env = "GATEWAY_EXPOSE",
@@ -108,8 +111,8 @@ pub struct Args {
         value_delimiter = ','
     )]
     expose: Vec<ServiceAddress>,
-    /// Seconds that a managed cluster may take to begin its answer. Logs and proxied services may
-    /// take longer.
+    /// Seconds that a managed cluster may take until it starts to respond. Logs and proxied
+    /// services may take longer.
     #[arg(
         long,
         env = "GATEWAY_RESPONSE_HEADER_TIMEOUT",
@@ -118,7 +121,7 @@ pub struct Args {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     response_header_timeout: u64,
-    /// Seconds that requests in flight get to finish once the process is told to stop.
+    /// Seconds that requests in flight may take to finish after the process is told to stop.
     #[arg(
         long,
         env = "GATEWAY_DRAIN_TIMEOUT",
@@ -136,7 +139,7 @@ pub struct Args {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     replicas: u16,
-    /// MiB that the open pipes of one managed cluster's tunnels may make this process hold.
+    /// Maximum memory in MiB for data in flight through the tunnels of one managed cluster.
     #[arg(
         long,
         env = "GATEWAY_TUNNEL_MEMORY_PER_CLUSTER",
@@ -144,7 +147,7 @@ pub struct Args {
         default_value_t = 64
     )]
     tunnel_memory_per_cluster: usize,
-    /// MiB that the open pipes of all tunnels may make this process hold.
+    /// Maximum memory in MiB for data in flight through all tunnels.
     #[arg(
         long,
         env = "GATEWAY_TUNNEL_MEMORY",
@@ -152,7 +155,8 @@ pub struct Args {
         default_value_t = 4096
     )]
     tunnel_memory: usize,
-    /// What to log: `info`, `debug`, or targets as `info,gateway_server::proxy=debug`.
+    /// What to log: a level, e.g. `info` or `debug`, or levels by target, e.g.
+    /// `info,gateway_server::proxy=debug`.
     #[arg(
         long,
         env = "GATEWAY_LOG",
@@ -160,7 +164,7 @@ pub struct Args {
         default_value = "info"
     )]
     log: String,
-    /// How to log: plain or json.
+    /// Format of the log: plain or json.
     #[arg(
         long,
         env = "GATEWAY_LOG_FORMAT",
@@ -181,12 +185,12 @@ pub enum Egress {
     Direct,
 }
 
-/// As whom callers act on managed clusters.
+/// The identity of callers on managed clusters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Identity {
-    /// As themselves, where they were granted something there; else as the gateway's account.
+    /// A caller whom an `AccessGrant` names acts as itself, any other as the gateway's account.
     Impersonate,
-    /// As the gateway's account.
+    /// Every caller acts as the gateway's account.
     ServiceAccount,
 }
 
@@ -201,7 +205,7 @@ pub struct Settings {
     pub managed_service_account: Option<AccountName>,
     /// How those are reached.
     pub egress: Egress,
-    /// As whom callers act on managed clusters.
+    /// The identity of callers on managed clusters.
     pub identity: Identity,
     /// Where the API is served.
     pub address: SocketAddr,

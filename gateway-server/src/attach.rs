@@ -1,5 +1,5 @@
-//! Taking agents in, by either entrance, and letting them go: a session is held for as long as the
-//! agent has the right to it, and that is looked at again every few seconds.
+//! Accepts agents at either entrance. A session is held for as long as the agent has the right to
+//! it, which is checked again every few seconds.
 
 mod certificate;
 mod hub_api;
@@ -22,16 +22,16 @@ use tunnel::{Driver, End, Hello, Session};
 pub(crate) use self::{certificate::AgentAuthority, mtls::TunnelDoor};
 use crate::{
     authentication::User,
-    authorization::{Action, Authorizer},
+    authorization::{Action, Authorizer, Question},
     clusters::{Absent, Clusters},
     metrics::{Metrics, TunnelEndLabels},
     tunnels::Tunnels,
 };
 
-/// How often an attached agent's right to be is looked at again.
+/// How often to check again whether an agent may stay attached.
 const REVIEW: Duration = Duration::from_secs(5);
 
-/// Takes agents in.
+/// Accepts agents.
 #[derive(Clone, Debug)]
 pub(crate) struct Attach {
     /// What this gateway says of itself.
@@ -42,7 +42,7 @@ pub(crate) struct Attach {
     pub(crate) metrics: Metrics,
     /// Holds the sessions.
     pub(crate) tasks: TaskTracker,
-    /// Agents are to go elsewhere; pipes may finish.
+    /// Agents must attach elsewhere; open pipes may finish.
     pub(crate) drain: CancellationToken,
     /// Sessions end now.
     pub(crate) cut: CancellationToken,
@@ -55,12 +55,12 @@ struct Agent {
     right: Right,
 }
 
-/// What it proved that by.
+/// How it proved that.
 #[derive(Debug)]
 enum Right {
     /// The hub authenticated it as this user.
     User(User),
-    /// It holds the key of this certificate, which has to be of this authority.
+    /// It holds the key of this certificate, which must be issued by this CA.
     Certificate {
         chain: Vec<CertificateDer<'static>>,
         authority: Arc<AgentAuthority>,
@@ -113,7 +113,7 @@ impl Attach {
                     "closed"
                 }
                 End::Dead => {
-                    warn!(%cluster, "agent answers no ping any more");
+                    warn!(%cluster, "agent no longer answers pings");
                     "dead"
                 }
                 End::Broken(error) => {
@@ -122,7 +122,7 @@ impl Attach {
                 }
             },
             why = self.revoked(agent) => {
-                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer be attached");
+                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer stay attached");
                 "revoked"
             }
         };
@@ -132,7 +132,7 @@ impl Attach {
             .inc();
     }
 
-    /// Waits until the agent may no longer be attached. Not being able to ask is no reason.
+    /// Waits until the agent may no longer stay attached. It stays if the hub cannot be asked.
     async fn revoked(&self, agent: &Agent) -> String {
         loop {
             sleep(REVIEW).await;
@@ -141,7 +141,10 @@ impl Attach {
             }
             match &agent.right {
                 Right::User(user) => {
-                    let question = Arc::new((user.clone(), Action::attach(&agent.cluster)));
+                    let question = Arc::new(Question {
+                        user: user.clone(),
+                        action: Action::attach(&agent.cluster),
+                    });
                     let reviewed = Box::pin(self.authorizer.authorize(&question)).await;
                     if reviewed.is_err_and(|refusal| refusal.code() == StatusCode::FORBIDDEN) {
                         return "the hub's RBAC no longer allows it".to_owned();
@@ -149,7 +152,7 @@ impl Attach {
                 }
                 Right::Certificate { chain, authority } => {
                     if let Err(error) = authority.verify(chain, UnixTime::now()) {
-                        return format!("its certificate is no longer good: {error}");
+                        return format!("its certificate is no longer valid: {error}");
                     }
                 }
             }
@@ -166,7 +169,7 @@ impl Right {
     }
 }
 
-/// Lets go of a session when it is over, however that came.
+/// Removes a session when it is over, for whatever reason.
 struct Here<'a> {
     attach: &'a Attach,
     cluster: &'a ClusterName,

@@ -24,12 +24,19 @@ pub(crate) struct Authenticator {
     front_proxy: ArcSwapOption<FrontProxy>,
 }
 
-/// What a connection has shown, with the last verdict on it.
+/// The certificates that a connection presented, with the last verdict on them.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     certificates: Vec<CertificateDer<'static>>,
-    /// The configuration by which the certificate was found good, and until when it is.
-    accepted: ArcSwapOption<(Arc<FrontProxy>, UnixTime)>,
+    accepted: ArcSwapOption<Accepted>,
+}
+
+/// A good certificate.
+#[derive(Debug)]
+struct Accepted {
+    /// The configuration by which it was found good.
+    by: Arc<FrontProxy>,
+    until: UnixTime,
 }
 
 impl Peer {
@@ -54,25 +61,25 @@ impl Authenticator {
         let front_proxy = self.front_proxy.load();
         let front_proxy = front_proxy.as_ref().ok_or(AuthenticationError::NotReady)?;
         let accepted = peer.accepted.load();
-        let still_good = accepted.as_deref().is_some_and(|(by, until)| {
-            Arc::ptr_eq(by, front_proxy) && now.as_secs() < until.as_secs()
+        let still_good = accepted.as_deref().is_some_and(|accepted| {
+            Arc::ptr_eq(&accepted.by, front_proxy) && now.as_secs() < accepted.until.as_secs()
         });
         if !still_good {
             let until = front_proxy.verify(&peer.certificates, now)?;
-            peer.accepted
-                .store(Some(Arc::new((Arc::clone(front_proxy), until))));
+            let by = Arc::clone(front_proxy);
+            peer.accepted.store(Some(Arc::new(Accepted { by, until })));
         }
         front_proxy.user(headers)
     }
 
-    /// Goes by what the hub publishes of its front proxy from now on, if that is usable.
+    /// From now on, uses the front-proxy configuration that the hub publishes, if it is usable.
     pub(crate) fn trust(&self, published: &ConfigMap) -> Result<(), FrontProxyError> {
         let front_proxy = FrontProxy::read(published)?;
         self.front_proxy.store(Some(Arc::new(front_proxy)));
         Ok(())
     }
 
-    /// Takes away what told the caller's name: it is for the gateway alone.
+    /// Removes the headers that name the caller: they are for the gateway alone.
     pub(crate) fn forget_caller(&self, headers: &mut HeaderMap) {
         if let Some(front_proxy) = self.front_proxy.load().as_ref() {
             front_proxy.forget_user(headers);

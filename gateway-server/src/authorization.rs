@@ -54,8 +54,8 @@ impl Authorizer {
     }
 
     /// Refuses what the hub's RBAC does not allow.
-    pub(crate) async fn authorize(&self, question: &Question) -> Result<(), Refusal> {
-        let (user, action) = &**question;
+    pub(crate) async fn authorize(&self, question: &Arc<Question>) -> Result<(), Refusal> {
+        let Question { user, action } = &**question;
         if user.groups.iter().any(|group| group == ALL_POWERFUL) {
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl Authorizer {
             Ok(Verdict::Allowed) => Ok(()),
             Ok(Verdict::Denied(reason)) => Err(forbidden(user, action, &reason)),
             Err(error) => {
-                warn!(%error, "SubjectAccessReview");
+                warn!(%error, "SubjectAccessReview failed");
                 let message = format!("cannot ask the hub whether you may do this: {error}");
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 Err(Refusal::new(code, "ServiceUnavailable", message).retry_after(1))
@@ -76,8 +76,8 @@ impl Authorizer {
         }
     }
 
-    async fn ask(&self, question: Question) -> Result<Verdict, ReviewError> {
-        let review = review(&question.0, &question.1);
+    async fn ask(&self, question: Arc<Question>) -> Result<Verdict, ReviewError> {
+        let review = review(&question);
         let parameters = PostParams::default();
         let asked = timeout(DEADLINE, self.reviews.create(&parameters, &review)).await;
         let verdict = match asked {

@@ -19,20 +19,20 @@ pub(crate) enum Body {
     /// Nothing.
     #[default]
     Empty,
-    /// Something of our own.
+    /// An answer of the gateway itself.
     Full(Bytes),
     /// A managed cluster's answer.
     Upstream(UpstreamBody),
-    /// What becomes of managed clusters.
+    /// Changes of managed clusters.
     Watch(Box<Watch>),
 }
 
-/// Why an answer ends before its end.
+/// Why an answer ends early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error(transparent)]
     Upstream(#[from] hyper::Error),
-    #[error("what the caller was granted on the managed cluster has ended")]
+    #[error("the caller's access to the managed cluster has ended")]
     Revoked,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct UpstreamBody {
     body: Incoming,
     lease: Option<Lease>,
     bytes: Counter,
-    /// What it hangs on, where it lasts.
+    /// Ends it, if it is long-lived.
     tether: Option<Arc<Tether>>,
     ends_when_broken: bool,
 }
@@ -69,15 +69,15 @@ impl UpstreamBody {
         self.tether = Some(tether);
     }
 
-    /// A broken connection, or a cut, is the end of this body, and no error of the caller's stream: a
-    /// watch may end at any time, and informers take an end as the moment to resume, which asks anew
-    /// what they may see. Of anything else an end in good order would say that it was all.
+    /// From now on, a broken connection or a cut is a normal end of this body instead of an error.
+    /// A watch may end at any time: informers then resume it, and their rights are checked again.
+    /// For any other body, a normal end would claim that it is complete.
     pub(crate) fn ends_when_broken(&mut self) {
         self.ends_when_broken = true;
     }
 
-    /// Looks, without waiting, at what came with the head. What has broken by then can still be told:
-    /// HTTP/2 takes a head that is not out yet back when its stream is reset.
+    /// Reads, without waiting, what came with the head. If the stream has broken by then, the
+    /// caller can still get an error: once the head is sent, HTTP/2 can only reset the stream.
     pub(crate) fn begun(mut self) -> hyper::Result<Self> {
         let mut context = Context::from_waker(Waker::noop());
         match self.poll(&mut context) {
@@ -93,8 +93,11 @@ impl UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.body.size_hint();
-        let first = self.first.as_ref().and_then(Frame::data_ref);
-        let first = first.map_or(0, |data| data.len() as u64);
+        let first = self
+            .first
+            .as_ref()
+            .and_then(Frame::data_ref)
+            .map_or(0, |data| data.len() as u64);
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + first);
         }
@@ -114,7 +117,7 @@ impl UpstreamBody {
         }
     }
 
-    /// Ready when what it hangs on is cut. Only a stream that has nothing to pass on asks to be woken.
+    /// Ready when its tether is cut. Only a stream that is waiting for data asks to be woken.
     fn poll_cut(&self, idle: bool, context: &mut Context<'_>) -> Poll<()> {
         match &self.tether {
             Some(tether) if idle => tether.poll_cut(context),

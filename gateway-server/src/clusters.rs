@@ -1,6 +1,7 @@
 //! The managed clusters, as the request path sees them: an immutable snapshot behind one pointer,
 //! replaced when a watch sees a change. Looking a cluster up takes no lock and asks nobody.
 
+mod accepted_cluster;
 mod cluster;
 mod credential;
 mod definition;
@@ -9,7 +10,6 @@ mod feed;
 mod intake;
 mod inventory;
 pub(crate) mod refusal;
-mod registration;
 mod secret;
 mod sheet;
 mod shown;
@@ -45,9 +45,9 @@ use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::W
 #[derive(Debug)]
 pub(crate) struct Clusters {
     snapshot: ArcSwap<Snapshot>,
-    /// What the snapshot is made of. Locked by the watches alone.
+    /// The source of the snapshot. Only the watches lock it.
     inventory: Mutex<Inventory>,
-    /// What of the snapshot is shown. Locked by those who list, get and watch `clustergateways`.
+    /// The snapshot as it is shown. Locked by those who list, get and watch `clustergateways`.
     feed: Mutex<Feed>,
     derivation: Option<Derivation>,
     metrics: Metrics,
@@ -81,8 +81,8 @@ impl Clusters {
         self.snapshot.load()
     }
 
-    /// One cluster as of now. Until everything has been read once, what does not work yet is not
-    /// taken for an answer.
+    /// One cluster as of now. Until everything has been read once, a cluster that cannot be reached
+    /// counts as not read yet.
     pub(crate) fn find(&self, name: &ClusterName) -> Result<Arc<Cluster>, Absent> {
         let snapshot = self.snapshot.load();
         let absent = if snapshot.complete {
@@ -97,7 +97,7 @@ impl Clusters {
         Ok(Arc::clone(cluster))
     }
 
-    /// All clusters as they are shown; nothing before all have been read once.
+    /// All clusters as they are shown; `None` until all have been read once.
     pub(crate) fn listed(&self) -> Option<Listed> {
         let mut feed = self.feed.lock();
         // Read in here, so that the feed never goes back.
@@ -122,18 +122,18 @@ impl Clusters {
         feed.after(revision, &self.snapshot.load(), now)
     }
 
-    /// Sees to it that what is known of a cluster's health is of now: a connection that is open is
-    /// watched over, and where there is none, one is made, as a request would.
+    /// Brings what is known of a cluster's health up to date. An open connection is monitored
+    /// anyway; if there is none, this opens one, as a request would.
     pub(crate) async fn probe(&self, name: &ClusterName) {
         let found = self.find(name);
         if let Ok(Ok(access)) = found.as_deref().map(|cluster| &cluster.access) {
-            // How it went is in the health of the way; dialling has deadlines of its own.
+            // The way records the result as its health; dialling has its own deadlines.
             let _ = access.way.lease().await;
         }
     }
 
-    /// What to try after the managed cluster rejected a token: the cluster with a newer one, which
-    /// may come a moment later; nothing where none comes.
+    /// The access to try after the managed cluster rejected a token: with a newer token, which may
+    /// arrive a moment later. `None` if none arrives.
     pub(crate) async fn successor(
         &self,
         name: &ClusterName,
@@ -169,7 +169,7 @@ impl Clusters {
         self.rebuild(&inventory, BTreeSet::new());
     }
 
-    /// Takes in one new or changed object.
+    /// Adds or replaces one object.
     fn apply<S: Source>(&self, object: &S::Object) {
         let Some(cluster) = S::cluster(object) else {
             return;
@@ -209,8 +209,8 @@ impl Clusters {
             }
             replaced.extend(known);
         }
-        let gone = |cluster: &Cluster| !by_name.contains_key(&cluster.metrics.cluster().0);
-        let gone: Vec<_> = replaced.iter().filter(|it| gone(it)).cloned().collect();
+        let is_gone = |cluster: &&Arc<Cluster>| !by_name.contains_key(&cluster.metrics.cluster().0);
+        let gone: Vec<_> = replaced.iter().filter(is_gone).cloned().collect();
         self.metrics
             .clusters
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
@@ -261,7 +261,8 @@ impl Clusters {
         }
     }
 
-    /// Keeps the connections to all places that did not change; a token is no part of them.
+    /// Keeps the connections to all places that did not change. Tokens are not part of a
+    /// connection.
     fn access(&self, old: Option<&Access>, means: Means) -> Result<Access, Unusable> {
         let Means {
             places,
@@ -271,8 +272,8 @@ impl Clusters {
         let way = match old {
             Some(old) => old.way.moved(places),
             None => Way::new(places, self.tasks.clone()).map(Arc::new),
-        };
-        let way = way.map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
+        }
+        .map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
         let credential = authorization.map(|authorization| {
             let known = old.and_then(|old| old.credential.as_ref());
             match known.filter(|known| known.authorization == authorization) {

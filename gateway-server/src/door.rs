@@ -32,9 +32,9 @@ use crate::{
 const MAX_STREAMS: u32 = 250;
 /// What one upload may have in flight towards us …
 const STREAM_WINDOW: u32 = 128 << 10;
-/// … and so many may stall before they hold up their neighbours: all of them.
+/// … and all of them may stall before they hold up their neighbours.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
-/// Callers in thousands of groups have long heads; strangers may send as much before they are refused.
+/// Callers in thousands of groups have long heads.
 const MAX_HEAD: u32 = 256 << 10;
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -88,8 +88,8 @@ impl Door {
             let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
             match timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await {
                 Ok(Ok(stream)) => self.http(stream).await,
-                Ok(Err(error)) => debug!(%error, "TLS handshake of a caller"),
-                Err(_) => debug!("TLS handshake of a caller took too long"),
+                Ok(Err(error)) => debug!(%error, "TLS handshake with a caller failed"),
+                Err(_) => debug!("TLS handshake with a caller timed out"),
             }
         };
         self.gateway.connections.inc();
@@ -101,7 +101,7 @@ impl Door {
     }
 
     async fn http(&self, stream: TlsStream<ReadAhead<TcpStream>>) {
-        let session = stream.get_ref().1;
+        let (_, session) = stream.get_ref();
         let peer = Arc::new(Peer::new(session.peer_certificates()));
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let gateway = &self.gateway;

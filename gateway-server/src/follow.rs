@@ -1,5 +1,5 @@
-//! All watches of the hub. While the hub's API server is away, what was last known stays in use; what
-//! becomes of an object is its follower's business.
+//! All watches of the hub. While the hub's API server is away, the last known state stays in use.
+//! What an object means is up to its follower.
 
 mod clusters;
 pub(crate) mod follower;
@@ -23,7 +23,8 @@ pub(crate) use self::grants::end_in_time;
 pub(crate) use self::hub::follow_hub;
 
 /// Tells `follower` for as long as it is polled; `listed` is met from the first full list on. A hub
-/// without the kind has none, which is as good as a list: it is looked for again with growing pauses.
+/// that does not have the kind counts as one with an empty list; the watch is tried again with
+/// growing pauses.
 async fn follow<F: Follower>(
     follower: &F,
     api: Api<F::Object>,
@@ -48,7 +49,7 @@ async fn follow<F: Follower>(
             Err(error) => {
                 let said = error.to_string();
                 if complaint.as_ref() != Some(&said) {
-                    warn!(%error, "watching {}; what is known stays in use", F::WHAT);
+                    warn!(%error, "cannot watch {}; the last known state stays in use", F::WHAT);
                     complaint = Some(said);
                 }
                 if is_unknown_kind(&error) {
@@ -60,7 +61,8 @@ async fn follow<F: Follower>(
     }
 }
 
-/// By its code alone: what the API server says of a path that it does not serve is no Status.
+/// Only the code counts: for a path that it does not serve, the API server does not answer a
+/// Status.
 fn is_unknown_kind(error: &watcher::Error) -> bool {
     matches!(
         error,

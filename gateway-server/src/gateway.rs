@@ -1,5 +1,7 @@
-//! One request from its head to its answer: route, authenticate, authorize, and hand over. Health
-//! is the only thing answered to strangers.
+//! One request from its head to its answer: route, authenticate, authorize, and hand over. Only
+//! health is answered without authentication.
+
+mod task;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use runtime::admin::{Admin, METRICS_CONTENT_TYPE, metrics_text};
 use rustls::pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
+use self::task::{Asked, Task};
 use crate::{
     api::{
         self, Answer,
@@ -26,18 +29,17 @@ use crate::{
         rendering::Rendering,
     },
     attach::Attach,
-    authentication::{Authenticator, Peer, User},
-    authorization::{Action, Authorizer},
+    authentication::{Authenticator, Peer},
+    authorization::{Authorizer, Question},
     body::Body,
     clusters::{Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
-    route::{Route, route},
+    route::{Document, Own, Route, route},
     status::Refusal,
-    verb::Verb,
-    watch::Watch,
+    watch::{Printer, Watch},
 };
 
-/// Everything that answering a request takes.
+/// Everything that is needed to answer a request.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) authenticator: Arc<Authenticator>,
@@ -72,57 +74,67 @@ impl Gateway {
         peer: &Peer,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
-        let routed = route(request.uri().path());
-        match routed {
+        let asked = match route(request.uri().path()) {
             Ok(Route::Livez) => return Ok(text(StatusCode::OK, "ok")),
             Ok(Route::Readyz) => return Ok(self.readyz()),
-            _ => {}
-        }
+            Ok(Route::Endpoint(endpoint)) => Ok(Asked::of(endpoint, &request)),
+            Err(fault) => Err(Refusal::bad_request(fault.to_string())),
+        };
         let user = self
             .authenticator
             .authenticate(peer, request.headers(), UnixTime::now())?;
-        let route = routed.map_err(|fault| Refusal::bad_request(fault.to_string()))?;
-        if let Route::Attach(cluster) = route {
-            let question = Arc::new((user.clone(), Action::attach(&cluster)));
-            self.authorizer.authorize(&question).await?;
-            return self.attach.upgrade(request, user, cluster);
-        }
-        let question = Arc::new((user, action(&route, &request)));
+        let Asked { action, task } = asked?;
+        let question = Arc::new(Question { user, action });
         self.authorizer.authorize(&question).await?;
-        if let Some(call) = call(&route, &question.0) {
-            return Ok(self.proxy.forward(request, call).await);
+        match task {
+            Task::Attach(cluster) => self.attach.upgrade(request, question.user.clone(), cluster),
+            Task::Forward {
+                cluster,
+                service,
+                tail_length,
+            } => {
+                let call = Call {
+                    caller: &question.user,
+                    cluster,
+                    service,
+                    tail_length,
+                };
+                Ok(self.proxy.forward(request, call).await)
+            }
+            Task::Own(own) => self.own(own, request).await,
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(method_not_allowed(request.method()));
-        }
-        let route = route.into_owned();
-        if let Route::Health(name) = &route {
-            self.clusters.probe(name).await;
-        }
-        let (head, _) = request.into_parts();
-        self.own(&route, &head)
     }
 
     /// Answers from what the gateway itself knows.
-    fn own(&self, route: &Route<'_>, head: &Parts) -> Result<Response<Body>, Refusal> {
-        let (headers, query) = (&head.headers, head.uri.query());
-        match route {
-            Route::Metrics => Ok(self.metrics()),
-            Route::Groups => Ok(document(head, self.discovery.apis(headers)?)),
-            Route::Group => Ok(document(head, self.discovery.group(headers)?)),
-            Route::Resources => Ok(document(head, self.discovery.resources(headers)?)),
-            Route::OpenApiV2 => Ok(document(head, self.openapi.v2(headers)?)),
-            Route::OpenApiV3 => Ok(document(head, self.openapi.v3_index())),
-            Route::OpenApiV3GroupVersion => Ok(document(head, &self.openapi.v3(headers, query)?)),
-            Route::List => self.list(head),
-            Route::Get(name) | Route::Health(name) => self.get(head, name),
-            Route::Livez
-            | Route::Readyz
-            | Route::Attach(_)
-            | Route::Proxy { .. }
-            | Route::Service { .. }
-            | Route::Unknown => Err(Refusal::not_found(head.uri.path())),
+    async fn own(&self, own: Own, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed(request.method()));
         }
+        let (head, _) = request.into_parts();
+        match own {
+            Own::Document(document) => self.document(document, &head),
+            Own::List => self.list(&head),
+            Own::Get(name) => self.get(&head, &name),
+            Own::Health(name) => {
+                self.clusters.probe(&name).await;
+                self.get(&head, &name)
+            }
+            Own::Unknown => Err(Refusal::not_found(head.uri.path())),
+        }
+    }
+
+    fn document(&self, document: Document, head: &Parts) -> Result<Response<Body>, Refusal> {
+        let (headers, query) = (&head.headers, head.uri.query());
+        let answer = match document {
+            Document::Metrics => return Ok(self.metrics()),
+            Document::Groups => self.discovery.apis(headers)?,
+            Document::Group => self.discovery.group(headers)?,
+            Document::Resources => self.discovery.resources(headers)?,
+            Document::OpenApiV2 => self.openapi.v2(headers)?,
+            Document::OpenApiV3 => self.openapi.v3_index(),
+            Document::OpenApiV3GroupVersion => &self.openapi.v3(headers, query)?,
+        };
+        Ok(response(head, answer))
     }
 
     fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
@@ -131,15 +143,15 @@ impl Gateway {
             return self.watch(head, watch, options);
         }
         let rendering = rendering(head, Shape::List, &options)?;
-        let listed = self.clusters.listed();
-        let listed = listed.ok_or_else(not_read_yet)?;
-        let shown = listed.objects.iter().map(AsRef::as_ref);
-        let shown = shown.filter(|object| options.selection.chooses(object));
+        let listed = self.clusters.listed().ok_or_else(not_read_yet)?;
+        let chosen = listed
+            .objects
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|object| options.selection.chooses(object));
         let revision = listed.revision.to_string();
-        Ok(document(
-            head,
-            &api::objects::list(shown, &revision, rendering),
-        ))
+        let list = api::objects::list(chosen, &revision, rendering);
+        Ok(response(head, &list))
     }
 
     fn watch(
@@ -149,9 +161,13 @@ impl Gateway {
         options: Options,
     ) -> Result<Response<Body>, Refusal> {
         let rendering = rendering(head, Shape::Single, &options)?;
+        let printer = Printer {
+            rendering,
+            clock: now,
+        };
         let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
-        let begun = Watch::begin(clusters, watch, options.selection, (rendering, now), drain);
-        let watch = begun.ok_or_else(not_read_yet)?;
+        let watch = Watch::begin(clusters, watch, options.selection, printer, drain)
+            .ok_or_else(not_read_yet)?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
         describe(response.headers_mut(), "application/json", None);
         Ok(response)
@@ -161,7 +177,7 @@ impl Gateway {
         let rendering = rendering(head, Shape::Single, &options(head)?)?;
         let shown = self.clusters.shown(name);
         let object = shown.map_err(|unshown| unshown.refusal(name))?;
-        Ok(document(head, &api::objects::single(&object, rendering)))
+        Ok(response(head, &api::objects::single(&object, rendering)))
     }
 
     fn readyz(&self) -> Response<Body> {
@@ -183,56 +199,6 @@ impl Gateway {
     }
 }
 
-/// What is for a managed cluster to answer.
-fn call<'a>(route: &Route<'_>, caller: &'a User) -> Option<Call<'a>> {
-    let (cluster, service, tail) = match route {
-        Route::Proxy { cluster, tail } => (cluster, None, tail),
-        Route::Service {
-            cluster,
-            service,
-            tail,
-        } => (cluster, Some(service.clone()), tail),
-        _ => return None,
-    };
-    Some(Call {
-        caller,
-        cluster: cluster.clone(),
-        service,
-        tail_length: tail.len(),
-    })
-}
-
-/// What the hub's RBAC is asked about a request.
-fn action(route: &Route<'_>, request: &Request<Incoming>) -> Action {
-    let verb = Verb::of_method(request.method());
-    match route {
-        Route::Proxy { cluster, .. } => Action::of(verb, "proxy", cluster),
-        Route::Service { cluster, .. } => Action::of(verb, "services", cluster),
-        Route::Get(cluster) => Action::of(verb, "", cluster),
-        Route::Health(cluster) => Action::of(verb, "health", cluster),
-        Route::List => {
-            // One that makes no sense is refused to whoever may list all.
-            let options = Options::parse(request.uri().query()).unwrap_or_default();
-            let verb = match verb {
-                Verb::Get if options.watch.is_some() => Verb::Watch,
-                Verb::Get => Verb::List,
-                other => other,
-            };
-            // As API servers do, so that who may list one cluster can.
-            let name = options.selection.only();
-            Action::Resource {
-                verb,
-                subresource: "",
-                name: name.and_then(|name| name.parse().ok()),
-            }
-        }
-        _ => Action::Path {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-        },
-    }
-}
-
 fn options(head: &Parts) -> Result<Options, Refusal> {
     let options = Options::parse(head.uri.query());
     options.map_err(|fault| Refusal::bad_request(fault.to_string()))
@@ -246,7 +212,7 @@ fn rendering(head: &Parts, shape: Shape, options: &Options) -> Result<Rendering,
     })
 }
 
-fn document(head: &Parts, answer: &Answer) -> Response<Body> {
+fn response(head: &Parts, answer: &Answer) -> Response<Body> {
     let known = answer.is_known_to(&head.headers);
     let mut response = Response::new(if known {
         Body::Empty
@@ -264,7 +230,7 @@ fn document(head: &Parts, answer: &Answer) -> Response<Body> {
     response
 }
 
-/// What every answer of our own says of itself.
+/// Sets the headers that every answer of the gateway itself has.
 fn describe(headers: &mut HeaderMap, content_type: &'static str, caching: Option<&'static str>) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(VARY, HeaderValue::from_static("Accept"));
@@ -281,9 +247,8 @@ fn text(code: StatusCode, text: &str) -> Response<Body> {
 }
 
 fn method_not_allowed(method: &Method) -> Response<Body> {
-    let message = format!(
-        "{method} is not supported here: clustergateways can be read by get, list and watch"
-    );
+    let message =
+        format!("{method} is not supported here: clustergateways support get, list and watch only");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
     let mut response = refusal.into_response().map(Body::from);
     response

@@ -1,6 +1,6 @@
-//! Identity by `AccessGrant`s: as whom a caller acts on a managed cluster. What the grants come to is
-//! one immutable snapshot behind one pointer; a request reads it without a lock. When somebody's
-//! standing ends, so do the streams that it still has.
+//! Identity by `AccessGrant`s: which identity a caller acts as on a managed cluster. The result of
+//! all grants is one immutable snapshot behind one pointer; a request reads it without a lock. When
+//! a subject loses its standing on a cluster, its streams there end.
 
 mod claim;
 mod decision;
@@ -35,11 +35,11 @@ use crate::{
     metrics::Metrics,
 };
 
-/// The grants, and the one place that takes in what becomes of them.
+/// The grants, and the only place that changes them.
 #[derive(Debug)]
 pub(crate) struct Grants {
     standings: ArcSwap<Standings>,
-    /// What the snapshot is made of. Locked by the watch and the clock alone.
+    /// The source of the snapshot. Only the watch and the clock lock it.
     ledger: Mutex<Ledger>,
     /// Where streams are cut.
     clusters: Arc<Clusters>,
@@ -50,7 +50,7 @@ pub(crate) struct Grants {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) acting: Acting,
-    /// What it hangs on, where it lasts.
+    /// Ends it, if it is long-lived.
     pub(crate) tether: Option<Arc<Tether>>,
 }
 
@@ -65,7 +65,8 @@ impl Grants {
         }
     }
 
-    /// As whom a caller acts on a cluster. What lasts is tied to that, among the cluster's streams.
+    /// Decides which identity a caller acts as on a cluster. A long-lived request passes the
+    /// cluster's `streams`, to be tied to that identity there.
     pub(crate) fn admit(
         &self,
         caller: &User,
@@ -76,21 +77,24 @@ impl Grants {
             let standings = self.standings.load();
             let acting = decide(caller, cluster, &standings)?;
             let tether = streams.map(|streams| streams.tie(acting.clone()));
-            // Tied too late to be cut with those that an older snapshot let in? Then by the newer one.
+            // The snapshot changed before the stream was tied, so its cut may have missed the
+            // stream: decide again by the newer snapshot.
             if tether.is_none() || Arc::ptr_eq(&standings, &self.standings.load()) {
                 return Ok(Admitted { acting, tether });
             }
         }
     }
 
-    /// Takes in that these are all that there are.
+    /// Replaces all grants by these.
     pub(crate) fn replace(&self, grants: &[AccessGrant], now: Timestamp) {
-        let all = grants.iter().map(|it| (it.name_any(), Reading::of(it)));
-        let all = all.collect();
+        let all = grants
+            .iter()
+            .map(|it| (it.name_any(), Reading::of(it)))
+            .collect();
         self.change(|ledger| ledger.replace(all, now));
     }
 
-    /// Takes in one, or that it is gone.
+    /// Adds or replaces one grant, or removes it.
     pub(crate) fn set(&self, name: &str, grant: Option<&AccessGrant>, now: Timestamp) {
         let reading = grant.map(Reading::of);
         self.change(|ledger| {
@@ -100,7 +104,7 @@ impl Grants {
         });
     }
 
-    /// Lets grants end whose time has come, and says when the next one's will.
+    /// Ends the grants that have expired, and returns when the next one will.
     pub(crate) fn pass(&self, now: Timestamp) -> Option<Timestamp> {
         let next = self.ledger.lock().next_end()?;
         if next > now {
@@ -110,7 +114,8 @@ impl Grants {
         self.ledger.lock().next_end()
     }
 
-    /// Publishes what a change comes to, and then cuts, so that whoever comes back meets the new.
+    /// Publishes the result of a change before it cuts streams, so that a caller who reconnects
+    /// meets the new snapshot.
     fn change(&self, change: impl FnOnce(&mut Ledger) -> Cuts) {
         let mut ledger = self.ledger.lock();
         let cuts = change(&mut ledger);

@@ -35,13 +35,17 @@ pub use crate::{
     run::run,
 };
 
-/// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail that
-/// passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call this.
+use crate::route::{Endpoint, Route};
+
+/// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail
+/// that passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call
+/// this.
 pub fn fuzz_path(bytes: &[u8]) {
     let Ok(path) = std::str::from_utf8(bytes) else {
         return;
     };
-    if let Ok(route::Route::Proxy { tail, .. }) = route::route(path) {
+    let route = route::route(path);
+    if let Ok(Route::Endpoint(Endpoint::Proxy { tail, .. })) = route {
         assert!(path.ends_with(tail));
         let decoded = percent_encoding::percent_decode_str(tail).decode_utf8_lossy();
         assert!(

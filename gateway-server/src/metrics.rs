@@ -30,7 +30,7 @@ pub(crate) struct Metrics {
     seconds: Family<ClusterLabels, Histogram, fn() -> Histogram>,
     /// Bytes of answers streamed through.
     response_bytes: Family<ClusterLabels, Counter>,
-    /// Upgraded connections open now.
+    /// Upgraded connections that are open.
     upgrades: Family<ClusterLabels, Gauge>,
     /// Requests that wait for the head of their answer now.
     waiting: Family<ClusterLabels, Gauge>,
@@ -38,17 +38,17 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Reviews asked of the hub's API server.
     pub(crate) reviews: Family<ReviewLabels, Counter>,
-    /// Managed clusters known.
+    /// Managed clusters that the gateway knows.
     pub(crate) clusters: Gauge,
-    /// Agents that were not taken in.
+    /// Agents that were refused.
     pub(crate) attach_refusals: Counter,
     /// Tunnels that ended, by reason.
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
-    /// Requests let on to managed clusters, by whom they act as there.
+    /// Requests sent to managed clusters, by the identity that they act as there.
     pub(crate) identities: Family<IdentityLabels, Counter>,
-    /// Requests that got nothing for the caller's identity, by reason.
+    /// Requests refused because of the caller's identity, by reason.
     pub(crate) identity_refusals: Family<IdentityRefusalLabels, Counter>,
-    /// Streams that ended with what their caller was granted.
+    /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct ClusterMetrics {
     seconds: Histogram,
     /// Bytes of answers streamed through.
     pub(crate) response_bytes: Counter,
-    /// Upgraded connections open now.
+    /// Upgraded connections that are open.
     pub(crate) upgrades: Gauge,
     /// Requests that wait for the head of their answer now.
     pub(crate) waiting: Gauge,
@@ -92,13 +92,13 @@ pub(crate) struct TunnelEndLabels {
     pub(crate) reason: &'static str,
 }
 
-/// Whom a request acts as.
+/// The identity that a request acts as.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct IdentityLabels {
     pub(crate) identity: &'static str,
 }
 
-/// Why a caller's identity gets nothing.
+/// Why a caller's identity was refused.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct IdentityRefusalLabels {
     pub(crate) reason: &'static str,
@@ -158,38 +158,42 @@ impl Metrics {
         );
         registry.register(
             "proxied_request_duration_seconds",
-            "Time to the head of a proxied answer, in seconds",
+            "Seconds until the response headers of a proxied request",
             self.seconds.clone(),
         );
         registry.register(
             "proxied_response_bytes",
-            "Bytes of answers streamed from managed clusters",
+            "Bytes of responses streamed from managed clusters",
             self.response_bytes.clone(),
         );
         registry.register(
             "upgraded_connections",
-            "Upgraded connections open now",
+            "Upgraded connections that are open",
             self.upgrades.clone(),
         );
         registry.register(
             "connections",
-            "Connections of callers open now",
+            "Connections from callers that are open",
             self.connections.clone(),
         );
         registry.register(
             "access_reviews",
-            "SubjectAccessReviews asked of the hub, by result",
+            "SubjectAccessReviews sent to the hub, by result",
             self.reviews.clone(),
         );
-        registry.register("clusters", "Managed clusters known", self.clusters.clone());
+        registry.register(
+            "clusters",
+            "Managed clusters that the gateway knows",
+            self.clusters.clone(),
+        );
         registry.register(
             "waiting_requests",
-            "Proxied requests that wait for the head of their answer now",
+            "Proxied requests that are waiting for response headers",
             self.waiting.clone(),
         );
         registry.register(
             "attach_refusals",
-            "Agents that were not taken in",
+            "Agents that were refused",
             self.attach_refusals.clone(),
         );
         registry.register(
@@ -203,17 +207,17 @@ impl Metrics {
     fn register_identity(&self, registry: &mut Registry) {
         registry.register(
             "identities",
-            "Requests let on to managed clusters, by whom they act as there",
+            "Requests sent to managed clusters, by the identity that they act as there",
             self.identities.clone(),
         );
         registry.register(
             "identity_refusals",
-            "Requests refused for what was granted to the caller, by reason",
+            "Requests refused because of the caller's identity, by reason",
             self.identity_refusals.clone(),
         );
         registry.register(
             "streams_cut",
-            "Streams that ended with what their caller was granted",
+            "Streams that were cut because their caller's access ended",
             self.streams_cut.clone(),
         );
     }

@@ -41,14 +41,14 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) outbound: Outbound,
-    /// As whom callers act; without them all act as the gateway's account.
+    /// Decide which identity callers act as; without them, all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
     /// Services of managed clusters that may be reached besides their API servers.
     pub(crate) exposed: BTreeSet<ServiceAddress>,
 }
 
-/// For whom a request goes where.
+/// The caller and the destination of a request.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) caller: &'a User,
@@ -117,7 +117,7 @@ impl Proxy {
 }
 
 impl Proxy {
-    /// As whom the caller acts; a service of the cluster is not told.
+    /// The identity that the caller acts as. A service of the cluster is not told.
     fn admit(&self, call: &Call<'_>, cluster: &Cluster, lasts: bool) -> Result<Admitted, Denied> {
         let grants = self.grants.as_ref().filter(|_| call.service.is_none());
         let admitted = match grants {
@@ -145,7 +145,7 @@ impl Proxy {
         admitted
     }
 
-    /// What a request takes; to a service of the cluster it takes no credential.
+    /// How to reach the destination. For a service of the cluster, no credential is sent.
     fn access(
         &self,
         cluster: &Cluster,

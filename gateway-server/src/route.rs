@@ -16,30 +16,19 @@ const GROUP_PATH: &str = "/apis/cluster.core.oam.dev";
 /// What a request path asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Route<'a> {
-    /// `/livez`, and `/healthz` for old probes.
+    /// `/livez`, and `/healthz` for old probes. Answered to anybody.
     Livez,
-    /// `/readyz`.
+    /// `/readyz`. Answered to anybody.
     Readyz,
-    /// `/metrics`.
-    Metrics,
-    /// `/apis`.
-    Groups,
-    /// `/apis/GROUP`.
-    Group,
-    /// `/apis/GROUP/VERSION`.
-    Resources,
-    /// `/openapi/v2`.
-    OpenApiV2,
-    /// `/openapi/v3`.
-    OpenApiV3,
-    /// `/openapi/v3/apis/GROUP/VERSION`.
-    OpenApiV3GroupVersion,
-    /// `…/clustergateways`.
-    List,
-    /// `…/clustergateways/NAME`.
-    Get(ClusterName),
-    /// `…/clustergateways/NAME/health`.
-    Health(ClusterName),
+    /// Anything else: only callers who are known and allowed get an answer.
+    Endpoint(Endpoint<'a>),
+}
+
+/// What only callers who are known and allowed get.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Endpoint<'a> {
+    /// What the gateway itself answers.
+    Own(Own),
     /// `…/clustergateways/NAME/attach`.
     Attach(ClusterName),
     /// `…/clustergateways/NAME/proxy…`.
@@ -58,38 +47,40 @@ pub(crate) enum Route<'a> {
         /// What is behind the port, byte for byte: empty, or starting with a slash.
         tail: &'a str,
     },
+}
+
+/// What the gateway answers from what it knows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Own {
+    /// Something that concerns no managed cluster.
+    Document(Document),
+    /// `…/clustergateways`.
+    List,
+    /// `…/clustergateways/NAME`.
+    Get(ClusterName),
+    /// `…/clustergateways/NAME/health`.
+    Health(ClusterName),
     /// Nothing we serve.
     Unknown,
 }
 
-impl Route<'_> {
-    /// The same route, free of the path it was read from.
-    pub(crate) fn into_owned(self) -> Route<'static> {
-        match self {
-            Self::Proxy { cluster, .. } => Route::Proxy { cluster, tail: "" },
-            Self::Service {
-                cluster, service, ..
-            } => Route::Service {
-                cluster,
-                service,
-                tail: "",
-            },
-            Self::Livez => Route::Livez,
-            Self::Readyz => Route::Readyz,
-            Self::Metrics => Route::Metrics,
-            Self::Groups => Route::Groups,
-            Self::Group => Route::Group,
-            Self::Resources => Route::Resources,
-            Self::OpenApiV2 => Route::OpenApiV2,
-            Self::OpenApiV3 => Route::OpenApiV3,
-            Self::OpenApiV3GroupVersion => Route::OpenApiV3GroupVersion,
-            Self::List => Route::List,
-            Self::Get(cluster) => Route::Get(cluster),
-            Self::Health(cluster) => Route::Health(cluster),
-            Self::Attach(cluster) => Route::Attach(cluster),
-            Self::Unknown => Route::Unknown,
-        }
-    }
+/// Something that concerns no managed cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Document {
+    /// `/metrics`.
+    Metrics,
+    /// `/apis`.
+    Groups,
+    /// `/apis/GROUP`.
+    Group,
+    /// `/apis/GROUP/VERSION`.
+    Resources,
+    /// `/openapi/v2`.
+    OpenApiV2,
+    /// `/openapi/v3`.
+    OpenApiV3,
+    /// `/openapi/v3/apis/GROUP/VERSION`.
+    OpenApiV3GroupVersion,
 }
 
 /// A path that is refused before anybody looks at what it asks for.
@@ -113,13 +104,13 @@ pub enum PathError {
     },
     /// A `%` is not followed by two hexadecimal digits.
     #[error(
-        "the path behind /proxy has a % that starts no escape; write a literal percent sign as %25"
+        "the path behind /proxy has a % that does not start an escape; write a literal percent sign as %25"
     )]
     Escape,
     /// A segment is `.` or `..`, written out or escaped.
     #[error(
         "the path behind /proxy has a segment {segment:?}, which would leave the path that was \
-         authorised; send the path it stands for"
+         authorised; send the resolved path instead"
     )]
     DotSegment {
         /// The segment as it was sent.
@@ -135,23 +126,33 @@ pub(crate) fn route(path: &str) -> Result<Route<'_>, PathError> {
     Ok(match path {
         "/livez" | "/healthz" => Route::Livez,
         "/readyz" => Route::Readyz,
-        "/metrics" => Route::Metrics,
-        "/apis" | "/apis/" => Route::Groups,
-        "/openapi/v2" => Route::OpenApiV2,
-        "/openapi/v3" | "/openapi/v3/" => Route::OpenApiV3,
-        _ if matches(path, GROUP_PATH) => Route::Group,
-        _ if matches(path, GROUP_VERSION_PATH) => Route::Resources,
-        _ if path
-            .strip_prefix("/openapi/v3")
-            .is_some_and(|rest| matches(rest, GROUP_VERSION_PATH)) =>
-        {
-            Route::OpenApiV3GroupVersion
-        }
-        _ => match path.strip_prefix(GROUP_VERSION_PATH) {
-            Some(rest) => cluster_gateways(rest)?,
-            None => Route::Unknown,
-        },
+        _ => Route::Endpoint(endpoint(path)?),
     })
+}
+
+fn endpoint(path: &str) -> Result<Endpoint<'_>, PathError> {
+    if let Some(document) = document(path) {
+        return Ok(Endpoint::Own(Own::Document(document)));
+    }
+    match path.strip_prefix(GROUP_VERSION_PATH) {
+        Some(rest) => cluster_gateways(rest),
+        None => Ok(Endpoint::Own(Own::Unknown)),
+    }
+}
+
+fn document(path: &str) -> Option<Document> {
+    match path {
+        "/metrics" => Some(Document::Metrics),
+        "/apis" | "/apis/" => Some(Document::Groups),
+        "/openapi/v2" => Some(Document::OpenApiV2),
+        "/openapi/v3" | "/openapi/v3/" => Some(Document::OpenApiV3),
+        _ if matches(path, GROUP_PATH) => Some(Document::Group),
+        _ if matches(path, GROUP_VERSION_PATH) => Some(Document::Resources),
+        _ => {
+            let openapi = path.strip_prefix("/openapi/v3")?;
+            matches(openapi, GROUP_VERSION_PATH).then_some(Document::OpenApiV3GroupVersion)
+        }
+    }
 }
 
 /// `path` is `wanted`, with or without a slash at its end.
@@ -160,15 +161,15 @@ fn matches(path: &str, wanted: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest == "/")
 }
 
-fn cluster_gateways(rest: &str) -> Result<Route<'_>, PathError> {
+fn cluster_gateways(rest: &str) -> Result<Endpoint<'_>, PathError> {
     let Some(rest) = rest.strip_prefix("/clustergateways") else {
-        return Ok(Route::Unknown);
+        return Ok(Endpoint::Own(Own::Unknown));
     };
     if rest.is_empty() || rest == "/" {
-        return Ok(Route::List);
+        return Ok(Endpoint::Own(Own::List));
     }
     let Some(rest) = rest.strip_prefix('/') else {
-        return Ok(Route::Unknown);
+        return Ok(Endpoint::Own(Own::Unknown));
     };
     let (name, rest) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
@@ -179,12 +180,13 @@ fn cluster_gateways(rest: &str) -> Result<Route<'_>, PathError> {
         fault: fault.to_string(),
     })?;
     if rest.is_empty() || rest == "/" {
-        return Ok(Route::Get(cluster));
+        return Ok(Endpoint::Own(Own::Get(cluster)));
     }
-    match rest {
-        "/health" => return Ok(Route::Health(cluster)),
-        "/attach" => return Ok(Route::Attach(cluster)),
-        _ => {}
+    if rest == "/health" {
+        return Ok(Endpoint::Own(Own::Health(cluster)));
+    }
+    if rest == "/attach" {
+        return Ok(Endpoint::Attach(cluster));
     }
     if let Some(rest) = rest.strip_prefix("/services/") {
         return service(cluster, rest);
@@ -192,14 +194,14 @@ fn cluster_gateways(rest: &str) -> Result<Route<'_>, PathError> {
     match rest.strip_prefix("/proxy") {
         Some(tail) if tail.is_empty() || tail.starts_with('/') => {
             check_tail(tail)?;
-            Ok(Route::Proxy { cluster, tail })
+            Ok(Endpoint::Proxy { cluster, tail })
         }
-        _ => Ok(Route::Unknown),
+        _ => Ok(Endpoint::Own(Own::Unknown)),
     }
 }
 
 /// `NAMESPACE/SERVICE:PORT`, then a tail.
-fn service(cluster: ClusterName, rest: &str) -> Result<Route<'_>, PathError> {
+fn service(cluster: ClusterName, rest: &str) -> Result<Endpoint<'_>, PathError> {
     let second_slash = rest
         .match_indices('/')
         .nth(1)
@@ -212,7 +214,7 @@ fn service(cluster: ClusterName, rest: &str) -> Result<Route<'_>, PathError> {
             fault: fault.to_string(),
         })?;
     check_tail(tail)?;
-    Ok(Route::Service {
+    Ok(Endpoint::Service {
         cluster,
         service,
         tail,

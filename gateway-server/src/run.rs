@@ -97,7 +97,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     {
         info!(
             connections = requests.len(),
-            "drain deadline passed; ending what is in flight"
+            "drain timeout passed; closing the remaining connections"
         );
     }
     cut.cancel();
@@ -106,7 +106,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the parts of the gateway share.
+/// What the parts of the gateway share at the start.
 struct Process {
     hub: Client,
     metrics: Metrics,
@@ -218,7 +218,7 @@ async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
         }
         None => Config::incluster().context(
-            "no --kubeconfig, and no service account of a Pod: where is the hub's API server?",
+            "the hub's API server is not known: set --kubeconfig, or run in a Pod of the hub with a service account",
         )?,
     };
     Ok(Client::try_from(config)?)

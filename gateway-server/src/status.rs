@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, Status
 const GROUP: &str = "cluster.core.oam.dev";
 const RESOURCE: &str = "clustergateways";
 
-/// A `metav1.Status` in the making.
+/// A `metav1.Status` with its HTTP status.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
     code: StatusCode,
@@ -33,7 +33,7 @@ impl Refusal {
         }
     }
 
-    /// The request itself makes no sense.
+    /// The request is malformed.
     pub(crate) fn bad_request(message: String) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
@@ -44,7 +44,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
-    /// Says which managed cluster it concerns.
+    /// Names the managed cluster that it concerns.
     pub(crate) fn of_cluster(mut self, cluster: &ClusterName) -> Self {
         self.details.name = Some(cluster.to_string());
         self.details.group = Some(GROUP.to_owned());
@@ -52,7 +52,7 @@ impl Refusal {
         self
     }
 
-    /// Says in which phase it failed, and the error's own words.
+    /// Adds the phase in which it failed and the message of the error.
     pub(crate) fn cause(mut self, phase: &'static str, message: impl Into<String>) -> Self {
         self.details
             .causes
@@ -65,7 +65,7 @@ impl Refusal {
         self
     }
 
-    /// Says when to try again.
+    /// Adds when to try again.
     pub(crate) fn retry_after(mut self, seconds: i32) -> Self {
         self.details.retry_after_seconds = Some(seconds);
         self
@@ -81,7 +81,7 @@ impl Refusal {
         &self.message
     }
 
-    /// The object that says it.
+    /// The object itself.
     pub(crate) fn into_status(self) -> Status {
         Status {
             code: Some(self.code.as_u16().into()),

@@ -1,5 +1,5 @@
-//! The tunnels that agents keep open to this gateway, by managed cluster. Taking one in, letting it
-//! go, and opening pipes through what is there.
+//! The tunnels that agents keep open to this gateway, by managed cluster: adding and removing them,
+//! and opening pipes through them.
 
 mod dialer;
 pub(crate) mod identity;
@@ -47,7 +47,7 @@ impl Tunnels {
         known.unwrap_or_else(|| self.0.process.part(self.0.per_cluster))
     }
 
-    /// Takes in a session of `cluster`, whose budget is used if it is the first.
+    /// Adds a session of `cluster`. The budget is used if it is the first.
     pub(crate) fn add(&self, cluster: &ClusterName, session: Session, budget: Budget) {
         let mut clusters = self.0.clusters.write();
         let entry = clusters.entry(cluster.clone()).or_insert_with(|| {
@@ -59,7 +59,7 @@ impl Tunnels {
         entry.sessions.add(session);
     }
 
-    /// Lets go of a session of `cluster`.
+    /// Removes a session of `cluster`.
     pub(crate) fn remove(&self, cluster: &ClusterName, session: &Session) {
         let mut clusters = self.0.clusters.write();
         if clusters

@@ -1,6 +1,6 @@
-//! One place where a managed cluster can be reached, with one TLS identity: dial, TLS, and a pool of
-//! connections on top. Tokens are not part of it: they are sent with each request, so a new token
-//! keeps the connections.
+//! One place where a managed cluster can be reached, with one TLS identity: dial, TLS, and a pool
+//! of connections on top. Tokens are not part of it: they are sent with each request, so a new
+//! token keeps the connections.
 
 mod connect;
 mod dial;
@@ -45,8 +45,8 @@ impl Upstream {
         let tls = target
             .tls
             .as_ref()
-            .map(|tls| TlsSettings::new(&target.authority, tls));
-        let tls = tls.transpose()?;
+            .map(|tls| TlsSettings::new(&target.authority, tls))
+            .transpose()?;
         let connector = Arc::new(Connector::new(target.dialer.clone(), tls, tasks, gone));
         Ok(Self {
             target,
@@ -65,7 +65,7 @@ impl Upstream {
         self.pool.lease().await
     }
 
-    /// A connection of its own, HTTP/1.1, for a request that wants to upgrade.
+    /// A separate HTTP/1.1 connection for a request that wants to upgrade.
     pub(crate) async fn upgradable(
         &self,
     ) -> Result<http1::SendRequest<RequestBody>, Arc<ConnectError>> {

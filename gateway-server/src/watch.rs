@@ -1,6 +1,6 @@
-//! A watch of `clustergateways`: a body that looks once a second what has changed, and ends when the
-//! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds nothing
-//! but where it is and what it was about to say.
+//! A watch of `clustergateways`: a body that looks for changes once a second, and ends when the
+//! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds
+//! only its revision and the events that are not sent yet.
 
 mod event;
 
@@ -29,9 +29,9 @@ use crate::{
     status::Refusal,
 };
 
-/// Nothing that is shown announces itself.
+/// How often to look for changes, because they are not announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// As API servers do it.
+/// The same as in API servers.
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// A piece that is sent at once, but for its last line.
 const PIECE: usize = 64 << 10;
@@ -41,26 +41,41 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct Watch {
     clusters: Arc<Clusters>,
     selection: Selection,
-    rendering: Rendering,
-    clock: fn() -> Timestamp,
-    /// What came up to it is sent or waits in `events`.
+    printer: Printer,
+    /// Changes up to this revision are sent or wait in `events`.
     revision: u64,
     events: VecDeque<Event>,
     ticks: Interval,
     ends: Instant,
-    /// When the next one is due, where they are wanted.
+    /// When the next bookmark is due, if the caller wants them.
     bookmark: Option<Instant>,
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
     is_over: bool,
 }
 
+/// How a watch writes objects, at whatever time it does.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    pub(crate) rendering: Rendering,
+    pub(crate) clock: fn() -> Timestamp,
+}
+
+impl Printer {
+    fn rendering_now(&self) -> Rendering {
+        Rendering {
+            now: (self.clock)(),
+            ..self.rendering
+        }
+    }
+}
+
 impl Watch {
-    /// Begins where the caller wants it to; nothing before all clusters have been read once.
+    /// Begins at the caller's start; `None` until all clusters have been read once.
     pub(crate) fn begin(
         clusters: Arc<Clusters>,
         options: WatchOptions,
         selection: Selection,
-        (rendering, clock): (Rendering, fn() -> Timestamp),
+        printer: Printer,
         drain: CancellationToken,
     ) -> Option<Self> {
         let listed = clusters.listed()?;
@@ -70,8 +85,8 @@ impl Watch {
             Start::After(revision) => revision,
             Start::Now => listed.revision,
             Start::State { is_told } => {
-                let chosen = listed.objects.into_iter();
-                let chosen = chosen.filter(|object| selection.chooses(object));
+                let objects = listed.objects.into_iter();
+                let chosen = objects.filter(|object| selection.chooses(object));
                 events.extend(chosen.map(Event::Added));
                 events.extend(is_told.then_some(Event::Bookmark {
                     revision: listed.revision,
@@ -85,8 +100,7 @@ impl Watch {
         Some(Self {
             clusters,
             selection,
-            rendering,
-            clock,
+            printer,
             revision,
             events,
             ticks,
@@ -117,9 +131,8 @@ impl Watch {
         match self.clusters.changes(self.revision, now) {
             Ok(changes) => {
                 self.revision = changes.last().map_or(self.revision, |it| it.revision);
-                let events = changes.into_iter();
-                let events = events.filter_map(|change| Event::of(change, &self.selection));
-                self.events.extend(events);
+                let told = |change| Event::of(change, &self.selection);
+                self.events.extend(changes.into_iter().filter_map(told));
             }
             Err(expired) => {
                 let refusal = Refusal::new(StatusCode::GONE, "Expired", expired.to_string());
@@ -143,17 +156,12 @@ impl Watch {
         if self.events.is_empty() {
             return None;
         }
-        let (mut lines, now) = (Vec::new(), (self.clock)());
+        let rendering = self.printer.rendering_now();
+        let mut lines = Vec::new();
         while lines.len() < PIECE
             && let Some(event) = self.events.pop_front()
         {
-            event.render(
-                Rendering {
-                    now,
-                    ..self.rendering
-                },
-                &mut lines,
-            );
+            event.render(rendering, &mut lines);
         }
         Some(lines.into())
     }

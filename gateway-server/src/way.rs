@@ -1,9 +1,9 @@
-//! All places at which one managed cluster's API server can be reached. Which one a request takes is
-//! decided when it needs a connection: through the tunnel while an agent is attached, else at the
-//! addresses, the last good one first. A place that cannot be connected to hands over to the next
-//! before anything of the request has left.
+//! All places at which one managed cluster's API server can be reached. Which one a request takes
+//! is decided when it needs a connection: through the tunnel while an agent is attached, else at
+//! the addresses, the last good one first. A place that cannot be connected to hands over to the
+//! next before anything of the request has left.
 
-mod standing;
+mod track_record;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,15 +13,15 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::standing::{Standing, order};
+use self::track_record::{TrackRecord, order};
 use crate::upstream::{
     ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
 };
 
-/// Where a managed cluster's API server is.
+/// The places of a managed cluster's API server.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Places {
-    /// Through its tunnel, if that is to be used where there is one.
+    /// Through its tunnel, if tunnels may be used.
     pub(crate) tunnel: Option<Target>,
     /// At its addresses, in the order of preference.
     pub(crate) direct: Vec<Target>,
@@ -36,14 +36,30 @@ pub(crate) struct Way {
     shared: Arc<Shared>,
 }
 
-/// An address, and how it did.
+/// A place for one request on a pooled connection.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    /// Where the connection leads.
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) pooled: Pooled,
+}
+
+/// A connection for one request that wants to upgrade.
+#[derive(Debug)]
+pub(crate) struct Upgradable {
+    /// Where the connection leads.
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) sender: http1::SendRequest<RequestBody>,
+}
+
+/// An address with its track record.
 #[derive(Debug)]
 struct Address {
     upstream: Arc<Upstream>,
-    standing: Mutex<Standing>,
+    record: Mutex<TrackRecord>,
 }
 
-/// What stays when places change.
+/// What stays the same when places change.
 #[derive(Debug)]
 struct Shared {
     tasks: TaskTracker,
@@ -81,14 +97,14 @@ impl Way {
         let upstream = |target: &Target| {
             Upstream::new(target.clone(), shared.tasks.clone(), shared.gone.clone()).map(Arc::new)
         };
-        let tunnel = places.tunnel.as_ref().map(|target| {
-            let kept = old.and_then(|old| old.tunnel.as_ref());
-            match kept.filter(|kept| kept.target == *target) {
+        let through_tunnel = |target: &Target| {
+            let known = old.and_then(|old| old.tunnel.as_ref());
+            match known.filter(|known| known.target == *target) {
                 Some(kept) => Ok(Arc::clone(kept)),
                 None => upstream(target),
             }
-        });
-        let tunnel = tunnel.transpose()?;
+        };
+        let tunnel = places.tunnel.as_ref().map(through_tunnel).transpose()?;
         let (mut direct, mut fault) = (Vec::new(), None);
         for target in &places.direct {
             let mut known = old.iter().flat_map(|old| &old.direct);
@@ -97,7 +113,7 @@ impl Way {
                 None => match upstream(target) {
                     Ok(upstream) => direct.push(Arc::new(Address {
                         upstream,
-                        standing: Mutex::default(),
+                        record: Mutex::default(),
                     })),
                     Err(error) => fault = Some(error),
                 },
@@ -114,7 +130,7 @@ impl Way {
         }
     }
 
-    /// The way to a service of the cluster: through its tunnel, and nothing where it has none. The
+    /// The way to a service of the cluster, through its tunnel; `None` if it has no tunnel. The
     /// caller has checked that the service is exposed, which bounds how many there are.
     pub(crate) fn service(&self, service: &ServiceAddress) -> Option<Arc<Self>> {
         let Dialer::Tunnel(tunnel) = &self.tunnel.as_ref()?.target.dialer else {
@@ -142,20 +158,20 @@ impl Way {
             gone: self.shared.gone.clone(),
             services: Mutex::default(),
         };
-        let way = Self::build(places, None, Arc::new(shared)).expect("no TLS, so no fault in it");
-        let way = Arc::new(way);
+        let built = Self::build(places, None, Arc::new(shared));
+        let way = Arc::new(built.expect("no TLS, so no fault in it"));
         services.insert(service.clone(), Arc::clone(&way));
         Some(way)
     }
 
-    /// A place for one request on a pooled connection, and where that leads.
-    pub(crate) async fn lease(&self) -> Result<(Arc<Upstream>, Pooled), PoolError> {
+    /// A place for one request on a pooled connection.
+    pub(crate) async fn lease(&self) -> Result<Leased, PoolError> {
         let mut first = None;
         for upstream in self.order(Instant::now()) {
             match upstream.lease().await {
                 Ok(pooled) => {
                     self.worked(&upstream);
-                    return Ok((upstream, pooled));
+                    return Ok(Leased { upstream, pooled });
                 }
                 Err(error @ PoolError::Connect { .. }) => {
                     self.failed(&upstream, Instant::now());
@@ -167,16 +183,14 @@ impl Way {
         Err(first.expect("there is at least one place"))
     }
 
-    /// A connection of its own, HTTP/1.1, for a request that wants to upgrade, and where it leads.
-    pub(crate) async fn upgradable(
-        &self,
-    ) -> Result<(Arc<Upstream>, http1::SendRequest<RequestBody>), Arc<ConnectError>> {
+    /// A separate HTTP/1.1 connection for a request that wants to upgrade.
+    pub(crate) async fn upgradable(&self) -> Result<Upgradable, Arc<ConnectError>> {
         let mut first = None;
         for upstream in self.order(Instant::now()) {
             match upstream.upgradable().await {
                 Ok(sender) => {
                     self.worked(&upstream);
-                    return Ok((upstream, sender));
+                    return Ok(Upgradable { upstream, sender });
                 }
                 Err(error) => {
                     self.failed(&upstream, Instant::now());
@@ -187,7 +201,7 @@ impl Way {
         Err(first.expect("there is at least one place"))
     }
 
-    /// Where a request that comes now would go first.
+    /// The place that a request would go to now.
     pub(crate) fn current(&self) -> Arc<Upstream> {
         let mut order = self.order(Instant::now());
         order.swap_remove(0)
@@ -204,17 +218,17 @@ impl Way {
     }
 
     fn order(&self, now: Instant) -> Vec<Arc<Upstream>> {
-        let tunnel = self.tunnel.iter().filter(|tunnel| {
+        let is_usable = |tunnel: &&Arc<Upstream>| {
             self.direct.is_empty()
                 || matches!(&tunnel.target.dialer, Dialer::Tunnel(it) if it.is_attached())
-        });
-        let tunnel = tunnel.map(Arc::clone);
-        let direct = |index: usize| Arc::clone(&self.direct[index].upstream);
+        };
+        let tunnel = self.tunnel.iter().filter(is_usable).map(Arc::clone);
+        let address = |index: usize| Arc::clone(&self.direct[index].upstream);
         if self.direct.len() < 2 {
-            return tunnel.chain((0..self.direct.len()).map(direct)).collect();
+            return tunnel.chain((0..self.direct.len()).map(address)).collect();
         }
-        let standings: Vec<_> = self.direct.iter().map(|it| *it.standing.lock()).collect();
-        let direct = order(&standings, now).into_iter().map(direct);
+        let records: Vec<_> = self.direct.iter().map(|it| *it.record.lock()).collect();
+        let direct = order(&records, now).into_iter().map(address);
         tunnel.chain(direct).collect()
     }
 
@@ -223,15 +237,15 @@ impl Way {
         let Some(address) = self.direct.iter().find(|address| is_it(address)) else {
             return;
         };
-        if address.standing.lock().is_good() {
+        if address.record.lock().is_good() {
             return;
         }
         for address in &self.direct {
-            let mut standing = address.standing.lock();
-            *standing = if is_it(address) {
-                Standing::GOOD
+            let mut record = address.record.lock();
+            *record = if is_it(address) {
+                TrackRecord::GOOD
             } else {
-                standing.passed_over()
+                record.passed_over()
             };
         }
     }
@@ -239,8 +253,8 @@ impl Way {
     fn failed(&self, upstream: &Arc<Upstream>, now: Instant) {
         for address in &self.direct {
             if Arc::ptr_eq(&address.upstream, upstream) {
-                let mut standing = address.standing.lock();
-                *standing = standing.failed(now);
+                let mut record = address.record.lock();
+                *record = record.failed(now);
             }
         }
     }

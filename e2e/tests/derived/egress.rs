@@ -29,7 +29,7 @@ async fn egress_direct_never_takes_a_tunnel_and_egress_tunnel_never_an_address()
     stage.gateway = Gateway::start(stage.hub(), tunnel).await.unwrap();
     // Its address could be dialled.
     stage
-        .answers("managed1", 503, "no agent of it is connected")
+        .answers("managed1", 503, "no agent of this cluster is connected")
         .await;
     stage.shows("managed1", &["ClusterProxy", "false"]).await;
     agent.restart().await.unwrap();

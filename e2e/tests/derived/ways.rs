@@ -36,7 +36,7 @@ async fn a_cluster_without_addresses_is_reached_through_its_tunnel() {
     let stage = Stage::shared().await;
     stage.register("fenced", &[]).await;
     stage.project("fenced", "fenced").await;
-    let absent = "no agent of it is connected";
+    let absent = "no agent of this cluster is connected";
     stage.answers("fenced", 503, absent).await;
     stage.shows("fenced", &["ClusterProxy", "false"]).await;
     let options = AgentOptions {

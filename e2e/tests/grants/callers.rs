@@ -84,11 +84,11 @@ async fn who_was_granted_something_that_does_not_hold_is_told_which_grant_and_wh
     assert_eq!(
         said.trim(),
         "Error from server (Forbidden): managed cluster \"managed1\": AccessGrant \"late-views\", which names \
-         you, is pending there since 2026-01-01T00:00:00Z: Bringing: said by a test; see `kubectl describe \
+         you, is pending there (since 2026-01-01T00:00:00Z): Bringing: said by a test; see `kubectl describe \
          accessgrant late-views`"
     );
     stage.says("late-views", "Failed", "RoleMissing").await;
-    let failed = "AccessGrant \"late-views\", which names you, failed there since 2026-01-01T00:00:00Z: RoleMissing";
+    let failed = "AccessGrant \"late-views\", which names you, is failing there (since 2026-01-01T00:00:00Z): RoleMissing";
     late.hears(&LIST, failed).await;
     stage.revoke("late-views").await;
     late.hears(&LIST, &format!("User \"{ACCOUNT}\" cannot list"))

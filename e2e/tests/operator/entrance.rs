@@ -216,7 +216,7 @@ async fn the_hubs_own_certificate_is_refused(entrance: &Entrance) {
     .unwrap();
     let refused = || async {
         let log = stage.gateway.process().tail(50).to_string();
-        if log.contains("its certificate is no good") {
+        if log.contains("its certificate is not valid") {
             Ok(())
         } else {
             Err(log)

@@ -56,21 +56,21 @@ async fn forged_identity_headers_without_the_front_proxys_certificate_are_401() 
         Credentials::Certificate(authority.issue_client(name, &["system:masters"]).unwrap())
     };
     let strangers = [
-        (Credentials::Anonymous, "showed no client certificate"),
+        (Credentials::Anonymous, "presented no client certificate"),
         (
             Credentials::Token("forged".to_owned()),
-            "showed no client certificate",
+            "presented no client certificate",
         ),
         (
             of(
                 &Authority::new("front-proxy-ca").unwrap(),
                 "front-proxy-client",
             ),
-            "not of the front proxy's authority",
+            "not issued by the front proxy's CA",
         ),
         (
             of(hub.cluster_ca(), "front-proxy-client"),
-            "not of the front proxy's authority",
+            "not issued by the front proxy's CA",
         ),
         (
             of(hub.front_proxy_ca(), "somebody-else"),

@@ -44,7 +44,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
     refused(&stage, before, &liar, "may not attach managed cluster").await;
     let told = || async {
         let log = liar.process().tail(50).to_string();
-        if log.contains("an agent attaches only the cluster") {
+        if log.contains("an agent may attach only the cluster") {
             Ok(())
         } else {
             Err(log)
@@ -60,7 +60,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
             Authority::new("agents-ca")
                 .unwrap()
                 .issue_client(OF_MANAGED1, &[]),
-            "certificate is no good",
+            "certificate is not valid",
         ),
         (
             stage
@@ -71,7 +71,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
         ),
         (
             stage.tunnel_port.authority().issue_client("somebody", &[]),
-            "is no agent's of a managed cluster",
+            "is not that of a managed cluster's agent",
         ),
     ];
     for (number, (identity, wanted)) in strangers.into_iter().enumerate() {

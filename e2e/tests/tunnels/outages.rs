@@ -75,14 +75,14 @@ async fn an_agent_that_dies_is_told_at_once_and_comes_back() {
     assert!(watched.status.success(), "{watched}");
     let (code, body) = stage.get("managed1", "/healthz").await;
     assert!(
-        code == 503 && body.contains("no agent of it is connected"),
+        code == 503 && body.contains("no agent of this cluster is connected"),
         "{code} {body}"
     );
     assert!(
         stage
             .shown("managed1")
             .await
-            .contains("no agent of it is connected")
+            .contains("no agent of this cluster is connected")
     );
 
     let restarted = Instant::now();

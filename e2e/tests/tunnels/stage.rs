@@ -69,7 +69,7 @@ impl Stage {
     pub(crate) async fn reached(&self, spoke: &str) {
         let reached = || async {
             let (_, body) = self.get(spoke, "/healthz").await;
-            if body.contains("no agent of it is connected") {
+            if body.contains("no agent of this cluster is connected") {
                 Err(body)
             } else {
                 Ok(())

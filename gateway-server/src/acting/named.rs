@@ -1,4 +1,4 @@
-//! A user or group as it is called on a managed cluster, and as a request says so.
+//! A user or group as managed clusters know it, ready for an impersonation header.
 
 use crds::gateway::OnCluster;
 use http::HeaderValue;
@@ -12,8 +12,8 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Nothing where there is no name to send, or none that a header can carry: white space at an end
-    /// would be lost on the way, and somebody else be named.
+    /// `None` if there is no name to send, or if a header cannot carry it: white space at an end
+    /// would be lost on the way, and the header would name somebody else.
     pub(crate) fn new(who: &OnCluster) -> Option<Self> {
         let name = name(who)?;
         if name.is_empty() || name.trim() != name {

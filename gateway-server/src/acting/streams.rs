@@ -1,5 +1,6 @@
-//! What lasts on one managed cluster: watches, logs, upgraded connections. Each is tied to whom it
-//! acts as, and ends when that one is cut. A stream that runs pays one load of a flag a frame.
+//! Long-lived streams of one managed cluster: watches, logs, upgraded connections. Each is tied to
+//! the identity that it acts as, and ends when that identity is cut. A running stream pays for this
+//! with one load of a flag per frame.
 
 use std::{
     collections::BTreeSet,
@@ -19,38 +20,48 @@ use super::Acting;
 
 /// The streams of one managed cluster.
 #[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<Vec<(Weak<Tether>, Acting)>>);
+pub(crate) struct Streams(Mutex<Vec<Tied>>);
 
-/// What one stream hangs on.
+#[derive(Debug)]
+struct Tied {
+    /// Gone when the stream is over.
+    tether: Weak<Tether>,
+    acting: Acting,
+}
+
+/// Ends one stream when it is cut.
 #[derive(Debug, Default)]
 pub(crate) struct Tether {
     cut: AtomicBool,
-    /// Of whoever waits for more of the stream.
+    /// Wakes the reader of the stream.
     waker: AtomicWaker,
 }
 
 impl Streams {
-    /// Ties a stream, for as long as somebody holds what this gives.
+    /// Ties a stream to an identity until the returned tether is dropped.
     pub(crate) fn tie(&self, acting: Acting) -> Arc<Tether> {
         let tether = Arc::new(Tether::default());
         let mut streams = self.0.lock();
-        // Those that are over go when there would be no room, so that the list stays as long as
-        // twice what lasts.
+        // Ended streams are removed when the list is full, so that it never grows beyond twice the
+        // number of open streams.
         if streams.len() == streams.capacity() {
-            streams.retain(|(tether, _)| tether.strong_count() > 0);
+            streams.retain(|tied| tied.tether.strong_count() > 0);
         }
-        streams.push((Arc::downgrade(&tether), acting));
+        streams.push(Tied {
+            tether: Arc::downgrade(&tether),
+            acting,
+        });
         tether
     }
 
-    /// Ends all streams that depend on one of these, and counts them.
+    /// Ends all streams that depend on one of these subjects, and returns their number.
     pub(crate) fn cut(&self, subjects: &BTreeSet<OnCluster>) -> u64 {
         let mut cut = 0;
-        self.0.lock().retain(|(tether, acting)| {
-            let Some(tether) = tether.upgrade() else {
+        self.0.lock().retain(|tied| {
+            let Some(tether) = tied.tether.upgrade() else {
                 return false;
             };
-            if !acting.depends_on(subjects) {
+            if !tied.acting.depends_on(subjects) {
                 return true;
             }
             tether.cut.store(true, Ordering::Release);
@@ -63,12 +74,12 @@ impl Streams {
 }
 
 impl Tether {
-    /// Whether the stream is to end.
+    /// Whether the stream must end.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)
     }
 
-    /// Ready when the stream is to end; wakes the last one that asked.
+    /// Ready when the stream must end. Only the last caller is woken.
     pub(crate) fn poll_cut(&self, context: &mut Context<'_>) -> Poll<()> {
         self.waker.register(context.waker());
         if self.is_cut() {
@@ -78,13 +89,13 @@ impl Tether {
         }
     }
 
-    /// Waits until the stream is to end.
+    /// Waits until the stream must end.
     pub(crate) async fn cut(&self) {
         poll_fn(|context| self.poll_cut(context)).await;
     }
 }
 
-/// Waits until what hangs on this is to end.
+/// Waits until the stream of this tether must end; for ever if there is none.
 pub(crate) async fn cut_of(tether: Option<&Tether>) {
     match tether {
         Some(tether) => tether.cut().await,

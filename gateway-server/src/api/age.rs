@@ -1,4 +1,4 @@
-//! Ages as kubectl prints them: two units where that says more, one where it does not.
+//! Ages as kubectl prints them, in one unit or two.
 
 use jiff::{SignedDuration, Timestamp};
 

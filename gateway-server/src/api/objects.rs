@@ -62,9 +62,12 @@ impl<'a> Single<'a> {
                 Self::Metadata(PartialMetadata::new(gateway, version))
             }
             ObjectFormat::Table(version) => {
-                let own = gateway.metadata.resource_version.as_deref();
-                let own = own.unwrap_or_default();
-                Self::Table(Table::new([gateway], own, version, rendering))
+                let revision = gateway
+                    .metadata
+                    .resource_version
+                    .as_deref()
+                    .unwrap_or_default();
+                Self::Table(Table::new([gateway], revision, version, rendering))
             }
         }
     }

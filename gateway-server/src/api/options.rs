@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use super::selector::{BadSelector, Selection};
 
-/// The longest that a watch lasts, as with API servers.
+/// Longest duration of a watch, the same as in API servers.
 const LASTS: Duration = Duration::from_hours(1);
 
 /// Query parameters of `clustergateways`.
@@ -14,7 +14,7 @@ pub(crate) struct Options {
     pub(crate) selection: Selection,
     /// What rows of a table carry.
     pub(crate) include: IncludeObject,
-    /// How changes are asked for, where they are, and not objects.
+    /// Set if the caller wants changes instead of a list.
     pub(crate) watch: Option<WatchOptions>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatchOptions {
     pub(crate) start: Start,
-    /// Whether revisions are told without changes.
+    /// Whether to send bookmarks.
     pub(crate) bookmarks: bool,
     /// When it ends by itself.
     pub(crate) lasts: Duration,
@@ -31,7 +31,7 @@ pub(crate) struct WatchOptions {
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// With all that is there, and, if that `is_told`, a word on where that ends.
+    /// With all clusters that exist; if `is_told`, a bookmark marks the end of these.
     State { is_told: bool },
     /// With what changes from now on.
     Now,
@@ -67,8 +67,9 @@ impl WatchOptions {
             None | Some("" | "0") if value(query, "sendInitialEvents").is_some() => Start::Now,
             None | Some("" | "0") => Start::State { is_told: false },
             Some(version) => {
-                let revision = version.parse();
-                let revision = revision.map_err(|_| BadOption::Version(version.to_owned()))?;
+                let revision = version
+                    .parse()
+                    .map_err(|_| BadOption::Version(version.to_owned()))?;
                 Start::After(revision)
             }
         };
@@ -112,11 +113,11 @@ pub(crate) enum IncludeObject {
 pub(crate) enum BadOption {
     #[error(transparent)]
     Selector(#[from] BadSelector),
-    #[error("includeObject {0:?} is none of None, Metadata and Object")]
+    #[error("includeObject {0:?} is not one of None, Metadata and Object")]
     IncludeObject(String),
-    #[error("resourceVersion {0:?} is none that a list or a watch has told")]
+    #[error("resourceVersion {0:?} does not come from a list or a watch")]
     Version(String),
-    #[error("timeoutSeconds {0:?} is no number of seconds")]
+    #[error("timeoutSeconds {0:?} is not a number of seconds")]
     Timeout(String),
 }
 
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(include("includeObject=Object"), Ok(IncludeObject::Object));
         assert_eq!(
             include("includeObject=all").unwrap_err().to_string(),
-            r#"includeObject "all" is none of None, Metadata and Object"#
+            r#"includeObject "all" is not one of None, Metadata and Object"#
         );
     }
 }

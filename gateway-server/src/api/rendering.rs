@@ -1,5 +1,5 @@
-//! The parts that documents about `ClusterGateway`s are made of, whatever their shape. Whatever the
-//! caller hands in, only the fields named here leave the process.
+//! The parts that all documents about `ClusterGateway`s share. Only the fields that are named here
+//! ever leave the process.
 
 use crds::cluster_core::{API_VERSION, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus};
 use jiff::Timestamp;
@@ -13,13 +13,13 @@ use super::{
 
 pub(crate) const KIND: &str = "ClusterGateway";
 
-/// How objects are rendered.
+/// How to render objects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rendering {
     pub(crate) format: ObjectFormat,
     /// What a row of a table carries beside its cells.
     pub(crate) include: IncludeObject,
-    /// The time that ages are told from.
+    /// The time that ages are relative to.
     pub(crate) now: Timestamp,
 }
 

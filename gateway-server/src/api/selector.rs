@@ -1,5 +1,5 @@
-//! `labelSelector` and `fieldSelector` of a list or a watch as one predicate. kube matches label expressions
-//! but does not parse their text; `crds::label_selector` does.
+//! `labelSelector` and `fieldSelector` of a list or a watch as one predicate. kube matches label
+//! expressions but does not parse their text; `crds::label_selector` does.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl Selection {
         self.matches(name, metadata.labels.as_ref())
     }
 
-    /// The one name that can be chosen, where there is one.
+    /// The only name that it can choose, if it names one.
     pub(crate) fn only(&self) -> Option<&str> {
         let mut names = self.names.iter();
         let only = names.find(|requirement| requirement.equal)?;

@@ -76,23 +76,23 @@ enum RowObject<'a> {
 
 const COLUMNS: &[Column] = &[
     column("Name", "name", "Name of the managed cluster."),
-    column("Provider", "", "Who provides the cluster."),
+    column("Provider", "", "Provider of the cluster."),
     column(
         "Credential-Type",
         "",
-        "What kind of credential the gateway logs in with.",
+        "Type of the credential that the gateway uses for the cluster.",
     ),
     column("Endpoint-Type", "", "How the gateway reaches the cluster."),
     column(
         "Healthy",
         "",
-        "Whether the gateway's last way to the cluster was good.",
+        "Whether the gateway's last attempt to connect to the cluster succeeded.",
     ),
     column("Reason", "", "Why the cluster is not healthy."),
     column(
         "Age",
         "",
-        "Time since the cluster became known to the gateway.",
+        "Time since the object that makes the cluster known to the gateway was created.",
     ),
 ];
 

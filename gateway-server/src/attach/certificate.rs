@@ -37,18 +37,18 @@ struct Current {
 pub(crate) enum AuthorityError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} holds no usable PEM certificate of an authority: {fault}", path.display())]
+    #[error("{} contains no usable PEM certificate of a CA: {fault}", path.display())]
     Pem { path: PathBuf, fault: String },
 }
 
 /// A certificate does not say which managed cluster its holder speaks for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CertificateError {
-    #[error("no certificate was shown")]
+    #[error("it presented no certificate")]
     Absent,
     #[error("{0}")]
     Untrusted(#[from] rustls::Error),
-    #[error("its common name {0:?} is no agent's of a managed cluster")]
+    #[error("its common name {0:?} is not that of a managed cluster's agent")]
     Name(String),
 }
 
@@ -71,13 +71,16 @@ impl AgentAuthority {
             match Current::read(&self.path) {
                 Ok(read) if read.pem == self.current.load().pem => last_fault = None,
                 Ok(read) => {
-                    info!(file = %self.path.display(), "authority of agents reloaded");
+                    info!(file = %self.path.display(), "CA of the agents' certificates reloaded");
                     self.current.store(Arc::new(read));
                 }
                 Err(error) => {
                     let fault = error.to_string();
                     if last_fault.as_ref() != Some(&fault) {
-                        warn!(error = fault, "authority of agents not reloaded");
+                        warn!(
+                            error = fault,
+                            "CA of the agents' certificates not reloaded; the last good one stays in use"
+                        );
                         last_fault = Some(fault);
                     }
                 }
@@ -118,8 +121,9 @@ impl Current {
                 .add(authority)
                 .map_err(|fault| unusable(fault.to_string()))?;
         }
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-        let verifier = verifier.map_err(|fault| unusable(fault.to_string()))?;
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+            .build()
+            .map_err(|fault| unusable(fault.to_string()))?;
         Ok(Self { pem, verifier })
     }
 }

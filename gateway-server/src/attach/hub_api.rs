@@ -1,6 +1,6 @@
-//! The entrance behind the hub's API server: `clustergateways/NAME/attach`, upgraded to the tunnel's
-//! protocol. The hub has authenticated the agent; hub RBAC and the agent's own user name decide which
-//! cluster it may attach.
+//! The entrance behind the hub's API server: `clustergateways/NAME/attach`, upgraded to the
+//! tunnel's protocol. The hub has authenticated the agent; hub RBAC and the agent's own user name
+//! decide which cluster it may attach.
 
 use crds::ClusterName;
 use http::{
@@ -28,7 +28,7 @@ impl Attach {
             .and_then(|()| asks_for_a_tunnel(&request));
         if let Err(refusal) = refused {
             self.metrics.attach_refusals.inc();
-            warn!(%cluster, user = user.name, why = refusal.message(), "agent not taken in");
+            warn!(%cluster, user = user.name, why = refusal.message(), "agent refused");
             return Err(refusal);
         }
         let upgraded = hyper::upgrade::on(&mut request);
@@ -72,7 +72,7 @@ fn asks_for_a_tunnel(request: &Request<Incoming>) -> Result<(), Refusal> {
     if request.version() == Version::HTTP_11 && upgrade == Some(PROTOCOL.as_bytes()) {
         return Ok(());
     }
-    let message = format!("attach wants an HTTP/1.1 upgrade to {PROTOCOL}");
+    let message = format!("attach requires an HTTP/1.1 upgrade to {PROTOCOL}");
     Err(Refusal::new(
         StatusCode::UPGRADE_REQUIRED,
         "UpgradeRequired",
@@ -82,8 +82,8 @@ fn asks_for_a_tunnel(request: &Request<Incoming>) -> Result<(), Refusal> {
 
 fn not_its_own(user: &User, cluster: &ClusterName) -> Refusal {
     let message = format!(
-        "user {:?} may not attach managed cluster {:?}: an agent attaches only the cluster that its \
-         own user name has, as system:serviceaccount:CLUSTER:NAME or \
+        "user {:?} may not attach managed cluster {:?}: an agent may attach only the cluster that \
+         its user name contains: system:serviceaccount:CLUSTER:NAME or \
          system:open-cluster-management:cluster:CLUSTER:addon:NAME",
         user.name,
         cluster.as_str()

@@ -57,21 +57,22 @@ impl TunnelDoor {
         let stream =
             match timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return debug!(%error, "TLS handshake of an agent"),
-                Err(_) => return debug!("TLS handshake of an agent took too long"),
+                Ok(Err(error)) => return debug!(%error, "TLS handshake with an agent failed"),
+                Err(_) => return debug!("TLS handshake with an agent timed out"),
             };
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let chain: Vec<_> = chain.iter().map(|it| it.clone().into_owned()).collect();
+        let (_, session) = stream.get_ref();
+        let shown = session.peer_certificates().unwrap_or_default();
+        let chain: Vec<_> = shown.iter().map(|it| it.clone().into_owned()).collect();
         let cluster = match self.authority.verify(&chain, UnixTime::now()) {
             Ok(cluster) => cluster,
             Err(error) => {
                 self.attach.metrics.attach_refusals.inc();
-                return warn!(%error, "agent not taken in: its certificate is no good");
+                return warn!(%error, "agent refused: its certificate is not valid");
             }
         };
         if let Err(absent) = self.attach.clusters.find(&cluster) {
             self.attach.metrics.attach_refusals.inc();
-            return warn!(%cluster, "agent not taken in: {absent}");
+            return warn!(%cluster, "agent refused: {absent}");
         }
         let right = Right::Certificate {
             chain,

@@ -1,10 +1,10 @@
-//! Why a caller was not recognised, and what it is told.
+//! Why a caller was not authenticated, and the answer that it gets.
 
 use http::StatusCode;
 
 use crate::status::Refusal;
 
-/// Why nobody was recognised.
+/// Why a caller was not authenticated.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthenticationError {
     /// The hub's front-proxy configuration has not been read yet.
@@ -24,9 +24,9 @@ pub(crate) enum AuthenticationError {
 /// The peer of a connection may not vouch for anybody.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum PeerError {
-    #[error("it showed no client certificate")]
+    #[error("it presented no client certificate")]
     NoCertificate,
-    #[error("its client certificate is not of the front proxy's authority: {0}")]
+    #[error("its client certificate was not issued by the front proxy's CA: {0}")]
     Untrusted(String),
     #[error("its client certificate names {0:?}, which is not allowed to vouch for callers")]
     Name(String),

@@ -68,7 +68,7 @@ impl FrontProxy {
                 .iter()
                 .map(|name| {
                     name.parse()
-                        .map_err(|_| malformed(key, format!("{name:?} is no header name")))
+                        .map_err(|_| malformed(key, format!("{name:?} is not a header name")))
                 })
                 .collect::<Result<Vec<HeaderName>, _>>()
         };
@@ -105,8 +105,8 @@ impl FrontProxy {
         let name = parsed
             .subject()
             .iter_common_name()
-            .find_map(|name| name.as_str().ok());
-        let name = name.unwrap_or_default();
+            .find_map(|name| name.as_str().ok())
+            .unwrap_or_default();
         if !self.allowed_names.is_empty() && !self.allowed_names.iter().any(|it| it == name) {
             return Err(PeerError::Name(name.to_owned()));
         }
@@ -129,12 +129,12 @@ impl FrontProxy {
                 .collect();
             AuthenticationError::NoUser(tried.join(", "))
         })?;
-        let groups = self
+        let mut groups: Vec<_> = self
             .group_headers
             .iter()
-            .flat_map(|name| headers.get_all(name));
-        let groups = groups.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let mut groups: Vec<_> = groups.collect();
+            .flat_map(|name| headers.get_all(name))
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
         // As in every API server: the hub's own `system:aggregator` comes without any group.
         if name != ANONYMOUS
             && !groups

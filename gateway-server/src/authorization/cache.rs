@@ -15,7 +15,7 @@ const MAX_ENTRIES: usize = 8192;
 
 /// The answers known.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<HashMap<Question, Entry>>);
+pub(super) struct Cache(Mutex<HashMap<Arc<Question>, Entry>>);
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -27,14 +27,14 @@ impl Cache {
     /// The answer to `question`, from `ask` unless a fresh one is known. Errors are not kept.
     pub(super) async fn get<A: Future<Output = Result<Verdict, ReviewError>>>(
         &self,
-        question: Question,
-        ask: impl FnOnce(Question) -> A,
+        question: Arc<Question>,
+        ask: impl FnOnce(Arc<Question>) -> A,
     ) -> Result<Verdict, ReviewError> {
         let answer = self.entry(&question, Instant::now());
         answer.get_or_try_init(|| ask(question)).await.cloned()
     }
 
-    fn entry(&self, question: &Question, now: Instant) -> Arc<OnceCell<Verdict>> {
+    fn entry(&self, question: &Arc<Question>, now: Instant) -> Arc<OnceCell<Verdict>> {
         let fresh = |entry: &Entry| now.duration_since(entry.asked) < TTL;
         let mut entries = self.0.lock();
         if let Some(entry) = entries.get(question)
@@ -67,18 +67,16 @@ mod tests {
     use super::*;
     use crate::{authentication::User, authorization::Action};
 
-    fn question(user: usize) -> Question {
+    fn question(user: usize) -> Arc<Question> {
         let user = User {
             name: format!("user-{user}"),
             ..User::default()
         };
-        Arc::new((
-            user,
-            Action::Path {
-                method: Method::GET,
-                path: "/apis".to_owned(),
-            },
-        ))
+        let action = Action::Path {
+            method: Method::GET,
+            path: "/apis".to_owned(),
+        };
+        Arc::new(Question { user, action })
     }
 
     #[tokio::test(start_paused = true)]

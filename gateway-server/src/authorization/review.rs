@@ -1,6 +1,6 @@
-//! The question that the hub is asked, and its answer. Pure.
+//! The question to the hub, and its answer. Pure.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crds::cluster_core::{GROUP, VERSION};
 use http::Method;
@@ -43,8 +43,12 @@ impl Action {
     }
 }
 
-/// Who wants to do what.
-pub(crate) type Question = Arc<(User, Action)>;
+/// Who wants to do what on the hub.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Question {
+    pub(crate) user: User,
+    pub(crate) action: Action,
+}
 
 /// The hub's answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,7 +76,8 @@ pub(super) fn verdict(review: SubjectAccessReview) -> Verdict {
     }
 }
 
-pub(super) fn review(user: &User, action: &Action) -> SubjectAccessReview {
+pub(super) fn review(question: &Question) -> SubjectAccessReview {
+    let Question { user, action } = question;
     let (mut resource_attributes, mut non_resource_attributes) = (None, None);
     match action {
         Action::Resource {

@@ -22,14 +22,21 @@ fn proxy() -> Action {
     }
 }
 
+fn question(user: User, action: Action) -> Question {
+    Question { user, action }
+}
+
 #[test]
 fn asks_in_the_terms_of_rbac() {
-    assert_json_snapshot!("review_of_proxy", review(&alice(), &proxy()));
+    assert_json_snapshot!("review_of_proxy", review(&question(alice(), proxy())));
     let metrics = Action::Path {
         method: Method::GET,
         path: "/metrics".to_owned(),
     };
-    assert_json_snapshot!("review_of_path", review(&User::default(), &metrics));
+    assert_json_snapshot!(
+        "review_of_path",
+        review(&question(User::default(), metrics))
+    );
 }
 
 #[test]

@@ -11,21 +11,21 @@ use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
 /// One managed cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// As its source shows it; absent when that is too broken to show.
+    /// As its source shows it; `None` if the source is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
-    /// What its requests take, or why there are none.
+    /// How to reach it, or why that is not possible.
     pub(crate) access: Result<Access, Unusable>,
     /// Where its requests are counted.
     pub(crate) metrics: ClusterMetrics,
-    /// Those of its requests that last.
+    /// Its long-lived requests.
     pub(crate) streams: Arc<Streams>,
-    /// The addresses to show while they are used.
+    /// The addresses to show while they are in use.
     pub(super) addresses: Vec<ConstEndpoint>,
-    /// A newer snapshot has another one, or none.
+    /// Cancelled when a newer snapshot has replaced or removed it.
     pub(super) superseded: CancellationToken,
 }
 
-/// What a request takes to its managed cluster.
+/// The route and credential of one cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     /// Where to send it.
@@ -35,7 +35,7 @@ pub(crate) struct Access {
 }
 
 impl Cluster {
-    /// What to try after its API server rejected a token, if there is a newer one.
+    /// The access with another token than the rejected one, if there is one.
     pub(super) fn newer_than(self: &Arc<Self>, rejected: &Credential) -> Option<Access> {
         let access = self.access.as_ref().ok()?;
         let credential = access.credential.as_ref()?;

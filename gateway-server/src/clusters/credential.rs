@@ -8,8 +8,8 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How long after the first rejection of a token that somebody renews its successor is waited for.
-/// From then on, rejections are told at once until it comes.
+/// How long to wait for a newer token after the first rejection of one that is renewed
+/// automatically. After that, a rejection is reported at once until the newer token arrives.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A token as it is sent.
@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Credential {
     /// The `Authorization` header.
     pub(crate) authorization: HeaderValue,
-    /// Somebody renews it by themselves.
+    /// It is renewed automatically.
     renewed: bool,
     rejected: Mutex<Option<Instant>>,
 }
@@ -31,7 +31,7 @@ impl Credential {
         }
     }
 
-    /// Until when a successor is worth waiting for, now that the token was rejected.
+    /// Until when to wait for a newer token, now that this one was rejected.
     pub(super) fn patience(&self, now: Instant) -> Instant {
         if !self.renewed {
             return now;

@@ -1,5 +1,5 @@
-//! A managed cluster as its source defines it, whichever that is: what to show, and what a request
-//! takes. Values only; what they become is `clusters.rs`' business.
+//! A managed cluster as any of its sources defines it: what to show, and how to reach it. Values
+//! only; `clusters.rs` turns them into clusters.
 
 use crds::cluster_core::{ClusterGateway, ConstEndpoint};
 use http::HeaderValue;
@@ -9,26 +9,26 @@ use crate::way::Places;
 /// A managed cluster as its source defines it.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
-    /// What to show; absent when the source makes no sense.
+    /// What to show; `None` if the source is too broken.
     pub(super) object: Option<ClusterGateway>,
     /// The addresses to show while they are used, in the order of `Places::direct`; empty where
     /// `object` already shows the only one.
     pub(super) addresses: Vec<ConstEndpoint>,
-    /// What its requests take.
+    /// How to reach it.
     pub(super) means: Result<Means, Unusable>,
 }
 
-/// What the requests of a managed cluster take.
+/// The places and credential of a managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Means {
     pub(super) places: Places,
     /// The `Authorization` header to send, if that is the credential.
     pub(super) authorization: Option<HeaderValue>,
-    /// Somebody renews the token by themselves, so that a rejected one is soon followed by another.
+    /// The token is renewed automatically, so that a newer one soon follows a rejected one.
     pub(super) renewed: bool,
 }
 
-/// A managed cluster that no request can be sent to.
+/// Why no request can be sent to a managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Unusable {
     /// The Secret of the manual mode has a fault.
@@ -39,9 +39,9 @@ pub(crate) enum Unusable {
         /// What is wrong with it.
         fault: String,
     },
-    /// Nobody has put a token there.
+    /// The token's Secret does not exist.
     #[error(
-        "there is no token for it: Secret {account}, which ManagedServiceAccount {account} fills, is missing"
+        "there is no token for it: Secret {account} of ManagedServiceAccount {account} is missing"
     )]
     NoToken {
         /// Namespace and name.
@@ -56,26 +56,29 @@ pub(crate) enum Unusable {
         fault: String,
     },
     /// TLS cannot be set up.
-    #[error("no TLS to it is possible: {0}")]
+    #[error("TLS to it cannot be set up: {0}")]
     Tls(String),
-    /// The `ManagedCluster` names no address, and addresses are all that may be used.
+    /// Only direct addresses may be used, and the `ManagedCluster` has none.
     #[error("its ManagedCluster has no usable client config: {0}")]
     NoAddress(String),
 }
 
 impl Unusable {
-    /// What to do about it.
+    /// What to do next.
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
-            Self::Secret { .. } => "mend that Secret",
+            Self::Secret { .. } => "fix that Secret",
             Self::NoToken { .. } => {
-                "create that ManagedServiceAccount, and check that an agent that issues tokens runs \
-                 on the cluster"
+                "create that ManagedServiceAccount, and check that an agent that issues tokens is \
+                 running on the cluster"
             }
             Self::BadToken { .. } => {
-                "check that the agent that issues tokens runs on the cluster; it mends that Secret"
+                "check that the agent that issues tokens is running on the cluster; it repairs that \
+                 Secret"
             }
-            Self::Tls(_) => "mend the CA, the certificate or the endpoint that it is given with",
+            Self::Tls(_) => {
+                "fix the CA, the client certificate or the endpoint in its Secret or ManagedCluster"
+            }
             Self::NoAddress(_) => {
                 "set spec.managedClusterClientConfigs, or run the gateway with --egress auto or \
                  tunnel"

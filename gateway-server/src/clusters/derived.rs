@@ -1,5 +1,5 @@
-//! A managed cluster without a Secret of the manual mode: from its `ManagedCluster` and the token of
-//! its `ManagedServiceAccount`. Pure; what is missing is said with where it has to be.
+//! A managed cluster without a Secret of the manual mode, derived from its `ManagedCluster` and the
+//! token of its `ManagedServiceAccount`. Pure. A fault names the object that is missing or broken.
 
 use crds::{
     ClusterName,
@@ -11,8 +11,8 @@ use crds::{
 use http::uri::Authority;
 
 use super::{
+    accepted_cluster::{AcceptedCluster, Address},
     definition::{Definition, Means, Unusable},
-    registration::{Address, Registration},
     secret::Fault,
     token::Token,
 };
@@ -36,7 +36,7 @@ pub(crate) struct Derivation {
 /// The managed cluster that these objects make.
 pub(super) fn derive(
     cluster: &ClusterName,
-    registration: &Registration,
+    accepted: &AcceptedCluster,
     token: Option<&Result<Token, Fault>>,
     derivation: &Derivation,
     tunnels: &Tunnels,
@@ -49,7 +49,7 @@ pub(super) fn derive(
             fault: fault.to_string(),
         }),
         Some(Ok(token)) => {
-            places(cluster, registration, token, derivation, tunnels).map(|places| Means {
+            places(cluster, accepted, token, derivation, tunnels).map(|places| Means {
                 places,
                 authorization: Some(token.authorization.clone()),
                 renewed: true,
@@ -59,8 +59,8 @@ pub(super) fn derive(
     let addresses = match derivation.egress {
         Egress::Tunnel => Vec::new(),
         Egress::Auto | Egress::Direct => {
-            let addresses = registration.addresses.iter();
-            addresses.map(|address| address.shown.clone()).collect()
+            let known = accepted.addresses.iter();
+            known.map(|address| address.shown.clone()).collect()
         }
     };
     let endpoint = match (derivation.egress, addresses.first()) {
@@ -74,7 +74,7 @@ pub(super) fn derive(
         },
     };
     let object = ClusterGateway {
-        metadata: registration.metadata.clone(),
+        metadata: accepted.metadata.clone(),
         spec: ClusterGatewaySpec {
             provider: String::new(),
             access: ClusterAccess {
@@ -96,7 +96,7 @@ pub(super) fn derive(
 
 fn places(
     cluster: &ClusterName,
-    registration: &Registration,
+    accepted: &AcceptedCluster,
     token: &Token,
     derivation: &Derivation,
     tunnels: &Tunnels,
@@ -107,7 +107,7 @@ fn places(
         dialer: Dialer::Tunnel(TunnelDialer::apiserver(cluster, tunnels)),
         tls: Some(verified(token.authorities.clone())),
     };
-    let direct = || registration.addresses.iter().map(|it| direct(it, token));
+    let direct = || accepted.addresses.iter().map(|it| direct(it, token));
     let places = match derivation.egress {
         Egress::Auto => Places {
             tunnel: Some(tunnel()),
@@ -123,16 +123,16 @@ fn places(
         },
     };
     if places.tunnel.is_none() && places.direct.is_empty() {
-        let fault = registration.fault.clone();
+        let fault = accepted.fault.clone();
         return Err(Unusable::NoAddress(
-            fault.unwrap_or_else(|| "it has none at all".to_owned()),
+            fault.unwrap_or_else(|| "it has none".to_owned()),
         ));
     }
     Ok(places)
 }
 
-/// An address is verified with its own CA bundle where it has one, for it may be a load balancer's,
-/// and else with the CA that came with the token.
+/// An address that has a CA bundle is verified with it, because the address may be a load
+/// balancer's. Any other address is verified with the CA that came with the token.
 fn direct(address: &Address, token: &Token) -> Target {
     let authorities = address.authorities.as_ref().unwrap_or(&token.authorities);
     Target {

@@ -1,6 +1,6 @@
-//! Managed clusters as `clustergateways` shows them, numbered: each change that is seen is a revision, and
-//! the last ones are kept for those who watch. What is shown is looked at when somebody asks, for most of
-//! it, such as health, announces nothing. No I/O, no clock.
+//! Managed clusters as `clustergateways` shows them. Each change gets a revision, and the last
+//! changes are kept for watches. The feed looks for changes when somebody asks, because most of
+//! them, such as those of health, are not announced. No I/O, no clock.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,18 +12,18 @@ use crds::{ClusterName, cluster_core::ClusterGateway};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{cluster::Cluster, shown::Standing, snapshot::Snapshot};
+use super::{cluster::Cluster, shown::LiveState, snapshot::Snapshot};
 
-/// So many changes are kept, and one more for each cluster.
+/// Number of changes that are kept, plus one for each cluster.
 const KEPT: usize = 1024;
-/// However many watch, it is looked no more often.
+/// The feed looks for changes no more often than this, however many watch.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What is shown, and its last changes.
 #[derive(Debug)]
 pub(super) struct Feed {
     revision: u64,
-    /// The last one of which it is not known how it came about.
+    /// Changes up to this revision are no longer known.
     oldest: u64,
     shown: BTreeMap<ClusterName, Entry>,
     changes: VecDeque<Change>,
@@ -33,9 +33,9 @@ pub(super) struct Feed {
 /// A cluster as it was shown last.
 #[derive(Debug)]
 struct Entry {
-    /// Not held, for its connections end with it.
+    /// Weak, because the connections of a cluster end when it is dropped.
     of: Weak<Cluster>,
-    standing: Standing,
+    live: LiveState,
     object: Arc<ClusterGateway>,
 }
 
@@ -54,11 +54,12 @@ pub(crate) struct Listed {
     pub(crate) objects: Vec<Arc<ClusterGateway>>,
 }
 
-/// It is not known what came after a revision: too much has, or it is another process's.
+/// The changes after a revision are not known: there were too many, or it is another process's
+/// revision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "too old resource version, or one of another gateway-server: {asked}; this one knows what came after \
-     {oldest} to {newest}: list clustergateways again, and watch from the version of that list"
+    "too old resource version, or one of another gateway-server: {asked}; this one knows the changes after \
+     {oldest} up to {newest}: list clustergateways again, and watch from the resourceVersion of that list"
 )]
 pub(crate) struct Expired {
     asked: u64,
@@ -67,8 +68,8 @@ pub(crate) struct Expired {
 }
 
 impl Feed {
-    /// Revisions begin with nanoseconds, so that those of processes that began at different times do not
-    /// meet.
+    /// Revisions start at the time in nanoseconds, so that processes that started at different
+    /// times do not use the same ones.
     pub(super) fn new(begin: Timestamp) -> Self {
         let begin = u64::try_from(begin.as_nanosecond()).unwrap_or_default();
         Self {
@@ -90,7 +91,7 @@ impl Feed {
         }
     }
 
-    /// One cluster as of now; nothing where it cannot be shown.
+    /// One cluster as of now; `None` if it cannot be shown.
     pub(super) fn one(
         &mut self,
         name: &ClusterName,
@@ -119,14 +120,14 @@ impl Feed {
                 newest: self.revision,
             });
         }
-        let known = |change: &Change| change.revision <= revision;
-        let known = self.changes.partition_point(known);
+        let is_known = |change: &Change| change.revision <= revision;
+        let known = self.changes.partition_point(is_known);
         Ok(self.changes.range(known..).cloned().collect())
     }
 
     fn look(&mut self, snapshot: &Snapshot) {
-        let gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
-        let gone: Vec<_> = self.shown.keys().filter(gone).cloned().collect();
+        let is_gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
+        let gone: Vec<_> = self.shown.keys().filter(is_gone).cloned().collect();
         for name in gone {
             self.hide(&name);
         }
@@ -136,18 +137,18 @@ impl Feed {
     }
 
     fn look_at(&mut self, name: &ClusterName, cluster: &Arc<Cluster>) {
-        let standing = cluster.standing();
+        let live = cluster.live_state();
         let known = self.shown.get(name);
         let same = |known: &Entry| known.of.as_ptr() == Arc::as_ptr(cluster);
-        if known.is_some_and(|known| same(known) && known.standing == standing) {
+        if known.is_some_and(|known| same(known) && known.live == live) {
             return;
         }
-        let Some(mut object) = cluster.shown(&standing) else {
+        let Some(mut object) = cluster.shown(&live) else {
             self.hide(name);
             return;
         };
         let before = known.map(|known| Arc::clone(&known.object));
-        // A newer state of its sources may look as the one before.
+        // A newer state of its sources may look the same as the one before.
         let version = before.as_ref().map(|it| &it.metadata.resource_version);
         object.metadata.resource_version = version.cloned().flatten();
         let object = match before {
@@ -162,7 +163,7 @@ impl Feed {
         };
         let entry = Entry {
             of: Arc::downgrade(cluster),
-            standing,
+            live,
             object,
         };
         self.shown.insert(name.clone(), entry);

@@ -1,4 +1,4 @@
-//! What the hub says of managed clusters, taken in: a follower for each of its sources.
+//! One follower for each kind of object on the hub that tells of managed clusters.
 
 use std::marker::PhantomData;
 
@@ -7,25 +7,25 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::{
     Clusters,
-    inventory::{Manual, Registrations, Source, Tokens},
+    inventory::{ManagedClusters, Manual, Source, Tokens},
 };
 use crate::follow::follower::Follower;
 
-/// The clusters, as one source tells of them.
+/// Passes the objects of one source to the clusters.
 struct ToldBy<'a, S>(&'a Clusters, PhantomData<S>);
 
 impl Clusters {
-    /// Takes in the Secrets of the manual mode.
+    /// Follows the Secrets of the manual mode.
     pub(crate) fn manual(&self) -> impl Follower<Object = Secret> {
         ToldBy::<Manual>(self, PhantomData)
     }
 
-    /// Takes in the `ManagedCluster`s.
-    pub(crate) fn registrations(&self) -> impl Follower<Object = ManagedCluster> {
-        ToldBy::<Registrations>(self, PhantomData)
+    /// Follows the `ManagedCluster`s.
+    pub(crate) fn managed_clusters(&self) -> impl Follower<Object = ManagedCluster> {
+        ToldBy::<ManagedClusters>(self, PhantomData)
     }
 
-    /// Takes in the Secrets of `ManagedServiceAccount`s.
+    /// Follows the Secrets of `ManagedServiceAccount`s.
     pub(crate) fn tokens(&self) -> impl Follower<Object = Secret> {
         ToldBy::<Tokens>(self, PhantomData)
     }

@@ -1,5 +1,5 @@
-//! What the hub holds about managed clusters, parsed object by object, and which of it counts. An
-//! event costs what its own cluster costs: no other object is parsed again. Pure.
+//! The hub's objects about managed clusters, each parsed once, and which of them count. An event
+//! parses only its own object. Pure.
 
 use crds::{ClusterName, cluster::ManagedCluster};
 use k8s_openapi::api::core::v1::Secret;
@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use super::{
+    accepted_cluster::AcceptedCluster,
     definition::Definition,
     derived::{Derivation, derive},
-    registration::Registration,
     secret::{self, Fault},
     sheet::Sheet,
     token::Token,
@@ -21,7 +21,7 @@ use crate::tunnels::Tunnels;
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     manual: Sheet<Definition>,
-    registrations: Sheet<Registration>,
+    managed_clusters: Sheet<AcceptedCluster>,
     tokens: Sheet<Result<Token, Fault>>,
 }
 
@@ -37,12 +37,12 @@ pub(super) trait Source {
         + 'static;
     /// What is kept of it.
     type Entry;
-    /// What to call them in a log.
+    /// Name of its objects in logs.
     const WHAT: &'static str;
 
-    /// The cluster it is about; nothing where it can be about none.
+    /// The cluster that the object is about; `None` if it is about no cluster.
     fn cluster(object: &Self::Object) -> Option<ClusterName>;
-    /// What is kept of it; nothing where it does not count.
+    /// What is kept of the object; `None` if it does not count.
     fn read(cluster: &ClusterName, object: &Self::Object, tunnels: &Tunnels)
     -> Option<Self::Entry>;
     /// Where that is kept.
@@ -55,7 +55,7 @@ pub(super) struct Manual;
 
 /// The `ManagedCluster`s.
 #[derive(Debug)]
-pub(super) struct Registrations;
+pub(super) struct ManagedClusters;
 
 /// The Secrets of `ManagedServiceAccount`s.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Source for Manual {
         let name = secret.name_any();
         let cluster = name.parse();
         if let Err(fault) = &cluster {
-            warn!(secret = name, %fault, "Secret cannot be a managed cluster's");
+            warn!(secret = name, %fault, "Secret is ignored: its name cannot be the name of a managed cluster");
         }
         cluster.ok()
     }
@@ -84,21 +84,21 @@ impl Source for Manual {
     }
 }
 
-impl Source for Registrations {
+impl Source for ManagedClusters {
     type Object = ManagedCluster;
-    type Entry = Registration;
+    type Entry = AcceptedCluster;
     const WHAT: &'static str = "ManagedClusters";
 
     fn cluster(cluster: &ManagedCluster) -> Option<ClusterName> {
         cluster.name_any().parse().ok()
     }
 
-    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<Registration> {
-        Registration::read(cluster)
+    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<AcceptedCluster> {
+        AcceptedCluster::read(cluster)
     }
 
-    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Registration> {
-        &mut inventory.registrations
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<AcceptedCluster> {
+        &mut inventory.managed_clusters
     }
 }
 
@@ -121,8 +121,8 @@ impl Source for Tokens {
 }
 
 impl Inventory {
-    /// A managed cluster as it is to be now: a Secret of the manual mode wins over what would be
-    /// derived. Nothing where it is none.
+    /// The definition of a managed cluster; `None` if there is no such cluster. A Secret of the
+    /// manual mode takes precedence over a derived definition.
     pub(super) fn definition(
         &self,
         cluster: &ClusterName,
@@ -132,14 +132,14 @@ impl Inventory {
         if let Some(manual) = self.manual.get(cluster) {
             return Some(manual.clone());
         }
-        let registration = self.registrations.get(cluster)?;
+        let accepted = self.managed_clusters.get(cluster)?;
         let token = self.tokens.get(cluster);
-        Some(derive(cluster, registration, token, derivation?, tunnels))
+        Some(derive(cluster, accepted, token, derivation?, tunnels))
     }
 
-    /// Whether every source has been listed: a cluster that is not here then does not exist.
+    /// Whether every source has been listed. Then a cluster that is not in here does not exist.
     pub(super) fn is_listed(&self, derives: bool) -> bool {
-        let are_both = self.registrations.is_listed() && self.tokens.is_listed();
+        let are_both = self.managed_clusters.is_listed() && self.tokens.is_listed();
         self.manual.is_listed() && (are_both || !derives)
     }
 }

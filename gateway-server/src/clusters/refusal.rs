@@ -28,11 +28,11 @@ impl Unshown {
     }
 }
 
-/// The gateway has just started: what it has not seen may exist all the same.
+/// The gateway has just started: clusters that it has not seen yet may exist.
 pub(crate) fn not_read_yet() -> Refusal {
-    let message = "the gateway has not read all managed clusters from the hub yet, as is so for a \
-                   moment after its start; try again, and where it lasts see its /readyz and log \
-                   for what it cannot read";
+    let message = "the gateway has not read all managed clusters from the hub yet, which takes a \
+                   moment after its start; try again, and if this lasts, see its /readyz and its \
+                   log for what it cannot read";
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "ServiceUnavailable",
@@ -43,8 +43,8 @@ pub(crate) fn not_read_yet() -> Refusal {
 
 fn unknown(cluster: &ClusterName) -> Refusal {
     let message = format!(
-        "{RESOURCE}.{GROUP} {:?} not found: the hub has no credential for a managed cluster of \
-         this name; `kubectl get clustergateway` lists those it has",
+        "{RESOURCE}.{GROUP} {:?} not found: the hub has no credential for a managed cluster with \
+         this name; `kubectl get clustergateway` lists the clusters that it has credentials for",
         cluster.as_str()
     );
     Refusal::new(StatusCode::NOT_FOUND, "NotFound", message).of_cluster(cluster)
@@ -53,7 +53,7 @@ fn unknown(cluster: &ClusterName) -> Refusal {
 /// The managed cluster is known, but its definition cannot be shown.
 fn unreadable(cluster: &ClusterName, fault: &str) -> Refusal {
     let message = format!(
-        "managed cluster {:?}: {fault}; mend that Secret",
+        "managed cluster {:?}: {fault}; fix that Secret",
         cluster.as_str()
     );
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message).of_cluster(cluster)

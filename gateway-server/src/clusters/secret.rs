@@ -1,5 +1,5 @@
 //! From a manual-mode Secret to a managed cluster: what to show of it, and where to send its
-//! requests. Pure; every fault names the key or label to mend, and none repeats a secret.
+//! requests. Pure; every fault names the key or label to fix, and none contains a secret.
 
 mod endpoint;
 
@@ -47,12 +47,12 @@ pub(super) enum Fault {
     Malformed { key: &'static str, fault: String },
     #[error(
         "it has no {CA_CRT_KEY}, so the cluster's API server cannot be verified; add the CA, or \
-         annotate the Secret with {INSECURE_ANNOTATION}=true to go without"
+         annotate the Secret with {INSECURE_ANNOTATION}=true to skip the verification"
     )]
     NoAuthority,
 }
 
-/// Reads the Secret of a cluster. Its faults are kept, to be shown to whoever asks for the cluster.
+/// Reads the Secret of a cluster. Its faults are kept and shown to callers who ask for the cluster.
 pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) -> Definition {
     let (object, means) = match types(secret) {
         Ok((credential, endpoint)) => {
@@ -101,8 +101,11 @@ pub(super) struct Reached {
 /// Takes the URL of an API server apart.
 pub(super) fn parse_reached(url: &str) -> Result<Reached, String> {
     let (authority, base_path) = parse_endpoint(url)?;
-    let host = authority.host().trim_start_matches('[');
-    let host = host.trim_end_matches(']').to_owned();
+    let host = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
     let port = authority.port_u16().unwrap_or(443);
     Ok(Reached {
         authority,
@@ -112,7 +115,7 @@ pub(super) fn parse_reached(url: &str) -> Result<Reached, String> {
     })
 }
 
-/// Where the API server is, without the TLS that it takes.
+/// The address of the API server, without TLS settings.
 fn unsecured(
     cluster: &ClusterName,
     secret: &Secret,
@@ -186,7 +189,7 @@ pub(super) fn bearer(secret: &Secret) -> Result<HeaderValue, Fault> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", text(secret, TOKEN_KEY)?))
         .map_err(|_| Fault::Malformed {
             key: TOKEN_KEY,
-            fault: "it has characters no token has".to_owned(),
+            fault: "it has characters that no token has".to_owned(),
         })?;
     value.set_sensitive(true);
     Ok(value)
@@ -197,7 +200,7 @@ fn client_identity(secret: &Secret) -> Result<ClientIdentity, Fault> {
     let key = PrivateKeyDer::from_pem_slice(bytes(secret, TLS_KEY_KEY)?).map_err(|_| {
         Fault::Malformed {
             key: TLS_KEY_KEY,
-            fault: "it holds no usable PEM private key".to_owned(),
+            fault: "it contains no usable PEM private key".to_owned(),
         }
     })?;
     Ok(ClientIdentity { chain, key })
@@ -228,7 +231,7 @@ fn insecure(secret: &Secret) -> bool {
     annotation(secret, INSECURE_ANNOTATION).is_some_and(|value| value == "true")
 }
 
-/// The certificates of a PEM bundle, of which there has to be one.
+/// The certificates of a PEM bundle, at least one.
 pub(super) fn certificates(
     pem: &[u8],
     key: &'static str,
@@ -239,7 +242,7 @@ pub(super) fn certificates(
         .filter(|chain| !chain.is_empty())
         .ok_or_else(|| Fault::Malformed {
             key,
-            fault: "it holds no usable PEM certificate".to_owned(),
+            fault: "it contains no usable PEM certificate".to_owned(),
         })
 }
 

@@ -8,7 +8,7 @@ use crds::ClusterName;
 #[derive(Debug)]
 pub(super) struct Sheet<T> {
     entries: BTreeMap<ClusterName, T>,
-    /// Whether there ever was a full list: what is not in here does not exist.
+    /// There was a full list: what is not in here does not exist.
     listed: bool,
 }
 
@@ -26,7 +26,7 @@ impl<T> Sheet<T> {
         self.entries.get(cluster)
     }
 
-    /// Replaces all entries; says which clusters have another one now, or none any more.
+    /// Replaces all entries; returns the clusters whose entry may have changed.
     pub(super) fn replace(&mut self, entries: BTreeMap<ClusterName, T>) -> BTreeSet<ClusterName> {
         let touched = self.entries.keys().chain(entries.keys()).cloned().collect();
         self.entries = entries;
@@ -34,7 +34,7 @@ impl<T> Sheet<T> {
         touched
     }
 
-    /// Notes that the hub has none, not even a name for them.
+    /// Notes that the hub does not have this kind of object.
     pub(super) fn has_no_kind(&mut self) {
         self.listed = true;
     }

@@ -1,5 +1,5 @@
-//! A managed cluster as `clustergateways` shows it: its source's word, and what this gateway last
-//! saw of it.
+//! A managed cluster as `clustergateways` shows it: the definition from its source, and what this
+//! gateway last saw of it.
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
@@ -10,61 +10,61 @@ use crate::{
     way::Way,
 };
 
-/// What of a cluster changes without a word of its source.
+/// The part of a cluster that changes without a change of its source.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Standing {
-    place: Place,
-    /// Nothing where nothing was seen of it yet.
+pub(super) struct LiveState {
+    in_use: InUse,
+    /// `None` until something was seen of it.
     health: Option<ClusterGatewayStatus>,
 }
 
-/// The way that a request would take now.
+/// The place that a request would go to now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum InUse {
     Tunnel,
-    /// Of those that are shown.
+    /// Index into the addresses that are shown.
     Address(usize),
     Unknown,
 }
 
 impl Cluster {
-    /// How it stands now.
-    pub(super) fn standing(&self) -> Standing {
+    /// Its state now.
+    pub(super) fn live_state(&self) -> LiveState {
         let Ok(access) = &self.access else {
-            return Standing {
-                place: Place::Unknown,
+            return LiveState {
+                in_use: InUse::Unknown,
                 health: None,
             };
         };
         let upstream = access.way.current();
-        Standing {
-            place: place(&access.way, &upstream),
+        LiveState {
+            in_use: in_use(&access.way, &upstream),
             health: seen(&upstream),
         }
     }
 
     /// The object to show.
-    pub(super) fn shown(&self, standing: &Standing) -> Option<ClusterGateway> {
+    pub(super) fn shown(&self, live: &LiveState) -> Option<ClusterGateway> {
         let mut object = self.object.clone()?;
-        if let Some(endpoint) = self.endpoint(standing.place) {
+        if let Some(endpoint) = self.endpoint(live.in_use) {
             object.spec.access.endpoint = endpoint;
         }
-        if let Some(seen) = &standing.health {
+        if let Some(seen) = &live.health {
             object.status = Some(seen.clone());
         }
         Some(object)
     }
 
-    /// The endpoint, where it depends on the way that is taken.
-    fn endpoint(&self, place: Place) -> Option<ClusterEndpoint> {
-        match place {
-            Place::Unknown => None,
+    /// The endpoint, if it depends on the place in use.
+    fn endpoint(&self, in_use: InUse) -> Option<ClusterEndpoint> {
+        match in_use {
+            InUse::Unknown => None,
             _ if self.addresses.is_empty() => None,
-            Place::Tunnel => Some(ClusterEndpoint {
+            InUse::Tunnel => Some(ClusterEndpoint {
                 endpoint_type: EndpointType::ClusterProxy,
                 constant: None,
             }),
-            Place::Address(index) => Some(ClusterEndpoint {
+            InUse::Address(index) => Some(ClusterEndpoint {
                 endpoint_type: EndpointType::Const,
                 constant: self.addresses.get(index).cloned(),
             }),
@@ -72,12 +72,12 @@ impl Cluster {
     }
 }
 
-fn place(way: &Way, upstream: &Upstream) -> Place {
+fn in_use(way: &Way, upstream: &Upstream) -> InUse {
     match &upstream.target.dialer {
-        Dialer::Tunnel(_) => Place::Tunnel,
+        Dialer::Tunnel(_) => InUse::Tunnel,
         _ => way
             .position(&upstream.target)
-            .map_or(Place::Unknown, Place::Address),
+            .map_or(InUse::Unknown, InUse::Address),
     }
 }
 
@@ -95,7 +95,7 @@ fn seen(upstream: &Upstream) -> Option<ClusterGatewayStatus> {
             Some(unhealthy(TunnelError::Absent.to_string()))
         }
         (_, Health::Failing { error, since }) => {
-            Some(unhealthy(format!("{error} (so since {since:.0})")))
+            Some(unhealthy(format!("{error} (failing since {since:.0})")))
         }
         (Dialer::Tunnel(_), _) | (_, Health::Good) => healthy,
         (_, Health::Unknown) => None,

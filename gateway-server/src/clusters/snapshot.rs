@@ -9,18 +9,18 @@ use super::cluster::Cluster;
 /// All managed clusters at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    /// By name, in the order that lists have.
+    /// By name, in the order of lists.
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
-    /// Every source has been listed: what is not in here does not exist.
+    /// Every source has been listed: a cluster that is not in here does not exist.
     pub(crate) complete: bool,
 }
 
 /// Why there is no such cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Absent {
-    #[error("the hub has no managed cluster of this name")]
+    #[error("the hub has no managed cluster with this name")]
     Unknown,
-    /// The gateway has just started: it may exist all the same.
+    /// The gateway has just started: the cluster may exist.
     #[error("not all managed clusters have been read from the hub yet")]
     NotReadYet,
 }

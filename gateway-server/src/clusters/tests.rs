@@ -5,7 +5,7 @@ use crate::args::Egress;
 use crate::{
     clusters::{
         derived::tests::{account_secret, derivation, managed_cluster},
-        inventory::{Manual, Registrations, Tokens},
+        inventory::{ManagedClusters, Manual, Tokens},
         secret::tests::{secret, token_secret},
     },
     upstream::Upstream,
@@ -141,7 +141,7 @@ async fn a_cluster_is_derived_while_both_objects_are_there_and_a_manual_secret_w
     let account = account_secret("managed1", "derived");
     clusters.reset::<Tokens>(std::slice::from_ref(&account));
     assert_eq!(clusters.find(&name).unwrap_err(), Absent::NotReadYet);
-    clusters.reset::<Registrations>(std::slice::from_ref(&registered));
+    clusters.reset::<ManagedClusters>(std::slice::from_ref(&registered));
     assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
 
     let manual = token_secret("managed1");
@@ -158,11 +158,11 @@ async fn a_cluster_is_derived_while_both_objects_are_there_and_a_manual_secret_w
 
     let mut denied = registered.clone();
     denied.spec.hub_accepts_client = false;
-    clusters.apply::<Registrations>(&denied);
+    clusters.apply::<ManagedClusters>(&denied);
     assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unknown);
     assert!(way.gone().is_cancelled());
-    clusters.apply::<Registrations>(&registered);
-    clusters.remove::<Registrations>(&registered);
+    clusters.apply::<ManagedClusters>(&registered);
+    clusters.remove::<ManagedClusters>(&registered);
     assert!(clusters.find(&name).is_err());
 }
 
@@ -170,7 +170,7 @@ async fn a_cluster_is_derived_while_both_objects_are_there_and_a_manual_secret_w
 async fn nothing_is_derived_unless_asked_for() {
     let clusters = clusters();
     clusters.apply::<Tokens>(&account_secret("managed1", "derived"));
-    clusters.apply::<Registrations>(&managed_cluster("managed1", &["https://10.0.0.9"]));
+    clusters.apply::<ManagedClusters>(&managed_cluster("managed1", &["https://10.0.0.9"]));
     assert!(clusters.snapshot().by_name.is_empty());
 }
 
@@ -178,13 +178,13 @@ async fn nothing_is_derived_unless_asked_for() {
 async fn a_rejected_token_is_given_up_for_its_successor() {
     let clusters = Arc::new(deriving(Some(derivation(Egress::Direct))));
     let name: ClusterName = "managed1".parse().unwrap();
-    clusters.apply::<Registrations>(&managed_cluster("managed1", &["https://10.0.0.9"]));
+    clusters.apply::<ManagedClusters>(&managed_cluster("managed1", &["https://10.0.0.9"]));
     clusters.apply::<Tokens>(&account_secret("managed1", "first"));
     let first = access(&clusters, "managed1").credential.unwrap();
     let rotate = async {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         // Another change of the cluster is no new token.
-        clusters.apply::<Registrations>(&managed_cluster("managed1", &["https://10.0.0.8"]));
+        clusters.apply::<ManagedClusters>(&managed_cluster("managed1", &["https://10.0.0.8"]));
         clusters.apply::<Tokens>(&account_secret("managed1", "second"));
     };
     let (successor, ()) = tokio::join!(clusters.successor(&name, &first), rotate);

@@ -1,4 +1,4 @@
-//! Keeps the clusters equal to what the hub holds.
+//! Keeps the managed clusters in line with the hub.
 
 use crds::{authentication, cluster::ManagedCluster, cluster_core::secret::CREDENTIAL_TYPE_LABEL};
 use k8s_openapi::api::core::v1::Secret;
@@ -22,10 +22,14 @@ pub(super) async fn follow_manual(
 }
 
 /// Follows the `ManagedCluster`s.
-pub(super) async fn follow_registrations(clusters: &Clusters, client: Client, listed: Condition) {
+pub(super) async fn follow_managed_clusters(
+    clusters: &Clusters,
+    client: Client,
+    listed: Condition,
+) {
     let api: Api<ManagedCluster> = Api::all(client);
     let config = watcher::Config::default();
-    follow(&clusters.registrations(), api, config, listed).await;
+    follow(&clusters.managed_clusters(), api, config, listed).await;
 }
 
 /// Follows the Secrets of the `ManagedServiceAccount`s of this name in all namespaces. Asking for

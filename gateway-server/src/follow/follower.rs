@@ -1,20 +1,20 @@
-//! What whoever follows a kind of object of the hub is told.
+//! The interface between a watch of the hub and the part that uses its objects.
 
 use std::fmt::Debug;
 
 use kube::Resource;
 use serde::de::DeserializeOwned;
 
-/// Who wants to know of all objects of a kind.
+/// Is told of all objects of a kind.
 pub(crate) trait Follower {
     /// The kind.
     type Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static;
-    /// What to call its objects in a log.
+    /// Name of its objects in logs.
     const WHAT: &'static str;
 
-    /// These are all that there are.
+    /// These are all objects.
     fn reset(&self, objects: &[Self::Object]);
-    /// The hub has none, not even a name for them.
+    /// The hub does not have this kind of object.
     fn has_no_kind(&self);
     /// One is new or changed.
     fn apply(&self, object: &Self::Object);

@@ -1,4 +1,4 @@
-//! Keeps the front-proxy contract equal to what the hub publishes.
+//! Keeps the front-proxy configuration in line with what the hub publishes.
 
 use std::pin::pin;
 
@@ -45,7 +45,7 @@ pub(super) async fn follow_front_proxy(
             }
             Ok(None) => return,
             Err(error) => {
-                warn!(%error, "watching {NAMESPACE}/{NAME}; its last content stays in use");
+                warn!(%error, "cannot watch {NAMESPACE}/{NAME}; its last content stays in use");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Keeps the grants equal to what the hub holds and to what the clock says.
+//! Keeps the grants in line with the hub and with the clock.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tracing::info;
 use super::{follow, follower::Follower};
 use crate::grants::Grants;
 
-/// How long the clock is not looked at, at most: it may be set.
+/// Longest pause between two looks at the clock, because somebody may set it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 impl Follower for Grants {
@@ -38,7 +38,8 @@ impl Follower for Grants {
     }
 }
 
-/// Follows the hub's grants for as long as it is polled; `listed` is met from the first full list on.
+/// Follows the hub's grants for as long as it is polled; `listed` is met from the first full list
+/// on.
 pub(super) async fn follow_grants(grants: &Grants, client: Client, listed: Condition) {
     let api: Api<AccessGrant> = Api::all(client);
     select! {
@@ -47,11 +48,13 @@ pub(super) async fn follow_grants(grants: &Grants, client: Client, listed: Condi
     }
 }
 
-/// Lets each grant end when its time has come, whatever the hub does.
+/// Ends each grant when it expires, whatever the hub does.
 pub(crate) async fn end_in_time(grants: &Grants, now: impl Fn() -> Timestamp) {
     loop {
-        let left = grants.pass(now()).map(|next| next.duration_since(now()));
-        let left = left.map(|left| left.try_into().unwrap_or(Duration::ZERO));
-        sleep(left.map_or(LONGEST_SLEEP, |left: Duration| left.min(LONGEST_SLEEP))).await;
+        let pause = grants.pass(now()).map_or(LONGEST_SLEEP, |next| {
+            let left = Duration::try_from(next.duration_since(now()));
+            left.unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
+        });
+        sleep(pause).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What of the hub is followed, each kind by a task of its own.
+//! Starts one task for each kind of object that is watched on the hub.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use runtime::readiness::Readiness;
 use tokio::task::JoinSet;
 
 use super::{
-    clusters::{follow_manual, follow_registrations, follow_tokens},
+    clusters::{follow_managed_clusters, follow_manual, follow_tokens},
     front_proxy::follow_front_proxy,
     grants::follow_grants,
 };
 use crate::{args::Settings, gateway::Gateway};
 
-/// Everything that the request path knows of the hub, kept up to date.
+/// Keeps everything up to date that the request path knows about the hub.
 pub(crate) fn follow_hub(
     gateway: &Gateway,
     hub: &Client,
@@ -28,7 +28,7 @@ pub(crate) fn follow_hub(
     });
     follows.spawn({
         let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-        let listed = readiness.condition("managed-clusters");
+        let listed = readiness.condition("manual-secrets");
         let namespace = settings.secret_namespace.clone();
         async move { follow_manual(&clusters, hub, &namespace, listed).await }
     });
@@ -47,8 +47,8 @@ pub(crate) fn follow_hub(
         });
         follows.spawn({
             let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("registrations");
-            async move { follow_registrations(&clusters, hub, listed).await }
+            let listed = readiness.condition("managed-clusters");
+            async move { follow_managed_clusters(&clusters, hub, listed).await }
         });
     }
     follows

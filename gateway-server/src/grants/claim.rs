@@ -1,4 +1,4 @@
-//! What one grant gives on one cluster, and what a change of it ends there. Pure.
+//! What one grant allows on one cluster, and which streams a change of it ends there. Pure.
 //!
 //! ```text
 //!                 ┌──────── edited, or on its way again ────────┐
@@ -10,9 +10,9 @@
 //!                      nobody may; rights may linger there
 //! ```
 //!
-//! Streams of a subject are cut when it may no longer, and once more when the rights that it had are
-//! known to be gone: in between, another grant may have let it come back while the old rights still
-//! lingered. They are cut as well when a newer version holds, which may allow less.
+//! Streams of a subject are cut when it may no longer, and once more when the rights that it had
+//! are known to be gone: in between, another grant may have let it come back while the old rights
+//! still lingered. They are cut as well when a newer version holds, which may allow less.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -20,25 +20,32 @@ use crds::gateway::OnCluster;
 
 use super::reading::{Obstacle, Phase, Subjects};
 
-/// What a grant gives on a cluster.
+/// What a grant allows on a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claim {
-    /// Who may go by it.
+    /// Subjects that may use it.
     usable: Subjects,
-    /// Who is named and may not yet, and why.
-    waiting: Option<(Subjects, Arc<Obstacle>)>,
-    /// Who may no longer, though its rights may still be there.
+    /// Subjects that may not use it yet, and why.
+    waiting: Option<Waiting>,
+    /// Subjects that may no longer use it, though their rights may still be on the cluster.
     lingering: BTreeSet<OnCluster>,
     /// The last generation that held there.
     held: Option<i64>,
 }
 
-/// What a change comes to.
+/// Who waits for a grant, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Waiting {
+    who: Subjects,
+    why: Arc<Obstacle>,
+}
+
+/// The result of a change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Nothing where the cluster has nothing of the grant any more.
+    /// `None` if nothing of the grant is left on the cluster.
     pub(super) claim: Option<Claim>,
-    /// Whose streams end.
+    /// Subjects whose streams end.
     pub(super) cut: BTreeSet<OnCluster>,
 }
 
@@ -53,7 +60,7 @@ impl Claim {
     /// What each subject has by it.
     pub(super) fn shares(&self) -> impl Iterator<Item = (&OnCluster, Share)> {
         let usable = self.usable.iter().map(|who| (who, Share::Counts));
-        let waiting = self.waiting.iter().flat_map(|(who, why)| {
+        let waiting = self.waiting.iter().flat_map(|Waiting { who, why }| {
             who.iter()
                 .map(move |who| (who, Share::Waits(Arc::clone(why))))
         });
@@ -61,26 +68,24 @@ impl Claim {
     }
 }
 
-/// The claim of a grant after a change: it names these subjects now, and is so on the cluster.
+/// The claim of a grant after a change. It names these subjects now and is in this phase on the
+/// cluster.
 pub(super) fn step(old: Option<&Claim>, named: &Subjects, generation: i64, phase: &Phase) -> Step {
     let nothing = Claim::default();
     let old = old.unwrap_or(&nothing);
     let (usable, waiting) = match phase {
         Phase::Holds => (Arc::clone(named), None),
         Phase::Changing(why) => {
-            let (usable, waiting) = named.iter().cloned().partition(|it| old.may(it));
-            let waiting: Vec<_> = waiting;
-            let usable: Vec<_> = usable;
-            (usable.into(), Some((waiting.into(), Arc::clone(why))))
+            let (usable, others): (Vec<_>, Vec<_>) =
+                named.iter().cloned().partition(|it| old.may(it));
+            (usable.into(), waiting(others.into(), why))
         }
-        Phase::Awaited(why) | Phase::Refused(why) => {
-            (none(), Some((Arc::clone(named), Arc::clone(why))))
-        }
+        Phase::Awaited(why) | Phase::Refused(why) => (none(), waiting(Arc::clone(named), why)),
         Phase::Ending | Phase::Gone => (none(), None),
     };
     let mut claim = Claim {
         usable,
-        waiting: waiting.filter(|(who, _)| !who.is_empty()),
+        waiting,
         lingering: old.lingering.clone(),
         held: old.held,
     };
@@ -109,6 +114,13 @@ impl Claim {
     fn may(&self, who: &OnCluster) -> bool {
         self.usable.binary_search(who).is_ok()
     }
+}
+
+fn waiting(who: Subjects, why: &Arc<Obstacle>) -> Option<Waiting> {
+    (!who.is_empty()).then(|| Waiting {
+        who,
+        why: Arc::clone(why),
+    })
 }
 
 fn none() -> Subjects {

@@ -1,4 +1,4 @@
-//! Whom a caller acts as on a managed cluster. Pure.
+//! Which identity a caller acts as on a managed cluster. Pure.
 
 use std::sync::Arc;
 
@@ -7,32 +7,32 @@ use http::HeaderValue;
 
 use super::{
     reading::Obstacle,
-    standings::{Standing, Standings},
+    standings::{Found, Standings},
 };
 use crate::{
     acting::{Acting, Named},
     authentication::User,
 };
 
-/// A caller who gets nothing, not even as the gateway's account.
+/// Why a caller may not act at all, not even as the gateway's account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Denied {
     /// The gateway has just started.
     #[error("the gateway has not read all AccessGrants from the hub yet")]
     NotReadYet,
-    /// It would be taken for somebody else.
+    /// The cluster would take it for another user.
     #[error(
-        "user {0:?} of the hub cannot act on managed clusters: names that begin with \
-         {ON_CLUSTER_PREFIX} are what the hub's system: identities are called there"
+        "hub user {0:?} cannot act on managed clusters: there, names that begin with \
+         {ON_CLUSTER_PREFIX} are reserved for the hub's system: identities"
     )]
     Name(String),
-    /// It was granted something that does not hold.
+    /// A grant names it, but does not hold.
     #[error("{}", tell(.0))]
     Grant(Arc<Obstacle>),
 }
 
 impl Denied {
-    /// In one word.
+    /// The reason, as a metric label.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NotReadYet => "not-read-yet",
@@ -43,7 +43,7 @@ impl Denied {
     }
 }
 
-/// Decides. A caller's uid and extra fields have no say, and never cross.
+/// Decides. The caller's uid and extra fields play no role, and never reach the cluster.
 pub(super) fn decide(
     caller: &User,
     cluster: &ClusterName,
@@ -57,12 +57,14 @@ pub(super) fn decide(
         return Err(unfit());
     }
     let mut obstacle = None;
-    let user = standings.user(&caller.name, cluster);
-    let user = user.and_then(|known| counting(known, &mut obstacle));
+    let user = standings
+        .user(&caller.name, cluster)
+        .and_then(|found| counting(found, &mut obstacle));
     let mut groups = Vec::new();
     for name in &caller.groups {
-        let group = standings.group(name, cluster);
-        let group = group.and_then(|known| counting(known, &mut obstacle));
+        let group = standings
+            .group(name, cluster)
+            .and_then(|found| counting(found, &mut obstacle));
         if let Some(group) = group
             && !groups.contains(group)
         {
@@ -83,12 +85,13 @@ pub(super) fn decide(
     }
 }
 
-/// The subject, where a grant of it counts; else notes what stands in the way. What is pending may
-/// still come, so it is told rather than what failed.
+/// The subject, if a grant counts for it. Otherwise notes the obstacle; a pending grant is
+/// preferred to a failed one, because it may still come to hold.
 fn counting<'a>(
-    (named, standing): (&'a Arc<Named>, &'a Standing),
+    found: Found<'a>,
     obstacle: &mut Option<&'a Arc<Obstacle>>,
 ) -> Option<&'a Arc<Named>> {
+    let Found { named, standing } = found;
     if standing.counts() {
         return Some(named);
     }
@@ -104,13 +107,10 @@ fn tell(obstacle: &Obstacle) -> String {
         since,
         why,
     } = obstacle;
-    let state = if *failed { "failed" } else { "is pending" };
-    let since = since.map(|since| format!(" since {since:.0}"));
     let colon = if why.is_empty() { "" } else { ": " };
-    format!(
-        "AccessGrant {grant:?}, which names you, {state} there{}{colon}{why}",
-        since.unwrap_or_default()
-    )
+    let state = if *failed { "failing" } else { "pending" };
+    let since = since.map_or_else(String::new, |since| format!(" (since {since:.0})"));
+    format!("AccessGrant {grant:?}, which names you, is {state} there{since}{colon}{why}")
 }
 
 #[cfg(test)]

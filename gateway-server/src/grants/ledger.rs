@@ -1,5 +1,5 @@
-//! All grants, and what they come to. A change of one grant costs what that grant names, whatever
-//! else there is. Pure: the time comes with each change.
+//! All grants, and the standings that result from them. The cost of a change depends only on the
+//! clusters and subjects that the changed grant names. Pure: each change brings the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,7 +12,7 @@ use super::{
     standings::Standings,
 };
 
-/// Whose streams end on which cluster.
+/// The subjects whose streams must end, by cluster.
 pub(super) type Cuts = BTreeMap<ClusterName, BTreeSet<OnCluster>>;
 
 type Claims = BTreeMap<ClusterName, Claim>;
@@ -28,17 +28,17 @@ pub(super) struct Ledger {
 struct Entry {
     reading: Reading,
     claims: Claims,
-    /// It was over already when it was last looked at.
+    /// It was already over at the last change.
     over: bool,
 }
 
 impl Ledger {
-    /// What they come to.
+    /// The standings that result.
     pub(super) fn standings(&self) -> &Standings {
         &self.standings
     }
 
-    /// Takes in that these are all that there are.
+    /// Replaces all grants by these.
     pub(super) fn replace(&mut self, all: Vec<(String, Reading)>, now: Timestamp) -> Cuts {
         let mut cuts = Cuts::new();
         let named: BTreeSet<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
@@ -57,7 +57,7 @@ impl Ledger {
         cuts
     }
 
-    /// Takes in a grant, or that it is gone.
+    /// Adds or replaces a grant, or removes it.
     pub(super) fn set(
         &mut self,
         name: &str,
@@ -83,19 +83,20 @@ impl Ledger {
         self.grants.insert(name.to_owned(), entry);
     }
 
-    /// When the next grant ends by itself.
+    /// When the next grant expires.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
         let lasting = self.grants.values().filter(|entry| !entry.over);
         lasting.filter_map(|entry| entry.reading.ends()).min()
     }
 
-    /// Takes in that it is so late now.
+    /// Ends the grants that have expired by `now`.
     pub(super) fn pass(&mut self, now: Timestamp) -> Cuts {
         let mut cuts = Cuts::new();
-        let ended = |entry: &Entry| !entry.over && entry.reading.is_over(now);
-        let grants = self.grants.iter();
-        let ended: Vec<_> = grants
-            .filter(|(_, entry)| ended(entry))
+        let ends_now = |entry: &Entry| !entry.over && entry.reading.is_over(now);
+        let ended: Vec<_> = self
+            .grants
+            .iter()
+            .filter(|(_, entry)| ends_now(entry))
             .map(|(name, entry)| (name.clone(), entry.reading.clone()))
             .collect();
         for (name, reading) in ended {
@@ -104,7 +105,7 @@ impl Ledger {
         cuts
     }
 
-    /// The claims of a grant after a change; without a reading there is no such grant any more.
+    /// The claims of a grant after a change. Without a reading, the grant no longer exists.
     fn step(
         &mut self,
         mut old: Claims,

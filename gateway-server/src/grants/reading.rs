@@ -1,4 +1,4 @@
-//! What an `AccessGrant` says, so far as the gateway goes by it. Pure.
+//! The parts of an `AccessGrant` that the gateway uses. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,19 +16,19 @@ use kube::ResourceExt as _;
 
 use crate::acting::Named;
 
-/// Subjects in their order, each once.
+/// Subjects, sorted and without duplicates.
 pub(super) type Subjects = Arc<[OnCluster]>;
 
-/// A grant that names somebody and does not hold for him on a cluster.
+/// A grant that names a subject but does not hold for it on a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     /// The grant's name.
     pub(crate) grant: String,
-    /// It cannot be carried out there; else it only does not hold yet.
+    /// It cannot be carried out there; if false, it does not hold yet.
     pub(crate) failed: bool,
-    /// Since when, where that is known.
+    /// Since when, if that is known.
     pub(crate) since: Option<Timestamp>,
-    /// Why, in the words of its status.
+    /// The reason and message of its status.
     pub(crate) why: String,
 }
 
@@ -42,33 +42,33 @@ pub(super) struct Reading {
     unseen: Option<Arc<Obstacle>>,
     deleting: bool,
     ends: Option<Timestamp>,
-    clusters: BTreeMap<ClusterName, Said>,
+    clusters: BTreeMap<ClusterName, Reported>,
 }
 
-/// How a grant is on one cluster, in the operator's words.
+/// The state of a grant on one cluster, as the operator reports it.
 #[derive(Clone, Debug)]
-enum Said {
+enum Reported {
     Applied,
     Pending(Arc<Obstacle>),
     Failed(Arc<Obstacle>),
     Removing,
     Expired,
-    /// Nothing yet, though the grant names the cluster.
+    /// Not reported yet, though the grant names the cluster.
     Nothing,
 }
 
-/// How a grant is on one cluster now.
+/// The state of a grant on one cluster now.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// It holds, for all that it names now.
+    /// It holds for all subjects that it names now.
     Holds,
     /// Nothing is there yet, but something may come.
     Awaited(Arc<Obstacle>),
-    /// It is on its way there, in its first version or in a newer one.
+    /// Its first version, or a newer one, is being applied there.
     Changing(Arc<Obstacle>),
     /// It cannot be carried out.
     Refused(Arc<Obstacle>),
-    /// It no longer counts; what was brought there may still be.
+    /// It no longer counts, but its rights may still be on the cluster.
     Ending,
     /// Nothing of it is there.
     Gone,
@@ -84,19 +84,17 @@ impl Reading {
                 grant: name.clone(),
                 failed: false,
                 since: None,
-                why: "the operator has not taken in its newest version yet".to_owned(),
+                why: "the operator has not seen its newest version yet".to_owned(),
             })
         });
-        let by_name = grant
-            .spec
-            .clusters
-            .names
-            .iter()
-            .filter(|_| unseen.is_some());
-        let by_name = by_name.filter_map(|cluster| Some((cluster.parse().ok()?, Said::Nothing)));
-        let mut clusters: BTreeMap<ClusterName, Said> = by_name.collect();
+        let mut clusters = BTreeMap::new();
+        if unseen.is_some() {
+            let names = grant.spec.clusters.names.iter();
+            clusters.extend(names.filter_map(|name| Some((name.parse().ok()?, Reported::Nothing))));
+        }
         let told = status.cluster_states.iter();
-        clusters.extend(told.filter_map(|told| Some((told.name.parse().ok()?, said(&name, told)))));
+        clusters
+            .extend(told.filter_map(|told| Some((told.name.parse().ok()?, reported(&name, told)))));
         Self {
             uid: grant.uid().unwrap_or_default(),
             generation,
@@ -108,7 +106,7 @@ impl Reading {
         }
     }
 
-    /// When it ends by itself; nothing where it does not, or is being deleted.
+    /// When it expires; `None` if it never does, or if it is being deleted.
     pub(super) fn ends(&self) -> Option<Timestamp> {
         self.ends.filter(|_| !self.deleting)
     }
@@ -118,35 +116,41 @@ impl Reading {
         self.deleting || self.ends.is_some_and(|end| end <= now)
     }
 
-    /// The clusters that it has something to do with.
+    /// The clusters that it concerns.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterName> {
         self.clusters.keys()
     }
 
-    /// How it is on a cluster.
+    /// Its state on a cluster.
     pub(super) fn phase(&self, cluster: &ClusterName, now: Timestamp) -> Phase {
-        let Some(said) = self.clusters.get(cluster) else {
+        let Some(reported) = self.clusters.get(cluster) else {
             return Phase::Gone;
         };
         let over = self.is_over(now);
-        match (said, &self.unseen) {
-            (Said::Nothing | Said::Expired, Some(why)) if !over => Phase::Awaited(Arc::clone(why)),
-            (Said::Nothing | Said::Expired, _) => Phase::Gone,
-            (Said::Applied | Said::Pending(_) | Said::Failed(_), _) if over => Phase::Ending,
-            (Said::Removing, _) => Phase::Ending,
-            (Said::Failed(why), _) => Phase::Refused(Arc::clone(why)),
-            (Said::Pending(why), _) | (Said::Applied, Some(why)) => {
+        match (reported, &self.unseen) {
+            (Reported::Nothing | Reported::Expired, Some(why)) if !over => {
+                Phase::Awaited(Arc::clone(why))
+            }
+            (Reported::Nothing | Reported::Expired, _) => Phase::Gone,
+            (Reported::Applied | Reported::Pending(_) | Reported::Failed(_), _) if over => {
+                Phase::Ending
+            }
+            (Reported::Removing, _) => Phase::Ending,
+            (Reported::Failed(why), _) => Phase::Refused(Arc::clone(why)),
+            (Reported::Pending(why), _) | (Reported::Applied, Some(why)) => {
                 Phase::Changing(Arc::clone(why))
             }
-            (Said::Applied, None) => Phase::Holds,
+            (Reported::Applied, None) => Phase::Holds,
         }
     }
 }
 
-fn said(grant: &str, told: &ClusterGrant) -> Said {
+fn reported(grant: &str, told: &ClusterGrant) -> Reported {
     let obstacle = |failed| {
-        let words = [told.reason.as_str(), told.message.as_str()];
-        let words: Vec<_> = words.into_iter().filter(|it| !it.is_empty()).collect();
+        let words: Vec<_> = [told.reason.as_str(), told.message.as_str()]
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .collect();
         Arc::new(Obstacle {
             grant: grant.to_owned(),
             failed,
@@ -155,23 +159,22 @@ fn said(grant: &str, told: &ClusterGrant) -> Said {
         })
     };
     match told.state {
-        GrantState::Applied => Said::Applied,
-        GrantState::Pending if told.reason == REMOVING => Said::Removing,
-        GrantState::Pending => Said::Pending(obstacle(false)),
-        GrantState::Failed => Said::Failed(obstacle(true)),
-        GrantState::Expired => Said::Expired,
+        GrantState::Applied => Reported::Applied,
+        GrantState::Pending if told.reason == REMOVING => Reported::Removing,
+        GrantState::Pending => Reported::Pending(obstacle(false)),
+        GrantState::Failed => Reported::Failed(obstacle(true)),
+        GrantState::Expired => Reported::Expired,
     }
 }
 
 /// Who of the subjects can be somebody on a cluster, each once: a name that no request can carry is
 /// nobody's.
 fn named(subjects: &[Subject]) -> Subjects {
-    let honest = subjects
+    let known: BTreeSet<_> = subjects
         .iter()
-        .filter(|subject| !subject.name.starts_with(ON_CLUSTER_PREFIX));
-    let known = honest
+        .filter(|subject| !subject.name.starts_with(ON_CLUSTER_PREFIX))
         .map(Subject::on_cluster)
-        .filter(|who| *who == OnCluster::Gateway || Named::new(who).is_some());
-    let known: BTreeSet<_> = known.collect();
+        .filter(|who| *who == OnCluster::Gateway || Named::new(who).is_some())
+        .collect();
     known.into_iter().collect()
 }

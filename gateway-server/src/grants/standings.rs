@@ -1,5 +1,5 @@
-//! Who is somebody on which cluster: what all grants together come to, by subject. Values that a
-//! change copies only where it concerns them, so that what requests still read stays as it is.
+//! The result of all grants together, by subject and cluster. A change copies only the subjects
+//! that it concerns, so that the snapshot that requests still read does not change.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::acting::Named;
 /// Everybody's standing at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standings {
-    /// By what the hub calls them, so that a request looks them up without making a name.
+    /// By their names on the hub, so that a request can look them up without building a name.
     users: Known,
     groups: Known,
-    /// All grants have been read: who is not in here was granted nothing.
+    /// All grants have been read: a subject that is not in here has no grant.
     pub(super) listed: bool,
 }
 
@@ -30,12 +30,19 @@ struct Subject {
     clusters: HashMap<ClusterName, Standing>,
 }
 
-/// What a subject is on one cluster.
+/// A subject that grants name on one cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    pub(super) named: &'a Arc<Named>,
+    pub(super) standing: &'a Standing,
+}
+
+/// The grants of a subject on one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// How many grants count.
     counting: usize,
-    /// Those that do not yet, or cannot.
+    /// Why the others do not count.
     obstacles: Vec<Arc<Obstacle>>,
 }
 
@@ -73,25 +80,17 @@ impl Standing {
 
 impl Standings {
     /// A user of the hub on a cluster.
-    pub(super) fn user(
-        &self,
-        name: &str,
-        cluster: &ClusterName,
-    ) -> Option<(&Arc<Named>, &Standing)> {
+    pub(super) fn user(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
         find(&self.users, name, cluster)
     }
 
     /// A group of the hub on a cluster.
-    pub(super) fn group(
-        &self,
-        name: &str,
-        cluster: &ClusterName,
-    ) -> Option<(&Arc<Named>, &Standing)> {
+    pub(super) fn group(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
         find(&self.groups, name, cluster)
     }
 
-    /// Takes in what a subject has by one grant. What the gateway's own account is granted is nobody's
-    /// standing: whoever has none acts as it anyway.
+    /// Adds what a subject has by one grant. Grants to the gateway's own account are left out:
+    /// callers without a standing act as that account anyway.
     pub(super) fn add(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
         let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
             return;
@@ -110,7 +109,7 @@ impl Standings {
         clusters.entry(cluster.clone()).or_default().add(share);
     }
 
-    /// Takes back what [`add`](Self::add) took in.
+    /// Takes back what [`add`](Self::add) added.
     pub(super) fn withdraw(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
         let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
             return;
@@ -139,7 +138,7 @@ impl Standings {
     }
 }
 
-/// What a user or group is called on the hub.
+/// The name of a user or group on the hub.
 fn on_hub(who: &OnCluster) -> Option<&str> {
     match who {
         OnCluster::User(name) | OnCluster::Group(name) => {
@@ -149,13 +148,12 @@ fn on_hub(who: &OnCluster) -> Option<&str> {
     }
 }
 
-fn find<'a>(
-    known: &'a Known,
-    name: &str,
-    cluster: &ClusterName,
-) -> Option<(&'a Arc<Named>, &'a Standing)> {
+fn find<'a>(known: &'a Known, name: &str, cluster: &ClusterName) -> Option<Found<'a>> {
     let subject = known.get(name)?;
-    Some((&subject.named, subject.clusters.get(cluster)?))
+    Some(Found {
+        named: &subject.named,
+        standing: subject.clusters.get(cluster)?,
+    })
 }
 
 #[cfg(test)]
@@ -172,7 +170,7 @@ impl Standings {
             _ => false,
         };
         let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let names = names.into_iter().filter(|name| !same(name));
-        names.map(ToString::to_string).collect()
+        let differing = names.into_iter().filter(|name| !same(name));
+        differing.map(ToString::to_string).collect()
     }
 }

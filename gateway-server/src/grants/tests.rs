@@ -15,8 +15,9 @@ use crate::{acting::Named, follow::end_in_time};
 
 const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// A grant in its first version, which the operator has seen. Subjects are `user:alice`, `group:dev`,
-/// `account:ci:bot` or `gateway`; states are as in the status, with their reason behind a slash.
+/// A grant in its first version, which the operator has seen. Subjects are `user:alice`,
+/// `group:dev`, `account:ci:bot` or `gateway`; states are as in the status, with their reason
+/// behind a slash.
 pub(crate) fn grant(name: &str, subjects: &[&str], states: &[(&str, &str)]) -> AccessGrant {
     let states = states.iter().map(|(cluster, state)| {
         let (state, reason) = state.split_once('/').unwrap_or((state, ""));

@@ -1,5 +1,5 @@
-//! One request on its way to a managed cluster and back: what is sent, what is sent again, and what
-//! becomes of the answer.
+//! One request to a managed cluster: what is sent, what is sent again, and how the answer is passed
+//! on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     clusters::{Cluster, Clusters, Credential},
     upstream::{Lease, RequestBody, SendError, Upstream},
     verb::Verb,
-    way::Way,
+    way::{Leased, Way},
 };
 
 /// How often a request that never left is sent again on another connection.
@@ -52,8 +52,16 @@ pub(super) struct Exchange<'a> {
     pub(super) asked: Asked,
     pub(super) verb: Verb,
     pub(super) begins_late: bool,
-    /// What the answer hangs on, where it lasts.
+    /// Ends the answer, if it is long-lived.
     pub(super) tether: Option<Arc<Tether>>,
+}
+
+/// An answer that has begun on a pooled connection.
+struct Begun {
+    response: Response<Incoming>,
+    /// Where it comes from.
+    upstream: Arc<Upstream>,
+    lease: Lease,
 }
 
 /// What the caller asked for: the tail of this path, and its query.
@@ -71,10 +79,11 @@ impl Asked {
 }
 
 impl Exchange<'_> {
-    /// Sends the request, and once more with a newer token where the managed cluster rejected the
-    /// one it was sent with. It is also sent again where the connection was closed in an orderly way
-    /// before it was taken: kube-apiserver closes each connection on which it answered 401, and with
-    /// it what others had just begun there. What has a body is sent once: it is not kept.
+    /// Sends the request, and once more with a newer token if the managed cluster rejected the
+    /// token of the first attempt. It is also sent again if the connection was closed in an orderly
+    /// way before the request was taken: kube-apiserver closes each connection on which it answered
+    /// 401, with all requests that had just begun there. A request with a body is sent once,
+    /// because bodies are not kept.
     pub(super) async fn run(
         mut self,
         mut request: Request<Incoming>,
@@ -101,8 +110,8 @@ impl Exchange<'_> {
                         .outbound
                         .clusters
                         .successor(self.name, &credential)
-                        .await;
-                    let newer = newer.ok_or(Failure::CredentialRejected)?;
+                        .await
+                        .ok_or(Failure::CredentialRejected)?;
                     (self.way, self.credential) = (newer.way, newer.credential);
                     renewed = true;
                 }
@@ -126,7 +135,7 @@ impl Exchange<'_> {
         if let Some(upgrade) = upgrade {
             return self.upgrade(request, upgrade).await;
         }
-        let (response, upstream, lease) = if self.begins_late {
+        let begun = if self.begins_late {
             self.send(request).await?
         } else {
             let deadline = self.outbound.head_deadline;
@@ -134,16 +143,14 @@ impl Exchange<'_> {
                 .await
                 .map_err(|_| Failure::Deadline(deadline))??
         };
-        self.answer(response, &upstream, Some(lease)).await
+        let lease = Some(begun.lease);
+        self.answer(begun.response, &begun.upstream, lease).await
     }
 
     /// Sends on a pooled connection, and once more if that one closed before taking the request.
-    async fn send(
-        &self,
-        mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Arc<Upstream>, Lease), Failure> {
+    async fn send(&self, mut request: Request<RequestBody>) -> Result<Begun, Failure> {
         for _ in 0..ATTEMPTS {
-            let (upstream, pooled) = self.way.lease().await?;
+            let Leased { upstream, pooled } = self.way.lease().await?;
             let uri = self.asked.of(&upstream);
             if pooled.is_http1() {
                 target_uri::to_http1(&mut request, &uri);
@@ -151,7 +158,13 @@ impl Exchange<'_> {
                 target_uri::to_http2(&mut request, &uri);
             }
             match pooled.send(request).await {
-                Ok((response, lease)) => return Ok((response, upstream, lease)),
+                Ok((response, lease)) => {
+                    return Ok(Begun {
+                        response,
+                        upstream,
+                        lease,
+                    });
+                }
                 Err(SendError::Unsent(unsent)) => request = *unsent,
                 Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
             }
@@ -159,7 +172,7 @@ impl Exchange<'_> {
         Err(Failure::Unsent)
     }
 
-    /// Makes the managed cluster's answer ours, except for one that rejects our own credential.
+    /// Passes on the managed cluster's answer, unless it rejects the gateway's own credential.
     pub(super) async fn answer(
         &self,
         response: Response<Incoming>,
@@ -181,8 +194,9 @@ impl Exchange<'_> {
         if head.status != StatusCode::UNAUTHORIZED || !ours {
             return Ok(Response::from_parts(head, body));
         }
-        let body = unauthorized::not_of_the_api_server(&head, body, self.nested()).await;
-        let body = body.ok_or(Failure::CredentialRejected)?;
+        let body = unauthorized::not_of_the_api_server(&head, body, self.nested())
+            .await
+            .ok_or(Failure::CredentialRejected)?;
         Ok(Response::from_parts(head, body))
     }
 

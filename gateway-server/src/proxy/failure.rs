@@ -1,5 +1,5 @@
-//! Why a request got no answer of its managed cluster, and what the caller is told: which status,
-//! which phase, and the next step. The one place where errors of the way become `metav1.Status`.
+//! Why a request got no answer from its managed cluster, and the `metav1.Status` that the caller
+//! gets: status code, phase and next step. The only place that maps these errors.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ pub(super) enum Failure {
     Headers(#[from] HeaderError),
     #[error(transparent)]
     Denied(#[from] Denied),
-    #[error("what you were granted there changed before it answered")]
+    #[error("your access to it changed before it answered")]
     Revoked,
     #[error("service {0} is not exposed by the gateway")]
     NotExposed(ServiceAddress),
@@ -40,20 +40,20 @@ pub(super) enum Failure {
     NoTunnel(ServiceAddress),
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// No connection of its own for an upgrade.
+    /// No separate connection for an upgrade.
     #[error(transparent)]
     Connect(#[from] Arc<ConnectError>),
     #[error("it did not begin to answer within {} s", .0.as_secs_f32())]
     Deadline(Duration),
     #[error("its connection broke before it answered")]
     Broken(#[source] hyper::Error),
-    #[error("its connections closed before they took the request")]
+    #[error("its connections closed before they could take the request")]
     Unsent,
     #[error("it rejects the gateway's credential (401)")]
     CredentialRejected,
 }
 
-/// How one failure is told.
+/// How one failure is reported.
 struct Told {
     code: StatusCode,
     reason: &'static str,
@@ -94,10 +94,13 @@ impl Failure {
         match self {
             Self::Unusable(unusable) => bad("Credential", unusable.next_step()),
             Self::Denied(denied) => denied_by_grants(denied),
-            Self::Revoked => forbidden("Grant", "ask again, for what you have now"),
+            Self::Revoked => forbidden(
+                "Grant",
+                "send the request again; it gets the access that you have now",
+            ),
             Self::NotExposed(_) => forbidden(
                 "Service",
-                "add it to the gateway's and the agent's exposed services",
+                "add it to the services that the gateway and the agent expose",
             ),
             Self::NoTunnel(_) => Told {
                 code: StatusCode::NOT_FOUND,
@@ -123,7 +126,7 @@ impl Failure {
             },
             Self::Pool(PoolError::Unstable) | Self::Unsent => bad(
                 "Connect",
-                "check what is between the gateway and its API server",
+                "check the network between the gateway and its API server",
             ),
             Self::Deadline(_) => timed_out("Response", "check the load of its API server"),
             Self::Broken(error) if error.is_timeout() => timed_out(
@@ -147,11 +150,11 @@ fn connect(error: &ConnectError) -> Told {
         ConnectError::Dial(DialError::Tunnel(error)) => tunnel(error),
         ConnectError::Dial(_) => unavailable(
             "Dial",
-            "check that its API server is up and its endpoint is right",
+            "check that its API server is up and that its endpoint is correct",
         ),
         ConnectError::Tls(_) => bad(
             "TLSHandshake",
-            "check that ca.crt of its Secret is the CA of that API server",
+            "check that ca.crt in its Secret is the CA of its API server",
         ),
         ConnectError::Http(_) => bad("HTTPHandshake", "check what answers at its endpoint"),
         ConnectError::Deadline { .. } => timed_out(
@@ -162,11 +165,11 @@ fn connect(error: &ConnectError) -> Told {
 }
 
 fn tunnel(error: &TunnelError) -> Told {
-    let step = "check that the agent there can reach its own API server";
+    let step = "check that its agent can reach the API server of the cluster";
     match error {
         TunnelError::Absent | TunnelError::Open(OpenError::Closing) => unavailable(
             "Tunnel",
-            "check that the agent runs there and can reach the hub",
+            "check that its agent is running and can reach the hub",
         ),
         TunnelError::Open(OpenError::Budget) => Told {
             code: StatusCode::TOO_MANY_REQUESTS,
@@ -191,7 +194,7 @@ fn tunnel(error: &TunnelError) -> Told {
 fn denied_by_grants(denied: &Denied) -> Told {
     match denied {
         Denied::NotReadYet => unavailable("Grant", "try again in a moment"),
-        Denied::Name(_) => forbidden("Grant", "have the hub know you by another name"),
+        Denied::Name(_) => forbidden("Grant", "use a hub user with another name"),
         Denied::Grant(obstacle) => forbidden(
             "Grant",
             format!("see `kubectl describe accessgrant {}`", obstacle.grant),

@@ -1,6 +1,6 @@
 //! Which headers cross the gateway. Hop-by-hop headers end here (RFC 9110 §7.6.1), then every
-//! header that says who the caller is, then the gateway's own credential and whom it acts for are
-//! set; all else passes untouched. Pure functions over [`HeaderMap`].
+//! header that says who the caller is; then the gateway sets its own credential and the identity
+//! that the request acts as. Everything else passes unchanged. Pure functions over [`HeaderMap`].
 
 use crds::gateway::GROUP_MEMBER;
 use http::{
@@ -19,13 +19,13 @@ const IMPERSONATE_GROUP: HeaderName = HeaderName::from_static("impersonate-group
 const IMPERSONATE_CALLER: HeaderName =
     HeaderName::from_static("impersonate-extra-gateway.open-cluster-management.io%2fuser");
 
-/// A request whose headers are refused rather than mended.
+/// Headers that are refused instead of removed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum HeaderError {
     /// An impersonation header got past the hub's API server, which consumes them all: either the
     /// caller bypasses it, or it was smuggled.
     #[error(
-        "{0} is not accepted here: the gateway never acts on impersonation headers of a caller; \
+        "{0} is not accepted here: the gateway never acts on a caller's impersonation headers; \
          use --as against the hub's own API server"
     )]
     Impersonation(HeaderName),
@@ -52,7 +52,7 @@ impl Upgrade {
     }
 }
 
-/// Makes a caller's headers fit for the managed cluster.
+/// Prepares a caller's headers for the managed cluster.
 pub(crate) fn to_spoke(headers: &mut HeaderMap) -> Result<(), HeaderError> {
     if let Some(name) = headers
         .keys()
@@ -67,7 +67,7 @@ pub(crate) fn to_spoke(headers: &mut HeaderMap) -> Result<(), HeaderError> {
     Ok(())
 }
 
-/// Says whom the request acts as, in headers that [`to_spoke`] has freed of every other word on that.
+/// Adds the identity that the request acts as. [`to_spoke`] has removed all other identity headers.
 pub(crate) fn impersonate(headers: &mut HeaderMap, acting: &Acting) {
     let groups = match acting {
         Acting::User { user, groups } => {
@@ -87,7 +87,7 @@ pub(crate) fn impersonate(headers: &mut HeaderMap, acting: &Acting) {
     }
 }
 
-/// Makes a managed cluster's headers fit for the caller.
+/// Prepares a managed cluster's headers for the caller.
 pub(crate) fn to_caller(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
 }

@@ -1,6 +1,6 @@
 //! What a request asks of the managed cluster: the Kubernetes verb behind its method and path, and
-//! whether its answer may begin late. Follows kube-apiserver's own reading of a request, so that deadlines,
-//! metrics and later authorization agree with what the managed cluster will do. Pure.
+//! whether its answer may begin late. Follows kube-apiserver's own reading of a request, so that
+//! deadlines, metrics and later authorization agree with what the managed cluster will do. Pure.
 
 use http::Method;
 
@@ -40,7 +40,7 @@ impl<'a> RequestInfo<'a> {
         } = parts.object();
         let verb = match by_method {
             Verb::Get if watch_prefix => Verb::Watch,
-            // kubectl opens these with GET over WebSocket; they act all the same.
+            // kubectl opens these with GET over WebSocket, but they are not read-only.
             Verb::Get if matches!(subresource, "attach" | "exec" | "portforward") => Verb::Create,
             Verb::Get if !named && flag(query, "watch") => Verb::Watch,
             Verb::Get if !named => Verb::List,
@@ -54,8 +54,8 @@ impl<'a> RequestInfo<'a> {
         }
     }
 
-    /// True when the answer may begin whenever it likes: a log follows a silent container, and a
-    /// service behind the managed cluster's own proxy takes its time. Even a watch begins at once.
+    /// True if the answer may begin late: a log may follow a silent container, and a service behind
+    /// the managed cluster's own proxy may be slow. A watch begins at once.
     pub(crate) fn begins_late(&self) -> bool {
         matches!(self.subresource, "log" | "proxy")
     }

@@ -7,9 +7,10 @@
 //!     └─ the sink takes no more ──► over; what it still has to say is the other direction's
 //! ```
 //!
-//! A caller that broke is no end to the spoke, which would take half of a message for all of it: its
-//! connection is dropped untold, which is a reset. Else, when both are over, an end that has not closed yet is read until it has: a close with something
-//! unread is a reset, which takes back what the peer has not read (RFC 9112 §9.6).
+//! If the caller breaks, the spoke's connection is dropped without an EOF, which resets it: the
+//! spoke must not take half of a message for all of it. Otherwise, when both directions are over,
+//! an end that has not closed yet is read until it has. To close with unread data would be a reset,
+//! and the peer would lose what it has not read (RFC 9112 §9.6).
 
 use std::{io, pin::pin, time::Duration};
 
@@ -24,7 +25,7 @@ use crate::metrics::Counter;
 
 /// What is buffered of each direction.
 const BUFFER: usize = 16 << 10;
-/// Time that an end gets to close once it has been told that nothing more comes or goes.
+/// How long an end may take to close after both directions are over.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How one direction ended.
@@ -45,11 +46,12 @@ where
     A: AsyncRead + AsyncWrite,
     B: AsyncRead + AsyncWrite,
 {
-    let (mut caller, mut spoke) = (split(caller), split(spoke));
+    let (mut from_caller, mut into_caller) = split(caller);
+    let (mut from_spoke, mut into_spoke) = split(spoke);
     let (mut uploaded, mut downloaded) = (None, None);
     {
-        let mut upload = pin!(copy(&mut caller.0, &mut spoke.1, |_| {}));
-        let mut download = pin!(copy(&mut spoke.0, &mut caller.1, |length| {
+        let mut upload = pin!(copy(&mut from_caller, &mut into_spoke, |_| {}));
+        let mut download = pin!(copy(&mut from_spoke, &mut into_caller, |length| {
             to_caller.inc_by(length as u64);
         }));
         while uploaded.is_none() || downloaded.is_none() {
@@ -68,8 +70,8 @@ where
     }
     let closing = async {
         join!(
-            linger(&mut caller.0, &mut caller.1, uploaded.as_ref()),
-            linger(&mut spoke.0, &mut spoke.1, downloaded.as_ref()),
+            linger(&mut from_caller, &mut into_caller, uploaded.as_ref()),
+            linger(&mut from_spoke, &mut into_spoke, downloaded.as_ref()),
         )
     };
     // An end that does not close in time has had its chance to read.
@@ -115,8 +117,8 @@ async fn copy(
     }
 }
 
-/// Tells an end that this is all, and reads until it has closed. `said` is how the direction from it
-/// ended: there may be more to come only where that is not by its own doing.
+/// Shuts down the writing side of an end, and reads until the end has closed. `said` is how the
+/// direction from it ended: only if the end did not finish or break itself can more data come.
 async fn linger(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),

@@ -25,14 +25,14 @@ pub(super) fn of(target: &Target, tail: &str, query: Option<&str>) -> Uri {
     Uri::from_parts(parts).expect("all three parts are there")
 }
 
-/// Makes a request fit for HTTP/2, where the URI names the host.
+/// Prepares a request for HTTP/2, which names the host in the URI.
 pub(super) fn to_http2<B>(request: &mut Request<B>, uri: &Uri) {
     *request.version_mut() = Version::HTTP_2;
     request.headers_mut().remove(HOST);
     *request.uri_mut() = uri.clone();
 }
 
-/// Makes a request fit for HTTP/1.1, where the Host header does.
+/// Prepares a request for HTTP/1.1, which names the host in a header.
 pub(super) fn to_http1<B>(request: &mut Request<B>, uri: &Uri) {
     *request.version_mut() = Version::HTTP_11;
     let authority = uri.authority().expect("`of` sets it");

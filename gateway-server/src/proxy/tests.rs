@@ -1,5 +1,5 @@
-//! What is sent a second time, what is not, and as whom, against a real managed API server's manners:
-//! TLS and either HTTP on loopback.
+//! What is sent a second time, what is not, and as whom, against a real managed API server's
+//! manners: TLS and either HTTP on loopback.
 
 mod spoke;
 
@@ -27,9 +27,15 @@ use crate::{
 
 const NAME: &str = "managed1";
 
+/// What a caller sends.
+struct Sent {
+    method: Method,
+    body: &'static str,
+}
+
 /// What the caller of a gateway with these clusters, and no identities, gets.
 async fn call(clusters: &Arc<Clusters>, method: Method, body: &'static str) -> (u16, String) {
-    let (code, body) = call_by(clusters, None, (method, body), "/api", &|| {}).await;
+    let (code, body) = call_by(clusters, None, Sent { method, body }, "/api", &|| {}).await;
     (code, body.unwrap())
 }
 
@@ -58,11 +64,12 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
     }
 }
 
-/// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of it.
+/// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of
+/// it.
 async fn call_by(
     clusters: &Arc<Clusters>,
     grants: Option<&Arc<Grants>>,
-    (method, body): (Method, &'static str),
+    sent: Sent,
     path: &str,
     begun: &(dyn Fn() + Sync),
 ) -> (u16, Option<String>) {
@@ -83,10 +90,10 @@ async fn call_by(
     let calling = async {
         let io = TokioIo::new(caller);
         let (mut sender, connection) = http1::handshake(io).await.unwrap();
-        let request = Request::builder().method(method).uri(path);
+        let request = Request::builder().method(sent.method).uri(path);
         let request = request
             .header("host", "hub")
-            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .body(Full::new(Bytes::from_static(sent.body.as_bytes())))
             .unwrap();
         let answer = async {
             let (head, mut body) = sender.send_request(request).await.unwrap().into_parts();
@@ -161,7 +168,10 @@ async fn what_has_a_body_is_sent_once() {
     assert_eq!(spoke.seen(), ["Bearer old"]);
 }
 
-const GET: (Method, &str) = (Method::GET, "");
+const GET: Sent = Sent {
+    method: Method::GET,
+    body: "",
+};
 const AS_ALICE: &str = "impersonate-user=alice impersonate-group=dev";
 
 fn granted(clusters: &Arc<Clusters>) -> Arc<Grants> {
@@ -187,7 +197,10 @@ async fn every_attempt_says_whom_it_acts_as() {
         let post = call_by(
             &clusters,
             Some(&grants),
-            (Method::POST, "body"),
+            Sent {
+                method: Method::POST,
+                body: "body",
+            },
             "/api",
             &|| {},
         );

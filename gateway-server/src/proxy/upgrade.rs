@@ -23,6 +23,7 @@ use crate::{
     body::Body,
     metrics::{Counted, Counter},
     upstream::RequestBody,
+    way::Upgradable,
 };
 
 impl Exchange<'_> {
@@ -34,7 +35,10 @@ impl Exchange<'_> {
     ) -> Result<Response<Body>, Failure> {
         let caller = hyper::upgrade::on(&mut request);
         upgrade.set(request.headers_mut());
-        let (upstream, mut sender) = self.way.upgradable().await?;
+        let Upgradable {
+            upstream,
+            mut sender,
+        } = self.way.upgradable().await?;
         target_uri::to_http1(&mut request, &self.asked.of(&upstream));
         let deadline = self.outbound.head_deadline;
         let answered = timeout(deadline, sender.send_request(request)).await;
@@ -71,7 +75,7 @@ struct Pipe {
     cut: CancellationToken,
     /// The managed cluster is gone.
     gone: CancellationToken,
-    /// What it hangs on, where there are grants.
+    /// Ends it, if there are grants.
     tether: Option<Arc<Tether>>,
     open: Counted,
     bytes: Counter,

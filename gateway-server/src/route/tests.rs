@@ -6,10 +6,18 @@ use super::*;
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
 fn proxy(name: &str, tail: &'static str) -> Route<'static> {
-    Route::Proxy {
+    Route::Endpoint(Endpoint::Proxy {
         cluster: name.parse().unwrap(),
         tail,
-    }
+    })
+}
+
+fn own(own: Own) -> Route<'static> {
+    Route::Endpoint(Endpoint::Own(own))
+}
+
+fn document(document: Document) -> Route<'static> {
+    own(Own::Document(document))
 }
 
 #[test]
@@ -19,49 +27,55 @@ fn finds_every_route() {
         ("/livez", Route::Livez),
         ("/healthz", Route::Livez),
         ("/readyz", Route::Readyz),
-        ("/metrics", Route::Metrics),
-        ("/apis", Route::Groups),
-        ("/apis/cluster.core.oam.dev", Route::Group),
-        ("/apis/cluster.core.oam.dev/v1alpha1", Route::Resources),
-        ("/apis/cluster.core.oam.dev/v1alpha1/", Route::Resources),
-        ("/openapi/v2", Route::OpenApiV2),
-        ("/openapi/v3", Route::OpenApiV3),
+        ("/metrics", document(Document::Metrics)),
+        ("/apis", document(Document::Groups)),
+        ("/apis/cluster.core.oam.dev", document(Document::Group)),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1",
+            document(Document::Resources),
+        ),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/",
+            document(Document::Resources),
+        ),
+        ("/openapi/v2", document(Document::OpenApiV2)),
+        ("/openapi/v3", document(Document::OpenApiV3)),
         (
             "/openapi/v3/apis/cluster.core.oam.dev/v1alpha1",
-            Route::OpenApiV3GroupVersion,
+            document(Document::OpenApiV3GroupVersion),
         ),
-        ("/openapi/v3/apis/apps/v1", Route::Unknown),
-        ("/", Route::Unknown),
-        ("", Route::Unknown),
-        ("/api/v1/namespaces", Route::Unknown),
-        ("/apis/cluster.core.oam.devil", Route::Unknown),
+        ("/openapi/v3/apis/apps/v1", own(Own::Unknown)),
+        ("/", own(Own::Unknown)),
+        ("", own(Own::Unknown)),
+        ("/api/v1/namespaces", own(Own::Unknown)),
+        ("/apis/cluster.core.oam.devil", own(Own::Unknown)),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergatewaysx",
-            Route::Unknown,
+            own(Own::Unknown),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways",
-            Route::List,
+            own(Own::List),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1",
-            Route::Get(name),
+            own(Own::Get(name)),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxied",
-            Route::Unknown,
+            own(Own::Unknown),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/health",
-            Route::Health("managed1".parse().unwrap()),
+            own(Own::Health("managed1".parse().unwrap())),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/attach",
-            Route::Attach("managed1".parse().unwrap()),
+            Route::Endpoint(Endpoint::Attach("managed1".parse().unwrap())),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/attached",
-            Route::Unknown,
+            own(Own::Unknown),
         ),
     ];
     for (path, wanted) in table {
@@ -85,7 +99,7 @@ fn passes_the_tail_byte_for_byte() {
     ] {
         let path = format!("{GATEWAYS}/managed1/proxy{tail}");
         match route(&path) {
-            Ok(Route::Proxy { tail: passed, .. }) => assert_eq!(passed, tail),
+            Ok(Route::Endpoint(Endpoint::Proxy { tail: passed, .. })) => assert_eq!(passed, tail),
             other => panic!("{tail}: {other:?}"),
         }
     }
@@ -102,11 +116,11 @@ fn finds_services_and_passes_their_tails() {
     ] {
         let path = format!("{GATEWAYS}/managed1/services/{path}");
         let cluster = "managed1".parse().unwrap();
-        let wanted = Route::Service {
+        let wanted = Route::Endpoint(Endpoint::Service {
             cluster,
             service: service.parse().unwrap(),
             tail,
-        };
+        });
         assert_eq!(route(&path), Ok(wanted), "{path}");
     }
     for path in [
@@ -207,7 +221,7 @@ proptest! {
     #[test]
     fn never_panics_and_never_changes_a_tail(path in "\\PC*", name in "[a-z0-9]{1,8}") {
         let path = format!("{GATEWAYS}/{name}/proxy/{path}");
-        if let Ok(Route::Proxy { tail, .. }) = route(&path) {
+        if let Ok(Route::Endpoint(Endpoint::Proxy { tail, .. })) = route(&path) {
             prop_assert!(path.ends_with(tail));
             prop_assert_eq!(path.len(), GATEWAYS.len() + 1 + name.len() + "/proxy".len() + tail.len());
         }

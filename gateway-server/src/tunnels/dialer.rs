@@ -18,7 +18,7 @@ pub(crate) struct TunnelDialer {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TunnelError {
     /// No agent of the cluster is connected to this gateway.
-    #[error("no agent of it is connected")]
+    #[error("no agent of this cluster is connected")]
     Absent,
     /// There is a tunnel, and no pipe through it.
     #[error("through the tunnel: {0}")]
@@ -41,8 +41,8 @@ impl TunnelDialer {
 
     /// The way to a service of the same cluster.
     pub(crate) fn service(&self, service: &ServiceAddress) -> Self {
-        let target = format!("{}:{}", service.host(), service.port());
-        let target = target.parse().expect("labels and a port are a target");
+        let address = format!("{}:{}", service.host(), service.port());
+        let target = address.parse().expect("labels and a port are a target");
         Self {
             target,
             ..self.clone()

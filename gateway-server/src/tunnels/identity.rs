@@ -1,5 +1,5 @@
-//! Which managed cluster an agent speaks for: the one that the hub's own authentication put into its
-//! user name. What the agent says about itself is never asked. Pure.
+//! Which managed cluster an agent speaks for: the one that the hub's own authentication put into
+//! its user name. What the agent says about itself is never asked. Pure.
 
 use crds::ClusterName;
 

@@ -65,7 +65,7 @@ pub(crate) enum ConnectError {
     #[error("HTTP handshake: {0}")]
     Http(hyper::Error),
     /// A phase took too long.
-    #[error("{} not done within {} s", phase.name(), PHASE_DEADLINE.as_secs())]
+    #[error("{} did not finish within {} s", phase.name(), PHASE_DEADLINE.as_secs())]
     Deadline { phase: Phase },
 }
 
@@ -120,7 +120,7 @@ impl ConnectError {
 }
 
 impl Connector {
-    /// `tls` is nothing where the other end speaks plain HTTP.
+    /// `tls` is `None` if the other end speaks plain HTTP.
     pub(crate) fn new(
         dialer: Dialer,
         tls: Option<TlsSettings>,
@@ -135,7 +135,7 @@ impl Connector {
         }
     }
 
-    /// A connection for the pool: HTTP/2 where the peer has it.
+    /// A connection for the pool: HTTP/2 if the peer supports it.
     pub(crate) async fn pooled(&self) -> Result<Connected, ConnectError> {
         let Some(tls) = &self.tls else {
             return self.http1().await.map(Connected::Http1);
@@ -152,7 +152,8 @@ impl Connector {
 
     /// An HTTP/1.1 connection that can be upgraded.
     pub(crate) async fn http1(&self) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
-        // On the heap: a handshake's state is kilobytes, and every request's future has a place for it.
+        // On the heap: a handshake's state is kilobytes, and every request's future has a place for
+        // it.
         Box::pin(async {
             match &self.tls {
                 Some(tls) => {

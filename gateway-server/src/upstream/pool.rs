@@ -1,6 +1,8 @@
 //! The connections of one upstream. Least loaded first; another one is opened before streams run
 //! out, once for all who wait; a warm request opens nothing.
 
+mod slots;
+
 use std::sync::{
     Arc, Weak,
     atomic::{AtomicUsize, Ordering},
@@ -16,8 +18,9 @@ use kubernetes::clock::now;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::slots::Slots;
 use super::{
-    connect::{ConnectError, Connected, Connector, Http2},
+    connect::{ConnectError, Connected, Connector},
     request_body::RequestBody,
 };
 
@@ -46,7 +49,7 @@ pub(crate) struct Pooled {
 
 /// A place on a connection for as long as its request lasts.
 #[derive(Debug)]
-pub(crate) struct Lease(Place);
+pub(crate) struct Lease(Hold);
 
 /// How the last attempt to connect went.
 #[derive(Clone, Debug, Default)]
@@ -66,14 +69,14 @@ pub(crate) enum Health {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PoolError {
     /// A new connection was needed and failed.
-    #[error("{error} (so since {since:.0})")]
+    #[error("{error} (failing since {since:.0})")]
     Connect {
         error: Arc<ConnectError>,
         /// The first failure since the last success.
         since: Timestamp,
     },
     /// Every connection allowed is full.
-    #[error("all {connections} connections to the managed cluster are in full use")]
+    #[error("all {connections} connections to the managed cluster are full")]
     Exhausted { connections: usize },
     /// New connections come up and are gone at once.
     #[error("{ATTEMPTS} new connections in a row closed before they could be used")]
@@ -107,19 +110,13 @@ type Opening = watch::Receiver<Option<Result<Opened, PoolError>>>;
 type Opened = Option<Arc<Slots>>;
 
 #[derive(Debug)]
-struct Slots {
-    connection: Http2,
-    used: AtomicUsize,
-}
-
-#[derive(Debug)]
 enum Sender {
     Http1(http1::SendRequest<RequestBody>),
     Http2(Arc<Slots>),
 }
 
 #[derive(Debug)]
-enum Place {
+enum Hold {
     Http1 {
         home: Weak<Mutex<State>>,
         sender: Option<http1::SendRequest<RequestBody>>,
@@ -149,9 +146,12 @@ impl Pool {
                 Next::Use(pooled) => return Ok(pooled),
                 Next::OpenHttp1 => return self.open_http1().await,
                 Next::Wait(mut opening) => {
-                    let outcome = opening.wait_for(Option::is_some).await;
-                    // The sender is dropped unsent only when the process shuts down.
-                    let outcome = outcome.map_err(|_| PoolError::Unstable)?.clone();
+                    let outcome = opening
+                        .wait_for(Option::is_some)
+                        .await
+                        // The sender is dropped unsent only when the process shuts down.
+                        .map_err(|_| PoolError::Unstable)?
+                        .clone();
                     let opened = outcome.expect("waited for it")?;
                     gone += usize::from(opened.is_none_or(|it| it.is_gone()));
                 }
@@ -231,8 +231,8 @@ impl Pool {
     }
 
     async fn open_http1(&self) -> Result<Pooled, PoolError> {
-        // Gives the place back should the caller leave before the connection is there.
-        let place = Lease(Place::Http1 {
+        // Gives the place back if the caller leaves before the connection is open.
+        let place = Lease(Hold::Http1 {
             home: Arc::downgrade(&self.state),
             sender: None,
         });
@@ -280,23 +280,9 @@ impl State {
     }
 }
 
-impl Slots {
-    fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn allowed(&self) -> usize {
-        self.connection.allowed_streams()
-    }
-
-    fn is_gone(&self) -> bool {
-        self.connection.sender.is_closed()
-    }
-}
-
 impl Pooled {
     fn http1(sender: http1::SendRequest<RequestBody>, home: &Arc<Mutex<State>>) -> Self {
-        let lease = Lease(Place::Http1 {
+        let lease = Lease(Hold::Http1 {
             home: Arc::downgrade(home),
             sender: None,
         });
@@ -310,7 +296,7 @@ impl Pooled {
         slots.used.fetch_add(1, Ordering::Relaxed);
         Self {
             sender: Sender::Http2(Arc::clone(&slots)),
-            lease: Lease(Place::Http2(slots)),
+            lease: Lease(Hold::Http2(slots)),
         }
     }
 
@@ -353,7 +339,7 @@ impl Pooled {
 impl Lease {
     /// The answer was read to its end: the connection can be used again.
     pub(crate) fn finish(mut self) {
-        if let Place::Http1 { home, sender } = &mut self.0
+        if let Hold::Http1 { home, sender } = &mut self.0
             && let (Some(home), Some(sender)) = (home.upgrade(), sender.take())
             && !sender.is_closed()
         {
@@ -365,7 +351,7 @@ impl Lease {
     }
 
     fn keep(&mut self, used: http1::SendRequest<RequestBody>) {
-        if let Place::Http1 { sender, .. } = &mut self.0 {
+        if let Hold::Http1 { sender, .. } = &mut self.0 {
             *sender = Some(used);
         }
     }
@@ -374,12 +360,12 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         match &self.0 {
-            Place::Http1 { home, .. } => {
+            Hold::Http1 { home, .. } => {
                 if let Some(home) = home.upgrade() {
                     home.lock().http1_open -= 1;
                 }
             }
-            Place::Http2(slots) => {
+            Hold::Http2(slots) => {
                 slots.used.fetch_sub(1, Ordering::Relaxed);
             }
         }

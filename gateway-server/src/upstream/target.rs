@@ -4,17 +4,17 @@ use http::uri::Authority;
 
 use super::{dial::Dialer, tls::Tls};
 
-/// Where a managed cluster's API server is, and how to be sure that it is the one.
+/// The address of a managed cluster's API server, and how to verify it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Target {
-    /// Host and port, as the Host header shall name them.
+    /// Host and port, as in the Host header.
     pub(crate) authority: Authority,
     /// A path that every request starts with; empty, or `/like/this`.
     pub(crate) base_path: String,
     /// How to get bytes there.
     pub(crate) dialer: Dialer,
-    /// How to be sure of the other end; nothing for a service inside the managed cluster, which is
-    /// reached through its tunnel and speaks plain HTTP.
+    /// How to verify the other end; `None` for a service inside the managed cluster, which is
+    /// reached through its tunnel over plain HTTP.
     pub(crate) tls: Option<Tls>,
 }
 

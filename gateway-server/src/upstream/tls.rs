@@ -1,5 +1,5 @@
 //! TLS towards managed clusters: verified against the credential's own CA, with a client
-//! certificate where that is the credential. Not verifying has to be asked for.
+//! certificate if that is the credential. Skipping the verification is an explicit choice.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 
-/// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets aside
-/// room for 32 servers, which is 10 KiB for every managed cluster.
+/// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets
+/// aside room for 32 servers, which is 10 KiB for every managed cluster.
 const SESSIONS: usize = 8;
 
 /// TLS towards a target.
@@ -30,9 +30,9 @@ pub(crate) struct Tls {
 /// Who may answer as the managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Trust {
-    /// Whoever has a certificate of one of these authorities, for the host that was dialled.
+    /// A server with a certificate from one of these CAs for the host that was dialled.
     Authorities(Vec<CertificateDer<'static>>),
-    /// Anybody: the cluster's Secret asks for it.
+    /// Any server, because the cluster's Secret says so.
     Anybody,
 }
 
@@ -57,13 +57,13 @@ pub(crate) struct TlsSettings {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsConfigError {
     /// The endpoint's host is neither a DNS name nor an address.
-    #[error("{0:?} is no host name that a certificate could be checked against")]
+    #[error("{0:?} is not a host name that a certificate can be checked against")]
     ServerName(String),
     /// A CA certificate does not parse.
-    #[error("a certificate of the CA bundle is unusable: {0}")]
+    #[error("a certificate in the CA bundle is unusable: {0}")]
     Authority(rustls::Error),
     /// The client certificate and key do not belong together, or are of an unknown kind.
-    #[error("the client certificate and key are not a usable pair: {0}")]
+    #[error("the client certificate and key do not form a usable pair: {0}")]
     Identity(rustls::Error),
 }
 

@@ -27,7 +27,7 @@ pub(crate) enum Event {
     /// Nothing has changed up to here.
     Bookmark {
         revision: u64,
-        /// All that was there at the beginning has been told.
+        /// All clusters that existed at the start have been sent.
         ends_initial: bool,
     },
     /// There is nothing more after it.
@@ -35,7 +35,8 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// What a change is to somebody who chose some of the clusters; nothing where it concerns none of them.
+    /// What a change means to a caller who selected some clusters; `None` if it concerns none of
+    /// them.
     pub(crate) fn of(change: Change, selection: &Selection) -> Option<Self> {
         let Change {
             revision,

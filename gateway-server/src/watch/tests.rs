@@ -24,7 +24,10 @@ impl Reader {
             Arc::clone(&clusters),
             options.watch.unwrap(),
             options.selection,
-            (rendering(ObjectFormat::Json), || Timestamp::UNIX_EPOCH),
+            Printer {
+                rendering: rendering(ObjectFormat::Json),
+                clock: || Timestamp::UNIX_EPOCH,
+            },
             drain.clone(),
         );
         Self {
@@ -44,8 +47,8 @@ impl Reader {
         let said = lines.map(|line| {
             let event: Value = serde_json::from_slice(line).unwrap();
             let object = &event["object"];
-            let name = object["metadata"]["name"].as_str();
-            let name = name
+            let name = object["metadata"]["name"]
+                .as_str()
                 .or_else(|| object["reason"].as_str())
                 .unwrap_or_default();
             format!("{} {name}", event["type"].as_str().unwrap())

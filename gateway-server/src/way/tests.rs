@@ -41,15 +41,16 @@ async fn a_dead_address_hands_over_to_the_next_and_is_not_tried_again_at_once() 
     let (first, (_listener, second)) = (dead().await, listener().await);
     let way = way(None, &[first, second]);
     assert_eq!(port(&way.current()), first);
-    let (upstream, pooled) = way.lease().await.unwrap();
+    let Leased { upstream, pooled } = way.lease().await.unwrap();
     assert_eq!((port(&upstream), port(&way.current())), (second, second));
     drop(pooled);
     let Health::Failing { since, .. } = way.direct[0].upstream.health() else {
         panic!("the first address was not tried");
     };
-    let (upstream, _) = way.lease().await.unwrap();
-    let (upgraded, _) = way.upgradable().await.unwrap();
-    assert_eq!((port(&upstream), port(&upgraded)), (second, second));
+    let leased = way.lease().await.unwrap();
+    let upgradable = way.upgradable().await.unwrap();
+    let ports = (port(&leased.upstream), port(&upgradable.upstream));
+    assert_eq!(ports, (second, second));
     let health = way.direct[0].upstream.health();
     assert!(matches!(health, Health::Failing { since: still, .. } if still == since));
 }
@@ -73,14 +74,17 @@ async fn a_tunnel_without_an_agent_is_no_way_while_there_are_addresses() {
         ..target(443)
     };
     let both = way(Some(tunnel.clone()), &[address]);
-    assert_eq!(port(&both.lease().await.unwrap().0), address);
+    assert_eq!(port(&both.lease().await.unwrap().upstream), address);
     let only = way(Some(tunnel), &[]);
     let error = only.lease().await.unwrap_err().to_string();
-    assert!(error.contains("no agent of it is connected"), "{error}");
+    assert!(
+        error.contains("no agent of this cluster is connected"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
-async fn places_that_stay_keep_their_connections_and_standing() {
+async fn places_that_stay_keep_their_connections_and_record() {
     let (first, (_listener, second)) = (dead().await, listener().await);
     let old = way(None, &[first, second]);
     drop(old.lease().await.unwrap());

@@ -44,29 +44,41 @@ fn list(dialect: Dialect) -> Value {
         Some(GATEWAY_LIST),
     );
     operation["parameters"] = json!([
-        dialect.parameter("query", "labelSelector", "Choose by labels."),
-        dialect.parameter("query", "fieldSelector", "Choose by metadata.name."),
+        dialect.parameter(
+            "query",
+            "labelSelector",
+            "Return only clusters with matching labels."
+        ),
+        dialect.parameter(
+            "query",
+            "fieldSelector",
+            "Return only clusters with a matching metadata.name."
+        ),
         dialect.parameter(
             "query",
             "watch",
-            "Answer with what changes, one event a line."
+            "Return a stream of changes, one event per line."
         ),
         dialect.parameter(
             "query",
             "resourceVersion",
-            "Begin a watch after that of a list."
+            "Start the watch after this version, which a list returned."
         ),
         dialect.parameter(
             "query",
             "sendInitialEvents",
-            "Begin a watch with what is there."
+            "Start the watch with all clusters that exist."
         ),
         dialect.parameter(
             "query",
             "allowWatchBookmarks",
-            "Tell versions without changes, too."
+            "Also send bookmarks, which carry a version but no change."
         ),
-        dialect.parameter("query", "timeoutSeconds", "End a watch after so long."),
+        dialect.parameter(
+            "query",
+            "timeoutSeconds",
+            "End the watch after this many seconds."
+        ),
     ]);
     operation
 }
@@ -86,7 +98,7 @@ fn proxy(dialect: Dialect, suffix: &str, parameters: Value) -> Value {
         let operation = dialect.operation(
             &format!("connectClusterCoreOamDevV1alpha1{name}ClusterGatewayProxy{suffix}"),
             "connect",
-            "Pass the request on to the API server of the managed cluster.",
+            "Pass the request to the API server of the managed cluster.",
             "ClusterGatewayProxyOptions",
             None,
         );

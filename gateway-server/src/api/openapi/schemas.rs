@@ -35,15 +35,15 @@ fn gateway() -> Value {
         "type": "object",
         "properties": {
             "name": text("Name of the managed cluster."),
-            "uid": text("Identity of the cluster's record at the hub."),
-            "resourceVersion": text("Changes whenever the object does."),
+            "uid": text("UID of the object on the hub that makes the cluster known."),
+            "resourceVersion": text("Changes whenever the object changes."),
             "creationTimestamp": {
-                "description": "When the cluster became known to the gateway.",
+                "description": "When the object that makes the cluster known to the gateway was created.",
                 "type": "string",
                 "format": "date-time",
             },
             "labels": {
-                "description": "Labels that lists can be narrowed down by.",
+                "description": "Labels that a labelSelector can match.",
                 "type": "object",
                 "additionalProperties": { "type": "string" },
             },
@@ -62,7 +62,7 @@ fn gateway_list(dialect: Dialect) -> Value {
             "metadata": {
                 "description": "Version of the list.",
                 "type": "object",
-                "properties": { "resourceVersion": text("Changes whenever an object does.") },
+                "properties": { "resourceVersion": text("Changes whenever an object changes.") },
             },
             "items": {
                 "description": "The managed clusters.",

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clusters::{
         Clusters,
-        inventory::{Registrations, Tokens},
+        inventory::{ManagedClusters, Tokens},
         secret::tests::authority,
     },
     metrics::Metrics,
@@ -66,7 +66,7 @@ impl Clusters {
         let data = secret.data.get_or_insert_default();
         let authority = ByteString(authority.as_bytes().to_vec());
         data.insert("ca.crt".to_owned(), authority);
-        self.apply::<Registrations>(&managed_cluster(name, &[url]));
+        self.apply::<ManagedClusters>(&managed_cluster(name, &[url]));
         self.apply::<Tokens>(&secret);
     }
 
@@ -93,22 +93,22 @@ pub(in crate::clusters) fn derivation(egress: Egress) -> Derivation {
 
 fn derived(cluster: &ManagedCluster, secret: Option<&Secret>, egress: Egress) -> Definition {
     let name = "managed1".parse().unwrap();
-    let registration = Registration::read(cluster).unwrap();
+    let accepted = AcceptedCluster::read(cluster).unwrap();
     let token = secret.map(Token::read);
     let (derivation, tunnels) = (derivation(egress), Tunnels::new(0, 0));
-    derive(&name, &registration, token.as_ref(), &derivation, &tunnels)
+    derive(&name, &accepted, token.as_ref(), &derivation, &tunnels)
 }
 
 #[test]
 fn only_accepted_clusters_that_stay_count() {
     let accepted = managed_cluster("managed1", &[]);
-    assert!(Registration::read(&accepted).is_some());
+    assert!(AcceptedCluster::read(&accepted).is_some());
     let mut denied = accepted.clone();
     denied.spec.hub_accepts_client = false;
-    assert!(Registration::read(&denied).is_none());
+    assert!(AcceptedCluster::read(&denied).is_none());
     let mut leaving = accepted;
     leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
-    assert!(Registration::read(&leaving).is_none());
+    assert!(AcceptedCluster::read(&leaving).is_none());
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn what_is_missing_is_said_with_where_it_has_to_be_and_no_secret() {
         (
             &cluster,
             None,
-            "Secret managed1/cluster-gateway, which ManagedServiceAccount managed1/cluster-gateway",
+            "Secret managed1/cluster-gateway of ManagedServiceAccount managed1/cluster-gateway is missing",
         ),
         (&cluster, Some(account_secret("managed1", "")), "key token"),
         (&cluster, Some(no_ca), "key ca.crt is missing"),
@@ -186,7 +186,7 @@ fn what_is_missing_is_said_with_where_it_has_to_be_and_no_secret() {
         (
             &managed_cluster("managed1", &[]),
             Some(account_secret("managed1", "hunter2")),
-            "no usable client config: it has none at all",
+            "no usable client config: it has none",
         ),
         (
             &managed_cluster("managed1", &["http://a"]),

@@ -8,12 +8,12 @@ use crate::route::check_tail;
 pub(super) fn parse_endpoint(url: &str) -> Result<(Authority, String), String> {
     let uri: Uri = url
         .parse()
-        .map_err(|fault| format!("it is no URL: {fault}"))?;
+        .map_err(|fault| format!("it is not a URL: {fault}"))?;
     match uri.scheme_str() {
         Some("https") => {}
         Some(other) => {
             return Err(format!(
-                "its scheme is {other}; only https is verified end to end"
+                "its scheme is {other}, but only https can be verified end to end"
             ));
         }
         None => return Err("it has no scheme; write https://HOST:PORT".to_owned()),
@@ -23,7 +23,7 @@ pub(super) fn parse_endpoint(url: &str) -> Result<(Authority, String), String> {
     }
     let authority = uri.authority().ok_or("it names no host")?.clone();
     if authority.as_str().contains('@') {
-        return Err("it has user information; put the credential into keys of its own".to_owned());
+        return Err("it has user information; put the credential into its own keys".to_owned());
     }
     let base_path = uri.path().trim_end_matches('/').to_owned();
     check_tail(&base_path).map_err(|fault| fault.to_string())?;

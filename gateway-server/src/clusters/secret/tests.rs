@@ -159,7 +159,7 @@ fn every_fault_names_its_place_and_no_secret() {
         ),
         (
             with(good.clone(), "token", "hunter2\r\nx"),
-            "key token: it has characters no token has",
+            "key token: it has characters that no token has",
         ),
         (
             without(good.clone(), "endpoint"),
@@ -167,7 +167,7 @@ fn every_fault_names_its_place_and_no_secret() {
         ),
         (
             with(good.clone(), "ca.crt", "hunter2"),
-            "key ca.crt: it holds no usable PEM certificate",
+            "key ca.crt: it contains no usable PEM certificate",
         ),
         (
             with(good.clone(), "endpoint", "http://a"),

@@ -77,10 +77,10 @@ fn each_caller_is_itself_a_member_or_the_account() {
 fn who_has_nothing_but_what_does_not_hold_is_told_what_may_still_come() {
     let named = "which names you,";
     let pending = format!(
-        "AccessGrant \"late\", {named} is pending there since 1970-01-01T00:00:01Z: Bringing"
+        "AccessGrant \"late\", {named} is pending there (since 1970-01-01T00:00:01Z): Bringing"
     );
     let failed = format!(
-        "AccessGrant \"broken\", {named} failed there since 1970-01-01T00:00:01Z: RoleMissing"
+        "AccessGrant \"broken\", {named} is failing there (since 1970-01-01T00:00:01Z): RoleMissing"
     );
     assert_eq!(decided("dave", &[], "managed1"), pending);
     assert_eq!(decided("erin", &[], "managed1"), failed);

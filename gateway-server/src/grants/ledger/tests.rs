@@ -93,7 +93,7 @@ fn a_grant_that_is_taken_back_cuts_at_once_and_again_when_its_rights_are_gone() 
         ("Pending/Removing", "account"),
         (
             "Failed/Refused",
-            "failed there since 1970-01-01T00:00:01Z: Refused",
+            "is failing there (since 1970-01-01T00:00:01Z): Refused",
         ),
     ] {
         let mut ledger = read();

@@ -1,4 +1,4 @@
-//! What a `ManagedCluster` says about the way to its cluster. Pure.
+//! The addresses that a `ManagedCluster` gives for its cluster. Pure.
 
 use crds::{
     cluster::{ClientConfig, ManagedCluster},
@@ -11,11 +11,11 @@ use super::secret::{Reached, certificates, parse_reached};
 
 /// A cluster that the hub has accepted.
 #[derive(Debug)]
-pub(super) struct Registration {
+pub(super) struct AcceptedCluster {
     pub(super) metadata: ObjectMeta,
     /// Its usable addresses, in its own order.
     pub(super) addresses: Vec<Address>,
-    /// Why the first unusable one is, if there is one.
+    /// Why the first unusable address is unusable, if there is one.
     pub(super) fault: Option<String>,
 }
 
@@ -25,12 +25,12 @@ pub(super) struct Address {
     pub(super) reached: Reached,
     /// As it is shown.
     pub(super) shown: ConstEndpoint,
-    /// The authorities it names itself, such as those of a load balancer in front.
+    /// Its own CAs, such as that of a load balancer in front of the API server.
     pub(super) authorities: Option<Vec<CertificateDer<'static>>>,
 }
 
-impl Registration {
-    /// Reads a `ManagedCluster`; nothing where the hub has not accepted it, or it is being deleted.
+impl AcceptedCluster {
+    /// Reads a `ManagedCluster`; `None` if the hub has not accepted it or if it is being deleted.
     pub(super) fn read(cluster: &ManagedCluster) -> Option<Self> {
         let metadata = &cluster.metadata;
         if !cluster.spec.hub_accepts_client || metadata.deletion_timestamp.is_some() {
@@ -63,10 +63,13 @@ impl Address {
     fn read(config: &ClientConfig) -> Result<Self, String> {
         let named = |fault: String| format!("client config {:?}: {fault}", config.url);
         let reached = parse_reached(config.url.trim()).map_err(named)?;
-        let bundle = config.ca_bundle.as_ref();
-        let bundle = bundle.filter(|ByteString(pem)| !pem.is_empty());
-        let authorities = bundle.map(|ByteString(pem)| certificates(pem, "caBundle"));
-        let authorities = authorities.transpose();
+        let bundle = config
+            .ca_bundle
+            .as_ref()
+            .filter(|ByteString(pem)| !pem.is_empty());
+        let authorities = bundle
+            .map(|ByteString(pem)| certificates(pem, "caBundle"))
+            .transpose();
         Ok(Self {
             reached,
             shown: ConstEndpoint {

@@ -1,6 +1,6 @@
 //! In which order the addresses of a managed cluster are tried. Pure: the last good one first, then
 //! in the order that the cluster names them, then those that failed lately, the one that has rested
-//! longest first. None is ever left out, for a bad address is better than none.
+//! longest first. None is ever left out, because a bad address is better than none.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -13,7 +13,7 @@ const LONGEST_REST: Duration = Duration::from_mins(5);
 
 /// How an address did when it was last tried.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Standing {
+pub(super) struct TrackRecord {
     /// It is the last one that worked.
     good: bool,
     /// Failures since it last worked.
@@ -22,7 +22,7 @@ pub(super) struct Standing {
     rests_until: Option<Instant>,
 }
 
-impl Standing {
+impl TrackRecord {
     /// After it worked.
     pub(super) const GOOD: Self = Self {
         good: true,
@@ -62,13 +62,13 @@ impl Standing {
     }
 }
 
-/// The order in which addresses of these standings are tried, as indices.
-pub(super) fn order(standings: &[Standing], now: Instant) -> Vec<usize> {
-    let mut order: Vec<_> = (0..standings.len()).collect();
+/// The order in which addresses with these records are tried, as indices.
+pub(super) fn order(records: &[TrackRecord], now: Instant) -> Vec<usize> {
+    let mut order: Vec<_> = (0..records.len()).collect();
     order.sort_by_key(|&index| {
-        let standing = standings[index];
-        let resting = standing.rests(now).then_some(standing.rests_until);
-        (resting, Reverse(standing.good))
+        let record = records[index];
+        let resting = record.rests(now).then_some(record.rests_until);
+        (resting, Reverse(record.good))
     });
     order
 }
@@ -77,30 +77,30 @@ pub(super) fn order(standings: &[Standing], now: Instant) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn failed(times: u32, begin: Instant) -> Standing {
-        (0..times).fold(Standing::default(), |standing, _| {
-            let at = standing.rests_until.unwrap_or(begin);
-            standing.failed(at)
+    fn failed(times: u32, begin: Instant) -> TrackRecord {
+        (0..times).fold(TrackRecord::default(), |record, _| {
+            let at = record.rests_until.unwrap_or(begin);
+            record.failed(at)
         })
     }
 
     #[tokio::test(start_paused = true)]
     async fn orders_by_health() {
         let now = Instant::now();
-        let new = Standing::default();
+        let new = TrackRecord::default();
         let (once, thrice) = (failed(1, now), failed(3, now));
         let table = [
             (vec![new, new, new], vec![0, 1, 2]),
-            (vec![new, Standing::GOOD, new], vec![1, 0, 2]),
+            (vec![new, TrackRecord::GOOD, new], vec![1, 0, 2]),
             (vec![once, new], vec![1, 0]),
-            (vec![once, Standing::GOOD, new], vec![1, 2, 0]),
+            (vec![once, TrackRecord::GOOD, new], vec![1, 2, 0]),
             (vec![thrice, once], vec![1, 0]),
-            (vec![Standing::GOOD.failed(now), new], vec![1, 0]),
+            (vec![TrackRecord::GOOD.failed(now), new], vec![1, 0]),
             (vec![once], vec![0]),
             (vec![], vec![]),
         ];
-        for (standings, wanted) in table {
-            assert_eq!(order(&standings, now), wanted, "{standings:?}");
+        for (records, wanted) in table {
+            assert_eq!(order(&records, now), wanted, "{records:?}");
         }
         let rested = now + FIRST_REST;
         assert_eq!(order(&[once, new], rested), [0, 1]);
@@ -116,13 +116,13 @@ mod tests {
             })
             .collect();
         assert_eq!(rests, [5, 10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(Standing::GOOD.failed(now), failed(1, now));
+        assert_eq!(TrackRecord::GOOD.failed(now), failed(1, now));
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_who_wait_for_one_attempt_see_one_failure() {
         let now = Instant::now();
-        let once = Standing::default().failed(now);
+        let once = TrackRecord::default().failed(now);
         assert_eq!(once.failed(now + FIRST_REST / 2), once);
         assert_ne!(once.failed(now + FIRST_REST), once);
     }

@@ -1,0 +1,103 @@
+//! What a request asks for: the permission that it needs on the hub, and who answers it.
+
+use crds::{ClusterName, ServiceAddress};
+use http::Request;
+
+use crate::{
+    api::options::Options,
+    authorization::Action,
+    route::{Endpoint, Own},
+    verb::Verb,
+};
+
+/// What a request asks for.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Asked {
+    /// The action that the hub's RBAC must allow.
+    pub(super) action: Action,
+    pub(super) task: Task,
+}
+
+/// Who answers a request.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Task {
+    /// The tunnels: an agent of this cluster wants to keep one.
+    Attach(ClusterName),
+    /// The managed cluster.
+    Forward {
+        cluster: ClusterName,
+        /// The service of the cluster that is meant, if it is not the API server.
+        service: Option<ServiceAddress>,
+        /// How many bytes at the end of the path are meant for it.
+        tail_length: usize,
+    },
+    /// The gateway itself.
+    Own(Own),
+}
+
+impl Asked {
+    pub(super) fn of<B>(endpoint: Endpoint<'_>, request: &Request<B>) -> Self {
+        let verb = Verb::of_method(request.method());
+        match endpoint {
+            Endpoint::Attach(cluster) => Self {
+                action: Action::attach(&cluster),
+                task: Task::Attach(cluster),
+            },
+            Endpoint::Proxy { cluster, tail } => Self {
+                action: Action::of(verb, "proxy", &cluster),
+                task: Task::Forward {
+                    cluster,
+                    service: None,
+                    tail_length: tail.len(),
+                },
+            },
+            Endpoint::Service {
+                cluster,
+                service,
+                tail,
+            } => Self {
+                action: Action::of(verb, "services", &cluster),
+                task: Task::Forward {
+                    cluster,
+                    service: Some(service),
+                    tail_length: tail.len(),
+                },
+            },
+            Endpoint::Own(own) => Self {
+                action: reading(&own, request),
+                task: Task::Own(own),
+            },
+        }
+    }
+}
+
+/// The permission to read what the gateway itself answers.
+fn reading<B>(own: &Own, request: &Request<B>) -> Action {
+    let verb = Verb::of_method(request.method());
+    match own {
+        Own::Get(cluster) => Action::of(verb, "", cluster),
+        Own::Health(cluster) => Action::of(verb, "health", cluster),
+        Own::List => listing(verb, request.uri().query()),
+        Own::Document(_) | Own::Unknown => Action::Path {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+        },
+    }
+}
+
+fn listing(verb: Verb, query: Option<&str>) -> Action {
+    // A malformed query needs permission to list all clusters; it is refused after that.
+    let options = Options::parse(query).unwrap_or_default();
+    let verb = match verb {
+        Verb::Get if options.watch.is_some() => Verb::Watch,
+        Verb::Get => Verb::List,
+        other => other,
+    };
+    // As in API servers, so that a caller who may list only one cluster can do so.
+    let name = options.selection.only();
+    Action::Resource {
+        verb,
+        subresource: "",
+        name: name.and_then(|name| name.parse().ok()),
+    }
+}
