@@ -7,7 +7,10 @@ use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::log::Format;
 
-use crate::account_name::AccountName;
+use crate::{
+    account_name::AccountName,
+    peers::{Others, PeerSettings, ServiceName},
+};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]
@@ -101,6 +104,59 @@ pub struct Args {
         requires = "tunnel_port"
     )]
     tunnel_client_ca_file: Option<PathBuf>,
+    /// Port where the other replicas of this gateway connect with mutual TLS. A replica that has no
+    /// tunnel of a cluster sends its requests through one that has.
+    #[arg(
+        long,
+        env = "GATEWAY_PEER_PORT",
+        value_name = "PORT",
+        requires_all = ["peer_cert_file", "peer_private_key_file", "peer_ca_file", "peers"]
+    )]
+    peer_port: Option<u16>,
+    /// PEM file with the certificate chain that replicas show each other. Its DNS name must be
+    /// gateway-server-peer. It is reloaded when it changes.
+    #[arg(
+        long,
+        env = "GATEWAY_PEER_CERT_FILE",
+        value_name = "FILE",
+        requires = "peer_port"
+    )]
+    peer_cert_file: Option<PathBuf>,
+    /// PEM file with the key of that certificate. It is reloaded when it changes.
+    #[arg(
+        long,
+        env = "GATEWAY_PEER_PRIVATE_KEY_FILE",
+        value_name = "FILE",
+        requires = "peer_port"
+    )]
+    peer_private_key_file: Option<PathBuf>,
+    /// PEM file with the CA of the replicas' certificates. It is reloaded when it changes.
+    #[arg(
+        long,
+        env = "GATEWAY_PEER_CA_FILE",
+        value_name = "FILE",
+        requires = "peer_port"
+    )]
+    peer_ca_file: Option<PathBuf>,
+    /// Headless Service whose endpoints are the replicas, as NAMESPACE/NAME.
+    #[arg(
+        long,
+        env = "GATEWAY_PEER_SERVICE",
+        value_name = "SERVICE",
+        group = "peers",
+        requires = "peer_port"
+    )]
+    peer_service: Option<ServiceName>,
+    /// Address of another replica, as HOST:PORT, if no Service lists the replicas. Can be repeated.
+    #[arg(
+        long,
+        env = "GATEWAY_PEER",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        group = "peers",
+        requires = "peer_port"
+    )]
+    peer: Vec<String>,
     /// Service on managed clusters that callers may reach at clustergateways/NAME/services through
     /// a tunnel, as NAMESPACE/NAME:PORT. Can be repeated. The agent of the cluster must expose it,
     /// too.
@@ -129,6 +185,15 @@ pub struct Args {
         default_value_t = 20
     )]
     drain_timeout: u64,
+    /// Seconds that the process goes on accepting requests after it is told to stop, because those
+    /// who call it learn of it late.
+    #[arg(
+        long,
+        env = "GATEWAY_SHUTDOWN_DELAY",
+        value_name = "SECONDS",
+        default_value_t = 0
+    )]
+    shutdown_delay: u64,
     /// Number of gateway-servers that answer as one behind the same Service, this one among them. Each
     /// agent keeps a connection to each of them, up to 4.
     #[arg(
@@ -217,12 +282,16 @@ pub struct Settings {
     pub admin_address: SocketAddr,
     /// Where agents may attach besides the hub's API server.
     pub tunnel_entrance: Option<TunnelEntrance>,
+    /// How the other replicas are found and trusted, if there can be any.
+    pub peers: Option<PeerSettings>,
     /// Services that may be reached besides the API servers.
     pub exposed: BTreeSet<ServiceAddress>,
     /// How long a managed cluster may take to begin its answer.
     pub head_deadline: Duration,
     /// How long requests in flight get to finish.
     pub drain_deadline: Duration,
+    /// How long to go on accepting requests before the drain.
+    pub shutdown_delay: Duration,
     /// How many gateways answer as one.
     pub replicas: u16,
     /// What one cluster's tunnels may make the process hold.
@@ -244,6 +313,9 @@ pub struct TunnelEntrance {
     pub authority: PathBuf,
 }
 
+/// Why the files of replicas are there if a port is.
+const WITH_A_PORT: &str = "clap requires it with --peer-port";
+
 impl From<Args> for Settings {
     fn from(args: Args) -> Self {
         // Destructured whole, so that a flag nobody uses does not compile.
@@ -260,9 +332,16 @@ impl From<Args> for Settings {
             admin_bind_address,
             tunnel_port,
             tunnel_client_ca_file,
+            peer_port,
+            peer_cert_file,
+            peer_private_key_file,
+            peer_ca_file,
+            peer_service,
+            peer,
             expose,
             response_header_timeout,
             drain_timeout,
+            shutdown_delay,
             replicas,
             tunnel_memory_per_cluster,
             tunnel_memory,
@@ -285,9 +364,20 @@ impl From<Args> for Settings {
                     address: SocketAddr::new(bind_address, port),
                     authority,
                 }),
+            peers: peer_port.map(|port| PeerSettings {
+                address: SocketAddr::new(bind_address, port),
+                certificate: peer_cert_file.expect(WITH_A_PORT),
+                private_key: peer_private_key_file.expect(WITH_A_PORT),
+                authority: peer_ca_file.expect(WITH_A_PORT),
+                others: match peer_service {
+                    Some(service) => Others::Service(service),
+                    None => Others::Addresses(peer),
+                },
+            }),
             exposed: expose.into_iter().collect(),
             head_deadline: Duration::from_secs(response_header_timeout),
             drain_deadline: Duration::from_secs(drain_timeout),
+            shutdown_delay: Duration::from_secs(shutdown_delay),
             replicas,
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
             tunnel_bytes: tunnel_memory << 20,

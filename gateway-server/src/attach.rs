@@ -15,7 +15,7 @@ use tokio::{
     select,
     time::sleep,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use tunnel::{Driver, End, Hello, Session};
 
@@ -24,6 +24,7 @@ use crate::{
     authentication::User,
     authorization::{Action, Authorizer, Question},
     clusters::{Absent, Clusters},
+    ending::Ending,
     metrics::{Metrics, TunnelEndLabels},
     tunnels::Tunnels,
 };
@@ -42,10 +43,7 @@ pub(crate) struct Attach {
     pub(crate) metrics: Metrics,
     /// Holds the sessions.
     pub(crate) tasks: TaskTracker,
-    /// Agents must attach elsewhere; open pipes may finish.
-    pub(crate) drain: CancellationToken,
-    /// Sessions end now.
-    pub(crate) cut: CancellationToken,
+    pub(crate) ending: Ending,
 }
 
 /// An agent that proved which managed cluster it speaks for.
@@ -97,7 +95,7 @@ impl Attach {
         };
         select! {
             () = held => {}
-            () = self.cut.cancelled() => {}
+            () = self.ending.cut.cancelled() => {}
         }
     }
 
@@ -107,7 +105,7 @@ impl Attach {
     {
         let cluster = &agent.cluster;
         let reason = select! {
-            end = driver.run(self.drain.cancelled()) => match end {
+            end = driver.run(self.ending.turn(cluster.as_str())) => match end {
                 End::Closed => {
                     info!(%cluster, "agent detached");
                     "closed"

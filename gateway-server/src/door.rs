@@ -18,12 +18,13 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::{
     accept::accept,
     authentication::{AskForCertificate, Peer},
+    ending::Ending,
     executor::TrackedExecutor,
     gateway::Gateway,
 };
@@ -47,10 +48,7 @@ pub(crate) struct Door {
     tls: Arc<ServerConfig>,
     gateway: Arc<Gateway>,
     tasks: TaskTracker,
-    /// Finish what is in flight, take nothing new.
-    drain: CancellationToken,
-    /// End now.
-    cut: CancellationToken,
+    ending: Ending,
 }
 
 impl Door {
@@ -58,8 +56,7 @@ impl Door {
         certificate: Arc<dyn ResolvesServerCert>,
         gateway: Arc<Gateway>,
         tasks: TaskTracker,
-        drain: CancellationToken,
-        cut: CancellationToken,
+        ending: Ending,
     ) -> Arc<Self> {
         let mut config = ServerConfig::builder()
             .with_client_cert_verifier(Arc::new(AskForCertificate::new()))
@@ -69,14 +66,13 @@ impl Door {
             tls: Arc::new(config),
             gateway,
             tasks,
-            drain,
-            cut,
+            ending,
         })
     }
 
     /// Accepts until the drain begins.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let (tasks, drain) = (self.tasks.clone(), self.drain.clone());
+        let (tasks, drain) = (self.tasks.clone(), self.ending.drain.clone());
         accept(listener, tasks, drain, |stream| {
             Arc::clone(&self).connection(stream)
         })
@@ -95,7 +91,7 @@ impl Door {
         self.gateway.connections.inc();
         select! {
             () = served => {}
-            () = self.cut.cancelled() => {}
+            () = self.ending.cut.cancelled() => {}
         }
         self.gateway.connections.dec();
     }
@@ -149,7 +145,7 @@ impl Door {
         let mut connection = std::pin::pin!(connection);
         select! {
             ended = connection.as_mut() => return ended,
-            () = self.drain.cancelled() => shut_down(connection.as_mut()),
+            () = self.ending.drain.cancelled() => shut_down(connection.as_mut()),
         }
         connection.await
     }

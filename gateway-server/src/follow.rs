@@ -25,7 +25,7 @@ pub(crate) use self::hub::follow_hub;
 /// Tells `follower` for as long as it is polled; `listed` is met from the first full list on. A hub
 /// that does not have the kind counts as one with an empty list; the watch is tried again with
 /// growing pauses.
-async fn follow<F: Follower>(
+pub(crate) async fn follow<F: Follower>(
     follower: &F,
     api: Api<F::Object>,
     config: watcher::Config,

@@ -13,11 +13,13 @@ mod authorization;
 mod body;
 mod clusters;
 mod door;
+mod ending;
 mod executor;
 mod follow;
 mod gateway;
 mod grants;
 mod metrics;
+mod peers;
 mod proxy;
 mod route;
 mod run;
@@ -31,6 +33,7 @@ mod way;
 pub use crate::{
     account_name::{AccountName, AccountNameError},
     args::{Args, Egress, Identity, Settings, TunnelEntrance},
+    peers::{Others, PeerSettings, ServiceName, ServiceNameError},
     route::PathError,
     run::run,
 };

@@ -44,6 +44,12 @@ pub(crate) struct Metrics {
     pub(crate) attach_refusals: Counter,
     /// Tunnels that ended, by reason.
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
+    /// Other replicas that this one is linked to now.
+    pub(crate) peer_links: Gauge,
+    /// Peers that were refused because they are no replica.
+    pub(crate) peer_refusals: Counter,
+    /// Pipes that were opened through another replica.
+    pub(crate) pipes_passed: Counter,
     /// Requests sent to managed clusters, by the identity that they act as there.
     pub(crate) identities: Family<IdentityLabels, Counter>,
     /// Requests refused because of the caller's identity, by reason.
@@ -144,6 +150,9 @@ impl Metrics {
             clusters: Gauge::default(),
             attach_refusals: Counter::default(),
             tunnel_ends: Family::default(),
+            peer_links: Gauge::default(),
+            peer_refusals: Counter::default(),
+            pipes_passed: Counter::default(),
             identities: Family::default(),
             identity_refusals: Family::default(),
             streams_cut: Counter::default(),
@@ -201,7 +210,26 @@ impl Metrics {
             "Tunnel connections that ended, by reason",
             self.tunnel_ends.clone(),
         );
+        self.register_peers(registry);
         self.register_identity(registry);
+    }
+
+    fn register_peers(&self, registry: &mut Registry) {
+        registry.register(
+            "peer_links",
+            "Other replicas that this one is linked to",
+            self.peer_links.clone(),
+        );
+        registry.register(
+            "peer_refusals",
+            "Peers that were refused because they could not prove that they are replicas",
+            self.peer_refusals.clone(),
+        );
+        registry.register(
+            "pipes_passed",
+            "Pipes to managed clusters that were opened through another replica",
+            self.pipes_passed.clone(),
+        );
     }
 
     fn register_identity(&self, registry: &mut Registry) {

@@ -16,7 +16,7 @@ use runtime::{
     readiness::Readiness,
     shutdown,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 use tunnel::{Hello, Replica, ReplicaId};
@@ -29,10 +29,12 @@ use crate::{
     authorization::Authorizer,
     clusters::{Clusters, Derivation},
     door::Door,
+    ending::Ending,
     follow::follow_hub,
     gateway::Gateway,
     grants::Grants,
     metrics::Metrics,
+    peers::Peers,
     proxy::{Outbound, Proxy},
     tunnels::Tunnels,
 };
@@ -57,22 +59,22 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         readiness: readiness.clone(),
         metrics: Arc::new(registry),
     };
-    let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
-    let requests = TaskTracker::new();
+    let ending = Ending::new(settings.shutdown_delay);
+    let (requests, passing) = (TaskTracker::new(), TaskTracker::new());
     let process = Process {
         hub: hub.clone(),
         metrics,
         admin: admin.clone(),
         requests: requests.clone(),
-        drain: drain.clone(),
-        cut: cut.clone(),
+        ending: ending.clone(),
     };
     let gateway = process.gateway(&settings);
 
     let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
     background.spawn(Arc::clone(&certificate).follow());
-    background.spawn(admin.serve(admin_listener, cut.clone()));
-    background.spawn(shutdown::on_signal(drain.clone()));
+    background.spawn(admin.serve(admin_listener, ending.cut.clone()));
+    let told = CancellationToken::new();
+    background.spawn(shutdown::on_signal(told.clone()));
 
     if let Some(entrance) = settings.tunnel_entrance {
         let listener = bind(entrance.address).await?;
@@ -83,24 +85,36 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         background.spawn(door.serve(listener));
         info!(address = %entrance.address, "agents may attach here by mutual TLS");
     }
+    if let Some(peer_settings) = settings.peers {
+        let listener = bind(peer_settings.address).await?;
+        info!(address = %peer_settings.address, "other replicas may connect here");
+        let Attach {
+            hello,
+            tunnels,
+            metrics,
+            tasks,
+            ending,
+            ..
+        } = gateway.attach.clone();
+        let peers = Peers {
+            hello,
+            tunnels,
+            metrics,
+            tasks,
+            passing: passing.clone(),
+            ending,
+        };
+        peers.start(peer_settings, listener, hub, &readiness, &mut background)?;
+    }
     info!(address = %settings.address, admin = %settings.admin_address, "serving");
     let serving = readiness.condition("serving");
     serving.set(true);
-    let door = Door::new(certificate, gateway, requests.clone(), drain, cut.clone());
+    background.spawn(ending.clone().begin(told.cancelled_owned(), serving));
+    let door = Door::new(certificate, gateway, requests.clone(), ending.clone());
     door.serve(listener).await;
 
-    serving.set(false);
-    requests.close();
-    if timeout(settings.drain_deadline, requests.wait())
-        .await
-        .is_err()
-    {
-        info!(
-            connections = requests.len(),
-            "drain timeout passed; closing the remaining connections"
-        );
-    }
-    cut.cancel();
+    let deadline = settings.drain_deadline;
+    ending.finish(&requests, &passing, deadline).await;
     background.shutdown().await;
     info!("stopped");
     Ok(())
@@ -112,8 +126,7 @@ struct Process {
     metrics: Metrics,
     admin: Admin,
     requests: TaskTracker,
-    drain: CancellationToken,
-    cut: CancellationToken,
+    ending: Ending,
 }
 
 impl Process {
@@ -123,8 +136,7 @@ impl Process {
             metrics,
             admin,
             requests,
-            drain,
-            cut,
+            ending,
         } = self;
         let tunnels = Tunnels::new(settings.tunnel_bytes, settings.tunnel_bytes_per_cluster);
         // Connections to managed clusters and their agents outlive requests: a drain waits for
@@ -148,7 +160,7 @@ impl Process {
             authenticator: Arc::clone(&authenticator),
             head_deadline: settings.head_deadline,
             tasks: requests,
-            cut: cut.clone(),
+            cut: ending.cut.clone(),
         };
         let proxy = Proxy {
             outbound,
@@ -163,8 +175,7 @@ impl Process {
             authorizer: authorizer.clone(),
             metrics: metrics.clone(),
             tasks: connections,
-            drain: drain.clone(),
-            cut,
+            ending: ending.clone(),
         };
         Arc::new(Gateway {
             authenticator,
@@ -175,14 +186,14 @@ impl Process {
             discovery: Discovery::new(),
             openapi: OpenApi::new(),
             admin,
-            drain,
+            drain: ending.drain,
             connections: metrics.connections,
         })
     }
 }
 
 /// What agents are told of this gateway.
-fn hello(replicas: u16) -> Hello {
+pub(crate) fn hello(replicas: u16) -> Hello {
     Hello {
         replica: Some(Replica {
             id: random_id(),

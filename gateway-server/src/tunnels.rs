@@ -1,16 +1,26 @@
-//! The tunnels that agents keep open to this gateway, by managed cluster: adding and removing them,
-//! and opening pipes through them.
+//! The tunnels of each managed cluster: those that agents keep open to this gateway, and those of the
+//! other replicas, which pass pipes on. Adding and removing them, and opening pipes through them.
 
 mod dialer;
 pub(crate) mod identity;
+mod peer;
+mod pipe;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use crds::ClusterName;
 use parking_lot::RwLock;
-use tunnel::{Budget, Session, Sessions};
+use tokio::sync::watch;
+use tunnel::{Budget, OpenError, Session, Sessions, Stream, Target};
 
-pub(crate) use self::dialer::{TunnelDialer, TunnelError};
+pub(crate) use self::{
+    dialer::{TunnelDialer, TunnelError},
+    peer::{Peer, parse_passed},
+    pipe::{Carrier, Pipe},
+};
 
 /// All tunnels of this gateway. Clones share them.
 #[derive(Clone, Debug)]
@@ -21,12 +31,17 @@ struct Inner {
     clusters: RwLock<HashMap<ClusterName, Arc<Entry>>>,
     process: Budget,
     per_cluster: usize,
+    /// Says that the clusters with a tunnel here are others than before.
+    held: watch::Sender<()>,
 }
 
 /// The tunnels of one managed cluster.
 #[derive(Debug)]
 struct Entry {
+    /// To this gateway.
     sessions: Sessions,
+    /// The replicas that say that they have some.
+    peers: RwLock<Vec<Arc<Peer>>>,
     budget: Budget,
 }
 
@@ -38,7 +53,13 @@ impl Tunnels {
             clusters: RwLock::default(),
             process,
             per_cluster,
+            held: watch::Sender::default(),
         }))
+    }
+
+    /// What all pipes of this process are charged to.
+    pub(crate) fn process_budget(&self) -> &Budget {
+        &self.0.process
     }
 
     /// What pipes of `cluster` are charged to: one account, however often its agents reconnect.
@@ -50,28 +71,123 @@ impl Tunnels {
     /// Adds a session of `cluster`. The budget is used if it is the first.
     pub(crate) fn add(&self, cluster: &ClusterName, session: Session, budget: Budget) {
         let mut clusters = self.0.clusters.write();
-        let entry = clusters.entry(cluster.clone()).or_insert_with(|| {
-            Arc::new(Entry {
-                sessions: Sessions::default(),
-                budget,
-            })
-        });
+        let entry = clusters
+            .entry(cluster.clone())
+            .or_insert_with(|| Arc::new(Entry::new(budget)));
         entry.sessions.add(session);
+        drop(clusters);
+        self.0.held.send_replace(());
     }
 
     /// Removes a session of `cluster`.
     pub(crate) fn remove(&self, cluster: &ClusterName, session: &Session) {
         let mut clusters = self.0.clusters.write();
+        if let Some(entry) = clusters.get(cluster)
+            && entry.sessions.remove(session)
+            && entry.peers.read().is_empty()
+        {
+            clusters.remove(cluster);
+        }
+        drop(clusters);
+        self.0.held.send_replace(());
+    }
+
+    /// The clusters with a tunnel to this gateway.
+    pub(crate) fn held(&self) -> BTreeSet<ClusterName> {
+        let clusters = self.0.clusters.read();
+        let held = clusters.iter().filter(|(_, entry)| entry.is_held());
+        held.map(|(cluster, _)| cluster.clone()).collect()
+    }
+
+    /// Is marked as changed when [`Self::held`] may have changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.held.subscribe()
+    }
+
+    /// Takes it from a replica that it has a tunnel of `cluster`.
+    pub(crate) fn peer_holds(&self, peer: &Arc<Peer>, cluster: ClusterName) {
+        let mut clusters = self.0.clusters.write();
+        let entry = clusters.entry(cluster).or_insert_with(|| {
+            let budget = self.0.process.part(self.0.per_cluster);
+            Arc::new(Entry::new(budget))
+        });
+        let mut peers = entry.peers.write();
+        if !peers.iter().any(|known| Arc::ptr_eq(known, peer)) {
+            peers.push(Arc::clone(peer));
+        }
+    }
+
+    /// Takes it from a replica that it has no tunnel of `cluster`.
+    pub(crate) fn peer_lacks(&self, peer: &Arc<Peer>, cluster: &ClusterName) {
+        let mut clusters = self.0.clusters.write();
         if clusters
             .get(cluster)
-            .is_some_and(|entry| entry.sessions.remove(session))
+            .is_some_and(|entry| entry.let_go(peer))
         {
             clusters.remove(cluster);
         }
     }
 
+    /// Forgets everything that a replica has said.
+    pub(crate) fn forget_peer(&self, peer: &Arc<Peer>) {
+        let mut clusters = self.0.clusters.write();
+        clusters.retain(|_, entry| !entry.let_go(peer));
+    }
+
+    /// Opens a pipe to `target` in `cluster` through a tunnel to this gateway, and through no other.
+    pub(crate) async fn open_here(
+        &self,
+        cluster: &ClusterName,
+        target: &Target,
+    ) -> Result<Stream, OpenError> {
+        let entry = self.entry(cluster).ok_or(OpenError::Closing)?;
+        entry.sessions.open(target).await
+    }
+
+    /// The other replicas that may take pipes to `cluster`.
+    #[cfg(test)]
+    pub(crate) fn peers_of(&self, cluster: &ClusterName) -> Vec<Arc<Peer>> {
+        let entry = self.entry(cluster);
+        entry.map(|entry| entry.peers()).unwrap_or_default()
+    }
+
     fn entry(&self, cluster: &ClusterName) -> Option<Arc<Entry>> {
         self.0.clusters.read().get(cluster).map(Arc::clone)
+    }
+}
+
+impl Entry {
+    fn new(budget: Budget) -> Self {
+        Self {
+            sessions: Sessions::default(),
+            peers: RwLock::default(),
+            budget,
+        }
+    }
+
+    /// Whether there is a tunnel to this gateway that takes pipes.
+    fn is_held(&self) -> bool {
+        self.sessions.are_open()
+    }
+
+    /// Whether a pipe may open here or at another replica.
+    fn is_attached(&self) -> bool {
+        self.is_held() || self.peers.read().iter().any(|peer| peer.is_open())
+    }
+
+    /// The replicas to ask, those first that stay.
+    fn peers(&self) -> Vec<Arc<Peer>> {
+        let mut peers = self.peers.read().clone();
+        peers.retain(|peer| peer.is_open());
+        peers.sort_by_key(|peer| (peer.is_draining(), peer.pipes()));
+        peers
+    }
+
+    /// Forgets a replica; true if nothing is left.
+    fn let_go(&self, peer: &Arc<Peer>) -> bool {
+        let mut peers = self.peers.write();
+        peers.retain(|known| !Arc::ptr_eq(known, peer));
+        peers.is_empty() && self.sessions.all().is_empty()
     }
 }
 

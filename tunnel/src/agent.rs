@@ -23,14 +23,13 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Refusal, Replica, Target,
+    Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Target,
     budget::Charge,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, GOODBYE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS,
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     lingering::Lingering,
-    liveness::peer_death,
     pump::pump,
 };
 
@@ -38,6 +37,9 @@ use crate::{
 pub trait Dial: Send + Sync + 'static {
     /// A connection to a target.
     type Io: AsyncRead + AsyncWrite + Send + 'static;
+
+    /// How soon a gateway that says nothing counts as dead.
+    const LIVENESS: Liveness = Liveness::AGENT;
 
     /// Connects, with a deadline of its own. Dropping the future gives up.
     fn dial(&self, target: &Target) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
@@ -100,7 +102,7 @@ where
     let (mut connection, attached, control) = greeted.map_err(|_| ServeError::Deadline)??;
     phase.send_replace(attached);
     let pings = connection.ping_pong().expect("taken once");
-    let mut death = pin!(peer_death(pings, |_| {}));
+    let mut death = pin!(D::LIVENESS.peer_death(pings, |_| {}));
     let mut drain = pin!(drain);
     let mut control = Some(Box::pin(end_of(control)));
     let mut draining = false;

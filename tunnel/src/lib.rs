@@ -27,6 +27,7 @@ pub use crate::{
     budget::{Budget, Charge},
     hello::{Agreement, Hello, HelloError},
     limits::{STREAM_COST, STREAM_WINDOW},
+    liveness::Liveness,
     refusal::Refusal,
     replica::{Replica, ReplicaId, ReplicaIdError},
     session::{AttachError, Driver, End, OpenError, Session},

@@ -30,12 +30,6 @@ pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// Time for the answer to a CONNECT; the agent's own deadline for a dial is shorter.
 pub(crate) const OPEN_DEADLINE: Duration = Duration::from_secs(15);
 
-/// Silence between two pings.
-pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
-
-/// A ping unanswered for so long means a dead peer; with the interval, 40 s after the last answer.
-pub(crate) const PING_DEADLINE: Duration = Duration::from_secs(20);
-
 /// Time without progress that a target gets to take the rest of a pipe which the gateway has finished.
 pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
@@ -48,6 +42,7 @@ pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Liveness;
 
     #[test]
     fn protocol_md_has_these_numbers() {
@@ -59,8 +54,13 @@ mod tests {
             ("A gateway waits at most", seconds(OPEN_DEADLINE)),
             ("takes nothing for", seconds(LINGER)),
             ("the other, for at most", seconds(CLOSE_DEADLINE)),
-            ("a PING at once and", seconds(PING_INTERVAL)),
-            ("not answered within", seconds(PING_DEADLINE)),
+            ("a PING at once and", seconds(Liveness::AGENT.interval)),
+            ("not answered within", seconds(Liveness::AGENT.deadline)),
+            (
+                "between replicas they are",
+                seconds(Liveness::PEER.interval),
+            ),
+            ("after each answer and", seconds(Liveness::PEER.deadline)),
             ("on one connection |", MAX_STREAMS.to_string()),
             ("window of a stream |", kibibytes(STREAM_WINDOW as usize)),
             (

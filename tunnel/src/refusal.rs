@@ -29,9 +29,12 @@ pub enum Refusal {
     /// The agent has no room for another pipe.
     #[error("the agent has no room for another pipe")]
     Busy,
+    /// A replica of the gateway has no tunnel of the cluster itself, and passes nothing on.
+    #[error("the other replica of the gateway has no tunnel of this cluster")]
+    Absent,
 }
 
-const ALL: [(Refusal, StatusCode, &str); 7] = [
+const ALL: [(Refusal, StatusCode, &str); 8] = [
     (Refusal::Forbidden, StatusCode::FORBIDDEN, "forbidden"),
     (Refusal::Malformed, StatusCode::BAD_REQUEST, "malformed"),
     (
@@ -43,6 +46,7 @@ const ALL: [(Refusal, StatusCode, &str); 7] = [
     (Refusal::TimedOut, StatusCode::GATEWAY_TIMEOUT, "timed-out"),
     (Refusal::Unreachable, StatusCode::BAD_GATEWAY, "unreachable"),
     (Refusal::Busy, StatusCode::SERVICE_UNAVAILABLE, "busy"),
+    (Refusal::Absent, StatusCode::NOT_FOUND, "absent"),
 ];
 
 impl Refusal {

@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,16 +22,16 @@ use tokio::{
     select,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Refusal, Stream, Target,
+    Agreement, Budget, Hello, HelloError, Liveness, Refusal, ReplicaId, Stream, Target,
     budget::Charge,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     lingering::Lingering,
-    liveness::peer_death,
 };
 
 /// One connection of an agent. Clones share it.
@@ -43,8 +43,12 @@ struct Shared {
     /// None when there are no new pipes: draining, or over. HTTP/2 ends the connection once this and
     /// all pipes are gone.
     send: Mutex<Option<SendRequest<Bytes>>>,
+    /// Set together with the loss of `send`, so that who only asks takes no lock.
+    closing: AtomicBool,
+    closed: CancellationToken,
     budget: Budget,
     agreement: Agreement,
+    replica: Option<ReplicaId>,
     streams: AtomicUsize,
     /// Nanoseconds; 0 before the first pong.
     round_trip: AtomicU64,
@@ -59,6 +63,7 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     /// The open body of the hello; its end tells the agent to go elsewhere.
     control: SendStream<Bytes>,
     session: Session,
+    liveness: Liveness,
 }
 
 /// How a session ended.
@@ -148,7 +153,11 @@ impl Session {
             .await?;
         let mut connection = Box::new(connection);
         let pings = connection.ping_pong().expect("taken once");
-        let (agreement, control) = select! {
+        let Greeted {
+            agreement,
+            replica,
+            control,
+        } = select! {
             agreed = say_hello(send.clone(), hello) => agreed?,
             ended = &mut connection => {
                 return Err(ended.err().map_or(AttachError::Closed, AttachError::Http));
@@ -156,8 +165,11 @@ impl Session {
         };
         let session = Self(Arc::new(Shared {
             send: Mutex::new(Some(send)),
+            closing: AtomicBool::new(false),
+            closed: CancellationToken::new(),
             budget,
             agreement,
+            replica,
             streams: AtomicUsize::new(0),
             round_trip: AtomicU64::new(0),
         }));
@@ -166,14 +178,20 @@ impl Session {
             pings,
             control,
             session: session.clone(),
+            liveness: Liveness::AGENT,
         };
         Ok((session, driver))
     }
 
     /// Opens a pipe to `target`. Dropping the future gives up on just this pipe.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
+        self.open_for(target, &self.0.budget).await
+    }
+
+    /// Opens a pipe that is charged to `budget` instead of the session's own.
+    pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
         let send = self.0.send.lock().clone().ok_or(OpenError::Closing)?;
-        let occupied = self.occupy(&send).ok_or(OpenError::Budget)?;
+        let occupied = self.occupy(&send, budget).ok_or(OpenError::Budget)?;
         let opened = timeout(OPEN_DEADLINE, Self::connect(send, target, occupied)).await;
         opened.unwrap_or(Err(OpenError::Deadline))
     }
@@ -200,8 +218,8 @@ impl Session {
         }
     }
 
-    fn occupy(&self, send: &SendRequest<Bytes>) -> Option<Occupied> {
-        let charge = self.0.budget.charge(STREAM_COST)?;
+    fn occupy(&self, send: &SendRequest<Bytes>, budget: &Budget) -> Option<Occupied> {
+        let charge = budget.charge(STREAM_COST)?;
         let (streams, most) = (&self.0.streams, most_pipes(send));
         let one_more = |open| (open < most).then_some(open + 1);
         streams
@@ -236,9 +254,19 @@ impl Session {
         &self.0.agreement
     }
 
+    /// Which of several replicas the peer is, if it is one and said so.
+    pub fn replica(&self) -> Option<&ReplicaId> {
+        self.0.replica.as_ref()
+    }
+
     /// True once it opens no more pipes.
     pub fn is_closing(&self) -> bool {
-        self.0.send.lock().is_none()
+        self.0.closing.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it opens no more pipes.
+    pub async fn closing(&self) {
+        self.0.closed.cancelled().await;
     }
 
     /// True for clones of the same session.
@@ -247,7 +275,9 @@ impl Session {
     }
 
     fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
         self.0.send.lock().take();
+        self.0.closed.cancel();
     }
 
     fn answered(&self, round_trip: Duration) {
@@ -259,6 +289,11 @@ impl Session {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    /// Notices a peer's death by this instead of an agent's [`Liveness`].
+    pub fn noticing(self, liveness: Liveness) -> Self {
+        Self { liveness, ..self }
+    }
+
     /// Drives the session to its end. Once `drain` resolves, it opens no more pipes, tells the agent
     /// to connect elsewhere, and ends with the last pipe.
     pub async fn run(self, drain: impl Future<Output = ()>) -> End {
@@ -267,10 +302,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             pings,
             mut control,
             session,
+            liveness,
         } = self;
         let _closing = CloseOnDrop(session.clone());
-        let mut death =
-            std::pin::pin!(peer_death(pings, |round_trip| session.answered(round_trip)));
+        let answered = |round_trip| session.answered(round_trip);
+        let mut death = std::pin::pin!(liveness.peer_death(pings, answered));
         select! {
             ended = &mut connection => return End::of(ended),
             () = &mut death => return End::Dead,
@@ -295,6 +331,13 @@ impl End {
     }
 }
 
+impl Occupied {
+    /// The session that it is a place of.
+    pub(crate) fn session(&self) -> Session {
+        Session(Arc::clone(&self.session))
+    }
+}
+
 impl Drop for Occupied {
     fn drop(&mut self) {
         self.session.streams.fetch_sub(1, Ordering::Relaxed);
@@ -309,10 +352,14 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn say_hello(
-    send: SendRequest<Bytes>,
-    hello: &Hello,
-) -> Result<(Agreement, SendStream<Bytes>), AttachError> {
+/// What the hello brought.
+struct Greeted {
+    agreement: Agreement,
+    replica: Option<ReplicaId>,
+    control: SendStream<Bytes>,
+}
+
+async fn say_hello(send: SendRequest<Bytes>, hello: &Hello) -> Result<Greeted, AttachError> {
     let mut request = Request::get("http://agent/hello")
         .body(())
         .expect("a constant");
@@ -324,8 +371,12 @@ async fn say_hello(
         hello.agree(&Hello::read(response.headers())?)?;
         return Err(AttachError::Refused(response.status()));
     }
-    let agreement = hello.agree(&Hello::read(response.headers())?)?;
-    Ok((agreement, control))
+    let theirs = Hello::read(response.headers())?;
+    Ok(Greeted {
+        agreement: hello.agree(&theirs)?,
+        replica: theirs.replica.map(|replica| replica.id),
+        control,
+    })
 }
 
 /// What the agent takes at once, less the hello.

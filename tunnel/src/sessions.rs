@@ -3,7 +3,7 @@
 
 use parking_lot::RwLock;
 
-use crate::{OpenError, Session, Stream, Target};
+use crate::{Budget, OpenError, Session, Stream, Target};
 
 /// The sessions of one cluster.
 #[derive(Debug, Default)]
@@ -27,15 +27,42 @@ impl Sessions {
         self.0.read().clone()
     }
 
+    /// Whether one of them takes pipes.
+    pub fn are_open(&self) -> bool {
+        self.0.read().iter().any(|session| !session.is_closing())
+    }
+
+    /// Whether one of them has room for another pipe.
+    pub fn have_room(&self) -> bool {
+        self.0.read().iter().any(Session::has_room)
+    }
+
     /// Opens a pipe to `target` on the session with the fewest pipes. No byte was sent while a pipe
     /// opens, so one whose session breaks meanwhile is opened on the next.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
+        self.open_charged(target, None).await
+    }
+
+    /// The same, charged to `budget` instead of the budgets of the sessions.
+    pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
+        self.open_charged(target, Some(budget)).await
+    }
+
+    async fn open_charged(
+        &self,
+        target: &Target,
+        budget: Option<&Budget>,
+    ) -> Result<Stream, OpenError> {
         let mut sessions: Vec<_> = self.all();
         sessions.retain(|session| !session.is_closing());
         sessions.sort_by_key(|session| (!session.has_room(), session.streams()));
         let mut failed = OpenError::Closing;
         for session in sessions {
-            match session.open(target).await {
+            let opened = match budget {
+                Some(budget) => session.open_for(target, budget).await,
+                None => session.open(target).await,
+            };
+            match opened {
                 Err(OpenError::Closing) => {}
                 Err(error @ (OpenError::Broken(_) | OpenError::Budget)) => failed = error,
                 opened => return opened,

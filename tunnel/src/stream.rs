@@ -12,7 +12,7 @@ use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{limits::FRAME_SIZE, session::Occupied};
+use crate::{Session, limits::FRAME_SIZE, session::Occupied};
 
 /// A byte pipe to a target on the agent's side.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Stream {
     taken: usize,
     /// This end has said that it sends no more.
     finished: bool,
-    _occupied: Occupied,
+    occupied: Occupied,
 }
 
 impl Stream {
@@ -36,8 +36,13 @@ impl Stream {
             unread: Bytes::new(),
             taken: 0,
             finished: false,
-            _occupied: occupied,
+            occupied,
         }
+    }
+
+    /// The connection that it goes through.
+    pub fn session(&self) -> Session {
+        self.occupied.session()
     }
 }
 

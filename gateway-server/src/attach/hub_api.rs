@@ -60,6 +60,15 @@ impl Attach {
         if speaks_for(&user.name).as_ref() != Some(cluster) {
             return Err(not_its_own(user, cluster));
         }
+        if self.ending.leaving.is_cancelled() {
+            let message = "this replica of the gateway is shutting down: attach again";
+            let refusal = Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                message,
+            );
+            return Err(refusal.of_cluster(cluster).retry_after(1));
+        }
         match self.clusters.find(cluster) {
             Ok(_) => Ok(()),
             Err(absent) => Err(absent.refusal(cluster)),

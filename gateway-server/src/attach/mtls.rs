@@ -43,10 +43,13 @@ impl TunnelDoor {
         })
     }
 
-    /// Accepts until the drain begins.
+    /// Accepts until this replica wants to go.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let (tasks, drain) = (self.attach.tasks.clone(), self.attach.drain.clone());
-        accept(listener, tasks, drain, |stream| {
+        let (tasks, leaving) = (
+            self.attach.tasks.clone(),
+            self.attach.ending.leaving.clone(),
+        );
+        accept(listener, tasks, leaving, |stream| {
             Arc::clone(&self).connection(stream)
         })
         .await;

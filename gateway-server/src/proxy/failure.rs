@@ -165,29 +165,38 @@ fn connect(error: &ConnectError) -> Told {
 }
 
 fn tunnel(error: &TunnelError) -> Told {
+    match error {
+        TunnelError::Absent => no_tunnel(),
+        TunnelError::Open(error) => no_pipe(error, "the agent reconnects by itself; try again"),
+        TunnelError::Passed { source, .. } => no_pipe(source, "try again"),
+    }
+}
+
+fn no_tunnel() -> Told {
+    unavailable(
+        "Tunnel",
+        "check that its agent is running and can reach the hub",
+    )
+}
+
+/// `if_broken` is the next step if the connection broke that the pipe would have gone through.
+fn no_pipe(error: &OpenError, if_broken: &'static str) -> Told {
     let step = "check that its agent can reach the API server of the cluster";
     match error {
-        TunnelError::Absent | TunnelError::Open(OpenError::Closing) => unavailable(
-            "Tunnel",
-            "check that its agent is running and can reach the hub",
-        ),
-        TunnelError::Open(OpenError::Budget) => Told {
+        OpenError::Closing => no_tunnel(),
+        OpenError::Budget => Told {
             code: StatusCode::TOO_MANY_REQUESTS,
             reason: "TooManyRequests",
             phase: "Tunnel",
             next_step: "close streams that are no longer needed".into(),
             retry: true,
         },
-        TunnelError::Open(OpenError::Deadline | OpenError::Refused(Refused::TimedOut)) => {
-            timed_out("Tunnel", step)
-        }
-        TunnelError::Open(OpenError::Refused(Refused::Forbidden | Refused::Malformed)) => {
+        OpenError::Deadline | OpenError::Refused(Refused::TimedOut) => timed_out("Tunnel", step),
+        OpenError::Refused(Refused::Forbidden | Refused::Malformed) => {
             bad("Tunnel", "check the agent's --apiserver and --expose")
         }
-        TunnelError::Open(OpenError::Refused(_)) => unavailable("Tunnel", step),
-        TunnelError::Open(OpenError::Broken(_)) => {
-            bad("Tunnel", "the agent reconnects by itself; try again")
-        }
+        OpenError::Refused(_) => unavailable("Tunnel", step),
+        OpenError::Broken(_) => bad("Tunnel", if_broken),
     }
 }
 
@@ -297,6 +306,10 @@ mod tests {
             through(TunnelError::Open(OpenError::Refused(Refused::Forbidden))),
             through(TunnelError::Open(OpenError::Refused(Refused::Refused))),
             through(TunnelError::Open(OpenError::Refused(Refused::TimedOut))),
+            through(TunnelError::Passed {
+                replica: "0f3a".parse().unwrap(),
+                source: OpenError::Broken(io::ErrorKind::ConnectionReset.into()),
+            }),
             Failure::Pool(PoolError::Connect {
                 error: refused(),
                 since: jiff::Timestamp::UNIX_EPOCH,

@@ -2,9 +2,12 @@
 //! pool like any other.
 
 use crds::{ClusterName, ServiceAddress};
-use tunnel::{OpenError, Stream, Target};
+use tunnel::{OpenError, Refusal, ReplicaId, Target};
 
-use super::Tunnels;
+use super::{Pipe, Tunnels};
+
+/// Replicas that are asked for a pipe, at most.
+const PEERS_ASKED: usize = 2;
 
 /// Dials something in one managed cluster through its tunnels.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,12 +20,18 @@ pub(crate) struct TunnelDialer {
 /// No pipe through a tunnel.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TunnelError {
-    /// No agent of the cluster is connected to this gateway.
+    /// No agent of the cluster is connected to any replica of this gateway.
     #[error("no agent of this cluster is connected")]
     Absent,
     /// There is a tunnel, and no pipe through it.
     #[error("through the tunnel: {0}")]
     Open(#[from] OpenError),
+    /// Another replica has a tunnel, and there is no pipe through that.
+    #[error("through the tunnel of replica {replica} of the gateway: {source}")]
+    Passed {
+        replica: ReplicaId,
+        source: OpenError,
+    },
 }
 
 impl TunnelDialer {
@@ -49,20 +58,39 @@ impl TunnelDialer {
         }
     }
 
-    /// Whether an agent of the cluster is attached now.
+    /// Whether an agent of the cluster is attached now, here or at another replica.
     pub(crate) fn is_attached(&self) -> bool {
-        self.tunnels.entry(&self.cluster).is_some()
+        let entry = self.tunnels.entry(&self.cluster);
+        entry.is_some_and(|entry| entry.is_attached())
     }
 
-    /// Opens a pipe.
-    pub(crate) async fn dial(&self) -> Result<Stream, TunnelError> {
-        let entry = self
-            .tunnels
-            .entry(&self.cluster)
-            .ok_or(TunnelError::Absent)?;
-        match entry.sessions.open(&self.target).await {
-            Err(OpenError::Closing) => Err(TunnelError::Absent),
-            opened => Ok(opened?),
+    /// Opens a pipe: through a tunnel to this gateway if there is one, otherwise through another
+    /// replica. No byte of a caller was sent while a pipe opens, so each failure that says nothing of
+    /// the target itself leads to the next.
+    pub(crate) async fn dial(&self) -> Result<Pipe, TunnelError> {
+        let entry = self.tunnels.entry(&self.cluster);
+        let entry = entry.ok_or(TunnelError::Absent)?;
+        let mut failed = match entry.sessions.open(&self.target).await {
+            Ok(stream) => return Ok(Pipe::here(stream)),
+            Err(OpenError::Closing) => TunnelError::Absent,
+            Err(error @ (OpenError::Broken(_) | OpenError::Deadline)) => error.into(),
+            Err(error @ (OpenError::Budget | OpenError::Refused(_))) => return Err(error.into()),
+        };
+        for peer in entry.peers().into_iter().take(PEERS_ASKED) {
+            let opened = peer.open(&self.target, &self.cluster, &entry.budget).await;
+            let source = match opened {
+                Ok(stream) => return Ok(Pipe::through(&peer, stream)),
+                // What it has said about the cluster is out of date.
+                Err(OpenError::Refused(Refusal::Absent) | OpenError::Closing) => continue,
+                Err(source) => source,
+            };
+            let is_final = matches!(source, OpenError::Refused(_));
+            let replica = peer.id.clone();
+            failed = TunnelError::Passed { replica, source };
+            if is_final {
+                break;
+            }
         }
+        Err(failed)
     }
 }

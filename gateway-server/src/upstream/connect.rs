@@ -19,11 +19,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use super::{
-    dial::{DialError, Dialer, Stream},
+    dial::{DialError, Dialer, Dialled, Stream},
     request_body::RequestBody,
     tls::TlsSettings,
 };
-use crate::executor::TrackedExecutor;
+use crate::{executor::TrackedExecutor, tunnels::Carrier};
 
 /// How long one phase may take.
 const PHASE_DEADLINE: Duration = Duration::from_secs(10);
@@ -83,6 +83,16 @@ pub(crate) struct Http2 {
     /// Its driver, which is asked for the peer's limits; gone when it has ended, since hyper hands
     /// back what waits to be sent only when the driver is dropped.
     driver: Arc<Mutex<Option<Driver>>>,
+    /// The tunnel that it goes through, if it does.
+    carrier: Option<Carrier>,
+    /// Cancelled when it has ended.
+    ended: CancellationToken,
+}
+
+/// TLS with a managed cluster, and the tunnel that it goes through.
+struct Secured {
+    stream: TlsStream<Box<dyn Stream>>,
+    carrier: Option<Carrier>,
 }
 
 type Driver = http2::Connection<TokioIo<TlsStream<Box<dyn Stream>>>, RequestBody, TrackedExecutor>;
@@ -140,13 +150,13 @@ impl Connector {
         let Some(tls) = &self.tls else {
             return self.http1().await.map(Connected::Http1);
         };
-        let stream = self.secured(tls, &tls.pooled).await?;
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            within(Phase::Http, self.http2_over(stream))
+        let secured = self.secured(tls, &tls.pooled).await?;
+        if secured.stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            within(Phase::Http, self.http2_over(secured))
                 .await
                 .map(Connected::Http2)
         } else {
-            self.http1_over(stream).await.map(Connected::Http1)
+            self.http1_over(secured.stream).await.map(Connected::Http1)
         }
     }
 
@@ -157,16 +167,16 @@ impl Connector {
         Box::pin(async {
             match &self.tls {
                 Some(tls) => {
-                    self.http1_over(self.secured(tls, &tls.upgradable).await?)
-                        .await
+                    let secured = self.secured(tls, &tls.upgradable).await?;
+                    self.http1_over(secured.stream).await
                 }
-                None => self.http1_over(self.dialled().await?).await,
+                None => self.http1_over(self.dialled().await?.stream).await,
             }
         })
         .await
     }
 
-    async fn dialled(&self) -> Result<Box<dyn Stream>, ConnectError> {
+    async fn dialled(&self) -> Result<Dialled, ConnectError> {
         within(Phase::Dial, async {
             Ok(self.dialer.dial(&self.tasks).await?)
         })
@@ -177,15 +187,16 @@ impl Connector {
         &self,
         tls: &TlsSettings,
         config: &Arc<ClientConfig>,
-    ) -> Result<TlsStream<Box<dyn Stream>>, ConnectError> {
-        let stream = self.dialled().await?;
+    ) -> Result<Secured, ConnectError> {
+        let Dialled { stream, carrier } = self.dialled().await?;
         let connector = TlsConnector::from(Arc::clone(config));
         let handshake = connector.connect(tls.server_name.clone(), stream);
-        within(
+        let shaken = within(
             Phase::Tls,
             handshake.map(|done| done.map_err(ConnectError::Tls)),
-        )
-        .await
+        );
+        let stream = shaken.await?;
+        Ok(Secured { stream, carrier })
     }
 
     async fn http1_over(
@@ -208,7 +219,8 @@ impl Connector {
         Ok(sender)
     }
 
-    async fn http2_over(&self, stream: TlsStream<Box<dyn Stream>>) -> Result<Http2, ConnectError> {
+    async fn http2_over(&self, secured: Secured) -> Result<Http2, ConnectError> {
+        let Secured { stream, carrier } = secured;
         let (sender, connection) = http2::Builder::new(TrackedExecutor(self.tasks.clone()))
             .timer(TokioTimer::new())
             // Nothing is sent before the peer has said how many streams it allows.
@@ -223,9 +235,19 @@ impl Connector {
             .await
             .map_err(ConnectError::Http)?;
         let driver = Arc::new(Mutex::new(Some(connection)));
-        self.tasks
-            .spawn(drive(Arc::clone(&driver), self.gone.clone()));
-        let http2 = Http2 { sender, driver };
+        let ended = CancellationToken::new();
+        let driven = drive(Arc::clone(&driver), self.gone.clone());
+        let guard = ended.clone().drop_guard();
+        self.tasks.spawn(async move {
+            driven.await;
+            drop(guard);
+        });
+        let http2 = Http2 {
+            sender,
+            driver,
+            carrier,
+            ended,
+        };
         http2.settled().await;
         Ok(http2)
     }
@@ -249,6 +271,21 @@ impl Http2 {
             .lock()
             .as_ref()
             .map_or(0, Driver::current_max_send_streams)
+    }
+
+    /// What resolves once its tunnel is about to go, with true, or it has ended, with false; `None` if it
+    /// goes through no tunnel.
+    pub(crate) fn retired(&self) -> Option<impl Future<Output = bool> + Send + use<>> {
+        let (carrier, ended) = (self.carrier.clone()?, self.ended.clone());
+        Some(async move {
+            let retired = ended.run_until_cancelled(carrier.retired()).await;
+            retired.is_some()
+        })
+    }
+
+    /// Whether its tunnel is about to go: new requests take another connection.
+    pub(crate) fn is_retiring(&self) -> bool {
+        self.carrier.as_ref().is_some_and(Carrier::is_retiring)
     }
 
     /// Waits for the peer's SETTINGS, or for the connection's end. hyper tells nobody when they

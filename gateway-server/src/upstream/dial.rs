@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::tunnels::{TunnelDialer, TunnelError};
+use crate::tunnels::{Carrier, TunnelDialer, TunnelError};
 
 /// A byte stream to a managed cluster, however it came about.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
@@ -49,16 +49,37 @@ pub(crate) enum DialError {
     Proxy(#[from] HttpProxyError),
 }
 
+/// A stream, and the tunnel that it goes through.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) carrier: Option<Carrier>,
+}
+
 impl Dialer {
     /// Opens a stream. The caller holds the deadline; dropping the future gives up.
-    pub(crate) async fn dial(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, DialError> {
+    pub(crate) async fn dial(&self, tasks: &TaskTracker) -> Result<Dialled, DialError> {
         match self {
-            Self::Direct { host, port } => Ok(Box::new(ReadAhead::new(tcp(host, *port).await?))),
-            Self::Tunnel(tunnel) => Ok(Box::new(tunnel.dial().await?)),
-            Self::HttpConnect { proxy, host, port } => {
-                let stream = proxy.connect(host, *port, tasks).await?;
-                Ok(Box::new(ReadAhead::new(stream)))
+            Self::Direct { host, port } => Ok(Dialled::direct(tcp(host, *port).await?)),
+            Self::Tunnel(tunnel) => {
+                let pipe = tunnel.dial().await?;
+                Ok(Dialled {
+                    stream: Box::new(pipe.stream),
+                    carrier: Some(pipe.carrier),
+                })
             }
+            Self::HttpConnect { proxy, host, port } => {
+                Ok(Dialled::direct(proxy.connect(host, *port, tasks).await?))
+            }
+        }
+    }
+}
+
+impl Dialled {
+    fn direct(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(ReadAhead::new(stream)),
+            carrier: None,
         }
     }
 }

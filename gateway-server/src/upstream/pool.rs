@@ -3,9 +3,12 @@
 
 mod slots;
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -16,7 +19,7 @@ use hyper::{
 use jiff::Timestamp;
 use kubernetes::clock::now;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 
 use self::slots::Slots;
 use super::{
@@ -29,6 +32,8 @@ use super::{
 const MAX_HTTP2: usize = 32;
 /// HTTP/1.1 connections to one upstream, at most; each carries one request.
 const MAX_HTTP1: usize = 256;
+/// How often to look whether a connection that retires is still used.
+const RETIRE_EVERY: Duration = Duration::from_millis(200);
 /// How often one request may find its new connection gone before it gives up. One that others who
 /// waited have filled does not count: another one follows, up to [`MAX_HTTP2`].
 const ATTEMPTS: usize = 4;
@@ -174,9 +179,10 @@ impl Pool {
         let least = state
             .http2
             .iter()
-            .min_by_key(|slots| slots.used())
+            .min_by_key(|slots| (slots.is_retiring(), slots.used()))
             .map(Arc::clone);
         match least {
+            Some(slots) if slots.is_retiring() => Ok(self.next_beside(&mut state, slots)),
             Some(slots) if slots.used() < slots.allowed() => {
                 let nearly_full = slots.used() * 4 >= slots.allowed() * 3;
                 if nearly_full && state.opening.is_none() && state.http2.len() < MAX_HTTP2 {
@@ -191,6 +197,20 @@ impl Pool {
                     connections: MAX_HTTP2,
                 }),
             },
+        }
+    }
+
+    /// All connections retire. Another one is opened; until it is there, and if it cannot be had, the
+    /// one that is there is used.
+    fn next_beside(&self, state: &mut State, retiring: Arc<Slots>) -> Next {
+        let opening = match &state.opening {
+            Some(opening) => opening.clone(),
+            None => self.open(state),
+        };
+        if retiring.used() < retiring.allowed() {
+            Next::Use(Pooled::http2(retiring))
+        } else {
+            Next::Wait(opening)
         }
     }
 
@@ -216,6 +236,7 @@ impl Pool {
         let (done, opening) = watch::channel(None);
         state.opening = Some(opening.clone());
         let (connector, shared) = (Arc::clone(&self.connector), Arc::clone(&self.state));
+        let tasks = connector.tasks.clone();
         self.connector.tasks.spawn(async move {
             let connected = connector.pooled().await;
             let mut state = shared.lock();
@@ -225,6 +246,16 @@ impl Pool {
                 Err(error) => Err(state.failed(error)),
             };
             drop(state);
+            if let Ok(Some(slots)) = &outcome
+                && let Some(retired) = slots.connection.retired()
+            {
+                let (home, slots) = (Arc::downgrade(&shared), Arc::downgrade(slots));
+                tasks.spawn(async move {
+                    if retired.await {
+                        retire(home, slots).await;
+                    }
+                });
+            }
             done.send_replace(Some(outcome));
         });
         opening
@@ -242,6 +273,24 @@ impl Pool {
             sender: Sender::Http1(sender),
             lease: place,
         })
+    }
+}
+
+/// Lets go of a connection whose tunnel is about to go as soon as nothing uses it, so that nobody waits
+/// for its end.
+async fn retire(home: Weak<Mutex<State>>, slots: Weak<Slots>) {
+    loop {
+        let Some((home, slots)) = home.upgrade().zip(slots.upgrade()) else {
+            return;
+        };
+        if slots.used() == 0 || slots.is_gone() {
+            home.lock()
+                .http2
+                .retain(|known| !Arc::ptr_eq(known, &slots));
+            return;
+        }
+        drop((home, slots));
+        sleep(RETIRE_EVERY).await;
     }
 }
 
@@ -267,6 +316,8 @@ impl State {
                     connection,
                     used: AtomicUsize::new(0),
                 });
+                // What still uses them holds them until it is done.
+                self.http2.retain(|slots| !slots.is_retiring());
                 self.http2.push(Arc::clone(&slots));
                 Some(slots)
             }

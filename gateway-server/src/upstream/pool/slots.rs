@@ -20,6 +20,11 @@ impl Slots {
         self.connection.allowed_streams()
     }
 
+    /// Whether requests take another connection if there is one.
+    pub(super) fn is_retiring(&self) -> bool {
+        self.connection.is_retiring()
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.connection.sender.is_closed()
     }

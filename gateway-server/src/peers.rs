@@ -1,0 +1,100 @@
+//! The other replicas of this gateway. Each keeps a link to each other one, by mutual TLS with
+//! certificates of an authority of their own, and speaks the tunnel's protocol on it: who dialled opens
+//! pipes, and the other end passes them to its own tunnels, never on to a third one. Over the same link
+//! each tells the others which clusters it has tunnels of (protocol.md §10).
+
+mod discovery;
+mod door;
+mod link;
+mod links;
+mod news;
+mod tls;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use kube::Client;
+use runtime::readiness::Readiness;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::task::TaskTracker;
+use tunnel::Hello;
+
+pub use self::discovery::{ServiceName, ServiceNameError};
+pub(crate) use self::tls::PeerTlsError;
+use self::{discovery::Discovery, door::PeerDoor, links::Links, tls::PeerTls};
+use crate::{ending::Ending, metrics::Metrics, tunnels::Tunnels};
+
+/// How replicas find and trust each other.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// Where the others connect to this one.
+    pub address: SocketAddr,
+    /// The certificate chain that each shows the others.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub private_key: PathBuf,
+    /// Whose certificates count.
+    pub authority: PathBuf,
+    /// Where the others are.
+    pub others: Others,
+}
+
+/// Where the other replicas are.
+#[derive(Clone, Debug)]
+pub enum Others {
+    /// The endpoints of this headless Service.
+    Service(ServiceName),
+    /// At these addresses, each a host and a port.
+    Addresses(Vec<String>),
+}
+
+/// What links to other replicas share with the rest of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Peers {
+    /// What this gateway says of itself.
+    pub(crate) hello: Arc<Hello>,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) metrics: Metrics,
+    /// Holds the connections to others.
+    pub(crate) tasks: TaskTracker,
+    /// Holds the connections of others, whose pipes a drain waits for.
+    pub(crate) passing: TaskTracker,
+    pub(crate) ending: Ending,
+}
+
+impl Peers {
+    /// Accepts the other replicas at `listener`, and keeps links to them. Readiness waits a moment for
+    /// what they have to say.
+    pub(crate) fn start(
+        self,
+        settings: PeerSettings,
+        listener: TcpListener,
+        hub: Client,
+        readiness: &Readiness,
+        background: &mut JoinSet<()>,
+    ) -> Result<(), PeerTlsError> {
+        let PeerSettings {
+            address,
+            certificate,
+            private_key,
+            authority,
+            others,
+        } = settings;
+        let tls = PeerTls::load(certificate, private_key, authority)?;
+        background.spawn(Arc::clone(&tls).follow());
+        let door = PeerDoor::new(self.clone(), Arc::clone(&tls));
+        background.spawn(door.serve(listener));
+        let (found, addresses) = watch::channel(None);
+        let discovery = Discovery {
+            others,
+            port: address.port(),
+            found,
+        };
+        background.spawn(discovery.follow(hub));
+        let heard = readiness.condition("other-replicas");
+        background.spawn(Links::new(self, tls).keep(addresses, heard));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The listener for other replicas: it passes their pipes to this gateway's own tunnels, and tells them
+//! which ones there are.
+
+use std::{sync::Arc, time::Duration};
+
+use runtime::read_ahead::ReadAhead;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex},
+    net::{TcpListener, TcpStream},
+    select,
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+use tunnel::{Dial, Liveness, OpenError, Phase, Refusal, Target, serve};
+
+use super::{
+    Peers,
+    news::{self, Told},
+    tls::{PeerTls, is_replica},
+};
+use crate::{accept::accept, tunnels::parse_passed};
+
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// What may wait to be read of the news.
+const NEWS_BUFFER: usize = 4 << 10;
+
+/// Accepts other replicas.
+#[derive(Debug)]
+pub(super) struct PeerDoor {
+    peers: Peers,
+    tls: Arc<PeerTls>,
+}
+
+impl PeerDoor {
+    pub(super) fn new(peers: Peers, tls: Arc<PeerTls>) -> Arc<Self> {
+        Arc::new(Self { peers, tls })
+    }
+
+    /// Accepts until this replica takes no more pipes.
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let (passing, drain) = (self.peers.passing.clone(), self.peers.ending.drain.clone());
+        accept(listener, passing, drain, |stream| {
+            let door = Arc::clone(&self);
+            async move {
+                select! {
+                    () = door.connection(stream) => {}
+                    () = door.peers.ending.cut.cancelled() => {}
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn connection(&self, stream: TcpStream) {
+        let acceptor = TlsAcceptor::from(self.tls.server());
+        let accepted = timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await;
+        let stream = match accepted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                self.peers.metrics.peer_refusals.inc();
+                return warn!(%error, "TLS handshake with another replica failed");
+            }
+            Err(_) => return debug!("TLS handshake with another replica timed out"),
+        };
+        if let Err(error) = is_replica(stream.get_ref().1.peer_certificates()) {
+            self.peers.metrics.peer_refusals.inc();
+            return warn!(%error, "a peer is refused because its certificate is not that of a replica");
+        }
+        let (phase, _) = watch::channel(Phase::Greeting);
+        let passes = Arc::new(Passes(self.peers.clone()));
+        let budget = self.peers.tunnels.process_budget();
+        let drain = self.peers.ending.drain.cancelled();
+        // On the heap: a handshake's state is kilobytes, and every connection has a place for it.
+        let served = Box::pin(serve(
+            stream,
+            &self.peers.hello,
+            passes,
+            budget,
+            phase,
+            drain,
+        ));
+        if let Err(error) = served.await {
+            debug!(%error, "connection of another replica ended");
+        }
+    }
+}
+
+/// Passes pipes of other replicas to tunnels of this one.
+struct Passes(Peers);
+
+impl Dial for Passes {
+    type Io = Box<dyn PassedIo>;
+
+    const LIVENESS: Liveness = Liveness::PEER;
+
+    async fn dial(&self, target: &Target) -> Result<Self::Io, Refusal> {
+        if *target == news::target() {
+            let (ours, theirs) = duplex(NEWS_BUFFER);
+            let peers = self.0.clone();
+            self.0.tasks.spawn(async move { peers.tell(ours).await });
+            return Ok(Box::new(theirs));
+        }
+        let (cluster, target) = parse_passed(target).ok_or(Refusal::Malformed)?;
+        match self.0.tunnels.open_here(&cluster, &target).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+}
+
+/// A tunnel's pipe, or the news.
+pub(super) trait PassedIo: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<IO: AsyncRead + AsyncWrite + Send + Unpin> PassedIo for IO {}
+
+fn refusal(error: &OpenError) -> Refusal {
+    match error {
+        OpenError::Refused(refusal) => *refusal,
+        OpenError::Closing => Refusal::Absent,
+        OpenError::Budget => Refusal::Busy,
+        OpenError::Deadline => Refusal::TimedOut,
+        OpenError::Broken(_) => Refusal::Unreachable,
+    }
+}
+
+impl Peers {
+    /// Tells the other end what there is to know, until it goes.
+    async fn tell(self, mut out: DuplexStream) {
+        let mut changes = self.tunnels.changes();
+        let mut told = Told::default();
+        loop {
+            changes.mark_unchanged();
+            let drains = self.ending.leaving.is_cancelled();
+            let lines = told.update(self.tunnels.held(), drains);
+            let written = async { out.write_all(lines.as_bytes()).await };
+            select! {
+                written = written => if written.is_err() { return },
+                () = self.ending.cut.cancelled() => return,
+            }
+            select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = self.ending.leaving.cancelled(), if !drains => {}
+                () = self.ending.cut.cancelled() => return,
+                // The other end never sends anything: this is its end.
+                () = closed(&mut out) => return,
+            }
+        }
+    }
+}
+
+async fn closed(out: &mut DuplexStream) {
+    use tokio::io::AsyncReadExt as _;
+    let mut byte = [0];
+    while out.read(&mut byte).await.is_ok_and(|read| read > 0) {}
+}

@@ -1,0 +1,156 @@
+//! Replicas on loopback, with certificates of their own and agents that answer with their names.
+
+mod stage;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tunnel::{OpenError, Refusal};
+
+use self::stage::{Authority, Replica, eventually};
+use super::news;
+use crate::tunnels::TunnelError;
+
+/// What the agent behind the pipe says, and what it heard before.
+async fn answer(replica: &Replica, cluster: &str) -> Result<String, TunnelError> {
+    let mut pipe = replica.dialer(cluster).dial().await?.stream;
+    pipe.write_all(b"hello").await.unwrap();
+    pipe.shutdown().await.unwrap();
+    let mut said = String::new();
+    pipe.read_to_string(&mut said).await.unwrap();
+    Ok(said)
+}
+
+#[tokio::test]
+async fn a_replica_without_a_tunnel_passes_the_pipe_to_one_that_has_it() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let _agent = one.attach("managed1").await;
+    let _twin = other.attach("managed2").await;
+    eventually(|| one.sees("managed2") && other.sees("managed1")).await;
+    for replica in [&one, &other] {
+        for cluster in ["managed1", "managed2"] {
+            let said = answer(replica, cluster).await.unwrap();
+            assert_eq!(said, format!("{cluster} heard hello"));
+        }
+    }
+    assert_eq!(one.metrics.pipes_passed.get(), 1);
+    assert_eq!(one.metrics.peer_links.get(), 1);
+    assert!(matches!(
+        answer(&one, "managed3").await,
+        Err(TunnelError::Absent)
+    ));
+}
+
+#[tokio::test]
+async fn a_pipe_is_never_passed_on_a_second_time() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let _agents = [one.attach("here").await, other.attach("there").await];
+    // Each believes that the other one has the tunnel, and neither has.
+    one.believes_of("managed1", "there").await;
+    other.believes_of("managed1", "here").await;
+    assert!(one.sees("managed1") && other.sees("managed1"));
+    assert!(matches!(
+        answer(&one, "managed1").await,
+        Err(TunnelError::Absent)
+    ));
+    // What is no target of a cluster is refused, and nothing else is disturbed.
+    let session = one.session_to(&other, &authority).await.unwrap();
+    for target in ["kubernetes.default.svc:443", "a_B:1", "_managed1:1"] {
+        let refused = session.open(&target.parse().unwrap()).await;
+        let refused = refused.err().unwrap();
+        let is_it = matches!(refused, OpenError::Refused(Refusal::Malformed));
+        assert!(is_it, "{target}: {refused}");
+    }
+    let _agent = other.attach("managed2").await;
+    eventually(|| one.sees("managed2")).await;
+    answer(&one, "managed2").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_replica_has_said_is_forgotten_when_it_goes() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let agent = other.attach("managed1").await;
+    eventually(|| one.sees("managed1")).await;
+    drop(agent);
+    eventually(|| !one.sees("managed1")).await;
+    let _agent = other.attach("managed1").await;
+    eventually(|| one.sees("managed1")).await;
+    other.kill();
+    eventually(|| !one.sees("managed1")).await;
+    assert_eq!(one.metrics.peer_links.get(), 0);
+}
+
+#[tokio::test]
+async fn a_replica_that_wants_to_go_is_asked_last_and_keeps_its_open_pipes() {
+    let authority = Authority::new();
+    let [one, other, third] = Replica::linked(&authority).await;
+    let _agent = other.attach("managed1").await;
+    eventually(|| one.sees("managed1")).await;
+    let mut pipe = one.dialer("managed1").dial().await.unwrap();
+    assert!(!pipe.carrier.is_retiring());
+    other.ending.leaving.cancel();
+    pipe.carrier.retired().await;
+    assert!(pipe.carrier.is_retiring());
+    // It is the only one that has the tunnel.
+    answer(&one, "managed1").await.unwrap();
+    let _twin = third.attach("managed1").await;
+    eventually(|| third.sees("managed1")).await;
+    eventually(|| one.peers_of("managed1") == 2).await;
+    let next = one.dialer("managed1").dial().await.unwrap();
+    assert_eq!(next.carrier.replica(), Some(third.id()));
+    other.ending.drain.cancel();
+    eventually(|| one.peers_of("managed1") == 1).await;
+    pipe.stream.write_all(b"still here").await.unwrap();
+    pipe.stream.shutdown().await.unwrap();
+    let mut said = String::new();
+    pipe.stream.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "managed1 heard still here");
+}
+
+#[tokio::test]
+async fn pipes_beyond_one_connection_get_another_one() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let mut agents = Vec::new();
+    for _ in 0..2 {
+        agents.push(other.attach("managed1").await);
+    }
+    eventually(|| one.sees("managed1")).await;
+    let mut pipes = Vec::new();
+    for number in 0..400 {
+        let pipe = one.dialer("managed1").dial().await;
+        pipes.push(pipe.unwrap_or_else(|error| panic!("pipe {number}: {error}")));
+    }
+    assert_eq!(one.metrics.pipes_passed.get(), 400);
+}
+
+#[tokio::test]
+async fn who_is_no_replica_is_refused() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    // Of another authority; and of ours, with the name of something else.
+    let stranger = Authority::new();
+    assert!(one.session_to(&other, &stranger).await.is_err());
+    let named = authority.naming("gateway-server.spokeway.svc");
+    assert!(one.session_to(&other, &named).await.is_err());
+    eventually(|| other.metrics.peer_refusals.get() == 2).await;
+    assert!(one.session_to(&other, &authority).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_peer_that_floods_or_babbles_harms_only_itself() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let _agent = other.attach("managed1").await;
+    eventually(|| one.sees("managed1")).await;
+    let claims: String = (0..70_000).map(|it| format!("holds c{it}\n")).collect();
+    let babble = format!("later word\nholds A_B\nholds managed2\n{claims}");
+    let _babbler = one.link_to_a_peer_that_says(&authority, babble).await;
+    eventually(|| one.sees("managed2") && one.sees("c60000")).await;
+    assert!(!one.sees("c69999"));
+    let endless = "x".repeat(news::MAX_LINE + 1);
+    let _endless = one.link_to_a_peer_that_says(&authority, endless).await;
+    answer(&one, "managed1").await.unwrap();
+    assert!(answer(&one, "managed2").await.is_err());
+}

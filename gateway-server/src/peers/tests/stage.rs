@@ -1,0 +1,330 @@
+//! Replicas of this process, each with a listener, links to the others, and agents on pipes in memory.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use crds::ClusterName;
+use kube::{Client, Config};
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use runtime::readiness::Readiness;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::task::TaskTracker;
+use tunnel::{Budget, Dial, Hello, Phase, Refusal, ReplicaId, Session, Target, serve};
+
+use crate::{
+    ending::Ending,
+    metrics::Metrics,
+    peers::{
+        Others, PeerSettings, Peers,
+        link::Link,
+        news,
+        tls::{self, PeerTls},
+    },
+    run::hello,
+    tunnels::{TunnelDialer, Tunnels},
+};
+
+/// Waits until it is so.
+pub(super) async fn eventually(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+/// Who signs the certificates of replicas, and the name that it puts into them.
+pub(super) struct Authority {
+    issuer: Arc<CertifiedIssuer<'static, KeyPair>>,
+    name: &'static str,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self {
+            issuer: Arc::new(CertifiedIssuer::self_signed(params, key).unwrap()),
+            name: "gateway-server-peer",
+        }
+    }
+
+    /// The same, for another name.
+    pub(super) fn naming(&self, name: &'static str) -> Self {
+        Self {
+            issuer: Arc::clone(&self.issuer),
+            name,
+        }
+    }
+
+    /// Writes certificate, key and authority.
+    fn files(&self, directory: &tempfile::TempDir) -> [PathBuf; 3] {
+        let mut params = CertificateParams::new([self.name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let pems = [
+            ("tls.crt", certificate.pem()),
+            ("tls.key", key.serialize_pem()),
+            ("ca.crt", self.issuer.pem()),
+        ];
+        pems.map(|(name, pem)| {
+            let path = directory.path().join(name);
+            fs::write(&path, pem).unwrap();
+            path
+        })
+    }
+
+    fn tls(&self) -> Arc<PeerTls> {
+        let directory = tempfile::tempdir().unwrap();
+        let [certificate, key, authority] = self.files(&directory);
+        PeerTls::load(certificate, key, authority).unwrap()
+    }
+}
+
+/// One replica.
+pub(super) struct Replica {
+    peers: Peers,
+    pub(super) metrics: Metrics,
+    pub(super) ending: Ending,
+    address: SocketAddr,
+    background: Mutex<JoinSet<()>>,
+    _files: tempfile::TempDir,
+}
+
+/// An agent; it goes when it is dropped.
+pub(super) struct Agent(JoinSet<()>);
+
+/// Answers every pipe with the cluster's name and what it heard.
+struct Echo(String);
+
+impl Dial for Echo {
+    type Io = DuplexStream;
+
+    async fn dial(&self, _: &Target) -> Result<DuplexStream, Refusal> {
+        let (ours, theirs) = duplex(1024);
+        let name = self.0.clone();
+        let mut ours = ours;
+        tokio::task::spawn(async move {
+            let mut heard = String::new();
+            if ours.read_to_string(&mut heard).await.is_ok() {
+                let _ = ours
+                    .write_all(format!("{name} heard {heard}").as_bytes())
+                    .await;
+                let _ = ours.shutdown().await;
+            }
+        });
+        Ok(theirs)
+    }
+}
+
+/// Tells this to everybody who asks for news, and has no tunnel.
+struct Says(String);
+
+impl Dial for Says {
+    type Io = DuplexStream;
+
+    async fn dial(&self, target: &Target) -> Result<DuplexStream, Refusal> {
+        if *target != news::target() {
+            return Err(Refusal::Absent);
+        }
+        let (mut ours, theirs) = duplex(4096);
+        let news = self.0.clone();
+        tokio::task::spawn(async move {
+            if ours.write_all(news.as_bytes()).await.is_ok() {
+                std::future::pending().await
+            }
+        });
+        Ok(theirs)
+    }
+}
+
+impl Replica {
+    /// As many as wanted, each linked to each other one.
+    pub(super) async fn linked<const COUNT: usize>(authority: &Authority) -> [Self; COUNT] {
+        let mut listeners = Vec::new();
+        for _ in 0..COUNT {
+            let any = (Ipv4Addr::LOCALHOST, 0);
+            listeners.push(TcpListener::bind(any).await.unwrap());
+        }
+        let addresses: Vec<_> = listeners
+            .iter()
+            .map(|it| it.local_addr().unwrap())
+            .collect();
+        let replicas: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| Self::start(authority, listener, &addresses))
+            .collect();
+        let most = i64::try_from(COUNT - 1).unwrap();
+        eventually(|| {
+            replicas
+                .iter()
+                .all(|it| it.metrics.peer_links.get() == most)
+        })
+        .await;
+        replicas.try_into().ok().unwrap()
+    }
+
+    fn start(authority: &Authority, listener: TcpListener, all: &[SocketAddr]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let [certificate, private_key, ca] = authority.files(&files);
+        let address = listener.local_addr().unwrap();
+        let settings = PeerSettings {
+            address,
+            certificate,
+            private_key,
+            authority: ca,
+            others: Others::Addresses(all.iter().map(ToString::to_string).collect()),
+        };
+        let peers = Peers {
+            hello: Arc::new(hello(u16::try_from(all.len()).unwrap())),
+            tunnels: Tunnels::new(1 << 30, 1 << 30),
+            metrics: Metrics::register(&mut Registry::default()),
+            tasks: TaskTracker::new(),
+            passing: TaskTracker::new(),
+            ending: Ending::default(),
+        };
+        let replica = Self {
+            peers: peers.clone(),
+            metrics: peers.metrics.clone(),
+            ending: peers.ending.clone(),
+            address,
+            background: Mutex::default(),
+            _files: files,
+        };
+        let hub = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let readiness = Readiness::default();
+        let mut background = replica.background.lock();
+        peers
+            .start(settings, listener, hub, &readiness, &mut background)
+            .unwrap();
+        drop(background);
+        replica
+    }
+
+    /// Ends it without a word.
+    pub(super) fn kill(&self) {
+        self.background.lock().abort_all();
+        self.ending.cut.cancel();
+    }
+
+    /// An agent of `cluster`, attached here.
+    pub(super) async fn attach(&self, cluster: &str) -> Agent {
+        let (ours, theirs) = duplex(64 << 10);
+        let mut tasks = JoinSet::new();
+        let echo = Arc::new(Echo(cluster.to_owned()));
+        tasks.spawn(async move {
+            let (phase, _) = watch::channel(Phase::Greeting);
+            let budget = Budget::new(1 << 30);
+            let drain = std::future::pending();
+            let _ = serve(theirs, &Hello::default(), echo, &budget, phase, drain).await;
+        });
+        let cluster = name(cluster);
+        let budget = self.peers.tunnels.budget(&cluster);
+        let attached = Session::attach(ours, &self.peers.hello, budget.clone()).await;
+        let (session, driver) = attached.unwrap();
+        self.peers.tunnels.add(&cluster, session.clone(), budget);
+        let tunnels = self.peers.tunnels.clone();
+        self.background.lock().spawn(async move {
+            driver.run(std::future::pending()).await;
+            tunnels.remove(&cluster, &session);
+        });
+        Agent(tasks)
+    }
+
+    pub(super) fn dialer(&self, cluster: &str) -> TunnelDialer {
+        TunnelDialer::apiserver(&name(cluster), &self.peers.tunnels)
+    }
+
+    pub(super) fn sees(&self, cluster: &str) -> bool {
+        self.dialer(cluster).is_attached()
+    }
+
+    /// How many other replicas have said that they have a tunnel, and take pipes.
+    pub(super) fn peers_of(&self, cluster: &str) -> usize {
+        self.peers.tunnels.peers_of(&name(cluster)).len()
+    }
+
+    pub(super) fn id(&self) -> &ReplicaId {
+        &self.peers.hello.replica.as_ref().unwrap().id
+    }
+
+    /// Takes it that whoever has a tunnel of `known` has one of `cluster`.
+    pub(super) async fn believes_of(&self, cluster: &str, known: &str) {
+        eventually(|| self.peers_of(known) == 1).await;
+        for peer in self.peers.tunnels.peers_of(&name(known)) {
+            self.peers.tunnels.peer_holds(&peer, name(cluster));
+        }
+    }
+
+    /// A link to something that proves to be a replica, and tells `news`.
+    pub(super) async fn link_to_a_peer_that_says(
+        &self,
+        authority: &Authority,
+        news: String,
+    ) -> Agent {
+        let any = (Ipv4Addr::LOCALHOST, 0);
+        let listener = TcpListener::bind(any).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tls = authority.tls();
+        let acceptor = TlsAcceptor::from(tls.server());
+        let mut tasks = JoinSet::new();
+        let news = Arc::new(Says(news));
+        tasks.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let (phase, _) = watch::channel(Phase::Greeting);
+                let (budget, hello) = (Budget::new(1 << 30), hello(2));
+                let drain = std::future::pending();
+                let _ = serve(stream, &hello, Arc::clone(&news), &budget, phase, drain).await;
+            }
+        });
+        tasks.spawn(Link::new(self.peers.clone(), tls, address).keep(|| {}));
+        Agent(tasks)
+    }
+
+    /// A connection to another replica, with a certificate of that authority.
+    pub(super) async fn session_to(
+        &self,
+        other: &Self,
+        authority: &Authority,
+    ) -> Result<Session, std::io::Error> {
+        let stream = TcpStream::connect(other.address).await?;
+        let connector = TlsConnector::from(authority.tls().client());
+        let stream = connector.connect(tls::name(), stream).await?;
+        let attached = Session::attach(stream, &self.peers.hello, Budget::new(1 << 30)).await;
+        let (session, driver) = attached.map_err(std::io::Error::other)?;
+        self.background.lock().spawn(async move {
+            driver.run(std::future::pending()).await;
+        });
+        Ok(session)
+    }
+}
+
+fn name(cluster: &str) -> ClusterName {
+    cluster.parse().unwrap()
+}

@@ -1,0 +1,163 @@
+//! Another replica of this gateway, as seen from here: connections that it takes pipes on.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use crds::ClusterName;
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tunnel::{Budget, OpenError, ReplicaId, Session, Sessions, Stream, Target};
+
+use crate::metrics::Counter;
+
+/// How long a pipe waits for one more connection if all are full.
+const GROWTH_DEADLINE: Duration = Duration::from_secs(2);
+/// Pipes on a connection, from which on another one is opened.
+const NEARLY_FULL: usize = 192;
+
+/// Another replica.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: ReplicaId,
+    sessions: Sessions,
+    /// It wants to go: pipes are opened at others, if others have a tunnel.
+    draining: CancellationToken,
+    /// The same, for who only asks.
+    is_draining: AtomicBool,
+    crowded: Notify,
+    grown: watch::Sender<()>,
+    /// Counts the pipes that it took.
+    passed: Counter,
+}
+
+impl Peer {
+    pub(crate) fn new(id: ReplicaId, passed: Counter) -> Self {
+        Self {
+            id,
+            passed,
+            sessions: Sessions::default(),
+            draining: CancellationToken::new(),
+            is_draining: AtomicBool::new(false),
+            crowded: Notify::new(),
+            grown: watch::Sender::default(),
+        }
+    }
+
+    /// Adds a connection, and forgets those that are over.
+    pub(crate) fn add(&self, session: Session) {
+        let over = |session: &Session| session.is_closing() && session.streams() == 0;
+        for session in self.sessions.all().iter().filter(|it| over(it)) {
+            self.sessions.remove(session);
+        }
+        self.sessions.add(session);
+        self.grown.send_replace(());
+    }
+
+    /// Waits until another connection is wanted.
+    pub(crate) async fn crowded(&self) {
+        self.crowded.notified().await;
+    }
+
+    /// It has said that it wants to go.
+    pub(crate) fn drains(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+        self.draining.cancel();
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it has said that it wants to go.
+    pub(super) async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
+    /// Whether it may take pipes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.sessions.are_open()
+    }
+
+    /// Pipes through it now.
+    pub(crate) fn pipes(&self) -> usize {
+        self.sessions.all().iter().map(Session::streams).sum()
+    }
+
+    /// Opens a pipe through its tunnel of `cluster`.
+    pub(super) async fn open(
+        &self,
+        target: &Target,
+        cluster: &ClusterName,
+        budget: &Budget,
+    ) -> Result<Stream, OpenError> {
+        let passed = passed(target, cluster);
+        let mut grown = self.grown.subscribe();
+        let opened = self.sessions.open_for(&passed, budget).await;
+        if !self.has_room_for_more() {
+            self.crowded.notify_one();
+        }
+        let opened = if matches!(opened, Err(OpenError::Budget)) && !self.sessions.have_room() {
+            // If there is no other connection in time, the error stands.
+            let _ = timeout(GROWTH_DEADLINE, grown.changed()).await;
+            self.sessions.open_for(&passed, budget).await
+        } else {
+            opened
+        };
+        self.passed.inc_by(u64::from(opened.is_ok()));
+        opened
+    }
+
+    fn has_room_for_more(&self) -> bool {
+        let sessions = self.sessions.all();
+        sessions
+            .iter()
+            .any(|session| session.streams() < NEARLY_FULL)
+    }
+}
+
+/// What stands between the target's host and the cluster. Neither may contain it.
+const SEPARATOR: char = '_';
+
+/// A target of a cluster, as one replica names it to another (protocol.md §10).
+fn passed(target: &Target, cluster: &ClusterName) -> Target {
+    let (host, port) = (target.host(), target.port());
+    let text = format!("{host}{SEPARATOR}{cluster}:{port}");
+    text.parse()
+        .expect("a host, a name and a port are a target")
+}
+
+/// The cluster and the target in it that another replica names.
+pub(crate) fn parse_passed(passed: &Target) -> Option<(ClusterName, Target)> {
+    let (host, cluster) = passed.host().rsplit_once(SEPARATOR)?;
+    let target = format!("{host}:{}", passed.port()).parse().ok()?;
+    Some((cluster.parse().ok()?, target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_of_a_cluster_reads_back_and_nothing_else_is_one() {
+        let cluster: ClusterName = "managed1".parse().unwrap();
+        for text in ["kubernetes.default.svc:443", "10.0.0.1:80"] {
+            let target: Target = text.parse().unwrap();
+            let read = parse_passed(&passed(&target, &cluster));
+            assert_eq!(read, Some((cluster.clone(), target)));
+        }
+        for text in [
+            "kubernetes.default.svc:443",
+            "_:1",
+            "a_:1",
+            "_a:1",
+            "[::1]:1",
+        ] {
+            assert_eq!(parse_passed(&text.parse().unwrap()), None, "{text}");
+        }
+    }
+}
