@@ -52,7 +52,7 @@ pub struct Leaf {
     common_name: String,
     organizations: Vec<String>,
     sans: Vec<String>,
-    usage: ExtendedKeyUsagePurpose,
+    usages: Vec<ExtendedKeyUsagePurpose>,
     not_after: Option<SystemTime>,
 }
 
@@ -65,12 +65,12 @@ impl Leaf {
     pub fn server(sans: &[&str]) -> Self {
         let common_name = (*sans.first().unwrap_or(&"server")).to_owned();
         let sans = sans.iter().map(|&san| san.to_owned()).collect();
-        let usage = ExtendedKeyUsagePurpose::ServerAuth;
+        let usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         Self {
             common_name,
             organizations: Vec::new(),
             sans,
-            usage,
+            usages,
             not_after: None,
         }
     }
@@ -81,9 +81,16 @@ impl Leaf {
             common_name: user.to_owned(),
             organizations: groups.iter().map(|&group| group.to_owned()).collect(),
             sans: Vec::new(),
-            usage: ExtendedKeyUsagePurpose::ClientAuth,
+            usages: vec![ExtendedKeyUsagePurpose::ClientAuth],
             not_after: None,
         }
+    }
+
+    /// For both ends of a connection, as replicas of a gateway have it.
+    pub fn peer(name: &str) -> Self {
+        let mut leaf = Self::server(&[name]);
+        leaf.usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        leaf
     }
 
     /// Valid until then, to the second; without it the certificate outlives every test.
@@ -182,7 +189,7 @@ fn leaf_params(leaf: &Leaf) -> Result<CertificateParams, PkiError> {
         });
     }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![leaf.usage.clone()];
+    params.extended_key_usages = leaf.usages.clone();
     params.use_authority_key_identifier_extension = true;
     if let Some(end) = leaf.not_after {
         let since = end

@@ -5,8 +5,10 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     io,
     net::Ipv4Addr,
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -17,6 +19,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Balancer {
     port: u16,
+    backends: Arc<Mutex<Vec<u16>>>,
     _accepting: JoinSet<()>,
 }
 
@@ -25,16 +28,20 @@ impl Balancer {
     pub async fn start(backends: Vec<u16>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
+        let backends = Arc::new(Mutex::new(backends));
+        let now = Arc::clone(&backends);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((caller, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                connections.spawn(pass_on(caller, backends.clone()));
+                let backends = now.lock().clone();
+                connections.spawn(pass_on(caller, backends));
             }
         });
         Ok(Self {
             port,
+            backends,
             _accepting: accepting,
         })
     }
@@ -42,6 +49,12 @@ impl Balancer {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// New connections lead to these ports from now on, as to endpoints that are ready. Those that are
+    /// open stay where they are.
+    pub fn lead_to(&self, backends: Vec<u16>) {
+        *self.backends.lock() = backends;
     }
 }
 
