@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use e2e::World;
 use tokio::time::Instant;
 
-use crate::print;
+use crate::report::print;
 
 const LOCK: &str = include_str!("../../Cargo.lock");
 const KONNECTIVITY: &str = include_str!("../../e2e/control-plane/konnectivity/go.mod");
