@@ -14,8 +14,9 @@ use tokio::sync::OnceCell;
 
 use crate::{
     eventually::chain,
+    fence::{Fence, Side},
     host,
-    node::{Fence, Node, NodeError, Side},
+    node::{Node, NodeError},
     pki::PkiError,
     process::{Process, ProcessError, Spec, reaper},
     programs::{self, EnsureError, Family, Programs},

@@ -8,12 +8,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    KUBELET_PORT, PAUSE_IMAGE,
-    fence::{BRIDGE, Side},
-    names,
-};
+use super::{KUBELET_PORT, PAUSE_IMAGE};
 use crate::{
+    fence::{BRIDGE, Side, names},
     process::Spec,
     world::{Cluster, Site},
 };

@@ -20,7 +20,7 @@ use super::{
     flags::{self, Files},
 };
 use crate::{
-    node::{Fence, Side},
+    fence::{Fence, Side},
     pki::{Authority, Identity, SigningKey},
     process::{Process, ProcessError, Spec},
 };
