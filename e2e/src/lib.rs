@@ -6,6 +6,7 @@
 
 pub mod agent;
 mod binary;
+pub mod cluster;
 pub mod enrolled;
 mod eventually;
 pub mod fence;
@@ -23,12 +24,14 @@ pub mod pki;
 pub mod process;
 pub mod process_kubelet;
 pub mod programs;
+mod site;
 pub mod tunnel_port;
 pub mod upstream_msa;
 pub mod world;
 
 pub use agent::{Agent, AgentOptions};
 pub use binary::{BinaryError, our_program};
+pub use cluster::{Cluster, Credentials};
 pub use enrolled::Enrolled;
 pub use eventually::{Elapsed, eventually};
 pub use fence::Fence;
@@ -46,4 +49,4 @@ pub use process::Process;
 pub use process_kubelet::ProcessKubelet;
 pub use tunnel_port::TunnelPort;
 pub use upstream_msa::UpstreamMsa;
-pub use world::{Cluster, Credentials, SharedWorld, World};
+pub use world::{SharedWorld, World};

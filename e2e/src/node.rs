@@ -14,11 +14,11 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::Api;
 
 use crate::{
+    cluster::{Cluster, Credentials, write_identity},
     eventually::chain,
     fence::{self, CommandError, Fence, Side, names::NameServer},
     pki::PkiError,
     process::{Process, ProcessError, Spec, reaper},
-    world::{Cluster, Credentials, write_identity},
 };
 
 mod config;

@@ -19,7 +19,7 @@ const DEFENDED: &[&str] = &["tunnel/src/session.rs tunnel/src/stream.rs"];
 
 /// The circles that are still to be opened, one per line. Nothing is added here.
 const LEFT_TO_OPEN: &[&str] =
-    &["e2e/src/node.rs e2e/src/node/config.rs e2e/src/world.rs e2e/src/world/cluster.rs"];
+    &["e2e/src/cluster.rs e2e/src/node.rs e2e/src/node/config.rs e2e/src/site.rs e2e/src/world.rs"];
 
 /// Names every circle of files that is not defended, and the imports that close it.
 pub(crate) fn check() -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! Several gateways that one Service of the hub leads to.
 
 use super::{Balancer, Gateway, GatewayError, GatewayOptions, registration};
-use crate::world::Cluster;
+use crate::cluster::Cluster;
 
 /// Gateways behind a [`Balancer`], registered at the hub as one.
 #[derive(Debug)]
