@@ -16,10 +16,9 @@ use kube::{Api, Client};
 
 use crate::{
     fence::{Fence, Side},
-    pki::{Authority, Identity, SigningKey},
+    pki::{Authority, Identity, PkiError, SigningKey},
     process::{Process, ProcessError, Spec},
     site::{self, Site},
-    world::WorldError,
 };
 
 mod access;
@@ -83,9 +82,23 @@ pub(crate) struct Place {
     pub(crate) audited: bool,
 }
 
+/// Why a cluster's processes were not started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A certificate or key could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A file of the cluster could not be written.
+    #[error("cannot lay out the cluster's directory")]
+    Directory(#[from] io::Error),
+    /// A process did not start.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
 impl Cluster {
     /// Starts the processes; [`wait_until_ready`](Self::wait_until_ready) says when they serve.
-    pub(crate) fn launch(site: &Arc<Site>, name: &str, place: Place) -> Result<Self, WorldError> {
+    pub(crate) fn launch(site: &Arc<Site>, name: &str, place: Place) -> Result<Self, LaunchError> {
         let Place {
             address,
             etcd: etcd_url,
@@ -304,7 +317,7 @@ fn beside(node: Option<&(Arc<Fence>, Side)>, spec: Spec) -> Spec {
     }
 }
 
-fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Result<(), WorldError> {
+fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Result<(), LaunchError> {
     let authority = Identity {
         certificate: ca.certificate(),
         key: ca.key(),
@@ -330,7 +343,7 @@ fn write_kubeconfigs(
     directory: &Path,
     url: &str,
     ca: &Authority,
-) -> Result<Credentials, WorldError> {
+) -> Result<Credentials, LaunchError> {
     let admin = ca.issue_client("kubernetes-admin", &["system:masters"])?;
     let admin = Credentials::Certificate(admin);
     write_kubeconfig(&directory.join("admin.kubeconfig"), url, ca, &admin)?;

@@ -10,8 +10,7 @@ use std::{
 use crate::{
     host,
     process::{Spec, reaper},
-    programs::{Family, Programs},
-    world::WorldError,
+    programs::Programs,
 };
 
 /// Where a World lives and what it runs: shared by everything that belongs to it.
@@ -22,8 +21,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(families: &[&'static Family]) -> Result<Arc<Self>, WorldError> {
-        let programs = Programs::ensure(families)?;
+    /// Makes the directory; it goes with the World, or when this process ends.
+    pub(crate) fn new(programs: Programs) -> io::Result<Arc<Self>> {
         let directory = tempfile::Builder::new().prefix("spokeway-").tempdir()?;
         reaper::sweep(directory.path())?;
         Ok(Arc::new(Self {

@@ -13,12 +13,11 @@ use futures::future::try_join_all;
 use tokio::sync::OnceCell;
 
 use crate::{
-    cluster::{Cluster, Place},
+    cluster::{Cluster, LaunchError, Place},
     eventually::chain,
     fence::{Fence, Side},
     host,
     node::{Node, NodeError},
-    pki::PkiError,
     process::{Process, ProcessError},
     programs::{self, EnsureError, Programs},
     site::{self, Site},
@@ -62,15 +61,15 @@ pub enum WorldError {
     /// A program is missing and could not be built.
     #[error(transparent)]
     Programs(#[from] EnsureError),
-    /// A certificate could not be made.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
     /// The temporary directory is at fault.
     #[error("cannot lay out the World's directory")]
     Directory(#[from] io::Error),
     /// A process did not start or did not become ready.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// A cluster could not be started.
+    #[error(transparent)]
+    Cluster(#[from] LaunchError),
     /// A node did not come up.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -138,7 +137,7 @@ impl WorldBuilder {
         if self.clusters.iter().any(|wanted| wanted.node.is_some()) {
             families.extend(programs::NODE);
         }
-        let site = Site::new(&families)?;
+        let site = Site::new(Programs::ensure(&families)?)?;
         let etcd_url = format!("http://127.0.0.1:{}", host::free_port());
         let mut world = World {
             etcd: start_etcd(&site, &etcd_url)?,
