@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 
 use crate::{
     binary::{BinaryError, our_program},
+    cluster::{Cluster, Credentials, apply},
     gateway::GatewayError,
     host,
     pki::PkiError,
     process::{Process, ProcessError, Spec, readyz::plain},
-    world::{Cluster, Credentials, apply, ends_of_logs},
+    world::ends_of_logs,
 };
 
 const ADDON: &str = "cluster-proxy";

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::{
     Agent, AgentOptions, Cluster, Credentials,
     agent::AgentError,
+    cluster::TokenError,
     eventually,
     kubectl::KubectlError,
     ocm::{Addon, AddonError, Klusterlet, KlusterletOptions, Ocm, OcmError},
-    world::TokenError,
 };
 
 /// The add-on, which its lease is named after.

@@ -9,14 +9,12 @@ use tokio::sync::OnceCell;
 use crate::{
     Elapsed,
     binary::{BinaryError, our_program},
+    cluster::{Cluster, Credentials, TokenError, client, write_identity},
     eventually::chain,
     host,
     pki::{Authority, PkiError},
     process::{Process, ProcessError, Spec},
-    world::{
-        Cluster, Credentials, LogWatch, SharedWorld, TokenError, World, client, ends_of_logs,
-        write_identity,
-    },
+    world::{LogWatch, SharedWorld, World, ends_of_logs},
 };
 
 mod balancer;

@@ -18,12 +18,13 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::{
+    cluster::{Cluster, Credentials, client, create_if_absent, write_identity},
     gateway::{GatewayError, NAMESPACE, SERVICE, admin_token, registration},
     host,
     pki::{Authority, PkiError},
     process::{Process, ProcessError, Spec, readyz::plain},
     programs::{EnsureError, GO_STACK, Programs},
-    world::{Cluster, Credentials, client, create_if_absent, ends_of_logs, write_identity},
+    world::ends_of_logs,
 };
 
 mod flags;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::{
+    cluster::Cluster,
     kubectl::Kubectl,
     programs::{EnsureError, HELM, Programs},
-    world::Cluster,
 };
 
 /// The chart of this tree.

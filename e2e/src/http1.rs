@@ -17,7 +17,7 @@ use rustls::{
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_rustls::TlsConnector;
 
-use crate::world::Credentials;
+use crate::cluster::Credentials;
 
 /// Sends each request on a connection of its own.
 #[derive(Debug)]

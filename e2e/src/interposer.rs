@@ -35,9 +35,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Elapsed,
+    cluster::{Cluster, Credentials},
     eventually::eventually,
     pki::PkiError,
-    world::{Cluster, Credentials},
 };
 
 /// The way to one API server; ends when dropped.

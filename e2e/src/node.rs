@@ -14,22 +14,19 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::Api;
 
 use crate::{
+    cluster::{Cluster, Credentials, write_identity},
     eventually::chain,
+    fence::{self, CommandError, Fence, Side, names::NameServer},
     pki::PkiError,
     process::{Process, ProcessError, Spec, reaper},
-    world::{Cluster, Credentials, write_identity},
 };
 
 mod config;
 mod control_group;
-mod fence;
-mod names;
 mod obstacle;
 
 use config::Layout;
 use control_group::ControlGroup;
-pub use fence::{CommandError, Fence, FenceError, HUB_ADDRESS, NODE_ADDRESS, SPOKE_ADDRESS, Side};
-use names::NameServer;
 pub use obstacle::obstacle;
 
 /// The image of every pod: [`TESTIMAGE`](crate::programs::TESTIMAGE)'s toolbox, and nothing else.

@@ -21,12 +21,13 @@ pub use self::{
     registration::{AddonIdentity, Unfit},
 };
 use crate::{
+    cluster::{Cluster, create_if_absent, write_identity},
     gateway::GatewayError,
     host,
     pki::{Authority, PkiError},
     process::{Process, ProcessError, Spec},
     programs::{EnsureError, OCM, Programs},
-    world::{Cluster, create_if_absent, ends_of_logs, write_identity},
+    world::ends_of_logs,
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(30);

@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use crate::{
     Gateway,
     binary::{BinaryError, our_program},
+    cluster::{Cluster, Credentials, TokenError},
     eventually::{Elapsed, eventually},
     host,
     kubectl::KubectlError,
     process::{Process, ProcessError, Spec, readyz::plain},
-    world::{Cluster, Credentials, TokenError, ends_of_logs},
+    world::ends_of_logs,
 };
 
 const NAMESPACE: &str = "spokeway-system";

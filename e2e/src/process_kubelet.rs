@@ -28,8 +28,9 @@ use tokio::time::{sleep, timeout};
 use self::pod::Pod;
 use crate::{
     binary::{BinaryError, our_program},
+    cluster::Cluster,
     process::Process,
-    world::{Cluster, ends_of_logs},
+    world::ends_of_logs,
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);

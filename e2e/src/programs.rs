@@ -16,15 +16,16 @@ mod go;
 mod go_stack;
 mod install;
 mod manifests;
+mod module;
 mod node;
 mod ocm;
 mod progress;
 
-pub use build::BuildError;
 pub use family::{ALL, ETCD, Family, KUBERNETES, Manifests, Program, Stamp};
 pub use go::GoError;
 pub use go_stack::{CLUSTER_GATEWAY, GO_STACK, KONNECTIVITY};
 pub use install::{HELM, STARLARK};
+pub use module::BuildError;
 pub use node::{CNI, CONTAINERD, KUBELET, NODE, RUNC, TESTIMAGE};
 pub use ocm::{MANAGED_SERVICEACCOUNT, MANAGED_SERVICEACCOUNT_E2E, OCM};
 

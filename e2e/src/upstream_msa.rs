@@ -11,13 +11,14 @@ use kube::Api;
 use serde_json::{Value, json};
 
 use crate::{
+    cluster::{Cluster, Credentials, TokenError, create_if_absent},
     gateway::{GatewayError, registration},
     host,
     ocm::Addon,
     pki::PkiError,
     process::{Process, ProcessError, Spec},
     programs::{EnsureError, MANAGED_SERVICEACCOUNT, Programs},
-    world::{Cluster, Credentials, TokenError, create_if_absent, ends_of_logs},
+    world::ends_of_logs,
 };
 
 const PROGRAM: &str = "managed-serviceaccount";

@@ -5,7 +5,7 @@
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddrV4},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -13,27 +13,18 @@ use futures::future::try_join_all;
 use tokio::sync::OnceCell;
 
 use crate::{
+    cluster::{Cluster, LaunchError, Place},
     eventually::chain,
+    fence::{Fence, Side},
     host,
-    node::{Fence, Node, NodeError, Side},
-    pki::PkiError,
-    process::{Process, ProcessError, Spec, reaper},
-    programs::{self, EnsureError, Family, Programs},
+    node::{Node, NodeError},
+    process::{Process, ProcessError},
+    programs::{self, EnsureError, Programs},
+    site::{self, Site},
 };
 
-mod access;
-mod cluster;
-mod credentials;
-mod flags;
 mod report;
 
-pub use access::TokenError;
-pub(crate) use access::{apply, create_if_absent};
-pub use cluster::Cluster;
-use cluster::Place;
-pub(crate) use cluster::write_identity;
-pub use credentials::Credentials;
-pub(crate) use credentials::client;
 pub use report::SharedWorld;
 pub(crate) use report::{LogWatch, ends_of_logs};
 
@@ -70,25 +61,18 @@ pub enum WorldError {
     /// A program is missing and could not be built.
     #[error(transparent)]
     Programs(#[from] EnsureError),
-    /// A certificate could not be made.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
     /// The temporary directory is at fault.
     #[error("cannot lay out the World's directory")]
     Directory(#[from] io::Error),
     /// A process did not start or did not become ready.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// A cluster could not be started.
+    #[error(transparent)]
+    Cluster(#[from] LaunchError),
     /// A node did not come up.
     #[error(transparent)]
     Node(#[from] NodeError),
-}
-
-/// Where a World lives and what it runs: shared by everything that belongs to it.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) directory: PathBuf,
-    pub(crate) programs: Programs,
 }
 
 impl WorldBuilder {
@@ -153,7 +137,7 @@ impl WorldBuilder {
         if self.clusters.iter().any(|wanted| wanted.node.is_some()) {
             families.extend(programs::NODE);
         }
-        let site = Site::new(&families)?;
+        let site = Site::new(Programs::ensure(&families)?)?;
         let etcd_url = format!("http://127.0.0.1:{}", host::free_port());
         let mut world = World {
             etcd: start_etcd(&site, &etcd_url)?,
@@ -263,42 +247,7 @@ impl Drop for World {
     }
 }
 
-impl Site {
-    fn new(families: &[&'static Family]) -> Result<Arc<Self>, WorldError> {
-        let programs = Programs::ensure(families)?;
-        let directory = tempfile::Builder::new().prefix("spokeway-").tempdir()?;
-        reaper::sweep(directory.path())?;
-        Ok(Arc::new(Self {
-            directory: directory.keep(),
-            programs,
-        }))
-    }
-
-    /// How to start one of the programs, with its files below `directory`.
-    pub(crate) fn spec(&self, name: &str, program: &str, directory: &Path) -> Spec {
-        Spec {
-            name: name.to_owned(),
-            program: self.programs.path(program).to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            directory: directory.to_owned(),
-            log: directory.join(format!("{program}.log")),
-        }
-    }
-}
-
 fn start_etcd(site: &Site, url: &str) -> Result<Process, WorldError> {
     let directory = site.directory.join("etcd");
-    Ok(Process::start(etcd(site, &directory, url)?)?)
-}
-
-/// How to start an etcd that keeps its data in a directory yet to be made.
-fn etcd(site: &Site, directory: &Path, url: &str) -> io::Result<Spec> {
-    fs::create_dir(directory)?;
-    let peer_url = format!("http://127.0.0.1:{}", host::free_port());
-    let args = flags::etcd(directory, url, &peer_url);
-    Ok(Spec {
-        args,
-        ..site.spec("etcd", "etcd", directory)
-    })
+    Ok(Process::start(site::etcd(site, &directory, url)?)?)
 }

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::{GatewayError, NAMESPACE, READY_WITHIN, SERVICE, USER};
 use crate::{
+    cluster::{Cluster, apply, create_if_absent},
     eventually,
     process::Process,
-    world::{Cluster, apply, create_if_absent},
 };
 
 const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";

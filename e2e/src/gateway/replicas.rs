@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{Balancer, Gateway, GatewayError, GatewayOptions, registration};
 use crate::{
+    cluster::{Cluster, write_identity},
     host,
     pki::{Authority, Leaf},
-    world::{Cluster, write_identity},
 };
 
 /// The name that each gateway must prove to the others.

@@ -13,8 +13,8 @@ use super::{
     registration::{put, refused},
 };
 use crate::{
+    cluster::{Cluster, Credentials},
     eventually,
-    world::{Cluster, Credentials},
 };
 
 const SERVED_WITHIN: Duration = Duration::from_secs(10);

@@ -8,14 +8,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    KUBELET_PORT, PAUSE_IMAGE,
-    fence::{BRIDGE, Side},
-    names,
-};
+use super::{KUBELET_PORT, PAUSE_IMAGE};
 use crate::{
+    cluster::Cluster,
+    fence::{BRIDGE, Side, names},
     process::Spec,
-    world::{Cluster, Site},
+    site::Site,
 };
 
 /// A node's directory and everything that follows from where it is.

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::fence::succeed;
+use crate::fence::succeed;
 
 /// All that a fence and a node do to the kernel, in namespaces that are gone at once.
 const REHEARSAL: &str = "\

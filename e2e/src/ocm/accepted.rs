@@ -4,7 +4,7 @@ use crds::cluster::{ManagedCluster, ManagedClusterSpec};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, api::PostParams};
 
-use crate::world::create_if_absent;
+use crate::cluster::create_if_absent;
 
 /// Accepts a cluster that nobody runs, with the namespace that registration would make.
 pub async fn accept(hub: &Client, name: &str) -> kube::Result<()> {

@@ -25,7 +25,7 @@ use super::{
     klusterlet::{ADDON_NAMESPACE, AGENT},
     refused,
 };
-use crate::{eventually, gateway::GatewayError, world::Cluster};
+use crate::{cluster::Cluster, eventually, gateway::GatewayError};
 
 const GROUP: &str = "addon.open-cluster-management.io";
 const VERSION: &str = "v1alpha1";

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{Conversion, OcmError, refused};
-use crate::{eventually, gateway::registration, programs::Programs, world::Cluster};
+use crate::{cluster::Cluster, eventually, gateway::registration, programs::Programs};
 
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 

@@ -14,10 +14,8 @@ use serde_json::json;
 
 use super::{BOOTSTRAP_USER, OcmError, approval::approve, common, definitions, namespaces, spec};
 use crate::{
-    gateway::registration::put,
-    process::Process,
-    programs::Programs,
-    world::{Cluster, ends_of_logs},
+    cluster::Cluster, gateway::registration::put, process::Process, programs::Programs,
+    world::ends_of_logs,
 };
 
 const JOINED_WITHIN: Duration = Duration::from_mins(1);

@@ -23,9 +23,10 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::{
-    Credentials, host,
+    Credentials,
+    cluster::TokenError,
+    host,
     process::{Process, ProcessError, Spec},
-    world::TokenError,
 };
 
 const TOKEN_LIVES: Duration = Duration::from_hours(1);

@@ -3,65 +3,18 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io,
-    path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    path::Path,
+    process::Command,
 };
 
 use tempfile::TempDir;
 
-use super::{Family, GoError, Program, go, manifests, progress};
+use super::{
+    Family, Program, go, manifests,
+    module::{BuildError, files},
+    progress,
+};
 use crate::host;
-
-/// Why a family could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// No Go toolchain is to be had.
-    #[error(transparent)]
-    Go(#[from] GoError),
-    /// A file or directory of the cache or the module is at fault.
-    #[error("cannot {action} {}", path.display())]
-    Files {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// `go.mod` does not require the module whose version is stamped.
-    #[error("go.mod of {family} does not say which version to stamp")]
-    NoVersion {
-        /// The family at fault.
-        family: &'static str,
-    },
-    /// `go build` ended badly; it has said why on stderr.
-    #[error("go build of {family} ended with {status}")]
-    Compile {
-        /// The family at fault.
-        family: &'static str,
-        /// How it ended.
-        status: ExitStatus,
-    },
-    /// `go list` does not say where a required module's files are.
-    #[error("go list does not find the module {module} of {family}: {said}")]
-    NoModule {
-        /// The family at fault.
-        family: &'static str,
-        /// The module that is missing.
-        module: &'static str,
-        /// What it said.
-        said: String,
-    },
-    /// `go build` ended well and yet a program is not there.
-    #[error("{family} was built but holds no {program}")]
-    Absent {
-        /// The family at fault.
-        family: &'static str,
-        /// The program that is missing.
-        program: &'static str,
-    },
-}
 
 /// Builds the programs of `family` for which `missing` holds, once nobody else is building it.
 pub(super) fn build(
@@ -184,13 +137,4 @@ fn remove_leftovers(family: &Family, cache: &Path) {
 
 fn work_prefix(family: &Family) -> String {
     format!(".build-{}-", family.name)
-}
-
-pub(super) fn files(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
-    let path = path.to_owned();
-    move |source| BuildError::Files {
-        action,
-        path,
-        source,
-    }
 }

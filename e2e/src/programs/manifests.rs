@@ -1,12 +1,12 @@
 //! Installs a module's CRDs beside the programs, so that nothing of theirs is in our tree.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, io, path::Path};
 
-use super::{BuildError, Family, build::files, family::Manifests};
+use super::{
+    Family,
+    family::Manifests,
+    module::{self, BuildError, files},
+};
 
 /// What of a family's manifests the cache entry lacks.
 pub(super) fn missing(
@@ -25,35 +25,11 @@ pub(super) fn install(
     work: &Path,
     entry: &Path,
 ) -> Result<(), BuildError> {
-    let source = module_directory(family, manifests.module, go)?.join(manifests.directory);
+    let source = module::directory(family, manifests.module, go)?.join(manifests.directory);
     let staged = work.join(manifests.name);
     copy_crds(&source, &staged).map_err(files("copy the CRDs of", &source))?;
     let target = entry.join(manifests.name);
     fs::rename(&staged, &target).map_err(files("install", &target))
-}
-
-fn module_directory(
-    family: &'static Family,
-    module: &'static str,
-    go: &Path,
-) -> Result<PathBuf, BuildError> {
-    let mut command = Command::new(go);
-    command
-        .current_dir(family.module())
-        .env("GOTOOLCHAIN", "local")
-        .env("GOWORK", "off")
-        .env_remove("GOROOT")
-        .args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module]);
-    let output = command.output().map_err(files("run", go))?;
-    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && !directory.is_empty() {
-        return Ok(directory.into());
-    }
-    Err(BuildError::NoModule {
-        family: family.name,
-        module,
-        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
 }
 
 fn copy_crds(source: &Path, target: &Path) -> io::Result<()> {

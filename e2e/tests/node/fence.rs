@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, net::TcpStream, time::Duration};
 
-use e2e::node::{KUBELET_PORT, NODE_ADDRESS};
+use e2e::{fence::NODE_ADDRESS, node::KUBELET_PORT};
 
 use crate::stage::Stage;
 

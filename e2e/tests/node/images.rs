@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use e2e::{
-    node::{NODE_ADDRESS, SPOKE_ADDRESS},
+    fence::{NODE_ADDRESS, SPOKE_ADDRESS},
     our_program,
 };
 use serde_json::{Value, json};

@@ -11,7 +11,8 @@ use std::{
 use e2e::{
     Agent, AgentOptions, Cluster, Fence, Gateway, GatewayOptions, Kubectl, SpokeOptions,
     TunnelPort, World, eventually,
-    node::{HUB_ADDRESS, IMAGE, obstacle},
+    fence::HUB_ADDRESS,
+    node::{IMAGE, obstacle},
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;

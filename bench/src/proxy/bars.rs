@@ -12,7 +12,7 @@ use crate::{
     bulk::Bulk,
     footprint::Footprint,
     neighbour::Neighbour,
-    print,
+    report::print,
     table::Table,
     usage::Costs,
     warm::Warm,

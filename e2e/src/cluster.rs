@@ -14,16 +14,22 @@ use std::{
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 
-use super::{
-    Site, WorldError,
-    credentials::{self, Credentials},
-    flags::{self, Files},
-};
 use crate::{
-    node::{Fence, Side},
-    pki::{Authority, Identity, SigningKey},
+    fence::{Fence, Side},
+    pki::{Authority, Identity, PkiError, SigningKey},
     process::{Process, ProcessError, Spec},
+    site::{self, Site},
 };
+
+mod access;
+mod credentials;
+mod flags;
+
+pub use access::TokenError;
+pub(crate) use access::{apply, create_if_absent};
+pub use credentials::Credentials;
+pub(crate) use credentials::client;
+use flags::Files;
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const SERVER_SANS: &[&str] = &[
@@ -65,20 +71,34 @@ struct Inner {
 }
 
 /// Where a cluster is to be.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its API server's.
-    pub(super) address: SocketAddrV4,
+    pub(crate) address: SocketAddrV4,
     /// Its etcd's URL.
-    pub(super) etcd: String,
+    pub(crate) etcd: String,
     /// The side on which it is, with a node; where it has none, that of whoever starts it.
-    pub(super) node: Option<(Arc<Fence>, Side)>,
+    pub(crate) node: Option<(Arc<Fence>, Side)>,
     /// Its API server writes down who calls what.
-    pub(super) audited: bool,
+    pub(crate) audited: bool,
+}
+
+/// Why a cluster's processes were not started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A certificate or key could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A file of the cluster could not be written.
+    #[error("cannot lay out the cluster's directory")]
+    Directory(#[from] io::Error),
+    /// A process did not start.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
 }
 
 impl Cluster {
     /// Starts the processes; [`wait_until_ready`](Self::wait_until_ready) says when they serve.
-    pub(super) fn launch(site: &Arc<Site>, name: &str, place: Place) -> Result<Self, WorldError> {
+    pub(crate) fn launch(site: &Arc<Site>, name: &str, place: Place) -> Result<Self, LaunchError> {
         let Place {
             address,
             etcd: etcd_url,
@@ -117,7 +137,7 @@ impl Cluster {
             flags::add_pod_controllers(&mut manager_flags);
             // The World's is on the hub's side.
             if *on == Side::Spoke {
-                let spec = super::etcd(site, &directory.join("etcd"), &etcd_url)?;
+                let spec = site::etcd(site, &directory.join("etcd"), &etcd_url)?;
                 etcd = Some(Process::start(over_there(spec))?);
             }
         }
@@ -140,7 +160,7 @@ impl Cluster {
         })))
     }
 
-    pub(super) async fn wait_until_ready(&self) -> Result<(), ProcessError> {
+    pub(crate) async fn wait_until_ready(&self) -> Result<(), ProcessError> {
         self.on_its_side(|| self.is_ready()).await
     }
 
@@ -211,7 +231,9 @@ impl Cluster {
     }
 
     /// Where an audited cluster's API server writes one line per call of anybody but the cluster's
-    /// admin and its own controllers, as it answers; see [`super::WorldBuilder::audited`].
+    /// admin and its own controllers, as it answers; see [`WorldBuilder::audited`].
+    ///
+    /// [`WorldBuilder::audited`]: crate::world::WorldBuilder::audited
     pub fn audit_log(&self) -> PathBuf {
         self.directory().join(flags::AUDIT_LOG)
     }
@@ -295,7 +317,7 @@ fn beside(node: Option<&(Arc<Fence>, Side)>, spec: Spec) -> Spec {
     }
 }
 
-fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Result<(), WorldError> {
+fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Result<(), LaunchError> {
     let authority = Identity {
         certificate: ca.certificate(),
         key: ca.key(),
@@ -321,7 +343,7 @@ fn write_kubeconfigs(
     directory: &Path,
     url: &str,
     ca: &Authority,
-) -> Result<Credentials, WorldError> {
+) -> Result<Credentials, LaunchError> {
     let admin = ca.issue_client("kubernetes-admin", &["system:masters"])?;
     let admin = Credentials::Certificate(admin);
     write_kubeconfig(&directory.join("admin.kubeconfig"), url, ca, &admin)?;

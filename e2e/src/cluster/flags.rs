@@ -1,5 +1,5 @@
-//! The command lines of a control plane, as values: what a cluster on loopback needs and nothing
-//! that costs start-up time without a journey missing it.
+//! The command lines of a kube-apiserver and a kube-controller-manager, as values: what a cluster on
+//! loopback needs and nothing that costs start-up time without a journey missing it.
 
 use std::{net::SocketAddrV4, path::Path};
 
@@ -27,26 +27,13 @@ const POD_CONTROLLERS: &[&str] = &[
     "replicaset-controller",
 ];
 
-/// A cluster's certificates and keys by file name; see [`super::cluster`] for who writes them.
+/// A cluster's certificates and keys by file name; see [`super::Cluster`] for who writes them.
 pub(super) struct Files<'a>(pub(super) &'a Path);
 
 impl Files<'_> {
     fn flag(&self, flag: &str, file: &str) -> String {
         format!("--{flag}={}", self.0.join(file).display())
     }
-}
-
-pub(super) fn etcd(directory: &Path, client_url: &str, peer_url: &str) -> Vec<String> {
-    vec![
-        format!("--data-dir={}", directory.join("data").display()),
-        format!("--listen-client-urls={client_url}"),
-        format!("--advertise-client-urls={client_url}"),
-        format!("--listen-peer-urls={peer_url}"),
-        format!("--initial-advertise-peer-urls={peer_url}"),
-        format!("--initial-cluster=default={peer_url}"),
-        "--unsafe-no-fsync".to_owned(),
-        "--log-level=error".to_owned(),
-    ]
 }
 
 pub(super) fn apiserver(

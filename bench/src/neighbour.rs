@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::{
     client::{Client, Connection, Get},
     load::{Extent, closed_loop},
+    report::tell,
     stall::Stall,
     statistics::{Latencies, Series},
     table::{Table, figure},
-    tell,
     way::{Path, Way},
 };
 

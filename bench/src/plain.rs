@@ -25,6 +25,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::report::print;
+
 pub(crate) const SMALL: &str = "/small";
 /// Followed by how many bytes.
 pub(crate) const BULK: &str = "/bulk/";
@@ -102,7 +104,7 @@ pub(crate) async fn serve(args: Args) -> anyhow::Result<()> {
     tls.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    crate::print(&format!("{ANNOUNCEMENT}https://{}", listener.local_addr()?))?;
+    print(&format!("{ANNOUNCEMENT}https://{}", listener.local_addr()?))?;
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept")?;

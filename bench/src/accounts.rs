@@ -10,7 +10,10 @@ mod site;
 use tokio::time::Instant;
 
 use self::{bars::Measured, burst::Bursts, calls::Calls, held::Held, prompt::Prompt, site::Site};
-use crate::{machine, print, tell};
+use crate::{
+    machine,
+    report::{print, tell},
+};
 
 /// How long to measure.
 #[derive(Debug, clap::Args)]

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use super::fence::{Fence, Side};
+use super::{Fence, Side};
 
-pub(super) const DOMAIN: &str = "cluster.local";
+pub(crate) const DOMAIN: &str = "cluster.local";
 const KUBERNETES: &str = "kubernetes.default.svc.cluster.local";
 const KUBERNETES_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -24,13 +24,13 @@ const HEADER: usize = 12;
 
 /// Answers until it is dropped.
 #[derive(Debug)]
-pub(super) struct NameServer {
+pub(crate) struct NameServer {
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<io::Result<()>>>>,
 }
 
 impl NameServer {
-    pub(super) fn start(fence: &Arc<Fence>, side: Side) -> io::Result<Self> {
+    pub(crate) fn start(fence: &Arc<Fence>, side: Side) -> io::Result<Self> {
         let ends = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&ends);
         let (ready, is_ready) = std::sync::mpsc::sync_channel(1);

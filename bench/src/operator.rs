@@ -17,10 +17,10 @@ use self::{
     site::Site,
 };
 use crate::{
-    machine, print,
+    machine,
+    report::{print, tell},
     statistics::number,
     table::{Table, figure},
-    tell,
     usage::{self, Memory},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     bulk::Bulk,
     footprint::Footprint,
     neighbour::Neighbour,
-    print,
+    report::print,
     statistics::number,
     table::Table,
     usage::Costs,

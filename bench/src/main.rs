@@ -1,8 +1,6 @@
 //! Benchmarks on real processes over loopback; `cargo xtask bench <name>` runs them. The figures
 //! come out as Markdown on standard output, progress goes to standard error.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use clap::Parser;
 
@@ -20,6 +18,7 @@ mod operator;
 mod path;
 mod plain;
 mod proxy;
+mod report;
 mod stall;
 mod statistics;
 mod table;
@@ -58,24 +57,5 @@ async fn main() -> anyhow::Result<()> {
     tokio::select! {
         done = measured => done,
         signal = tokio::signal::ctrl_c() => signal.context("cannot listen for Ctrl-C"),
-    }
-}
-
-/// One line of the report.
-fn print(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
-}
-
-/// What is being done now, for whoever waits.
-fn tell(line: &str) {
-    // Where stderr is closed nobody waits.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// The length of a measurement, as an argument.
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds from 0.05 to 60".to_owned()),
     }
 }

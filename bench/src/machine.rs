@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use e2e::World;
 use tokio::time::Instant;
 
-use crate::print;
+use crate::report::print;
 
-const LOCK: &str = include_str!("../../../../Cargo.lock");
-const KONNECTIVITY: &str = include_str!("../../../control-plane/konnectivity/go.mod");
-const MSA: &str = include_str!("../../../control-plane/managed-serviceaccount/go.mod");
-const CLUSTER_GATEWAY: &str = include_str!("../../../control-plane/cluster-gateway/go.mod");
+const LOCK: &str = include_str!("../../Cargo.lock");
+const KONNECTIVITY: &str = include_str!("../../e2e/control-plane/konnectivity/go.mod");
+const MSA: &str = include_str!("../../e2e/control-plane/managed-serviceaccount/go.mod");
+const CLUSTER_GATEWAY: &str = include_str!("../../e2e/control-plane/cluster-gateway/go.mod");
 /// The libraries that the bytes go through.
 const LIBRARIES: [&str; 6] = [
     "aws-lc-rs",

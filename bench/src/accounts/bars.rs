@@ -3,7 +3,7 @@
 use super::{burst::Bursts, calls::Calls, held::Held, prompt::Prompt, site::Site};
 use crate::{
     bars::{self, Bar::AtMost, Line},
-    print,
+    report::print,
 };
 
 /// Everything that was measured.

@@ -16,10 +16,9 @@ use super::site::{within, writes};
 use crate::{
     audit::{Counts, Log, count},
     bars::{self, Bar, Line},
-    print,
+    report::{print, tell},
     statistics::number,
     table::Table,
-    tell,
     usage::{cpu_seconds, memory},
 };
 

@@ -25,6 +25,8 @@ use crate::{
     process::{Process, ProcessError, Spec, reaper},
 };
 
+pub(crate) mod names;
+
 /// The hub's end of the veth pair, for the spoke to dial.
 pub const HUB_ADDRESS: &str = "192.0.2.1";
 const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -33,7 +35,7 @@ pub const SPOKE_ADDRESS: &str = "192.0.2.2";
 /// The spoke's address on its pods' bridge, which is also its node's.
 pub const NODE_ADDRESS: &str = "10.88.0.1";
 /// The pods' bridge, on either side.
-pub(super) const BRIDGE: &str = "cni0";
+pub(crate) const BRIDGE: &str = "cni0";
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const HOLD: &str = "ip link set lo up && echo up && exec sleep infinity";
@@ -126,7 +128,7 @@ impl Side {
     }
 
     /// Where its pods are.
-    pub(super) fn pod_range(self) -> &'static str {
+    pub(crate) fn pod_range(self) -> &'static str {
         match self {
             Self::Hub => "10.89.0.0/24",
             Self::Spoke => "10.88.0.0/24",
@@ -203,7 +205,7 @@ impl Fence {
     }
 
     /// Lets pods of a side reach its API server by the service's own address, as kube-proxy would.
-    pub(super) fn serve_kubernetes(
+    pub(crate) fn serve_kubernetes(
         &self,
         side: Side,
         server: SocketAddrV4,
@@ -213,7 +215,7 @@ impl Fence {
     }
 
     /// A thread that stays on a side.
-    pub(super) fn thread<T: Send + 'static>(
+    pub(crate) fn thread<T: Send + 'static>(
         self: &Arc<Self>,
         side: Side,
         work: impl FnOnce() -> T + Send + 'static,
@@ -286,7 +288,7 @@ fn script(side: &Process, text: &str, args: &[&str], stdin: &str) -> Result<(), 
 }
 
 /// Runs a short command to its end; the error holds what it said.
-pub(super) fn succeed(
+pub(crate) fn succeed(
     what: &str,
     command: &mut Command,
     stdin: &str,

@@ -1,0 +1,25 @@
+//! How a benchmark reports: figures on standard output, progress on standard error. It also parses
+//! the length of a measurement, which the reports quote.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+
+/// One line of the report.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
+}
+
+/// What is being done now, for whoever waits.
+pub(crate) fn tell(line: &str) {
+    // Where stderr is closed nobody waits.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The length of a measurement, as an argument.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0.05 to 60".to_owned()),
+    }
+}
