@@ -166,9 +166,9 @@ fn the_operator_may_hand_on_every_role_that_the_server_gets() {
         }
     }
     let hub = managed();
-    let roles: Vec<_> = hub.observed.all(Kind::Role).collect();
-    assert_eq!(roles.len(), 2);
-    for (key, _) in roles {
+    let made: Vec<_> = hub.observed.all(Kind::Role).collect();
+    assert_eq!(made.len(), 2);
+    for (key, _) in made {
         assert!(named.contains(&key.name.as_str().into()), "{key}");
     }
 }
