@@ -130,9 +130,11 @@ fn what_is_lost_old_or_spoilt_is_made_anew_at_once() {
     let key = ObjectKey::new(Kind::Secret, NAMESPACE, PEERS);
     hub.write(&key, &serde_json::json!({"data": {"tls.crt": "eA=="}}));
     is_made(&mut hub, "spoilt");
+    let lost = bundle(&hub);
     lose(&mut hub, PEER_AUTHORITY);
     lose(&mut hub, PEERS);
     is_made(&mut hub, "both lost");
+    assert!(!bundle(&hub).contains(&lost));
     // Nobody verifies a certificate that has ended, so that there is nothing to wait for.
     hub.now += AUTHORITY_LIVES * 2;
     is_made(&mut hub, "all ended");
