@@ -1,5 +1,6 @@
 //! The gateway's serving certificate, agents' certificates at its own entrance, and the authorities behind
-//! both, as Secrets hold them. Pure: reads certificates and says what is to be issued.
+//! both, as Secrets hold them. Pure: reads certificates and says what is to be issued. [`peer`] has the
+//! certificate of the gateway's replicas.
 //!
 //! An authority is replaced by overlap: the next one is trusted before a certificate of it is in use, and
 //! the one before it for as long as it is valid.
