@@ -24,5 +24,7 @@ pub const GROUP: &str = "gateway.open-cluster-management.io";
 pub const VERSION: &str = "v1alpha1";
 /// The only name that a `GatewayConfiguration` may have.
 pub const SINGLETON: &str = "default";
+/// The only DNS name of the certificate that the gateway's replicas show each other.
+pub const PEER_NAME: &str = "gateway-server-peer";
 /// Finalizer, ours: what was made for the configuration goes before it.
 pub const FINALIZER: &str = "gateway.open-cluster-management.io/cleanup";

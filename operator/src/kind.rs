@@ -11,6 +11,9 @@ pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 /// The same, with its version.
 pub(crate) const RBAC_V1: &str = "rbac.authorization.k8s.io/v1";
 
+/// Label of an `EndpointSlice`: the Service that it is of.
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
 /// Which object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct ObjectKey {
@@ -122,7 +125,7 @@ const ADMISSION: Api = Api("admissionregistration.k8s.io", "v1");
 const ALL: Filter = Filter::All;
 const OURS: Filter = Filter::Label(MANAGED_BY, MANAGER);
 const OUR_ADDON: Filter = Filter::Label(addon::ADDON_LABEL, GATEWAY);
-const OUR_SERVICE: Filter = Filter::Label("kubernetes.io/service-name", SERVICE);
+const OUR_SERVICE: Filter = Filter::Label(SERVICE_NAME, SERVICE);
 const OUR_POLICY: Filter = Filter::Name(ACCESS_POLICY);
 const OUR_API_SERVICE: Filter = Filter::Name(API_SERVICE);
 

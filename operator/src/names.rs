@@ -49,5 +49,9 @@ pub(crate) const TUNNEL_CLIENTS: &str = "spokeway-tunnel-clients";
 pub(crate) const TUNNEL_BUNDLE: &str = "ca.crt";
 /// Who signs them.
 pub(crate) const TUNNEL_SIGNER: &str = "gateway.open-cluster-management.io/tunnel";
+/// The Secret of the authorities that the certificate of the server's replicas comes from.
+pub(crate) const PEER_AUTHORITY: &str = "spokeway-peer-ca";
+/// The Secret of that certificate, and the Service by which the replicas find each other.
+pub(crate) const PEERS: &str = "spokeway-peers";
 /// Namespace of the Secrets of the manual mode.
 pub(crate) const CREDENTIALS: &str = "open-cluster-management-credentials";

@@ -6,13 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    ExtendedKeyUsagePurpose::{self, ClientAuth, ServerAuth},
+    IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use serde_json::{Value, json};
 
 use crate::{
     names::{MANAGED_BY, MANAGER},
-    plan::pki::{AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, SIGNER, Signature, Slot},
+    plan::pki::{
+        AUTHORITY_LIVES, Issue, KEYS, LEAF_LIVES, Pair, PeerLeaf, SIGNER, Signature, Slot,
+        peer::{self, BUNDLE, SINCE},
+    },
 };
 
 /// Clocks differ a little.
@@ -50,11 +54,27 @@ pub(super) fn secret(name: &str, issue: &Issue, now: Timestamp) -> Result<Value,
             Ok(json!({"metadata": {"labels": ours}, "type": "Opaque", "data": data}))
         }
         Issue::Leaf { signer, names } => {
-            let leaf = leaf(signer, names, now)?;
+            let leaf = leaf(signer, names, vec![ServerAuth], now)?;
             Ok(json!({
                 "metadata": {"labels": ours, "annotations": {SIGNER: signer.fingerprint()}},
                 "type": "kubernetes.io/tls",
                 "data": {"tls.crt": bytes(leaf.certificate), "tls.key": bytes(leaf.key)},
+            }))
+        }
+        Issue::Peer {
+            leaf,
+            bundle,
+            since,
+        } => {
+            let (leaf, signer) = peer(leaf, now)?;
+            let since = since.to_string();
+            Ok(json!({
+                "metadata": {"labels": ours, "annotations": {SIGNER: signer, SINCE: since}},
+                "type": "kubernetes.io/tls",
+                "data": {
+                    "tls.crt": bytes(leaf.certificate), "tls.key": bytes(leaf.key),
+                    BUNDLE: bytes(bundle.clone()),
+                },
             }))
         }
     }
@@ -78,7 +98,7 @@ pub(super) fn certificate(signature: &Signature, now: Timestamp) -> Result<Strin
     name.push(DnType::CommonName, user.as_str());
     name.push(DnType::OrganizationalUnitName, signer.fingerprint());
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    parameters.extended_key_usages = vec![ClientAuth];
     parameters.use_authority_key_identifier_extension = true;
     let signed = parameters.signed_by(&request.public_key, &issuer(signer)?)?;
     Ok(signed.pem())
@@ -106,18 +126,35 @@ fn authority(name: &str, now: Timestamp) -> Result<Pair, rcgen::Error> {
     })
 }
 
-fn leaf(signer: &Pair, names: &[String], now: Timestamp) -> Result<Pair, rcgen::Error> {
+fn leaf(
+    signer: &Pair,
+    names: &[String],
+    usages: Vec<ExtendedKeyUsagePurpose>,
+    now: Timestamp,
+) -> Result<Pair, rcgen::Error> {
     let mut parameters = living(now, LEAF_LIVES);
     parameters.subject_alt_names = CertificateParams::new(names.to_vec())?.subject_alt_names;
     let name = names.first().map_or("gateway", String::as_str);
     parameters.distinguished_name.push(DnType::CommonName, name);
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.extended_key_usages = usages;
     parameters.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     Ok(Pair {
         certificate: parameters.signed_by(&key, &issuer(signer)?)?.pem(),
         key: key.serialize_pem(),
     })
+}
+
+/// The replicas' certificate, which each of them shows at both ends of a link, and by whom it is signed.
+fn peer(leaf: &PeerLeaf, now: Timestamp) -> Result<(Pair, String), rcgen::Error> {
+    match leaf {
+        PeerLeaf::Kept { leaf, signer } => Ok((leaf.clone(), signer.clone())),
+        PeerLeaf::Fresh { signer } => {
+            let usages = vec![ServerAuth, ClientAuth];
+            let leaf = self::leaf(signer, &peer::names(), usages, now)?;
+            Ok((leaf, signer.fingerprint()))
+        }
+    }
 }
 
 fn living(now: Timestamp, life: SignedDuration) -> CertificateParams {

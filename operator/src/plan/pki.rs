@@ -1,5 +1,6 @@
 //! The gateway's serving certificate, agents' certificates at its own entrance, and the authorities behind
-//! both, as Secrets hold them. Pure: reads certificates and says what is to be issued.
+//! both, as Secrets hold them. Pure: reads certificates and says what is to be issued. [`peer`] has the
+//! certificate of the gateway's replicas.
 //!
 //! An authority is replaced by overlap: the next one is trusted before a certificate of it is in use, and
 //! the one before it for as long as it is valid.
@@ -7,6 +8,8 @@
 //! ```text
 //! signing ──(two thirds of its life)──► signing + next ──(both trusted for a while)──► next signs
 //! ```
+
+pub(crate) mod peer;
 
 use std::net::IpAddr;
 
@@ -31,6 +34,8 @@ const CLIENT_LIVES: SignedDuration = SignedDuration::from_hours(30 * 24);
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 /// Annotation of a serving certificate's Secret: which authority it is of.
 pub(crate) const SIGNER: &str = "gateway.open-cluster-management.io/signer";
+/// How a certificate of a bundle ends.
+const END: &str = "-----END CERTIFICATE-----\n";
 /// Keys of the authorities' Secret.
 pub(crate) const KEYS: [&str; 5] = ["ca.crt", "ca.key", "next.crt", "next.key", "retired.crt"];
 
@@ -45,6 +50,27 @@ pub(crate) enum Issue {
     Leaf {
         signer: Pair,
         names: Vec<String>,
+    },
+    /// A certificate for all replicas of the gateway's server, and what they trust.
+    Peer {
+        leaf: PeerLeaf,
+        /// PEM.
+        bundle: String,
+        /// Since when all of the bundle has been trusted.
+        since: Timestamp,
+    },
+}
+
+/// The certificate of the replicas.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) enum PeerLeaf {
+    Fresh {
+        signer: Pair,
+    },
+    /// The one that is there, and the fingerprint of its signer.
+    Kept {
+        leaf: Pair,
+        signer: String,
     },
 }
 
@@ -185,7 +211,6 @@ pub(crate) fn first(trusted: Option<&str>, now: Timestamp) -> Issue {
 
 /// The certificates of a bundle that have not ended.
 fn still_valid(bundle: &str, now: Timestamp) -> Option<String> {
-    const END: &str = "-----END CERTIFICATE-----\n";
     let all = bundle.split_inclusive(END);
     let valid = all.filter(|it| life(it).is_some_and(|life| life.end > now));
     Some(valid.collect()).filter(|valid: &String| !valid.is_empty())

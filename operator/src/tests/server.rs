@@ -1,5 +1,7 @@
 //! The gateway's server where the operator runs it, and the change of its keys.
 
+mod peers;
+
 use crds::{addon::Version, gateway::ServerDeployment};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -7,8 +9,8 @@ use serde_json::{Value, json};
 use super::model::Hub;
 use crate::{
     key::Key,
-    kind::{Kind, ObjectKey},
-    names::{API_SERVICE, AUTHORITY, SERVER, SERVING},
+    kind::{Kind, ObjectKey, SERVICE_NAME},
+    names::{API_SERVICE, AUTHORITY, SERVER, SERVICE, SERVING},
     object::is_ours,
     plan::{
         Action,
@@ -26,9 +28,16 @@ fn managed() -> Hub {
 }
 
 fn endpoint(hub: &mut Hub, ready: bool) {
-    let key = ObjectKey::new(Kind::EndpointSlice, NAMESPACE, "gateway-1");
-    let endpoints = json!({"endpoints": [{"conditions": {"ready": ready}}]});
-    hub.write(&key, &endpoints);
+    endpoint_of(hub, SERVICE, ready);
+}
+
+fn endpoint_of(hub: &mut Hub, service: &str, ready: bool) {
+    let key = ObjectKey::new(Kind::EndpointSlice, NAMESPACE, &format!("{service}-1"));
+    let slice = json!({
+        "metadata": {"labels": {SERVICE_NAME: service}},
+        "endpoints": [{"conditions": {"ready": ready}}],
+    });
+    hub.write(&key, &slice);
     hub.settle();
 }
 

@@ -3,6 +3,7 @@
 
 mod deployment;
 mod keys;
+mod peers;
 mod rights;
 mod tunnel;
 
@@ -13,8 +14,8 @@ use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 use crate::{
-    kind::{Kind, ObjectKey},
-    names::SERVER,
+    kind::{Kind, ObjectKey, SERVICE_NAME},
+    names::{SERVER, SERVICE},
     object::is_ours,
     observed::Observed,
     plan::{Desired, Plan, enrolment::FOR_CLUSTER, entrance},
@@ -47,6 +48,8 @@ pub(super) fn plan(
     if spec.server.deployment == ServerDeployment::Managed {
         bundle = keys::plan(observed, spec, now, plan);
         kept.extend(keys::keys(namespace));
+        kept.extend(peers::keys(namespace));
+        wanted.extend(peers::plan(observed, spec, now, plan));
         wanted.extend(rights::all(spec).chain(deployment::all(observed, spec)));
     }
     kept.extend(wanted.iter().map(|desired| desired.key.clone()));
@@ -78,10 +81,17 @@ fn is_of_cluster(object: &DynamicObject) -> bool {
     labels.is_some_and(|labels| labels.contains_key(FOR_CLUSTER))
 }
 
-/// True where an endpoint of the server takes requests.
+/// True where an endpoint of the server takes requests. Only the slices of its main Service say so: in those
+/// of the replicas' own Service every endpoint counts as ready.
 pub(super) fn has_ready_endpoint(observed: &Observed, namespace: &str) -> bool {
     let slices = observed.within(Kind::EndpointSlice, namespace);
+    let slices = slices.filter(|(_, slice)| service_of(slice) == Some(SERVICE));
     let mut endpoints =
         slices.flat_map(|(_, slice)| slice.data["endpoints"].as_array().into_iter().flatten());
     endpoints.any(|endpoint| endpoint["conditions"]["ready"] == true)
+}
+
+fn service_of(slice: &DynamicObject) -> Option<&str> {
+    let labels = slice.metadata.labels.as_ref()?;
+    labels.get(SERVICE_NAME).map(String::as_str)
 }

@@ -4,9 +4,10 @@ use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Ident
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
+use super::peers;
 use crate::{
     kind::{Kind, ObjectKey},
-    names::{CREDENTIALS, SERVER, SERVICE, SERVING, TUNNEL_BUNDLE, TUNNEL_CLIENTS},
+    names::{CREDENTIALS, PEERS, SERVER, SERVICE, SERVING, TUNNEL_BUNDLE, TUNNEL_CLIENTS},
     observed::Observed,
     plan::{
         Desired,
@@ -16,6 +17,12 @@ use crate::{
 
 const PORT: u16 = 9443;
 const ADMIN_PORT: u16 = 9440;
+/// How many seconds a server goes on accepting after it was told to end: as long as load balancers, agents and
+/// other replicas may take to learn of it.
+const SHUTDOWN_DELAY: u32 = 8;
+/// How many seconds a pod has for its end: the delay, 20 for requests that are under way, and some for the
+/// rest.
+const GRACE: u32 = 45;
 const SERVING_DIRECTORY: &str = "/etc/spokeway/serving";
 const CLIENTS_DIRECTORY: &str = "/etc/spokeway/clients";
 
@@ -33,10 +40,21 @@ pub(super) fn all<'a>(
     let budget = json!({"spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}});
     [
         Desired::new(key(Kind::Service, SERVICE), service),
+        Desired::new(key(Kind::Service, PEERS), service_of_peers()),
         Desired::new(key(Kind::Deployment, SERVER), deployment(observed, spec)),
         Desired::new(key(Kind::PodDisruptionBudget, SERVER), budget),
     ]
     .into_iter()
+}
+
+/// One replica passes requests to another that is not ready, too: one that ends still has its tunnels.
+fn service_of_peers() -> Value {
+    json!({"spec": {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": true,
+        "selector": labels(),
+        "ports": [port("peers", peers::PORT, peers::PORT)],
+    }})
 }
 
 pub(super) fn labels() -> Value {
@@ -51,14 +69,14 @@ fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     let labels = labels();
     let server = &spec.server;
     let volume = |name, secret| json!({"name": name, "secret": {"secretName": secret}});
-    let mut volumes = vec![volume("serving", SERVING)];
+    let mut volumes = vec![volume("serving", SERVING), volume("peers", PEERS)];
     if entrance::is_wanted(spec) {
         volumes.push(volume("clients", TUNNEL_CLIENTS));
     }
     let mut pod = json!({
         "serviceAccountName": SERVER,
         "securityContext": pod_security::pod(),
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": GRACE,
         "containers": [container(observed, spec)],
         "volumes": volumes,
         "topologySpreadConstraints": [{
@@ -93,8 +111,15 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     );
     let port = |name, port| json!({"name": name, "containerPort": port, "protocol": "TCP"});
     let mount = |name, path| json!({"name": name, "mountPath": path, "readOnly": true});
-    let mut ports = vec![port("https", PORT), port("admin", ADMIN_PORT)];
-    let mut mounts = vec![mount("serving", SERVING_DIRECTORY)];
+    let mut ports = vec![
+        port("https", PORT),
+        port("admin", ADMIN_PORT),
+        port("peers", peers::PORT),
+    ];
+    let mut mounts = vec![
+        mount("serving", SERVING_DIRECTORY),
+        mount("peers", peers::DIRECTORY),
+    ];
     if entrance::is_wanted(spec) {
         ports.push(port("tunnel", TUNNEL_PORT));
         mounts.push(mount("clients", CLIENTS_DIRECTORY));
@@ -121,6 +146,8 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
         format!("--replicas={}", spec.server.replicas.max(1)),
     ];
+    arguments.push(format!("--shutdown-delay={SHUTDOWN_DELAY}"));
+    arguments.extend(peers::arguments(&spec.server.namespace));
     if entrance::is_wanted(spec) {
         arguments.push(format!("--tunnel-port={TUNNEL_PORT}"));
         let bundle = format!("{CLIENTS_DIRECTORY}/{TUNNEL_BUNDLE}");

@@ -1,0 +1,78 @@
+//! What the replicas take to answer as one: certificates by which they know each other, and the right to read
+//! where the others are. The Service that lists them is beside their Deployment.
+
+use crds::gateway::GatewayConfigurationSpec;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::keys::authorities;
+use crate::{
+    kind::{Kind, ObjectKey, RBAC},
+    names::{PEER_AUTHORITY, PEERS, SERVER},
+    observed::Observed,
+    plan::{
+        Action, Desired, Plan,
+        pki::{
+            peer::{self, BUNDLE},
+            text,
+        },
+    },
+};
+
+/// The port at which a replica takes what others pass to it.
+pub(super) const PORT: u16 = 9445;
+/// Where the server's container has the Secret.
+pub(super) const DIRECTORY: &str = "/etc/spokeway/peers";
+
+/// Wants both Secrets, and gives what else is wanted.
+pub(super) fn plan(
+    observed: &Observed,
+    spec: &GatewayConfigurationSpec,
+    now: Timestamp,
+    plan: &mut Plan,
+) -> [Desired; 2] {
+    let namespace = &spec.server.namespace;
+    let [authority, peers] = keys(namespace);
+    let secret = observed.object(&peers);
+    let trusted = secret.and_then(|secret| text(secret, BUNDLE));
+    if let Some(authorities) = authorities(observed, &authority, trusted.as_deref(), now, plan) {
+        match peer::next(secret, &authorities, now) {
+            Ok(look_again) => plan.wake_at(look_again),
+            Err(issue) => plan.actions.push(Action::Issue { key: peers, issue }),
+        }
+    }
+    rights(namespace)
+}
+
+/// The Secrets that stay while the operator runs the server.
+pub(super) fn keys(namespace: &str) -> [ObjectKey; 2] {
+    [PEER_AUTHORITY, PEERS].map(|name| ObjectKey::new(Kind::Secret, namespace, name))
+}
+
+pub(super) fn arguments(namespace: &str) -> [String; 5] {
+    [
+        format!("--peer-port={PORT}"),
+        format!("--peer-cert-file={DIRECTORY}/tls.crt"),
+        format!("--peer-private-key-file={DIRECTORY}/tls.key"),
+        format!("--peer-ca-file={DIRECTORY}/{BUNDLE}"),
+        format!("--peer-service={namespace}/{PEERS}"),
+    ]
+}
+
+/// The role is not called like that in the namespace of the manual mode's Secrets, which may be the same one.
+fn rights(namespace: &str) -> [Desired; 2] {
+    let name = format!("{SERVER}-peers");
+    let key = |kind| ObjectKey::new(kind, namespace, &name);
+    let role = json!({"rules": [{
+        "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
+        "verbs": ["get", "list", "watch"],
+    }]});
+    let binding = json!({
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": SERVER, "namespace": namespace}],
+    });
+    [
+        Desired::new(key(Kind::Role), role),
+        Desired::new(key(Kind::RoleBinding), binding),
+    ]
+}
