@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
+use crds::gateway::PEER_NAME;
+
 use super::{Balancer, Gateway, GatewayError, GatewayOptions, registration};
 use crate::{
     cluster::{Cluster, write_identity},
     host,
     pki::{Authority, Leaf},
 };
-
-/// The name that each gateway must prove to the others.
-const PEER: &str = "gateway-server-peer";
 
 /// Gateways behind a [`Balancer`], registered at the hub as one.
 #[derive(Debug)]
@@ -29,7 +28,11 @@ impl Replicas {
     ) -> Result<Self, GatewayError> {
         let directory = hub.directory();
         let authority = Authority::new("replicas-ca")?;
-        write_identity(directory, "peers", &authority.issue(&Leaf::peer(PEER))?)?;
+        write_identity(
+            directory,
+            "peers",
+            &authority.issue(&Leaf::peer(PEER_NAME))?,
+        )?;
         std::fs::write(directory.join("peers-ca.crt"), authority.certificate())?;
         let ports: Vec<_> = (0..count).map(|_| host::free_port()).collect();
         let mut gateways = Vec::new();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use crds::gateway::PEER_NAME;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::verify_server_name,
@@ -18,8 +19,6 @@ use rustls::{
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-/// The DNS name in the certificate of every replica.
-const NAME: &str = "gateway-server-peer";
 /// The name of this use of the tunnel's protocol in TLS ALPN, so that no agent's connection is taken for
 /// a replica's.
 const PROTOCOL: &[u8] = b"spokeway-peer";
@@ -125,7 +124,7 @@ impl PeerTls {
 
 /// The name that every replica must prove.
 pub(super) fn name() -> ServerName<'static> {
-    ServerName::try_from(NAME).expect("a constant that is a DNS name")
+    ServerName::try_from(PEER_NAME).expect("a constant that is a DNS name")
 }
 
 /// Whether the holder of a certificate, whose chain was verified, is a replica.

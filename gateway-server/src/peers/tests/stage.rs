@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crds::ClusterName;
+use crds::{ClusterName, gateway::PEER_NAME};
 use kube::{Client, Config};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -64,7 +64,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         Self {
             issuer: Arc::new(CertifiedIssuer::self_signed(params, key).unwrap()),
-            name: "gateway-server-peer",
+            name: PEER_NAME,
         }
     }
 
