@@ -3,6 +3,8 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 /// The longest DNS-1123 subdomain that Kubernetes accepts as an object's name.
 const MAX_LENGTH: usize = 253;
 
@@ -10,8 +12,15 @@ const MAX_LENGTH: usize = 253;
 ///
 /// Cloning shares the text, so a name can be carried by every request and stream. It borrows as
 /// `str`, so maps keyed by it are searched without allocating.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ClusterName(Arc<str>);
+
+impl From<ClusterName> for String {
+    fn from(name: ClusterName) -> Self {
+        name.as_str().to_owned()
+    }
+}
 
 impl ClusterName {
     /// The name as text.

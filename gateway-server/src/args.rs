@@ -1,16 +1,16 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! become [`Settings`].
 
+mod peers;
+
 use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::log::Format;
 
-use crate::{
-    account_name::AccountName,
-    peers::{Others, PeerSettings, ServiceName},
-};
+use self::peers::PeerArgs;
+use crate::{account_name::AccountName, peers::PeerSettings};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]
@@ -104,59 +104,8 @@ pub struct Args {
         requires = "tunnel_port"
     )]
     tunnel_client_ca_file: Option<PathBuf>,
-    /// Port where the other replicas of this gateway connect with mutual TLS. A replica that has no
-    /// tunnel of a cluster sends its requests through one that has.
-    #[arg(
-        long,
-        env = "GATEWAY_PEER_PORT",
-        value_name = "PORT",
-        requires_all = ["peer_cert_file", "peer_private_key_file", "peer_ca_file", "peers"]
-    )]
-    peer_port: Option<u16>,
-    /// PEM file with the certificate chain that replicas show each other. Its DNS name must be
-    /// gateway-server-peer. It is reloaded when it changes.
-    #[arg(
-        long,
-        env = "GATEWAY_PEER_CERT_FILE",
-        value_name = "FILE",
-        requires = "peer_port"
-    )]
-    peer_cert_file: Option<PathBuf>,
-    /// PEM file with the key of that certificate. It is reloaded when it changes.
-    #[arg(
-        long,
-        env = "GATEWAY_PEER_PRIVATE_KEY_FILE",
-        value_name = "FILE",
-        requires = "peer_port"
-    )]
-    peer_private_key_file: Option<PathBuf>,
-    /// PEM file with the CA of the replicas' certificates. It is reloaded when it changes.
-    #[arg(
-        long,
-        env = "GATEWAY_PEER_CA_FILE",
-        value_name = "FILE",
-        requires = "peer_port"
-    )]
-    peer_ca_file: Option<PathBuf>,
-    /// Headless Service whose endpoints are the replicas, as NAMESPACE/NAME.
-    #[arg(
-        long,
-        env = "GATEWAY_PEER_SERVICE",
-        value_name = "SERVICE",
-        group = "peers",
-        requires = "peer_port"
-    )]
-    peer_service: Option<ServiceName>,
-    /// Address of another replica, as HOST:PORT, if no Service lists the replicas. Can be repeated.
-    #[arg(
-        long,
-        env = "GATEWAY_PEER",
-        value_name = "ADDRESS",
-        value_delimiter = ',',
-        group = "peers",
-        requires = "peer_port"
-    )]
-    peer: Vec<String>,
+    #[command(flatten)]
+    peers: PeerArgs,
     /// Service on managed clusters that callers may reach at clustergateways/NAME/services through
     /// a tunnel, as NAMESPACE/NAME:PORT. Can be repeated. The agent of the cluster must expose it,
     /// too.
@@ -313,9 +262,6 @@ pub struct TunnelEntrance {
     pub authority: PathBuf,
 }
 
-/// Why the files of replicas are there if a port is.
-const WITH_A_PORT: &str = "clap requires it with --peer-port";
-
 impl From<Args> for Settings {
     fn from(args: Args) -> Self {
         // Destructured whole, so that a flag nobody uses does not compile.
@@ -332,12 +278,7 @@ impl From<Args> for Settings {
             admin_bind_address,
             tunnel_port,
             tunnel_client_ca_file,
-            peer_port,
-            peer_cert_file,
-            peer_private_key_file,
-            peer_ca_file,
-            peer_service,
-            peer,
+            peers,
             expose,
             response_header_timeout,
             drain_timeout,
@@ -364,16 +305,7 @@ impl From<Args> for Settings {
                     address: SocketAddr::new(bind_address, port),
                     authority,
                 }),
-            peers: peer_port.map(|port| PeerSettings {
-                address: SocketAddr::new(bind_address, port),
-                certificate: peer_cert_file.expect(WITH_A_PORT),
-                private_key: peer_private_key_file.expect(WITH_A_PORT),
-                authority: peer_ca_file.expect(WITH_A_PORT),
-                others: match peer_service {
-                    Some(service) => Others::Service(service),
-                    None => Others::Addresses(peer),
-                },
-            }),
+            peers: peers.settings(bind_address),
             exposed: expose.into_iter().collect(),
             head_deadline: Duration::from_secs(response_header_timeout),
             drain_deadline: Duration::from_secs(drain_timeout),

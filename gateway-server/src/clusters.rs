@@ -7,8 +7,12 @@ mod credential;
 mod definition;
 mod derived;
 mod feed;
+mod fleet;
+mod gossip;
+mod health;
 mod intake;
 mod inventory;
+mod pulse;
 pub(crate) mod refusal;
 mod secret;
 mod sheet;
@@ -20,7 +24,6 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use crds::{ClusterName, cluster_core::ClusterGateway};
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,13 +34,17 @@ pub(crate) use self::{
     credential::Credential,
     definition::Unusable,
     derived::Derivation,
-    feed::{Change, Expired, Listed},
+    feed::{Change, Changes, History, Listed, Unknown, Went},
+    fleet::Sighting,
+    health::{Decision, View},
     snapshot::{Absent, Snapshot, Unshown},
 };
 use self::{
     definition::{Definition, Means},
     feed::Feed,
-    inventory::{Inventory, Source},
+    inventory::{Inventory, Source, revision_of},
+    pulse::Pulse,
+    sheet::Known,
 };
 use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::Way};
 
@@ -49,6 +56,7 @@ pub(crate) struct Clusters {
     inventory: Mutex<Inventory>,
     /// The snapshot as it is shown. Locked by those who list, get and watch `clustergateways`.
     feed: Mutex<Feed>,
+    pulse: Pulse,
     derivation: Option<Derivation>,
     metrics: Metrics,
     tunnels: Tunnels,
@@ -63,12 +71,12 @@ impl Clusters {
         metrics: Metrics,
         tunnels: Tunnels,
         tasks: TaskTracker,
-        begin: Timestamp,
     ) -> Self {
         Self {
             snapshot: ArcSwap::default(),
             inventory: Mutex::default(),
-            feed: Mutex::new(Feed::new(begin)),
+            feed: Mutex::new(Feed::new()),
+            pulse: Pulse::default(),
             derivation,
             metrics,
             tunnels,
@@ -102,24 +110,31 @@ impl Clusters {
         let mut feed = self.feed.lock();
         // Read in here, so that the feed never goes back.
         let snapshot = self.snapshot.load();
-        snapshot.complete.then(|| feed.list(&snapshot))
+        let now = Instant::now();
+        snapshot.complete.then(|| feed.list(&snapshot, now))
     }
 
     /// One cluster as it is shown.
     pub(crate) fn shown(&self, name: &ClusterName) -> Result<Arc<ClusterGateway>, Unshown> {
         let mut feed = self.feed.lock();
         let cluster = self.find(name)?;
-        let shown = feed.one(name, &cluster);
+        let shown = feed.one(name, &cluster, Instant::now());
         shown.ok_or_else(|| match &cluster.access {
             Err(unusable) => Unshown::Unreadable(unusable.to_string()),
             Ok(_) => Absent::Unknown.into(),
         })
     }
 
-    /// What has changed in what is shown since a revision.
-    pub(crate) fn changes(&self, revision: u64, now: Instant) -> Result<Vec<Change>, Expired> {
+    /// What has changed in what is shown after a position.
+    pub(crate) fn changes(&self, position: u64, now: Instant) -> Result<Changes, Unknown> {
         let mut feed = self.feed.lock();
-        feed.after(revision, &self.snapshot.load(), now)
+        feed.after(position, &self.snapshot.load(), now)
+    }
+
+    /// Where a watch goes on that has seen everything up to a revision, here or at another replica.
+    pub(crate) fn resume(&self, revision: u64, now: Instant) -> Result<Changes, Unknown> {
+        let mut feed = self.feed.lock();
+        feed.resume(revision, &self.snapshot.load(), now)
     }
 
     /// Brings what is known of a cluster's health up to date. An open connection is monitored
@@ -155,10 +170,13 @@ impl Clusters {
         let entries = objects.iter().filter_map(|object| {
             let cluster = S::cluster(object)?;
             let entry = S::read(&cluster, object, &self.tunnels)?;
-            Some((cluster, entry))
+            let revision = revision_of(object);
+            Some((cluster, Known { entry, revision }))
         });
         let touched = S::sheet(&mut inventory).replace(entries.collect());
         info!(objects = objects.len(), "{} listed", S::WHAT);
+        let newest = objects.iter().map(revision_of).max().unwrap_or_default();
+        self.reach(newest);
         self.rebuild(&inventory, touched);
     }
 
@@ -175,20 +193,23 @@ impl Clusters {
             return;
         };
         let entry = S::read(&cluster, object, &self.tunnels);
-        self.set::<S>(cluster, entry);
+        self.set::<S>(cluster, entry, revision_of(object));
     }
 
     /// Forgets an object that is gone or no longer of its source.
     fn remove<S: Source>(&self, object: &S::Object) {
         if let Some(cluster) = S::cluster(object) {
-            self.set::<S>(cluster, None);
+            self.set::<S>(cluster, None, revision_of(object));
         }
     }
 
-    fn set<S: Source>(&self, cluster: ClusterName, entry: Option<S::Entry>) {
+    /// What a deleted object has as its revision is that of its deletion.
+    fn set<S: Source>(&self, cluster: ClusterName, entry: Option<S::Entry>, revision: u64) {
         let mut inventory = self.inventory.lock();
-        S::sheet(&mut inventory).set(cluster.clone(), entry);
+        let known = entry.map(|entry| Known { entry, revision });
+        S::sheet(&mut inventory).set(cluster.clone(), known);
         self.rebuild(&inventory, [cluster].into());
+        self.reach(revision);
     }
 
     /// Publishes a snapshot in which these clusters are as the inventory has them.
@@ -201,7 +222,8 @@ impl Clusters {
             let known = by_name.remove(&name);
             match inventory.definition(&name, derivation, &self.tunnels) {
                 Some(definition) => {
-                    let cluster = self.cluster(&name, known.as_deref(), definition);
+                    let revision = inventory.revision(&name);
+                    let cluster = self.cluster(&name, known.as_deref(), definition, revision);
                     by_name.insert(name, Arc::new(cluster));
                 }
                 None if known.is_some() => self.forget(&name),
@@ -238,6 +260,7 @@ impl Clusters {
         name: &ClusterName,
         known: Option<&Cluster>,
         definition: Definition,
+        revision: u64,
     ) -> Cluster {
         let Definition {
             object,
@@ -252,6 +275,7 @@ impl Clusters {
             warn!(cluster = %name, "managed cluster cannot be reached: {unusable}");
         }
         Cluster {
+            revision,
             object,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),

@@ -82,7 +82,7 @@ impl Ending {
 #[cfg(test)]
 mod tests {
     use runtime::readiness::Readiness;
-    use tokio::time::Instant;
+    use tokio::{task::JoinSet, time::Instant};
 
     use super::*;
 
@@ -92,32 +92,31 @@ mod tests {
         let (told, readiness) = (CancellationToken::new(), Readiness::default());
         let serving = readiness.condition("serving");
         serving.set(true);
-        let begun = tokio::spawn(
+        let mut steps = JoinSet::new();
+        steps.spawn(
             ending
                 .clone()
                 .begin(told.clone().cancelled_owned(), serving),
         );
         let names: Vec<_> = (0..50).map(|number| format!("managed{number}")).collect();
-        let mut left = Vec::new();
+        let mut left = JoinSet::new();
         told.cancel();
         ending.leaving.cancelled().await;
         assert!(!readiness.is_ready());
         let begin = Instant::now();
         for name in &names {
             let (ending, name) = (ending.clone(), name.clone());
-            left.push(tokio::spawn(async move {
+            left.spawn(async move {
                 ending.turn(&name).await;
                 Instant::now()
-            }));
+            });
         }
-        let mut turns = Vec::new();
-        for left in left {
-            turns.push((left.await.unwrap() - begin).as_millis());
-        }
+        let left = left.join_all().await;
+        let turns: Vec<_> = left.iter().map(|at| (*at - begin).as_millis()).collect();
         assert!(turns.iter().all(|turn| *turn <= 5000), "{turns:?}");
         assert!(turns.iter().any(|turn| *turn > 2500), "{turns:?}");
         assert!(!ending.drain.is_cancelled());
-        begun.await.unwrap();
+        steps.join_all().await;
         assert!(ending.drain.is_cancelled() && !ending.cut.is_cancelled());
     }
 

@@ -3,7 +3,7 @@
 
 mod task;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crds::ClusterName;
 use http::{
@@ -38,6 +38,9 @@ use crate::{
     status::Refusal,
     watch::{Printer, Watch},
 };
+
+/// How long a list or a watch waits until the hub is known to have come to a revision.
+const REACH_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Everything that is needed to answer a request.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ impl Gateway {
         let (head, _) = request.into_parts();
         match own {
             Own::Document(document) => self.document(document, &head),
-            Own::List => self.list(&head),
+            Own::List => self.list(&head).await,
             Own::Get(name) => self.get(&head, &name),
             Own::Health(name) => {
                 self.clusters.probe(&name).await;
@@ -137,8 +140,12 @@ impl Gateway {
         Ok(response(head, answer))
     }
 
-    fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+    async fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let options = options(head)?;
+        if let Some(revision) = options.not_older_than() {
+            // Another replica has come to it already.
+            self.clusters.reached(revision, REACH_DEADLINE).await;
+        }
         if let Some(watch) = options.watch {
             return self.watch(head, watch, options);
         }
@@ -166,8 +173,7 @@ impl Gateway {
             clock: now,
         };
         let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
-        let watch = Watch::begin(clusters, watch, options.selection, printer, drain)
-            .ok_or_else(not_read_yet)?;
+        let watch = Watch::begin(clusters, watch, options.selection, printer, drain)?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
         describe(response.headers_mut(), "application/json", None);
         Ok(response)

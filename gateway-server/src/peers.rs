@@ -21,7 +21,7 @@ use tunnel::Hello;
 pub use self::discovery::{ServiceName, ServiceNameError};
 pub(crate) use self::tls::PeerTlsError;
 use self::{discovery::Discovery, door::PeerDoor, links::Links, tls::PeerTls};
-use crate::{ending::Ending, metrics::Metrics, tunnels::Tunnels};
+use crate::{clusters::Clusters, ending::Ending, metrics::Metrics, tunnels::Tunnels};
 
 /// How replicas find and trust each other.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ pub(crate) struct Peers {
     /// What this gateway says of itself.
     pub(crate) hello: Arc<Hello>,
     pub(crate) tunnels: Tunnels,
+    pub(crate) clusters: Arc<Clusters>,
     pub(crate) metrics: Metrics,
     /// Holds the connections to others.
     pub(crate) tasks: TaskTracker,

@@ -7,7 +7,6 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use kubernetes::clock::now;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
@@ -88,22 +87,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     if let Some(peer_settings) = settings.peers {
         let listener = bind(peer_settings.address).await?;
         info!(address = %peer_settings.address, "other replicas may connect here");
-        let Attach {
-            hello,
-            tunnels,
-            metrics,
-            tasks,
-            ending,
-            ..
-        } = gateway.attach.clone();
-        let peers = Peers {
-            hello,
-            tunnels,
-            metrics,
-            tasks,
-            passing: passing.clone(),
-            ending,
-        };
+        let peers = peers(&gateway.attach, passing.clone());
         peers.start(peer_settings, listener, hub, &readiness, &mut background)?;
     }
     info!(address = %settings.address, admin = %settings.admin_address, "serving");
@@ -118,6 +102,27 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     background.shutdown().await;
     info!("stopped");
     Ok(())
+}
+
+fn peers(attach: &Attach, passing: TaskTracker) -> Peers {
+    let Attach {
+        hello,
+        tunnels,
+        clusters,
+        authorizer: _,
+        metrics,
+        tasks,
+        ending,
+    } = attach.clone();
+    Peers {
+        hello,
+        tunnels,
+        clusters,
+        metrics,
+        tasks,
+        passing,
+        ending,
+    }
 }
 
 /// What the parts of the gateway share at the start.
@@ -147,7 +152,6 @@ impl Process {
             metrics.clone(),
             tunnels.clone(),
             connections.clone(),
-            now(),
         ));
         let authorizer = Authorizer::new(hub, metrics.clone());
         let grants = match settings.identity {

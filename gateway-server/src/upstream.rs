@@ -19,7 +19,7 @@ pub(crate) use self::connect::Phase;
 pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
-    pool::{Health, Lease, PoolError, Pooled, SendError},
+    pool::{Health, Lease, PoolError, Pooled, SendError, Sighting},
     request_body::RequestBody,
     target::Target,
     tls::{ClientIdentity, Tls, TlsConfigError, Trust},
@@ -55,9 +55,9 @@ impl Upstream {
         })
     }
 
-    /// How the last attempt to connect went.
-    pub(crate) fn health(&self) -> Health {
-        self.pool.health()
+    /// What is known of it.
+    pub(crate) fn sighting(&self) -> Sighting {
+        self.pool.sighting()
     }
 
     /// A place for one request on a pooled connection.

@@ -13,7 +13,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -25,7 +24,7 @@ use crate::{
         rendering::Rendering,
         selector::Selection,
     },
-    clusters::Clusters,
+    clusters::{Clusters, Unknown, refusal::not_read_yet},
     status::Refusal,
 };
 
@@ -42,7 +41,9 @@ pub(crate) struct Watch {
     clusters: Arc<Clusters>,
     selection: Selection,
     printer: Printer,
-    /// Changes up to this revision are sent or wait in `events`.
+    /// Changes up to this position are sent or wait in `events` …
+    position: u64,
+    /// … and those up to this revision of the hub.
     revision: u64,
     events: VecDeque<Event>,
     ticks: Interval,
@@ -70,20 +71,34 @@ impl Printer {
 }
 
 impl Watch {
-    /// Begins at the caller's start; `None` until all clusters have been read once.
+    /// Begins at the caller's start. Until all clusters have been read once, there is none.
     pub(crate) fn begin(
         clusters: Arc<Clusters>,
         options: WatchOptions,
         selection: Selection,
         printer: Printer,
         drain: CancellationToken,
-    ) -> Option<Self> {
-        let listed = clusters.listed()?;
+    ) -> Result<Self, Refusal> {
         let now = Instant::now();
-        let mut events = VecDeque::new();
-        let revision = match options.start {
-            Start::After(revision) => revision,
-            Start::Now => listed.revision,
+        let (mut events, mut is_over) = (VecDeque::new(), false);
+        let listed = clusters.listed().ok_or_else(not_read_yet)?;
+        let (mut position, mut revision) = (listed.position, listed.revision);
+        match options.start {
+            Start::Now => {}
+            Start::After(asked) => match clusters.resume(asked, now) {
+                Ok(missed) => {
+                    let told = |change| Event::of(change, &selection);
+                    events.extend(missed.all.into_iter().filter_map(told));
+                    (position, revision) = (missed.position, missed.revision);
+                }
+                // As API servers say it: in the watch.
+                Err(unknown @ Unknown::TooOld { .. }) => {
+                    let status = unknown.refusal().into_status();
+                    events.push_back(Event::Error(Box::new(status)));
+                    is_over = true;
+                }
+                Err(unknown @ Unknown::TooNew { .. }) => return Err(unknown.refusal()),
+            },
             Start::State { is_told } => {
                 let objects = listed.objects.into_iter();
                 let chosen = objects.filter(|object| selection.chooses(object));
@@ -92,22 +107,22 @@ impl Watch {
                     revision: listed.revision,
                     ends_initial: true,
                 }));
-                listed.revision
             }
-        };
+        }
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Some(Self {
+        Ok(Self {
             clusters,
             selection,
             printer,
+            position,
             revision,
             events,
             ticks,
             ends: now + options.lasts,
             bookmark: options.bookmarks.then(|| now + BOOKMARK_EVERY),
             drain: Box::pin(drain.cancelled_owned()),
-            is_over: false,
+            is_over,
         })
     }
 
@@ -128,15 +143,14 @@ impl Watch {
     }
 
     fn look(&mut self, now: Instant) {
-        match self.clusters.changes(self.revision, now) {
-            Ok(changes) => {
-                self.revision = changes.last().map_or(self.revision, |it| it.revision);
+        match self.clusters.changes(self.position, now) {
+            Ok(missed) => {
+                (self.position, self.revision) = (missed.position, missed.revision);
                 let told = |change| Event::of(change, &self.selection);
-                self.events.extend(changes.into_iter().filter_map(told));
+                self.events.extend(missed.all.into_iter().filter_map(told));
             }
-            Err(expired) => {
-                let refusal = Refusal::new(StatusCode::GONE, "Expired", expired.to_string());
-                let told = Event::Error(Box::new(refusal.into_status()));
+            Err(unknown) => {
+                let told = Event::Error(Box::new(unknown.refusal().into_status()));
                 self.events.push_back(told);
                 self.is_over = true;
                 return;

@@ -38,7 +38,9 @@ pub struct ClusterAccess {
 }
 
 /// What the last probe of the cluster found; absent where none was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterGatewayStatus {
     /// Whether the cluster answered the last probe.

@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) include: IncludeObject,
     /// Set if the caller wants changes instead of a list.
     pub(crate) watch: Option<WatchOptions>,
+    /// The revision that a list must have come to.
+    pub(crate) revision: Option<u64>,
 }
 
 /// Query parameters of a watch.
@@ -56,7 +58,17 @@ impl Options {
                 Some(other) => return Err(BadOption::IncludeObject(other.to_owned())),
             },
             watch: watch.transpose()?,
+            revision: value("resourceVersion").and_then(|it| it.parse().ok()),
         })
+    }
+
+    /// The revision that must have been reached before the answer begins.
+    pub(crate) fn not_older_than(&self) -> Option<u64> {
+        match self.watch.map(|watch| watch.start) {
+            None => self.revision,
+            Some(Start::After(revision)) => Some(revision),
+            Some(Start::Now | Start::State { .. }) => None,
+        }
     }
 }
 

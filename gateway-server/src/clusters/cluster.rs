@@ -11,6 +11,8 @@ use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
 /// One managed cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
+    /// The newest revision of the hub's objects that it is made from.
+    pub(super) revision: u64,
     /// As its source shows it; `None` if the source is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
     /// How to reach it, or why that is not possible.

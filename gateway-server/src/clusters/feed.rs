@@ -1,33 +1,46 @@
-//! Managed clusters as `clustergateways` shows them. Each change gets a revision, and the last
-//! changes are kept for watches. The feed looks for changes when somebody asks, because most of
-//! them, such as those of health, are not announced. No I/O, no clock.
+//! Managed clusters as `clustergateways` shows them. What is shown depends on nothing but objects of the
+//! hub and what the replicas have told each other, so each replica shows the same with the same revision:
+//! the newest of the hub's that is in it. Changes have positions of this process's own; who comes from
+//! another replica, with a revision, gets all changes again that came here since a moment before that
+//! revision was reached. The feed looks for changes when somebody asks. No I/O, no clock.
+
+mod gone;
+mod reached;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use crds::{ClusterName, cluster_core::ClusterGateway};
-use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{cluster::Cluster, shown::LiveState, snapshot::Snapshot};
+pub(crate) use self::gone::Went;
+use self::{
+    gone::{Gone, Tombstone},
+    reached::Reached,
+};
+use super::{cluster::Cluster, fleet::Fleet, health::LiveState, snapshot::Snapshot};
 
-/// Number of changes that are kept, plus one for each cluster.
-const KEPT: usize = 1024;
 /// The feed looks for changes no more often than this, however many watch.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What is shown, and its last changes.
 #[derive(Debug)]
 pub(super) struct Feed {
-    revision: u64,
-    /// Changes up to this revision are no longer known.
-    oldest: u64,
+    /// The newest revision of the hub that this replica knows of.
+    reached: Reached,
+    position: u64,
     shown: BTreeMap<ClusterName, Entry>,
-    changes: VecDeque<Change>,
+    /// The last change of each that is shown.
+    changed: BTreeMap<u64, ClusterName>,
+    gone: Gone,
+    pub(super) fleet: Fleet,
     looked: Option<Instant>,
+    /// The list that a change came with that was there at the start counts as old.
+    is_started: bool,
 }
 
 /// A cluster as it was shown last.
@@ -35,8 +48,23 @@ pub(super) struct Feed {
 struct Entry {
     /// Weak, because the connections of a cluster end when it is dropped.
     of: Weak<Cluster>,
-    live: LiveState,
+    revision: u64,
+    state: LiveState,
     object: Arc<ClusterGateway>,
+    /// When it was shown first …
+    born: u64,
+    /// … and changed last.
+    changed: Moment,
+    /// Its labels changed last here, and what it was before.
+    relabelled: Option<(u64, Arc<ClusterGateway>)>,
+}
+
+/// When a change came to this replica.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    position: u64,
+    /// `None` for what was there at the start.
+    at: Option<Instant>,
 }
 
 /// A change of one cluster: how it was shown before, and how it is.
@@ -47,47 +75,82 @@ pub(crate) struct Change {
     pub(crate) after: Option<Arc<ClusterGateway>>,
 }
 
+/// Changes up to a position.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) all: Vec<Change>,
+    pub(crate) position: u64,
+    pub(crate) revision: u64,
+}
+
 /// All clusters at one revision, in the order of their names.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) revision: u64,
+    pub(crate) position: u64,
     pub(crate) objects: Vec<Arc<ClusterGateway>>,
 }
 
-/// The changes after a revision are not known: there were too many, or it is another process's
-/// revision.
+/// What one replica tells another one that has just come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// The revision after which it knows of everything that went; `None` if it has just come itself.
+    pub(crate) oldest: Option<u64>,
+    pub(crate) gone: Vec<Went>,
+}
+
+/// No watch can go on from there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "too old resource version, or one of another gateway-server: {asked}; this one knows the changes after \
-     {oldest} up to {newest}: list clustergateways again, and watch from the resourceVersion of that list"
-)]
-pub(crate) struct Expired {
-    asked: u64,
-    oldest: u64,
-    newest: u64,
+pub(crate) enum Unknown {
+    /// There were too many changes since, or no replica was there then.
+    #[error(
+        "too old resource version: {asked}; the changes after {oldest} are known: list clustergateways again, \
+         and watch from the resourceVersion of that list"
+    )]
+    TooOld { asked: u64, oldest: u64 },
+    /// The hub has not come to that yet.
+    #[error("too large resource version: {asked}, current: {newest}")]
+    TooNew { asked: u64, newest: u64 },
 }
 
 impl Feed {
-    /// Revisions start at the time in nanoseconds, so that processes that started at different
-    /// times do not use the same ones.
-    pub(super) fn new(begin: Timestamp) -> Self {
-        let begin = u64::try_from(begin.as_nanosecond()).unwrap_or_default();
+    pub(super) fn new() -> Self {
         Self {
-            revision: begin,
-            oldest: begin,
+            reached: Reached::default(),
+            position: 0,
             shown: BTreeMap::new(),
-            changes: VecDeque::new(),
+            changed: BTreeMap::new(),
+            gone: Gone::default(),
+            fleet: Fleet::default(),
             looked: None,
+            is_started: false,
         }
     }
 
-    /// All clusters as of now.
-    pub(super) fn list(&mut self, snapshot: &Snapshot) -> Listed {
-        self.look(snapshot);
-        let shown = self.shown.values();
+    /// The hub has come to this revision.
+    pub(super) fn reach(&mut self, revision: u64, now: Instant) {
+        self.reached.reach(revision, now);
+    }
+
+    /// The newest revision that is known.
+    pub(super) fn newest(&self) -> u64 {
+        self.reached.newest()
+    }
+
+    /// All clusters as of now. What this replica has seen of one a moment ago is in it already.
+    pub(super) fn list(&mut self, snapshot: &Snapshot, now: Instant) -> Listed {
+        self.look(snapshot, now);
+        let objects = self.shown.iter().map(|(name, entry)| {
+            let cluster = snapshot.by_name.get(name);
+            cluster.map_or_else(
+                || Arc::clone(&entry.object),
+                |cluster| self.fresh(name, cluster, entry),
+            )
+        });
         Listed {
-            revision: self.revision,
-            objects: shown.map(|entry| Arc::clone(&entry.object)).collect(),
+            objects: objects.collect(),
+            revision: self.newest(),
+            position: self.position,
         }
     }
 
@@ -96,95 +159,265 @@ impl Feed {
         &mut self,
         name: &ClusterName,
         cluster: &Arc<Cluster>,
+        now: Instant,
     ) -> Option<Arc<ClusterGateway>> {
-        self.look_at(name, cluster);
+        self.look_at(name, cluster, now);
         let entry = self.shown.get(name)?;
-        Some(Arc::clone(&entry.object))
+        Some(self.fresh(name, cluster, entry))
     }
 
-    /// What has changed after a revision.
-    pub(super) fn after(
+    /// Where a watch goes on that has seen everything up to a revision, at this replica or another one, with
+    /// what it has to be told again.
+    pub(super) fn resume(
         &mut self,
         revision: u64,
         snapshot: &Snapshot,
         now: Instant,
-    ) -> Result<Vec<Change>, Expired> {
-        if self.looked.is_none_or(|looked| looked + LOOK_EVERY <= now) {
-            self.looked = Some(now);
-            self.look(snapshot);
-        }
-        if !(self.oldest..=self.revision).contains(&revision) {
-            return Err(Expired {
+    ) -> Result<Changes, Unknown> {
+        self.look(snapshot, now);
+        let newest = self.newest();
+        if revision > newest {
+            return Err(Unknown::TooNew {
                 asked: revision,
-                oldest: self.oldest,
-                newest: self.revision,
+                newest,
             });
         }
-        let is_known = |change: &Change| change.revision <= revision;
-        let known = self.changes.partition_point(is_known);
-        Ok(self.changes.range(known..).cloned().collect())
+        let oldest = self.gone.oldest();
+        if revision < oldest {
+            return Err(Unknown::TooOld {
+                asked: revision,
+                oldest,
+            });
+        }
+        let since = self.reached.moment_before(revision);
+        let is_old = |moment: Moment| match (moment.at, since) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(at), Some(since)) => at < since,
+        };
+        let after = self.last_that(is_old);
+        // Where it comes from, whatever went may have been there.
+        let mut changes = self.since(after, u64::MAX);
+        changes.all.retain(|change| change.revision != revision);
+        Ok(changes)
     }
 
-    fn look(&mut self, snapshot: &Snapshot) {
+    /// What has changed after a position.
+    pub(super) fn after(
+        &mut self,
+        position: u64,
+        snapshot: &Snapshot,
+        now: Instant,
+    ) -> Result<Changes, Unknown> {
+        if self.looked.is_none_or(|looked| looked + LOOK_EVERY <= now) {
+            self.look(snapshot, now);
+        }
+        if position < self.gone.forgotten() {
+            let oldest = self.gone.oldest();
+            return Err(Unknown::TooOld {
+                asked: oldest.saturating_sub(1),
+                oldest,
+            });
+        }
+        // What came and went meanwhile is nothing that it has to hear of.
+        Ok(self.since(position, position))
+    }
+
+    /// Takes in what another replica says is gone, and since when it knows.
+    pub(super) fn hear_gone(&mut self, went: Went) {
+        if !self.shown.contains_key(&went.cluster) {
+            self.gone.hear(went);
+        }
+    }
+
+    /// Another replica knows of everything that went after that revision, and has told it.
+    pub(super) fn hear_oldest(&mut self, revision: u64) {
+        self.gone.hear_oldest(revision);
+    }
+
+    /// What went, and the revision after which all of it is known.
+    pub(super) fn history(&self) -> History {
+        History {
+            oldest: self.is_started.then(|| self.gone.oldest()),
+            gone: self.gone.all(),
+        }
+    }
+
+    fn look(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.looked = Some(now);
+        self.refresh(snapshot, now);
+    }
+
+    /// Takes in what this replica sees of each cluster; true if a decision on what is shown is due.
+    pub(super) fn see(&mut self, snapshot: &Snapshot) -> bool {
+        for (name, cluster) in &snapshot.by_name {
+            self.fleet.see(name, cluster.view());
+        }
+        self.fleet.look()
+    }
+
+    /// Brings what is shown up to date.
+    pub(super) fn refresh(&mut self, snapshot: &Snapshot, now: Instant) {
         let is_gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
         let gone: Vec<_> = self.shown.keys().filter(is_gone).cloned().collect();
         for name in gone {
-            self.hide(&name);
+            self.hide(&name, now);
         }
         for (name, cluster) in &snapshot.by_name {
-            self.look_at(name, cluster);
+            self.look_at(name, cluster, now);
+        }
+        if snapshot.complete && !std::mem::replace(&mut self.is_started, true) {
+            self.gone.begin(self.newest());
         }
     }
 
-    fn look_at(&mut self, name: &ClusterName, cluster: &Arc<Cluster>) {
-        let live = cluster.live_state();
+    /// Takes the decisions on what is shown that are due, at that revision of the hub.
+    pub(super) fn decide(&mut self, revision: u64) {
+        let Self { fleet, shown, .. } = self;
+        fleet.decide(revision, |name| shown.get(name).map_or(0, |it| it.revision));
+    }
+
+    /// When somebody last asked for changes, or for all.
+    pub(super) fn looked(&self) -> Option<Instant> {
+        self.looked
+    }
+
+    fn look_at(&mut self, name: &ClusterName, cluster: &Arc<Cluster>, now: Instant) {
+        self.fleet.see(name, cluster.view());
+        let decision = self.fleet.decision(name).expect("it was seen");
+        let revision = cluster.revision.max(decision.revision);
         let known = self.shown.get(name);
-        let same = |known: &Entry| known.of.as_ptr() == Arc::as_ptr(cluster);
-        if known.is_some_and(|known| same(known) && known.live == live) {
+        if known.is_some_and(|known| {
+            known.of.as_ptr() == Arc::as_ptr(cluster)
+                && known.revision == revision
+                && known.state == decision.state
+        }) {
             return;
         }
-        let Some(mut object) = cluster.shown(&live) else {
-            self.hide(name);
+        let state = decision.state.clone();
+        self.reached.reach(revision, now);
+        let Some(mut object) = cluster.shown(&state) else {
+            self.hide(name, now);
             return;
         };
-        let before = known.map(|known| Arc::clone(&known.object));
-        // A newer state of its sources may look the same as the one before.
-        let version = before.as_ref().map(|it| &it.metadata.resource_version);
-        object.metadata.resource_version = version.cloned().flatten();
-        let object = match before {
-            Some(before) if *before == object => before,
-            before => {
-                self.revision += 1;
-                object.metadata.resource_version = Some(self.revision.to_string());
-                let object = Arc::new(object);
-                self.keep(before, Some(Arc::clone(&object)));
-                object
-            }
-        };
-        let entry = Entry {
-            of: Arc::downgrade(cluster),
-            live,
-            object,
-        };
+        object.metadata.resource_version = Some(revision.to_string());
+        let of = Arc::downgrade(cluster);
+        if let Some(known) = self.shown.get_mut(name)
+            && *known.object == object
+        {
+            known.of = of;
+            known.revision = revision;
+            known.state = state;
+            return;
+        }
+        self.show(
+            name,
+            Entry {
+                of,
+                revision,
+                state,
+                object: Arc::new(object),
+                born: 0,
+                changed: Moment {
+                    position: 0,
+                    at: self.is_started.then_some(now),
+                },
+                relabelled: None,
+            },
+        );
+    }
+
+    fn show(&mut self, name: &ClusterName, mut entry: Entry) {
+        self.position += 1;
+        entry.changed.position = self.position;
+        entry.born = self.position;
+        if let Some(known) = self.shown.remove(name) {
+            self.changed.remove(&known.changed.position);
+            entry.born = known.born;
+            entry.relabelled = if known.object.metadata.labels == entry.object.metadata.labels {
+                known.relabelled
+            } else {
+                Some((self.position, known.object))
+            };
+        }
+        self.changed.insert(self.position, name.clone());
         self.shown.insert(name.clone(), entry);
     }
 
-    fn hide(&mut self, name: &ClusterName) {
-        if let Some(entry) = self.shown.remove(name) {
-            self.revision += 1;
-            self.keep(Some(entry.object), None);
-        }
+    fn hide(&mut self, name: &ClusterName, now: Instant) {
+        self.fleet.forget(name);
+        let Some(entry) = self.shown.remove(name) else {
+            return;
+        };
+        self.changed.remove(&entry.changed.position);
+        self.position += 1;
+        let tombstone = Tombstone {
+            revision: self.newest().max(entry.revision),
+            last: entry.object,
+            born: entry.born,
+            went: Moment {
+                position: self.position,
+                at: Some(now),
+            },
+        };
+        self.gone.bury(name.clone(), tombstone, self.shown.len());
     }
 
-    fn keep(&mut self, before: Option<Arc<ClusterGateway>>, after: Option<Arc<ClusterGateway>>) {
-        self.changes.push_back(Change {
-            revision: self.revision,
-            before,
-            after,
+    /// The object with what the replicas see now, whether that is decided already or not.
+    fn fresh(
+        &self,
+        name: &ClusterName,
+        cluster: &Arc<Cluster>,
+        entry: &Entry,
+    ) -> Arc<ClusterGateway> {
+        let state = self.fleet.state(name).filter(|it| **it != entry.state);
+        let fresh = state.and_then(|state| cluster.shown(state));
+        fresh.map_or_else(
+            || Arc::clone(&entry.object),
+            |mut object| {
+                let version = entry.object.metadata.resource_version.clone();
+                object.metadata.resource_version = version;
+                Arc::new(object)
+            },
+        )
+    }
+
+    /// The position of the last change that is old.
+    fn last_that(&self, is_old: impl Fn(Moment) -> bool) -> u64 {
+        let moments = self.shown.values().map(|entry| entry.changed);
+        let moments = moments.chain(self.gone.moments());
+        let old = moments.filter(|moment| is_old(*moment));
+        old.map(|moment| moment.position).max().unwrap_or_default()
+    }
+
+    fn since(&self, position: u64, born: u64) -> Changes {
+        let beyond = (Bound::Excluded(position), Bound::Unbounded);
+        let shown = self.changed.range(beyond).map(|(at, name)| {
+            let entry = &self.shown[name];
+            (*at, entry.since(position))
         });
-        while self.changes.len() > KEPT + self.shown.len() {
-            let forgotten = self.changes.pop_front();
-            self.oldest = forgotten.map_or(self.oldest, |change| change.revision);
+        let mut changes: Vec<_> = shown.chain(self.gone.since(position, born)).collect();
+        // Seen in one look, they are in the order of the hub.
+        changes.sort_by_key(|(at, change)| (change.revision, *at));
+        Changes {
+            all: changes.into_iter().map(|(_, change)| change).collect(),
+            position: self.position,
+            revision: self.newest(),
+        }
+    }
+}
+
+impl Entry {
+    fn since(&self, position: u64) -> Change {
+        let before = match &self.relabelled {
+            _ if self.born > position => None,
+            Some((at, before)) if *at > position => Some(before),
+            _ => Some(&self.object),
+        };
+        Change {
+            revision: self.revision,
+            before: before.cloned(),
+            after: Some(Arc::clone(&self.object)),
         }
     }
 }

@@ -49,6 +49,12 @@ pub(super) trait Source {
     fn sheet(inventory: &mut Inventory) -> &mut Sheet<Self::Entry>;
 }
 
+/// The revision of the hub at which an object was written last; 0 if that cannot be read.
+pub(super) fn revision_of(object: &impl ResourceExt) -> u64 {
+    let revision = object.resource_version();
+    revision.and_then(|it| it.parse().ok()).unwrap_or_default()
+}
+
 /// The Secrets of the manual mode.
 #[derive(Debug)]
 pub(super) struct Manual;
@@ -135,6 +141,15 @@ impl Inventory {
         let accepted = self.managed_clusters.get(cluster)?;
         let token = self.tokens.get(cluster);
         Some(derive(cluster, accepted, token, derivation?, tunnels))
+    }
+
+    /// The newest revision of the objects that make the definition of a managed cluster.
+    pub(super) fn revision(&self, cluster: &ClusterName) -> u64 {
+        if self.manual.get(cluster).is_some() {
+            return self.manual.revision(cluster);
+        }
+        let registered = self.managed_clusters.revision(cluster);
+        registered.max(self.tokens.revision(cluster))
     }
 
     /// Whether every source has been listed. Then a cluster that is not in here does not exist.

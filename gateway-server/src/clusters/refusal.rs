@@ -3,7 +3,10 @@
 use crds::{ClusterName, cluster_core::GROUP};
 use http::StatusCode;
 
-use super::snapshot::{Absent, Unshown};
+use super::{
+    feed::Unknown,
+    snapshot::{Absent, Unshown},
+};
 use crate::status::Refusal;
 
 const RESOURCE: &str = "clustergateways";
@@ -24,6 +27,21 @@ impl Unshown {
         match self {
             Self::Absent(absent) => absent.refusal(cluster),
             Self::Unreadable(fault) => unreadable(cluster, fault),
+        }
+    }
+}
+
+impl Unknown {
+    /// The answer to a caller who wanted to go on from there.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::TooOld { .. } => Refusal::new(StatusCode::GONE, "Expired", self.to_string()),
+            Self::TooNew { .. } => {
+                let code = StatusCode::GATEWAY_TIMEOUT;
+                Refusal::new(code, "Timeout", self.to_string())
+                    .cause("ResourceVersionTooLarge", "Too large resource version")
+                    .retry_after(1)
+            }
         }
     }
 }

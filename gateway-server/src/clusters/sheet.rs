@@ -7,9 +7,17 @@ use crds::ClusterName;
 /// What is known from one watch.
 #[derive(Debug)]
 pub(super) struct Sheet<T> {
-    entries: BTreeMap<ClusterName, T>,
+    entries: BTreeMap<ClusterName, Known<T>>,
     /// There was a full list: what is not in here does not exist.
     listed: bool,
+}
+
+/// What is kept of an object.
+#[derive(Debug)]
+pub(super) struct Known<T> {
+    pub(super) entry: T,
+    /// The revision of the hub at which the object was written last.
+    pub(super) revision: u64,
 }
 
 impl<T> Default for Sheet<T> {
@@ -23,11 +31,19 @@ impl<T> Default for Sheet<T> {
 
 impl<T> Sheet<T> {
     pub(super) fn get(&self, cluster: &ClusterName) -> Option<&T> {
-        self.entries.get(cluster)
+        self.entries.get(cluster).map(|known| &known.entry)
+    }
+
+    /// The revision of what is known of a cluster; 0 if nothing is.
+    pub(super) fn revision(&self, cluster: &ClusterName) -> u64 {
+        self.entries.get(cluster).map_or(0, |known| known.revision)
     }
 
     /// Replaces all entries; returns the clusters whose entry may have changed.
-    pub(super) fn replace(&mut self, entries: BTreeMap<ClusterName, T>) -> BTreeSet<ClusterName> {
+    pub(super) fn replace(
+        &mut self,
+        entries: BTreeMap<ClusterName, Known<T>>,
+    ) -> BTreeSet<ClusterName> {
         let touched = self.entries.keys().chain(entries.keys()).cloned().collect();
         self.entries = entries;
         self.listed = true;
@@ -45,7 +61,7 @@ impl<T> Sheet<T> {
     }
 
     /// Replaces one entry.
-    pub(super) fn set(&mut self, cluster: ClusterName, entry: Option<T>) {
+    pub(super) fn set(&mut self, cluster: ClusterName, entry: Option<Known<T>>) {
         match entry {
             Some(entry) => self.entries.insert(cluster, entry),
             None => self.entries.remove(&cluster),
@@ -62,15 +78,20 @@ mod tests {
         let name = |name: &str| name.parse::<ClusterName>().unwrap();
         let mut sheet = Sheet::default();
         assert!(!sheet.is_listed());
-        sheet.set(name("a"), Some(1));
-        sheet.set(name("b"), Some(2));
+        let known = |entry| Known { entry, revision: 7 };
+        sheet.set(name("a"), Some(known(1)));
+        sheet.set(name("b"), Some(known(2)));
         sheet.set(name("b"), None);
-        let touched = sheet.replace(BTreeMap::from([(name("c"), 3)]));
+        let touched = sheet.replace(BTreeMap::from([(name("c"), known(3))]));
         assert_eq!(touched, BTreeSet::from([name("a"), name("c")]));
         assert!(sheet.is_listed());
         assert_eq!(
             (sheet.get(&name("a")), sheet.get(&name("c"))),
             (None, Some(&3))
+        );
+        assert_eq!(
+            (sheet.revision(&name("a")), sheet.revision(&name("c"))),
+            (0, 7)
         );
     }
 }

@@ -3,44 +3,25 @@
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
-use super::cluster::Cluster;
+use super::{
+    cluster::Cluster,
+    health::{Evidence, InUse, LiveState, STEP, View},
+};
 use crate::{
     tunnels::TunnelError,
     upstream::{Dialer, Health, Upstream},
     way::Way,
 };
 
-/// The part of a cluster that changes without a change of its source.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct LiveState {
-    in_use: InUse,
-    /// `None` until something was seen of it.
-    health: Option<ClusterGatewayStatus>,
-}
-
-/// The place that a request would go to now.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum InUse {
-    Tunnel,
-    /// Index into the addresses that are shown.
-    Address(usize),
-    Unknown,
-}
-
 impl Cluster {
-    /// Its state now.
-    pub(super) fn live_state(&self) -> LiveState {
+    /// What this replica sees of it now.
+    pub(super) fn view(&self) -> View {
         let Ok(access) = &self.access else {
-            return LiveState {
-                in_use: InUse::Unknown,
-                health: None,
-            };
+            return View::default();
         };
         let upstream = access.way.current();
-        LiveState {
-            in_use: in_use(&access.way, &upstream),
-            health: seen(&upstream),
-        }
+        let in_use = in_use(&access.way, &upstream);
+        seen(in_use, &upstream)
     }
 
     /// The object to show.
@@ -81,23 +62,36 @@ fn in_use(way: &Way, upstream: &Upstream) -> InUse {
     }
 }
 
-fn seen(upstream: &Upstream) -> Option<ClusterGatewayStatus> {
-    let unhealthy = |reason: String| ClusterGatewayStatus {
-        healthy: false,
-        healthy_reason: reason,
+fn seen(in_use: InUse, upstream: &Upstream) -> View {
+    let sighting = upstream.sighting();
+    let attempted = sighting
+        .attempted
+        .map_or(0, |it| it.as_second() / STEP * STEP);
+    let view = |evidence, fault: Option<String>| View {
+        evidence,
+        attempted,
+        state: LiveState {
+            in_use,
+            health: (evidence != Evidence::Nothing || fault.is_some()).then(|| {
+                ClusterGatewayStatus {
+                    healthy: fault.is_none(),
+                    healthy_reason: fault.unwrap_or_default(),
+                }
+            }),
+        },
     };
-    let healthy = Some(ClusterGatewayStatus {
-        healthy: true,
-        healthy_reason: String::new(),
-    });
-    match (&upstream.target.dialer, upstream.health()) {
-        (Dialer::Tunnel(tunnel), _) if !tunnel.is_attached() => {
-            Some(unhealthy(TunnelError::Absent.to_string()))
-        }
+    match (&upstream.target.dialer, sighting.health) {
+        (Dialer::Tunnel(tunnel), _) if !tunnel.is_attached() => View {
+            attempted: 0,
+            ..view(Evidence::Nothing, Some(TunnelError::Absent.to_string()))
+        },
+        _ if sighting.is_open => view(Evidence::Connection, None),
         (_, Health::Failing { error, since }) => {
-            Some(unhealthy(format!("{error} (failing since {since:.0})")))
+            let fault = format!("{error} (failing since {since:.0})");
+            view(Evidence::Attempt, Some(fault))
         }
-        (Dialer::Tunnel(_), _) | (_, Health::Good) => healthy,
-        (_, Health::Unknown) => None,
+        (_, Health::Good) => view(Evidence::Attempt, None),
+        (Dialer::Tunnel(_), Health::Unknown) => view(Evidence::Agent, None),
+        (_, Health::Unknown) => view(Evidence::Nothing, None),
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of clusters when their objects on the hub change.
 
+use k8s_openapi::api::core::v1::Secret;
+
 use super::*;
 use crate::args::Egress;
 use crate::{
@@ -15,18 +17,25 @@ pub(super) fn clusters() -> Clusters {
     deriving(None)
 }
 
-/// Clusters of these names.
+/// Clusters of these names, written at revisions from 11 on.
 pub(crate) fn given(names: &[&str]) -> Arc<Clusters> {
     let clusters = clusters();
-    for name in names {
-        clusters.apply::<Manual>(&token_secret(name));
+    for (name, revision) in names.iter().zip(11..) {
+        clusters.apply::<Manual>(&at(revision, token_secret(name)));
     }
     Arc::new(clusters)
 }
 
-/// Takes one away.
+/// Takes one away, at a revision after all others.
 pub(crate) fn gone(clusters: &Clusters, name: &str) {
-    clusters.remove::<Manual>(&token_secret(name));
+    let revision = clusters.feed.lock().newest() + 1;
+    clusters.remove::<Manual>(&at(revision, token_secret(name)));
+}
+
+/// As the hub has it after it was written at that revision.
+pub(super) fn at(revision: u64, mut secret: Secret) -> Secret {
+    secret.metadata.resource_version = Some(revision.to_string());
+    secret
 }
 
 fn deriving(derivation: Option<Derivation>) -> Clusters {
@@ -34,7 +43,7 @@ fn deriving(derivation: Option<Derivation>) -> Clusters {
     let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
     let tasks = TaskTracker::new();
     let tunnels = Tunnels::new(0, 0);
-    let clusters = Clusters::new(derivation, metrics, tunnels, tasks, Timestamp::UNIX_EPOCH);
+    let clusters = Clusters::new(derivation, metrics, tunnels, tasks);
     clusters.reset::<Manual>(&[]);
     clusters
 }
@@ -79,7 +88,7 @@ async fn a_new_token_keeps_connections_and_a_new_address_does_not() {
     assert!(!Arc::ptr_eq(&first, &upstream(&clusters, "managed1")));
 }
 
-pub(super) fn set(secret: &mut k8s_openapi::api::core::v1::Secret, key: &str, value: &str) {
+pub(super) fn set(secret: &mut Secret, key: &str, value: &str) {
     let value = k8s_openapi::ByteString(value.as_bytes().to_vec());
     let data = secret.data.get_or_insert_default();
     data.insert(key.to_owned(), value);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kube::Client;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, api::ListParams};
 use runtime::readiness::Readiness;
 use tokio::task::JoinSet;
 
@@ -32,6 +33,15 @@ pub(crate) fn follow_hub(
         let namespace = settings.secret_namespace.clone();
         async move { follow_manual(&clusters, hub, &namespace, listed).await }
     });
+    follows.spawn({
+        let clusters = Arc::clone(&gateway.clusters);
+        let secrets = Api::namespaced(hub.clone(), &settings.secret_namespace);
+        let links = gateway.attach.metrics.peer_links.clone();
+        async move {
+            let clock = || newest_revision(&secrets);
+            clusters.keep_pulse(clock, || links.get() > 0).await;
+        }
+    });
     if let Some(grants) = gateway.proxy.grants.clone() {
         follows.spawn({
             let hub = hub.clone();
@@ -52,4 +62,12 @@ pub(crate) fn follow_hub(
         });
     }
     follows
+}
+
+/// The revision that the hub has come to: that of a list of as little as possible of what is watched
+/// anyway.
+async fn newest_revision(secrets: &Api<Secret>) -> Option<u64> {
+    let listed = secrets.list_metadata(&ListParams::default().limit(1)).await;
+    let revision = listed.ok()?.metadata.resource_version?;
+    revision.parse().ok()
 }

@@ -67,7 +67,7 @@ impl Discovery {
             Others::Addresses(addresses) => {
                 found.send_replace(Some(addresses.into_iter().collect()));
                 // They stay as they are for as long as the process runs.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Others::Service(service) => {
                 let slices = Slices {
@@ -86,7 +86,7 @@ impl Discovery {
     }
 }
 
-/// The EndpointSlices of the Service, each with its addresses.
+/// The `EndpointSlice`s of the Service, each with its addresses.
 struct Slices {
     port: u16,
     found: watch::Sender<Option<BTreeSet<String>>>,

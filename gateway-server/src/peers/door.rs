@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     select,
     sync::watch,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
@@ -17,12 +17,14 @@ use tunnel::{Dial, Liveness, OpenError, Phase, Refusal, Target, serve};
 
 use super::{
     Peers,
-    news::{self, Told},
+    news::{self, State, Told},
     tls::{PeerTls, is_replica},
 };
 use crate::{accept::accept, tunnels::parse_passed};
 
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// How often to look whether there is something new to tell of clusters.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What may wait to be read of the news.
 const NEWS_BUFFER: usize = 4 << 10;
 
@@ -128,24 +130,40 @@ fn refusal(error: &OpenError) -> Refusal {
 impl Peers {
     /// Tells the other end what there is to know, until it goes.
     async fn tell(self, mut out: DuplexStream) {
-        let mut changes = self.tunnels.changes();
+        let mut held = self.tunnels.changes();
         let mut told = Told::default();
         loop {
-            changes.mark_unchanged();
+            held.mark_unchanged();
             let drains = self.ending.leaving.is_cancelled();
-            let lines = told.update(self.tunnels.held(), drains);
+            let seen = self.clusters.sightings_change();
+            let state = State {
+                held: self.tunnels.held(),
+                sightings: self.clusters.sightings(),
+                drains,
+            };
+            let lines = told.update(state, || self.clusters.history());
             let written = async { out.write_all(lines.as_bytes()).await };
             select! {
                 written = written => if written.is_err() { return },
                 () = self.ending.cut.cancelled() => return,
             }
             select! {
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = held.changed() => if changed.is_err() { return },
                 () = self.ending.leaving.cancelled(), if !drains => {}
+                () = self.sightings_other_than(seen) => {}
                 () = self.ending.cut.cancelled() => return,
                 // The other end never sends anything: this is its end.
                 () = closed(&mut out) => return,
             }
+        }
+    }
+}
+
+impl Peers {
+    /// Looks now and then whether others are to be told something else of clusters.
+    async fn sightings_other_than(&self, seen: u64) {
+        while seen == self.clusters.sightings_change() {
+            sleep(LOOK_EVERY).await;
         }
     }
 }

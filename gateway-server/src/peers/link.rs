@@ -162,7 +162,7 @@ impl Link {
         news: Stream,
         tried: &mut Option<impl FnOnce()>,
     ) -> Result<(), LinkError> {
-        let tunnels = &self.peers.tunnels;
+        let (tunnels, clusters) = (&self.peers.tunnels, &self.peers.clusters);
         let mut news = BufReader::new(news);
         let mut line = String::new();
         let mut held = 0;
@@ -183,6 +183,10 @@ impl Link {
                     held = held.saturating_sub(1);
                     tunnels.peer_lacks(peer, &cluster);
                 }
+                Some(Line::Saw(cluster, view)) => clusters.hear_view(&peer.id, cluster, view),
+                Some(Line::Shows(cluster, decision)) => clusters.hear_decision(cluster, decision),
+                Some(Line::Gone(went)) => clusters.hear_gone(went),
+                Some(Line::Since(revision)) => clusters.hear_oldest(revision),
                 Some(Line::Told) => {
                     if let Some(tried) = tried.take() {
                         tried();
@@ -264,5 +268,6 @@ struct Here<'a> {
 impl Drop for Here<'_> {
     fn drop(&mut self) {
         self.peers.tunnels.forget_peer(self.peer);
+        self.peers.clusters.lose_replica(&self.peer.id);
     }
 }

@@ -40,7 +40,7 @@ impl Links {
     ) {
         let mut links = JoinSet::new();
         let mut kept: BTreeMap<String, AbortHandle> = BTreeMap::new();
-        let (tried, mut tries) = watch::channel(0_usize);
+        let (tell, mut tries) = watch::channel(0_usize);
         let mut awaited = None;
         let mut patience = std::pin::pin!(sleep(PATIENCE));
         let mut is_heard = false;
@@ -71,8 +71,8 @@ impl Links {
                 kept.entry(address).or_insert_with_key(|address| {
                     let link =
                         Link::new(self.peers.clone(), Arc::clone(&self.tls), address.clone());
-                    let tried = tried.clone();
-                    links.spawn(link.keep(move || tried.send_modify(|tries| *tries += 1)))
+                    let tell = tell.clone();
+                    links.spawn(link.keep(move || tell.send_modify(|tries| *tries += 1)))
                 });
             }
         }

@@ -1,13 +1,16 @@
 //! What one replica tells another about itself, as lines of text (protocol.md §10): first all of it, then
 //! changes. It is the state that counts: who reads slowly misses steps in between, and never the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crds::ClusterName;
+use serde::{Serialize, de::DeserializeOwned};
 use tunnel::Target;
 
+use crate::clusters::{Decision, History, Sighting, View, Went};
+
 /// A line is no longer than this.
-pub(super) const MAX_LINE: usize = 4 << 10;
+pub(super) const MAX_LINE: usize = 16 << 10;
 /// Clusters that one replica may claim; what is beyond is ignored.
 pub(super) const MAX_CLUSTERS: usize = 64 << 10;
 
@@ -18,6 +21,14 @@ pub(super) enum Line {
     Holds(ClusterName),
     /// … or no longer.
     Lacks(ClusterName),
+    /// It sees this of a cluster.
+    Saw(ClusterName, View),
+    /// It has decided that this is shown of a cluster.
+    Shows(ClusterName, Decision),
+    /// This cluster went …
+    Gone(Went),
+    /// … as did all that went after this revision.
+    Since(u64),
     /// All that it had to say at the beginning is said.
     Told,
     /// It wants to go.
@@ -35,6 +46,16 @@ impl Line {
         match line.split_once(' ') {
             Some(("holds", cluster)) => Some(Self::Holds(cluster.parse().ok()?)),
             Some(("lacks", cluster)) => Some(Self::Lacks(cluster.parse().ok()?)),
+            Some(("saw", rest)) => {
+                let (cluster, view) = about(rest)?;
+                Some(Self::Saw(cluster, view))
+            }
+            Some(("shows", rest)) => {
+                let (cluster, decision) = about(rest)?;
+                Some(Self::Shows(cluster, decision))
+            }
+            Some(("gone", went)) => Some(Self::Gone(serde_json::from_str(went).ok()?)),
+            Some(("since", revision)) => Some(Self::Since(revision.parse().ok()?)),
             None if line == "told" => Some(Self::Told),
             None if line == "drains" => Some(Self::Drains),
             _ => None,
@@ -45,24 +66,71 @@ impl Line {
         match self {
             Self::Holds(cluster) => out.extend(["holds ", cluster.as_str(), "\n"]),
             Self::Lacks(cluster) => out.extend(["lacks ", cluster.as_str(), "\n"]),
+            Self::Saw(cluster, view) => write_about(out, "saw", cluster, view),
+            Self::Shows(cluster, decision) => write_about(out, "shows", cluster, decision),
+            Self::Gone(went) => out.extend(["gone ", &json(went), "\n"]),
+            Self::Since(revision) => out.extend(["since ", &revision.to_string(), "\n"]),
             Self::Told => out.push_str("told\n"),
             Self::Drains => out.push_str("drains\n"),
         }
     }
 }
 
+fn about<T: DeserializeOwned>(text: &str) -> Option<(ClusterName, T)> {
+    let (cluster, what) = text.split_once(' ')?;
+    Some((cluster.parse().ok()?, serde_json::from_str(what).ok()?))
+}
+
+fn write_about(out: &mut String, word: &str, cluster: &ClusterName, what: &impl Serialize) {
+    out.extend([word, " ", cluster.as_str(), " ", &json(what), "\n"]);
+}
+
+fn json(what: &impl Serialize) -> String {
+    serde_json::to_string(what).expect("plain structs with string keys")
+}
+
 /// What was told so far.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     held: BTreeSet<ClusterName>,
+    sightings: BTreeMap<ClusterName, Sighting>,
     all: bool,
     drains: bool,
 }
 
+/// What there is to tell.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The clusters with a tunnel to this replica.
+    pub(super) held: BTreeSet<ClusterName>,
+    /// What is seen and shown of each cluster.
+    pub(super) sightings: BTreeMap<ClusterName, Sighting>,
+    /// It wants to go.
+    pub(super) drains: bool,
+}
+
 impl Told {
     /// The lines that bring a reader up to date, who has read all lines before.
-    pub(super) fn update(&mut self, held: BTreeSet<ClusterName>, drains: bool) -> String {
+    pub(super) fn update(&mut self, state: State, history: impl FnOnce() -> History) -> String {
+        let State {
+            held,
+            sightings,
+            drains,
+        } = state;
         let mut lines = String::new();
+        if !self.all {
+            tell_history(history(), &mut lines);
+        }
+        for (cluster, sighting) in &sightings {
+            let known = self.sightings.get(cluster);
+            if known.is_none_or(|known| known.view != sighting.view) {
+                Line::Saw(cluster.clone(), View::clone(&sighting.view)).write(&mut lines);
+            }
+            if known.is_none_or(|known| known.decision != sighting.decision) {
+                Line::Shows(cluster.clone(), Decision::clone(&sighting.decision)).write(&mut lines);
+            }
+        }
+        self.sightings = sightings;
         for cluster in held.difference(&self.held) {
             Line::Holds(cluster.clone()).write(&mut lines);
         }
@@ -77,6 +145,15 @@ impl Told {
         }
         self.held = held;
         lines
+    }
+}
+
+fn tell_history(history: History, lines: &mut String) {
+    if let Some(oldest) = history.oldest {
+        for went in history.gone {
+            Line::Gone(went).write(lines);
+        }
+        Line::Since(oldest).write(lines);
     }
 }
 
@@ -103,6 +180,13 @@ mod tests {
         others
     }
 
+    fn holding(held: BTreeSet<ClusterName>) -> State {
+        State {
+            held,
+            ..State::default()
+        }
+    }
+
     proptest! {
         #[test]
         fn whoever_reads_all_lines_knows_the_state(
@@ -110,7 +194,8 @@ mod tests {
         ) {
             let (mut told, mut known) = (Told::default(), BTreeSet::new());
             for (index, state) in states.iter().enumerate() {
-                let said = heard(&told.update(names(state), false), &mut known);
+                let lines = told.update(holding(names(state)), History::default);
+                let said = heard(&lines, &mut known);
                 prop_assert_eq!(&known, &names(state));
                 prop_assert_eq!(said, if index == 0 { vec![Line::Told] } else { vec![] });
             }
@@ -123,19 +208,59 @@ mod tests {
     }
 
     #[test]
-    fn that_it_drains_is_said_once() {
-        let mut told = Told::default();
-        assert_eq!(told.update(BTreeSet::new(), true), "told\ndrains\n");
-        assert_eq!(told.update(BTreeSet::new(), true), "");
+    fn each_line_reads_back() {
+        let name: ClusterName = "managed1".parse().unwrap();
+        let labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+        for line in [
+            Line::Holds(name.clone()),
+            Line::Lacks(name.clone()),
+            Line::Saw(name.clone(), View::default()),
+            Line::Shows(name.clone(), Decision::default()),
+            Line::Gone(Went {
+                cluster: name,
+                revision: 7,
+                labels: Some(labels),
+            }),
+            Line::Since(7),
+            Line::Told,
+            Line::Drains,
+        ] {
+            let mut written = String::new();
+            line.write(&mut written);
+            assert_eq!(Line::read(written.strip_suffix('\n').unwrap()), Some(line));
+        }
         for nonsense in [
             "",
             "holds",
             "holds A_B",
             "holds  c1",
             "told x",
+            "saw c1 {",
             "later word",
         ] {
             assert_eq!(Line::read(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn what_has_changed_is_told_once() {
+        let name: ClusterName = "managed1".parse().unwrap();
+        let mut told = Told::default();
+        let state = |drains| State {
+            sightings: BTreeMap::from([(name.clone(), Sighting::default())]),
+            drains,
+            ..State::default()
+        };
+        let history = || History {
+            oldest: Some(7),
+            ..History::default()
+        };
+        let first = told.update(state(true), history);
+        let words: Vec<_> = first
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(words, ["since", "saw", "shows", "told", "drains"]);
+        assert_eq!(told.update(state(true), history), "");
     }
 }

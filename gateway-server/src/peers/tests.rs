@@ -2,6 +2,8 @@
 
 mod stage;
 
+use std::fmt::Write as _;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tunnel::{OpenError, Refusal};
 
@@ -144,7 +146,10 @@ async fn a_peer_that_floods_or_babbles_harms_only_itself() {
     let [one, other] = Replica::linked(&authority).await;
     let _agent = other.attach("managed1").await;
     eventually(|| one.sees("managed1")).await;
-    let claims: String = (0..70_000).map(|it| format!("holds c{it}\n")).collect();
+    let mut claims = String::new();
+    for number in 0..70_000 {
+        writeln!(claims, "holds c{number}").unwrap();
+    }
     let babble = format!("later word\nholds A_B\nholds managed2\n{claims}");
     let _babbler = one.link_to_a_peer_that_says(&authority, babble).await;
     eventually(|| one.sees("managed2") && one.sees("c60000")).await;

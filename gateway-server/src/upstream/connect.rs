@@ -236,10 +236,10 @@ impl Connector {
             .map_err(ConnectError::Http)?;
         let driver = Arc::new(Mutex::new(Some(connection)));
         let ended = CancellationToken::new();
-        let driven = drive(Arc::clone(&driver), self.gone.clone());
+        let moving = drive(Arc::clone(&driver), self.gone.clone());
         let guard = ended.clone().drop_guard();
         self.tasks.spawn(async move {
-            driven.await;
+            moving.await;
             drop(guard);
         });
         let http2 = Http2 {

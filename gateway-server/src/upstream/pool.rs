@@ -70,6 +70,16 @@ pub(crate) enum Health {
     },
 }
 
+/// What a pool knows of the other end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sighting {
+    pub(crate) health: Health,
+    /// When the last attempt to connect ended.
+    pub(crate) attempted: Option<Timestamp>,
+    /// A connection is open now.
+    pub(crate) is_open: bool,
+}
+
 /// No place on a connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PoolError {
@@ -102,6 +112,7 @@ struct State {
     http2: Vec<Arc<Slots>>,
     opening: Option<Opening>,
     health: Health,
+    attempted: Option<Timestamp>,
     /// The peer has no HTTP/2.
     http1_only: bool,
     http1_open: usize,
@@ -165,9 +176,16 @@ impl Pool {
         Err(PoolError::Unstable)
     }
 
-    /// How the last attempt to connect went.
-    pub(crate) fn health(&self) -> Health {
-        self.state.lock().health.clone()
+    /// What is known of the other end.
+    pub(crate) fn sighting(&self) -> Sighting {
+        let state = self.state.lock();
+        let is_open = state.http2.iter().any(|slots| !slots.is_gone())
+            || state.http1_idle.iter().any(|sender| !sender.is_closed());
+        Sighting {
+            health: state.health.clone(),
+            attempted: state.attempted,
+            is_open,
+        }
     }
 
     fn next(&self) -> Result<Next, PoolError> {
@@ -296,9 +314,11 @@ async fn retire(home: Weak<Mutex<State>>, slots: Weak<Slots>) {
 
 impl State {
     fn failed(&mut self, error: ConnectError) -> PoolError {
+        let now = now();
+        self.attempted = Some(now);
         let since = match self.health {
             Health::Failing { since, .. } => since,
-            Health::Unknown | Health::Good => now(),
+            Health::Unknown | Health::Good => now,
         };
         let error = Arc::new(error);
         self.health = Health::Failing {
@@ -310,6 +330,7 @@ impl State {
 
     fn admit(&mut self, connected: Connected) -> Opened {
         self.health = Health::Good;
+        self.attempted = Some(now());
         match connected {
             Connected::Http2(connection) => {
                 let slots = Arc::new(Slots {

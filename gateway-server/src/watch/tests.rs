@@ -82,7 +82,9 @@ async fn a_watch_goes_on_where_a_list_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_for_too_old_a_version_hears_it_and_nothing_more() {
-    let mut reader = Reader::of(given(&["a"]), "resourceVersion=9");
+    let clusters = given(&["a"]);
+    clusters.listed();
+    let mut reader = Reader::of(clusters, "resourceVersion=9");
     assert_eq!(reader.next().await.unwrap(), ["ERROR Expired"]);
     assert_eq!(reader.next().await, None);
 }

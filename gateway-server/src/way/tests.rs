@@ -44,14 +44,14 @@ async fn a_dead_address_hands_over_to_the_next_and_is_not_tried_again_at_once() 
     let Leased { upstream, pooled } = way.lease().await.unwrap();
     assert_eq!((port(&upstream), port(&way.current())), (second, second));
     drop(pooled);
-    let Health::Failing { since, .. } = way.direct[0].upstream.health() else {
+    let Health::Failing { since, .. } = way.direct[0].upstream.sighting().health else {
         panic!("the first address was not tried");
     };
     let leased = way.lease().await.unwrap();
     let upgradable = way.upgradable().await.unwrap();
     let ports = (port(&leased.upstream), port(&upgradable.upstream));
     assert_eq!(ports, (second, second));
-    let health = way.direct[0].upstream.health();
+    let health = way.direct[0].upstream.sighting().health;
     assert!(matches!(health, Health::Failing { since: still, .. } if still == since));
 }
 

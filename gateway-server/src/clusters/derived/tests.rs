@@ -74,13 +74,7 @@ impl Clusters {
     pub(crate) fn at_addresses() -> Self {
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let derivation = Some(derivation(Egress::Direct));
-        Self::new(
-            derivation,
-            metrics,
-            Tunnels::new(0, 0),
-            TaskTracker::new(),
-            Timestamp::UNIX_EPOCH,
-        )
+        Self::new(derivation, metrics, Tunnels::new(0, 0), TaskTracker::new())
     }
 }
 

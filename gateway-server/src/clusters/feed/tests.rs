@@ -1,95 +1,221 @@
-//! Revisions of what is shown.
+//! What is shown at which revision, and what watches that come from elsewhere are told.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
 
 use super::*;
 use crate::clusters::{
     Clusters,
+    health::{Decision, Evidence, tests::view},
     inventory::Manual,
     secret::tests::token_secret,
-    tests::{clusters, set},
+    tests::{at, clusters, set},
 };
 
 fn listed(clusters: &Clusters) -> Listed {
     clusters.listed().unwrap()
 }
 
-fn names(changes: &[Change]) -> Vec<String> {
+fn versions(clusters: &Clusters) -> Vec<String> {
+    let objects = listed(clusters).objects;
+    let version = |object: &Arc<ClusterGateway>| object.metadata.resource_version.clone().unwrap();
+    objects.iter().map(version).collect()
+}
+
+fn names(changes: &Changes) -> Vec<String> {
     let name = |object: &Option<Arc<ClusterGateway>>| {
         let object = object.as_ref();
         object.map_or_else(|| "-".to_owned(), |it| it.metadata.name.clone().unwrap())
     };
     let arrow = |change: &Change| format!("{} > {}", name(&change.before), name(&change.after));
-    changes.iter().map(arrow).collect()
+    changes.all.iter().map(arrow).collect()
 }
 
 /// Looks at once, whoever looked before.
-fn changes(clusters: &Clusters, revision: u64) -> Result<Vec<Change>, Expired> {
-    clusters.changes(revision, Instant::now() + LOOK_EVERY * 2)
+fn changes(clusters: &Clusters, position: u64) -> Result<Changes, Unknown> {
+    clusters.changes(position, Instant::now() + LOOK_EVERY * 2)
+}
+
+fn resumed(clusters: &Clusters, revision: u64) -> Vec<String> {
+    names(&clusters.resume(revision, Instant::now()).unwrap())
+}
+
+fn labelled(revision: u64, name: &str, label: &str) -> Secret {
+    let mut secret = at(revision, token_secret(name));
+    let labels = secret.metadata.labels.get_or_insert_default();
+    labels.insert("env".to_owned(), label.to_owned());
+    secret
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
 #[tokio::test]
-async fn what_comes_changes_and_goes_is_a_revision_each() {
+async fn what_comes_changes_and_goes_has_the_revision_of_the_hub() {
     let clusters = clusters();
-    let begin = listed(&clusters).revision;
-    let mut given = token_secret("managed1");
+    let begin = listed(&clusters).position;
+    let mut given = at(10, token_secret("managed1"));
     clusters.apply::<Manual>(&given);
-    clusters.apply::<Manual>(&token_secret("managed2"));
-    set(&mut given, "endpoint", "https://10.0.0.2:6443");
+    clusters.apply::<Manual>(&at(12, token_secret("managed2")));
     let all = listed(&clusters);
-    assert_eq!(all.revision, begin + 2);
-    clusters.apply::<Manual>(&given);
-    clusters.remove::<Manual>(&token_secret("managed2"));
-    let all_since = changes(&clusters, begin).unwrap();
-    let came = ["- > managed1", "- > managed2"];
-    let then = ["managed2 > -", "managed1 > managed1"];
-    assert_eq!(names(&all_since), [came, then].concat());
-    assert_eq!(names(&changes(&clusters, all.revision).unwrap()), then);
+    assert_eq!(
+        (all.revision, versions(&clusters)),
+        (12, vec!["10".into(), "12".into()])
+    );
+    set(&mut given, "endpoint", "https://10.0.0.2:6443");
+    clusters.apply::<Manual>(&at(20, given));
+    clusters.remove::<Manual>(&at(21, token_secret("managed2")));
+    let then = ["managed1 > managed1", "managed2 > -"];
+    assert_eq!(names(&changes(&clusters, all.position).unwrap()), then);
+    // Whoever saw nothing of it before needs to hear only of what is there.
+    assert_eq!(names(&changes(&clusters, begin).unwrap()), ["- > managed1"]);
     let newest = listed(&clusters);
-    assert!(changes(&clusters, newest.revision).unwrap().is_empty());
-
-    // Whoever gets one sees the version at which it became so.
+    assert_eq!(newest.revision, 21);
+    assert!(names(&changes(&clusters, newest.position).unwrap()).is_empty());
     let shown = clusters.shown(&"managed1".parse().unwrap()).unwrap();
-    let version = shown.metadata.resource_version.clone().unwrap();
-    assert_eq!(version, (begin + 4).to_string());
+    assert_eq!(shown.metadata.resource_version.as_deref(), Some("20"));
 }
 
+/// Replicas that have seen different steps show the same in the end.
 #[tokio::test]
-async fn what_looks_the_same_is_no_change() {
-    let clusters = clusters();
-    let mut given = token_secret("managed1");
-    clusters.apply::<Manual>(&given);
-    let before = listed(&clusters);
+async fn what_is_shown_depends_on_the_hub_and_not_on_what_was_seen_before() {
+    let (old, fresh) = (clusters(), clusters());
+    let mut given = at(10, token_secret("managed1"));
+    old.apply::<Manual>(&given);
+    listed(&old);
     set(&mut given, "token", "another");
-    clusters.apply::<Manual>(&given);
-    let after = listed(&clusters);
-    assert_eq!(after.revision, before.revision);
-    assert!(Arc::ptr_eq(&before.objects[0], &after.objects[0]));
+    for clusters in [&old, &fresh] {
+        clusters.apply::<Manual>(&at(11, given.clone()));
+    }
+    assert_eq!(listed(&old).objects, listed(&fresh).objects);
+    assert_eq!(versions(&old), ["11"]);
+    let before = listed(&old);
+    old.apply::<Manual>(&at(11, given));
+    assert!(names(&changes(&old, before.position).unwrap()).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_at_another_replica_from_any_revision() {
+    pass(100).await;
+    let clusters = clusters();
+    clusters.reset::<Manual>(&[at(10, token_secret("a")), at(12, token_secret("b"))]);
+    assert_eq!(listed(&clusters).revision, 12);
+    // It came to this one here: nothing is missed, and nothing is told again.
+    assert_eq!(resumed(&clusters, 12), [""; 0]);
+    pass(60).await;
+    clusters.apply::<Manual>(&at(20, token_secret("c")));
+    listed(&clusters);
+    pass(60).await;
+    clusters.apply::<Manual>(&at(31, token_secret("d")));
+    clusters.remove::<Manual>(&at(32, token_secret("b")));
+    listed(&clusters);
+    assert_eq!(
+        resumed(&clusters, 32),
+        ["- > d"],
+        "within the lag of another kind's watch"
+    );
+    pass(60).await;
+    assert_eq!(resumed(&clusters, 20), ["- > d", "b > -"]);
+    // To this one only another replica came: what came here a moment before is told again.
+    assert_eq!(resumed(&clusters, 19), ["- > c", "- > d", "b > -"]);
+    assert_eq!(resumed(&clusters, 25), ["- > d", "b > -"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_replica_goes_on_where_another_one_was() {
+    pass(100).await;
+    let (old, fresh) = (clusters(), clusters());
+    for name in ["a", "b"] {
+        old.apply::<Manual>(&labelled(10, name, "prod"));
+    }
+    assert_eq!(listed(&old).revision, 10);
+    old.remove::<Manual>(&at(20, token_secret("b")));
+    listed(&old);
+    fresh.reset::<Manual>(&[labelled(10, "a", "prod"), at(30, token_secret("c"))]);
+    listed(&fresh);
+    let too_old = fresh.resume(10, Instant::now()).unwrap_err();
+    assert_eq!(
+        too_old,
+        Unknown::TooOld {
+            asked: 10,
+            oldest: 30
+        }
+    );
+    let History { oldest, gone } = old.history();
+    for went in gone {
+        fresh.hear_gone(went);
+    }
+    fresh.hear_oldest(oldest.unwrap());
+    let told = fresh.resume(10, Instant::now()).unwrap();
+    assert_eq!(
+        names(&told),
+        ["b > -", "- > c"],
+        "whatever was there at 10 is not"
+    );
+    let labels = told.all[0].before.as_ref().unwrap().metadata.labels.clone();
+    assert_eq!(
+        labels.unwrap()["env"],
+        "prod",
+        "so that whoever selects hears of it"
+    );
 }
 
 #[tokio::test]
-async fn a_revision_that_is_none_of_this_process_or_too_old_is_refused() {
+async fn a_revision_that_is_too_old_or_of_the_future_is_refused() {
     let clusters = clusters();
-    let begin = listed(&clusters).revision;
-    for bad in [begin.wrapping_sub(1), begin + 1] {
-        let expired = changes(&clusters, bad).unwrap_err().to_string();
-        assert!(expired.contains(&bad.to_string()), "{expired}");
-    }
     let mut given = token_secret("managed1");
-    for port in 1..=KEPT + 3 {
-        set(&mut given, "endpoint", &format!("https://10.0.0.2:{port}"));
-        clusters.apply::<Manual>(&given);
+    clusters.reset::<Manual>(&[at(10, given.clone())]);
+    let begin = listed(&clusters);
+    let refused = |revision| {
+        let unknown = clusters.resume(revision, Instant::now()).unwrap_err();
+        unknown.to_string()
+    };
+    assert!(refused(9).contains("too old resource version: 9"));
+    assert!(refused(11).contains("too large resource version: 11, current: 10"));
+    for number in 0..=u64::try_from(gone::KEPT).unwrap() {
+        let name = format!("c{number}");
+        clusters.apply::<Manual>(&at(20 + number, token_secret(&name)));
+        listed(&clusters);
+        clusters.remove::<Manual>(&at(20 + number, token_secret(&name)));
         listed(&clusters);
     }
-    changes(&clusters, begin).unwrap_err();
-    let known = changes(&clusters, begin + 2).unwrap();
-    assert_eq!(known.len(), KEPT + 1);
+    set(&mut given, "endpoint", "https://10.0.0.2:6443");
+    clusters.apply::<Manual>(&at(9000, given));
+    changes(&clusters, begin.position).unwrap();
+    clusters.apply::<Manual>(&at(9001, token_secret("last")));
+    listed(&clusters);
+    clusters.remove::<Manual>(&at(9002, token_secret("last")));
+    listed(&clusters);
+    assert!(changes(&clusters, begin.position).is_err());
+    assert!(refused(15).contains("too old"));
 }
 
 #[tokio::test]
 async fn however_many_look_it_is_looked_at_twice_a_second() {
     let clusters = clusters();
-    let (begin, now) = (listed(&clusters).revision, Instant::now());
-    assert!(clusters.changes(begin, now).unwrap().is_empty());
-    clusters.apply::<Manual>(&token_secret("managed1"));
-    assert!(clusters.changes(begin, now).unwrap().is_empty());
-    assert_eq!(clusters.changes(begin, now + LOOK_EVERY).unwrap().len(), 1);
+    let (begin, now) = (listed(&clusters).position, Instant::now());
+    let count = |now| clusters.changes(begin, now).unwrap().all.len();
+    assert_eq!(count(now), 0);
+    clusters.apply::<Manual>(&at(10, token_secret("managed1")));
+    assert_eq!(count(now), 0);
+    assert_eq!(count(now + LOOK_EVERY), 1);
+}
+
+#[tokio::test]
+async fn what_others_have_decided_is_shown_with_its_revision() {
+    let clusters = clusters();
+    clusters.apply::<Manual>(&at(10, token_secret("managed1")));
+    let before = listed(&clusters);
+    let decided = Decision {
+        revision: 17,
+        state: view(Evidence::Attempt, 10, "refused").state,
+    };
+    clusters.hear_decision("managed1".parse().unwrap(), decided);
+    let change = changes(&clusters, before.position).unwrap();
+    let after = change.all[0].after.clone().unwrap();
+    assert_eq!(after.metadata.resource_version.as_deref(), Some("17"));
+    assert_eq!(after.status.as_ref().unwrap().healthy_reason, "refused");
+    assert_eq!(listed(&clusters).revision, 17);
 }

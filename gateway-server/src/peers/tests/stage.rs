@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use tunnel::{Budget, Dial, Hello, Phase, Refusal, ReplicaId, Session, Target, serve};
 
 use crate::{
+    clusters::tests::given,
     ending::Ending,
     metrics::Metrics,
     peers::{
@@ -115,19 +116,24 @@ pub(super) struct Replica {
 }
 
 /// An agent; it goes when it is dropped.
-pub(super) struct Agent(JoinSet<()>);
+pub(super) struct Agent {
+    _tasks: JoinSet<()>,
+}
 
 /// Answers every pipe with the cluster's name and what it heard.
-struct Echo(String);
+struct Echo {
+    name: String,
+    answers: Mutex<JoinSet<()>>,
+}
 
 impl Dial for Echo {
     type Io = DuplexStream;
 
     async fn dial(&self, _: &Target) -> Result<DuplexStream, Refusal> {
         let (ours, theirs) = duplex(1024);
-        let name = self.0.clone();
+        let name = self.name.clone();
         let mut ours = ours;
-        tokio::task::spawn(async move {
+        self.answers.lock().spawn(async move {
             let mut heard = String::new();
             if ours.read_to_string(&mut heard).await.is_ok() {
                 let _ = ours
@@ -141,7 +147,10 @@ impl Dial for Echo {
 }
 
 /// Tells this to everybody who asks for news, and has no tunnel.
-struct Says(String);
+struct Says {
+    news: String,
+    tasks: Mutex<JoinSet<()>>,
+}
 
 impl Dial for Says {
     type Io = DuplexStream;
@@ -151,10 +160,10 @@ impl Dial for Says {
             return Err(Refusal::Absent);
         }
         let (mut ours, theirs) = duplex(4096);
-        let news = self.0.clone();
-        tokio::task::spawn(async move {
+        let news = self.news.clone();
+        self.tasks.lock().spawn(async move {
             if ours.write_all(news.as_bytes()).await.is_ok() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         });
         Ok(theirs)
@@ -201,6 +210,7 @@ impl Replica {
         let peers = Peers {
             hello: Arc::new(hello(u16::try_from(all.len()).unwrap())),
             tunnels: Tunnels::new(1 << 30, 1 << 30),
+            clusters: given(&[]),
             metrics: Metrics::register(&mut Registry::default()),
             tasks: TaskTracker::new(),
             passing: TaskTracker::new(),
@@ -234,7 +244,10 @@ impl Replica {
     pub(super) async fn attach(&self, cluster: &str) -> Agent {
         let (ours, theirs) = duplex(64 << 10);
         let mut tasks = JoinSet::new();
-        let echo = Arc::new(Echo(cluster.to_owned()));
+        let echo = Arc::new(Echo {
+            name: cluster.to_owned(),
+            answers: Mutex::default(),
+        });
         tasks.spawn(async move {
             let (phase, _) = watch::channel(Phase::Greeting);
             let budget = Budget::new(1 << 30);
@@ -251,7 +264,7 @@ impl Replica {
             driver.run(std::future::pending()).await;
             tunnels.remove(&cluster, &session);
         });
-        Agent(tasks)
+        Agent { _tasks: tasks }
     }
 
     pub(super) fn dialer(&self, cluster: &str) -> TunnelDialer {
@@ -291,7 +304,10 @@ impl Replica {
         let tls = authority.tls();
         let acceptor = TlsAcceptor::from(tls.server());
         let mut tasks = JoinSet::new();
-        let news = Arc::new(Says(news));
+        let news = Arc::new(Says {
+            news,
+            tasks: Mutex::default(),
+        });
         tasks.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(stream) = acceptor.accept(stream).await else {
@@ -304,7 +320,7 @@ impl Replica {
             }
         });
         tasks.spawn(Link::new(self.peers.clone(), tls, address).keep(|| {}));
-        Agent(tasks)
+        Agent { _tasks: tasks }
     }
 
     /// A connection to another replica, with a certificate of that authority.

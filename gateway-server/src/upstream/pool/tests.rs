@@ -184,8 +184,8 @@ async fn failures_say_since_when_and_end_with_the_first_success() {
     }
     assert_eq!(since[0], since[1]);
     assert!(server.upstream.lease().await.is_ok());
-    assert!(matches!(server.upstream.health(), Health::Good));
-    assert!(matches!(wrong.health(), Health::Failing { .. }));
+    assert!(matches!(server.upstream.sighting().health, Health::Good));
+    assert!(matches!(wrong.sighting().health, Health::Failing { .. }));
 }
 
 #[tokio::test]

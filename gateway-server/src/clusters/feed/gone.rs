@@ -1,0 +1,154 @@
+//! Clusters that are no longer shown, for those who watch and have not heard of it. Pure.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use crds::{
+    ClusterName,
+    cluster_core::{
+        ClusterAccess, ClusterEndpoint, ClusterGateway, ClusterGatewaySpec, CredentialType,
+        EndpointType,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Moment};
+
+/// Number of clusters that are remembered, plus one for each that is shown.
+pub(super) const KEPT: usize = 1024;
+
+/// Clusters that went, the last one last.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    buried: VecDeque<(ClusterName, Tombstone)>,
+    /// All that went after this revision is in here; `None` before the start.
+    oldest: Option<u64>,
+    /// What went up to this position is forgotten.
+    forgotten: u64,
+}
+
+/// One that went.
+#[derive(Debug)]
+pub(super) struct Tombstone {
+    pub(super) revision: u64,
+    /// As it was shown last.
+    pub(super) last: Arc<ClusterGateway>,
+    pub(super) born: u64,
+    pub(super) went: Moment,
+}
+
+/// A cluster that went, as replicas tell each other: enough for everybody who selected it.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) struct Went {
+    pub(crate) cluster: ClusterName,
+    pub(crate) revision: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+}
+
+impl Gone {
+    /// From this revision on, this replica sees for itself what goes.
+    pub(super) fn begin(&mut self, revision: u64) {
+        let oldest = self.oldest.get_or_insert(revision);
+        *oldest = revision.min(*oldest);
+    }
+
+    /// The revision after which everything is known.
+    pub(super) fn oldest(&self) -> u64 {
+        self.oldest.unwrap_or(u64::MAX)
+    }
+
+    /// What went up to this position is forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    pub(super) fn bury(&mut self, name: ClusterName, tombstone: Tombstone, shown: usize) {
+        self.buried.push_back((name, tombstone));
+        while self.buried.len() > KEPT + shown {
+            if let Some((_, first)) = self.buried.pop_front() {
+                self.forgotten = self.forgotten.max(first.went.position);
+                self.oldest = self.oldest.max(Some(first.revision));
+            }
+        }
+    }
+
+    /// Another replica says that this one went.
+    pub(super) fn hear(&mut self, went: Went) {
+        let is_known = |(name, it): &(ClusterName, Tombstone)| {
+            *name == went.cluster && it.revision >= went.revision
+        };
+        if self.buried.len() >= KEPT || self.buried.iter().any(is_known) {
+            return;
+        }
+        let Went {
+            cluster,
+            revision,
+            labels,
+        } = went;
+        let tombstone = Tombstone {
+            revision,
+            last: Arc::new(named(&cluster, labels)),
+            born: 0,
+            went: Moment {
+                position: 1,
+                at: None,
+            },
+        };
+        self.buried.push_front((cluster, tombstone));
+    }
+
+    /// Another replica has told all that went after that revision.
+    pub(super) fn hear_oldest(&mut self, revision: u64) {
+        self.begin(revision);
+    }
+
+    pub(super) fn all(&self) -> Vec<Went> {
+        let went = |(name, it): &(ClusterName, Tombstone)| Went {
+            cluster: name.clone(),
+            revision: it.revision,
+            labels: it.last.metadata.labels.clone(),
+        };
+        self.buried.iter().map(went).collect()
+    }
+
+    pub(super) fn moments(&self) -> impl Iterator<Item = Moment> {
+        self.buried.iter().map(|(_, it)| it.went)
+    }
+
+    /// What went after a position, each with its own, if it was born at `born` or before.
+    pub(super) fn since(&self, position: u64, born: u64) -> impl Iterator<Item = (u64, Change)> {
+        let gone = self
+            .buried
+            .iter()
+            .filter(move |(_, it)| it.went.position > position);
+        let gone = gone.filter(move |(_, it)| it.born <= born);
+        gone.map(|(_, it)| {
+            let change = Change {
+                revision: it.revision,
+                before: Some(Arc::clone(&it.last)),
+                after: None,
+            };
+            (it.went.position, change)
+        })
+    }
+}
+
+/// All that is known of a cluster that went before this replica came.
+fn named(cluster: &ClusterName, labels: Option<BTreeMap<String, String>>) -> ClusterGateway {
+    let spec = ClusterGatewaySpec {
+        provider: String::new(),
+        access: ClusterAccess {
+            endpoint: ClusterEndpoint {
+                endpoint_type: EndpointType::ClusterProxy,
+                constant: None,
+            },
+            credential: CredentialType::ServiceAccountToken.into(),
+        },
+    };
+    let mut gateway = ClusterGateway::new(cluster.as_str(), spec);
+    gateway.metadata.labels = labels;
+    gateway
+}

@@ -1,0 +1,178 @@
+//! The health of all clusters, as this replica and the others see it, and as all of them show it. What is
+//! shown of a cluster is decided by the replica whose view counts, and taken over by the others, newest
+//! revision first. If that replica does not decide, because it is gone, another one does. Pure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crds::ClusterName;
+use tunnel::ReplicaId;
+
+use super::health::{Decision, LiveState, View, best};
+
+/// How often in a row it may be seen that another replica has not decided what its view says.
+const PATIENCE: u8 = 3;
+
+/// Clusters that others may tell of.
+const MAX_CLUSTERS: usize = 64 << 10;
+
+/// What is known of the health of each cluster.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    known: BTreeMap<ClusterName, Known>,
+    /// Counts the changes of what others are told.
+    changes: u64,
+}
+
+/// What is known of the health of one.
+#[derive(Debug, Default)]
+struct Known {
+    own: Arc<View>,
+    others: BTreeMap<ReplicaId, View>,
+    decision: Arc<Decision>,
+    /// How often in a row the decision was seen to differ from the view that counts.
+    overdue: u8,
+}
+
+/// What this replica tells others of one cluster.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Sighting {
+    pub(crate) view: Arc<View>,
+    pub(crate) decision: Arc<Decision>,
+}
+
+impl Fleet {
+    /// Takes in what this replica sees now; true if that is something else than before.
+    pub(super) fn see(&mut self, cluster: &ClusterName, view: View) -> bool {
+        let known = match self.known.get_mut(cluster) {
+            Some(known) if *known.own == view => return false,
+            Some(known) => known,
+            None => self.known.entry(cluster.clone()).or_default(),
+        };
+        known.own = Arc::new(view);
+        self.changes += 1;
+        true
+    }
+
+    /// Takes in what another replica sees.
+    pub(super) fn hear(&mut self, replica: &ReplicaId, cluster: ClusterName, view: View) {
+        if let Some(known) = self.entry(cluster) {
+            known.others.insert(replica.clone(), view);
+        }
+    }
+
+    /// Takes in what another replica has decided.
+    pub(super) fn adopt(&mut self, cluster: ClusterName, decision: Decision) {
+        if let Some(known) = self.entry(cluster)
+            && decision.supersedes(&known.decision)
+        {
+            known.decision = Arc::new(decision);
+        }
+    }
+
+    /// Others may know of a cluster a moment earlier.
+    fn entry(&mut self, cluster: ClusterName) -> Option<&mut Known> {
+        if self.known.len() >= MAX_CLUSTERS && !self.known.contains_key(&cluster) {
+            return None;
+        }
+        Some(self.known.entry(cluster).or_default())
+    }
+
+    /// Forgets what a replica sees that is gone.
+    pub(super) fn lose(&mut self, replica: &ReplicaId) {
+        for known in self.known.values_mut() {
+            known.others.remove(replica);
+        }
+    }
+
+    /// Forgets a cluster that is gone.
+    pub(super) fn forget(&mut self, cluster: &ClusterName) {
+        self.known.remove(cluster);
+        self.changes += 1;
+    }
+
+    /// What is decided.
+    pub(super) fn decision(&self, cluster: &ClusterName) -> Option<&Arc<Decision>> {
+        self.known.get(cluster).map(|known| &known.decision)
+    }
+
+    /// What the view that counts says now.
+    pub(super) fn state(&self, cluster: &ClusterName) -> Option<&LiveState> {
+        self.known.get(cluster).map(Known::state)
+    }
+
+    /// Looks which decisions are due, and whether this replica has to take some.
+    pub(super) fn look(&mut self) -> bool {
+        let mut due = false;
+        for known in self.known.values_mut() {
+            known.look();
+            due |= known.is_due();
+        }
+        due
+    }
+
+    /// Takes the decisions that are due, at that revision of the hub or, if it is no newer than what is
+    /// `shown` already, the next one.
+    pub(super) fn decide(&mut self, revision: u64, shown: impl Fn(&ClusterName) -> u64) {
+        for (cluster, known) in self.known.iter_mut().filter(|(_, known)| known.is_due()) {
+            self.changes += 1;
+            known.overdue = 0;
+            let shown = known.decision.revision.max(shown(cluster));
+            known.decision = Arc::new(Decision {
+                revision: revision.max(shown + 1),
+                state: known.state().clone(),
+            });
+        }
+    }
+
+    /// Differs if what others are told differs.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// What others are told.
+    pub(super) fn sightings(&self) -> BTreeMap<ClusterName, Sighting> {
+        let sighting = |known: &Known| Sighting {
+            view: Arc::clone(&known.own),
+            decision: Arc::clone(&known.decision),
+        };
+        self.known
+            .iter()
+            .map(|(cluster, known)| (cluster.clone(), sighting(known)))
+            .collect()
+    }
+}
+
+impl Known {
+    /// What nobody sees any more stays as it is shown.
+    fn state(&self) -> &LiveState {
+        let views = self.others.values().chain([&*self.own]);
+        let seen = &best(views).expect("its own is one").state;
+        if seen.health.is_none() && self.decision.state.health.is_some() {
+            &self.decision.state
+        } else {
+            seen
+        }
+    }
+
+    fn look(&mut self) {
+        self.overdue = if *self.state() == self.decision.state {
+            0
+        } else if self.counts() {
+            PATIENCE
+        } else {
+            (self.overdue + 1).min(PATIENCE)
+        };
+    }
+
+    fn is_due(&self) -> bool {
+        self.overdue >= PATIENCE
+    }
+
+    /// Whether it is this replica's view that counts.
+    fn counts(&self) -> bool {
+        best(self.others.values()).is_none_or(|other| *other <= *self.own)
+    }
+}
+
+#[cfg(test)]
+mod tests;

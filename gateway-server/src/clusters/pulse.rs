@@ -1,0 +1,89 @@
+//! Brings what is shown of clusters up to date while somebody looks or other replicas are there: once a
+//! second it looks at what is seen of each, and asks the hub for its revision before a change is decided.
+
+use std::{future::Future, time::Duration};
+
+use tokio::{
+    select,
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+
+use super::Clusters;
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(1);
+/// After nobody has asked for so long, nobody looks.
+const IDLE: Duration = Duration::from_mins(2);
+/// How often the hub is asked for its revision though nothing has changed, as long as somebody asks.
+const CLOCK_EVERY: Duration = Duration::from_mins(1);
+/// How long the hub may take to answer. Then what is known of its revision must do.
+const CLOCK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Wakes whoever keeps the pulse.
+#[derive(Debug, Default)]
+pub(super) struct Pulse(Notify);
+
+impl Clusters {
+    /// Keeps what is shown up to date for as long as it is polled. `clock` asks the hub for its revision;
+    /// `is_told` says whether there are replicas that want to know what is seen here.
+    pub(crate) async fn keep_pulse<F: Future<Output = Option<u64>>>(
+        &self,
+        clock: impl Fn() -> F,
+        is_told: impl Fn() -> bool,
+    ) {
+        let mut asked = None;
+        loop {
+            let wanted = select! {
+                () = sleep(EVERY) => false,
+                () = self.pulse.0.notified() => true,
+            };
+            let now = Instant::now();
+            let is_awake = self.is_awake(now);
+            if !(wanted || is_awake || is_told()) {
+                continue;
+            }
+            let is_due = self.look();
+            let is_late = is_awake && asked.is_none_or(|asked| asked + CLOCK_EVERY <= now);
+            if wanted || is_due || is_late {
+                asked = Some(now);
+                let read = timeout(CLOCK_DEADLINE, clock()).await;
+                self.decide(read.ok().flatten().unwrap_or_default());
+            }
+        }
+    }
+
+    /// The hub has come to this revision.
+    pub(super) fn reach(&self, revision: u64) {
+        self.feed.lock().reach(revision, Instant::now());
+    }
+
+    /// Waits until the hub is known to have come to this revision, up to a deadline.
+    pub(crate) async fn reached(&self, revision: u64, deadline: Duration) {
+        let begin = Instant::now();
+        while self.feed.lock().newest() < revision && begin.elapsed() < deadline {
+            self.pulse.0.notify_one();
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn is_awake(&self, now: Instant) -> bool {
+        let looked = self.feed.lock().looked();
+        looked.is_some_and(|looked| looked + IDLE > now)
+    }
+
+    /// Whether a change of what is shown is to be decided.
+    fn look(&self) -> bool {
+        let mut feed = self.feed.lock();
+        feed.see(&self.snapshot.load())
+    }
+
+    fn decide(&self, revision: u64) {
+        let now = Instant::now();
+        let mut feed = self.feed.lock();
+        feed.reach(revision, now);
+        let revision = feed.newest();
+        feed.decide(revision);
+        feed.refresh(&self.snapshot.load(), now);
+    }
+}
