@@ -115,7 +115,7 @@ impl Engine {
             if wanted != server {
                 info!(
                     namespace = wanted,
-                    "the gateway's server is to be there; watching anew"
+                    "the namespace of the gateway server has changed; restarting the watches"
                 );
                 self.observed.leave_server();
                 changes = self.watch(&wanted);
@@ -255,7 +255,7 @@ impl Engine {
                 if self.unwatched.get(&kind) != Some(&fault) {
                     warn!(
                         kind = kind.as_str(),
-                        fault, "cannot be watched; what is known stays in use"
+                        fault, "cannot watch this kind; the last known objects stay in use"
                     );
                     self.unwatched.insert(kind, fault);
                 }

@@ -57,9 +57,9 @@ fn describe(action: &Action) -> String {
     match action {
         Action::Apply(desired) => format!("cannot write {}", desired.key),
         Action::ApplyStatus(desired) => format!("cannot write the status of {}", desired.key),
-        Action::Patch { key, .. } => format!("cannot change {key}"),
+        Action::Patch { key, .. } => format!("cannot patch {key}"),
         Action::Delete { key, .. } => format!("cannot delete {key}"),
-        Action::Issue { key, .. } => format!("cannot issue {key}"),
+        Action::Issue { key, .. } => format!("cannot create the keys of {key}"),
         Action::Sign { name, .. } => format!("cannot sign CertificateSigningRequest {name}"),
         Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
     }

@@ -143,7 +143,7 @@ impl Engine {
         if let Some(fault) = self.observed.unreadable() {
             warn!(
                 fault,
-                "the GatewayConfiguration cannot be read; everything stays as it is"
+                "cannot read the GatewayConfiguration; nothing is changed until it is corrected"
             );
             return;
         }

@@ -41,17 +41,17 @@ pub(crate) enum Answer {
 /// The server gave no good answer.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error("its Service is not there")]
+    #[error("its Service does not exist")]
     Absent,
-    #[error("its Service may not be read: {0}")]
+    #[error("the operator has no right to read its Service: {0}")]
     Forbidden(String),
-    #[error("its caBundle holds no certificate")]
+    #[error("its caBundle contains no certificate")]
     Bundle,
-    #[error("its address makes no sense: {0}")]
+    #[error("its address is not a valid URL: {0}")]
     Address(http::uri::InvalidUri),
     #[error("it does not answer: {0}")]
     Unready(kube::Error),
-    #[error("it does not answer within {} s", DEADLINE.as_secs())]
+    #[error("it did not answer within {} s", DEADLINE.as_secs())]
     Late,
 }
 

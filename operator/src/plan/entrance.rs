@@ -56,7 +56,7 @@ impl Entrance {
                 authority,
             }),
             None => Self::Pending {
-                why: "the authority of the gateway's certificate is not there yet".to_owned(),
+                why: "the CA of the gateway's certificate does not exist yet".to_owned(),
             },
         }
     }
@@ -118,10 +118,11 @@ fn no_address(spec: &GatewayConfigurationSpec) -> String {
     match spec.egress.entrypoint.kind {
         EntrypointType::LoadBalancer => format!(
             "the load balancer has no address yet; kubectl describe service -n {} {TUNNEL_SERVICE} shows \
-             what its cloud says",
+             its events",
             spec.server.namespace
         ),
-        _ => "spec.egress.entrypoint.hostname does not say what agents are to dial".to_owned(),
+        _ => "spec.egress.entrypoint.hostname is not set, so agents have no address to connect to"
+            .to_owned(),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn clusters(client: Client, answers: mpsc::Sender<Answer>) {
         tokio::select! {
             event = events.next() => match event {
                 Some(Ok(event)) => told.hear(event),
-                Some(Err(error)) => debug!(%error, "the gateway does not tell of clusters"),
+                Some(Err(error)) => debug!(%error, "cannot watch the clusters of the gateway"),
                 None => return,
             },
             _ = ticks.tick(), if told.is_news => {

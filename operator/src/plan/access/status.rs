@@ -53,7 +53,8 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
             .collect();
         if !names.is_empty() {
             let text = format!(
-                "its rights are taken away when they are back on {}, which are not connected",
+                "these clusters are not connected: {}; the rights of the grant are removed from each of them \
+                 when it reconnects",
                 names.join(", ")
             );
             plan.warn(&key, object, "RevocationPending", text);
@@ -145,7 +146,7 @@ fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
     let GrantCounts { total, applied, .. } = counts;
     let missing = |it: &ClusterGrant| {
         format!(
-            "holds on {applied} of {total} clusters; {}: {}",
+            "applied on {applied} of {total} clusters; {}: {}",
             it.name, it.message
         )
     };
@@ -156,13 +157,13 @@ fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
         return finding(false, "Pending", missing(pending));
     }
     if first(GrantState::Expired).is_some() {
-        let message = "it has ended, and is gone everywhere; delete it";
+        let message = "the grant has expired and is removed from all clusters; you can delete it";
         return finding(false, "Expired", message.to_owned());
     }
     if total == 0 {
-        let message = "it selects no cluster of this hub";
+        let message = "the grant selects no cluster of this hub";
         return finding(false, "NoClusters", message.to_owned());
     }
-    let message = format!("holds on {applied} of {total} clusters");
+    let message = format!("applied on {applied} of {total} clusters");
     finding(true, "Applied", message)
 }

@@ -72,8 +72,8 @@ impl Leaving<'_> {
         plan.hold(key, object, FINALIZER, false);
         if plan.actions.len() > writes {
             let text = format!(
-                "the agent of {} did not revoke the token within {} s; it dies with the agent's namespace there, \
-                 at the latest when it expires",
+                "the agent of {} did not revoke the token within {} s; the token stops working when the agent's \
+                 namespace is deleted there, at the latest when it expires",
                 self.cluster,
                 self.observed.installation.patience.as_secs()
             );
@@ -96,7 +96,7 @@ impl Leaving<'_> {
             return false;
         }
         let text = format!(
-            "{} did not remove its agent within {} s; what is left there goes when it is back",
+            "{} did not remove its agent within {} s; what is left is removed when the cluster reconnects",
             self.cluster,
             self.observed.installation.patience.as_secs()
         );

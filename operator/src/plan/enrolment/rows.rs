@@ -89,7 +89,7 @@ fn shared_registration() -> Finding {
         kind: REGISTRATION_APPLIED,
         holds: true,
         reason: "NilRegistration",
-        message: "the agent has the registration of the add-on cluster-gateway".to_owned(),
+        message: "the agent uses the registration of the add-on cluster-gateway".to_owned(),
     }
 }
 

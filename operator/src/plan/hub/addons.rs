@@ -28,12 +28,12 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
         (
             PROXY,
             "Cluster Proxy",
-            "Keeps the tunnel by which the hub reaches the managed cluster.",
+            "Keeps the tunnel through which the hub reaches the managed cluster.",
         ),
         (
             ACCOUNTS,
             "Managed Service Account",
-            "Issues tokens of the managed cluster's accounts to the hub.",
+            "Issues tokens for ServiceAccounts of the managed cluster and stores them on the hub.",
         ),
     ] {
         let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon);

@@ -135,7 +135,7 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
             return Some(Trouble {
                 reason: "AddOnForeign".to_owned(),
                 message: format!(
-                    "the add-on {addon} is somebody else's; delete it there, and it is made anew"
+                    "the add-on {addon} belongs to somebody else; delete its ManagedClusterAddOn, and the operator creates its own"
                 ),
                 since: None,
             });
@@ -148,7 +148,7 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     if observed.object(&row_key(cluster, GATEWAY)).is_none() {
         return Some(Trouble {
             reason: "NotEnrolled".to_owned(),
-            message: "its add-ons are not there yet".to_owned(),
+            message: "its add-ons have not been created yet".to_owned(),
             since: None,
         });
     }
@@ -157,12 +157,12 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
         Some(seen) if seen.is_healthy => None,
         Some(seen) => Some(Trouble {
             reason: "Unreachable".to_owned(),
-            message: format!("the gateway does not get through: {}", seen.reason),
+            message: format!("the gateway cannot reach the cluster: {}", seen.reason),
             since: None,
         }),
         None => Some(Trouble {
             reason: "NotServed".to_owned(),
-            message: "the gateway does not know it; see the log of the gateway".to_owned(),
+            message: "the gateway does not know the cluster; see the log of the gateway".to_owned(),
             since: None,
         }),
     }
@@ -177,10 +177,12 @@ fn row_trouble(addon: &str, status: &ManagedClusterAddOnStatus) -> Option<Troubl
     let mut steps = steps.filter(|step| !status.is(step));
     let step = steps.next()?;
     let condition = status.condition(step);
-    let said = condition.map_or("nothing is said of it yet", |it| it.message.as_str());
+    let said = condition.map_or("no condition has been reported yet", |it| {
+        it.message.as_str()
+    });
     Some(Trouble {
         reason: condition.map_or_else(|| "Pending".to_owned(), |it| it.reason.clone()),
-        message: format!("add-on {addon} is not {step}: {said}"),
+        message: format!("condition {step} of the add-on {addon} is not True: {said}"),
         since: condition.map(|it| it.last_transition_time.0),
     })
 }

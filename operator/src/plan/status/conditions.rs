@@ -101,18 +101,18 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
             None => finding(true, "Served", "the hub serves clustergateways".to_owned()),
         },
         Publication::Kept { why, .. } => {
-            let message = format!("no gateway answers for the moment: {why}");
+            let message = format!("the gateway is not ready at the moment: {why}");
             finding(false, "Unready", message)
         }
         Publication::Withdrawn { why } => {
             let message =
-                format!("no gateway answers, so its APIService is withdrawn until one does: {why}");
+                format!("the gateway is not ready: {why}; its APIService is withdrawn until the gateway answers");
             finding(false, "Withdrawn", message)
         }
         Publication::Foreign => finding(
             false,
             "ForeignAPIService",
-            "the APIService of clustergateways is somebody else's; delete it, and it is made anew"
+            "the APIService of clustergateways belongs to somebody else; delete it, and the operator creates its own"
                 .to_owned(),
         ),
     }
@@ -122,7 +122,7 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
 fn aggregated(observed: &Observed) -> Option<String> {
     let key = ObjectKey::global(Kind::APIService, API_SERVICE);
     let Some(object) = observed.object(&key) else {
-        return Some("the APIService is not there yet".to_owned());
+        return Some("the APIService does not exist yet".to_owned());
     };
     let conditions: Vec<Value> = object
         .data
@@ -141,22 +141,27 @@ fn addons(observed: &Observed) -> Finding {
         return finding(
             false,
             fault.reason,
-            format!("since {since}: {}", fault.message),
+            format!("failing since {since}: {}", fault.message),
         );
     }
     let foreign = foreign(observed);
     if foreign.contains(&GATEWAY) {
         let message = format!(
-            "the add-on {GATEWAY} is somebody else's; delete its ClusterManagementAddOn, and it is made anew"
+            "the add-on {GATEWAY} belongs to somebody else; delete its ClusterManagementAddOn, and the operator \
+             creates its own"
         );
         return finding(false, "ForeignAddOn", message);
     }
     if foreign.is_empty() {
-        return finding(true, "Installed", "all add-ons are ours".to_owned());
+        return finding(
+            true,
+            "Installed",
+            "the operator manages all add-ons".to_owned(),
+        );
     }
     let each = foreign.iter().map(|addon| match *addon {
-        PROXY => "cluster-proxy is somebody else's and left alone; our agents keep tunnels of their own beside it",
-        _ => "managed-serviceaccount is somebody else's; its agents issue the tokens where it has a row",
+        PROXY => "the add-on cluster-proxy belongs to somebody else and is not changed; Spokeway's agents keep their own tunnels",
+        _ => "the add-on managed-serviceaccount belongs to somebody else; its agents issue the tokens on clusters where it is enabled",
     });
     let message = each.collect::<Vec<_>>().join("; ");
     finding(true, "ForeignAddOnUsed", message)
@@ -205,8 +210,8 @@ fn grants(observed: &Observed) -> Finding {
         return finding(true, "PolicyInForce", String::new());
     }
     let message = format!(
-        "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: whoever may write AccessGrants \
-         may grant anything on any cluster; apply config/operator/access-policy.yaml again"
+        "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: everybody who can write \
+         AccessGrants can grant anything on any cluster; apply config/operator/access-policy.yaml again"
     );
     finding(false, "PolicyMissing", message)
 }

@@ -30,7 +30,7 @@ pub(super) struct Identity<'a> {
 
 /// Why a request is not the agent's.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the certificate request is not that of the cluster's agent: its {0} differs")]
+#[error("the certificate request does not match the cluster's agent: its {0} differs")]
 pub(super) struct Unfit(&'static str);
 
 impl Identity<'_> {
