@@ -97,7 +97,7 @@ async fn connect(
         .filter(|address| trust == Trust::Any || !is_this_host(address.ip()))
         .collect();
     if allowed.is_empty() {
-        debug!(%target, ?found, "no address of the target may be connected to");
+        debug!(%target, ?found, "the agent may not connect to any address of the target");
         return Err(if found.is_empty() {
             Refusal::Unresolvable
         } else {

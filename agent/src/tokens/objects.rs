@@ -141,7 +141,7 @@ impl Account {
             Err(fault) => {
                 let fault = Fault {
                     reason: "InvalidSpec",
-                    message: format!("the account cannot be read: {fault}"),
+                    message: format!("cannot read the account: {fault}"),
                 };
                 (Err(fault), None, ManagedServiceAccountStatus::default())
             }

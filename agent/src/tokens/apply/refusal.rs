@@ -56,7 +56,7 @@ pub(crate) fn broken(step: Step, cause: &str) -> Refusal {
 pub(super) fn no_namespace(namespace: &str) -> Refusal {
     Refusal {
         reason: "NamespaceMissing",
-        message: format!("namespace {namespace} is missing on the managed cluster; create it"),
+        message: format!("namespace {namespace} does not exist on the managed cluster; create it"),
         pause: Some(SignedDuration::from_secs(2)),
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn foreign_secret(namespace: &str, name: &str) -> Refusal {
     Refusal {
         reason: SECRET_CONFLICT,
         message: format!(
-            "Secret {namespace}/{name} belongs to somebody else and is left alone; delete it, or \
+            "Secret {namespace}/{name} belongs to somebody else and is not changed; delete it, or \
              choose another name"
         ),
         pause: Some(LOOK_AGAIN),
