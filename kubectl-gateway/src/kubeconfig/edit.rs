@@ -29,11 +29,11 @@ pub(crate) struct Entry {
 /// Why a file does not take it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
-    #[error("it is no kubeconfig: {0} is not what it is in one")]
+    #[error("it is not a kubeconfig: {0} does not have the type that it has in a kubeconfig")]
     Shape(String),
-    #[error("it has another {what} {name} already: choose another --name, or delete it first")]
+    #[error("it already has a different {what} {name}; choose another --name, or delete it first")]
     Taken { what: &'static str, name: String },
-    #[error("it has another user {0} already: write to another file")]
+    #[error("it already has a different user {0}; write to another file")]
     OtherUser(String),
 }
 

@@ -123,13 +123,13 @@ fn note((cluster, name): &RoleOf, role: &Role) -> Option<String> {
     match role {
         Role::Read(_) => None,
         Role::Hubs(_, why) => Some(format!(
-            "{cluster}: its ClusterRole {name} could not be read, the hub's own was taken instead: {why}"
+            "{cluster}: cannot read its ClusterRole {name}, so the answer is based on the ClusterRole of the hub: {why}"
         )),
         Role::Absent => Some(format!(
-            "{cluster}: there is no ClusterRole {name}, so that grants of it give nothing there"
+            "{cluster}: ClusterRole {name} does not exist, so grants of it give no rights there"
         )),
         Role::Unknown(why) => Some(format!(
-            "{cluster}: ClusterRole {name} could not be read, and what it allows is not known: {why}"
+            "{cluster}: cannot read ClusterRole {name}, so it is unknown what grants of it allow: {why}"
         )),
     }
 }
