@@ -38,7 +38,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     }
     anyhow::ensure!(
         found.is_empty(),
-        "files import each other in a circle; move what they share to a file below them:\n{found}"
+        "files import each other in a circle; move the code that they share to a separate file:\n{found}"
     );
     Ok(())
 }
@@ -62,7 +62,7 @@ fn tell(circle: &BTreeSet<&str>, arrows: &Arrows) -> String {
     let inside = arrows.iter().filter(|(files, _)| is_inside(files));
     let lines = inside.map(|((from, to), names)| {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        format!("  {from} takes from {to}: {}\n", names.join(", "))
+        format!("  {from} imports from {to}: {}\n", names.join(", "))
     });
     let head = format!("circle of {} files\n", circle.len());
     [head].into_iter().chain(lines).collect()
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(found, [BTreeSet::from(["a", "b"])]);
         assert_eq!(
             tell(&found[0], &arrows),
-            "circle of 2 files\n  a takes from b: Name\n  b takes from a: Name\n"
+            "circle of 2 files\n  a imports from b: Name\n  b imports from a: Name\n"
         );
     }
 }

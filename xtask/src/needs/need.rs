@@ -64,7 +64,7 @@ pub(crate) const GO: Need = Need {
 };
 
 pub(crate) const IMAGES: Need = Need {
-    name: "what images are made with: strip, ldd, and the public authorities",
+    name: "the tools to build images: strip, ldd, and the public CA certificates",
     present: || succeeds(&mut shell(TOOLS_OF_AN_IMAGE)),
     remedies: &[Remedy::Packages(&[
         "binutils",
@@ -100,7 +100,7 @@ impl Need {
     /// What is missing, and how to get it.
     pub(super) fn advice(&self) -> String {
         let Self { name, by_hand, .. } = self;
-        format!("missing: {name}\n  get it by: {by_hand}")
+        format!("missing: {name}\n  to install it: {by_hand}")
     }
 }
 
