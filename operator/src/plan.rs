@@ -23,6 +23,7 @@ use self::{
     pki::{Issue, Signature},
 };
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
     object::is_ours,
     observed::Observed,
@@ -166,6 +167,6 @@ impl Action {
 }
 
 /// The key of an add-on's row on a cluster.
-pub(crate) fn row_key(cluster: &str, addon: &str) -> ObjectKey {
-    ObjectKey::new(Kind::ManagedClusterAddOn, cluster, addon)
+pub(crate) fn row_key(cluster: &str, addon: Addon) -> ObjectKey {
+    ObjectKey::new(Kind::ManagedClusterAddOn, cluster, addon.name())
 }

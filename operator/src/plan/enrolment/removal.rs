@@ -6,13 +6,11 @@ use crds::{addon::PRE_DELETE, authentication::FINALIZER};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
-use super::{
-    registration::{tokens_binding, tunnel_binding},
-    rows::ROWS,
-};
+use super::registration::{tokens_binding, tunnel_binding};
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, WORK},
+    names::WORK,
     object::is_ours,
     observed::Observed,
     plan::{Plan, row_key},
@@ -40,7 +38,7 @@ struct Leaving<'a> {
 
 /// Somebody else's agent looks after accounts where the row is somebody else's.
 fn is_tokens_ours(observed: &Observed, cluster: &str) -> bool {
-    let row = observed.object(&row_key(cluster, ACCOUNTS));
+    let row = observed.object(&row_key(cluster, Addon::Accounts));
     row.is_none_or(is_ours)
 }
 
@@ -110,7 +108,7 @@ impl Leaving<'_> {
         // Accounts of others stay; their tokens died with the agent's namespace, and nobody is there
         // any more to take the finalizer from them.
         let had_agent = observed
-            .object(&row_key(cluster, GATEWAY))
+            .object(&row_key(cluster, Addon::Gateway))
             .is_some_and(is_ours);
         if had_agent && self.is_tokens_ours {
             for (key, object) in observed.within(Kind::ManagedServiceAccount, cluster) {
@@ -120,13 +118,13 @@ impl Leaving<'_> {
         for key in [tokens_binding(cluster), tunnel_binding(cluster)] {
             plan.unwanted(observed, &key);
         }
-        for addon in ROWS {
+        for addon in Addon::ALL {
             let key = row_key(cluster, addon);
             let Some(row) = observed.object(&key).filter(|row| is_ours(row)) else {
                 continue;
             };
             // The last to go, for it holds the others together.
-            if addon != GATEWAY || plan.actions.is_empty() {
+            if addon != Addon::Gateway || plan.actions.is_empty() {
                 plan.unwanted(observed, &key);
                 if deleting(row).is_some() {
                     plan.hold(&key, row, PRE_DELETE, false);

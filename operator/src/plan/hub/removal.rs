@@ -7,13 +7,11 @@ use jiff::Timestamp;
 
 use super::{api_service, rights, server};
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
     object::is_ours,
     observed::Observed,
-    plan::{
-        Plan,
-        enrolment::{ROWS, deleting},
-    },
+    plan::{Plan, enrolment::deleting},
 };
 
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
@@ -30,10 +28,10 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     for role in rights::roles() {
         plan.unwanted(observed, &role.key);
     }
-    for addon in ROWS {
+    for addon in Addon::ALL {
         plan.unwanted(
             observed,
-            &ObjectKey::global(Kind::ClusterManagementAddOn, addon),
+            &ObjectKey::global(Kind::ClusterManagementAddOn, addon.name()),
         );
     }
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);

@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
+    addon::Addon,
     key::Key,
-    names::{GATEWAY, PROXY},
     object::part,
     observed::Observed,
     plan::{
-        enrolment::{ROWS, is_row_foreign, is_selected},
+        enrolment::{is_row_foreign, is_selected},
         row_key,
     },
 };
@@ -125,13 +125,13 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
             since: Some(fault.since),
         });
     }
-    let mut rows = ROWS.into_iter().filter_map(|addon| {
+    let mut rows = Addon::ALL.into_iter().filter_map(|addon| {
         let row = observed.object(&row_key(cluster, addon))?;
         let is_foreign = is_row_foreign(observed, cluster, addon);
-        if is_foreign && addon == PROXY {
+        if is_foreign && addon == Addon::Proxy {
             return None;
         }
-        if is_foreign && addon == GATEWAY {
+        if is_foreign && addon == Addon::Gateway {
             return Some(Trouble {
                 reason: "AddOnForeign".to_owned(),
                 message: format!(
@@ -145,7 +145,7 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     if let Some(trouble) = rows.next() {
         return Some(trouble);
     }
-    if observed.object(&row_key(cluster, GATEWAY)).is_none() {
+    if observed.object(&row_key(cluster, Addon::Gateway)).is_none() {
         return Some(Trouble {
             reason: "NotEnrolled".to_owned(),
             message: "its add-ons have not been created yet".to_owned(),
@@ -168,12 +168,12 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     }
 }
 
-fn row_trouble(addon: &str, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
+fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
     let steps = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE];
     // One row brings the agent of all.
     let steps = steps
         .into_iter()
-        .filter(|step| addon == GATEWAY || *step != MANIFEST_APPLIED);
+        .filter(|step| addon == Addon::Gateway || *step != MANIFEST_APPLIED);
     let mut steps = steps.filter(|step| !status.is(step));
     let step = steps.next()?;
     let condition = status.condition(step);

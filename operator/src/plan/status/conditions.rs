@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::clusters::Survey;
 use crate::{
+    addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{ACCESS_POLICY, API_SERVICE, GATEWAY, PROXY},
+    names::{ACCESS_POLICY, API_SERVICE},
     observed::{Configuration, Observed},
     plan::{
         Finding, access,
@@ -145,26 +146,34 @@ fn addons(observed: &Observed) -> Finding {
         );
     }
     let foreign = foreign(observed);
-    if foreign.contains(&GATEWAY) {
-        let message = format!(
-            "the add-on {GATEWAY} belongs to somebody else; delete its ClusterManagementAddOn, and the operator \
-             creates its own"
-        );
+    if foreign.contains(&Addon::Gateway) {
+        let message = foreign_message(Addon::Gateway).to_owned();
         return finding(false, "ForeignAddOn", message);
     }
     if foreign.is_empty() {
-        return finding(
-            true,
-            "Installed",
-            "the operator manages all add-ons".to_owned(),
-        );
+        let message = "the operator manages all add-ons".to_owned();
+        return finding(true, "Installed", message);
     }
-    let each = foreign.iter().map(|addon| match *addon {
-        PROXY => "the add-on cluster-proxy belongs to somebody else and is not changed; Spokeway's agents keep their own tunnels",
-        _ => "the add-on managed-serviceaccount belongs to somebody else; its agents issue the tokens on clusters where it is enabled",
-    });
-    let message = each.collect::<Vec<_>>().join("; ");
-    finding(true, "ForeignAddOnUsed", message)
+    let messages: Vec<_> = foreign.into_iter().map(foreign_message).collect();
+    finding(true, "ForeignAddOnUsed", messages.join("; "))
+}
+
+/// What it means that somebody else has the add-on.
+fn foreign_message(addon: Addon) -> &'static str {
+    match addon {
+        Addon::Gateway => {
+            "the add-on cluster-gateway belongs to somebody else; delete its ClusterManagementAddOn, and the \
+             operator creates its own"
+        }
+        Addon::Proxy => {
+            "the add-on cluster-proxy belongs to somebody else and is not changed; Spokeway's agents keep \
+             their own tunnels"
+        }
+        Addon::Accounts => {
+            "the add-on managed-serviceaccount belongs to somebody else; its agents issue the tokens on \
+             clusters where it is enabled"
+        }
+    }
 }
 
 /// Can agents attach where they are to?

@@ -9,6 +9,7 @@ use super::{
     image,
 };
 use crate::{
+    addon::Addon,
     names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
     plan::entrance::Entrance,
 };
@@ -99,7 +100,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
         ]);
     }
     if tunnel.is_some() {
-        if cluster.has_row(PROXY) {
+        if cluster.has_row(Addon::Proxy) {
             arguments.push(format!("--lease={PROXY}=tunnel"));
         }
         for service in &cluster.spec.egress.exposed_services {
