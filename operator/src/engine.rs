@@ -21,7 +21,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use self::{contest::Contests, ended::Done, queue::Queue, touched::Revision};
+use self::{
+    contest::{Contests, Wait},
+    ended::Done,
+    queue::Queue,
+    touched::Revision,
+};
 use crate::{
     apply::{Hands, events::Notes},
     key::Key,
@@ -206,7 +211,7 @@ impl Engine {
             self.settled(&key, wake, begun.elapsed(), now);
             return;
         }
-        if let Some((place, until)) = self.contests.waits(&actions, now) {
+        if let Some(Wait { place, until }) = self.contests.waits(&actions, now) {
             self.contested(&key, &actions[place], now);
             actions.truncate(place);
             if actions.is_empty() {

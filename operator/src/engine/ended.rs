@@ -58,7 +58,9 @@ impl Engine {
             None => {
                 match key {
                     Key::Status => self.touch_status(now),
-                    _ => self.queue.touch(&key, now),
+                    Key::Hub | Key::Cluster(_) | Key::Access(_) | Key::Grant(_) => {
+                        self.queue.touch(&key, now);
+                    }
                 }
                 self.queue.done(&key, wake);
             }

@@ -13,7 +13,7 @@ use crate::{
     grant::Grant,
     kind::{Kind, ObjectKey},
     observed::Observed,
-    plan::{Desired, Finding, Plan},
+    plan::{Desired, Finding, Hold, Plan},
 };
 
 /// Decides.
@@ -39,12 +39,12 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
         state.reason == REMOVING && rollout.away().is_some()
     };
     let waits = states.iter().any(|it| it.reason == REMOVING && !away(&it));
-    plan.hold(
-        &key,
-        object,
-        GRANT_FINALIZER,
-        waits || (runs && !is_deleting),
-    );
+    let hold = if waits || (runs && !is_deleting) {
+        Hold::Keep
+    } else {
+        Hold::Release
+    };
+    plan.hold(&key, object, GRANT_FINALIZER, hold);
     if is_deleting && !waits {
         let names: Vec<_> = states
             .iter()

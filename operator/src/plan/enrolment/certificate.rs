@@ -137,7 +137,12 @@ pub(crate) fn tunnel_request_for_tests(
     unit: &str,
 ) -> CertificateSigningRequest {
     let subject = tunnel_subject(of);
-    let mut request = request::tests::request(cluster, (&subject, Some(unit)), &[]);
+    let asked = request::tests::Asked {
+        subject: &subject,
+        unit: Some(unit),
+        sans: &[],
+    };
+    let mut request = request::tests::request(cluster, asked);
     TUNNEL_SIGNER.clone_into(&mut request.spec.signer_name);
     request
 }

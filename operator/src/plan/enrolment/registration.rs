@@ -99,7 +99,7 @@ fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
     let user = client.subject.user.as_str();
     let own = match client.driver {
         Some(Driver::Token) => format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
-        _ => subject(cluster).user,
+        Some(Driver::Csr) | None => subject(cluster).user,
     };
     (user == own).then_some(user)
 }

@@ -13,7 +13,7 @@ use crate::{
     names::WORK,
     object::is_ours,
     observed::Observed,
-    plan::{Plan, row_key},
+    plan::{Hold, Plan, row_key},
 };
 
 pub(super) fn plan(observed: &Observed, cluster: &str, now: Timestamp, plan: &mut Plan) {
@@ -67,7 +67,7 @@ impl Leaving<'_> {
             return;
         }
         let writes = plan.actions.len();
-        plan.hold(key, object, FINALIZER, false);
+        plan.hold(key, object, FINALIZER, Hold::Release);
         if plan.actions.len() > writes {
             let text = format!(
                 "the agent of {} did not revoke the token within {} s; the token stops working when the agent's \
@@ -112,7 +112,7 @@ impl Leaving<'_> {
             .is_some_and(is_ours);
         if had_agent && self.is_tokens_ours {
             for (key, object) in observed.within(Kind::ManagedServiceAccount, cluster) {
-                plan.hold(key, object, FINALIZER, false);
+                plan.hold(key, object, FINALIZER, Hold::Release);
             }
         }
         for key in [tokens_binding(cluster), tunnel_binding(cluster)] {
@@ -127,7 +127,7 @@ impl Leaving<'_> {
             if addon != Addon::Gateway || plan.actions.is_empty() {
                 plan.unwanted(observed, &key);
                 if deleting(row).is_some() {
-                    plan.hold(&key, row, PRE_DELETE, false);
+                    plan.hold(&key, row, PRE_DELETE, Hold::Release);
                 }
             }
         }

@@ -61,7 +61,11 @@ impl<'a> SelectedCluster<'a> {
         let spec = &observed.configuration()?.spec;
         let tokens = match spec.credentials.kind {
             CredentialsType::Manual => Capability::Off,
-            _ if is_row_foreign(observed, cluster, Addon::Accounts) => Capability::Foreign,
+            CredentialsType::ManagedServiceAccount
+                if is_row_foreign(observed, cluster, Addon::Accounts) =>
+            {
+                Capability::Foreign
+            }
             CredentialsType::ManagedServiceAccount => Capability::Ours,
         };
         let tunnel = spec.egress.kind != EgressType::Direct;

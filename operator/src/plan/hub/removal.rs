@@ -11,7 +11,7 @@ use crate::{
     kind::{Kind, ObjectKey},
     object::is_ours,
     observed::Observed,
-    plan::{Plan, enrolment::deleting},
+    plan::{Hold, Plan, enrolment::deleting},
 };
 
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
@@ -38,7 +38,7 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     if let Some(object) = observed.object(&key)
         && plan.actions.is_empty()
     {
-        plan.hold(&key, object, FINALIZER, false);
+        plan.hold(&key, object, FINALIZER, Hold::Release);
     }
 }
 

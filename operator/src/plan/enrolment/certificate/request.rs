@@ -131,12 +131,22 @@ pub(crate) mod tests {
         csr
     }
 
-    /// One for a subject with a group and a unit at most, which is what rcgen can say.
-    pub(crate) fn request(
-        cluster: &str,
-        (subject, unit): (&Subject, Option<&str>),
-        sans: &[&str],
-    ) -> CertificateSigningRequest {
+    /// The names that a request asks for.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Asked<'a> {
+        /// With one group at most, which is what rcgen can say.
+        pub(crate) subject: &'a Subject,
+        pub(crate) unit: Option<&'a str>,
+        pub(crate) sans: &'a [&'a str],
+    }
+
+    /// A request for these names.
+    pub(crate) fn request(cluster: &str, asked: Asked<'_>) -> CertificateSigningRequest {
+        let Asked {
+            subject,
+            unit,
+            sans,
+        } = asked;
         let sans: Vec<_> = sans.iter().map(|&san| san.to_owned()).collect();
         let mut parameters = CertificateParams::new(sans).unwrap();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
@@ -162,7 +172,14 @@ pub(crate) mod tests {
     }
 
     fn judge(change: impl FnOnce(&mut CertificateSigningRequest)) -> Result<(), Unfit> {
-        let mut request = request("managed1", (&subject(), None), &[SAN]);
+        let mut request = request(
+            "managed1",
+            Asked {
+                subject: &subject(),
+                unit: None,
+                sans: &[SAN],
+            },
+        );
         change(&mut request);
         fits(&request)
     }
@@ -190,7 +207,17 @@ pub(crate) mod tests {
         };
         assert_eq!(identity.fits(&whole), Ok(()));
         assert_eq!(judge(|_| {}), Ok(()));
-        assert_eq!(fits(&request("managed1", (&subject(), None), &[])), Ok(()));
+        assert_eq!(
+            fits(&request(
+                "managed1",
+                Asked {
+                    subject: &subject(),
+                    unit: None,
+                    sans: &[]
+                }
+            )),
+            Ok(())
+        );
     }
 
     #[test]
@@ -245,13 +272,34 @@ pub(crate) mod tests {
             (no_group, "organizations"),
         ] {
             assert_eq!(
-                fits(&request("managed1", (&subject, None), &[])),
+                fits(&request(
+                    "managed1",
+                    Asked {
+                        subject: &subject,
+                        unit: None,
+                        sans: &[]
+                    }
+                )),
                 Err(Unfit(what))
             );
         }
-        let more = request("managed1", (&subject(), None), &[SAN, "hub.example.com"]);
+        let more = request(
+            "managed1",
+            Asked {
+                subject: &subject(),
+                unit: None,
+                sans: &[SAN, "hub.example.com"],
+            },
+        );
         assert_eq!(fits(&more), Err(Unfit("extensions")));
-        let unit = request("managed1", (&subject(), Some("unit")), &[]);
+        let unit = request(
+            "managed1",
+            Asked {
+                subject: &subject(),
+                unit: Some("unit"),
+                sans: &[],
+            },
+        );
         assert_eq!(fits(&unit), Err(Unfit("organizational unit")));
         let torn = judge(|csr| csr.spec.request = ByteString(b"no request".to_vec()));
         assert_eq!(torn, Err(Unfit("encoding")));
