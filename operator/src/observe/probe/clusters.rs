@@ -35,8 +35,7 @@ struct Told {
 /// Tells what the gateway says, for as long as somebody hears it.
 pub(crate) async fn clusters(client: Client, answers: mpsc::Sender<Answer>) {
     let api = Api::<ClusterGateway>::all(client);
-    let events = watcher(api, watcher::Config::default()).backoff(Pauses::default());
-    let mut events = pin!(events);
+    let mut events = pin!(watcher(api, watcher::Config::default()).backoff(Pauses::default()));
     let (mut told, mut ticks) = (Told::default(), interval(TELL_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -176,9 +176,11 @@ impl Rollout<'_> {
 
     fn works(&self) -> impl Iterator<Item = &Shipped> {
         let first = ObjectKey::new(Kind::ManifestWork, self.cluster, ACCESS_WORK);
-        let works = self.observed.shipped.range(first..);
-        let works = works.take_while(|(key, _)| key.namespace == self.cluster);
-        works.map(|(_, shipped)| shipped.as_ref())
+        self.observed
+            .shipped
+            .range(first..)
+            .take_while(|(key, _)| key.namespace == self.cluster)
+            .map(|(_, shipped)| shipped.as_ref())
     }
 
     fn held(&self) -> Option<&HeldGrant> {

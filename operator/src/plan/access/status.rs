@@ -78,13 +78,16 @@ fn states(
         .iter()
         .map(|it| (it.name.as_str(), it))
         .collect();
-    let selected = observed.all(Kind::ManagedCluster);
-    let selected = selected.filter(|(_, object)| selects(observed, grant, object));
-    let selected = selected.map(|(key, _)| key.name.as_str());
+    let selected = observed
+        .all(Kind::ManagedCluster)
+        .filter(|(_, object)| selects(observed, grant, object))
+        .map(|(key, _)| key.name.as_str());
     let named = grant.object.spec.clusters.names.iter().map(String::as_str);
-    let holding = observed.shipped.iter();
-    let holding = holding.filter(|(_, it)| it.grants.contains_key(grant.name()));
-    let holding = holding.map(|(key, _)| key.namespace.as_str());
+    let holding = observed
+        .shipped
+        .iter()
+        .filter(|(_, it)| it.grants.contains_key(grant.name()))
+        .map(|(key, _)| key.namespace.as_str());
     let clusters: BTreeSet<_> = selected
         .chain(named)
         .chain(holding)

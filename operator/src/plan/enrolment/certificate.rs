@@ -138,9 +138,8 @@ pub(crate) fn tunnel_request_for_tests(
 ) -> CertificateSigningRequest {
     let subject = tunnel_subject(of);
     let asked = request::tests::Asked {
-        subject: &subject,
         unit: Some(unit),
-        sans: &[],
+        ..request::tests::Asked::of(&subject)
     };
     let mut request = request::tests::request(cluster, asked);
     TUNNEL_SIGNER.clone_into(&mut request.spec.signer_name);

@@ -46,8 +46,11 @@ impl Leaving<'_> {
     /// Deletes our account. True once none of ours is left.
     fn accounts(&self, plan: &mut Plan) -> bool {
         let kind = Kind::ManagedServiceAccount;
-        let ours = self.observed.within(kind, self.cluster);
-        let ours: Vec<_> = ours.filter(|(_, object)| is_ours(object)).collect();
+        let ours: Vec<_> = self
+            .observed
+            .within(kind, self.cluster)
+            .filter(|(_, object)| is_ours(object))
+            .collect();
         for (key, object) in &ours {
             plan.unwanted(self.observed, key);
             let Some(since) = deleting(object) else {

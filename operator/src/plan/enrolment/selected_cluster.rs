@@ -148,8 +148,8 @@ impl<'a> SelectedCluster<'a> {
 
 /// True where somebody else has the add-on, on this cluster or on the hub as a whole.
 fn is_foreign(observed: &Observed, cluster: &str, addon: Addon) -> bool {
-    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
-    let manager = observed.object(&manager);
+    let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
+    let manager = observed.object(&key);
     manager.is_some_and(|object| !is_ours(object)) || is_row_foreign(observed, cluster, addon)
 }
 

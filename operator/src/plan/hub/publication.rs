@@ -105,11 +105,13 @@ fn of_managed(observed: &Observed, namespace: &str) -> Publication {
     }
     let key = ObjectKey::new(Kind::Deployment, namespace, SERVER);
     let status = observed.object(&key).and_then(|it| it.data.get("status"));
-    let conditions = status.and_then(|status| status["conditions"].as_array());
-    let mut conditions = conditions.into_iter().flatten();
-    let said = conditions.find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure");
-    let said = said.and_then(|it| it["message"].as_str());
-    let why = said.unwrap_or("none of its Pods is ready yet");
+    let why = status
+        .and_then(|status| status["conditions"].as_array())
+        .into_iter()
+        .flatten()
+        .find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure")
+        .and_then(|it| it["message"].as_str())
+        .unwrap_or("none of its Pods is ready yet");
     Publication::Withdrawn {
         why: format!("Deployment {namespace}/{SERVER}: {why}"),
     }

@@ -49,9 +49,10 @@ fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> 
         Kind::ManagedClusterAddOn,
         Kind::ManifestWork,
         Kind::ManagedServiceAccount,
-    ];
-    let left = left.into_iter().flat_map(|kind| observed.all(kind));
-    let left = left.filter(|(_, object)| is_ours(object));
+    ]
+    .into_iter()
+    .flat_map(|kind| observed.all(kind))
+    .filter(|(_, object)| is_ours(object));
     let mut is_held = false;
     for (key, object) in left {
         if key.kind == Kind::ManifestWork

@@ -169,13 +169,11 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
 }
 
 fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
-    let steps = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE];
     // One row brings the agent of all.
-    let steps = steps
+    let step = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE]
         .into_iter()
-        .filter(|step| addon == Addon::Gateway || *step != MANIFEST_APPLIED);
-    let mut steps = steps.filter(|step| !status.is(step));
-    let step = steps.next()?;
+        .filter(|step| addon == Addon::Gateway || *step != MANIFEST_APPLIED)
+        .find(|step| !status.is(step))?;
     let condition = status.condition(step);
     let said = condition.map_or("no condition has been reported yet", |it| {
         it.message.as_str()

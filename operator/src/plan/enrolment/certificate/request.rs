@@ -38,14 +38,13 @@ impl Identity<'_> {
         let spec = &request.spec;
         self.requester_fits(spec)?;
         expect("signer", spec.signer_name == self.signer)?;
-        let usages = spec.usages.iter().flatten().map(String::as_str);
-        let usages: BTreeSet<_> = usages.collect();
+        let usages: BTreeSet<_> = spec.usages.iter().flatten().map(String::as_str).collect();
         let known = usages.iter().all(|usage| USAGES.contains(usage));
         expect("usages", known && usages.contains("client auth"))?;
-        let der = CertificateSigningRequestDer::from_pem_slice(&spec.request.0);
-        let der = der.map_err(|_| Unfit("encoding"))?;
-        let parsed = X509CertificationRequest::from_der(&der);
-        let (rest, parsed) = parsed.map_err(|_| Unfit("encoding"))?;
+        let der = CertificateSigningRequestDer::from_pem_slice(&spec.request.0)
+            .map_err(|_| Unfit("encoding"))?;
+        let (rest, parsed) =
+            X509CertificationRequest::from_der(&der).map_err(|_| Unfit("encoding"))?;
         expect("encoding", rest.is_empty())?;
         self.subject_fits(&parsed)?;
         self.names_fit(&parsed)
@@ -140,6 +139,17 @@ pub(crate) mod tests {
         pub(crate) sans: &'a [&'a str],
     }
 
+    impl<'a> Asked<'a> {
+        /// The subject alone.
+        pub(crate) fn of(subject: &'a Subject) -> Self {
+            Self {
+                subject,
+                unit: None,
+                sans: &[],
+            }
+        }
+    }
+
     /// A request for these names.
     pub(crate) fn request(cluster: &str, asked: Asked<'_>) -> CertificateSigningRequest {
         let Asked {
@@ -175,9 +185,8 @@ pub(crate) mod tests {
         let mut request = request(
             "managed1",
             Asked {
-                subject: &subject(),
-                unit: None,
                 sans: &[SAN],
+                ..Asked::of(&subject())
             },
         );
         change(&mut request);
@@ -207,17 +216,7 @@ pub(crate) mod tests {
         };
         assert_eq!(identity.fits(&whole), Ok(()));
         assert_eq!(judge(|_| {}), Ok(()));
-        assert_eq!(
-            fits(&request(
-                "managed1",
-                Asked {
-                    subject: &subject(),
-                    unit: None,
-                    sans: &[]
-                }
-            )),
-            Ok(())
-        );
+        assert_eq!(fits(&request("managed1", Asked::of(&subject()))), Ok(()));
     }
 
     #[test]
@@ -272,32 +271,23 @@ pub(crate) mod tests {
             (no_group, "organizations"),
         ] {
             assert_eq!(
-                fits(&request(
-                    "managed1",
-                    Asked {
-                        subject: &subject,
-                        unit: None,
-                        sans: &[]
-                    }
-                )),
+                fits(&request("managed1", Asked::of(&subject))),
                 Err(Unfit(what))
             );
         }
         let more = request(
             "managed1",
             Asked {
-                subject: &subject(),
-                unit: None,
                 sans: &[SAN, "hub.example.com"],
+                ..Asked::of(&subject())
             },
         );
         assert_eq!(fits(&more), Err(Unfit("extensions")));
         let unit = request(
             "managed1",
             Asked {
-                subject: &subject(),
                 unit: Some("unit"),
-                sans: &[],
+                ..Asked::of(&subject())
             },
         );
         assert_eq!(fits(&unit), Err(Unfit("organizational unit")));
