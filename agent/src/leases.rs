@@ -101,8 +101,11 @@ enum Idle {
 impl Leases {
     /// Renews for as long as it is polled.
     pub(crate) async fn keep(self) {
-        let pauses = ConstantBuilder::default().with_delay(PAUSE).with_jitter();
-        let mut pauses = pauses.without_max_times().build();
+        let mut pauses = ConstantBuilder::default()
+            .with_delay(PAUSE)
+            .with_jitter()
+            .without_max_times()
+            .build();
         let mut turns: Vec<_> = self.settings.addons.iter().map(|_| Turn::now()).collect();
         loop {
             for (addon, turn) in self.settings.addons.iter().zip(&mut turns) {
@@ -133,8 +136,8 @@ impl Leases {
                 self.works(*need).await?;
             }
             self.write(addon).await
-        };
-        let renewed = renewed.await;
+        }
+        .await;
         match &renewed {
             Ok(()) => self.metrics.renewals.inc(),
             Err(_) => self.metrics.failures.inc(),

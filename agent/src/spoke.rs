@@ -114,8 +114,10 @@ fn authority(source: &Source) -> Result<Vec<u8>, SpokeError> {
             .decode(data.trim())
             .map_err(|_| SpokeError::Base64(source.to_string()));
     }
-    let file = cluster.certificate_authority.as_ref();
-    let file = file.ok_or_else(|| SpokeError::NoAuthority(source.to_string()))?;
+    let file = cluster
+        .certificate_authority
+        .as_ref()
+        .ok_or_else(|| SpokeError::NoAuthority(source.to_string()))?;
     // As kubectl does: relative to the kubeconfig.
     read(&path.parent().unwrap_or_else(|| Path::new("")).join(file))
 }

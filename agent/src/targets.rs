@@ -89,8 +89,9 @@ async fn connect(
     trust: Trust,
     lookups: Arc<Semaphore>,
 ) -> Result<TcpStream, Refusal> {
-    let found = resolve(target, lookups).await;
-    let found = found.map_err(|_| Refusal::Unresolvable)?;
+    let found = resolve(target, lookups)
+        .await
+        .map_err(|_| Refusal::Unresolvable)?;
     let allowed: Vec<_> = found
         .iter()
         .copied()

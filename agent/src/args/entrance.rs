@@ -74,10 +74,10 @@ impl EntranceArgs {
             tunnel_private_key_file,
             proxy_url,
         } = self;
-        let proxy = proxy_url
+        let parsed = proxy_url
             .filter(|url| !url.is_empty())
             .map(|url| HttpProxy::parse(&url));
-        let proxy = match proxy.transpose() {
+        let proxy = match parsed.transpose() {
             Ok(proxy) => proxy,
             Err(fault) => {
                 faults.push(format!("--proxy-url: {fault}"));

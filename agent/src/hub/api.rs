@@ -68,8 +68,8 @@ async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, Api
             .collect_bytes()
             .await
             .unwrap_or_default();
-        let body = &body[..body.len().min(LONGEST_MESSAGE)];
-        let message = String::from_utf8_lossy(body).trim().to_owned();
+        let begin = &body[..body.len().min(LONGEST_MESSAGE)];
+        let message = String::from_utf8_lossy(begin).trim().to_owned();
         return Err(ApiError::Refused { status, message });
     }
     Ok(TokioIo::new(hyper::upgrade::on(response).await?))

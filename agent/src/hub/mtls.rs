@@ -61,8 +61,8 @@ impl Mtls {
         let stream: Box<dyn Stream> = if let Some(proxy) = &self.proxy {
             Box::new(proxy.connect(&self.host, self.port, tasks).await?)
         } else {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-            let stream = stream.map_err(|source| MtlsError::Tcp {
+            let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
+            let stream = connected.map_err(|source| MtlsError::Tcp {
                 address: address.clone(),
                 source,
             })?;

@@ -36,8 +36,9 @@ impl TunnelProbe {
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{}/health",
             self.cluster
         );
-        let request = Request::get(path).body(Vec::new());
-        let request = request.map_err(kube::Error::HttpError)?;
+        let request = Request::get(path)
+            .body(Vec::new())
+            .map_err(kube::Error::HttpError)?;
         // Not held across the wait.
         let hub = self.hub.borrow().clone();
         let asked = timeout(DEADLINE, hub.request::<ClusterGateway>(request)).await;

@@ -83,12 +83,13 @@ pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> O
             },
             Outcome::Account(_) | Outcome::AccountGone,
         ) => {
-            let why = after.memory.failures.values().next();
-            let why = why.map_or("the managed cluster cannot be reached", |failure| {
+            let failure = after.memory.failures.values().next();
+            let why = failure.map_or("the managed cluster cannot be reached", |failure| {
                 &failure.message
             });
             let text = format!(
-                "the account is deleted before its token is revoked ({why}); the token is revoked when the managed cluster can be reached again"
+                "the account is deleted before its token is revoked ({why}); the token is revoked when the \
+                 managed cluster can be reached again"
             );
             warning("TokenAbandoned", text)
         }

@@ -101,8 +101,10 @@ async fn mark(service_accounts: &Api<ServiceAccount>) -> kube::Result<()> {
 /// Deletes every labelled one but the mark, and says how many there were.
 async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<usize> {
     let labelled = ListParams::default().labels(&format!("{LABEL}=true"));
-    let found = service_accounts.list_metadata(&labelled).await;
-    let found = found.context("managed cluster: cannot list ServiceAccounts")?;
+    let found = service_accounts
+        .list_metadata(&labelled)
+        .await
+        .context("managed cluster: cannot list ServiceAccounts")?;
     let names: Vec<_> = found
         .items
         .iter()
@@ -127,8 +129,9 @@ async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<us
 
 /// Takes our finalizer from every account.
 async fn release(accounts: &Api<DynamicObject>) -> anyhow::Result<()> {
-    let found = accounts.list(&ListParams::default()).await;
-    let found = found
+    let found = accounts
+        .list(&ListParams::default())
+        .await
         .context("hub: cannot list ManagedServiceAccounts")?
         .items;
     let held = found
