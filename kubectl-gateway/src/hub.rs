@@ -87,8 +87,9 @@ impl Hub {
             context: Some(context.clone()),
             ..KubeConfigOptions::default()
         };
-        let config = Config::from_custom_kubeconfig(merged.map_err(failed)?, &options).await;
-        let mut config = config.map_err(failed)?;
+        let mut config = Config::from_custom_kubeconfig(merged.map_err(failed)?, &options)
+            .await
+            .map_err(failed)?;
         let server = entry.server().parse();
         config.cluster_url = server.map_err(|error| HubError::Server(context.clone(), error))?;
         let client = Client::try_from(config).map_err(unanswered)?;
@@ -119,9 +120,9 @@ impl Hub {
         cluster: &str,
         path: &str,
     ) -> Result<T, HubError> {
-        let request = Request::get(format!("{}{path}", proxy_path(cluster)));
-        let request = request.body(Vec::new());
-        let request = request.map_err(|error| unanswered(kube::Error::HttpError(error)))?;
+        let request = Request::get(format!("{}{path}", proxy_path(cluster)))
+            .body(Vec::new())
+            .map_err(|error| unanswered(kube::Error::HttpError(error)))?;
         self.client.request(request).await.map_err(unanswered)
     }
 }
@@ -145,8 +146,8 @@ where
     let mut all = Vec::new();
     let mut parameters = ListParams::default().limit(PAGE);
     loop {
-        let page = api.list(&parameters).await.map_err(unanswered);
-        let page = page.map_err(|error| match error {
+        let listed = api.list(&parameters).await.map_err(unanswered);
+        let page = listed.map_err(|error| match error {
             error if error.is_absent() => HubError::UnknownKind(kind.to_owned()),
             error => error,
         })?;

@@ -73,15 +73,16 @@ fn crate_roots(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut roots = Vec::new();
     for member in names(root)? {
         let sources = format!("{member}/src");
-        let programs = names(&root.join(&sources).join("bin")).unwrap_or_default();
-        let programs = programs.iter().flat_map(|name| {
+        let bins = names(&root.join(&sources).join("bin")).unwrap_or_default();
+        let programs = bins.iter().flat_map(|name| {
             [
                 format!("{sources}/bin/{name}"),
                 format!("{sources}/bin/{name}/main.rs"),
             ]
         });
-        let candidates = [format!("{sources}/lib.rs"), format!("{sources}/main.rs")];
-        let candidates = candidates.into_iter().chain(programs);
+        let candidates = [format!("{sources}/lib.rs"), format!("{sources}/main.rs")]
+            .into_iter()
+            .chain(programs);
         roots.extend(candidates.filter(|file| root.join(file).is_file()));
     }
     Ok(roots)

@@ -90,8 +90,8 @@ pub(crate) async fn run(
     let fleet = Fleet::read(hub, grants.iter().map(|it| &it.spec.clusters)).await?;
     let clusters = asked_about(args, &fleet, &grants)?;
     let candidates = answer::candidates(&grants, &fleet, &clusters, &question);
-    let roles = candidates.iter().filter_map(Candidate::cluster_role);
-    let roles = roles::read(hub, roles.collect()).await;
+    let names = candidates.iter().filter_map(Candidate::cluster_role);
+    let roles = roles::read(hub, names.collect()).await;
     let Answer { rows, notes } = answer::of(&candidates, &roles, &question);
     for note in notes {
         voice::note(&note);
@@ -118,8 +118,11 @@ fn asked_about(
     grants: &[AccessGrant],
 ) -> Result<BTreeSet<String>, WhoCanError> {
     let named = grants.iter().flat_map(|it| &it.spec.clusters.names);
-    let known = fleet.names().map(str::to_owned).chain(named.cloned());
-    let known: BTreeSet<_> = known.collect();
+    let known: BTreeSet<_> = fleet
+        .names()
+        .map(str::to_owned)
+        .chain(named.cloned())
+        .collect();
     if let Some(unknown) = args.clusters.iter().find(|it| !known.contains(*it)) {
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         return Err(WhoCanError::UnknownCluster(unknown.clone(), known));

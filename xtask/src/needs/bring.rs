@@ -13,8 +13,10 @@ use crate::cargo::{cargo, root};
 impl Action {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         for mut command in self.commands() {
-            let status = command.stdin(Stdio::null()).status();
-            let status = status.context("cannot run it")?;
+            let status = command
+                .stdin(Stdio::null())
+                .status()
+                .context("cannot run it")?;
             anyhow::ensure!(status.success(), "it exited with {status}");
         }
         Ok(())

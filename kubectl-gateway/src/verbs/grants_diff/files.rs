@@ -60,10 +60,12 @@ fn expanded(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = entries.map_err(|error| FilesError::Read(path.to_owned(), error))?;
-    let files = entries.into_iter().map(|entry| entry.path());
-    let mut files: Vec<_> = files
+    let entries = fs::read_dir(path)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(|error| FilesError::Read(path.to_owned(), error))?;
+    let mut files: Vec<_> = entries
+        .into_iter()
+        .map(|entry| entry.path())
         .filter(|path| {
             let extension = path.extension().and_then(|it| it.to_str());
             path.is_file() && extension.is_some_and(|it| EXTENSIONS.contains(&it))

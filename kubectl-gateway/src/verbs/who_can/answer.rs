@@ -207,10 +207,13 @@ impl Candidate<'_> {
 
     /// As its status has it, where that is about what it says now.
     fn state(&self) -> (GrantState, String) {
-        let status = self.grant.status.as_ref();
-        let status = status.filter(|it| it.observed_generation == self.grant.metadata.generation);
-        let mut on_clusters = status.into_iter().flat_map(|it| &it.cluster_states);
-        let said = on_clusters.find(|it| it.name == self.cluster);
+        let said = self
+            .grant
+            .status
+            .iter()
+            .filter(|it| it.observed_generation == self.grant.metadata.generation)
+            .flat_map(|it| &it.cluster_states)
+            .find(|it| it.name == self.cluster);
         said.map_or((GrantState::Pending, String::new()), |it| {
             (it.state, it.reason.clone())
         })
