@@ -10,7 +10,7 @@ use crate::{
     hub::{Hub, HubError, unanswered},
     kubeconfig::{
         documents::{Documents, HubEntry, named},
-        edit::{self, Entry},
+        edit::{self, Current, Entry},
         file::{self, FileError, home},
         update::{UpdateError, update},
     },
@@ -80,12 +80,16 @@ pub(crate) async fn run(
         let beside = Entry::beside_user(entry, &cluster, name);
         (entry.path.clone(), beside)
     };
-    update(&path, |config| edit::add(config, &entry, use_it))?;
-    let context = &entry.name;
-    let hint = if use_it {
-        "it is now the current context".to_owned()
+    let current = if use_it {
+        Current::Switch
     } else {
-        format!("try it with: kubectl --context {context} get namespaces")
+        Current::Keep
+    };
+    update(&path, |config| edit::add(config, &entry, current))?;
+    let context = &entry.name;
+    let hint = match current {
+        Current::Switch => "it is now the current context".to_owned(),
+        Current::Keep => format!("try it with: kubectl --context {context} get namespaces"),
     };
     voice::say(&format!(
         "context {context} written to {}; {hint}\n",
