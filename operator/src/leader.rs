@@ -81,7 +81,7 @@ impl Candidate {
             let fault = match turn {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("no answer in time".to_owned()),
+                Err(_) => Some("the hub did not answer in time".to_owned()),
             };
             if fault.is_some() && fault != last_fault {
                 warn!(

@@ -50,7 +50,7 @@ pub(crate) async fn run(client: Client, deadline: Duration) -> anyhow::Result<()
     let gone = timeout(deadline, wait(&client, &mut seen)).await;
     gone.map_err(|_| GivenUp {
         after: deadline,
-        left: seen.unwrap_or_else(|| Left::Unknown("no answer".to_owned())),
+        left: seen.unwrap_or_else(|| Left::Unknown("it has not answered yet".to_owned())),
     })?;
     info!("everything is removed");
     Ok(())
@@ -63,7 +63,7 @@ async fn wait(client: &Client, seen: &mut Option<Left>) {
             Ok(Ok(None)) => return,
             Ok(Ok(Some(left))) => left,
             Ok(Err(error)) => Left::Unknown(error.to_string()),
-            Err(_) => Left::Unknown("no answer in time".to_owned()),
+            Err(_) => Left::Unknown("it did not answer in time".to_owned()),
         };
         if seen.as_ref() != Some(&left) {
             if let Left::Unknown(_) = left {

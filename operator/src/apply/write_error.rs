@@ -47,7 +47,10 @@ impl WriteError {
         let seconds = deadline.as_secs();
         Self {
             reason: "TimedOut",
-            message: format!("{}: no answer within {seconds} s", describe(action)),
+            message: format!(
+                "{}: the hub did not answer within {seconds} s",
+                describe(action)
+            ),
             retry_after: None,
         }
     }
