@@ -23,7 +23,8 @@ pub struct Args {
     /// What to do.
     #[arg(env = "AGENT_COMMAND", value_enum, default_value_t = Command::Serve)]
     command: Command,
-    /// Name of this managed cluster on the hub. The gateway believes only what the credential says.
+    /// Name of this managed cluster on the hub. The gateway accepts it only if the agent's credential is for
+    /// the same cluster.
     #[arg(long, env = "AGENT_CLUSTER", value_name = "NAME")]
     cluster: String,
     #[command(flatten)]
@@ -32,8 +33,8 @@ pub struct Args {
     tokens: TokenArgs,
     #[command(flatten)]
     leases: LeaseArgs,
-    /// Connections kept to the gateway at once, and more if it has more replicas, up to 4; 0 for no
-    /// tunnel, if another agent has it.
+    /// Number of connections to the gateway. If the gateway has more replicas than that, the agent keeps one
+    /// connection to each replica, up to 4. Set 0 for no tunnel, e.g. if another agent keeps it.
     #[arg(
         long,
         env = "AGENT_CONNECTIONS",
@@ -42,7 +43,7 @@ pub struct Args {
         value_parser = clap::value_parser!(u8).range(0..=16)
     )]
     connections: u8,
-    /// Where this cluster's own API server is.
+    /// Address of this cluster's own API server.
     #[arg(
         long,
         env = "AGENT_APISERVER",
@@ -50,8 +51,8 @@ pub struct Args {
         default_value = "kubernetes.default.svc:443"
     )]
     apiserver: String,
-    /// A service of this cluster that may be reached through the tunnel besides its API server, as
-    /// NAMESPACE/NAME:PORT; may be given more than once.
+    /// Service of this cluster that the gateway may reach through the tunnel in addition to the API server,
+    /// as NAMESPACE/NAME:PORT. Can be repeated.
     #[arg(
         long,
         env = "AGENT_EXPOSE",
@@ -59,7 +60,7 @@ pub struct Args {
         value_delimiter = ','
     )]
     expose: Vec<String>,
-    /// Address of /livez, /readyz and /metrics over plain HTTP.
+    /// Address that /livez, /readyz and /metrics are served on, over plain HTTP.
     #[arg(
         long,
         env = "AGENT_ADMIN_BIND_ADDRESS",
@@ -67,7 +68,7 @@ pub struct Args {
         default_value = "127.0.0.1:9441"
     )]
     admin_bind_address: SocketAddr,
-    /// Seconds that open pipes get to finish once the process is told to stop.
+    /// Seconds that open streams may take to finish after the process is told to stop.
     #[arg(
         long,
         env = "AGENT_DRAIN_TIMEOUT",
@@ -75,10 +76,10 @@ pub struct Args {
         default_value_t = 20
     )]
     drain_timeout: u64,
-    /// What to log: `info`, `debug`, or targets as `info,agent::links=debug`.
+    /// What to log: a level, e.g. `info` or `debug`, or levels by target, e.g. `info,agent::links=debug`.
     #[arg(long, env = "AGENT_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
-    /// How to log: plain or json.
+    /// Format of the log: plain or json.
     #[arg(
         long,
         env = "AGENT_LOG_FORMAT",
@@ -95,10 +96,11 @@ pub struct Args {
 )]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Command {
-    /// Run until told to stop.
+    /// Run until the process is told to stop.
     Serve,
-    /// For an uninstall: delete every token's ServiceAccount on this cluster, take the finalizers from
-    /// its ManagedServiceAccounts, and end with 0 once that is done. Takes at most a minute.
+    /// Revoke all tokens before an uninstall: delete the ServiceAccount of each token on this cluster, and
+    /// remove the finalizers from the ManagedServiceAccounts on the hub. This takes at most a minute. The
+    /// exit code is 0 if it succeeds.
     Revoke,
 }
 
@@ -170,7 +172,7 @@ impl TryFrom<Args> for Settings {
         let hub_kubeconfig = entrance.hub_kubeconfig();
         let hub = entrance.hub(cluster, &mut faults);
         if command == Command::Revoke && hub_kubeconfig.is_none() {
-            faults.push("revoke: takes --hub-kubeconfig".to_owned());
+            faults.push("revoke: requires --hub-kubeconfig".to_owned());
         }
         match (hub, apiserver) {
             (Some(hub), Ok(apiserver)) if faults.is_empty() => Ok(Self {

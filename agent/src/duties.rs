@@ -41,8 +41,11 @@ impl Duties {
             return Ok(None);
         };
         let (following, hub) = Follower::load(Source::Kubeconfig(kubeconfig)).await?;
-        let cluster = settings.tokens.cluster.parse::<ClusterName>();
-        let cluster = cluster.context("--cluster")?;
+        let cluster = settings
+            .tokens
+            .cluster
+            .parse::<ClusterName>()
+            .context("--cluster")?;
         let probe = TunnelProbe {
             hub: hub.clone(),
             cluster,

@@ -88,21 +88,24 @@ pub(crate) struct LeaseMetrics {
 enum Idle {
     #[error("{0}")]
     Tunnel(String),
-    #[error("tokens are not looked after: see the log of the tokens")]
+    #[error("the agent cannot manage tokens; see its log entries about tokens")]
     Tokens,
     #[error("the hub does not answer: {0}")]
     Hub(String),
-    #[error("this agent is not told to do what the add-on stands for")]
+    #[error("this agent is not configured to do what the add-on requires")]
     Off,
-    #[error("the lease cannot be written on the managed cluster: {0}")]
+    #[error("cannot write the Lease on the managed cluster: {0}")]
     Write(String),
 }
 
 impl Leases {
     /// Renews for as long as it is polled.
     pub(crate) async fn keep(self) {
-        let pauses = ConstantBuilder::default().with_delay(PAUSE).with_jitter();
-        let mut pauses = pauses.without_max_times().build();
+        let mut pauses = ConstantBuilder::default()
+            .with_delay(PAUSE)
+            .with_jitter()
+            .without_max_times()
+            .build();
         let mut turns: Vec<_> = self.settings.addons.iter().map(|_| Turn::now()).collect();
         loop {
             for (addon, turn) in self.settings.addons.iter().zip(&mut turns) {
@@ -133,8 +136,8 @@ impl Leases {
                 self.works(*need).await?;
             }
             self.write(addon).await
-        };
-        let renewed = renewed.await;
+        }
+        .await;
         match &renewed {
             Ok(()) => self.metrics.renewals.inc(),
             Err(_) => self.metrics.failures.inc(),
@@ -187,7 +190,7 @@ impl Leases {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Idle::Write(error.to_string())),
             Err(_) => Err(Idle::Write(format!(
-                "no answer within {} s",
+                "the API server did not answer within {} s",
                 WRITE_DEADLINE.as_secs()
             ))),
         }
@@ -208,9 +211,9 @@ impl LeaseMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let registry = registry.sub_registry_with_prefix("agent_lease");
-        let help = "Leases of add-ons that were renewed";
+        let help = "Renewals of add-on Leases";
         registry.register("renewals", help, metrics.renewals.clone());
-        let help = "Leases of add-ons that were left alone: something does not work";
+        let help = "Add-on Leases that were not renewed because something does not work";
         registry.register("failures", help, metrics.failures.clone());
         metrics
     }
@@ -236,8 +239,8 @@ fn lease(name: &str, holder: &str, owners: Option<Value>, now: Timestamp) -> Val
 fn tell(addon: &Addon, renewed: &Result<(), Idle>) {
     let addon = addon.name.as_str();
     match renewed {
-        Ok(()) => info!(addon, "the add-on works; its lease is renewed"),
-        Err(why) => warn!(addon, %why, "the add-on does not work; its lease is left alone"),
+        Ok(()) => info!(addon, "the add-on works; renewing its Lease"),
+        Err(why) => warn!(addon, %why, "the add-on does not work; its Lease is not renewed"),
     }
 }
 

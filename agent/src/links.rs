@@ -144,7 +144,7 @@ impl Links {
             select! {
                 () = drain.cancelled() => {}
                 () = parted.cancelled() => {}
-                () = renewed => info!("attaching anew, for there is another certificate"),
+                () = renewed => info!("the certificate was replaced; attaching again with the new one"),
             }
         };
         connections.spawn(self.clone().serve(io, sender, drained).in_current_span());
@@ -157,7 +157,7 @@ impl Links {
         // What is dropped with it tells the connection to end.
         let part = seat.is_spare.then(|| part.drop_guard());
         if part.is_some() && spares % (QUICK_TRIES + 1) < QUICK_TRIES {
-            debug!("this replica of the gateway has a link already");
+            debug!("another connection leads to the same replica of the gateway");
             return Link::Spare;
         }
         info!(
@@ -206,7 +206,7 @@ impl Links {
         let hello = Hello::default();
         if let Err(error) = serve(io, &hello, targets, &budget, phase, drained).await {
             metrics.failures.inc();
-            warn!(%error, "tunnel connection ended");
+            warn!(%error, "a tunnel connection broke");
         }
     }
 }

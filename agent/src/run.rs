@@ -45,7 +45,7 @@ async fn revoke(settings: Settings) -> anyhow::Result<()> {
         tokens,
         ..
     } = settings;
-    let kubeconfig = hub_kubeconfig.context("--hub-kubeconfig is needed")?;
+    let kubeconfig = hub_kubeconfig.context("--hub-kubeconfig is not set")?;
     let hub = Source::Kubeconfig(kubeconfig).client().await?;
     let spoke = spoke.client().await?;
     tokens::revoke_all(
@@ -94,7 +94,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     drain.cancelled().await;
     let finished = async { while finishing.join_next().await.is_some() {} };
     if timeout(settings.drain_deadline, finished).await.is_err() {
-        info!("drain deadline passed; ending what is still open");
+        info!("the drain timeout has passed; closing the streams that are still open");
     }
     stopped.cancel();
     background.shutdown().await;
@@ -106,9 +106,9 @@ impl Metrics {
     fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let registry = registry.sub_registry_with_prefix("agent");
-        let help = "Tunnel connections attached to the gateway now";
+        let help = "Tunnel connections that are currently attached to the gateway";
         registry.register("tunnel_connections", help, metrics.connections.clone());
-        let help = "Attempts to attach that failed, and tunnel connections that broke";
+        let help = "Failed attempts to attach, and tunnel connections that broke";
         registry.register("tunnel_failures", help, metrics.failures.clone());
         metrics
     }

@@ -33,11 +33,11 @@ pub(crate) struct Spoke {
 pub(crate) enum SpokeError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{0} names no certificate authority, which the Secret of every token has to hold")]
+    #[error("{0} names no certificate authority, but the Secret of each token must contain one")]
     NoAuthority(String),
-    #[error("the certificate authority in {0} is not base64")]
+    #[error("the certificate authority in {0} is not valid base64")]
     Base64(String),
-    #[error("{origin} cannot be used: {fault}")]
+    #[error("cannot use {origin}: {fault}")]
     Config { origin: String, fault: String },
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -62,7 +62,7 @@ pub(crate) async fn first(source: &Source) -> (Follower<Spoke>, watch::Receiver<
             Err(error) => SpokeError::to_string(&error),
         };
         if last_fault.as_ref() != Some(&fault) {
-            error!(%fault, "cannot reach the managed cluster's API server; no token is issued or renewed");
+            error!(%fault, "cannot reach the managed cluster's API server; no tokens are issued or renewed until it can be reached");
             last_fault = Some(fault);
         }
         sleep(TRY_EVERY).await;
@@ -114,8 +114,10 @@ fn authority(source: &Source) -> Result<Vec<u8>, SpokeError> {
             .decode(data.trim())
             .map_err(|_| SpokeError::Base64(source.to_string()));
     }
-    let file = cluster.certificate_authority.as_ref();
-    let file = file.ok_or_else(|| SpokeError::NoAuthority(source.to_string()))?;
+    let file = cluster
+        .certificate_authority
+        .as_ref()
+        .ok_or_else(|| SpokeError::NoAuthority(source.to_string()))?;
     // As kubectl does: relative to the kubeconfig.
     read(&path.parent().unwrap_or_else(|| Path::new("")).join(file))
 }

@@ -89,15 +89,16 @@ async fn connect(
     trust: Trust,
     lookups: Arc<Semaphore>,
 ) -> Result<TcpStream, Refusal> {
-    let found = resolve(target, lookups).await;
-    let found = found.map_err(|_| Refusal::Unresolvable)?;
+    let found = resolve(target, lookups)
+        .await
+        .map_err(|_| Refusal::Unresolvable)?;
     let allowed: Vec<_> = found
         .iter()
         .copied()
         .filter(|address| trust == Trust::Any || !is_this_host(address.ip()))
         .collect();
     if allowed.is_empty() {
-        debug!(%target, ?found, "no address of the target may be connected to");
+        debug!(%target, ?found, "the agent may not connect to any address of the target");
         return Err(if found.is_empty() {
             Refusal::Unresolvable
         } else {

@@ -30,13 +30,13 @@ mod way;
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", about = "Measure")]
 enum Command {
-    /// The proxy's throughput, latency, CPU and memory, beside direct connections
+    /// Measure throughput, latency, CPU and memory of the proxy, compared with direct connections
     Proxy(proxy::Args),
-    /// The whole path through the tunnel, beside the Go stack and direct connections
+    /// Measure the whole path through the tunnel, compared with the Go stack and with direct connections
     Path(path::Args),
-    /// What tokens of many accounts cost an agent, beside upstream's
+    /// Measure what the tokens of many accounts cost the agent, compared with upstream's agent
     Accounts(accounts::Args),
-    /// What thousands of clusters cost the operator and the hub
+    /// Measure what thousands of clusters cost the operator and the hub
     Operator(operator::Args),
     /// The plain upstream of the proxy's benchmark, as a process of its own
     #[command(hide = true)]

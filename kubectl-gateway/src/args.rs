@@ -9,7 +9,7 @@ use crate::verbs::{
     who_can::WhoCanArgs,
 };
 
-/// Work on managed clusters through the hub, and say who may do what there.
+/// Work with managed clusters through the hub, and manage who may do what on them.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-gateway",
@@ -28,7 +28,7 @@ pub struct Args {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "The hub")]
 pub(crate) struct HubArgs {
-    /// Kubeconfig, or a list of them as in the variable; ~/.kube/config where there is none
+    /// Kubeconfig file, or a list of files as in KUBECONFIG. If neither is set, ~/.kube/config is used
     #[arg(
         long,
         env = "KUBECONFIG",
@@ -37,7 +37,7 @@ pub(crate) struct HubArgs {
         value_name = "FILE"
     )]
     pub(crate) kubeconfig: Option<OsString>,
-    /// Context of the hub, or of a managed cluster behind it; the current one where it is not given
+    /// Context of the hub, or of a managed cluster behind it. If it is not set, the current context is used
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub(crate) context: Option<String>,
 }

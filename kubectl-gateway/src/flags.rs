@@ -6,7 +6,7 @@ use crds::label_selector::{self, LabelFault, Requirement};
 /// How an answer is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Printing {
-    /// How to print it
+    /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Format,
 }

@@ -88,12 +88,12 @@ impl Fleet {
     fn add_bindings(&mut self, bindings: &[DynamicObject]) {
         let bound = bindings
             .iter()
-            .filter(|binding| part::<ClusterSetBindingStatus>(binding, "status").is_bound());
-        let bound = bound.map(|binding| {
-            let spec: ClusterSetBindingSpec = part(binding, "spec");
-            let namespace = binding.metadata.namespace.clone().unwrap_or_default();
-            (namespace, spec.cluster_set)
-        });
+            .filter(|binding| part::<ClusterSetBindingStatus>(binding, "status").is_bound())
+            .map(|binding| {
+                let spec: ClusterSetBindingSpec = part(binding, "spec");
+                let namespace = binding.metadata.namespace.clone().unwrap_or_default();
+                (namespace, spec.cluster_set)
+            });
         self.bound.extend(bound);
     }
 
@@ -115,8 +115,11 @@ impl Fleet {
                 self.is_placed(placement, name, labels)
             })
         });
-        let chosen = chosen.map(|(name, _)| name.clone());
-        chosen.chain(clusters.names.iter().cloned()).collect()
+        chosen
+            .map(|(name, _)| name)
+            .chain(&clusters.names)
+            .cloned()
+            .collect()
     }
 
     fn is_placed(&self, placement: &PlacementReference, cluster: &str, labels: &Labels) -> bool {

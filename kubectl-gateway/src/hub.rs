@@ -29,33 +29,35 @@ pub(crate) struct Hub {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HubError {
     /// It refuses; its own words.
-    #[error("the hub says: {message} ({reason})")]
+    #[error("the hub refused the request: {message} ({reason})")]
     Refused {
         code: u16,
         reason: String,
         message: String,
     },
     /// It does not know a kind.
-    #[error("the hub does not know {0}: {next}", next = next_step(.0))]
+    #[error("the hub does not serve {0}; {next}", next = next_step(.0))]
     UnknownKind(String),
     /// There is no answer, or none that can be read.
-    #[error("the hub gave no answer; try kubectl version with the same context")]
+    #[error(
+        "the hub did not answer; check the connection with kubectl version and the same context"
+    )]
     Unreachable(#[source] Box<kube::Error>),
     /// A user's plugin, certificate or the like is at fault.
-    #[error("context {0} does not make a client")]
+    #[error("cannot create a client for context {0}")]
     Kubeconfig(String, #[source] Box<KubeconfigError>),
     /// The server's address is none.
-    #[error("context {0} has a server that is no URL")]
+    #[error("the server of context {0} is not a valid URL")]
     Server(String, #[source] http::uri::InvalidUri),
 }
 
 fn next_step(kind: &str) -> &'static str {
     if kind.starts_with("clustergateways.") {
-        "is the gateway installed and available? see kubectl get apiservice v1alpha1.cluster.core.oam.dev"
+        "check that the gateway is installed and available: kubectl get apiservice v1alpha1.cluster.core.oam.dev"
     } else if kind.starts_with("accessgrants.") {
-        "install Spokeway's operator, or choose the hub by --context"
+        "install Spokeway's operator, or choose another hub with --context"
     } else {
-        "is this a hub of Open Cluster Management? choose the hub by --context"
+        "check that this is a hub of Open Cluster Management, or choose another one with --context"
     }
 }
 
@@ -85,8 +87,9 @@ impl Hub {
             context: Some(context.clone()),
             ..KubeConfigOptions::default()
         };
-        let config = Config::from_custom_kubeconfig(merged.map_err(failed)?, &options).await;
-        let mut config = config.map_err(failed)?;
+        let mut config = Config::from_custom_kubeconfig(merged.map_err(failed)?, &options)
+            .await
+            .map_err(failed)?;
         let server = entry.server().parse();
         config.cluster_url = server.map_err(|error| HubError::Server(context.clone(), error))?;
         let client = Client::try_from(config).map_err(unanswered)?;
@@ -117,9 +120,9 @@ impl Hub {
         cluster: &str,
         path: &str,
     ) -> Result<T, HubError> {
-        let request = Request::get(format!("{}{path}", proxy_path(cluster)));
-        let request = request.body(Vec::new());
-        let request = request.map_err(|error| unanswered(kube::Error::HttpError(error)))?;
+        let request = Request::get(format!("{}{path}", proxy_path(cluster)))
+            .body(Vec::new())
+            .map_err(|error| unanswered(kube::Error::HttpError(error)))?;
         self.client.request(request).await.map_err(unanswered)
     }
 }
@@ -143,8 +146,8 @@ where
     let mut all = Vec::new();
     let mut parameters = ListParams::default().limit(PAGE);
     loop {
-        let page = api.list(&parameters).await.map_err(unanswered);
-        let page = page.map_err(|error| match error {
+        let listed = api.list(&parameters).await.map_err(unanswered);
+        let page = listed.map_err(|error| match error {
             error if error.is_absent() => HubError::UnknownKind(kind.to_owned()),
             error => error,
         })?;

@@ -22,7 +22,7 @@ pub fn run(args: Args) -> ExitCode {
     // As with kubectl diff, 1 says that something differs.
     let failure = match args.verb {
         Verb::Grants(GrantsVerb::Diff(_)) => 2,
-        _ => 1,
+        Verb::Kubeconfig(_) | Verb::Clusters(_) | Verb::Grant(_) | Verb::WhoCan(_) => 1,
     };
     match started(args) {
         Ok(outcome) => outcome.into(),

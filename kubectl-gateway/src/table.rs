@@ -14,10 +14,12 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<_> = (0..heads.len()).map(width).collect();
     let lines = lines().map(|line| {
-        let cells = line.iter().zip(&widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join(&" ".repeat(GAP));
-        format!("{}\n", line.trim_end())
+        let cells: Vec<_> = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("{}\n", cells.join(&" ".repeat(GAP)).trim_end())
     });
     lines.collect()
 }

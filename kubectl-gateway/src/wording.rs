@@ -44,7 +44,7 @@ pub(crate) fn namespaces(namespaces: Option<&GrantNamespaces>) -> String {
     };
     let mut names = names.clone();
     names.sort_unstable();
-    let made = if *create { ", made where missing" } else { "" };
+    let made = if *create { ", created if missing" } else { "" };
     format!("in {}{made}", names.join(","))
 }
 

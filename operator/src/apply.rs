@@ -82,8 +82,8 @@ impl Hands {
             Action::Approve { name, message } => self.approve(name, message).await,
             Action::Sign { name, signature } => self.sign(name, signature).await,
             Action::Issue { key, issue } => {
-                let body = issue::secret(&key.name, issue, (self.clock)());
-                let body = body.map_err(|error| kube::Error::Service(Box::new(error)))?;
+                let body = issue::secret(&key.name, issue, (self.clock)())
+                    .map_err(|error| kube::Error::Service(Box::new(error)))?;
                 let desired = Desired::new(key.clone(), body);
                 self.apply(&desired, Part::Object).await
             }
@@ -148,9 +148,9 @@ impl Hands {
     }
 
     async fn sign(&self, name: &str, signature: &Signature) -> kube::Result<Outcome> {
-        let certificate = issue::certificate(signature, (self.clock)());
-        let certificate = certificate.map_err(|error| kube::Error::Service(Box::new(error)))?;
-        let certificate = ByteString(certificate.into_bytes());
+        let pem = issue::certificate(signature, (self.clock)())
+            .map_err(|error| kube::Error::Service(Box::new(error)))?;
+        let certificate = ByteString(pem.into_bytes());
         let signed = Patch::Merge(json!({"status": {"certificate": certificate}}));
         request(
             self.requests()

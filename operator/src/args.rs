@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, ValueEnum};
 use runtime::{faults::Faults, log::Format};
 
-/// Makes managed clusters reachable from the hub, as its `GatewayConfiguration` says.
+/// Makes managed clusters reachable from the hub, as the GatewayConfiguration specifies.
 #[expect(
     clippy::doc_markdown,
     reason = "shown by --help, where backticks are noise"
@@ -17,7 +17,7 @@ pub struct Args {
     /// What to do.
     #[arg(env = "OPERATOR_COMMAND", value_enum, default_value_t = Command::Serve)]
     command: Command,
-    /// Seconds that uninstall waits.
+    /// Seconds that uninstall waits until everything is removed.
     #[arg(
         long,
         env = "OPERATOR_TIMEOUT",
@@ -25,10 +25,10 @@ pub struct Args {
         default_value_t = 240
     )]
     timeout: u64,
-    /// Kubeconfig of the hub; without it, the Pod's own service account.
+    /// Kubeconfig of the hub. If it is not set, the operator uses the service account of its Pod.
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Namespace of the Lease by which one of several operators is chosen.
+    /// Namespace of the Lease that elects the leader.
     #[arg(
         long,
         env = "POD_NAMESPACE",
@@ -36,10 +36,10 @@ pub struct Args {
         default_value = "spokeway-system"
     )]
     namespace: String,
-    /// Who holds the Lease: the name of the pod.
+    /// Identity of this process in the Lease: the name of its Pod.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: String,
-    /// Image of the agent on managed clusters.
+    /// Image of the agent that the operator deploys to managed clusters.
     #[arg(
         long,
         env = "OPERATOR_AGENT_IMAGE",
@@ -47,7 +47,7 @@ pub struct Args {
         default_value = concat!("ghcr.io/spokeway/agent:v", env!("CARGO_PKG_VERSION"))
     )]
     agent_image: String,
-    /// Image of the gateway's server, where the GatewayConfiguration names none.
+    /// Image of the gateway server, if the GatewayConfiguration names none.
     #[arg(
         long,
         env = "OPERATOR_GATEWAY_IMAGE",
@@ -55,8 +55,9 @@ pub struct Args {
         default_value = concat!("ghcr.io/spokeway/gateway-server:v", env!("CARGO_PKG_VERSION"))
     )]
     gateway_image: String,
-    /// Seconds that a cluster which leaves may take to revoke its tokens, and again to remove its agent,
-    /// before what is left of it on the hub goes without.
+    /// Seconds that the operator waits for a cluster that is no longer selected: first until its agent has
+    /// revoked its tokens, then as long again until the agent is removed. After that, it removes what is
+    /// left on the hub without waiting for the cluster.
     #[arg(
         long,
         env = "OPERATOR_REMOVAL_TIMEOUT",
@@ -64,7 +65,7 @@ pub struct Args {
         default_value_t = 300
     )]
     removal_timeout: u64,
-    /// Address of /livez, /readyz and /metrics over plain HTTP.
+    /// Address that /livez, /readyz and /metrics are served on, over plain HTTP.
     #[arg(
         long,
         env = "OPERATOR_ADMIN_BIND_ADDRESS",
@@ -72,7 +73,7 @@ pub struct Args {
         default_value = "127.0.0.1:9442"
     )]
     admin_bind_address: SocketAddr,
-    /// What to log: info, debug, or targets as info,operator::engine=debug.
+    /// What to log: a level, e.g. info or debug, or levels by target, e.g. info,operator::engine=debug.
     #[arg(
         long,
         env = "OPERATOR_LOG",
@@ -80,7 +81,7 @@ pub struct Args {
         default_value = "info"
     )]
     log: String,
-    /// How to log: plain or json.
+    /// Format of the log: plain or json.
     #[arg(
         long,
         env = "OPERATOR_LOG_FORMAT",
@@ -97,10 +98,10 @@ pub struct Args {
 )]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Command {
-    /// Run until told to stop.
+    /// Run until the process is told to stop.
     Serve,
-    /// Delete the GatewayConfiguration, and end with 0 once the operator that runs has removed what it
-    /// made, on managed clusters and on the hub.
+    /// Delete the GatewayConfiguration, and wait until the running operator has removed everything that it
+    /// created on managed clusters and on the hub. The exit code is 0 if that succeeds.
     Uninstall,
 }
 

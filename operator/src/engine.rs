@@ -21,7 +21,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use self::{contest::Contests, ended::Done, queue::Queue, touched::Revision};
+use self::{
+    contest::{Contests, Wait},
+    ended::Done,
+    queue::Queue,
+    touched::Revision,
+};
 use crate::{
     apply::{Hands, events::Notes},
     key::Key,
@@ -115,7 +120,7 @@ impl Engine {
             if wanted != server {
                 info!(
                     namespace = wanted,
-                    "the gateway's server is to be there; watching anew"
+                    "the namespace of the gateway server has changed; restarting the watches"
                 );
                 self.observed.leave_server();
                 changes = self.watch(&wanted);
@@ -206,7 +211,7 @@ impl Engine {
             self.settled(&key, wake, begun.elapsed(), now);
             return;
         }
-        if let Some((place, until)) = self.contests.waits(&actions, now) {
+        if let Some(Wait { place, until }) = self.contests.waits(&actions, now) {
             self.contested(&key, &actions[place], now);
             actions.truncate(place);
             if actions.is_empty() {
@@ -255,7 +260,7 @@ impl Engine {
                 if self.unwatched.get(&kind) != Some(&fault) {
                     warn!(
                         kind = kind.as_str(),
-                        fault, "cannot be watched; what is known stays in use"
+                        fault, "cannot watch this kind; the last known objects stay in use"
                     );
                     self.unwatched.insert(kind, fault);
                 }

@@ -81,10 +81,13 @@ impl Candidate {
             let fault = match turn {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("no answer in time".to_owned()),
+                Err(_) => Some("the hub did not answer in time".to_owned()),
             };
             if fault.is_some() && fault != last_fault {
-                warn!(fault, "the lease of the leader cannot be looked at");
+                warn!(
+                    fault,
+                    "cannot read or renew the Lease that elects the leader"
+                );
             }
             let answered = fault.is_none();
             last_fault = fault;
@@ -104,7 +107,7 @@ impl Candidate {
                 .await
                 .is_ok_and(|it| it.is_ok())
         {
-            info!(identity = self.identity, "lease released");
+            info!(identity = self.identity, "released the Lease");
         }
     }
 
@@ -114,9 +117,9 @@ impl Candidate {
             .is_some_and(|renewed| renewed.elapsed() < GIVE_UP);
         let changed = leads.send_if_modified(|leads| std::mem::replace(leads, lead) != lead);
         if changed && lead {
-            info!(identity = self.identity, "leading");
+            info!(identity = self.identity, "became the leader");
         } else if changed {
-            warn!(identity = self.identity, "leading no more");
+            warn!(identity = self.identity, "no longer the leader");
         }
     }
 

@@ -2,6 +2,7 @@
 //! drives one loop: [`observe`] brings what changed into [`observed`], [`plan`] decides, purely, what to
 //! write, and [`apply`] writes it. An object is written only if it differs from what is wanted.
 
+mod addon;
 mod apply;
 mod args;
 mod digest;

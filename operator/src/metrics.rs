@@ -80,21 +80,21 @@ impl Metrics {
     }
 
     fn register_in(&self, registry: &mut Registry) {
-        let help = "Plans that were carried out, by what they were for and how they ended";
+        let help = "Reconciles, by the part of the hub they were for and by result";
         registry.register("reconciles", help, self.reconciles.clone());
-        let help = "Time from the plan to the answer to its last write";
+        let help = "Time from the start of a reconcile to the response to its last write";
         let (name, unit) = ("reconcile_duration", Unit::Seconds);
         registry.register_with_unit(name, help, unit, self.seconds.clone());
-        let help = "Keys that wait to be planned, those of a later time included";
+        let help = "Keys that wait to be reconciled, including those that are due later";
         registry.register("queue_depth", help, self.queued.clone());
         let help = "Writes to the hub's API server, by kind of object and result";
         registry.register("writes", help, self.writes.clone());
-        let help = "1 while this process is the one that writes";
+        let help = "1 while this process is the leader";
         registry.register("leading", help, self.leading.clone());
-        let help = "Selected clusters as the configuration's status has them, by state";
+        let help = "Selected clusters by state, as in the status of the GatewayConfiguration";
         registry.register("clusters", help, self.clusters.clone());
-        let help = "When what the hub holds for all clusters was last as wanted, as Unix time; \
-                    0 before; looked at every minute";
+        let help = "Unix time when the objects shared by all clusters were last found in the desired \
+                    state, which is checked every minute; 0 if never";
         let name = "hub_reconciled_timestamp_seconds";
         registry.register(name, help, self.hub_reconciled.clone());
     }

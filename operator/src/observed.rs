@@ -148,9 +148,11 @@ impl Observed {
             Event::InitDone => {
                 self.listed.insert(kind);
                 let named = self.listing.remove(&kind).unwrap_or_default();
-                let keys: Vec<_> = self.keys_of(kind).cloned().collect();
-                let gone = keys.into_iter().filter(|key| !named.contains(key));
-                let gone: Vec<_> = gone.collect();
+                let gone: Vec<_> = self
+                    .keys_of(kind)
+                    .filter(|key| !named.contains(key))
+                    .cloned()
+                    .collect();
                 for key in &gone {
                     self.forget(key);
                 }
@@ -230,8 +232,9 @@ impl Observed {
 
     /// Every cluster that there is, or that something of an add-on is left of.
     pub(crate) fn clusters(&self) -> BTreeSet<&str> {
-        let names = self.all(Kind::ManagedCluster);
-        let names = names.map(|(key, _)| key.name.as_str());
+        let names = self
+            .all(Kind::ManagedCluster)
+            .map(|(key, _)| key.name.as_str());
         let rows = self.all(Kind::ManagedClusterAddOn);
         let works = self.all(Kind::ManifestWork);
         let left = rows.chain(works).map(|(key, _)| key.namespace.as_str());
@@ -271,8 +274,8 @@ impl Observed {
 
 impl Configuration {
     fn read(object: &DynamicObject) -> Result<Self, String> {
-        let spec = object.data.get("spec").cloned().unwrap_or_default();
-        let spec = serde_json::from_value(spec).map_err(|fault| fault.to_string())?;
+        let raw = object.data.get("spec").cloned().unwrap_or_default();
+        let spec = serde_json::from_value(raw).map_err(|fault| fault.to_string())?;
         Ok(Self {
             spec,
             generation: object.metadata.generation.unwrap_or_default(),

@@ -23,6 +23,7 @@ use self::{
     pki::{Issue, Signature},
 };
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
     object::is_ours,
     observed::Observed,
@@ -70,6 +71,13 @@ pub(crate) enum Part {
     Status,
 }
 
+/// Whether a finalizer holds its object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hold {
+    Keep,
+    Release,
+}
+
 /// A warning to people about an object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct Note {
@@ -112,15 +120,15 @@ impl Plan {
     }
 
     /// Puts a finalizer on an object or takes it away; others' stay.
-    pub(crate) fn hold(&mut self, key: &ObjectKey, object: &DynamicObject, name: &str, held: bool) {
+    pub(crate) fn hold(&mut self, key: &ObjectKey, object: &DynamicObject, name: &str, hold: Hold) {
         let has = object.metadata.finalizers.iter().flatten();
         let mut finalizers: Vec<_> = has.filter(|other| *other != name).cloned().collect();
         let is_held = object.metadata.finalizers.as_ref().map_or(0, Vec::len) > finalizers.len();
-        if is_held == held {
-            return;
-        }
-        if held {
-            finalizers.push(name.to_owned());
+        match hold {
+            Hold::Keep if is_held => return,
+            Hold::Keep => finalizers.push(name.to_owned()),
+            Hold::Release if is_held => {}
+            Hold::Release => return,
         }
         self.actions.push(Action::Patch {
             key: key.clone(),
@@ -166,6 +174,6 @@ impl Action {
 }
 
 /// The key of an add-on's row on a cluster.
-pub(crate) fn row_key(cluster: &str, addon: &str) -> ObjectKey {
-    ObjectKey::new(Kind::ManagedClusterAddOn, cluster, addon)
+pub(crate) fn row_key(cluster: &str, addon: Addon) -> ObjectKey {
+    ObjectKey::new(Kind::ManagedClusterAddOn, cluster, addon.name())
 }

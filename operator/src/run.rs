@@ -163,12 +163,13 @@ async fn addon_version(client: &Client) -> addon::Version {
 async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     let mut config = match kubeconfig {
         Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .with_context(|| format!("kubeconfig of the hub {}", path.display()))?;
+            let kubeconfig = Kubeconfig::read_from(path).with_context(|| {
+                format!("cannot read the kubeconfig of the hub {}", path.display())
+            })?;
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
         }
         None => Config::incluster().context(
-            "no --kubeconfig, and no service account of a Pod: where is the hub's API server?",
+            "--kubeconfig is not set, and the process does not run in a Pod with a service account",
         )?,
     };
     // Each key has its own backoff, which a retry down there would keep from seeing.

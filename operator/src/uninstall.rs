@@ -38,7 +38,7 @@ enum Left {
 
 /// It was not done in time.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("gave up after {} s, waiting for {left}; {}", .after.as_secs(), .left.advice())]
+#[error("gave up after {} s; still waiting for {left}; {}", .after.as_secs(), .left.advice())]
 struct GivenUp {
     after: Duration,
     left: Left,
@@ -50,9 +50,9 @@ pub(crate) async fn run(client: Client, deadline: Duration) -> anyhow::Result<()
     let gone = timeout(deadline, wait(&client, &mut seen)).await;
     gone.map_err(|_| GivenUp {
         after: deadline,
-        left: seen.unwrap_or_else(|| Left::Unknown("no answer".to_owned())),
+        left: seen.unwrap_or_else(|| Left::Unknown("it has not answered yet".to_owned())),
     })?;
-    info!("removed");
+    info!("everything is removed");
     Ok(())
 }
 
@@ -63,7 +63,7 @@ async fn wait(client: &Client, seen: &mut Option<Left>) {
             Ok(Ok(None)) => return,
             Ok(Ok(Some(left))) => left,
             Ok(Err(error)) => Left::Unknown(error.to_string()),
-            Err(_) => Left::Unknown("no answer in time".to_owned()),
+            Err(_) => Left::Unknown("it did not answer in time".to_owned()),
         };
         if seen.as_ref() != Some(&left) {
             if let Left::Unknown(_) = left {
@@ -112,10 +112,12 @@ impl Left {
     fn advice(&self) -> &'static str {
         match self {
             Self::Clusters(_) => {
-                "their agents do not answer; the operator goes on with them, so try again later"
+                "their agents do not answer; the operator continues to remove them, so try again later"
             }
-            Self::Hub => "no operator has removed it: look whether one runs, and at its log",
-            Self::Unknown(_) => "try again once the hub answers",
+            Self::Hub => {
+                "no operator has removed it; check that the operator is running, and see its log"
+            }
+            Self::Unknown(_) => "try again when the hub answers",
         }
     }
 }
@@ -170,10 +172,10 @@ mod tests {
         let given_up = |left| GivenUp { after, left }.to_string();
         assert_eq!(
             given_up(Left::from_rows(&rows(&["a"]))),
-            "gave up after 240 s, waiting for managed clusters: a; their agents do not answer; the \
-             operator goes on with them, so try again later"
+            "gave up after 240 s; still waiting for managed clusters: a; their agents do not answer; the \
+             operator continues to remove them, so try again later"
         );
         let hub = given_up(Left::from_rows(&[]));
-        assert!(hub.contains("look whether one runs"), "{hub}");
+        assert!(hub.contains("check that the operator is running"), "{hub}");
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     }
     anyhow::ensure!(
         found.is_empty(),
-        "files import each other in a circle; move what they share to a file below them:\n{found}"
+        "files import each other in a circle; move the code that they share to a separate file:\n{found}"
     );
     Ok(())
 }
@@ -56,7 +56,7 @@ fn tell(circle: &BTreeSet<&str>, arrows: &Arrows) -> String {
     let inside = arrows.iter().filter(|(files, _)| is_inside(files));
     let lines = inside.map(|((from, to), names)| {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        format!("  {from} takes from {to}: {}\n", names.join(", "))
+        format!("  {from} imports from {to}: {}\n", names.join(", "))
     });
     let head = format!("circle of {} files\n", circle.len());
     [head].into_iter().chain(lines).collect()
@@ -67,15 +67,16 @@ fn crate_roots(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut roots = Vec::new();
     for member in names(root)? {
         let sources = format!("{member}/src");
-        let programs = names(&root.join(&sources).join("bin")).unwrap_or_default();
-        let programs = programs.iter().flat_map(|name| {
+        let bins = names(&root.join(&sources).join("bin")).unwrap_or_default();
+        let programs = bins.iter().flat_map(|name| {
             [
                 format!("{sources}/bin/{name}"),
                 format!("{sources}/bin/{name}/main.rs"),
             ]
         });
-        let candidates = [format!("{sources}/lib.rs"), format!("{sources}/main.rs")];
-        let candidates = candidates.into_iter().chain(programs);
+        let candidates = [format!("{sources}/lib.rs"), format!("{sources}/main.rs")]
+            .into_iter()
+            .chain(programs);
         roots.extend(candidates.filter(|file| root.join(file).is_file()));
     }
     Ok(roots)
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(found, [BTreeSet::from(["a", "b"])]);
         assert_eq!(
             tell(&found[0], &arrows),
-            "circle of 2 files\n  a takes from b: Name\n  b takes from a: Name\n"
+            "circle of 2 files\n  a imports from b: Name\n  b imports from a: Name\n"
         );
     }
 }

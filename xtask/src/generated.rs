@@ -81,7 +81,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let stale = stale.join(", ");
     anyhow::ensure!(
         stale.is_empty(),
-        "out of date: {stale}; run `cargo xtask generate`"
+        "these generated files are out of date: {stale}; run `cargo xtask generate`"
     );
     Ok(())
 }

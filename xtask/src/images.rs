@@ -35,11 +35,11 @@ pub(crate) fn run(profile: &str, out: Option<PathBuf>) -> anyhow::Result<()> {
     let profile = ["--profile", profile];
     let build = [BUILD.as_slice(), &profile].concat();
     let status = cargo(&build).status().context("cannot run cargo")?;
-    anyhow::ensure!(status.success(), "cargo build ended with {status}");
+    anyhow::ensure!(status.success(), "cargo build exited with {status}");
     become_bin("images", &profile, &["--out", path(&out)?])
 }
 
 fn path(path: &Path) -> anyhow::Result<&str> {
     let text = path.to_str();
-    text.with_context(|| format!("{} is no UTF-8", path.display()))
+    text.with_context(|| format!("{} is not valid UTF-8", path.display()))
 }

@@ -16,70 +16,70 @@ mod test;
 use needs::{GO, NODE, Skips};
 
 #[derive(Parser)]
-#[command(bin_name = "cargo xtask", about = "What a developer of Spokeway types")]
+#[command(bin_name = "cargo xtask", about = "Developer commands of Spokeway")]
 enum Command {
-    /// Build the programs of a control plane that are missing, and say where each one is
+    /// Build the missing programs of a control plane, and print the path of each program
     ControlPlane {
-        /// Also the Go programs that `bench path` and `bench accounts` measure beside ours
+        /// Also build the Go programs that `bench path` and `bench accounts` compare with Spokeway
         #[arg(long)]
         go_stack: bool,
     },
-    /// A hub and a spoke on this machine, and kubectl through the gateway; up until Ctrl-C
+    /// Start a hub and a managed cluster on this machine, and use kubectl through the gateway. Ctrl-C stops them
     Demo {
-        /// End after the commands
+        /// Stop after the kubectl commands
         #[arg(long)]
         once: bool,
     },
-    /// Everything that must hold before a change goes in
+    /// Run all checks that a change must pass
     Test {
-        /// Only format, lints and unit tests
+        /// Run only the format check, the lints and the unit tests
         #[arg(long)]
         quick: bool,
         /// Fail if the machine lacks something that a test needs, instead of skipping the test
         #[arg(long, conflicts_with = "quick")]
         no_skips: bool,
     },
-    /// Container images as OCI archives, without a container engine
+    /// Build the container images as OCI archives, without a container engine
     Images {
-        /// Profile of cargo that the programs are built with
+        /// Cargo profile to build the programs with
         #[arg(long, default_value = "release")]
         profile: String,
-        /// Where to; images of target where it is not given
+        /// Output directory. If it is not set, the images directory in the target directory
         #[arg(long, value_name = "DIRECTORY")]
         out: Option<PathBuf>,
     },
-    /// Write generated files anew
+    /// Regenerate the generated files
     Generate,
     /// Fail if a generated file is out of date, or if files import each other in a circle
     Check,
-    /// Measure
+    /// Run a benchmark
     #[command(subcommand)]
     Bench(Bench),
 }
 
 #[derive(clap::Subcommand)]
 enum Bench {
-    /// The proxy's throughput, latency and CPU, beside direct connections
+    /// Measure throughput, latency and CPU of the proxy, compared with direct connections
     Proxy {
-        /// Arguments of the benchmark itself
+        /// Arguments of the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// The whole path through the tunnel, beside the Go stack and direct connections
+    /// Measure the whole path through the tunnel, compared with the Go stack and with direct connections
     Path {
-        /// Arguments of the benchmark itself
+        /// Arguments of the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// What tokens of many accounts cost an agent, beside upstream's
+    /// Measure what the tokens of many accounts cost the agent, compared with upstream's agent
     Accounts {
-        /// Arguments of the benchmark itself
+        /// Arguments of the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// What thousands of clusters cost the operator and the hub, and ten quiet minutes
+    /// Measure what thousands of clusters cost the operator and the hub, and the load of ten idle minutes
     Operator {
-        /// Arguments of the benchmark itself
+        /// Arguments of the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

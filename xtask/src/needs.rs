@@ -30,7 +30,7 @@ pub(crate) fn meet(needs: &[Need], skips: Skips) -> anyhow::Result<Vec<String>> 
     }
     let plan = Plan::new(&missing, Means::find());
     for action in &plan.0 {
-        tell(&format!("bringing {action}"))?;
+        tell(&format!("installing {action}"))?;
         // Whether it helped is seen below.
         if let Err(error) = action.run() {
             tell(&format!("{action} failed: {error:#}"))?;
@@ -40,7 +40,7 @@ pub(crate) fn meet(needs: &[Need], skips: Skips) -> anyhow::Result<Vec<String>> 
     for need in absent(needs) {
         match need.without {
             Some(loss) if skips == Skips::Allowed => {
-                skipped.push(format!("{loss} are skipped: {}", need.advice()));
+                skipped.push(format!("skipped {loss}: {}", need.advice()));
             }
             _ => lacking.push(need.advice()),
         }

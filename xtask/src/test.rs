@@ -63,7 +63,8 @@ fn lints() -> Vec<Step> {
 }
 
 fn deny() -> anyhow::Result<Command> {
-    let program = needs::cargo_deny().context("cargo-deny was there a moment ago")?;
+    let program =
+        needs::cargo_deny().context("cannot find cargo-deny, although it was found before")?;
     let mut deny = Command::new(program);
     // As cargo would call it: the first argument is the subcommand's own name.
     deny.args(["deny", "check", "bans", "licenses", "sources"]);

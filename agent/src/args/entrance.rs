@@ -11,8 +11,8 @@ use crate::hub::{Hub, Mtls};
 /// Where to attach: through the hub's API server, or at the gateway's tunnel port.
 #[derive(Args, Clone, Debug)]
 pub(super) struct EntranceArgs {
-    /// Kubeconfig of the hub, read again for every new connection. Its proxy-url, or `HTTPS_PROXY`,
-    /// is gone through.
+    /// Kubeconfig of the hub. It is read again for each new connection. Connections use the proxy that its
+    /// proxy-url or `HTTPS_PROXY` names.
     #[arg(
         long,
         env = "AGENT_HUB_KUBECONFIG",
@@ -20,8 +20,8 @@ pub(super) struct EntranceArgs {
         required_unless_present = "tunnel_address"
     )]
     hub_kubeconfig: Option<PathBuf>,
-    /// The gateway's tunnel port, to attach there by mutual TLS instead of through the hub's API
-    /// server.
+    /// Address of the gateway's tunnel port. If it is set, the agent attaches there with mutual TLS instead of
+    /// through the hub's API server.
     #[arg(
         long,
         env = "AGENT_TUNNEL_ADDRESS",
@@ -29,7 +29,7 @@ pub(super) struct EntranceArgs {
         requires_all = ["tunnel_ca_file", "tunnel_cert_file", "tunnel_private_key_file"]
     )]
     tunnel_address: Option<String>,
-    /// Authority of the tunnel port's certificate, PEM.
+    /// PEM file with the CA of the tunnel port's certificate.
     #[arg(
         long,
         env = "AGENT_TUNNEL_CA_FILE",
@@ -37,7 +37,7 @@ pub(super) struct EntranceArgs {
         requires = "tunnel_address"
     )]
     tunnel_ca_file: Option<PathBuf>,
-    /// Our certificate chain at the tunnel port, PEM.
+    /// PEM file with the agent's certificate chain for the tunnel port.
     #[arg(
         long,
         env = "AGENT_TUNNEL_CERT_FILE",
@@ -45,7 +45,7 @@ pub(super) struct EntranceArgs {
         requires = "tunnel_address"
     )]
     tunnel_cert_file: Option<PathBuf>,
-    /// Key of our certificate at the tunnel port, PEM.
+    /// PEM file with the key of the agent's certificate for the tunnel port.
     #[arg(
         long,
         env = "AGENT_TUNNEL_PRIVATE_KEY_FILE",
@@ -53,7 +53,7 @@ pub(super) struct EntranceArgs {
         requires = "tunnel_address"
     )]
     tunnel_private_key_file: Option<PathBuf>,
-    /// HTTP proxy on the way to the tunnel port.
+    /// HTTP proxy for connections to the tunnel port.
     #[arg(long, env = "HTTPS_PROXY", value_name = "URL", hide_env_values = true)]
     proxy_url: Option<String>,
 }
@@ -74,10 +74,10 @@ impl EntranceArgs {
             tunnel_private_key_file,
             proxy_url,
         } = self;
-        let proxy = proxy_url
+        let parsed = proxy_url
             .filter(|url| !url.is_empty())
             .map(|url| HttpProxy::parse(&url));
-        let proxy = match proxy.transpose() {
+        let proxy = match parsed.transpose() {
             Ok(proxy) => proxy,
             Err(fault) => {
                 faults.push(format!("--proxy-url: {fault}"));

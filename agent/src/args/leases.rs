@@ -7,10 +7,9 @@ use crate::leases::{Addon, AddonError, LeaseSettings};
 /// Leases that tell OCM which add-ons work.
 #[derive(Args, Clone, Debug)]
 pub(super) struct LeaseArgs {
-    /// An add-on that this agent stands for, and what has to work for it: tunnel, tokens, or both, as
-    /// cluster-gateway=tunnel+tokens; or hub, where it is enough that the hub answers. Its lease is
-    /// renewed while that works, in --lease-namespace, or in another as NAMESPACE/ADDON=tunnel. May be
-    /// given more than once.
+    /// Add-on whose Lease the agent renews, and what must work for that: tunnel, tokens, or both, e.g.
+    /// cluster-gateway=tunnel+tokens; or hub, if it is enough that the hub answers. The Lease is in
+    /// --lease-namespace, or in NAMESPACE if it is written as NAMESPACE/ADDON=tunnel. Can be repeated.
     #[arg(
         long,
         env = "AGENT_LEASE",
@@ -19,7 +18,7 @@ pub(super) struct LeaseArgs {
         requires = "hub_kubeconfig"
     )]
     lease: Vec<String>,
-    /// Namespace on this cluster that the add-ons are installed in, where OCM looks for their leases.
+    /// Namespace on this cluster where the add-ons are installed and OCM looks for their Leases.
     #[arg(
         long,
         env = "AGENT_LEASE_NAMESPACE",
@@ -27,7 +26,7 @@ pub(super) struct LeaseArgs {
         default_value = "open-cluster-management-agent-addon"
     )]
     lease_namespace: String,
-    /// Who holds the leases: the name of the pod.
+    /// Identity of this process in the Leases: the name of its Pod.
     #[arg(
         long,
         env = "POD_NAME",

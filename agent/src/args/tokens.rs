@@ -14,8 +14,8 @@ use crate::tokens::TokenSettings;
 )]
 #[derive(Args, Clone, Debug)]
 pub(super) struct TokenArgs {
-    /// Look after ManagedServiceAccounts: issue, renew and revoke their tokens. Off where another
-    /// agent does that.
+    /// Issue, renew and revoke the tokens of ManagedServiceAccounts. Leave it off if another agent does
+    /// that.
     #[arg(
         long,
         env = "AGENT_TOKENS",
@@ -28,8 +28,8 @@ pub(super) struct TokenArgs {
         requires = "hub_kubeconfig"
     )]
     tokens: bool,
-    /// Namespace on this cluster for the ServiceAccounts of ManagedServiceAccounts. Ours alone: what
-    /// has their label there and no account is deleted.
+    /// Namespace on this cluster for the ServiceAccounts of ManagedServiceAccounts. Only the agent may use
+    /// it: the agent deletes each labelled ServiceAccount there that has no ManagedServiceAccount.
     #[arg(
         long,
         env = "AGENT_TOKEN_NAMESPACE",
@@ -37,8 +37,8 @@ pub(super) struct TokenArgs {
         default_value = "open-cluster-management-managed-serviceaccount"
     )]
     token_namespace: String,
-    /// Seconds that the deletion of a ManagedServiceAccount waits for this cluster's API server to
-    /// revoke its token, before it goes on without.
+    /// Seconds that the deletion of a ManagedServiceAccount waits until its token is revoked on this cluster.
+    /// After that, the ManagedServiceAccount is deleted although the token may still work.
     #[arg(
         long,
         env = "AGENT_REVOCATION_TIMEOUT",
@@ -46,7 +46,7 @@ pub(super) struct TokenArgs {
         default_value_t = 600
     )]
     revocation_timeout: u64,
-    /// Kubeconfig of this cluster; the pod's own ServiceAccount where it is not given.
+    /// Kubeconfig of this cluster. If it is not set, the agent uses the ServiceAccount of its Pod.
     #[arg(long, env = "AGENT_SPOKE_KUBECONFIG", value_name = "FILE")]
     spoke_kubeconfig: Option<PathBuf>,
 }

@@ -26,11 +26,11 @@ pub(crate) enum ApiError {
     Source(#[from] SourceError),
     #[error("hub's API server: {0}")]
     Hub(#[from] kube::Error),
-    #[error("hub's API server: no answer within {} s", DEADLINE.as_secs())]
+    #[error("hub's API server: it did not answer within {} s", DEADLINE.as_secs())]
     Deadline,
-    #[error("{status} from the hub: {message}")]
+    #[error("the hub refused with {status}: {message}")]
     Refused { status: StatusCode, message: String },
-    #[error("the connection broke while it was upgraded: {0}")]
+    #[error("the connection to the hub broke during the upgrade: {0}")]
     Upgrade(#[from] hyper::Error),
 }
 
@@ -68,8 +68,8 @@ async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, Api
             .collect_bytes()
             .await
             .unwrap_or_default();
-        let body = &body[..body.len().min(LONGEST_MESSAGE)];
-        let message = String::from_utf8_lossy(body).trim().to_owned();
+        let begin = &body[..body.len().min(LONGEST_MESSAGE)];
+        let message = String::from_utf8_lossy(begin).trim().to_owned();
         return Err(ApiError::Refused { status, message });
     }
     Ok(TokioIo::new(hyper::upgrade::on(response).await?))

@@ -27,19 +27,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The tunnel port gave no stream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MtlsError {
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Pem { path: PathBuf, source: pem::Error },
-    #[error("certificate, key or authority: {0}")]
+    #[error("cannot use the certificate, key or CA: {0}")]
     Config(#[from] rustls::Error),
-    #[error("{0:?} is no host name that a certificate could be checked against")]
+    #[error("{0:?} is not a host name that a certificate can be verified for")]
     ServerName(String),
     #[error("cannot connect to the gateway at {address}: {source}")]
     Tcp { address: String, source: io::Error },
     #[error(transparent)]
     Proxy(#[from] HttpProxyError),
-    #[error("TLS with the gateway at {address}: {source}")]
+    #[error("TLS handshake with the gateway at {address} failed: {source}")]
     Tls { address: String, source: io::Error },
-    #[error("no connection to the gateway within {} s", DEADLINE.as_secs())]
+    #[error("cannot connect to the gateway within {} s", DEADLINE.as_secs())]
     Deadline,
 }
 
@@ -61,8 +61,8 @@ impl Mtls {
         let stream: Box<dyn Stream> = if let Some(proxy) = &self.proxy {
             Box::new(proxy.connect(&self.host, self.port, tasks).await?)
         } else {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-            let stream = stream.map_err(|source| MtlsError::Tcp {
+            let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
+            let stream = connected.map_err(|source| MtlsError::Tcp {
                 address: address.clone(),
                 source,
             })?;

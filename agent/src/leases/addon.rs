@@ -29,10 +29,10 @@ pub(crate) enum Capability {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AddonError {
     /// It does not say what the add-on stands for.
-    #[error("not of the form [NAMESPACE/]ADDON=CAPABILITY[+CAPABILITY]")]
+    #[error("it must have the form [NAMESPACE/]ADDON=CAPABILITY[+CAPABILITY]")]
     Form,
     /// No Lease or namespace can be called that.
-    #[error("{0:?} cannot be the name of a Lease or a namespace")]
+    #[error("{0:?} is not a valid name of a Lease or namespace")]
     Name(String),
     /// The agent does no such thing.
     #[error("{0:?} is not one of tunnel, tokens and hub")]

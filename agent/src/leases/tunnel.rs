@@ -21,11 +21,11 @@ pub(crate) struct TunnelProbe {
 /// The tunnel carries no request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
-    #[error("the hub gave no answer about the tunnel within {} s", DEADLINE.as_secs())]
+    #[error("the hub did not answer within {} s when asked about the tunnel", DEADLINE.as_secs())]
     Deadline,
-    #[error("the hub does not say how the tunnel is: {0}")]
+    #[error("cannot read the state of the tunnel from the hub: {0}")]
     Hub(#[from] kube::Error),
-    #[error("the gateway does not get through the tunnel: {0}")]
+    #[error("the gateway cannot reach the cluster through the tunnel: {0}")]
     Unhealthy(String),
 }
 
@@ -36,8 +36,9 @@ impl TunnelProbe {
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{}/health",
             self.cluster
         );
-        let request = Request::get(path).body(Vec::new());
-        let request = request.map_err(kube::Error::HttpError)?;
+        let request = Request::get(path)
+            .body(Vec::new())
+            .map_err(kube::Error::HttpError)?;
         // Not held across the wait.
         let hub = self.hub.borrow().clone();
         let asked = timeout(DEADLINE, hub.request::<ClusterGateway>(request)).await;
@@ -45,7 +46,9 @@ impl TunnelProbe {
         match cluster.status {
             Some(status) if status.healthy => Ok(()),
             Some(status) => Err(ProbeError::Unhealthy(status.healthy_reason)),
-            None => Err(ProbeError::Unhealthy("it does not say why".to_owned())),
+            None => Err(ProbeError::Unhealthy(
+                "the gateway gives no reason".to_owned(),
+            )),
         }
     }
 }

@@ -64,7 +64,13 @@ impl Hands {
         let failed = match timeout(DEADLINE, self.act(work)).await {
             Ok(Ok(outcome)) => return outcome,
             Ok(Err(refusal)) => refusal,
-            Err(_) => broken(step, &format!("no answer within {} s", DEADLINE.as_secs())),
+            Err(_) => broken(
+                step,
+                &format!(
+                    "the API server did not answer within {} s",
+                    DEADLINE.as_secs()
+                ),
+            ),
         };
         Outcome::Failed(failed)
     }
@@ -80,7 +86,7 @@ impl Hands {
         }
         let account = account
             .as_deref()
-            .ok_or_else(|| broken(action.step(), "there is no account"))?;
+            .ok_or_else(|| broken(action.step(), "the ManagedServiceAccount does not exist"))?;
         match action {
             Action::AddFinalizer => self.finalizers(name, account, true).await,
             Action::RemoveFinalizer { .. } => self.finalizers(name, account, false).await,
@@ -216,7 +222,7 @@ impl Hands {
         let (Some(token), Some(claims)) = (token, claims) else {
             return Err(broken(
                 step,
-                "the answer holds no token of a ServiceAccount",
+                "the response contains no token of a ServiceAccount",
             ));
         };
         let (request, received) = (request.clone(), (self.clock)());

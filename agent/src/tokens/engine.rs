@@ -74,7 +74,7 @@ impl Engine {
                 Some(change) = of_spoke.next() => self.observe(change),
                 Some(Ok((work, outcome))) = calls.join_next() => self.finish(&work, &outcome),
                 Ok(()) = hub.changed() => {
-                    info!(cluster, "hub credentials changed; watching anew");
+                    info!(cluster, "the hub credentials have changed; restarting the watches");
                     of_hub = watches::of_hub(hub.borrow_and_update().clone(), &cluster);
                 }
                 Ok(()) = spoke.changed() => {
@@ -139,7 +139,7 @@ impl Engine {
             self.metrics.failed("WatchBroken");
             if known.as_ref() != Some(fault) {
                 let cluster = &self.fleet.site.cluster;
-                warn!(%cluster, %fault, "cannot watch the {server}; tokens that are there stay");
+                warn!(%cluster, %fault, "cannot watch the {server}; existing tokens are kept");
                 *known = Some(fault.clone());
             }
         } else if !matches!(

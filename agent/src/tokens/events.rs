@@ -52,29 +52,30 @@ pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> O
             match (before.is_first_write_of(token), &content.replaces) {
                 (false, _) => normal(
                     "SecretRepaired",
-                    "put the Secret right around its token".to_owned(),
+                    "restored the Secret and kept its token".to_owned(),
                 ),
                 (true, None) => normal(
                     "TokenIssued",
-                    format!("put a token into the Secret; it {expires}"),
+                    format!("wrote a token to the Secret; it {expires}"),
                 ),
                 (true, Some(_)) => normal(
                     "TokenRefreshed",
-                    format!("put a new token into the Secret; it {expires}"),
+                    format!("wrote a new token to the Secret; it {expires}"),
                 ),
             }
         }
         (_, Outcome::Reviewed { good: false, .. }) => warning(
             "TokenRejected",
-            "the managed cluster does not know the token in the Secret; replacing it".to_owned(),
+            "the managed cluster rejects the token in the Secret; replacing it".to_owned(),
         ),
         (Action::DeleteServiceAccount { .. }, Outcome::ServiceAccountGone) => normal(
             "TokenRevoked",
-            "its tokens are dead on the managed cluster".to_owned(),
+            "deleted its ServiceAccount on the managed cluster; its tokens no longer work"
+                .to_owned(),
         ),
         (Action::DeleteAccount, Outcome::Account(_) | Outcome::AccountGone) => normal(
             "Expired",
-            "its ttlSecondsAfterCreation is over; deleted it".to_owned(),
+            "deleted it because its ttlSecondsAfterCreation has passed".to_owned(),
         ),
         (
             Action::RemoveFinalizer {
@@ -82,10 +83,13 @@ pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> O
             },
             Outcome::Account(_) | Outcome::AccountGone,
         ) => {
-            let why = after.memory.failures.values().next();
-            let why = why.map_or("the managed cluster is away", |failure| &failure.message);
+            let failure = after.memory.failures.values().next();
+            let why = failure.map_or("the managed cluster cannot be reached", |failure| {
+                &failure.message
+            });
             let text = format!(
-                "let the account go while its token may still work ({why}); it dies once the managed cluster is back"
+                "the account is deleted before its token is revoked ({why}); the token is revoked when the \
+                 managed cluster can be reached again"
             );
             warning("TokenAbandoned", text)
         }

@@ -1,6 +1,7 @@
 //! All accounts of the cluster: what is known of each, which want attention, and when the others do.
 //! No I/O and no clock; the driver brings changes, the time, and what came of the work.
 
+mod kind;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use kube::{ResourceExt as _, runtime::watcher::Event};
 
-use self::queue::Queue;
+use self::{
+    kind::{ByKind, Kind},
+    queue::{Line, Queue},
+};
 use super::{
     apply::Work,
     objects::{Account, Secret, ServiceAccount, Version},
@@ -20,11 +24,6 @@ use super::{
     watch::Change,
 };
 
-/// The kinds of objects, as indices.
-const ACCOUNT: usize = 0;
-const SECRET: usize = 1;
-const SERVICE_ACCOUNT: usize = 2;
-
 /// All accounts of the cluster.
 #[derive(Debug)]
 pub(crate) struct Fleet {
@@ -32,7 +31,7 @@ pub(crate) struct Fleet {
     entries: BTreeMap<String, Entry>,
     queue: Queue,
     /// The number of each kind's list that is being read, or was read last.
-    lists: [u64; 3],
+    lists: ByKind<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -41,9 +40,9 @@ struct Entry {
     /// A call is under way.
     busy: bool,
     /// In which list each object was seen last; what an older list had is gone.
-    lists: [u64; 3],
+    lists: ByKind<u64>,
     /// The objects that were seen to go last: an answer that is late does not bring them back.
-    gone: [String; 3],
+    gone: ByKind<String>,
 }
 
 /// What came of a call, for whoever tells the world.
@@ -61,7 +60,7 @@ impl Fleet {
             site,
             entries: BTreeMap::new(),
             queue: Queue::default(),
-            lists: [0; 3],
+            lists: ByKind::default(),
         }
     }
 
@@ -73,7 +72,7 @@ impl Fleet {
     /// Everybody gets attention: something that all share has changed.
     pub(crate) fn touch_all(&mut self) {
         for (name, entry) in &self.entries {
-            self.queue.touch(name, is_urgent(&entry.seen));
+            self.queue.touch(name, line_of(&entry.seen));
         }
     }
 
@@ -84,7 +83,7 @@ impl Fleet {
                 let read = |object: kube::core::DynamicObject| {
                     (object.name_any(), Object::Account(Account::read(object)))
                 };
-                self.take(ACCOUNT, event, read);
+                self.take(Kind::Account, event, read);
             }
             Change::Secrets(event) => {
                 let read = |object: k8s_openapi::api::core::v1::Secret| {
@@ -93,7 +92,7 @@ impl Fleet {
                         Object::Secret(Secret::read(&object, now)),
                     )
                 };
-                self.take(SECRET, event, read);
+                self.take(Kind::Secret, event, read);
             }
             Change::ServiceAccounts(event) => {
                 self.site.spoke_fault = None;
@@ -103,7 +102,7 @@ impl Fleet {
                         Object::ServiceAccount(ServiceAccount::read(&object)),
                     )
                 };
-                self.take(SERVICE_ACCOUNT, event, read);
+                self.take(Kind::ServiceAccount, event, read);
                 self.follow_retirement(now);
             }
             Change::HubFault(_) => {}
@@ -170,13 +169,18 @@ impl Fleet {
         let before = entry.seen.clone();
         let object = match &outcome {
             Outcome::Account(account) | Outcome::Status { account, .. } => {
-                Some((ACCOUNT, &account.version))
+                Some((Kind::Account, &account.version))
             }
             Outcome::Secret(secret) | Outcome::Written { secret, .. } => {
-                Some((SECRET, &secret.version))
+                Some((Kind::Secret, &secret.version))
             }
-            Outcome::ServiceAccount(account) => Some((SERVICE_ACCOUNT, &account.version)),
-            _ => None,
+            Outcome::ServiceAccount(account) => Some((Kind::ServiceAccount, &account.version)),
+            Outcome::AccountGone
+            | Outcome::ServiceAccountGone
+            | Outcome::Minted(_)
+            | Outcome::SecretGone
+            | Outcome::Reviewed { .. }
+            | Outcome::Failed(_) => None,
         };
         let mut late = false;
         if let Some((kind, version)) = object {
@@ -187,7 +191,7 @@ impl Fleet {
                 .is_some_and(|known| !version.supersedes(known));
             late = version.uid == entry.gone[kind]
                 || newer
-                || (kind == ACCOUNT && entry.seen.version(kind).is_none());
+                || (kind == Kind::Account && entry.seen.version(kind).is_none());
         }
         let is_new_failure = if late {
             entry.seen.memory.failures.remove(&step);
@@ -195,13 +199,20 @@ impl Fleet {
         } else {
             entry.seen.learn(step, outcome, now)
         };
-        let urgent = is_urgent(&entry.seen);
+        let line = line_of(&entry.seen);
         match step {
             // No token's death waits until another's remains are gone, and none is late because
             // of what is told of another.
-            Step::DeleteServiceAccount | Step::WriteSecret => self.queue.touch(name, urgent),
+            Step::DeleteServiceAccount | Step::WriteSecret => self.queue.touch(name, line),
             // What is begun is brought to its end.
-            _ => self.queue.touch_first(name, urgent),
+            Step::AddFinalizer
+            | Step::CreateServiceAccount
+            | Step::RequestToken
+            | Step::ReviewToken
+            | Step::WriteStatus
+            | Step::DeleteAccount
+            | Step::DeleteSecret
+            | Step::RemoveFinalizer => self.queue.touch_first(name, line),
         }
         Some(Report {
             before,
@@ -210,7 +221,7 @@ impl Fleet {
         })
     }
 
-    fn take<K>(&mut self, kind: usize, event: Event<K>, read: impl Fn(K) -> (String, Object)) {
+    fn take<K>(&mut self, kind: Kind, event: Event<K>, read: impl Fn(K) -> (String, Object)) {
         match event {
             Event::Init => self.lists[kind] += 1,
             Event::InitApply(object) => {
@@ -221,11 +232,9 @@ impl Fleet {
             Event::Apply(object) => {
                 let (name, object) = read(object);
                 self.apply(kind, &name, object);
-                let urgent = self
-                    .entries
-                    .get(&name)
-                    .is_some_and(|entry| is_urgent(&entry.seen));
-                self.queue.touch(&name, urgent);
+                let entry = self.entries.get(&name);
+                let line = entry.map_or(Line::Ready, |entry| line_of(&entry.seen));
+                self.queue.touch(&name, line);
             }
             Event::Delete(object) => {
                 let (name, object) = read(object);
@@ -238,13 +247,13 @@ impl Fleet {
                     {
                         entry.seen.forget(kind);
                     }
-                    self.queue.touch(&name, is_urgent(&entry.seen));
+                    self.queue.touch(&name, line_of(&entry.seen));
                 }
             }
         }
     }
 
-    fn apply(&mut self, kind: usize, name: &str, object: Object) {
+    fn apply(&mut self, kind: Kind, name: &str, object: Object) {
         let entry = self.entries.entry(name.to_owned()).or_default();
         entry.lists[kind] = self.lists[kind];
         let known = entry.seen.version(kind);
@@ -254,14 +263,14 @@ impl Fleet {
     }
 
     /// What the list did not have is gone.
-    fn end_list(&mut self, kind: usize) {
+    fn end_list(&mut self, kind: Kind) {
         let current = self.lists[kind];
         for entry in self.entries.values_mut() {
             if entry.lists[kind] < current {
                 entry.seen.forget(kind);
             }
             // The server is back: what failed there may be tried at once.
-            let is_of_spoke = kind == SERVICE_ACCOUNT;
+            let is_of_spoke = kind == Kind::ServiceAccount;
             entry
                 .seen
                 .memory
@@ -269,9 +278,9 @@ impl Fleet {
                 .retain(|step, _| step.is_of_spoke() != is_of_spoke);
         }
         match kind {
-            ACCOUNT => self.site.accounts_listed = true,
-            SECRET => self.site.secrets_listed = true,
-            _ => self.site.service_accounts_listed = true,
+            Kind::Account => self.site.accounts_listed = true,
+            Kind::Secret => self.site.secrets_listed = true,
+            Kind::ServiceAccount => self.site.service_accounts_listed = true,
         }
         self.touch_all();
     }
@@ -313,11 +322,11 @@ impl Object {
 }
 
 impl Seen {
-    fn version(&self, kind: usize) -> Option<&Version> {
+    fn version(&self, kind: Kind) -> Option<&Version> {
         match kind {
-            ACCOUNT => self.account.as_ref().map(|account| &account.version),
-            SECRET => self.secret.as_ref().map(|secret| &secret.version),
-            _ => self
+            Kind::Account => self.account.as_ref().map(|account| &account.version),
+            Kind::Secret => self.secret.as_ref().map(|secret| &secret.version),
+            Kind::ServiceAccount => self
                 .service_account
                 .as_ref()
                 .map(|account| &account.version),
@@ -345,14 +354,14 @@ impl Seen {
         }
     }
 
-    fn forget(&mut self, kind: usize) {
+    fn forget(&mut self, kind: Kind) {
         match kind {
-            ACCOUNT => {
+            Kind::Account => {
                 self.account = None;
                 self.memory = Memory::default();
             }
-            SECRET => self.secret = None,
-            _ => self.service_account = None,
+            Kind::Secret => self.secret = None,
+            Kind::ServiceAccount => self.service_account = None,
         }
     }
 
@@ -362,8 +371,9 @@ impl Seen {
 }
 
 /// Revocations go first.
-fn is_urgent(seen: &Seen) -> bool {
-    seen.account
-        .as_ref()
-        .is_none_or(|account| account.deleting.is_some())
+fn line_of(seen: &Seen) -> Line {
+    match &seen.account {
+        Some(account) if account.deleting.is_none() => Line::Ready,
+        Some(_) | None => Line::Urgent,
+    }
 }

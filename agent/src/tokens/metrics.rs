@@ -39,26 +39,27 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("agent_tokens");
         let help = "ManagedServiceAccounts of this cluster";
         registry.register("accounts", help, metrics.accounts.clone());
-        let help = "When the first of all tokens expires, as Unix time; 0 where there is none";
+        let help = "Unix time when the first of all tokens expires; 0 if there is none";
         let name = "earliest_expiry_timestamp_seconds";
         registry.register(name, help, metrics.earliest_expiry.clone());
-        let help = "When the oldest of all tokens was issued, as Unix time; 0 where there is none";
+        let help = "Unix time when the oldest of all tokens was issued; 0 if there is none";
         registry.register(
             "oldest_issue_timestamp_seconds",
             help,
             metrics.oldest_issue.clone(),
         );
-        let help = "Tokens issued and put into a Secret";
+        let help = "Tokens that were issued and written to a Secret";
         registry.register("issued", help, metrics.issued.clone());
-        let help = "ServiceAccounts deleted, and their tokens with them";
+        let help = "ServiceAccounts that were deleted, which revokes their tokens";
         registry.register("revoked", help, metrics.revoked.clone());
-        let help = "Accounts let go while their token may still work";
+        let help = "Accounts that were deleted before their token was revoked";
         registry.register("abandoned", help, metrics.abandoned.clone());
-        let help = "Events that found no room in the queue";
+        let help = "Events that were dropped because the queue was full";
         registry.register("dropped_events", help, metrics.dropped_events.clone());
         let help = "Calls that failed, by reason";
         registry.register("failures", help, metrics.failures.clone());
-        let help = "Calls to the API servers of the hub and of the managed cluster; no watches";
+        let help =
+            "Calls to the API servers of the hub and of the managed cluster, without watches";
         registry.register("api_calls", help, metrics.calls.clone());
         metrics
     }

@@ -124,16 +124,17 @@ impl Account {
                 let mut audiences = spec.audiences;
                 audiences.sort();
                 audiences.dedup();
-                let read = validity.map(|validity| Spec {
-                    validity,
-                    audiences,
-                });
-                let read = read.map_err(|fault| Fault {
-                    reason: "InvalidValidity",
-                    message: fault.to_string(),
-                });
+                let spec_or_fault = validity
+                    .map(|validity| Spec {
+                        validity,
+                        audiences,
+                    })
+                    .map_err(|fault| Fault {
+                        reason: "InvalidValidity",
+                        message: fault.to_string(),
+                    });
                 (
-                    read,
+                    spec_or_fault,
                     spec.ttl_seconds_after_creation,
                     status.unwrap_or_default(),
                 )
@@ -141,7 +142,7 @@ impl Account {
             Err(fault) => {
                 let fault = Fault {
                     reason: "InvalidSpec",
-                    message: format!("the account cannot be read: {fault}"),
+                    message: format!("cannot read the account: {fault}"),
                 };
                 (Err(fault), None, ManagedServiceAccountStatus::default())
             }
@@ -179,8 +180,8 @@ impl Secret {
     pub(crate) fn read(object: &KubeSecret, now: Timestamp) -> Self {
         let metadata = &object.metadata;
         let name = metadata.name.as_deref().unwrap_or_default();
-        let owners = metadata.owner_references.iter().flatten();
-        let owners = owners.filter(|owner| {
+        let references = metadata.owner_references.iter().flatten();
+        let owners = references.filter(|owner| {
             let group = owner.api_version.split('/').next();
             group == Some(GROUP) && owner.kind == "ManagedServiceAccount" && owner.name == name
         });

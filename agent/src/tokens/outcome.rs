@@ -106,8 +106,8 @@ impl Seen {
             .account
             .as_ref()
             .map_or("", |account| &account.version.uid);
-        let backoff = (FIRST_PAUSE << (attempts - 1).min(10)).min(LONGEST_PAUSE);
-        let backoff = backoff + jitter(uid, backoff / 4);
+        let doubled = (FIRST_PAUSE << (attempts - 1).min(10)).min(LONGEST_PAUSE);
+        let backoff = doubled + jitter(uid, doubled / 4);
         let pause = pause
             .unwrap_or_default()
             .max(SignedDuration::from_millis(backoff));

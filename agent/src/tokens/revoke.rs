@@ -34,7 +34,7 @@ pub(crate) async fn revoke_all(
     let mut last = None;
     let all = async {
         while let Err(error) = once(&hub, &spoke, cluster, namespace).await {
-            warn!(cluster, error = %format!("{error:#}"), "tokens not all revoked yet; trying again");
+            warn!(cluster, error = %format!("{error:#}"), "not all tokens are revoked yet; trying again");
             last = Some(error);
             sleep(PAUSE).await;
         }
@@ -42,13 +42,13 @@ pub(crate) async fn revoke_all(
     if timeout(deadline, all).await.is_ok() {
         info!(
             cluster,
-            namespace, "every token is revoked and no account waits for it"
+            namespace, "all tokens are revoked, and the finalizers are removed from all accounts"
         );
         return Ok(());
     }
     let seconds = deadline.as_secs();
-    Err(last.unwrap_or_else(|| anyhow::anyhow!("no answer")).context(format!(
-        "cluster {cluster}: tokens not all revoked within {seconds} s; what is left are \
+    Err(last.unwrap_or_else(|| anyhow::anyhow!("no response")).context(format!(
+        "cluster {cluster}: not all tokens were revoked within {seconds} s; what is left are \
          ServiceAccounts with label {LABEL}=true in namespace {namespace}, and finalizers {FINALIZER}"
     )))
 }
@@ -67,7 +67,10 @@ async fn once(hub: &Client, spoke: &Client, cluster: &str, namespace: &str) -> a
         }
         deleted += more;
     }
-    info!(cluster, namespace, deleted, "ServiceAccounts deleted");
+    info!(
+        cluster,
+        namespace, deleted, "deleted the ServiceAccounts of tokens"
+    );
     release(&accounts(hub.clone(), cluster)).await
 }
 
@@ -98,8 +101,10 @@ async fn mark(service_accounts: &Api<ServiceAccount>) -> kube::Result<()> {
 /// Deletes every labelled one but the mark, and says how many there were.
 async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<usize> {
     let labelled = ListParams::default().labels(&format!("{LABEL}=true"));
-    let found = service_accounts.list_metadata(&labelled).await;
-    let found = found.context("managed cluster: cannot list ServiceAccounts")?;
+    let found = service_accounts
+        .list_metadata(&labelled)
+        .await
+        .context("managed cluster: cannot list ServiceAccounts")?;
     let names: Vec<_> = found
         .items
         .iter()
@@ -124,8 +129,9 @@ async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<us
 
 /// Takes our finalizer from every account.
 async fn release(accounts: &Api<DynamicObject>) -> anyhow::Result<()> {
-    let found = accounts.list(&ListParams::default()).await;
-    let found = found
+    let found = accounts
+        .list(&ListParams::default())
+        .await
         .context("hub: cannot list ManagedServiceAccounts")?
         .items;
     let held = found
@@ -152,5 +158,5 @@ async fn release(accounts: &Api<DynamicObject>) -> anyhow::Result<()> {
     };
     let calls = stream::iter(held).map(release).buffer_unordered(AT_ONCE);
     let all = calls.try_collect::<()>().await;
-    all.context("hub: cannot take the finalizer from a ManagedServiceAccount")
+    all.context("hub: cannot remove the finalizer from a ManagedServiceAccount")
 }

@@ -73,8 +73,8 @@ impl Token {
         else {
             return None;
         };
-        let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-        let payload: Payload = serde_json::from_slice(&payload).ok()?;
+        let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
+        let payload: Payload = serde_json::from_slice(&json).ok()?;
         let mut audiences = match payload.aud {
             OneOrMany::One(audience) => vec![audience],
             OneOrMany::Many(audiences) => audiences,

@@ -46,8 +46,7 @@ pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
     let accounts = watcher(apply::accounts(client.clone(), cluster), every())
         .backoff(pauses(cluster))
         .map(|event| event.map_or_else(|error| hub_fault(&error), Change::Accounts));
-    let secrets: Api<Secret> = Api::namespaced(client, cluster);
-    let secrets = watcher(secrets, labelled())
+    let secrets = watcher(Api::<Secret>::namespaced(client, cluster), labelled())
         .backoff(pauses(cluster))
         .map(|event| event.map_or_else(|error| hub_fault(&error), Change::Secrets));
     select(accounts, secrets).boxed()

@@ -12,7 +12,7 @@ use e2e::{
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask control-plane")]
 struct Args {
-    /// Also the Go programs that `bench path` and `bench accounts` measure beside ours
+    /// Also build the Go programs that `bench path` and `bench accounts` compare with Spokeway
     #[arg(long)]
     go_stack: bool,
 }

@@ -43,7 +43,7 @@ data: {hello: from the hub}
 /// A hub and two managed clusters on this machine, and kubectl through the gateway.
 #[derive(Debug, Parser)]
 struct Args {
-    /// End after the commands.
+    /// Stop after the kubectl commands.
     #[arg(long)]
     once: bool,
 }

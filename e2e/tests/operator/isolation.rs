@@ -51,7 +51,7 @@ async fn a_slow_and_a_broken_cluster_delay_no_other_and_are_named() {
     })
     .await;
     assert!(
-        said.contains("slow/") && said.contains("no answer within 15 s"),
+        said.contains("slow/") && said.contains("the hub did not answer within 15 s"),
         "{said}"
     );
     the_metrics_say_so(&quick).await;

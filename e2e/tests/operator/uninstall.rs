@@ -18,7 +18,7 @@ async fn an_uninstall_waits_for_the_operator_and_leaves_nothing_also_where_a_clu
     stage.operator.process().pause();
     let (done, said) = Operator::uninstall(stage.hub(), 3).await.unwrap();
     assert!(
-        !done && said.contains("gave up after 3 s, waiting for managed clusters: managed1"),
+        !done && said.contains("gave up after 3 s; still waiting for managed clusters: managed1"),
         "{said}"
     );
     stage.operator.process().resume();

@@ -139,11 +139,11 @@ async fn what_is_not_served_or_in_the_way_is_refused() {
     for (args, words) in [
         (
             &["kubeconfig", "managed9"][..],
-            "the hub serves no cluster managed9; it serves managed1",
+            "the gateway serves no cluster managed9; it serves managed1",
         ),
         (
             &["kubeconfig", "managed1", "--name", "e2e"],
-            "another cluster e2e already",
+            "already has a different cluster e2e",
         ),
         (
             &["clusters", "--context", "prod"],
@@ -194,7 +194,9 @@ async fn clusters_are_listed_with_what_one_may_do_there() {
     );
     assert!(row.ends_with("lister-views (view)"), "{row}");
     assert!(
-        listed.stderr.contains("note: without ManagedClusters"),
+        listed
+            .stderr
+            .contains("note: the list is shown without ManagedClusters"),
         "{listed}"
     );
 

@@ -107,7 +107,7 @@ async fn a_diff_says_who_gains_and_loses_what_where() {
         said.stdout,
         "AccessGrant frank-views would change\n\
          - managed2: user:frank: view, everywhere\n\
-         AccessGrant new would be made\n\
+         AccessGrant new would be created\n\
          + managed3 (the hub has no such cluster): user:gina: edit, everywhere\n"
     );
     let kept = ["get", "accessgrant", "new"];
@@ -132,8 +132,11 @@ async fn a_diff_ends_as_that_of_kubectl_does() {
     );
     let files = Files::new(stage, "diff-ends");
     for (text, words) in [
-        ("a: [", "is no YAML"),
-        ("kind: Namespace", "there is no AccessGrant"),
+        ("a: [", "is not valid YAML"),
+        (
+            "kind: Namespace",
+            "none of the files contains an AccessGrant",
+        ),
     ] {
         let wrong = files.write("wrong.yaml", text);
         let said = diff(stage, &wrong).await;

@@ -146,7 +146,7 @@ async fn a_grant_is_waited_for_and_its_clusters_are_told() {
     let waited = waited.unwrap().ok().unwrap();
     assert_eq!(
         waited,
-        "accessgrant dora-view made\nmanaged1: Applied\nmanaged2: Applied\n"
+        "accessgrant/dora-view created\nmanaged1: Applied\nmanaged2: Applied\n"
     );
 
     let again = stage.plugin(&args).run().await.unwrap();

@@ -73,10 +73,10 @@ async fn who_can_is_answered_by_grants_and_the_roles_of_each_cluster() {
     assert_eq!((one, two), (&applied, &pending), "{asked}");
     assert!(about(&asked.stdout, SHOP).is_empty(), "{asked}");
     let notes = asked.stderr;
-    let hubs = "managed2: its ClusterRole view could not be read, the hub's own was taken instead";
+    let hubs = "managed2: cannot read its ClusterRole view, so the answer is based on the ClusterRole of the hub";
     assert!(notes.contains(hubs), "{notes}");
     assert!(
-        notes.contains("managed1: there is no ClusterRole own-role"),
+        notes.contains("managed1: ClusterRole own-role does not exist"),
         "{notes}"
     );
 }
@@ -111,7 +111,9 @@ async fn who_can_reads_resources_namespaces_and_labels() {
     let unknown = stage.plugin(&unknown).run().await.unwrap();
     assert_eq!(unknown.status.code(), Some(1), "{unknown}");
     assert!(
-        unknown.stderr.contains("it has managed1, managed2"),
+        unknown
+            .stderr
+            .contains("the known clusters are managed1, managed2"),
         "{unknown}"
     );
 }

@@ -32,9 +32,9 @@ pub(crate) struct HubEntry {
 /// Why there is no hub.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
-    #[error("there is no kubeconfig: none of {0} exists; name one by --kubeconfig")]
+    #[error("there is no kubeconfig: none of {0} exists; set one with --kubeconfig")]
     NoFile(String),
-    #[error("the kubeconfig has no current context; name one by --context: {0}")]
+    #[error("the kubeconfig has no current context; choose one of these with --context: {0}")]
     NoCurrent(String),
     #[error("the kubeconfig has no context {name}; it has {known}")]
     NoContext { name: String, known: String },

@@ -26,14 +26,21 @@ pub(crate) struct Entry {
     copied: Option<Value>,
 }
 
+/// Whether the added context becomes the current one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Current {
+    Switch,
+    Keep,
+}
+
 /// Why a file does not take it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
-    #[error("it is no kubeconfig: {0} is not what it is in one")]
+    #[error("it is not a kubeconfig: {0} does not have the type that it has in a kubeconfig")]
     Shape(String),
-    #[error("it has another {what} {name} already: choose another --name, or delete it first")]
+    #[error("it already has a different {what} {name}; choose another --name, or delete it first")]
     Taken { what: &'static str, name: String },
-    #[error("it has another user {0} already: write to another file")]
+    #[error("it already has a different user {0}; write to another file")]
     OtherUser(String),
 }
 
@@ -94,7 +101,7 @@ fn anchor(body: &mut Value, pointers: &[&str], home: &Path) {
 }
 
 /// Adds the context, or brings up to date the one that is there for the same cluster.
-pub(crate) fn add(config: &mut Value, entry: &Entry, use_it: bool) -> Result<(), EditError> {
+pub(crate) fn add(config: &mut Value, entry: &Entry, current: Current) -> Result<(), EditError> {
     let name = entry.name.as_str();
     let taken = |what| EditError::Taken {
         what,
@@ -130,7 +137,7 @@ pub(crate) fn add(config: &mut Value, entry: &Entry, use_it: bool) -> Result<(),
             *there = copied.clone();
         }
     }
-    if use_it {
+    if current == Current::Switch {
         root.insert("current-context".to_owned(), name.into());
     }
     Ok(())
@@ -194,7 +201,7 @@ mod tests {
             "contexts": [{"name": "hub", "context": {"cluster": "hub"}}],
         });
         let mut config = before.clone();
-        add(&mut config, &beside(), false).unwrap();
+        add(&mut config, &beside(), Current::Keep).unwrap();
         let added = json!({"cluster": "managed2", "user": "admin"});
         let cluster = json!({"server": SERVER, "certificate-authority": "/one/ca.crt"});
         assert_eq!(config["contexts"][1]["context"], added);
@@ -205,18 +212,18 @@ mod tests {
         assert_eq!(config["contexts"][0], before["contexts"][0]);
 
         let once = config.clone();
-        add(&mut config, &beside(), false).unwrap();
+        add(&mut config, &beside(), Current::Keep).unwrap();
         assert_eq!(config, once, "a second time changes nothing");
-        add(&mut config, &beside(), true).unwrap();
+        add(&mut config, &beside(), Current::Switch).unwrap();
         assert_eq!(config["current-context"], "managed2");
     }
 
     #[test]
     fn what_was_set_on_the_context_stays() {
         let mut config = Value::Null;
-        add(&mut config, &beside(), false).unwrap();
+        add(&mut config, &beside(), Current::Keep).unwrap();
         config["contexts"][0]["context"]["namespace"] = "shop".into();
-        add(&mut config, &beside(), false).unwrap();
+        add(&mut config, &beside(), Current::Keep).unwrap();
         assert_eq!(config["contexts"][0]["context"]["namespace"], "shop");
         assert_eq!(
             (&config["kind"], &config["apiVersion"]),
@@ -227,15 +234,15 @@ mod tests {
     #[test]
     fn another_file_gets_a_copy_whose_paths_say_the_same() {
         let mut config = Value::Null;
-        add(&mut config, &copied(), false).unwrap();
+        add(&mut config, &copied(), Current::Keep).unwrap();
         let user = json!({"client-certificate": "/two/admin.crt", "token": "t"});
         assert_eq!(config["users"], json!([{"name": "admin", "user": user}]));
         assert_eq!(config["contexts"][0]["context"]["user"], "admin");
         assert_eq!(config.get("current-context"), None);
-        add(&mut config, &copied(), false).unwrap();
+        add(&mut config, &copied(), Current::Keep).unwrap();
 
         config["users"][0]["user"]["token"] = "other".into();
-        let refused = add(&mut config.clone(), &copied(), false);
+        let refused = add(&mut config.clone(), &copied(), Current::Keep);
         assert_eq!(refused, Err(EditError::OtherUser("admin".to_owned())));
     }
 
@@ -255,7 +262,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_same_name_is_taken_over() {
-        let taken = |config: Value| add(&mut config.clone(), &beside(), false).unwrap_err();
+        let taken = |config: Value| add(&mut config.clone(), &beside(), Current::Keep).unwrap_err();
         let other =
             json!({"clusters": [{"name": "managed2", "cluster": {"server": "https://else"}}]});
         assert!(matches!(

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) enum FileError {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    #[error("{} is no YAML", .0.display())]
+    #[error("{} is not valid YAML", .0.display())]
     Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
 }
 

@@ -19,13 +19,13 @@ use super::{
 pub(crate) enum UpdateError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{} exists, so another program is changing the kubeconfig; if none is, delete the lock file", .0.display())]
+    #[error("another program is changing the kubeconfig, because {} exists; if no program is, delete that lock file", .0.display())]
     Locked(PathBuf),
     #[error("cannot write {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
     #[error("cannot serialize the kubeconfig as YAML")]
     Serialize(#[from] serde_saphyr::SerializeError),
-    #[error("{} is left unchanged", .0.display())]
+    #[error("{} was not changed", .0.display())]
     Edit(PathBuf, #[source] EditError),
 }
 

@@ -25,10 +25,10 @@ const HEADS: [&str; 6] = [
     "GRANTS",
 ];
 
-/// List the managed clusters that the gateway serves, with your grants there
+/// List the managed clusters that the gateway serves, with your grants on each
 #[derive(Debug, Args)]
 pub(crate) struct ClustersArgs {
-    /// Only clusters whose labels fulfil this, as env=prod,tier!=db
+    /// List only clusters that match this label selector, e.g. env=prod,tier!=db
     #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = selector)]
     pub(crate) selector: Option<Selector>,
     #[command(flatten)]
@@ -40,9 +40,9 @@ pub(crate) struct ClustersArgs {
 pub(crate) enum ClustersError {
     #[error(transparent)]
     Hub(#[from] HubError),
-    #[error("cannot print")]
+    #[error("cannot write the output")]
     Print(#[from] std::io::Error),
-    #[error("cannot make JSON")]
+    #[error("cannot serialize the output as JSON")]
     Json(#[from] serde_json::Error),
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(
     );
     match printing.output {
         Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
-        Format::Table if rows.is_empty() => voice::note("the gateway serves no such cluster"),
+        Format::Table if rows.is_empty() => voice::note("the gateway serves no matching cluster"),
         Format::Table => {
             let cells: Vec<_> = rows.iter().map(|row| row.cells(now)).collect();
             voice::say(&table(&HEADS, &cells))?;
@@ -82,7 +82,7 @@ pub(crate) async fn run(
 fn readable<T>(read: Result<Vec<T>, HubError>, what: &str) -> Result<Option<Vec<T>>, HubError> {
     match read {
         Err(error) if error.is_unreadable() => {
-            voice::note(&format!("without {what}: {error}"));
+            voice::note(&format!("the list is shown without {what}: {error}"));
             Ok(None)
         }
         read => read.map(Some),

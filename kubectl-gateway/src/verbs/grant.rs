@@ -26,9 +26,10 @@ use crate::{
 
 const FIELD_MANAGER: &str = "kubectl-gateway";
 
-/// Grant somebody of the hub a role on managed clusters
+/// Grant a user, group or ServiceAccount of the hub a role on managed clusters
 ///
-/// Makes an AccessGrant and waits until it holds on all of its clusters. You need the verb grant on them.
+/// Creates an AccessGrant and waits until it is applied on all of its clusters. You need the verb grant on
+/// these clusters.
 #[expect(
     clippy::doc_markdown,
     reason = "shown by --help, where backticks are noise"
@@ -39,33 +40,33 @@ const FIELD_MANAGER: &str = "kubectl-gateway";
   kubectl gateway grant group:shop --role edit -l env=staging --namespaces shop --create-namespaces
   kubectl gateway grant sa:ci/deployer --rules-file rules.yaml --placement ci/all --dry-run")]
 pub(crate) struct GrantArgs {
-    /// user:NAME, group:NAME, sa:NAMESPACE/NAME, or gateway: everybody whom no other grant names
+    /// user:NAME, group:NAME, sa:NAMESPACE/NAME, or gateway for everybody whom no other grant names
     #[arg(value_parser = subject::parse)]
     pub(crate) subject: Subject,
-    /// ClusterRole of the managed clusters: view, edit, admin, cluster-admin, or one of their own
+    /// Name of a ClusterRole on the managed clusters, e.g. view, edit, admin or cluster-admin
     #[arg(long, required_unless_present = "rules_file")]
     pub(crate) role: Option<String>,
-    /// YAML with the rules of a role, as a list or as a Role or ClusterRole; - for stdin
+    /// YAML file with the rules of a role: a list of rules, a Role or a ClusterRole. Use - for stdin
     #[arg(long, value_name = "FILE", conflicts_with = "role")]
     pub(crate) rules_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) clusters: GrantClustersArgs,
-    /// Only in these namespaces [default: the whole cluster]
+    /// Grant the role only in these namespaces [default: the whole cluster]
     #[arg(long, value_delimiter = ',', value_name = "NAMESPACES")]
     pub(crate) namespaces: Vec<String>,
-    /// Make those namespaces that are missing; they stay when the grant ends
+    /// Create the namespaces that do not exist. They are kept when the grant ends
     #[arg(long, requires = "namespaces")]
     pub(crate) create_namespaces: bool,
-    /// How long it holds, as 8h [default: for good]
+    /// How long the grant lasts, e.g. 8h [default: it does not expire]
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) lasts: Option<String>,
-    /// Name of the AccessGrant [default: made of subject and role]
+    /// Name of the AccessGrant [default: subject and role]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Print what the hub would store, and store nothing
+    /// Print the AccessGrant that the hub would store, without storing it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Wait until it holds on all of its clusters, or say where it does not
+    /// Wait until the grant is applied on all of its clusters, and print its state on each
     #[arg(
         long,
         action = ArgAction::Set,
@@ -76,7 +77,7 @@ pub(crate) struct GrantArgs {
         value_name = "BOOL"
     )]
     pub(crate) wait: bool,
-    /// Seconds to wait
+    /// Seconds that --wait waits
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u64,
 }
@@ -85,13 +86,13 @@ pub(crate) struct GrantArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct GrantClustersArgs {
-    /// Clusters by name
+    /// Grant the role on these clusters
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) clusters: Vec<String>,
-    /// Clusters by labels, now and later, as env=prod,tier!=db
+    /// Grant the role on clusters that match this label selector, now and later, e.g. env=prod,tier!=db
     #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = selector)]
     pub(crate) selector: Option<Selector>,
-    /// Clusters that a placement has chosen, now and later
+    /// Grant the role on clusters that this Placement selects, now and later
     #[arg(
         long = "placement",
         value_name = "NAMESPACE/NAME",
@@ -107,20 +108,20 @@ pub(crate) enum GrantError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(
-        "there is an AccessGrant {0} already: choose another --name, or change that one by kubectl edit accessgrant {0}"
+        "AccessGrant {0} already exists; choose another --name, or change it with kubectl edit accessgrant {0}"
     )]
     Exists(String),
     #[error(transparent)]
     Hub(#[from] HubError),
     #[error(
-        "AccessGrant {0} was made, but cannot be watched; see kubectl describe accessgrant {0}"
+        "AccessGrant {0} was created, but its state cannot be watched; see kubectl describe accessgrant {0}"
     )]
     Watch(String, #[source] Box<wait::Error>),
-    #[error("AccessGrant {0} was deleted while it was waited for")]
+    #[error("AccessGrant {0} was deleted before it was applied")]
     Deleted(String),
-    #[error("cannot make YAML")]
+    #[error("cannot serialize the AccessGrant as YAML")]
     Yaml(#[from] serde_saphyr::SerializeError),
-    #[error("cannot print")]
+    #[error("cannot write the output")]
     Print(#[from] io::Error),
 }
 
@@ -133,7 +134,7 @@ pub(crate) async fn run(hub: &Hub, args: GrantArgs) -> Result<Outcome, GrantErro
         return Ok(Outcome::Done);
     }
     let name = grant.name_any();
-    voice::say(&format!("accessgrant {name} made\n"))?;
+    voice::say(&format!("accessgrant/{name} created\n"))?;
     if wait {
         let grant = settled(hub, grant, Duration::from_secs(timeout)).await?;
         let progress = Progress::of(&grant);
@@ -183,6 +184,6 @@ fn placement(text: &str) -> Result<PlacementReference, &'static str> {
                 name: name.to_owned(),
             })
         }
-        _ => Err("write NAMESPACE/NAME of the placement"),
+        _ => Err("write the Placement as NAMESPACE/NAME"),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     voice::{self, Outcome},
 };
 
-/// Look at AccessGrants before they are applied
+/// Check AccessGrants before you apply them
 #[expect(
     clippy::doc_markdown,
     reason = "shown by --help, where backticks are noise"
@@ -27,17 +27,17 @@ pub(crate) enum GrantsVerb {
     Diff(DiffArgs),
 }
 
-/// Say which rights AccessGrants in files would give and take, cluster by cluster
+/// Show which rights the AccessGrants in files would add and remove, for each cluster
 ///
-/// Ends with 0 where nothing would change, with 1 where something would, and with more than that where it
-/// cannot be said. AccessGrants of the hub that no file has are left alone.
+/// The exit code is 0 if nothing would change, 1 if something would change, and greater than 1 if an error
+/// occurred. AccessGrants on the hub that are in none of the files are ignored.
 #[expect(
     clippy::doc_markdown,
     reason = "shown by --help, where backticks are noise"
 )]
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// YAML or JSON; a directory for all such files in it, - for stdin
+    /// YAML or JSON file, or a directory of such files. Use - for stdin
     #[arg(long, short, required = true, value_name = "FILE")]
     pub(crate) filename: Vec<PathBuf>,
 }
@@ -49,7 +49,7 @@ pub(crate) enum DiffError {
     Files(#[from] FilesError),
     #[error(transparent)]
     Hub(#[from] HubError),
-    #[error("cannot print")]
+    #[error("cannot write the output")]
     Print(#[from] io::Error),
 }
 

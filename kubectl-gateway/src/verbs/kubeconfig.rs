@@ -10,7 +10,7 @@ use crate::{
     hub::{Hub, HubError, unanswered},
     kubeconfig::{
         documents::{Documents, HubEntry, named},
-        edit::{self, Entry},
+        edit::{self, Current, Entry},
         file::{self, FileError, home},
         update::{UpdateError, update},
     },
@@ -19,16 +19,16 @@ use crate::{
 
 /// Write a context for a managed cluster into the kubeconfig
 ///
-/// The context is the managed cluster behind the hub's gateway, reached with the hub's own user: there is
-/// no secret in it that the kubeconfig does not have already. Everything else in the file stays.
+/// The context leads to the managed cluster through the hub's gateway and uses the same user as the hub, so
+/// it adds no secret to the kubeconfig. Everything else in the file is kept.
 #[derive(Debug, Args)]
 pub(crate) struct KubeconfigArgs {
     /// Name of the managed cluster
     pub(crate) cluster: String,
-    /// Name of the context that is written [default: the cluster's]
+    /// Name of the context [default: the name of the cluster]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Write into this file, with a copy of the hub's user, and not into the kubeconfig in use
+    /// Write to this file instead of the kubeconfig in use, with a copy of the hub's user
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Make it the current context
@@ -39,9 +39,9 @@ pub(crate) struct KubeconfigArgs {
 /// Why no context is written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KubeconfigError {
-    #[error("the hub serves no cluster {cluster}; {served}")]
+    #[error("the gateway serves no cluster {cluster}; {served}")]
     NotServed { cluster: String, served: String },
-    #[error("{} has a {list} entry {name} already, which would be in the way: choose another --name", path.display())]
+    #[error("{} already has an entry {name} in its {list}, which would hide the new one; choose another --name", path.display())]
     Shadowed {
         path: PathBuf,
         list: &'static str,
@@ -53,7 +53,7 @@ pub(crate) enum KubeconfigError {
     File(#[from] FileError),
     #[error(transparent)]
     Update(#[from] UpdateError),
-    #[error("cannot print")]
+    #[error("cannot write the output")]
     Print(#[from] std::io::Error),
 }
 
@@ -80,12 +80,16 @@ pub(crate) async fn run(
         let beside = Entry::beside_user(entry, &cluster, name);
         (entry.path.clone(), beside)
     };
-    update(&path, |config| edit::add(config, &entry, use_it))?;
-    let context = &entry.name;
-    let hint = if use_it {
-        "it is the current context now".to_owned()
+    let current = if use_it {
+        Current::Switch
     } else {
-        format!("try kubectl --context {context} get namespaces")
+        Current::Keep
+    };
+    update(&path, |config| edit::add(config, &entry, current))?;
+    let context = &entry.name;
+    let hint = match current {
+        Current::Switch => "it is now the current context".to_owned(),
+        Current::Keep => format!("try it with: kubectl --context {context} get namespaces"),
     };
     voice::say(&format!(
         "context {context} written to {}; {hint}\n",
@@ -102,7 +106,7 @@ async fn is_served(hub: &Hub, cluster: &str) -> Result<(), KubeconfigError> {
             let served = match hub.list::<ClusterGateway>().await {
                 Ok(all) => words(all.iter().map(ResourceExt::name_any).collect()),
                 Err(HubError::Refused { .. }) => {
-                    "you may not list those that it does serve".to_owned()
+                    "you have no right to list the clusters that it serves".to_owned()
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -118,7 +122,7 @@ async fn is_served(hub: &Hub, cluster: &str) -> Result<(), KubeconfigError> {
 fn words(mut names: Vec<String>) -> String {
     names.sort_unstable();
     if names.is_empty() {
-        "it serves none yet".to_owned()
+        "it does not serve any cluster yet".to_owned()
     } else {
         format!("it serves {}", names.join(", "))
     }

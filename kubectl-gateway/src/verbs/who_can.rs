@@ -27,22 +27,22 @@ const HEADS: [&str; 7] = [
     "CLUSTER", "SUBJECT", "GRANT", "ROLE", "WHERE", "STATE", "UNTIL",
 ];
 
-/// Say whom AccessGrants let do something on managed clusters, by which grant, and until when
+/// Show who may do something on managed clusters because of AccessGrants, and until when
 ///
-/// Rights that managed clusters give by themselves are not looked at, and neither are those that the
-/// hub's RBAC needs for the way through the gateway.
+/// Other RBAC rules of the managed clusters are not considered, and neither are the rights on the hub that
+/// a caller needs to use the gateway.
 #[expect(
     clippy::doc_markdown,
     reason = "shown by --help, where backticks are noise"
 )]
 #[derive(Debug, Args)]
 pub(crate) struct WhoCanArgs {
-    /// Verb of RBAC: get, list, watch, create, update, patch, delete, …
+    /// RBAC verb: get, list, watch, create, update, patch, delete, …
     pub(crate) verb: String,
-    /// As pods, pods/log, deployments.apps, deployments/scale.apps
+    /// Resource, e.g. pods, pods/log, deployments.apps or deployments/scale.apps
     #[arg(value_name = "RESOURCE[/SUBRESOURCE][.GROUP]")]
     pub(crate) resource: Asked,
-    /// Only on these clusters
+    /// Consider only these clusters
     #[arg(
         long,
         value_delimiter = ',',
@@ -50,10 +50,10 @@ pub(crate) struct WhoCanArgs {
         conflicts_with = "selector"
     )]
     pub(crate) clusters: Vec<String>,
-    /// Only on clusters whose labels fulfil this, as env=prod,tier!=db
+    /// Consider only clusters that match this label selector, e.g. env=prod,tier!=db
     #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = selector)]
     pub(crate) selector: Option<Selector>,
-    /// In this namespace [default: in any]
+    /// Namespace of the resource [default: any namespace]
     #[arg(long, short)]
     pub(crate) namespace: Option<String>,
     #[command(flatten)]
@@ -63,13 +63,15 @@ pub(crate) struct WhoCanArgs {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WhoCanError {
-    #[error("the hub has no managed cluster {0}, and no grant names it; it has {1}")]
+    #[error(
+        "the hub has no managed cluster {0}, and no grant names it; the known clusters are {1}"
+    )]
     UnknownCluster(String, String),
     #[error(transparent)]
     Hub(#[from] HubError),
-    #[error("cannot print")]
+    #[error("cannot write the output")]
     Print(#[from] io::Error),
-    #[error("cannot make JSON")]
+    #[error("cannot serialize the output as JSON")]
     Json(#[from] serde_json::Error),
 }
 
@@ -88,8 +90,8 @@ pub(crate) async fn run(
     let fleet = Fleet::read(hub, grants.iter().map(|it| &it.spec.clusters)).await?;
     let clusters = asked_about(args, &fleet, &grants)?;
     let candidates = answer::candidates(&grants, &fleet, &clusters, &question);
-    let roles = candidates.iter().filter_map(Candidate::cluster_role);
-    let roles = roles::read(hub, roles.collect()).await;
+    let names = candidates.iter().filter_map(Candidate::cluster_role);
+    let roles = roles::read(hub, names.collect()).await;
     let Answer { rows, notes } = answer::of(&candidates, &roles, &question);
     for note in notes {
         voice::note(&note);
@@ -97,7 +99,9 @@ pub(crate) async fn run(
     match args.printing.output {
         Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
         Format::Table if rows.is_empty() => {
-            voice::note(&format!("no AccessGrant lets anybody {question} there"));
+            voice::note(&format!(
+                "no AccessGrant allows anybody to {question} on these clusters"
+            ));
         }
         Format::Table => {
             let cells: Vec<_> = rows.iter().map(Row::cells).collect();
@@ -114,8 +118,11 @@ fn asked_about(
     grants: &[AccessGrant],
 ) -> Result<BTreeSet<String>, WhoCanError> {
     let named = grants.iter().flat_map(|it| &it.spec.clusters.names);
-    let known = fleet.names().map(str::to_owned).chain(named.cloned());
-    let known: BTreeSet<_> = known.collect();
+    let known: BTreeSet<_> = fleet
+        .names()
+        .map(str::to_owned)
+        .chain(named.cloned())
+        .collect();
     if let Some(unknown) = args.clusters.iter().find(|it| !known.contains(*it)) {
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         return Err(WhoCanError::UnknownCluster(unknown.clone(), known));

@@ -56,7 +56,7 @@ impl Notes {
             text: text.clone(),
         };
         if let Err(error) = self.recorder.record(self.regarding(note), &event, now) {
-            debug!(reason, %error, "Event not queued");
+            debug!(reason, %error, "cannot queue the Event");
         }
     }
 

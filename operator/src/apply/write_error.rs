@@ -47,7 +47,10 @@ impl WriteError {
         let seconds = deadline.as_secs();
         Self {
             reason: "TimedOut",
-            message: format!("{}: no answer within {seconds} s", describe(action)),
+            message: format!(
+                "{}: the hub did not answer within {seconds} s",
+                describe(action)
+            ),
             retry_after: None,
         }
     }
@@ -57,9 +60,9 @@ fn describe(action: &Action) -> String {
     match action {
         Action::Apply(desired) => format!("cannot write {}", desired.key),
         Action::ApplyStatus(desired) => format!("cannot write the status of {}", desired.key),
-        Action::Patch { key, .. } => format!("cannot change {key}"),
+        Action::Patch { key, .. } => format!("cannot patch {key}"),
         Action::Delete { key, .. } => format!("cannot delete {key}"),
-        Action::Issue { key, .. } => format!("cannot issue {key}"),
+        Action::Issue { key, .. } => format!("cannot create the keys of {key}"),
         Action::Sign { name, .. } => format!("cannot sign CertificateSigningRequest {name}"),
         Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
     }

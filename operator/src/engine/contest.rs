@@ -22,6 +22,14 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// Whoever has not changed it back for that long, after a pause of ours, has given in.
 const SLACK: SignedDuration = SignedDuration::from_secs(10);
 
+/// A write that has to wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Wait {
+    /// Its place among the writes of its plan.
+    pub(crate) place: usize,
+    pub(crate) until: Timestamp,
+}
+
 /// The objects that were taken back lately.
 #[derive(Debug, Default)]
 pub(crate) struct Contests {
@@ -39,16 +47,21 @@ struct Repair {
 }
 
 impl Contests {
-    /// The first of these writes that has to wait, by its place, and until when.
-    pub(crate) fn waits(&self, actions: &[Action], now: Timestamp) -> Option<(usize, Timestamp)> {
-        let waiting = |action: &Action| {
+    /// The first of these writes that has to wait.
+    pub(crate) fn waits(&self, actions: &[Action], now: Timestamp) -> Option<Wait> {
+        let waits_until = |action: &Action| {
             let (desired, part) = said(action)?;
             let repair = self.objects.get(&(desired.key.clone(), part))?;
             let until = repair.last + repair.pause()?;
             (until > now && repair.hash == hash(desired)).then_some(until)
         };
-        let mut waiting = actions.iter().map(waiting).enumerate();
-        waiting.find_map(|(place, until)| Some((place, until?)))
+        let mut waits = actions.iter().map(waits_until).enumerate();
+        waits.find_map(|(place, until)| {
+            Some(Wait {
+                place,
+                until: until?,
+            })
+        })
     }
 
     /// Notes what is about to be written over something that is there.
@@ -59,12 +72,16 @@ impl Contests {
         observed: &Observed,
         now: Timestamp,
     ) {
-        let over = actions.iter().filter_map(said);
-        let over = over.filter(|(desired, part)| is_there(observed, &desired.key, *part));
+        let over = actions
+            .iter()
+            .filter_map(said)
+            .filter(|(desired, part)| is_there(observed, &desired.key, *part));
         for (desired, part) in over {
             let (place, hash) = ((desired.key.clone(), part), hash(desired));
-            let before = self.objects.get(&place);
-            let before = before.filter(|it| it.hash == hash && it.ends() > now);
+            let before = self
+                .objects
+                .get(&place)
+                .filter(|it| it.hash == hash && it.ends() > now);
             let again = before.map_or(0, |before| before.again + 1);
             let repair = Repair {
                 by: by.clone(),
@@ -110,7 +127,11 @@ fn said(action: &Action) -> Option<(&Desired, Part)> {
     match action {
         Action::Apply(desired) => Some((desired, Part::Object)),
         Action::ApplyStatus(desired) => Some((desired, Part::Status)),
-        _ => None,
+        Action::Patch { .. }
+        | Action::Delete { .. }
+        | Action::Approve { .. }
+        | Action::Sign { .. }
+        | Action::Issue { .. } => None,
     }
 }
 
@@ -151,7 +172,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..12 {
             let waits = contests.waits(std::slice::from_ref(&contested), now);
-            let until = waits.map_or(now, |(_, until)| until);
+            let until = waits.map_or(now, |wait| wait.until);
             pauses.push(until.duration_since(now).as_secs());
             now = until;
             contests.note(
@@ -163,7 +184,7 @@ mod tests {
         }
         assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
         let both = [other, contested.clone()];
-        assert_eq!(contests.waits(&both, now).map(|(place, _)| place), Some(1));
+        assert_eq!(contests.waits(&both, now).map(|wait| wait.place), Some(1));
         // Something else to say is said at once.
         assert_eq!(contests.waits(&[action("contested", 3)], now), None);
         let end = contests.lasts(&Key::Hub, now).unwrap();

@@ -58,7 +58,9 @@ impl Engine {
             None => {
                 match key {
                     Key::Status => self.touch_status(now),
-                    _ => self.queue.touch(&key, now),
+                    Key::Hub | Key::Cluster(_) | Key::Access(_) | Key::Grant(_) => {
+                        self.queue.touch(&key, now);
+                    }
                 }
                 self.queue.done(&key, wake);
             }
@@ -99,11 +101,11 @@ impl Engine {
         };
         let object = self.observed.object(&desired.key);
         let field = object.and_then(|have| desired.clone().difference(have));
-        let who = object.and_then(last_writer).unwrap_or("somebody");
+        let who = object.and_then(last_writer).unwrap_or("another client");
         let message = format!(
-            "{}: {who} changes {} back as often as it is written; let only one of both have it",
+            "{}: {who} reverts {} every time the operator writes it; let only one of them manage it",
             desired.key,
-            field.as_deref().unwrap_or("it"),
+            field.as_deref().unwrap_or("the object"),
         );
         self.note_fault(key, CONTESTED, message, now);
     }

@@ -103,8 +103,8 @@ impl Engine {
         self.queue.touch(&Key::Grant(name.to_owned()), now);
         let revision = self
             .observed
-            .object(&ObjectKey::global(Kind::AccessGrant, name));
-        let revision = revision.map(Revision::of_object);
+            .object(&ObjectKey::global(Kind::AccessGrant, name))
+            .map(Revision::of_object);
         if self.granted.get(name) == revision.as_ref() {
             return;
         }
@@ -143,7 +143,7 @@ impl Engine {
         if let Some(fault) = self.observed.unreadable() {
             warn!(
                 fault,
-                "the GatewayConfiguration cannot be read; everything stays as it is"
+                "cannot read the GatewayConfiguration; nothing is changed until it is corrected"
             );
             return;
         }

@@ -49,8 +49,8 @@ pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Manifest> {
     let role = spec.role.cluster_role.as_deref();
     let hash = digest::of(&json!([grant.uid(), role]));
     // As long as a name may be, with what stands around it.
-    let name: String = grant.name().chars().take(200).collect();
-    let name = format!("spokeway:grant:{name}:{hash}");
+    let clipped: String = grant.name().chars().take(200).collect();
+    let name = format!("spokeway:grant:{clipped}:{hash}");
     let metadata = |namespace: Option<&String>| {
         let mut metadata = json!({
             "name": name, "labels": {MANAGED_BY: MANAGER}, "annotations": mark(grant),

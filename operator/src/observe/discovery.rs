@@ -8,11 +8,11 @@ use kube::{Client, core::discovery::verbs, discovery::Discovery};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DiscoveryError {
     #[error(
-        "the hub serves no {}; install Open Cluster Management's hub first",
+        "the hub does not serve the API {}; install Open Cluster Management on the hub first",
         addon::GROUP
     )]
     Absent,
-    #[error("cannot ask the hub for its APIs: {0}")]
+    #[error("cannot list the APIs of the hub: {0}")]
     Unanswered(#[from] kube::Error),
 }
 

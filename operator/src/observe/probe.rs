@@ -41,17 +41,17 @@ pub(crate) enum Answer {
 /// The server gave no good answer.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error("its Service is not there")]
+    #[error("its Service does not exist")]
     Absent,
-    #[error("its Service may not be read: {0}")]
+    #[error("the operator has no right to read its Service: {0}")]
     Forbidden(String),
-    #[error("its caBundle holds no certificate")]
+    #[error("its caBundle contains no certificate")]
     Bundle,
-    #[error("its address makes no sense: {0}")]
+    #[error("its address is not a valid URL: {0}")]
     Address(http::uri::InvalidUri),
     #[error("it does not answer: {0}")]
     Unready(kube::Error),
-    #[error("it does not answer within {} s", DEADLINE.as_secs())]
+    #[error("it did not answer within {} s", DEADLINE.as_secs())]
     Late,
 }
 
@@ -78,8 +78,9 @@ pub(crate) async fn server(
         let Some(target) = targets.borrow_and_update().clone() else {
             continue;
         };
-        let known = found.take();
-        let known = known.filter(|it| it.target == target && it.since.elapsed() < LOOK_UP_EVERY);
+        let known = found
+            .take()
+            .filter(|it| it.target == target && it.since.elapsed() < LOOK_UP_EVERY);
         let looked_up = match known {
             Some(known) => Ok(known),
             None => match look_up(&hub, target).await {
@@ -88,12 +89,12 @@ pub(crate) async fn server(
                 None => continue,
             },
         };
-        let answer = match looked_up {
+        let asked = match looked_up {
             Ok(it) => ask(&it.client).await.map(|()| found = Some(it)),
             Err(error) => Err(error),
         };
-        let answer = answer.map_err(|error| error.to_string());
-        if answers.send(Answer::Server(answer)).await.is_err() {
+        let answer = Answer::Server(asked.map_err(|error| error.to_string()));
+        if answers.send(answer).await.is_err() {
             return;
         }
     }
@@ -102,8 +103,8 @@ pub(crate) async fn server(
 /// Looks up where the server is; nothing where the hub does not say.
 async fn look_up(hub: &Client, target: Target) -> Option<Result<Found, ProbeError>> {
     let services: Api<Service> = Api::namespaced(hub.clone(), &target.namespace);
-    let service = timeout(DEADLINE, services.get_opt(&target.server.service)).await;
-    let service = match service {
+    let found = timeout(DEADLINE, services.get_opt(&target.server.service)).await;
+    let service = match found {
         Ok(Ok(service)) => service.ok_or(ProbeError::Absent),
         Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
             Err(ProbeError::Forbidden(status.message))
@@ -119,11 +120,14 @@ async fn look_up(hub: &Client, target: Target) -> Option<Result<Found, ProbeErro
 }
 
 async fn ask(server: &Client) -> Result<(), ProbeError> {
-    let request = Request::get("/readyz").body(Vec::new());
-    let request = request.map_err(|error| ProbeError::Unready(kube::Error::HttpError(error)))?;
-    let answer = timeout(DEADLINE, server.request_text(request)).await;
-    let answer = answer.map_err(|_| ProbeError::Late)?;
-    answer.map(drop).map_err(ProbeError::Unready)
+    let request = Request::get("/readyz")
+        .body(Vec::new())
+        .map_err(|error| ProbeError::Unready(kube::Error::HttpError(error)))?;
+    timeout(DEADLINE, server.request_text(request))
+        .await
+        .map_err(|_| ProbeError::Late)?
+        .map(drop)
+        .map_err(ProbeError::Unready)
 }
 
 /// Where a Service leads, as the hub's API server sees it.
@@ -142,8 +146,9 @@ fn host(service: &str, namespace: &str) -> String {
 fn anonymous(address: &str, target: &Target) -> Result<Client, ProbeError> {
     let mut config = Config::new(address.parse().map_err(ProbeError::Address)?);
     let ByteString(bundle) = &target.server.ca_bundle;
-    let roots = CertificateDer::pem_slice_iter(bundle).collect::<Result<Vec<_>, _>>();
-    let roots = roots.map_err(|_| ProbeError::Bundle)?;
+    let roots = CertificateDer::pem_slice_iter(bundle)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| ProbeError::Bundle)?;
     if roots.is_empty() {
         return Err(ProbeError::Bundle);
     }

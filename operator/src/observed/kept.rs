@@ -69,12 +69,13 @@ fn last_other(managers: Vec<ManagedFieldsEntry>) -> Option<ManagedFieldsEntry> {
 /// Of how a cluster is, whether it is connected, and since when.
 fn keep_available(status: &mut Value) {
     let conditions = status["conditions"].as_array().into_iter().flatten();
-    let available = conditions.filter(|it| it["type"] == "ManagedClusterConditionAvailable");
-    let available = available.map(|it| {
-        let kept = ["type", "status", "lastTransitionTime"];
-        let kept = kept.map(|field| (field.to_owned(), it[field].clone()));
-        Value::Object(kept.into_iter().collect())
-    });
+    let available = conditions
+        .filter(|it| it["type"] == "ManagedClusterConditionAvailable")
+        .map(|it| {
+            let kept = ["type", "status", "lastTransitionTime"]
+                .map(|field| (field.to_owned(), it[field].clone()));
+            Value::Object(kept.into_iter().collect())
+        });
     *status = json!({"conditions": available.collect::<Vec<_>>()});
 }
 

@@ -86,8 +86,10 @@ pub(crate) fn clusters_of(observed: &Observed, grant: &str) -> BTreeSet<String> 
         let selected = all.filter(|(_, cluster)| selects(observed, grant, cluster));
         clusters.extend(selected.map(|(key, _)| key.name.clone()));
     }
-    let holding = observed.shipped.iter();
-    let holding = holding.filter(|(_, shipped)| shipped.grants.contains_key(grant));
+    let holding = observed
+        .shipped
+        .iter()
+        .filter(|(_, shipped)| shipped.grants.contains_key(grant));
     clusters.extend(holding.map(|(key, _)| key.namespace.clone()));
     clusters
 }
@@ -151,9 +153,11 @@ fn works(
         manifests.extend(grant.manifests(account));
         namespaces.extend(grant.made_namespaces());
     }
-    let parts = parts.into_iter().enumerate();
-    let parts = parts.filter(|(_, (manifests, _))| !manifests.is_empty());
-    let works = parts.map(|(index, (manifests, namespaces))| {
+    let filled = parts
+        .into_iter()
+        .enumerate()
+        .filter(|(_, (manifests, _))| !manifests.is_empty());
+    let works = filled.map(|(index, (manifests, namespaces))| {
         let name = format!("{ACCESS_WORK}{index}");
         let key = ObjectKey::new(Kind::ManifestWork, cluster, &name);
         work(key, manifests, namespaces)

@@ -26,7 +26,6 @@ pub(crate) use self::{
     placement::is_selected,
     registration::{FOR_CLUSTER, own_group_of_all},
     removal::deleting,
-    rows::ROWS,
     selected_cluster::is_row_foreign,
 };
 use crate::{observed::Observed, plan::Plan};

@@ -56,7 +56,7 @@ impl Entrance {
                 authority,
             }),
             None => Self::Pending {
-                why: "the authority of the gateway's certificate is not there yet".to_owned(),
+                why: "the CA of the gateway's certificate does not exist yet".to_owned(),
             },
         }
     }
@@ -86,9 +86,11 @@ pub(crate) fn port(spec: &GatewayConfigurationSpec) -> i32 {
 
 /// By which agents may call the gateway: names and addresses, the one that they dial first.
 pub(crate) fn hosts(observed: &Observed, spec: &GatewayConfigurationSpec) -> Vec<String> {
+    if !is_wanted(spec) {
+        return Vec::new();
+    }
     let entrypoint = &spec.egress.entrypoint;
     match entrypoint.kind {
-        _ if !is_wanted(spec) => Vec::new(),
         EntrypointType::HubApi => Vec::new(),
         EntrypointType::Hostname => entrypoint.hostname.iter().cloned().collect(),
         EntrypointType::LoadBalancer => of_load_balancer(observed, &spec.server.namespace),
@@ -118,10 +120,13 @@ fn no_address(spec: &GatewayConfigurationSpec) -> String {
     match spec.egress.entrypoint.kind {
         EntrypointType::LoadBalancer => format!(
             "the load balancer has no address yet; kubectl describe service -n {} {TUNNEL_SERVICE} shows \
-             what its cloud says",
+             its events",
             spec.server.namespace
         ),
-        _ => "spec.egress.entrypoint.hostname does not say what agents are to dial".to_owned(),
+        EntrypointType::HubApi | EntrypointType::Hostname => {
+            "spec.egress.entrypoint.hostname is not set, so agents have no address to connect to"
+                .to_owned()
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) use self::{
 use crate::{
     kind::{Kind, ObjectKey},
     observed::Observed,
-    plan::Plan,
+    plan::{Hold, Plan},
 };
 
 /// Decides.
@@ -30,7 +30,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
         return plan;
     };
     if let Some(object) = observed.object(&key) {
-        plan.hold(&key, object, FINALIZER, true);
+        plan.hold(&key, object, FINALIZER, Hold::Keep);
     }
     rights::plan(observed, &mut plan);
     addons::plan(observed, now, &mut plan);

@@ -269,8 +269,8 @@ fn life(pem: &str) -> Option<Life> {
 fn names_of(pem: &str) -> Option<Vec<String>> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
     let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-    let names = certificate.subject_alternative_name().ok()??;
-    let names = names
+    let extension = certificate.subject_alternative_name().ok()??;
+    let names = extension
         .value
         .general_names
         .iter()

@@ -32,14 +32,11 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     let components = [
         ("operator", env!("CARGO_PKG_VERSION")),
         ("agent", observed.installation.agent_image.as_str()),
-    ];
-    let components: Vec<_> = components
-        .into_iter()
-        .map(|(name, version)| ComponentVersion {
-            name: name.to_owned(),
-            version: version.to_owned(),
-        })
-        .collect();
+    ]
+    .map(|(name, version)| ComponentVersion {
+        name: name.to_owned(),
+        version: version.to_owned(),
+    });
     let status = json!({
         "observedGeneration": configuration.generation,
         "conditions": conditions,

@@ -145,8 +145,7 @@ fn a_grant_is_pending_until_its_cluster_has_it_and_says_why() {
     hub.settle();
     let state = &status(&hub, "g").cluster_states[1];
     assert_eq!(state.reason, "Unreachable");
-    let wanted =
-        "managed2 is not connected since 2026-01-01T00:00:00Z; it is brought there when it is back";
+    let wanted = "managed2 has not been connected since 2026-01-01T00:00:00Z; the grant is applied when the cluster reconnects";
     assert_eq!(state.message, wanted);
 }
 

@@ -11,9 +11,10 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::model::Hub;
 use crate::{
+    addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, SERVER, SERVICE, SERVING, TUNNEL_AUTHORITY, TUNNEL_SERVICE, WORK},
+    names::{SERVER, SERVICE, SERVING, TUNNEL_AUTHORITY, TUNNEL_SERVICE, WORK},
     plan::{pki::text, row_key},
 };
 
@@ -85,7 +86,10 @@ fn condition(hub: &mut Hub, kind: &str) -> (String, String) {
 
 /// The unit that the agent's certificate is to have.
 fn unit(hub: &Hub) -> String {
-    let row = hub.observed.object(&row_key(CLUSTER, GATEWAY)).unwrap();
+    let row = hub
+        .observed
+        .object(&row_key(CLUSTER, Addon::Gateway))
+        .unwrap();
     let registrations = row.data["status"]["registrations"].as_array().unwrap();
     let subject = registrations
         .get(1)
@@ -135,7 +139,10 @@ fn a_name_that_leads_to_the_operators_gateway() {
     let deployment = own(&hub, Kind::Deployment, SERVER).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
     let gateway = &pod["containers"][0];
-    let row = hub.observed.object(&row_key(CLUSTER, GATEWAY)).unwrap();
+    let row = hub
+        .observed
+        .object(&row_key(CLUSTER, Addon::Gateway))
+        .unwrap();
     let mut registrations = row.data["status"]["registrations"].clone();
     let units = registrations[1]["customSigner"]["subject"]["organizationUnits"].take();
     assert_eq!(units, json!([unit(&hub)]));

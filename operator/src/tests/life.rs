@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::model::Hub;
 use crate::{
+    addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY},
+    names::{ACCOUNTS, GATEWAY},
     object::is_ours,
     plan::{Action, Plan, enrolment::request_for_tests, row_key},
 };
@@ -157,7 +158,7 @@ fn a_name_that_the_managed_cluster_made_up_gets_no_rights() {
         driver: Some(crds::addon::Driver::Token),
     };
     let status = json!({"status": {"registrations": [lie.registration(Version::V1beta1)]}});
-    hub.write(&row_key("managed1", GATEWAY), &status);
+    hub.write(&row_key("managed1", Addon::Gateway), &status);
     hub.turn(&Key::Cluster("managed1".to_owned()));
     let bindings = [Kind::RoleBinding, Kind::ClusterRoleBinding];
     let mut bindings = bindings.into_iter().flat_map(|kind| hub.observed.all(kind));
@@ -178,18 +179,25 @@ fn an_addon_of_somebody_else_is_used_and_not_touched() {
         &manager,
         &json!({"spec": {"addOnMeta": {"displayName": "theirs"}}}),
     );
-    hub.write(&row_key("managed1", ACCOUNTS), &json!({"spec": {}}));
+    hub.write(&row_key("managed1", Addon::Accounts), &json!({"spec": {}}));
     hub.settle();
-    let row = hub.observed.object(&row_key("managed1", ACCOUNTS)).unwrap();
+    let row = hub
+        .observed
+        .object(&row_key("managed1", Addon::Accounts))
+        .unwrap();
     assert!(row.metadata.labels.is_none() && row.data.get("status").is_none());
     let text = serde_json::to_string(&hub.portrait()).unwrap();
     assert!(text.contains("--lease=cluster-proxy=tunnel"), "{text}");
     assert!(!text.contains("--tokens"), "{text}");
     assert!(text.contains("--lease=cluster-gateway=tunnel\""), "{text}");
-    assert!(hub.observed.object(&row_key("managed1", PROXY)).is_some());
+    assert!(
+        hub.observed
+            .object(&row_key("managed1", Addon::Proxy))
+            .is_some()
+    );
 
     // Deleted there, ours takes over, but not before its rows are collected.
-    let row = row_key("managed1", ACCOUNTS);
+    let row = row_key("managed1", Addon::Accounts);
     hub.write(
         &row,
         &json!({"metadata": {"ownerReferences": [{
@@ -213,10 +221,13 @@ fn an_addon_of_somebody_else_is_used_and_not_touched() {
 fn a_row_that_somebody_makes_for_an_addon_of_ours_becomes_ours() {
     let mut hub = Hub::configured(Version::V1beta1);
     hub.turn(&Key::Hub);
-    hub.write(&row_key("managed1", ACCOUNTS), &json!({"spec": {}}));
+    hub.write(&row_key("managed1", Addon::Accounts), &json!({"spec": {}}));
     hub.accept("managed1", &json!({}));
     hub.settle();
-    let row = hub.observed.object(&row_key("managed1", ACCOUNTS)).unwrap();
+    let row = hub
+        .observed
+        .object(&row_key("managed1", Addon::Accounts))
+        .unwrap();
     assert!(is_ours(row), "{row:?}");
     let text = serde_json::to_string(&hub.portrait()).unwrap();
     assert!(text.contains("--tokens"), "{text}");
@@ -240,14 +251,17 @@ fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     hub.settle();
     let desired = json!({"namespace": "hub-config", "name": "agents", "specHash": "abc"});
     hub.write(
-        &row_key("managed1", GATEWAY),
+        &row_key("managed1", Addon::Gateway),
         &json!({"status": {"configReferences": [{
             "group": "addon.open-cluster-management.io", "resource": "addondeploymentconfigs",
             "desiredConfig": desired, "lastObservedGeneration": 1,
         }]}}),
     );
     hub.settle();
-    let row = hub.observed.object(&row_key("managed1", GATEWAY)).unwrap();
+    let row = hub
+        .observed
+        .object(&row_key("managed1", Addon::Gateway))
+        .unwrap();
     let reference = &row.data["status"]["configReferences"][0];
     assert_eq!(reference["lastAppliedConfig"], desired);
     assert_eq!(row.data["status"]["namespace"], "agents");

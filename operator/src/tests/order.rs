@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::model::Hub;
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_ROLE, WORK},
+    names::{ACCOUNTS, GATEWAY, TUNNEL_ROLE, WORK},
     observed::ServerSeen,
     plan::row_key,
 };
@@ -71,7 +72,7 @@ fn happen(hub: &mut Hub, happening: Happening) {
 fn meddle(hub: &mut Hub, meddling: Meddling) {
     let cluster = "managed1";
     let key = match meddling {
-        Meddling::DeleteRow => row_key(cluster, PROXY),
+        Meddling::DeleteRow => row_key(cluster, Addon::Proxy),
         Meddling::DeleteWork => ObjectKey::new(Kind::ManifestWork, cluster, WORK),
         Meddling::DeleteAccount => ObjectKey::new(Kind::ManagedServiceAccount, cluster, GATEWAY),
         Meddling::EditBinding => ObjectKey::global(Kind::ClusterRoleBinding, TUNNEL_ROLE),

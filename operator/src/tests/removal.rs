@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::model::Hub;
 use crate::{
+    addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
     names::{GATEWAY, WORK},
@@ -169,7 +170,7 @@ fn accounts_of_others_stay_and_are_let_go_once_nobody_looks_after_them() {
 #[test]
 fn a_row_that_somebody_deletes_is_cleaned_up_after_and_made_anew() {
     let mut hub = enrolled();
-    let row = row_key(CLUSTER, GATEWAY);
+    let row = row_key(CLUSTER, Addon::Gateway);
     let before = hub.observed.object(&row).unwrap().metadata.uid.clone();
     hub.remove(&row);
     hub.settle();

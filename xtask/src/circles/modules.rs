@@ -117,8 +117,9 @@ impl Modules {
 
     /// Where a file above `own` has a name from, if it only imports it.
     fn through_ancestors<'a>(&'a self, own: usize, home: usize, name: &'a str) -> (usize, &'a str) {
-        let import = self.0[home].import(name);
-        let import = import.filter(|_| self.is_below(own, home));
+        let import = self.0[home]
+            .import(name)
+            .filter(|_| self.is_below(own, home));
         match import.and_then(|import| self.resolve(home, &import.path)) {
             Some(Target::Item(next, name)) if next != home => {
                 self.through_ancestors(own, next, name)

@@ -13,9 +13,11 @@ use crate::cargo::{cargo, root};
 impl Action {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         for mut command in self.commands() {
-            let status = command.stdin(Stdio::null()).status();
-            let status = status.context("it cannot be run")?;
-            anyhow::ensure!(status.success(), "it ended with {status}");
+            let status = command
+                .stdin(Stdio::null())
+                .status()
+                .context("cannot run it")?;
+            anyhow::ensure!(status.success(), "it exited with {status}");
         }
         Ok(())
     }

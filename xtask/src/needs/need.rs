@@ -64,7 +64,7 @@ pub(crate) const GO: Need = Need {
 };
 
 pub(crate) const IMAGES: Need = Need {
-    name: "what images are made with: strip, ldd, and the public authorities",
+    name: "the tools to build images: strip, ldd, and the public CA certificates",
     present: || succeeds(&mut shell(TOOLS_OF_AN_IMAGE)),
     remedies: &[Remedy::Packages(&[
         "binutils",
@@ -100,15 +100,16 @@ impl Need {
     /// What is missing, and how to get it.
     pub(super) fn advice(&self) -> String {
         let Self { name, by_hand, .. } = self;
-        format!("missing: {name}\n  get it by: {by_hand}")
+        format!("missing: {name}\n  to install it: {by_hand}")
     }
 }
 
 /// A cache that something was built into may be complete; the build itself names what it lacks.
 fn is_built() -> bool {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    let cache = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
     cache.is_some_and(|cache| cache.join("spokeway/control-plane").is_dir())
 }
 
@@ -125,9 +126,9 @@ fn has_go() -> bool {
 
 /// Whether the Go that printed `go version go1.26.6 linux/amd64` builds our modules.
 fn is_new_enough(version: &str) -> bool {
-    let minor = version.split_once("go1.").map(|(_, rest)| rest);
-    let minor = minor.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
-    minor
+    version
+        .split_once("go1.")
+        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
         .and_then(|minor| minor.parse::<u32>().ok())
         .is_some_and(|minor| minor >= 26)
 }

@@ -56,7 +56,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddComponent(name) => write!(f, "{name} (rustup)"),
-            Self::InstallCargoDeny => f.write_str("cargo-deny (built once, into target/tools)"),
+            Self::InstallCargoDeny => f.write_str("cargo-deny (cargo install into target/tools)"),
             Self::EnsurePip => f.write_str("pip (python3 -m ensurepip)"),
             Self::InstallPackages(_, names) => write!(f, "{} (apt-get)", names.join(" ")),
         }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn each_need_is_met_by_what_the_machine_allows() {
-        let deny = "cargo-deny (built once, into target/tools)";
+        let deny = "cargo-deny (cargo install into target/tools)";
         let clippy = "clippy (rustup)";
         let node = "bsdutils iproute2 libseccomp-dev nftables pkg-config";
         assert_eq!(shown(NOTHING), [deny]);

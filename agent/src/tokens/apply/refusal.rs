@@ -12,15 +12,15 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 pub(crate) fn refused(step: Step, error: &kube::Error) -> Refusal {
     let kube::Error::Api(status) = error else {
         // Its own text would name the request, and some of ours have a token in them.
-        let cause = std::error::Error::source(error);
-        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        let cause =
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
         return broken(step, &cause);
     };
     let pause = status
         .details
         .as_ref()
-        .map(|details| details.retry_after_seconds);
-    let pause = pause.filter(|seconds| *seconds > 0);
+        .map(|details| details.retry_after_seconds)
+        .filter(|seconds| *seconds > 0);
     Refusal {
         reason: match status.code {
             401 => "Unauthorized",
@@ -56,7 +56,7 @@ pub(crate) fn broken(step: Step, cause: &str) -> Refusal {
 pub(super) fn no_namespace(namespace: &str) -> Refusal {
     Refusal {
         reason: "NamespaceMissing",
-        message: format!("namespace {namespace} is missing on the managed cluster; create it"),
+        message: format!("namespace {namespace} does not exist on the managed cluster; create it"),
         pause: Some(SignedDuration::from_secs(2)),
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn foreign_secret(namespace: &str, name: &str) -> Refusal {
     Refusal {
         reason: SECRET_CONFLICT,
         message: format!(
-            "Secret {namespace}/{name} belongs to somebody else and is left alone; delete it, or \
+            "Secret {namespace}/{name} belongs to somebody else and is not changed; delete it, or \
              choose another name"
         ),
         pause: Some(LOOK_AGAIN),

@@ -56,8 +56,11 @@ impl Hands {
 
     /// One that nobody told us of: ours by an answer that was lost, or somebody else's.
     async fn find_secret(&self, name: &str) -> Result<Outcome, Refusal> {
-        let found = self.secrets("get_secret").get(name).await;
-        let found = found.map_err(|error| refused(Step::WriteSecret, &error))?;
+        let found = self
+            .secrets("get_secret")
+            .get(name)
+            .await
+            .map_err(|error| refused(Step::WriteSecret, &error))?;
         if objects::is_labelled(found.metadata.labels.as_ref()) {
             return Ok(Outcome::Secret(objects::Secret::read(
                 &found,

@@ -15,18 +15,26 @@ pub(super) struct Queue {
     by_name: BTreeMap<String, Timestamp>,
 }
 
+/// The line that a name waits in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Line {
+    /// Before all others.
+    Urgent,
+    Ready,
+}
+
 impl Queue {
     /// Wants attention, after all others of its kind.
-    pub(super) fn touch(&mut self, name: &str, urgent: bool) {
+    pub(super) fn touch(&mut self, name: &str, line: Line) {
         if self.enter(name) {
-            self.line(urgent).push_back(name.to_owned());
+            self.line(line).push_back(name.to_owned());
         }
     }
 
     /// Wants attention, before all others of its kind.
-    pub(super) fn touch_first(&mut self, name: &str, urgent: bool) {
+    pub(super) fn touch_first(&mut self, name: &str, line: Line) {
         if self.enter(name) {
-            self.line(urgent).push_front(name.to_owned());
+            self.line(line).push_front(name.to_owned());
         }
     }
 
@@ -43,7 +51,7 @@ impl Queue {
             if at > now {
                 break;
             }
-            self.touch(&name, false);
+            self.touch(&name, Line::Ready);
         }
     }
 
@@ -62,11 +70,10 @@ impl Queue {
         self.queued.insert(name.to_owned())
     }
 
-    fn line(&mut self, urgent: bool) -> &mut VecDeque<String> {
-        if urgent {
-            &mut self.urgent
-        } else {
-            &mut self.ready
+    fn line(&mut self, line: Line) -> &mut VecDeque<String> {
+        match line {
+            Line::Urgent => &mut self.urgent,
+            Line::Ready => &mut self.ready,
         }
     }
 
@@ -88,10 +95,10 @@ mod tests {
     #[test]
     fn revocations_go_first_and_each_name_once() {
         let mut queue = Queue::default();
-        queue.touch("new", false);
-        queue.touch("new", false);
-        queue.touch_first("begun", false);
-        queue.touch("dying", true);
+        queue.touch("new", Line::Ready);
+        queue.touch("new", Line::Ready);
+        queue.touch_first("begun", Line::Ready);
+        queue.touch("dying", Line::Urgent);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, ["dying", "begun", "new"]);
     }

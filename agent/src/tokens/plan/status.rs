@@ -53,8 +53,8 @@ pub(super) fn held(
         .map(|failure| &failure.message)
         .or(site.spoke_fault.as_ref())?;
     let message = format!(
-        "the token still works on the managed cluster ({why}); finalizer {FINALIZER} waits until \
-         {until:.0}. To give up before: kubectl -n {} patch managedserviceaccount {name} --type=merge \
+        "the token still works on the managed cluster ({why}); the finalizer {FINALIZER} keeps the \
+         account until {until:.0}. To delete it earlier, run: kubectl -n {} patch managedserviceaccount {name} --type=merge \
          -p '{{\"metadata\":{{\"finalizers\":null}}}}'",
         site.cluster
     );
@@ -75,13 +75,17 @@ fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<
         .iter()
         .find_map(|step| seen.memory.failures.get(step));
     let secret = if there {
-        Said(true, SECRET_CREATED, "the Secret is there".to_owned())
+        Said(true, SECRET_CREATED, "the Secret exists".to_owned())
     } else if seen.secret.is_some() {
         Said(false, SECRET_CONFLICT, foreign(observed))
     } else {
         match seen.memory.failures.get(&Step::WriteSecret) {
             Some(failure) => Said(false, failure.reason, failure.message.clone()),
-            None => Said(false, "SecretMissing", "there is no Secret yet".to_owned()),
+            None => Said(
+                false,
+                "SecretMissing",
+                "the Secret does not exist yet".to_owned(),
+            ),
         }
     };
     let spec = match &account.spec {
@@ -137,14 +141,14 @@ fn missing(observed: &Observed<'_>, failure: Option<&Failure>, now: Timestamp) -
         Said(
             false,
             "TokenReportFailed",
-            format!("the managed cluster cannot be watched: {fault}"),
+            format!("cannot watch the managed cluster: {fault}"),
         )
     })
 }
 
 fn foreign(observed: &Observed<'_>) -> String {
     format!(
-        "Secret {} is not owned by this account and is left alone; delete it, or choose another name",
+        "Secret {} is not owned by this account and is not changed; delete it, or choose another name",
         observed.name
     )
 }

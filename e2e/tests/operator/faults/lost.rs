@@ -105,6 +105,6 @@ async fn a_standby_goes_on(quick: &Quick) {
         quick.condition("AddOnsAvailable", "Installed")
     })
     .await;
-    assert!(said.contains("ours"), "{said}");
+    assert!(said.contains("manages all add-ons"), "{said}");
     standby.stop().await;
 }

@@ -72,8 +72,12 @@ pub(super) fn of(
     requirements: &[Requirement],
     now: Timestamp,
 ) -> Vec<Row> {
-    let clusters = seen.clusters.iter().flatten();
-    let clusters: BTreeMap<_, _> = clusters.map(|it| (it.name_any(), it)).collect();
+    let clusters: BTreeMap<_, _> = seen
+        .clusters
+        .iter()
+        .flatten()
+        .map(|it| (it.name_any(), it))
+        .collect();
     let mut rows: Vec<_> = gateways
         .iter()
         .filter_map(|gateway| {
@@ -95,9 +99,11 @@ fn row(
     now: Timestamp,
 ) -> Row {
     let status = gateway.status.as_ref();
-    let conditions = cluster.and_then(|it| it.status.as_ref());
-    let mut conditions = conditions.into_iter().flat_map(|it| &it.conditions);
-    let available = conditions.find(|it| it.type_ == AVAILABLE);
+    let available = cluster
+        .and_then(|it| it.status.as_ref())
+        .into_iter()
+        .flat_map(|it| &it.conditions)
+        .find(|it| it.type_ == AVAILABLE);
     let grants = seen.grants.as_ref();
     Row {
         name: gateway.name_any(),
@@ -193,8 +199,10 @@ impl Row {
     /// For a table.
     pub(super) fn cells(&self, now: Timestamp) -> Vec<String> {
         let since = |then: Timestamp| age(now.duration_since(then).unsigned_abs());
-        let available = self.available.as_ref();
-        let available = available.map(|it| format!("{} ({})", it.status, since(it.since)));
+        let available = self
+            .available
+            .as_ref()
+            .map(|it| format!("{} ({})", it.status, since(it.since)));
         let grants = self.grants.as_ref().map(|grants| {
             let grants = grants.iter().map(Granted::word);
             grants.collect::<Vec<_>>().join(", ")

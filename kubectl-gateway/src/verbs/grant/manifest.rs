@@ -33,9 +33,9 @@ enum RulesFile {
 pub(crate) enum ManifestError {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    #[error("{} has no rules of a role: it is a list of rules, or a Role or ClusterRole with rules", .0.display())]
+    #[error("{} contains no rules; it must be a list of rules, or a Role or ClusterRole with rules", .0.display())]
     Rules(PathBuf, #[source] Box<serde_saphyr::Error>),
-    #[error("a grant cannot choose clusters by > or <: write {0} in (…), or name the clusters")]
+    #[error("a grant cannot select clusters with > or <; write {0} in (…), or name the clusters")]
     Bound(String),
 }
 

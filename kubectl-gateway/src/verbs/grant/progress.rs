@@ -55,15 +55,15 @@ impl Progress {
         let lines: String = lines.collect();
         let end = match self {
             Self::Applied if lines.is_empty() => {
-                "it chooses no cluster of this hub yet\n".to_owned()
+                "the grant selects no cluster of this hub yet\n".to_owned()
             }
             Self::Applied => String::new(),
-            Self::Failed => format!("it does not hold everywhere; change it, or kubectl delete accessgrant {name}\n"),
+            Self::Failed => format!("the grant is not applied on all of its clusters; change it, or delete it with kubectl delete accessgrant {name}\n"),
             Self::Waiting if lines.is_empty() => {
-                "nothing has come of it yet: does the operator run? see kubectl get gatewayconfiguration\n"
+                "the operator has not reported a status yet; check that it is running: kubectl get gatewayconfiguration\n"
                     .to_owned()
             }
-            Self::Waiting => format!("it goes on without you; see kubectl describe accessgrant {name}\n"),
+            Self::Waiting => format!("the operator continues to apply the grant; see kubectl describe accessgrant {name}\n"),
         };
         lines + &end
     }
@@ -111,7 +111,7 @@ mod tests {
         let grant = grant(2, &[("a", "Applied", ""), ("b", "Pending", "Shipping")]);
         assert_eq!(
             Progress::Waiting.said(&grant),
-            "a: Applied\nb: Pending: Shipping\nit goes on without you; see kubectl describe accessgrant g\n"
+            "a: Applied\nb: Pending: Shipping\nthe operator continues to apply the grant; see kubectl describe accessgrant g\n"
         );
     }
 }

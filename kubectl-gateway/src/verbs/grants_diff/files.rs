@@ -19,9 +19,9 @@ const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 pub(crate) enum FilesError {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    #[error("{} is no YAML", .0.display())]
+    #[error("{} is not valid YAML", .0.display())]
     Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
-    #[error("{}: AccessGrant {name} does not say what one says", path.display())]
+    #[error("{}: AccessGrant {name} is not valid", path.display())]
     Grant {
         path: PathBuf,
         name: String,
@@ -29,9 +29,9 @@ pub(crate) enum FilesError {
     },
     #[error("{}: an AccessGrant has no metadata.name", .0.display())]
     NoName(PathBuf),
-    #[error("AccessGrant {0} is there twice: leave one of them out")]
+    #[error("AccessGrant {0} occurs twice in the files; remove one of the two")]
     Twice(String),
-    #[error("there is no AccessGrant in any of the files")]
+    #[error("none of the files contains an AccessGrant")]
     None,
 }
 
@@ -60,10 +60,12 @@ fn expanded(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = entries.map_err(|error| FilesError::Read(path.to_owned(), error))?;
-    let files = entries.into_iter().map(|entry| entry.path());
-    let mut files: Vec<_> = files
+    let entries = fs::read_dir(path)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(|error| FilesError::Read(path.to_owned(), error))?;
+    let mut files: Vec<_> = entries
+        .into_iter()
+        .map(|entry| entry.path())
         .filter(|path| {
             let extension = path.extension().and_then(|it| it.to_str());
             path.is_file() && extension.is_some_and(|it| EXTENSIONS.contains(&it))
@@ -90,7 +92,7 @@ fn grants_of(path: &Path, text: &str) -> Result<Vec<AccessGrant>, FilesError> {
     let (grants, others): (Vec<_>, Vec<_>) = objects.partition(is_grant);
     if !others.is_empty() {
         voice::note(&format!(
-            "{}: {} objects of other kinds are left out",
+            "{}: {} objects of other kinds are ignored",
             path.display(),
             others.len()
         ));

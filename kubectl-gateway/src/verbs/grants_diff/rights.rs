@@ -41,10 +41,10 @@ pub(super) fn change(
     let mut lines: Vec<_> = gone.chain(new).collect();
     lines.sort_by_key(|(right, sign)| (&right.cluster, &right.subject, *sign == '+', &right.what));
     let head = match (before, lines.is_empty()) {
-        (None, false) => "would be made",
-        (None, true) => "would be made, and be for no cluster yet",
+        (None, false) => "would be created",
+        (None, true) => "would be created, but it selects no cluster yet",
         (Some(_), false) => "would change",
-        (Some(_), true) => "would change, and nobody's rights with it",
+        (Some(_), true) => "would change, but nobody's rights would change",
     };
     let lines = lines.into_iter().map(|(right, sign)| {
         let Right {
@@ -138,15 +138,15 @@ mod tests {
         });
         assert_eq!(
             said(None, &wanted).unwrap(),
-            "AccessGrant g would be made\n\
-             + b: user:alice: view, in shop,till, made where missing, until 2026-01-01T12:00:00Z\n\
-             + z (the hub has no such cluster): user:alice: view, in shop,till, made where missing, until \
+            "AccessGrant g would be created\n\
+             + b: user:alice: view, in shop,till, created if missing, until 2026-01-01T12:00:00Z\n\
+             + z (the hub has no such cluster): user:alice: view, in shop,till, created if missing, until \
              2026-01-01T12:00:00Z\n"
         );
         let none = json!({"clusters": {"selector": {"matchLabels": {"env": "none"}}}});
         assert_eq!(
             said(None, &none).unwrap(),
-            "AccessGrant g would be made, and be for no cluster yet\n"
+            "AccessGrant g would be created, but it selects no cluster yet\n"
         );
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let order = json!({"clusters": {"names": ["b", "a"]}});
         assert_eq!(
             said(Some(&before), &order).unwrap(),
-            "AccessGrant g would change, and nobody's rights with it\n"
+            "AccessGrant g would change, but nobody's rights would change\n"
         );
     }
 

@@ -123,13 +123,13 @@ fn note((cluster, name): &RoleOf, role: &Role) -> Option<String> {
     match role {
         Role::Read(_) => None,
         Role::Hubs(_, why) => Some(format!(
-            "{cluster}: its ClusterRole {name} could not be read, the hub's own was taken instead: {why}"
+            "{cluster}: cannot read its ClusterRole {name}, so the answer is based on the ClusterRole of the hub: {why}"
         )),
         Role::Absent => Some(format!(
-            "{cluster}: there is no ClusterRole {name}, so that grants of it give nothing there"
+            "{cluster}: ClusterRole {name} does not exist, so grants of it give no rights there"
         )),
         Role::Unknown(why) => Some(format!(
-            "{cluster}: ClusterRole {name} could not be read, and what it allows is not known: {why}"
+            "{cluster}: cannot read ClusterRole {name}, so it is unknown what grants of it allow: {why}"
         )),
     }
 }
@@ -207,10 +207,13 @@ impl Candidate<'_> {
 
     /// As its status has it, where that is about what it says now.
     fn state(&self) -> (GrantState, String) {
-        let status = self.grant.status.as_ref();
-        let status = status.filter(|it| it.observed_generation == self.grant.metadata.generation);
-        let mut on_clusters = status.into_iter().flat_map(|it| &it.cluster_states);
-        let said = on_clusters.find(|it| it.name == self.cluster);
+        let said = self
+            .grant
+            .status
+            .iter()
+            .filter(|it| it.observed_generation == self.grant.metadata.generation)
+            .flat_map(|it| &it.cluster_states)
+            .find(|it| it.name == self.cluster);
         said.map_or((GrantState::Pending, String::new()), |it| {
             (it.state, it.reason.clone())
         })

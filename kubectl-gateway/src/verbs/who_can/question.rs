@@ -19,7 +19,9 @@ pub(crate) struct Asked {
 
 /// A text that names no resource.
 #[derive(Debug, thiserror::Error)]
-#[error("write RESOURCE[/SUBRESOURCE][.GROUP], as pods/log or deployments/scale.apps")]
+#[error(
+    "write the resource as RESOURCE[/SUBRESOURCE][.GROUP], e.g. pods/log or deployments/scale.apps"
+)]
 pub(crate) struct NoResource;
 
 /// A question to rules.
@@ -91,7 +93,7 @@ pub(super) async fn resolved(
         Ok(groups) => asked.find(&groups),
         Err(error) => {
             voice::note(&format!(
-                "without what the hub serves: {}",
+                "cannot list the resources that the hub serves: {}",
                 unanswered(error)
             ));
             None
@@ -100,7 +102,7 @@ pub(super) async fn resolved(
     let question = asked.question(found.as_ref(), verb, namespace);
     if found.is_none() {
         voice::note(&format!(
-            "the hub knows no {}: it is taken as the plural name of something namespaced in {}",
+            "the hub does not serve {}; it is interpreted as the plural name of a namespaced resource in {}",
             asked.resource,
             group_word(&question.group)
         ));

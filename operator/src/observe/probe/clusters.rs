@@ -35,15 +35,14 @@ struct Told {
 /// Tells what the gateway says, for as long as somebody hears it.
 pub(crate) async fn clusters(client: Client, answers: mpsc::Sender<Answer>) {
     let api = Api::<ClusterGateway>::all(client);
-    let events = watcher(api, watcher::Config::default()).backoff(Pauses::default());
-    let mut events = pin!(events);
+    let mut events = pin!(watcher(api, watcher::Config::default()).backoff(Pauses::default()));
     let (mut told, mut ticks) = (Told::default(), interval(TELL_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             event = events.next() => match event {
                 Some(Ok(event)) => told.hear(event),
-                Some(Err(error)) => debug!(%error, "the gateway does not tell of clusters"),
+                Some(Err(error)) => debug!(%error, "cannot watch the clusters of the gateway"),
                 None => return,
             },
             _ = ticks.tick(), if told.is_news => {

@@ -6,11 +6,13 @@ use crds::gateway::{CredentialsType, GROUP_MEMBER, Identity, OnCluster, USER_EXT
 use serde_json::{Value, json};
 
 use crate::{
+    addon::Addon,
     grant::{Account, Grant},
-    kind::{Kind, ObjectKey, RBAC, RBAC_V1},
-    names::{ACCOUNTS, MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
+    kind::{RBAC, RBAC_V1},
+    names::{MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
     object::is_ours,
     observed::Observed,
+    plan::row_key,
 };
 
 /// The role by which the gateway's account acts as those who were granted something.
@@ -22,11 +24,7 @@ pub(super) fn account_of(observed: &Observed, cluster: &str) -> Option<Account> 
     if credentials.kind == CredentialsType::Manual {
         return None;
     }
-    let row = observed.object(&ObjectKey::new(
-        Kind::ManagedClusterAddOn,
-        cluster,
-        ACCOUNTS,
-    ));
+    let row = observed.object(&row_key(cluster, Addon::Accounts));
     let theirs = row.filter(|row| !is_ours(row));
     let namespace = theirs.and_then(|row| row.data.get("status")?["namespace"].as_str());
     let name = &credentials.managed_service_account.name;

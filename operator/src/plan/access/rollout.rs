@@ -86,7 +86,7 @@ impl Rollout<'_> {
     fn wanted(&self, object: Option<&DynamicObject>) -> Progress {
         let cluster = self.cluster;
         let Some(object) = object else {
-            let message = format!("the hub has no managed cluster {cluster}");
+            let message = format!("the hub has no ManagedCluster {cluster}");
             return Progress::new(GrantState::Pending, "NoSuchCluster", message);
         };
         if !enrolment::is_selected(self.observed, cluster) {
@@ -94,19 +94,18 @@ impl Rollout<'_> {
                 return self.removing();
             }
             let message = format!(
-                "{cluster} is not accepted, or the GatewayConfiguration does not select it"
+                "the hub has not accepted {cluster}, or the GatewayConfiguration does not select it"
             );
             return Progress::new(GrantState::Pending, "NotEnrolled", message);
         }
         if !Caps::of(self.observed, object).allow(&self.grant.object.spec.role) {
-            let message =
-                "spec.access.caps of the GatewayConfiguration do not allow this role there";
+            let message = "spec.access.caps of the GatewayConfiguration do not allow this role on the cluster";
             return Progress::new(GrantState::Failed, "BeyondCap", message.to_owned());
         }
         let account = account_of(self.observed, cluster);
         if !self.grant.can_name_all(account.as_ref()) {
-            let message = "kind Gateway needs credentials of ManagedServiceAccounts: with manual ones it is \
-                           not known which account the gateway has there";
+            let message = "a subject of kind Gateway requires spec.credentials.type ManagedServiceAccount: with \
+                           manual credentials, the operator does not know the gateway's account on the cluster";
             return Progress::new(GrantState::Failed, "NoAccount", message.to_owned());
         }
         if let Some(held) = self.held().filter(|it| self.is_newest(it))
@@ -128,11 +127,11 @@ impl Rollout<'_> {
         let (reason, message) = match self.away() {
             Some(since) => (
                 "Unreachable",
-                format!("{since}; it is brought there when it is back"),
+                format!("{since}; the grant is applied when the cluster reconnects"),
             ),
             None => (
                 "Shipping",
-                "its work agent has not carried it out yet".to_owned(),
+                "the work agent of the cluster has not applied the grant yet".to_owned(),
             ),
         };
         Progress::new(GrantState::Pending, reason, message)
@@ -141,10 +140,10 @@ impl Rollout<'_> {
     fn removing(&self) -> Progress {
         let message = match self.away() {
             Some(since) => format!(
-                "{since}; its rights are taken away there when it is back, and the gateway lets nobody use them \
-                 until then"
+                "{since}; the rights are removed when the cluster reconnects, and until then the gateway lets \
+                 nobody use them"
             ),
-            None => "its work agent has not taken the rights away yet".to_owned(),
+            None => "the work agent of the cluster has not removed the rights yet".to_owned(),
         };
         Progress::new(GrantState::Pending, REMOVING, message)
     }
@@ -156,7 +155,7 @@ impl Rollout<'_> {
         let available = conditions.find(|it| it.type_ == "ManagedClusterConditionAvailable")?;
         (available.status != "True").then(|| {
             let since = available.last_transition_time.0;
-            format!("{} is not connected since {since:.0}", self.cluster)
+            format!("{} has not been connected since {since:.0}", self.cluster)
         })
     }
 
@@ -177,9 +176,11 @@ impl Rollout<'_> {
 
     fn works(&self) -> impl Iterator<Item = &Shipped> {
         let first = ObjectKey::new(Kind::ManifestWork, self.cluster, ACCESS_WORK);
-        let works = self.observed.shipped.range(first..);
-        let works = works.take_while(|(key, _)| key.namespace == self.cluster);
-        works.map(|(_, shipped)| shipped.as_ref())
+        self.observed
+            .shipped
+            .range(first..)
+            .take_while(|(key, _)| key.namespace == self.cluster)
+            .map(|(_, shipped)| shipped.as_ref())
     }
 
     fn held(&self) -> Option<&HeldGrant> {

@@ -32,8 +32,9 @@ fn is_bound(observed: &Observed, namespace: &str, labels: &BTreeMap<String, Stri
         let status: ClusterSetBindingStatus = part(binding, "status").unwrap_or_default();
         let spec: ClusterSetBindingSpec = part(binding, "spec").unwrap_or_default();
         let key = ObjectKey::global(Kind::ManagedClusterSet, &spec.cluster_set);
-        let set = observed.object(&key);
-        let set = set.map(|set| part::<ClusterSetSpec>(set, "spec").unwrap_or_default());
+        let set = observed
+            .object(&key)
+            .map(|set| part::<ClusterSetSpec>(set, "spec").unwrap_or_default());
         status.is_bound() && set.is_some_and(|set| set.holds(&spec.cluster_set, labels))
     })
 }

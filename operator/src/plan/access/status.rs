@@ -13,7 +13,7 @@ use crate::{
     grant::Grant,
     kind::{Kind, ObjectKey},
     observed::Observed,
-    plan::{Desired, Finding, Plan},
+    plan::{Desired, Finding, Hold, Plan},
 };
 
 /// Decides.
@@ -39,12 +39,12 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
         state.reason == REMOVING && rollout.away().is_some()
     };
     let waits = states.iter().any(|it| it.reason == REMOVING && !away(&it));
-    plan.hold(
-        &key,
-        object,
-        GRANT_FINALIZER,
-        waits || (runs && !is_deleting),
-    );
+    let hold = if waits || (runs && !is_deleting) {
+        Hold::Keep
+    } else {
+        Hold::Release
+    };
+    plan.hold(&key, object, GRANT_FINALIZER, hold);
     if is_deleting && !waits {
         let names: Vec<_> = states
             .iter()
@@ -53,7 +53,8 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
             .collect();
         if !names.is_empty() {
             let text = format!(
-                "its rights are taken away when they are back on {}, which are not connected",
+                "these clusters are not connected: {}; the rights of the grant are removed from each of them \
+                 when it reconnects",
                 names.join(", ")
             );
             plan.warn(&key, object, "RevocationPending", text);
@@ -77,13 +78,16 @@ fn states(
         .iter()
         .map(|it| (it.name.as_str(), it))
         .collect();
-    let selected = observed.all(Kind::ManagedCluster);
-    let selected = selected.filter(|(_, object)| selects(observed, grant, object));
-    let selected = selected.map(|(key, _)| key.name.as_str());
+    let selected = observed
+        .all(Kind::ManagedCluster)
+        .filter(|(_, object)| selects(observed, grant, object))
+        .map(|(key, _)| key.name.as_str());
     let named = grant.object.spec.clusters.names.iter().map(String::as_str);
-    let holding = observed.shipped.iter();
-    let holding = holding.filter(|(_, it)| it.grants.contains_key(grant.name()));
-    let holding = holding.map(|(key, _)| key.namespace.as_str());
+    let holding = observed
+        .shipped
+        .iter()
+        .filter(|(_, it)| it.grants.contains_key(grant.name()))
+        .map(|(key, _)| key.namespace.as_str());
     let clusters: BTreeSet<_> = selected
         .chain(named)
         .chain(holding)
@@ -145,7 +149,7 @@ fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
     let GrantCounts { total, applied, .. } = counts;
     let missing = |it: &ClusterGrant| {
         format!(
-            "holds on {applied} of {total} clusters; {}: {}",
+            "applied on {applied} of {total} clusters; {}: {}",
             it.name, it.message
         )
     };
@@ -156,13 +160,13 @@ fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
         return finding(false, "Pending", missing(pending));
     }
     if first(GrantState::Expired).is_some() {
-        let message = "it has ended, and is gone everywhere; delete it";
+        let message = "the grant has expired and is removed from all clusters; you can delete it";
         return finding(false, "Expired", message.to_owned());
     }
     if total == 0 {
-        let message = "it selects no cluster of this hub";
+        let message = "the grant selects no cluster of this hub";
         return finding(false, "NoClusters", message.to_owned());
     }
-    let message = format!("holds on {applied} of {total} clusters");
+    let message = format!("applied on {applied} of {total} clusters");
     finding(true, "Applied", message)
 }

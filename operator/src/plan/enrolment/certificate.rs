@@ -47,7 +47,7 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
             unit,
         };
         if let Err(unfit) = identity.fits(&request) {
-            let text = format!("left alone: {unfit}");
+            let text = format!("not approved: {unfit}");
             plan.warn(key, object, "RequestUnfit", text);
             continue;
         }
@@ -56,7 +56,7 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
             Step::Approve => Some(Action::Approve {
                 name,
                 message: format!(
-                    "the request of the agent of {} for its own name",
+                    "the agent of {} requests a certificate for its own name",
                     cluster.name
                 ),
             }),
@@ -137,7 +137,11 @@ pub(crate) fn tunnel_request_for_tests(
     unit: &str,
 ) -> CertificateSigningRequest {
     let subject = tunnel_subject(of);
-    let mut request = request::tests::request(cluster, (&subject, Some(unit)), &[]);
+    let asked = request::tests::Asked {
+        unit: Some(unit),
+        ..request::tests::Asked::of(&subject)
+    };
+    let mut request = request::tests::request(cluster, asked);
     TUNNEL_SIGNER.clone_into(&mut request.spec.signer_name);
     request
 }

@@ -35,7 +35,7 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Registered
         (None, _) => (
             false,
             "PermissionConfigPending",
-            "the managed cluster has not said yet who its agent is",
+            "the managed cluster has not reported the user of its agent yet",
         ),
         (Some(_), false) => (
             false,
@@ -45,7 +45,7 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Registered
         (Some(_), true) => (
             true,
             "SetPermissionApplied",
-            "the agent's rights are bound to its name",
+            "the agent's rights are bound to its user",
         ),
     };
     let finding = Finding {
@@ -99,7 +99,7 @@ fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
     let user = client.subject.user.as_str();
     let own = match client.driver {
         Some(Driver::Token) => format!("system:serviceaccount:{cluster}:{GATEWAY}-agent"),
-        _ => subject(cluster).user,
+        Some(Driver::Csr) | None => subject(cluster).user,
     };
     (user == own).then_some(user)
 }

@@ -6,16 +6,14 @@ use crds::{addon::PRE_DELETE, authentication::FINALIZER};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
-use super::{
-    registration::{tokens_binding, tunnel_binding},
-    rows::ROWS,
-};
+use super::registration::{tokens_binding, tunnel_binding};
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, WORK},
+    names::WORK,
     object::is_ours,
     observed::Observed,
-    plan::{Plan, row_key},
+    plan::{Hold, Plan, row_key},
 };
 
 pub(super) fn plan(observed: &Observed, cluster: &str, now: Timestamp, plan: &mut Plan) {
@@ -40,7 +38,7 @@ struct Leaving<'a> {
 
 /// Somebody else's agent looks after accounts where the row is somebody else's.
 fn is_tokens_ours(observed: &Observed, cluster: &str) -> bool {
-    let row = observed.object(&row_key(cluster, ACCOUNTS));
+    let row = observed.object(&row_key(cluster, Addon::Accounts));
     row.is_none_or(is_ours)
 }
 
@@ -48,8 +46,11 @@ impl Leaving<'_> {
     /// Deletes our account. True once none of ours is left.
     fn accounts(&self, plan: &mut Plan) -> bool {
         let kind = Kind::ManagedServiceAccount;
-        let ours = self.observed.within(kind, self.cluster);
-        let ours: Vec<_> = ours.filter(|(_, object)| is_ours(object)).collect();
+        let ours: Vec<_> = self
+            .observed
+            .within(kind, self.cluster)
+            .filter(|(_, object)| is_ours(object))
+            .collect();
         for (key, object) in &ours {
             plan.unwanted(self.observed, key);
             let Some(since) = deleting(object) else {
@@ -69,11 +70,11 @@ impl Leaving<'_> {
             return;
         }
         let writes = plan.actions.len();
-        plan.hold(key, object, FINALIZER, false);
+        plan.hold(key, object, FINALIZER, Hold::Release);
         if plan.actions.len() > writes {
             let text = format!(
-                "the agent of {} did not revoke the token within {} s; it dies with the agent's namespace there, \
-                 at the latest when it expires",
+                "the agent of {} did not revoke the token within {} s; the token stops working when the agent's \
+                 namespace is deleted there, at the latest when it expires",
                 self.cluster,
                 self.observed.installation.patience.as_secs()
             );
@@ -96,7 +97,7 @@ impl Leaving<'_> {
             return false;
         }
         let text = format!(
-            "{} did not remove its agent within {} s; what is left there goes when it is back",
+            "{} did not remove its agent within {} s; what is left is removed when the cluster reconnects",
             self.cluster,
             self.observed.installation.patience.as_secs()
         );
@@ -110,26 +111,26 @@ impl Leaving<'_> {
         // Accounts of others stay; their tokens died with the agent's namespace, and nobody is there
         // any more to take the finalizer from them.
         let had_agent = observed
-            .object(&row_key(cluster, GATEWAY))
+            .object(&row_key(cluster, Addon::Gateway))
             .is_some_and(is_ours);
         if had_agent && self.is_tokens_ours {
             for (key, object) in observed.within(Kind::ManagedServiceAccount, cluster) {
-                plan.hold(key, object, FINALIZER, false);
+                plan.hold(key, object, FINALIZER, Hold::Release);
             }
         }
         for key in [tokens_binding(cluster), tunnel_binding(cluster)] {
             plan.unwanted(observed, &key);
         }
-        for addon in ROWS {
+        for addon in Addon::ALL {
             let key = row_key(cluster, addon);
             let Some(row) = observed.object(&key).filter(|row| is_ours(row)) else {
                 continue;
             };
             // The last to go, for it holds the others together.
-            if addon != GATEWAY || plan.actions.is_empty() {
+            if addon != Addon::Gateway || plan.actions.is_empty() {
                 plan.unwanted(observed, &key);
                 if deleting(row).is_some() {
-                    plan.hold(&key, row, PRE_DELETE, false);
+                    plan.hold(&key, row, PRE_DELETE, Hold::Release);
                 }
             }
         }

@@ -13,23 +13,22 @@ use super::{
     selected_cluster::SelectedCluster,
 };
 use crate::{
-    names::{ACCOUNTS, GATEWAY, PROXY, TUNNEL_SIGNER},
+    addon::Addon,
+    names::TUNNEL_SIGNER,
     object::part,
     plan::{Desired, Finding, Plan, row_key},
 };
 
-/// All of them.
-pub(crate) const ROWS: [&str; 3] = [GATEWAY, PROXY, ACCOUNTS];
 /// A detach deletes what may need the gateway before it.
 const DELETED_LATE: &str = "90";
 
 /// Wants the rows.
 pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
     let observed = cluster.observed;
-    for addon in ROWS {
+    for addon in Addon::ALL {
         let key = row_key(cluster.name, addon);
         if cluster.has_row(addon) {
-            let body = if addon == GATEWAY {
+            let body = if addon == Addon::Gateway {
                 carrier()
             } else {
                 json!({"spec": {}})
@@ -49,21 +48,24 @@ pub(super) fn say(
     now: Timestamp,
     plan: &mut Plan,
 ) {
-    for addon in ROWS.into_iter().filter(|addon| cluster.has_row(addon)) {
+    for addon in Addon::ALL
+        .into_iter()
+        .filter(|addon| cluster.has_row(*addon))
+    {
         let key = row_key(cluster.name, addon);
         let Some(object) = cluster.observed.object(&key) else {
             continue;
         };
         let status = part::<ManagedClusterAddOnStatus>(object, "status").unwrap_or_default();
         let before = &status.conditions;
-        let registration = if addon == GATEWAY {
+        let registration = if addon == Addon::Gateway {
             registered.finding.clone()
         } else {
             shared_registration()
         };
         let mut conditions = vec![registration.condition(before, now)];
         // OCM looks for a work of any row that says it has one.
-        if let Some(deployed) = deployed.filter(|_| addon == GATEWAY) {
+        if let Some(deployed) = deployed.filter(|_| addon == Addon::Gateway) {
             conditions.push(deployed.condition(before, now));
         }
         let mut status_of_row = json!({
@@ -71,7 +73,7 @@ pub(super) fn say(
             "healthCheck": {"mode": "Lease"},
             "conditions": conditions,
         });
-        if addon == GATEWAY {
+        if addon == Addon::Gateway {
             status_of_row["registrations"] = registrations(cluster, registered).into();
             status_of_row["supportedConfigs"] =
                 json!([{"group": GROUP, "resource": DEPLOYMENT_CONFIGS}]);
@@ -89,7 +91,7 @@ fn shared_registration() -> Finding {
         kind: REGISTRATION_APPLIED,
         holds: true,
         reason: "NilRegistration",
-        message: "the agent has the registration of the add-on cluster-gateway".to_owned(),
+        message: "the agent uses the registration of the add-on cluster-gateway".to_owned(),
     }
 }
 

@@ -12,8 +12,9 @@ use kube::core::DynamicObject;
 
 use super::placement;
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY, TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
+    names::{TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
     object::{is_ours, part},
     observed::Observed,
     plan::{
@@ -52,13 +53,19 @@ pub(super) enum Capability {
 impl<'a> SelectedCluster<'a> {
     /// Nothing where the cluster is not selected.
     pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
-        if !placement::is_selected(observed, cluster) || is_foreign(observed, cluster, GATEWAY) {
+        if !placement::is_selected(observed, cluster)
+            || is_foreign(observed, cluster, Addon::Gateway)
+        {
             return None;
         }
         let spec = &observed.configuration()?.spec;
         let tokens = match spec.credentials.kind {
             CredentialsType::Manual => Capability::Off,
-            _ if is_row_foreign(observed, cluster, ACCOUNTS) => Capability::Foreign,
+            CredentialsType::ManagedServiceAccount
+                if is_row_foreign(observed, cluster, Addon::Accounts) =>
+            {
+                Capability::Foreign
+            }
             CredentialsType::ManagedServiceAccount => Capability::Ours,
         };
         let tunnel = spec.egress.kind != EgressType::Direct;
@@ -84,11 +91,11 @@ impl<'a> SelectedCluster<'a> {
     }
 
     /// True where the add-on is a row of ours on the cluster.
-    pub(super) fn has_row(&self, addon: &str) -> bool {
+    pub(super) fn has_row(&self, addon: Addon) -> bool {
         let is_wanted = match addon {
-            PROXY => self.tunnel,
-            ACCOUNTS => self.tokens == Capability::Ours,
-            _ => true,
+            Addon::Gateway => true,
+            Addon::Proxy => self.tunnel,
+            Addon::Accounts => self.tokens == Capability::Ours,
         };
         is_wanted && !is_foreign(self.observed, self.name, addon)
     }
@@ -101,7 +108,7 @@ impl<'a> SelectedCluster<'a> {
 
     /// The row of the add-on that carries the agent.
     pub(super) fn row(&self) -> Option<(&'a DynamicObject, ManagedClusterAddOnStatus)> {
-        let object = self.observed.object(&row_key(self.name, GATEWAY))?;
+        let object = self.observed.object(&row_key(self.name, Addon::Gateway))?;
         Some((object, part(object, "status").unwrap_or_default()))
     }
 
@@ -130,8 +137,8 @@ impl<'a> SelectedCluster<'a> {
     }
 
     /// Where an add-on's lease is.
-    pub(super) fn namespace_of(&self, addon: &str) -> String {
-        if addon == ACCOUNTS {
+    pub(super) fn namespace_of(&self, addon: Addon) -> String {
+        if addon == Addon::Accounts {
             TOKEN_NAMESPACE.to_owned()
         } else {
             self.install_namespace()
@@ -140,16 +147,16 @@ impl<'a> SelectedCluster<'a> {
 }
 
 /// True where somebody else has the add-on, on this cluster or on the hub as a whole.
-fn is_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
-    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
-    let manager = observed.object(&manager);
+fn is_foreign(observed: &Observed, cluster: &str, addon: Addon) -> bool {
+    let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
+    let manager = observed.object(&key);
     manager.is_some_and(|object| !is_ours(object)) || is_row_foreign(observed, cluster, addon)
 }
 
 /// True where somebody else has the add-on on this cluster. A row that somebody made by hand for an
 /// add-on of ours asks for it, and becomes ours.
-pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: &str) -> bool {
-    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
+pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: Addon) -> bool {
+    let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
     let row = observed.object(&row_key(cluster, addon));
     row.is_some_and(|object| !is_ours(object)) && !observed.object(&manager).is_some_and(is_ours)
 }

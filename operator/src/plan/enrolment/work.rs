@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{agent, selected_cluster::SelectedCluster};
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
     manifest::Manifest,
     names::{GATEWAY, WORK},
@@ -119,7 +120,7 @@ fn carried_out(
     }
     if changed {
         plan.actions.push(Action::Patch {
-            key: row_key(cluster.name, GATEWAY),
+            key: row_key(cluster.name, Addon::Gateway),
             resource_version: row.metadata.resource_version.clone().unwrap_or_default(),
             part: Part::Status,
             patch: json!({"status": {"configReferences": references}}),

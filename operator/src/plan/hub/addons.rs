@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{ACCOUNTS, GATEWAY, PROXY},
     object::is_ours,
     observed::Observed,
     plan::{Desired, Plan},
@@ -21,22 +21,22 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     for (addon, display, description) in [
         (
-            GATEWAY,
+            Addon::Gateway,
             "Cluster Gateway",
             "Makes the managed cluster reachable from the hub's API server.",
         ),
         (
-            PROXY,
+            Addon::Proxy,
             "Cluster Proxy",
-            "Keeps the tunnel by which the hub reaches the managed cluster.",
+            "Keeps the tunnel through which the hub reaches the managed cluster.",
         ),
         (
-            ACCOUNTS,
+            Addon::Accounts,
             "Managed Service Account",
-            "Issues tokens of the managed cluster's accounts to the hub.",
+            "Issues tokens for ServiceAccounts of the managed cluster and stores them on the hub.",
         ),
     ] {
-        let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
+        let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
         match observed.object(&key) {
             Some(object) if !is_ours(object) => continue,
             None if has_orphans(observed, addon) => {
@@ -50,7 +50,7 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
             // Rows are made by us, for clusters that the GatewayConfiguration selects.
             "installStrategy": {"type": "Manual"},
         });
-        if addon == GATEWAY {
+        if addon == Addon::Gateway {
             let (field, kind) = configs(observed.installation.addons);
             spec[field] = json!([kind]);
         }
@@ -60,11 +60,11 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
 
 /// True while rows are there whose add-on somebody else has deleted. Open Cluster Management would give
 /// them to one of ours by the same name, and they and their agents would stay.
-fn has_orphans(observed: &Observed, addon: &str) -> bool {
+fn has_orphans(observed: &Observed, addon: Addon) -> bool {
     let mut rows = observed.all(Kind::ManagedClusterAddOn);
     rows.any(|(key, row)| {
         let owners = row.metadata.owner_references.as_deref().unwrap_or_default();
-        key.name == addon
+        key.name == addon.name()
             && !is_ours(row)
             && owners
                 .iter()
@@ -85,13 +85,10 @@ fn configs(version: Version) -> (&'static str, Value) {
 }
 
 /// Add-ons of ours that somebody else has.
-pub(crate) fn foreign(observed: &Observed) -> Vec<&'static str> {
-    let foreign = |addon: &&str| {
-        let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon);
+pub(crate) fn foreign(observed: &Observed) -> Vec<Addon> {
+    let foreign = |addon: &Addon| {
+        let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
         observed.object(&key).is_some_and(|object| !is_ours(object))
     };
-    [GATEWAY, PROXY, ACCOUNTS]
-        .into_iter()
-        .filter(foreign)
-        .collect()
+    Addon::ALL.into_iter().filter(foreign).collect()
 }

@@ -51,8 +51,9 @@ pub(super) fn plan(
         Publication::Kept { until, .. } => plan.wake_at(until),
         Publication::Withdrawn { why } => {
             if let Some(object) = observed.object(&key) {
-                let text =
-                    format!("no gateway answers ({why}); it is registered again when one does");
+                let text = format!(
+                    "the gateway is not ready ({why}); its APIService is withdrawn until the gateway answers"
+                );
                 plan.warn(&key, object, "GatewayGone", text);
             }
             plan.unwanted(observed, &key);
@@ -79,11 +80,11 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     match &observed.server {
         ServerSeen::Ready => Publication::Wanted,
         ServerSeen::Unknown if is_there => Publication::Kept {
-            why: "it was not asked yet".to_owned(),
+            why: "it has not been checked yet".to_owned(),
             until: now + GRACE,
         },
         ServerSeen::Unknown => Publication::Withdrawn {
-            why: "it was not asked yet".to_owned(),
+            why: "it has not been checked yet".to_owned(),
         },
         ServerSeen::Unready { why, since } => {
             let until = since.checked_add(GRACE).unwrap_or(*since);
@@ -104,11 +105,13 @@ fn of_managed(observed: &Observed, namespace: &str) -> Publication {
     }
     let key = ObjectKey::new(Kind::Deployment, namespace, SERVER);
     let status = observed.object(&key).and_then(|it| it.data.get("status"));
-    let conditions = status.and_then(|status| status["conditions"].as_array());
-    let mut conditions = conditions.into_iter().flatten();
-    let said = conditions.find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure");
-    let said = said.and_then(|it| it["message"].as_str());
-    let why = said.unwrap_or("none of its pods is ready yet");
+    let why = status
+        .and_then(|status| status["conditions"].as_array())
+        .into_iter()
+        .flatten()
+        .find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure")
+        .and_then(|it| it["message"].as_str())
+        .unwrap_or("none of its Pods is ready yet");
     Publication::Withdrawn {
         why: format!("Deployment {namespace}/{SERVER}: {why}"),
     }

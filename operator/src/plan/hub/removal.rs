@@ -7,13 +7,11 @@ use jiff::Timestamp;
 
 use super::{api_service, rights, server};
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
     object::is_ours,
     observed::Observed,
-    plan::{
-        Plan,
-        enrolment::{ROWS, deleting},
-    },
+    plan::{Hold, Plan, enrolment::deleting},
 };
 
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
@@ -30,17 +28,17 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     for role in rights::roles() {
         plan.unwanted(observed, &role.key);
     }
-    for addon in ROWS {
+    for addon in Addon::ALL {
         plan.unwanted(
             observed,
-            &ObjectKey::global(Kind::ClusterManagementAddOn, addon),
+            &ObjectKey::global(Kind::ClusterManagementAddOn, addon.name()),
         );
     }
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
     if let Some(object) = observed.object(&key)
         && plan.actions.is_empty()
     {
-        plan.hold(&key, object, FINALIZER, false);
+        plan.hold(&key, object, FINALIZER, Hold::Release);
     }
 }
 
@@ -51,9 +49,10 @@ fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> 
         Kind::ManagedClusterAddOn,
         Kind::ManifestWork,
         Kind::ManagedServiceAccount,
-    ];
-    let left = left.into_iter().flat_map(|kind| observed.all(kind));
-    let left = left.filter(|(_, object)| is_ours(object));
+    ]
+    .into_iter()
+    .flat_map(|kind| observed.all(kind))
+    .filter(|(_, object)| is_ours(object));
     let mut is_held = false;
     for (key, object) in left {
         if key.kind == Kind::ManifestWork

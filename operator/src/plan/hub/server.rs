@@ -66,9 +66,10 @@ pub(super) fn sweep(observed: &Observed, kept: &BTreeSet<ObjectKey>, plan: &mut 
     let bindings = observed
         .all(Kind::RoleBinding)
         .filter(|(_, it)| !is_of_cluster(it));
-    let global = [Kind::ClusterRole, Kind::ClusterRoleBinding];
-    let global = global.into_iter().flat_map(|kind| observed.all(kind));
-    let global = global.filter(|(key, _)| key.name.starts_with(SERVER));
+    let global = [Kind::ClusterRole, Kind::ClusterRoleBinding]
+        .into_iter()
+        .flat_map(|kind| observed.all(kind))
+        .filter(|(key, _)| key.name.starts_with(SERVER));
     for (key, object) in own.chain(bindings).chain(global) {
         if is_ours(object) && !kept.contains(key) {
             plan.unwanted(observed, key);

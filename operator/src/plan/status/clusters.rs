@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
+    addon::Addon,
     key::Key,
-    names::{GATEWAY, PROXY},
     object::part,
     observed::Observed,
     plan::{
-        enrolment::{ROWS, is_row_foreign, is_selected},
+        enrolment::{is_row_foreign, is_selected},
         row_key,
     },
 };
@@ -125,17 +125,17 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
             since: Some(fault.since),
         });
     }
-    let mut rows = ROWS.into_iter().filter_map(|addon| {
+    let mut rows = Addon::ALL.into_iter().filter_map(|addon| {
         let row = observed.object(&row_key(cluster, addon))?;
         let is_foreign = is_row_foreign(observed, cluster, addon);
-        if is_foreign && addon == PROXY {
+        if is_foreign && addon == Addon::Proxy {
             return None;
         }
-        if is_foreign && addon == GATEWAY {
+        if is_foreign && addon == Addon::Gateway {
             return Some(Trouble {
                 reason: "AddOnForeign".to_owned(),
                 message: format!(
-                    "the add-on {addon} is somebody else's; delete it there, and it is made anew"
+                    "the add-on {addon} belongs to somebody else; delete its ManagedClusterAddOn, and the operator creates its own"
                 ),
                 since: None,
             });
@@ -145,10 +145,10 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     if let Some(trouble) = rows.next() {
         return Some(trouble);
     }
-    if observed.object(&row_key(cluster, GATEWAY)).is_none() {
+    if observed.object(&row_key(cluster, Addon::Gateway)).is_none() {
         return Some(Trouble {
             reason: "NotEnrolled".to_owned(),
-            message: "its add-ons are not there yet".to_owned(),
+            message: "its add-ons have not been created yet".to_owned(),
             since: None,
         });
     }
@@ -157,30 +157,30 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
         Some(seen) if seen.is_healthy => None,
         Some(seen) => Some(Trouble {
             reason: "Unreachable".to_owned(),
-            message: format!("the gateway does not get through: {}", seen.reason),
+            message: format!("the gateway cannot reach the cluster: {}", seen.reason),
             since: None,
         }),
         None => Some(Trouble {
             reason: "NotServed".to_owned(),
-            message: "the gateway does not know it; see the log of the gateway".to_owned(),
+            message: "the gateway does not know the cluster; see the log of the gateway".to_owned(),
             since: None,
         }),
     }
 }
 
-fn row_trouble(addon: &str, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
-    let steps = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE];
+fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
     // One row brings the agent of all.
-    let steps = steps
+    let step = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE]
         .into_iter()
-        .filter(|step| addon == GATEWAY || *step != MANIFEST_APPLIED);
-    let mut steps = steps.filter(|step| !status.is(step));
-    let step = steps.next()?;
+        .filter(|step| addon == Addon::Gateway || *step != MANIFEST_APPLIED)
+        .find(|step| !status.is(step))?;
     let condition = status.condition(step);
-    let said = condition.map_or("nothing is said of it yet", |it| it.message.as_str());
+    let said = condition.map_or("no condition has been reported yet", |it| {
+        it.message.as_str()
+    });
     Some(Trouble {
         reason: condition.map_or_else(|| "Pending".to_owned(), |it| it.reason.clone()),
-        message: format!("add-on {addon} is not {step}: {said}"),
+        message: format!("condition {step} of the add-on {addon} is not True: {said}"),
         since: condition.map(|it| it.last_transition_time.0),
     })
 }

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::clusters::Survey;
 use crate::{
+    addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{ACCESS_POLICY, API_SERVICE, GATEWAY, PROXY},
+    names::{ACCESS_POLICY, API_SERVICE},
     observed::{Configuration, Observed},
     plan::{
         Finding, access,
@@ -101,18 +102,18 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
             None => finding(true, "Served", "the hub serves clustergateways".to_owned()),
         },
         Publication::Kept { why, .. } => {
-            let message = format!("no gateway answers for the moment: {why}");
+            let message = format!("the gateway is not ready at the moment: {why}");
             finding(false, "Unready", message)
         }
         Publication::Withdrawn { why } => {
             let message =
-                format!("no gateway answers, so its APIService is withdrawn until one does: {why}");
+                format!("the gateway is not ready: {why}; its APIService is withdrawn until the gateway answers");
             finding(false, "Withdrawn", message)
         }
         Publication::Foreign => finding(
             false,
             "ForeignAPIService",
-            "the APIService of clustergateways is somebody else's; delete it, and it is made anew"
+            "the APIService of clustergateways belongs to somebody else; delete it, and the operator creates its own"
                 .to_owned(),
         ),
     }
@@ -122,7 +123,7 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
 fn aggregated(observed: &Observed) -> Option<String> {
     let key = ObjectKey::global(Kind::APIService, API_SERVICE);
     let Some(object) = observed.object(&key) else {
-        return Some("the APIService is not there yet".to_owned());
+        return Some("the APIService does not exist yet".to_owned());
     };
     let conditions: Vec<Value> = object
         .data
@@ -141,25 +142,38 @@ fn addons(observed: &Observed) -> Finding {
         return finding(
             false,
             fault.reason,
-            format!("since {since}: {}", fault.message),
+            format!("failing since {since}: {}", fault.message),
         );
     }
     let foreign = foreign(observed);
-    if foreign.contains(&GATEWAY) {
-        let message = format!(
-            "the add-on {GATEWAY} is somebody else's; delete its ClusterManagementAddOn, and it is made anew"
-        );
+    if foreign.contains(&Addon::Gateway) {
+        let message = foreign_message(Addon::Gateway).to_owned();
         return finding(false, "ForeignAddOn", message);
     }
     if foreign.is_empty() {
-        return finding(true, "Installed", "all add-ons are ours".to_owned());
+        let message = "the operator manages all add-ons".to_owned();
+        return finding(true, "Installed", message);
     }
-    let each = foreign.iter().map(|addon| match *addon {
-        PROXY => "cluster-proxy is somebody else's and left alone; our agents keep tunnels of their own beside it",
-        _ => "managed-serviceaccount is somebody else's; its agents issue the tokens where it has a row",
-    });
-    let message = each.collect::<Vec<_>>().join("; ");
-    finding(true, "ForeignAddOnUsed", message)
+    let messages: Vec<_> = foreign.into_iter().map(foreign_message).collect();
+    finding(true, "ForeignAddOnUsed", messages.join("; "))
+}
+
+/// What it means that somebody else has the add-on.
+fn foreign_message(addon: Addon) -> &'static str {
+    match addon {
+        Addon::Gateway => {
+            "the add-on cluster-gateway belongs to somebody else; delete its ClusterManagementAddOn, and the \
+             operator creates its own"
+        }
+        Addon::Proxy => {
+            "the add-on cluster-proxy belongs to somebody else and is not changed; Spokeway's agents keep \
+             their own tunnels"
+        }
+        Addon::Accounts => {
+            "the add-on managed-serviceaccount belongs to somebody else; its agents issue the tokens on \
+             clusters where it is enabled"
+        }
+    }
 }
 
 /// Can agents attach where they are to?
@@ -205,8 +219,8 @@ fn grants(observed: &Observed) -> Finding {
         return finding(true, "PolicyInForce", String::new());
     }
     let message = format!(
-        "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: whoever may write AccessGrants \
-         may grant anything on any cluster; apply config/operator/access-policy.yaml again"
+        "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: everybody who can write \
+         AccessGrants can grant anything on any cluster; apply config/operator/access-policy.yaml again"
     );
     finding(false, "PolicyMissing", message)
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Hub;
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
     names::{GATEWAY, WORK},
     object::is_ours,
@@ -40,7 +41,7 @@ impl Hub {
     }
 
     fn registration_agent(&mut self, cluster: &str) {
-        let key = row_key(cluster, GATEWAY);
+        let key = row_key(cluster, Addon::Gateway);
         let Some(row) = self.observed.object(&key) else {
             return;
         };
@@ -77,7 +78,7 @@ impl Hub {
     fn tunnel_request(&mut self, cluster: &str) {
         let kind = Kind::CertificateSigningRequest;
         let key = ObjectKey::new(kind, cluster, &format!("tunnel-{cluster}"));
-        let row = self.observed.object(&row_key(cluster, GATEWAY));
+        let row = self.observed.object(&row_key(cluster, Addon::Gateway));
         let registrations = row.and_then(|row| row.data.get("status")?["registrations"].as_array());
         let mut registrations = registrations.into_iter().flatten();
         let unit = registrations.find_map(|it| match self.observed.installation.addons {

@@ -91,14 +91,17 @@ fn what_is_not_read_on_the_cluster_is_said_so() {
     let notes: Vec<_> = said.notes.iter().map(String::as_str).collect();
     assert_eq!(notes.len(), 3);
     assert!(
-        notes[0].contains("the hub's own was taken instead: 403"),
+        notes[0].contains("based on the ClusterRole of the hub: 403"),
         "{notes:?}"
     );
     assert!(
-        notes[1].starts_with("b: there is no ClusterRole view"),
+        notes[1].starts_with("b: ClusterRole view does not exist"),
         "{notes:?}"
     );
-    assert!(notes[2].contains("is not known: 404"), "{notes:?}");
+    assert!(
+        notes[2].contains("it is unknown what grants of it allow: 404"),
+        "{notes:?}"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{
     image,
 };
 use crate::{
+    addon::Addon,
     names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
     plan::entrance::Entrance,
 };
@@ -99,7 +100,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
         ]);
     }
     if tunnel.is_some() {
-        if cluster.has_row(PROXY) {
+        if cluster.has_row(Addon::Proxy) {
             arguments.push(format!("--lease={PROXY}=tunnel"));
         }
         for service in &cluster.spec.egress.exposed_services {
@@ -107,11 +108,11 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
             arguments.push(format!("--expose={namespace}/{name}:{port}"));
         }
     }
-    let needs: Vec<_> = tunnel.into_iter().chain(tokens).collect();
-    let needs = if needs.is_empty() {
+    let capabilities: Vec<_> = tunnel.into_iter().chain(tokens).collect();
+    let needs = if capabilities.is_empty() {
         "hub".to_owned()
     } else {
-        needs.join("+")
+        capabilities.join("+")
     };
     arguments.push(format!("--lease={GATEWAY}={needs}"));
     arguments
@@ -138,8 +139,9 @@ fn environment(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec
         ("HTTP_PROXY", http),
         ("HTTPS_PROXY", https),
         ("NO_PROXY", no_proxy),
-    ];
-    let proxies = proxies.into_iter().filter(|(_, value)| !value.is_empty());
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty());
     environment.extend(proxies.map(|(name, value)| json!({"name": name, "value": value})));
     environment
 }

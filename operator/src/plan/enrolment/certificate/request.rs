@@ -30,7 +30,7 @@ pub(super) struct Identity<'a> {
 
 /// Why a request is not the agent's.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the certificate request is not that of the cluster's agent: its {0} differs")]
+#[error("the certificate request does not match the cluster's agent: its {0} differs")]
 pub(super) struct Unfit(&'static str);
 
 impl Identity<'_> {
@@ -38,14 +38,13 @@ impl Identity<'_> {
         let spec = &request.spec;
         self.requester_fits(spec)?;
         expect("signer", spec.signer_name == self.signer)?;
-        let usages = spec.usages.iter().flatten().map(String::as_str);
-        let usages: BTreeSet<_> = usages.collect();
+        let usages: BTreeSet<_> = spec.usages.iter().flatten().map(String::as_str).collect();
         let known = usages.iter().all(|usage| USAGES.contains(usage));
         expect("usages", known && usages.contains("client auth"))?;
-        let der = CertificateSigningRequestDer::from_pem_slice(&spec.request.0);
-        let der = der.map_err(|_| Unfit("encoding"))?;
-        let parsed = X509CertificationRequest::from_der(&der);
-        let (rest, parsed) = parsed.map_err(|_| Unfit("encoding"))?;
+        let der = CertificateSigningRequestDer::from_pem_slice(&spec.request.0)
+            .map_err(|_| Unfit("encoding"))?;
+        let (rest, parsed) =
+            X509CertificationRequest::from_der(&der).map_err(|_| Unfit("encoding"))?;
         expect("encoding", rest.is_empty())?;
         self.subject_fits(&parsed)?;
         self.names_fit(&parsed)
@@ -131,12 +130,33 @@ pub(crate) mod tests {
         csr
     }
 
-    /// One for a subject with a group and a unit at most, which is what rcgen can say.
-    pub(crate) fn request(
-        cluster: &str,
-        (subject, unit): (&Subject, Option<&str>),
-        sans: &[&str],
-    ) -> CertificateSigningRequest {
+    /// The names that a request asks for.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Asked<'a> {
+        /// With one group at most, which is what rcgen can say.
+        pub(crate) subject: &'a Subject,
+        pub(crate) unit: Option<&'a str>,
+        pub(crate) sans: &'a [&'a str],
+    }
+
+    impl<'a> Asked<'a> {
+        /// The subject alone.
+        pub(crate) fn of(subject: &'a Subject) -> Self {
+            Self {
+                subject,
+                unit: None,
+                sans: &[],
+            }
+        }
+    }
+
+    /// A request for these names.
+    pub(crate) fn request(cluster: &str, asked: Asked<'_>) -> CertificateSigningRequest {
+        let Asked {
+            subject,
+            unit,
+            sans,
+        } = asked;
         let sans: Vec<_> = sans.iter().map(|&san| san.to_owned()).collect();
         let mut parameters = CertificateParams::new(sans).unwrap();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
@@ -162,7 +182,13 @@ pub(crate) mod tests {
     }
 
     fn judge(change: impl FnOnce(&mut CertificateSigningRequest)) -> Result<(), Unfit> {
-        let mut request = request("managed1", (&subject(), None), &[SAN]);
+        let mut request = request(
+            "managed1",
+            Asked {
+                sans: &[SAN],
+                ..Asked::of(&subject())
+            },
+        );
         change(&mut request);
         fits(&request)
     }
@@ -190,7 +216,7 @@ pub(crate) mod tests {
         };
         assert_eq!(identity.fits(&whole), Ok(()));
         assert_eq!(judge(|_| {}), Ok(()));
-        assert_eq!(fits(&request("managed1", (&subject(), None), &[])), Ok(()));
+        assert_eq!(fits(&request("managed1", Asked::of(&subject()))), Ok(()));
     }
 
     #[test]
@@ -245,13 +271,25 @@ pub(crate) mod tests {
             (no_group, "organizations"),
         ] {
             assert_eq!(
-                fits(&request("managed1", (&subject, None), &[])),
+                fits(&request("managed1", Asked::of(&subject))),
                 Err(Unfit(what))
             );
         }
-        let more = request("managed1", (&subject(), None), &[SAN, "hub.example.com"]);
+        let more = request(
+            "managed1",
+            Asked {
+                sans: &[SAN, "hub.example.com"],
+                ..Asked::of(&subject())
+            },
+        );
         assert_eq!(fits(&more), Err(Unfit("extensions")));
-        let unit = request("managed1", (&subject(), Some("unit")), &[]);
+        let unit = request(
+            "managed1",
+            Asked {
+                unit: Some("unit"),
+                ..Asked::of(&subject())
+            },
+        );
         assert_eq!(fits(&unit), Err(Unfit("organizational unit")));
         let torn = judge(|csr| csr.spec.request = ByteString(b"no request".to_vec()));
         assert_eq!(torn, Err(Unfit("encoding")));

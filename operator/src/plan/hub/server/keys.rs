@@ -82,8 +82,8 @@ pub(super) fn authorities(
 fn say_that_it_is_lost(observed: &Observed, plan: &mut Plan) {
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
     if let Some(object) = observed.object(&key) {
-        let text = "the authority of the gateway's certificate was lost or has ended; a new one is \
-                    trusted beside those that have not";
+        let text = "the CA of the gateway's certificate was lost or has expired; the operator creates a \
+                    new one, and CA certificates that are still valid stay trusted";
         plan.warn(&key, object, "AuthorityReplaced", text.to_owned());
     }
 }

@@ -59,14 +59,14 @@ fn needed(rules: &Value, spec: &GatewayConfigurationSpec) -> Vec<Value> {
     let derives = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
     let account = &spec.credentials.managed_service_account.name;
     let rules = rules.as_array().into_iter().flatten();
-    let needed = rules.filter(|rule| {
+    let is_needed = |rule: &&Value| {
         if rule["apiGroups"][0] == crds::gateway::GROUP {
             spec.identity == Identity::Impersonate
         } else {
             derives
         }
-    });
-    let mut needed: Vec<_> = needed.cloned().collect();
+    };
+    let mut needed: Vec<_> = rules.filter(is_needed).cloned().collect();
     for names in needed
         .iter_mut()
         .filter_map(|rule| rule.get_mut("resourceNames"))
