@@ -1,5 +1,5 @@
 //! The tests of the workspace, suite by suite: all are built first, then run side by side as far as the
-//! machine allows. What each of them said is printed whole when it ends.
+//! machine allows, those that take seconds before the journeys. What each said is printed whole at its end.
 
 use std::{collections::BTreeMap, io::Write as _, num::NonZero, sync::mpsc, thread};
 
@@ -17,36 +17,46 @@ use process::Ended;
 use queue::Queue;
 use tally::Tally;
 
-/// Runs all suites, also after one that failed. Returns what they say they have skipped, or fails
-/// because of it if `skips` says so.
+/// Runs the suites that need no control plane, and the journeys if none of those failed. Returns what was
+/// skipped by the suites' own words, or fails because of it if `skips` says so.
 pub(crate) fn run(suites: &[Suite], skips: Skips) -> anyhow::Result<Vec<String>> {
+    let (journeys, rest): (Vec<_>, Vec<_>) = suites.iter().partition(|suite| suite.is_journey);
+    let mut results = Results::default();
+    for phase in [rest, journeys] {
+        side_by_side(&phase, &mut results)?;
+        if !results.failed.is_empty() {
+            break;
+        }
+    }
+    tell(&results.tally.to_string())?;
+    results.verdict(skips)
+}
+
+/// Runs all of these, also after one that failed: one look at the log is to show everything.
+fn side_by_side(suites: &[&Suite], results: &mut Results) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let titles: Vec<_> = suites.iter().map(|suite| suite.title.as_str()).collect();
     let mut queue = Queue::new(&titles, cores);
     tell(&format!("{} suites on {cores} cores", suites.len()))?;
-    let mut results = Results::default();
     thread::scope(|scope| {
-        let (sender, ended) = mpsc::channel();
+        let (sender, ended) = mpsc::sync_channel(suites.len());
         loop {
             while let Some(index) = queue.start_next() {
                 tell(&format!("{}: started", titles[index]))?;
-                let (suite, sender) = (&suites[index], sender.clone());
+                let (suite, sender) = (suites[index], sender.clone());
                 // The receiver is gone only if nobody can be told anything any more.
                 scope.spawn(move || drop(sender.send((index, process::run(suite)))));
             }
             if queue.is_over() {
-                return anyhow::Ok(());
+                return Ok(());
             }
             let (index, outcome) = ended.recv().context("no suite is left to wait for")?;
             queue.end(index);
-            let outcome = outcome.with_context(|| format!("cannot run {}", titles[index]));
-            let ended = outcome?;
+            let ended = outcome.with_context(|| format!("cannot run {}", titles[index]))?;
             print(titles[index], &ended)?;
             results.add(titles[index], &ended);
         }
-    })?;
-    tell(&results.tally.to_string())?;
-    results.verdict(skips)
+    })
 }
 
 fn print(title: &str, ended: &Ended) -> anyhow::Result<()> {

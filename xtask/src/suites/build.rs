@@ -27,6 +27,8 @@ pub(crate) struct Suite {
     pub(super) args: Vec<&'static str>,
     /// The root of the package, as cargo would have it.
     pub(super) directory: PathBuf,
+    /// It starts control planes, or belongs to those that do.
+    pub(super) is_journey: bool,
 }
 
 /// Builds and finds them all, the examples in documentation among them.
@@ -56,6 +58,7 @@ fn doc_tests() -> Suite {
         program: cargo(&[]).get_program().into(),
         args: vec!["test", "--workspace", "--doc"],
         directory: root(),
+        is_journey: false,
     }
 }
 
@@ -87,6 +90,7 @@ fn suite(message: &str) -> anyhow::Result<Option<Suite>> {
         program: program.into(),
         args: Vec::new(),
         directory,
+        is_journey: package == "e2e" && kind == "test",
     }))
 }
 
@@ -120,6 +124,7 @@ mod tests {
                 PathBuf::from("/target/debug/deps/world-0123")
             );
             assert_eq!(found.directory, PathBuf::from("/w/e2e"));
+            assert_eq!(found.is_journey, kind == "test");
         }
     }
 

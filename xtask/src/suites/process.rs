@@ -87,6 +87,7 @@ mod tests {
             program: "sh".into(),
             args: vec!["-c", script],
             directory: root(),
+            is_journey: false,
         };
         run(&suite).unwrap()
     }

@@ -13,7 +13,7 @@ struct Cost {
 }
 
 /// The suites that take long, alone on two cores.
-const KNOWN: [Cost; 17] = [
+const KNOWN: [Cost; 19] = [
     cost("e2e operator", 2, 300),
     cost("e2e tokens", 1, 233),
     cost("e2e node", 2, 130),
@@ -30,8 +30,10 @@ const KNOWN: [Cost; 17] = [
     cost("e2e upgrades", 1, 25),
     cost("e2e world", 1, 22),
     cost("e2e plugin", 1, 15),
-    cost("doc tests", 1, 15),
     cost("e2e refusals", 1, 10),
+    cost("tunnel simulation", 2, 10),
+    cost("doc tests", 1, 10),
+    cost("operator lib", 2, 6),
 ];
 
 const fn cost(title: &'static str, units: usize, seconds: usize) -> Cost {
