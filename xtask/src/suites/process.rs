@@ -3,8 +3,10 @@
 use std::{
     fs::{self, File},
     io,
+    num::NonZero,
     path::PathBuf,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -15,6 +17,12 @@ use crate::{cargo::root, terminal::now};
 
 /// Of the times in /proc, on every architecture of Linux that we build for.
 const TICKS_PER_SECOND: u32 = 100;
+
+/// How many tests a runner of Rust's runs at a time.
+const THREADS: &str = "RUST_TEST_THREADS";
+/// A journey's own processes keep more than one core busy as they start. With one number for every
+/// machine, what a suite takes is the same on each of them.
+const JOURNEYS_AT_ONCE: usize = 2;
 
 /// A suite that has ended.
 #[derive(Debug)]
@@ -54,6 +62,10 @@ pub(super) fn run(suite: &Suite) -> io::Result<Ended> {
 
 fn command(suite: &Suite) -> Command {
     let mut command = Command::new(&suite.program);
+    if suite.is_journey && std::env::var_os(THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(THREADS, cores.min(JOURNEYS_AT_ONCE).to_string());
+    }
     command
         .args(&suite.args)
         .current_dir(&suite.directory)
