@@ -83,16 +83,15 @@ fn print(title: &str, ended: &Ended) -> anyhow::Result<()> {
 struct Results {
     tally: Tally,
     failed: Vec<String>,
-    /// What was skipped, by suite.
-    skipped: BTreeMap<String, Vec<String>>,
+    /// What was skipped and where, and how often it was told: one obstacle stops many tests.
+    skipped: BTreeMap<String, usize>,
 }
 
 impl Results {
     fn add(&mut self, title: &str, ended: &Ended) {
         self.tally.add(&Tally::of(&ended.output));
-        let skipped = tally::skipped(&ended.output);
-        if !skipped.is_empty() {
-            self.skipped.insert(title.to_owned(), skipped);
+        for line in tally::skipped(&ended.output) {
+            *self.skipped.entry(format!("{title}: {line}")).or_default() += 1;
         }
         if !ended.is_success {
             self.failed.push(title.to_owned());
@@ -100,19 +99,19 @@ impl Results {
     }
 
     fn verdict(self, skips: Skips) -> anyhow::Result<Vec<String>> {
-        let failed = self.failed.join(", ");
-        anyhow::ensure!(failed.is_empty(), "these suites failed: {failed}");
-        let skipped = self.skipped.into_iter().flat_map(|(title, lines)| {
-            lines
-                .into_iter()
-                .map(move |line| format!("{title}: {line}"))
-        });
+        let skipped = self.skipped.iter();
+        let skipped = skipped.map(|(line, times)| format!("{line} ({times} times)"));
         let skipped: Vec<_> = skipped.collect();
-        anyhow::ensure!(
-            skipped.is_empty() || skips == Skips::Allowed,
-            "nothing may be skipped, and yet:\n{}",
-            skipped.join("\n")
-        );
+        let mut faults = Vec::new();
+        if !self.failed.is_empty() {
+            let failed = self.failed.join(", ");
+            faults.push(format!("failed, see target/suites/: {failed}"));
+        }
+        if skips == Skips::Forbidden && !skipped.is_empty() {
+            let lines = skipped.join("\n");
+            faults.push(format!("nothing may be skipped, and yet:\n{lines}"));
+        }
+        anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
         Ok(skipped)
     }
 }
@@ -137,8 +136,9 @@ mod tests {
 
     #[test]
     fn a_skipped_test_fails_only_where_nothing_may_be_skipped() {
-        let output = "skipped: no node\ntest result: ok. 1 passed; 0 failed; 0 ignored\n";
-        let line = "e2e node: skipped: no node";
+        let output =
+            "skipped: no node\nskipped: no node\ntest result: ok. 1 passed; 0 failed; 0 ignored\n";
+        let line = "e2e node: skipped: no node (2 times)";
         let allowed = results(true, output).verdict(Skips::Allowed);
         assert_eq!(allowed.unwrap(), [line]);
         let error = results(true, output).verdict(Skips::Forbidden).unwrap_err();
@@ -148,6 +148,6 @@ mod tests {
     #[test]
     fn a_suite_that_fails_is_named() {
         let error = results(false, "").verdict(Skips::Allowed).unwrap_err();
-        assert_eq!(error.to_string(), "these suites failed: e2e node");
+        assert_eq!(error.to_string(), "failed, see target/suites/: e2e node");
     }
 }
