@@ -17,7 +17,7 @@ const KNOWN: [Cost; 19] = [
     cost("e2e operator", 2, 300),
     cost("e2e tokens", 1, 233),
     cost("e2e node", 2, 130),
-    cost("e2e faults", 1, 120),
+    cost("e2e faults", 1, 100),
     // Two nodes, and images to unpack: their deadlines do not hold beside much else.
     cost("e2e install", 3, 65),
     cost("e2e tunnels", 1, 70),
