@@ -5,14 +5,12 @@
 
 #[path = "operator/entrance.rs"]
 mod entrance;
-#[path = "operator/faults.rs"]
-mod faults;
 #[path = "operator/granters.rs"]
 mod granters;
 #[path = "operator/grants.rs"]
 mod grants;
-#[path = "operator/isolation.rs"]
-mod isolation;
+#[path = "operator/hub.rs"]
+mod hub;
 #[path = "operator/life.rs"]
 mod life;
 #[path = "operator/loss.rs"]
@@ -27,8 +25,6 @@ mod older;
 mod others;
 #[path = "operator/permission.rs"]
 mod permission;
-#[path = "operator/quick.rs"]
-mod quick;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

@@ -10,6 +10,7 @@ mod circles;
 mod generated;
 mod images;
 mod needs;
+mod suites;
 mod terminal;
 mod test;
 

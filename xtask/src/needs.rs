@@ -7,7 +7,7 @@ mod plan;
 
 use means::Means;
 pub(crate) use means::cargo_deny;
-pub(crate) use need::{CLIPPY, DENY, GO, IMAGES, NODE, Need, RUSTFMT};
+pub(crate) use need::{CLIPPY, DENY, GO, IMAGES, NAMESPACES, NODE, Need, RUSTFMT};
 use plan::Plan;
 
 use crate::terminal::tell;

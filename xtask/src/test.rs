@@ -1,12 +1,14 @@
-//! `cargo xtask test`: the gate, cheapest step first, stopping at the first that fails.
+//! `cargo xtask test`: the gate, cheapest step first, stopping at the first that fails. The tests are its
+//! last step; see [`suites`].
 
-use std::process::Command;
+use std::{process::Command, time::Instant};
 
 use anyhow::Context as _;
 
 use crate::{
     cargo::{cargo, root, run_bin},
-    needs::{self, CLIPPY, DENY, GO, NODE, RUSTFMT, Skips},
+    needs::{self, CLIPPY, DENY, GO, NAMESPACES, NODE, RUSTFMT, Skips},
+    suites,
     terminal::{now, tell},
 };
 
@@ -26,7 +28,9 @@ struct Step {
 
 /// Runs every step, and says at the end what was left out.
 pub(crate) fn run(skips: Skips) -> anyhow::Result<()> {
-    let skipped = needs::meet(&[RUSTFMT, CLIPPY, DENY, GO, NODE], skips)?;
+    let begin = now();
+    let needs = [RUSTFMT, CLIPPY, DENY, GO, NAMESPACES, NODE];
+    let mut skipped = needs::meet(&needs, skips)?;
     let mut steps = lints();
     steps.extend([
         Step {
@@ -38,21 +42,27 @@ pub(crate) fn run(skips: Skips) -> anyhow::Result<()> {
             &["run", "--quiet", "--package", "xtask", "--", "check"],
         ),
         step("control plane", &run_bin("control-plane", &[], &[])),
-        step("tests and journeys", &["test", "--workspace"]),
     ]);
     run_all(steps)?;
+    let suites = suites::build()?;
+    // What journeys start: none of them is to wait for a compiler, or to run beside one.
+    step("programs", &["build", "--workspace", "--bins"]).run()?;
+    skipped.extend(suites::run(&suites, skips)?);
+    all_passed(begin)?;
     skipped.iter().try_for_each(|line| tell(line))
 }
 
 /// Runs what takes seconds: no journey, and nothing that a control plane is needed for.
 pub(crate) fn quick() -> anyhow::Result<()> {
+    let begin = now();
     needs::meet(&[RUSTFMT, CLIPPY], Skips::Forbidden)?;
     let mut steps = lints();
     steps.push(step(
         "unit tests",
         &["test", "--workspace", "--lib", "--bins"],
     ));
-    run_all(steps)
+    run_all(steps)?;
+    all_passed(begin)
 }
 
 fn lints() -> Vec<Step> {
@@ -80,10 +90,10 @@ fn step(name: &'static str, args: &[&str]) -> Step {
 }
 
 fn run_all(steps: Vec<Step>) -> anyhow::Result<()> {
-    let begin = now();
-    for step in steps {
-        step.run()?;
-    }
+    steps.into_iter().try_for_each(Step::run)
+}
+
+fn all_passed(begin: Instant) -> anyhow::Result<()> {
     tell(&format!(
         "all steps passed in {:.1} s",
         begin.elapsed().as_secs_f32()

@@ -79,8 +79,9 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
         files.flag("kubeconfig", "controller-manager.kubeconfig"),
         files.flag("root-ca-file", "ca.crt"),
         files.flag("service-account-private-key-file", "service-account.key"),
-        files.flag("cluster-signing-cert-file", "ca.crt"),
-        files.flag("cluster-signing-key-file", "ca.key"),
+        // The one signer that OCM uses. Each takes an inotify instance, of which a user has 128 by default.
+        files.flag("cluster-signing-kube-apiserver-client-cert-file", "ca.crt"),
+        files.flag("cluster-signing-kube-apiserver-client-key-file", "ca.key"),
     ];
     let fixed = [
         // Nobody asks it anything; its log and the API tell what it does.

@@ -26,7 +26,10 @@ use self::{
     path::Path,
     requests::{OWN, Requests},
 };
-use super::stage::{Stage, kubectl, read, soon, tell};
+use super::{
+    hub::{kubectl, read, soon, tell},
+    stage::Stage,
+};
 
 const NAMESPACE: &str = "spokeway-system";
 const AGENTS: &str = "open-cluster-management-agent-addon";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use e2e::{Cluster, Operator, World};
 use serde_json::{Value, json};
 
-use super::{grants::grant, stage::soon};
+use super::{grants::grant, hub::soon};
 
 struct Bob {
     world: World,

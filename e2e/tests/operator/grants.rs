@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
+    hub::{kubectl, soon, tell},
     permission,
-    stage::{Stage, kubectl, soon, tell},
+    stage::Stage,
 };
 
 const CLUSTER: &str = "managed1";

@@ -7,7 +7,10 @@ use e2e::{Operator, eventually, ocm::KlusterletOptions};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::stage::{AVAILABLE_WITHIN, SOON, Stage, kubectl, read, soon, tell};
+use super::{
+    hub::{AVAILABLE_WITHIN, SOON, kubectl, read, soon, tell},
+    stage::Stage,
+};
 
 const QUIET: Duration = Duration::from_mins(1);
 /// A Lease that nobody renews is free after 15 s.

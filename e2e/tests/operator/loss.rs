@@ -3,10 +3,7 @@
 use e2e::{ProcessKubelet, ocm::KlusterletOptions};
 use serde_json::json;
 
-use super::{
-    life::nothing_is_left,
-    stage::{Stage, soon},
-};
+use super::{hub::soon, life::nothing_is_left, stage::Stage};
 
 const CLUSTER: &str = "managed1";
 

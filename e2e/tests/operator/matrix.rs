@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::{
     grants::stage,
-    stage::{Stage, soon, tell},
+    hub::{soon, tell},
+    stage::Stage,
 };
 
 const CLUSTERS: [&str; 2] = ["managed1", "managed2"];

@@ -7,7 +7,10 @@ use e2e::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::stage::{Stage, read, soon, tell};
+use super::{
+    hub::{read, soon, tell},
+    stage::Stage,
+};
 
 const CLUSTER: &str = "managed1";
 const ACCOUNT: &str = "cluster-gateway";

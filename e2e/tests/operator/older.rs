@@ -5,7 +5,7 @@
 use e2e::{Gateway, GatewayOptions, Operator, World, ocm::Ocm};
 use serde_json::{Value, json};
 
-use super::stage::{read, soon};
+use super::hub::{read, soon};
 
 const CLUSTER: &str = "managed1";
 const ADDON: &str = "addon.open-cluster-management.io/v1alpha1";

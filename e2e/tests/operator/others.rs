@@ -3,7 +3,10 @@
 use e2e::ocm::KlusterletOptions;
 use serde_json::{Value, json};
 
-use super::stage::{Stage, kubectl, read, soon};
+use super::{
+    hub::{kubectl, read, soon},
+    stage::Stage,
+};
 
 const CLUSTER: &str = "managed1";
 const ADDON_GROUP: &str = "addon.open-cluster-management.io";

@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use e2e::Credentials;
 use serde_json::{Value, json};
 
-use super::stage::{Stage, kubectl, read, soon};
+use super::{
+    hub::{kubectl, read, soon},
+    stage::Stage,
+};
 
 const ACCOUNT: &str = "auditor";
 

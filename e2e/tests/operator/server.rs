@@ -4,7 +4,7 @@
 use e2e::{Operator, World, ocm::Ocm};
 use serde_json::json;
 
-use super::stage::{kubectl, read, soon};
+use super::hub::{kubectl, read, soon};
 
 const NAMESPACE: &str = "spokeway-system";
 const CONFIGURATION: &str = "\

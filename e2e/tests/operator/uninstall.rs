@@ -3,7 +3,10 @@
 use e2e::{Operator, ocm::KlusterletOptions};
 use serde_json::json;
 
-use super::stage::{Stage, kubectl, soon};
+use super::{
+    hub::{kubectl, soon},
+    stage::Stage,
+};
 
 const LISTED: &str = "gatewayconfigurations,clustermanagementaddons,managedclusteraddons,manifestworks,managedserviceaccounts,rolebindings,clusterrolebindings,clusterroles,apiservices";
 const OURS: &str = "app.kubernetes.io/managed-by=spokeway-operator";

@@ -4,7 +4,10 @@ use e2e::{eventually, ocm::KlusterletOptions};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::stage::{AVAILABLE_WITHIN, Stage, soon, tell};
+use super::{
+    hub::{AVAILABLE_WITHIN, soon, tell},
+    stage::Stage,
+};
 
 const FORBIDDEN: &str = r#"User "system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway" cannot list resource "namespaces" in API group "" at the cluster scope"#;
 

@@ -90,6 +90,15 @@ pub(crate) const NODE: Need = Need {
     without: Some("journeys on a node"),
 };
 
+/// No package brings these; only a machine that allows them has them.
+pub(crate) const NAMESPACES: Need = Need {
+    name: "the right to make namespaces of networks, mounts and processes",
+    present: may_have_namespaces,
+    remedies: &[],
+    by_hand: "run this as root, on a machine or in a container that allows `unshare`",
+    without: Some("journeys on a node"),
+};
+
 const TOOLS_OF_AN_IMAGE: &str =
     "command -v strip && command -v ldd && test -f /etc/ssl/certs/ca-certificates.crt";
 

@@ -7,8 +7,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{
     super::{
+        hub::{kubectl, read, soon},
         server::condition,
-        stage::{kubectl, read, soon},
     },
     CLUSTER, NAMESPACE, secret, text,
 };

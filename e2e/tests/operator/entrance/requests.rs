@@ -7,7 +7,10 @@ use e2e::Cluster;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde_json::{Value, json};
 
-use super::super::stage::{Stage, kubectl, read, soon};
+use super::super::{
+    hub::{kubectl, read, soon},
+    stage::Stage,
+};
 
 /// The name of the agent of managed1.
 pub(crate) const OWN: &str =

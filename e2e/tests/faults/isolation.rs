@@ -6,9 +6,9 @@ use std::time::UNIX_EPOCH;
 use e2e::eventually;
 use tokio::time::Instant;
 
-use super::{
+use crate::{
+    hub::{AVAILABLE_WITHIN, soon, tell},
     quick::{Quick, policy},
-    stage::{AVAILABLE_WITHIN, soon, tell},
 };
 
 const OTHERS: usize = 50;

@@ -6,8 +6,8 @@ use e2e::ocm;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    hub::{soon, tell, writes_of_operators},
     quick::Quick,
-    stage::{soon, tell, writes_of_operators},
 };
 
 /// Longer than a leader goes on without its Lease, and than a gateway may be away.

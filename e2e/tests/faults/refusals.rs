@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
+    hub::{AVAILABLE_WITHIN, read, soon},
     quick::{Quick, policy},
-    stage::{AVAILABLE_WITHIN, read, soon},
 };
 
 const ROLE: &str = "spokeway-agent-tunnel";

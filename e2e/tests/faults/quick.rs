@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::stage::{kubectl, read, soon};
+use crate::hub::{kubectl, read, soon};
 
 pub(crate) const WORK: &str = "addon-cluster-gateway-deploy-0";
 pub(crate) const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";

@@ -23,8 +23,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
+    hub::{kubectl, soon},
     quick::API_SERVICE,
-    stage::{kubectl, soon},
 };
 
 const NAMESPACE: &str = "spokeway-system";

@@ -8,8 +8,8 @@ use http::Method;
 use tokio::time::Instant;
 
 use crate::{
+    hub::{AVAILABLE_WITHIN, SOON, read, soon, tell},
     quick::{Quick, WORK},
-    stage::{AVAILABLE_WITHIN, SOON, read, soon, tell},
 };
 
 const CLUSTERS: [&str; 3] = ["managed1", "managed2", "managed3"];

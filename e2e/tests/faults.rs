@@ -1,0 +1,19 @@
+//! Faults of the hub, of others on it, of single clusters, and of the operator itself: each ends in the
+//! right state, and a condition says what happened for as long as it lasts.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+#[path = "operator/hub.rs"]
+mod hub;
+#[path = "faults/isolation.rs"]
+mod isolation;
+#[path = "faults/keys.rs"]
+mod keys;
+#[path = "faults/lost.rs"]
+mod lost;
+#[path = "faults/outages.rs"]
+mod outages;
+#[path = "faults/quick.rs"]
+mod quick;
+#[path = "faults/refusals.rs"]
+mod refusals;

@@ -1,0 +1,126 @@
+//! Runs one suite to its end, with its output kept apart from that of the others.
+
+use std::{
+    fs::{self, File},
+    io,
+    num::NonZero,
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::build::Suite;
+use crate::{cargo::root, terminal::now};
+
+/// Of the times in /proc, on every architecture of Linux that we build for.
+const TICKS_PER_SECOND: u32 = 100;
+
+/// How many tests a runner of Rust's runs at a time.
+const THREADS: &str = "RUST_TEST_THREADS";
+/// A journey's own processes keep more than one core busy as they start. With one number for every
+/// machine, what a suite takes is the same on each of them.
+const JOURNEYS_AT_ONCE: usize = 2;
+
+/// A suite that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) is_success: bool,
+    /// Both streams, as they came.
+    pub(super) output: String,
+    pub(super) elapsed: Duration,
+    /// Of the suite and of all that it started and waited for.
+    pub(super) cpu: Duration,
+}
+
+/// The log is a file and not a pipe, for a process that outlives its suite would hold a pipe open;
+/// and it can be followed meanwhile.
+pub(super) fn run(suite: &Suite) -> io::Result<Ended> {
+    let path = log(&suite.title)?;
+    let log = File::create(&path)?;
+    let begin = now();
+    let mut child = command(suite)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    // It stays in /proc until it is waited for below.
+    let id = Pid::from_child(&child);
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    rustix::io::retry_on_intr(|| waitid(WaitId::Pid(id), options))?;
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
+    let status = child.wait()?;
+    Ok(Ended {
+        is_success: status.success(),
+        output: String::from_utf8_lossy(&fs::read(path)?).into_owned(),
+        elapsed: begin.elapsed(),
+        cpu: cpu(&stat).unwrap_or_default(),
+    })
+}
+
+fn command(suite: &Suite) -> Command {
+    let mut command = Command::new(&suite.program);
+    if suite.is_journey && std::env::var_os(THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(THREADS, cores.min(JOURNEYS_AT_ONCE).to_string());
+    }
+    command
+        .args(&suite.args)
+        .current_dir(&suite.directory)
+        // As cargo sets it; ours is that of the package which runs now.
+        .env("CARGO_MANIFEST_DIR", &suite.directory);
+    command
+}
+
+fn log(title: &str) -> io::Result<PathBuf> {
+    let directory = root().join("target/suites");
+    fs::create_dir_all(&directory)?;
+    Ok(directory.join(format!("{}.log", title.replace(' ', "-"))))
+}
+
+/// utime, stime, cutime and cstime of `proc_pid_stat(5)`, which are the 14th word and the next three.
+/// The second is the name in brackets, which may hold anything.
+fn cpu(stat: &str) -> Option<Duration> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let times = after_name.split_whitespace().skip(11).take(4);
+    let ticks: Option<u32> = times.map(|word| word.parse::<u32>().ok()).sum();
+    Some(Duration::from_secs(1) * ticks? / TICKS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(title: &str, script: &'static str) -> Ended {
+        let suite = Suite {
+            title: format!("xtask test {title}"),
+            program: "sh".into(),
+            args: vec!["-c", script],
+            directory: root(),
+            is_journey: false,
+        };
+        run(&suite).unwrap()
+    }
+
+    #[test]
+    fn both_streams_and_the_verdict_are_kept() {
+        let ended = sh("of streams", "echo one; echo two >&2; exit 3");
+        assert_eq!(ended.output, "one\ntwo\n");
+        assert!(!ended.is_success);
+        assert!(sh("of success", "true").is_success);
+    }
+
+    #[test]
+    fn what_outlives_a_suite_does_not_hold_it_up() {
+        assert!(sh("of time", "sleep 5 & exit 0").elapsed < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn cpu_is_that_of_a_process_and_its_children() {
+        let stat = "7 (a b) c) Z 1 1 1 0 -1 0 0 0 0 0 100 20 3 250 20 0 1 0 5";
+        assert_eq!(cpu(stat), Some(Duration::from_millis(3730)));
+        assert_eq!(cpu(""), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! In which order suites start, and how many run at a time. Pure.
+
+/// A suite takes some of these while it runs, about as many as half-cores that it keeps busy.
+const UNITS_PER_CORE: usize = 2;
+
+/// What a suite takes. Only the order and the load depend on it, so rough is good enough: the gate tells
+/// the times of each suite.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    title: &'static str,
+    units: usize,
+    seconds: usize,
+}
+
+/// The suites that take long, alone on two cores.
+const KNOWN: [Cost; 19] = [
+    cost("e2e operator", 2, 300),
+    cost("e2e tokens", 1, 233),
+    cost("e2e node", 2, 130),
+    cost("e2e faults", 1, 100),
+    // Two nodes, and images to unpack: their deadlines do not hold beside much else.
+    cost("e2e install", 3, 65),
+    cost("e2e tunnels", 1, 70),
+    cost("e2e derived", 1, 57),
+    cost("e2e upstream", 1, 60),
+    cost("e2e journeys", 2, 52),
+    cost("e2e ocm", 1, 45),
+    cost("e2e chart", 1, 29),
+    cost("e2e grants", 1, 26),
+    cost("e2e upgrades", 1, 25),
+    cost("e2e world", 1, 22),
+    cost("e2e plugin", 1, 15),
+    cost("e2e refusals", 1, 10),
+    cost("tunnel simulation", 2, 10),
+    cost("doc tests", 1, 10),
+    cost("operator lib", 2, 6),
+];
+
+const fn cost(title: &'static str, units: usize, seconds: usize) -> Cost {
+    Cost {
+        title,
+        units,
+        seconds,
+    }
+}
+
+/// The suites that wait, and what the machine has left.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// How many units each suite takes, by its index.
+    units: Vec<usize>,
+    /// Indexes; the one that takes the most is last.
+    waiting: Vec<usize>,
+    running: usize,
+    free: usize,
+}
+
+impl Queue {
+    pub(super) fn new(titles: &[&str], cores: usize) -> Self {
+        let all = (cores * UNITS_PER_CORE).max(1);
+        let costs: Vec<_> = titles.iter().map(|title| known(title)).collect();
+        let units: Vec<_> = costs.iter().map(|cost| cost.units.min(all)).collect();
+        let mut waiting: Vec<_> = (0..titles.len()).collect();
+        waiting.sort_by_key(|index| units[*index] * costs[*index].seconds);
+        Self {
+            units,
+            waiting,
+            running: 0,
+            free: all,
+        }
+    }
+
+    /// Takes the suite that starts now: of those for which there is room, the one that takes the most.
+    pub(super) fn start_next(&mut self) -> Option<usize> {
+        let fits = |index: &usize| self.units[*index] <= self.free;
+        let place = self.waiting.iter().rposition(fits)?;
+        let index = self.waiting.remove(place);
+        self.free -= self.units[index];
+        self.running += 1;
+        Some(index)
+    }
+
+    /// Gives back what a suite took.
+    pub(super) fn end(&mut self, index: usize) {
+        self.free += self.units[index];
+        self.running -= 1;
+    }
+
+    /// No suite waits or runs.
+    pub(super) fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.running == 0
+    }
+}
+
+fn known(title: &str) -> Cost {
+    let found = KNOWN.iter().find(|cost| cost.title == title);
+    found.copied().unwrap_or(cost("", 1, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TITLES: [&str; 4] = ["agent lib", "e2e tokens", "e2e install", "e2e operator"];
+
+    fn started(queue: &mut Queue) -> Vec<usize> {
+        std::iter::from_fn(|| queue.start_next()).collect()
+    }
+
+    #[test]
+    fn what_takes_the_most_starts_first_and_small_suites_fill_the_gaps() {
+        let mut queue = Queue::new(&TITLES, 2);
+        assert_eq!(started(&mut queue), [3, 1, 0]);
+        queue.end(0);
+        queue.end(1);
+        assert_eq!(started(&mut queue), [] as [usize; 0]);
+        queue.end(3);
+        assert_eq!(started(&mut queue), [2]);
+        assert!(!queue.is_over());
+        queue.end(2);
+        assert!(queue.is_over());
+    }
+
+    #[test]
+    fn a_suite_that_takes_more_than_the_machine_has_runs_alone() {
+        let mut queue = Queue::new(&TITLES, 1);
+        assert_eq!(started(&mut queue), [3]);
+        queue.end(3);
+        assert_eq!(started(&mut queue), [1, 0]);
+        for index in [1, 0] {
+            queue.end(index);
+        }
+        assert_eq!(started(&mut queue), [2]);
+    }
+
+    /// How long it takes for all that is known, by the table alone.
+    fn makespan(cores: usize) -> usize {
+        let titles = KNOWN.map(|cost| cost.title);
+        let mut queue = Queue::new(&titles, cores);
+        let mut running = Vec::new();
+        let mut clock = 0;
+        while !queue.is_over() {
+            running.extend(
+                started(&mut queue)
+                    .iter()
+                    .map(|i| (clock + KNOWN[*i].seconds, *i)),
+            );
+            running.sort_unstable();
+            let (ends, index) = running.remove(0);
+            clock = ends;
+            queue.end(index);
+        }
+        clock
+    }
+
+    #[test]
+    fn the_order_wastes_little_of_two_cores() {
+        let work: usize = KNOWN.iter().map(|cost| cost.units * cost.seconds).sum();
+        let best = work.div_ceil(2 * UNITS_PER_CORE);
+        let taken = makespan(2);
+        assert!(taken * 10 <= best * 11, "{taken} s instead of {best} s");
+        assert_eq!(makespan(64), 300);
+    }
+}

@@ -1,0 +1,97 @@
+//! What a suite's output says: how many tests passed, and which were skipped. Pure.
+
+use std::fmt;
+
+/// How a test that the machine does not allow tells so; it passes all the same.
+const SKIPPED: &str = "skipped: ";
+
+/// How many tests ended how.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Tally {
+    /// The sum of what the runners in this output say at their ends.
+    pub(super) fn of(output: &str) -> Self {
+        let mut sum = Self::default();
+        for result in output.lines().filter_map(of_a_runner) {
+            sum.add(&result);
+        }
+        sum
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            ignored,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {ignored} ignored")
+    }
+}
+
+/// `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; …`
+fn of_a_runner(line: &str) -> Option<Tally> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let count = |what: &str| {
+        let mut words = counts.split("; ").filter_map(|part| part.split_once(' '));
+        let (number, _) = words.find(|(_, word)| *word == what)?;
+        number.parse().ok()
+    };
+    Some(Tally {
+        passed: count("passed")?,
+        failed: count("failed")?,
+        ignored: count("ignored")?,
+    })
+}
+
+/// The lines by which tests tell that they were skipped, each from that word on: a runner with one
+/// thread has named the test on the same line before.
+pub(super) fn skipped(output: &str) -> Vec<String> {
+    let told = |line: &str| {
+        let (before, why) = line.split_once(SKIPPED)?;
+        let is_told = before.is_empty() || before.ends_with(" ... ");
+        is_told.then(|| format!("{SKIPPED}{why}"))
+    };
+    output.lines().filter_map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_all_runners_are_added() {
+        let output = "\
+running 2 tests
+test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s
+test result: FAILED. 30 passed; 1 failed; 4 ignored; 0 measured; 0 filtered out; finished in 0s
+test result: nonsense
+a line with test result: ok. 9 passed; 0 failed; 0 ignored
+";
+        let tally = Tally::of(output);
+        assert_eq!(tally.to_string(), "32 passed, 1 failed, 4 ignored");
+    }
+
+    #[test]
+    fn a_skipped_test_is_seen_with_one_thread_and_with_many() {
+        let output = "\
+skipped: no node
+test migration::there_and_back ... skipped: port 443
+the step is skipped: by a program under test
+test a ... ok
+";
+        assert_eq!(skipped(output), ["skipped: no node", "skipped: port 443"]);
+    }
+}
