@@ -10,7 +10,8 @@ use crds::ServiceAddress;
 use runtime::log::Format;
 
 use self::peers::PeerArgs;
-use crate::{account_name::AccountName, peers::PeerSettings};
+pub use self::peers::{Others, PeerSettings};
+use crate::account_name::AccountName;
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]

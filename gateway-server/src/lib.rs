@@ -23,6 +23,7 @@ mod peers;
 mod proxy;
 mod route;
 mod run;
+mod service_name;
 mod status;
 mod tunnels;
 mod upstream;
@@ -32,10 +33,10 @@ mod way;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},
-    args::{Args, Egress, Identity, Settings, TunnelEntrance},
-    peers::{Others, PeerSettings, ServiceName, ServiceNameError},
+    args::{Args, Egress, Identity, Others, PeerSettings, Settings, TunnelEntrance},
     route::PathError,
     run::run,
+    service_name::{ServiceName, ServiceNameError},
 };
 
 use crate::route::{Endpoint, Route};

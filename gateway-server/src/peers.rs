@@ -10,7 +10,7 @@ mod links;
 mod news;
 mod tls;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use kube::Client;
 use runtime::readiness::Readiness;
@@ -18,34 +18,11 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::task::TaskTracker;
 use tunnel::Hello;
 
-pub use self::discovery::{ServiceName, ServiceNameError};
 pub(crate) use self::tls::PeerTlsError;
 use self::{discovery::Discovery, door::PeerDoor, links::Links, tls::PeerTls};
-use crate::{clusters::Clusters, ending::Ending, metrics::Metrics, tunnels::Tunnels};
-
-/// How replicas find and trust each other.
-#[derive(Clone, Debug)]
-pub struct PeerSettings {
-    /// Where the others connect to this one.
-    pub address: SocketAddr,
-    /// The certificate chain that each shows the others.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub private_key: PathBuf,
-    /// Whose certificates count.
-    pub authority: PathBuf,
-    /// Where the others are.
-    pub others: Others,
-}
-
-/// Where the other replicas are.
-#[derive(Clone, Debug)]
-pub enum Others {
-    /// The endpoints of this headless Service.
-    Service(ServiceName),
-    /// At these addresses, each a host and a port.
-    Addresses(Vec<String>),
-}
+use crate::{
+    args::PeerSettings, clusters::Clusters, ending::Ending, metrics::Metrics, tunnels::Tunnels,
+};
 
 /// What links to other replicas share with the rest of the process.
 #[derive(Clone, Debug)]

@@ -7,10 +7,34 @@ use std::{
 
 use clap::Args;
 
-use crate::peers::{Others, PeerSettings, ServiceName};
+use crate::service_name::ServiceName;
 
 /// Why the files are there if the port is.
 const WITH_A_PORT: &str = "clap requires it with --peer-port";
+
+/// How replicas find and trust each other.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// Where the others connect to this one.
+    pub address: SocketAddr,
+    /// The certificate chain that each shows the others.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub private_key: PathBuf,
+    /// Whose certificates count.
+    pub authority: PathBuf,
+    /// Where the others are.
+    pub others: Others,
+}
+
+/// Where the other replicas are.
+#[derive(Clone, Debug)]
+pub enum Others {
+    /// The endpoints of this headless Service.
+    Service(ServiceName),
+    /// At these addresses, each a host and a port.
+    Addresses(Vec<String>),
+}
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct PeerArgs {

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
-    str::FromStr,
 };
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -12,23 +11,13 @@ use parking_lot::Mutex;
 use runtime::readiness::Readiness;
 use tokio::sync::watch;
 
-use super::Others;
-use crate::follow::{follow, follower::Follower};
+use crate::{
+    args::Others,
+    follow::{follow, follower::Follower},
+};
 
 /// The label that says whose endpoints a slice has.
 const SERVICE: &str = "kubernetes.io/service-name";
-
-/// A Service, as NAMESPACE/NAME.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ServiceName {
-    namespace: String,
-    name: String,
-}
-
-/// It is not NAMESPACE/NAME.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a Service is written NAMESPACE/NAME")]
-pub struct ServiceNameError;
 
 /// Finds the addresses of the replicas, this one among them.
 #[derive(Debug)]
@@ -38,21 +27,6 @@ pub(super) struct Discovery {
     pub(super) port: u16,
     /// `None` until they are known.
     pub(super) found: watch::Sender<Option<BTreeSet<String>>>,
-}
-
-impl FromStr for ServiceName {
-    type Err = ServiceNameError;
-
-    fn from_str(text: &str) -> Result<Self, ServiceNameError> {
-        let (namespace, name) = text.split_once('/').ok_or(ServiceNameError)?;
-        if namespace.is_empty() || name.is_empty() || name.contains('/') {
-            return Err(ServiceNameError);
-        }
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
-    }
 }
 
 impl Discovery {
@@ -75,9 +49,9 @@ impl Discovery {
                     found,
                     known: Mutex::default(),
                 };
-                let api: Api<EndpointSlice> = Api::namespaced(hub, &service.namespace);
+                let api: Api<EndpointSlice> = Api::namespaced(hub, service.namespace());
                 let config = watcher::Config::default();
-                let config = config.labels(&format!("{SERVICE}={}", service.name));
+                let config = config.labels(&format!("{SERVICE}={}", service.name()));
                 // Readiness does not depend on it: a lone replica becomes ready, whatever is broken.
                 let listed = Readiness::default().condition("endpoints");
                 follow(&slices, api, config, listed).await;
@@ -186,13 +160,5 @@ mod tests {
         assert_eq!(now(), ["10.0.0.2:9445"]);
         slices.has_no_kind();
         assert!(now().is_empty());
-    }
-
-    #[test]
-    fn a_service_is_a_namespace_and_a_name() {
-        assert!("ocm/gateway-server-peers".parse::<ServiceName>().is_ok());
-        for bad in ["", "name", "/name", "ns/", "a/b/c"] {
-            assert_eq!(bad.parse::<ServiceName>(), Err(ServiceNameError), "{bad}");
-        }
     }
 }

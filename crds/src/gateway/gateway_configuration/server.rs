@@ -24,8 +24,8 @@ pub struct Server {
     /// Namespace of the server and its Service. Defaults to spokeway-system.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
-    /// Number of replicas. Defaults to 2. Agents keep a tunnel to each of them, up to 4; more than 4
-    /// replicas cannot all reach a cluster that is reached by tunnel.
+    /// Number of replicas. Defaults to 2. Each of them serves every cluster. Agents keep a tunnel to each
+    /// of them, up to 4; with more, a request may take one hop more, through another replica.
     #[schemars(range(min = 1, max = 32))]
     pub replicas: i32,
     /// Container image. Defaults to the image of the operator's release.

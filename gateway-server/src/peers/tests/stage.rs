@@ -28,11 +28,12 @@ use tokio_util::task::TaskTracker;
 use tunnel::{Budget, Dial, Hello, Phase, Refusal, ReplicaId, Session, Target, serve};
 
 use crate::{
+    args::{Others, PeerSettings},
     clusters::tests::given,
     ending::Ending,
     metrics::Metrics,
     peers::{
-        Others, PeerSettings, Peers,
+        Peers,
         link::Link,
         news,
         tls::{self, PeerTls},
