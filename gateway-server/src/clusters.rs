@@ -25,7 +25,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use crds::{ClusterName, cluster_core::ClusterGateway};
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -41,7 +41,7 @@ pub(crate) use self::{
 };
 use self::{
     definition::{Definition, Means},
-    feed::Feed,
+    feed::{Feed, SETTLE},
     inventory::{Inventory, Source, revision_of},
     pulse::Pulse,
     sheet::Known,
@@ -105,8 +105,18 @@ impl Clusters {
         Ok(Arc::clone(cluster))
     }
 
-    /// All clusters as they are shown; `None` until all have been read once.
-    pub(crate) fn listed(&self) -> Option<Listed> {
+    /// All clusters as they are shown; `None` until all have been read once. What came just now is in it
+    /// once its order with other changes is known.
+    pub(crate) async fn list(&self) -> Option<Listed> {
+        let came = self.feed.lock().last_came(&self.snapshot.load());
+        if let Some(came) = came {
+            sleep_until(came + SETTLE).await;
+        }
+        self.listed()
+    }
+
+    /// All clusters as they are shown now; `None` until all have been read once.
+    fn listed(&self) -> Option<Listed> {
         let mut feed = self.feed.lock();
         // Read in here, so that the feed never goes back.
         let snapshot = self.snapshot.load();
@@ -118,7 +128,7 @@ impl Clusters {
     pub(crate) fn shown(&self, name: &ClusterName) -> Result<Arc<ClusterGateway>, Unshown> {
         let mut feed = self.feed.lock();
         let cluster = self.find(name)?;
-        let shown = feed.one(name, &cluster, Instant::now());
+        let shown = feed.one(name, &cluster);
         shown.ok_or_else(|| match &cluster.access {
             Err(unusable) => Unshown::Unreadable(unusable.to_string()),
             Ok(_) => Absent::Unknown.into(),
@@ -239,6 +249,7 @@ impl Clusters {
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
             complete: inventory.is_listed(self.derivation.is_some()),
+            came: Some(Instant::now()),
         }));
         for cluster in replaced {
             cluster.superseded.cancel();
@@ -276,6 +287,7 @@ impl Clusters {
         }
         Cluster {
             revision,
+            came: Instant::now(),
             object,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),

@@ -147,10 +147,10 @@ impl Gateway {
             self.clusters.reached(revision, REACH_DEADLINE).await;
         }
         if let Some(watch) = options.watch {
-            return self.watch(head, watch, options);
+            return self.watch(head, watch, options).await;
         }
         let rendering = rendering(head, Shape::List, &options)?;
-        let listed = self.clusters.listed().ok_or_else(not_read_yet)?;
+        let listed = self.clusters.list().await.ok_or_else(not_read_yet)?;
         let chosen = listed
             .objects
             .iter()
@@ -161,7 +161,7 @@ impl Gateway {
         Ok(response(head, &list))
     }
 
-    fn watch(
+    async fn watch(
         &self,
         head: &Parts,
         watch: WatchOptions,
@@ -173,7 +173,7 @@ impl Gateway {
             clock: now,
         };
         let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
-        let watch = Watch::begin(clusters, watch, options.selection, printer, drain)?;
+        let watch = Watch::begin(clusters, watch, options.selection, printer, drain).await?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
         describe(response.headers_mut(), "application/json", None);
         Ok(response)

@@ -72,16 +72,16 @@ impl Printer {
 
 impl Watch {
     /// Begins at the caller's start. Until all clusters have been read once, there is none.
-    pub(crate) fn begin(
+    pub(crate) async fn begin(
         clusters: Arc<Clusters>,
         options: WatchOptions,
         selection: Selection,
         printer: Printer,
         drain: CancellationToken,
     ) -> Result<Self, Refusal> {
-        let now = Instant::now();
         let (mut events, mut is_over) = (VecDeque::new(), false);
-        let listed = clusters.listed().ok_or_else(not_read_yet)?;
+        let listed = clusters.list().await.ok_or_else(not_read_yet)?;
+        let now = Instant::now();
         let (mut position, mut revision) = (listed.position, listed.revision);
         match options.start {
             Start::Now => {}

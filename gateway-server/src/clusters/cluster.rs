@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crds::cluster_core::{ClusterGateway, ConstEndpoint};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{credential::Credential, definition::Unusable};
@@ -13,6 +14,8 @@ use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
 pub(crate) struct Cluster {
     /// The newest revision of the hub's objects that it is made from.
     pub(super) revision: u64,
+    /// When the last of them came.
+    pub(super) came: Instant,
     /// As its source shows it; `None` if the source is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
     /// How to reach it, or why that is not possible.

@@ -26,6 +26,10 @@ use super::{cluster::Cluster, fleet::Fleet, health::LiveState, snapshot::Snapsho
 
 /// The feed looks for changes no more often than this, however many watch.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A change is taken in once it is this old. The hub tells of each kind of object by itself: in this time
+/// it has told of everything that came before, so that whoever has seen a revision here has seen all up to
+/// it, and can go on at another replica.
+pub(super) const SETTLE: Duration = Duration::from_millis(250);
 
 /// What is shown, and its last changes.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(super) struct Feed {
     /// The last change of each that is shown.
     changed: BTreeMap<u64, ClusterName>,
     gone: Gone,
+    /// Those that are missed, and not taken for gone yet.
+    leaving: BTreeMap<ClusterName, Instant>,
     pub(super) fleet: Fleet,
     looked: Option<Instant>,
     /// The list that a change came with that was there at the start counts as old.
@@ -65,6 +71,15 @@ struct Moment {
     position: u64,
     /// `None` for what was there at the start.
     at: Option<Instant>,
+}
+
+/// Which clusters of those that went are told.
+#[derive(Clone, Copy, Debug)]
+enum Births {
+    /// All, for somebody who may have known them from elsewhere.
+    Any,
+    /// Those that were shown at this position already.
+    UpTo(u64),
 }
 
 /// A change of one cluster: how it was shown before, and how it is.
@@ -121,6 +136,7 @@ impl Feed {
             shown: BTreeMap::new(),
             changed: BTreeMap::new(),
             gone: Gone::default(),
+            leaving: BTreeMap::new(),
             fleet: Fleet::default(),
             looked: None,
             is_started: false,
@@ -137,7 +153,7 @@ impl Feed {
         self.reached.newest()
     }
 
-    /// All clusters as of now. What this replica has seen of one a moment ago is in it already.
+    /// All clusters. What this replica has seen of one a moment ago is in it already.
     pub(super) fn list(&mut self, snapshot: &Snapshot, now: Instant) -> Listed {
         self.look(snapshot, now);
         let objects = self.shown.iter().map(|(name, entry)| {
@@ -149,9 +165,15 @@ impl Feed {
         });
         Listed {
             objects: objects.collect(),
-            revision: self.newest(),
+            revision: self.settled(now),
             position: self.position,
         }
+    }
+
+    /// When the last change came that is not taken in yet.
+    pub(super) fn last_came(&self, snapshot: &Snapshot) -> Option<Instant> {
+        let decided = self.fleet.last_came();
+        snapshot.came.filter(|_| snapshot.complete).max(decided)
     }
 
     /// One cluster as of now; `None` if it cannot be shown.
@@ -159,11 +181,14 @@ impl Feed {
         &mut self,
         name: &ClusterName,
         cluster: &Arc<Cluster>,
-        now: Instant,
     ) -> Option<Arc<ClusterGateway>> {
-        self.look_at(name, cluster, now);
-        let entry = self.shown.get(name)?;
-        Some(self.fresh(name, cluster, entry))
+        self.fleet.see(name, cluster.view());
+        match self.shown.get(name) {
+            Some(entry) if entry.of.as_ptr() == Arc::as_ptr(cluster) => {
+                Some(self.fresh(name, cluster, entry))
+            }
+            _ => self.made(name, cluster).map(Arc::new),
+        }
     }
 
     /// Where a watch goes on that has seen everything up to a revision, at this replica or another one, with
@@ -189,17 +214,14 @@ impl Feed {
                 oldest,
             });
         }
-        let since = self.reached.moment_before(revision);
-        let is_old = |moment: Moment| match (moment.at, since) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(at), Some(since)) => at < since,
+        let known = self.reached.moment_of(revision);
+        let is_wanted = |written: u64, moment: Moment| match (moment.at, known) {
+            // That was before this replica came: it can go by what the hub says.
+            (_, None) => written > revision,
+            (None, Some(_)) => false,
+            (Some(at), Some(known)) => at > known,
         };
-        let after = self.last_that(is_old);
-        // Where it comes from, whatever went may have been there.
-        let mut changes = self.since(after, u64::MAX);
-        changes.all.retain(|change| change.revision != revision);
-        Ok(changes)
+        Ok(self.changes(now, is_wanted, Births::Any))
     }
 
     /// What has changed after a position.
@@ -220,7 +242,9 @@ impl Feed {
             });
         }
         // What came and went meanwhile is nothing that it has to hear of.
-        Ok(self.since(position, position))
+        let births = Births::UpTo(position);
+        let is_wanted = |_, moment: Moment| moment.position > position;
+        Ok(self.changes(now, is_wanted, births))
     }
 
     /// Takes in what another replica says is gone, and since when it knows.
@@ -260,21 +284,30 @@ impl Feed {
     pub(super) fn refresh(&mut self, snapshot: &Snapshot, now: Instant) {
         let is_gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
         let gone: Vec<_> = self.shown.keys().filter(is_gone).cloned().collect();
+        self.leaving.retain(|name, _| is_gone(&name));
         for name in gone {
-            self.hide(&name, now);
+            // It went no later than the snapshot came in which it is missed first.
+            let came = snapshot.came.unwrap_or(now);
+            let came = *self.leaving.entry(name.clone()).or_insert(came);
+            if is_settled(came, now) {
+                self.leaving.remove(&name);
+                self.hide(&name, came);
+            }
         }
         for (name, cluster) in &snapshot.by_name {
             self.look_at(name, cluster, now);
         }
         if snapshot.complete && !std::mem::replace(&mut self.is_started, true) {
-            self.gone.begin(self.newest());
+            self.gone.begin(self.settled(now));
         }
     }
 
     /// Takes the decisions on what is shown that are due, at that revision of the hub.
-    pub(super) fn decide(&mut self, revision: u64) {
+    pub(super) fn decide(&mut self, revision: u64, now: Instant) {
         let Self { fleet, shown, .. } = self;
-        fleet.decide(revision, |name| shown.get(name).map_or(0, |it| it.revision));
+        fleet.decide(revision, now, |name| {
+            shown.get(name).map_or(0, |it| it.revision)
+        });
     }
 
     /// When somebody last asked for changes, or for all.
@@ -284,9 +317,14 @@ impl Feed {
 
     fn look_at(&mut self, name: &ClusterName, cluster: &Arc<Cluster>, now: Instant) {
         self.fleet.see(name, cluster.view());
-        let decision = self.fleet.decision(name).expect("it was seen");
+        let decided = self.fleet.decided(name).expect("it was seen");
+        let decision = &decided.decision;
         let revision = cluster.revision.max(decision.revision);
         let known = self.shown.get(name);
+        let came = decided.came.map_or(cluster.came, |at| at.max(cluster.came));
+        if self.is_started && !is_settled(came, now) {
+            return;
+        }
         if known.is_some_and(|known| {
             known.of.as_ptr() == Arc::as_ptr(cluster)
                 && known.revision == revision
@@ -295,12 +333,11 @@ impl Feed {
             return;
         }
         let state = decision.state.clone();
-        self.reached.reach(revision, now);
-        let Some(mut object) = cluster.shown(&state) else {
-            self.hide(name, now);
+        self.reached.reach(revision, came);
+        let Some(object) = self.made(name, cluster) else {
+            self.hide(name, came);
             return;
         };
-        object.metadata.resource_version = Some(revision.to_string());
         let of = Arc::downgrade(cluster);
         if let Some(known) = self.shown.get_mut(name)
             && *known.object == object
@@ -320,7 +357,7 @@ impl Feed {
                 born: 0,
                 changed: Moment {
                     position: 0,
-                    at: self.is_started.then_some(now),
+                    at: self.is_started.then_some(came),
                 },
                 relabelled: None,
             },
@@ -344,7 +381,16 @@ impl Feed {
         self.shown.insert(name.clone(), entry);
     }
 
-    fn hide(&mut self, name: &ClusterName, now: Instant) {
+    /// The object as it is decided to show it.
+    fn made(&self, name: &ClusterName, cluster: &Cluster) -> Option<ClusterGateway> {
+        let decision = &self.fleet.decided(name)?.decision;
+        let mut object = cluster.shown(&decision.state)?;
+        let revision = cluster.revision.max(decision.revision);
+        object.metadata.resource_version = Some(revision.to_string());
+        Some(object)
+    }
+
+    fn hide(&mut self, name: &ClusterName, came: Instant) {
         self.fleet.forget(name);
         let Some(entry) = self.shown.remove(name) else {
             return;
@@ -357,7 +403,7 @@ impl Feed {
             born: entry.born,
             went: Moment {
                 position: self.position,
-                at: Some(now),
+                at: Some(came),
             },
         };
         self.gone.bury(name.clone(), tombstone, self.shown.len());
@@ -382,29 +428,42 @@ impl Feed {
         )
     }
 
-    /// The position of the last change that is old.
-    fn last_that(&self, is_old: impl Fn(Moment) -> bool) -> u64 {
-        let moments = self.shown.values().map(|entry| entry.changed);
-        let moments = moments.chain(self.gone.moments());
-        let old = moments.filter(|moment| is_old(*moment));
-        old.map(|moment| moment.position).max().unwrap_or_default()
-    }
-
-    fn since(&self, position: u64, born: u64) -> Changes {
-        let beyond = (Bound::Excluded(position), Bound::Unbounded);
-        let shown = self.changed.range(beyond).map(|(at, name)| {
-            let entry = &self.shown[name];
-            (*at, entry.since(position))
-        });
-        let mut changes: Vec<_> = shown.chain(self.gone.since(position, born)).collect();
-        // Seen in one look, they are in the order of the hub.
+    /// The changes that are wanted, in the order of the hub.
+    fn changes(
+        &self,
+        now: Instant,
+        is_wanted: impl Fn(u64, Moment) -> bool,
+        births: Births,
+    ) -> Changes {
+        let after = match births {
+            Births::Any => 0,
+            Births::UpTo(position) => position,
+        };
+        let beyond = (Bound::Excluded(after), Bound::Unbounded);
+        let shown = self
+            .changed
+            .range(beyond)
+            .map(|(_, name)| &self.shown[name]);
+        let shown = shown.filter(|entry| is_wanted(entry.revision, entry.changed));
+        let shown = shown.map(|entry| (entry.changed.position, entry.since(after)));
+        let gone = self.gone.changes(&is_wanted, births);
+        let mut changes: Vec<_> = shown.chain(gone).collect();
         changes.sort_by_key(|(at, change)| (change.revision, *at));
         Changes {
             all: changes.into_iter().map(|(_, change)| change).collect(),
             position: self.position,
-            revision: self.newest(),
+            revision: self.settled(now),
         }
     }
+
+    fn settled(&self, now: Instant) -> u64 {
+        let moment = now.checked_sub(SETTLE).unwrap_or(now);
+        self.reached.newest_at(moment)
+    }
+}
+
+fn is_settled(came: Instant, now: Instant) -> bool {
+    came + SETTLE <= now
 }
 
 impl Entry {

@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crds::ClusterName;
+use tokio::time::Instant;
 use tunnel::ReplicaId;
 
 use super::health::{Decision, LiveState, View, best};
@@ -21,6 +22,14 @@ pub(super) struct Fleet {
     known: BTreeMap<ClusterName, Known>,
     /// Counts the changes of what others are told.
     changes: u64,
+    last_came: Option<Instant>,
+}
+
+/// What is decided of one cluster, and when that came here.
+#[derive(Debug)]
+pub(super) struct Decided<'a> {
+    pub(super) decision: &'a Arc<Decision>,
+    pub(super) came: Option<Instant>,
 }
 
 /// What is known of the health of one.
@@ -29,6 +38,8 @@ struct Known {
     own: Arc<View>,
     others: BTreeMap<ReplicaId, View>,
     decision: Arc<Decision>,
+    /// When the decision came here.
+    came: Option<Instant>,
     /// How often in a row the decision was seen to differ from the view that counts.
     overdue: u8,
 }
@@ -61,11 +72,12 @@ impl Fleet {
     }
 
     /// Takes in what another replica has decided.
-    pub(super) fn adopt(&mut self, cluster: ClusterName, decision: Decision) {
+    pub(super) fn adopt(&mut self, cluster: ClusterName, decision: Decision, now: Instant) {
         if let Some(known) = self.entry(cluster)
             && decision.supersedes(&known.decision)
         {
-            known.decision = Arc::new(decision);
+            known.decide(decision, now);
+            self.last_came = Some(now);
         }
     }
 
@@ -91,8 +103,16 @@ impl Fleet {
     }
 
     /// What is decided.
-    pub(super) fn decision(&self, cluster: &ClusterName) -> Option<&Arc<Decision>> {
-        self.known.get(cluster).map(|known| &known.decision)
+    pub(super) fn decided(&self, cluster: &ClusterName) -> Option<Decided<'_>> {
+        self.known.get(cluster).map(|known| Decided {
+            decision: &known.decision,
+            came: known.came,
+        })
+    }
+
+    /// When the last decision came.
+    pub(super) fn last_came(&self) -> Option<Instant> {
+        self.last_came
     }
 
     /// What the view that counts says now.
@@ -112,15 +132,22 @@ impl Fleet {
 
     /// Takes the decisions that are due, at that revision of the hub or, if it is no newer than what is
     /// `shown` already, the next one.
-    pub(super) fn decide(&mut self, revision: u64, shown: impl Fn(&ClusterName) -> u64) {
+    pub(super) fn decide(
+        &mut self,
+        revision: u64,
+        now: Instant,
+        shown: impl Fn(&ClusterName) -> u64,
+    ) {
         for (cluster, known) in self.known.iter_mut().filter(|(_, known)| known.is_due()) {
             self.changes += 1;
             known.overdue = 0;
             let shown = known.decision.revision.max(shown(cluster));
-            known.decision = Arc::new(Decision {
+            let decision = Decision {
                 revision: revision.max(shown + 1),
                 state: known.state().clone(),
-            });
+            };
+            known.decide(decision, now);
+            self.last_came = Some(now);
         }
     }
 
@@ -143,6 +170,11 @@ impl Fleet {
 }
 
 impl Known {
+    fn decide(&mut self, decision: Decision, now: Instant) {
+        self.decision = Arc::new(decision);
+        self.came = Some(now);
+    }
+
     /// What nobody sees any more stays as it is shown.
     fn state(&self) -> &LiveState {
         let views = self.others.values().chain([&*self.own]);

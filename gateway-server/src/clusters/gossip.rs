@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crds::ClusterName;
+use tokio::time::Instant;
 use tunnel::ReplicaId;
 
 use super::{Clusters, Decision, History, Sighting, View, Went};
@@ -30,7 +31,8 @@ impl Clusters {
 
     /// Another replica has decided what is shown of a cluster.
     pub(crate) fn hear_decision(&self, cluster: ClusterName, decision: Decision) {
-        self.feed.lock().fleet.adopt(cluster, decision);
+        let now = Instant::now();
+        self.feed.lock().fleet.adopt(cluster, decision, now);
     }
 
     /// A cluster went before this replica came.

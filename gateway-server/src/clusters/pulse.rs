@@ -83,7 +83,7 @@ impl Clusters {
         let mut feed = self.feed.lock();
         feed.reach(revision, now);
         let revision = feed.newest();
-        feed.decide(revision);
+        feed.decide(revision, now);
         feed.refresh(&self.snapshot.load(), now);
     }
 }

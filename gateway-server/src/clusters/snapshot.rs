@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crds::ClusterName;
+use tokio::time::Instant;
 
 use super::cluster::Cluster;
 
@@ -13,6 +14,8 @@ pub(crate) struct Snapshot {
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
     /// Every source has been listed: a cluster that is not in here does not exist.
     pub(crate) complete: bool,
+    /// When it came to be so.
+    pub(super) came: Option<Instant>,
 }
 
 /// Why there is no such cluster.

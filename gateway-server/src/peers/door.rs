@@ -24,7 +24,7 @@ use crate::{accept::accept, tunnels::parse_passed};
 
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often to look whether there is something new to tell of clusters.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What may wait to be read of the news.
 const NEWS_BUFFER: usize = 4 << 10;
 

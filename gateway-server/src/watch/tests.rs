@@ -17,7 +17,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn of(clusters: Arc<Clusters>, query: &str) -> Self {
+    async fn of(clusters: Arc<Clusters>, query: &str) -> Self {
         let drain = CancellationToken::new();
         let options = Options::parse(Some(&format!("watch=1&{query}"))).unwrap();
         let watch = Watch::begin(
@@ -33,7 +33,7 @@ impl Reader {
         Self {
             clusters,
             drain,
-            body: Body::Watch(Box::new(watch.unwrap())),
+            body: Body::Watch(Box::new(watch.await.unwrap())),
         }
     }
 
@@ -62,7 +62,8 @@ async fn what_is_there_comes_first_and_then_what_changes() {
     let mut reader = Reader::of(
         given(&["a", "b"]),
         "sendInitialEvents=true&labelSelector=x!=y",
-    );
+    )
+    .await;
     assert_eq!(
         reader.next().await.unwrap(),
         ["ADDED a", "ADDED b", "BOOKMARK "]
@@ -74,17 +75,17 @@ async fn what_is_there_comes_first_and_then_what_changes() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_goes_on_where_a_list_ended() {
     let clusters = given(&["a"]);
-    let revision = clusters.listed().unwrap().revision;
+    let revision = clusters.list().await.unwrap().revision;
     gone(&clusters, "a");
-    let mut reader = Reader::of(clusters, &format!("resourceVersion={revision}"));
+    let mut reader = Reader::of(clusters, &format!("resourceVersion={revision}")).await;
     assert_eq!(reader.next().await.unwrap(), ["DELETED a"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_for_too_old_a_version_hears_it_and_nothing_more() {
     let clusters = given(&["a"]);
-    clusters.listed();
-    let mut reader = Reader::of(clusters, "resourceVersion=9");
+    clusters.list().await;
+    let mut reader = Reader::of(clusters, "resourceVersion=9").await;
     assert_eq!(reader.next().await.unwrap(), ["ERROR Expired"]);
     assert_eq!(reader.next().await, None);
 }
@@ -93,7 +94,7 @@ async fn whoever_asks_for_too_old_a_version_hears_it_and_nothing_more() {
 async fn it_ends_in_time_and_tells_versions_meanwhile() {
     let begin = Instant::now();
     let query = "sendInitialEvents=false&allowWatchBookmarks=true&timeoutSeconds=90";
-    let mut reader = Reader::of(given(&["a"]), query);
+    let mut reader = Reader::of(given(&["a"]), query).await;
     assert_eq!(reader.next().await.unwrap(), ["BOOKMARK "]);
     assert!(begin.elapsed() >= BOOKMARK_EVERY);
     assert_eq!(reader.next().await, None);
@@ -102,7 +103,7 @@ async fn it_ends_in_time_and_tells_versions_meanwhile() {
 
 #[tokio::test(start_paused = true)]
 async fn it_ends_with_the_process() {
-    let mut reader = Reader::of(given(&[]), "");
+    let mut reader = Reader::of(given(&[]), "").await;
     let drain = reader.drain.clone();
     let (next, ()) = tokio::join!(reader.next(), async { drain.cancel() });
     assert_eq!(next, None);

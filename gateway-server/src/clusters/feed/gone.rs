@@ -14,7 +14,7 @@ use crds::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Moment};
+use super::{Births, Change, Moment};
 
 /// Number of clusters that are remembered, plus one for each that is shown.
 pub(super) const KEPT: usize = 1024;
@@ -114,18 +114,19 @@ impl Gone {
         self.buried.iter().map(went).collect()
     }
 
-    pub(super) fn moments(&self) -> impl Iterator<Item = Moment> {
-        self.buried.iter().map(|(_, it)| it.went)
-    }
-
-    /// What went after a position, each with its own, if it was born at `born` or before.
-    pub(super) fn since(&self, position: u64, born: u64) -> impl Iterator<Item = (u64, Change)> {
-        let gone = self
-            .buried
-            .iter()
-            .filter(move |(_, it)| it.went.position > position);
-        let gone = gone.filter(move |(_, it)| it.born <= born);
-        gone.map(|(_, it)| {
+    /// What went and is wanted, each with its position.
+    pub(super) fn changes(
+        &self,
+        is_wanted: impl Fn(u64, Moment) -> bool,
+        births: Births,
+    ) -> impl Iterator<Item = (u64, Change)> {
+        let is_told = move |it: &Tombstone| match births {
+            Births::Any => true,
+            Births::UpTo(position) => it.born <= position,
+        };
+        let gone = self.buried.iter().map(|(_, it)| it);
+        let gone = gone.filter(move |it| is_wanted(it.revision, it.went) && is_told(it));
+        gone.map(|it| {
             let change = Change {
                 revision: it.revision,
                 before: Some(Arc::clone(&it.last)),

@@ -17,7 +17,11 @@ fn gossip(fleets: &mut [Fleet]) {
         for (cluster, told) in fleets[from].sightings() {
             for to in (0..fleets.len()).filter(|to| *to != from) {
                 fleets[to].hear(&id(from), cluster.clone(), View::clone(&told.view));
-                fleets[to].adopt(cluster.clone(), Decision::clone(&told.decision));
+                fleets[to].adopt(
+                    cluster.clone(),
+                    Decision::clone(&told.decision),
+                    Instant::now(),
+                );
             }
         }
     }
@@ -25,7 +29,7 @@ fn gossip(fleets: &mut [Fleet]) {
 
 fn shown(fleets: &[Fleet]) -> Vec<(u64, String)> {
     let shown = fleets.iter().map(|fleet| {
-        let decision = fleet.decision(&name()).unwrap();
+        let decision = fleet.decided(&name()).unwrap().decision;
         let health = decision.state.health.clone().unwrap_or_default();
         (decision.revision, health.healthy_reason)
     });
@@ -47,14 +51,14 @@ fn all_show_what_the_replica_decides_whose_view_counts() {
     gossip(&mut fleets);
     let due: Vec<_> = fleets.iter_mut().map(Fleet::look).collect();
     assert_eq!(due, [false, true, false]);
-    fleets[1].decide(70, |_| 0);
+    fleets[1].decide(70, Instant::now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(shown(&fleets), vec![(70, "refused".to_owned()); 3]);
     // Somebody gets through: that is the last word, and what the other one saw is old.
     fleets[2].see(&name(), view(Evidence::Connection, 10, ""));
     gossip(&mut fleets);
     assert!(fleets[2].look() && !fleets[1].look());
-    fleets[2].decide(70, |_| 0);
+    fleets[2].decide(70, Instant::now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(shown(&fleets), vec![(71, String::new()); 3]);
     assert!(fleets.iter_mut().all(|fleet| !fleet.look()));
@@ -67,18 +71,18 @@ fn if_the_replica_is_gone_that_should_decide_another_one_does() {
     gossip(&mut fleets);
     let looks: Vec<_> = (0..3).map(|_| fleets[0].look()).collect();
     assert_eq!(looks, [false, false, true]);
-    fleets[0].decide(70, |_| 0);
+    fleets[0].decide(70, Instant::now(), |_| 0);
     assert_eq!(shown(&fleets[..1]), [(70, "refused".to_owned())]);
     fleets[0].lose(&id(1));
     assert!(!fleets[0].look(), "nobody sees anything else");
     fleets[0].see(&name(), view(Evidence::Agent, 0, ""));
     assert!(fleets[0].look());
-    fleets[0].decide(80, |_| 0);
+    fleets[0].decide(80, Instant::now(), |_| 0);
     assert_eq!(shown(&fleets[..1]), [(80, String::new())]);
     // It comes back with what it knew: the newer decision stands.
-    fleets[1].decide(75, |_| 0);
+    fleets[1].decide(75, Instant::now(), |_| 0);
     gossip(&mut fleets);
-    assert_eq!(fleets[0].decision(&name()).unwrap().revision, 80);
+    assert_eq!(fleets[0].decided(&name()).unwrap().decision.revision, 80);
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn decisions_at_the_same_revision_end_alike() {
     for (fleet, reason) in fleets.iter_mut().zip(["refused", "reset"]) {
         fleet.see(&name(), view(Evidence::Attempt, 10, reason));
         fleet.look();
-        fleet.decide(70, |_| 0);
+        fleet.decide(70, Instant::now(), |_| 0);
     }
     gossip(&mut fleets);
     let shown = shown(&fleets);
