@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 pub(crate) use self::{
-    cluster::{Access, Cluster},
+    cluster::{Access, Cluster, Written},
     credential::Credential,
     definition::Unusable,
     derived::Derivation,
@@ -186,15 +186,15 @@ impl Clusters {
         let touched = S::sheet(&mut inventory).replace(entries.collect());
         info!(objects = objects.len(), "{} listed", S::WHAT);
         let newest = objects.iter().map(revision_of).max().unwrap_or_default();
-        self.reach(newest);
-        self.rebuild(&inventory, touched);
+        let came = self.reach(newest);
+        self.rebuild(&inventory, touched, came);
     }
 
     /// Notes that the hub does not have this kind of object.
     fn has_no_kind<S: Source>(&self) {
         let mut inventory = self.inventory.lock();
         S::sheet(&mut inventory).has_no_kind();
-        self.rebuild(&inventory, BTreeSet::new());
+        self.rebuild(&inventory, BTreeSet::new(), Instant::now());
     }
 
     /// Adds or replaces one object.
@@ -218,12 +218,12 @@ impl Clusters {
         let mut inventory = self.inventory.lock();
         let known = entry.map(|entry| Known { entry, revision });
         S::sheet(&mut inventory).set(cluster.clone(), known);
-        self.rebuild(&inventory, [cluster].into());
-        self.reach(revision);
+        let came = self.reach(revision);
+        self.rebuild(&inventory, [cluster].into(), came);
     }
 
     /// Publishes a snapshot in which these clusters are as the inventory has them.
-    fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>) {
+    fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>, came: Instant) {
         let old = self.snapshot.load();
         let mut by_name = old.by_name.clone();
         let mut replaced = Vec::new();
@@ -232,8 +232,11 @@ impl Clusters {
             let known = by_name.remove(&name);
             match inventory.definition(&name, derivation, &self.tunnels) {
                 Some(definition) => {
-                    let revision = inventory.revision(&name);
-                    let cluster = self.cluster(&name, known.as_deref(), definition, revision);
+                    let written = Written {
+                        revision: inventory.revision(&name),
+                        came,
+                    };
+                    let cluster = self.cluster(&name, known.as_deref(), definition, written);
                     by_name.insert(name, Arc::new(cluster));
                 }
                 None if known.is_some() => self.forget(&name),
@@ -249,7 +252,7 @@ impl Clusters {
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
             complete: inventory.is_listed(self.derivation.is_some()),
-            came: Some(Instant::now()),
+            came: Some(came),
         }));
         for cluster in replaced {
             cluster.superseded.cancel();
@@ -271,7 +274,7 @@ impl Clusters {
         name: &ClusterName,
         known: Option<&Cluster>,
         definition: Definition,
-        revision: u64,
+        written: Written,
     ) -> Cluster {
         let Definition {
             object,
@@ -286,8 +289,7 @@ impl Clusters {
             warn!(cluster = %name, "managed cluster cannot be reached: {unusable}");
         }
         Cluster {
-            revision,
-            came: Instant::now(),
+            written,
             object,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),

@@ -12,10 +12,7 @@ use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
 /// One managed cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// The newest revision of the hub's objects that it is made from.
-    pub(super) revision: u64,
-    /// When the last of them came.
-    pub(super) came: Instant,
+    pub(super) written: Written,
     /// As its source shows it; `None` if the source is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
     /// How to reach it, or why that is not possible.
@@ -28,6 +25,15 @@ pub(crate) struct Cluster {
     pub(super) addresses: Vec<ConstEndpoint>,
     /// Cancelled when a newer snapshot has replaced or removed it.
     pub(super) superseded: CancellationToken,
+}
+
+/// When what a cluster is made from was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    /// The newest revision of the hub's objects that it is made from.
+    pub(super) revision: u64,
+    /// When the last of them came here.
+    pub(super) came: Instant,
 }
 
 /// The route and credential of one cluster.

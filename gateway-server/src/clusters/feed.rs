@@ -219,7 +219,7 @@ impl Feed {
             // That was before this replica came: it can go by what the hub says.
             (_, None) => written > revision,
             (None, Some(_)) => false,
-            (Some(at), Some(known)) => at > known,
+            (Some(at), Some(known)) => at > known && written != revision,
         };
         Ok(self.changes(now, is_wanted, Births::Any))
     }
@@ -319,9 +319,13 @@ impl Feed {
         self.fleet.see(name, cluster.view());
         let decided = self.fleet.decided(name).expect("it was seen");
         let decision = &decided.decision;
-        let revision = cluster.revision.max(decision.revision);
+        let revision = cluster.written.revision.max(decision.revision);
         let known = self.shown.get(name);
-        let came = decided.came.map_or(cluster.came, |at| at.max(cluster.came));
+        // A decision does not put off that a new one is shown at all.
+        let came = match decided.came {
+            Some(at) if known.is_some() => at.max(cluster.written.came),
+            _ => cluster.written.came,
+        };
         if self.is_started && !is_settled(came, now) {
             return;
         }
@@ -385,7 +389,7 @@ impl Feed {
     fn made(&self, name: &ClusterName, cluster: &Cluster) -> Option<ClusterGateway> {
         let decision = &self.fleet.decided(name)?.decision;
         let mut object = cluster.shown(&decision.state)?;
-        let revision = cluster.revision.max(decision.revision);
+        let revision = cluster.written.revision.max(decision.revision);
         object.metadata.resource_version = Some(revision.to_string());
         Some(object)
     }

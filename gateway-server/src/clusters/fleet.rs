@@ -187,13 +187,20 @@ impl Known {
     }
 
     fn look(&mut self) {
-        self.overdue = if *self.state() == self.decision.state {
+        self.overdue = if self.is_as_decided() {
             0
         } else if self.counts() {
             PATIENCE
         } else {
             (self.overdue + 1).min(PATIENCE)
         };
+    }
+
+    /// What is shown of a cluster of which nothing was ever seen follows from its sources.
+    fn is_as_decided(&self) -> bool {
+        let state = self.state();
+        let was_never_seen = self.decision.revision == 0 && state.health.is_none();
+        was_never_seen || *state == self.decision.state
     }
 
     fn is_due(&self) -> bool {

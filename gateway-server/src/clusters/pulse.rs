@@ -53,9 +53,11 @@ impl Clusters {
         }
     }
 
-    /// The hub has come to this revision.
-    pub(super) fn reach(&self, revision: u64) {
-        self.feed.lock().reach(revision, Instant::now());
+    /// The hub has come to this revision now.
+    pub(super) fn reach(&self, revision: u64) -> Instant {
+        let now = Instant::now();
+        self.feed.lock().reach(revision, now);
+        now
     }
 
     /// Waits until the hub is known to have come to this revision, up to a deadline.
