@@ -15,3 +15,5 @@ mod replicas;
 mod served;
 #[path = "tunnels/stage.rs"]
 mod stage;
+#[path = "tunnels/truth.rs"]
+mod truth;

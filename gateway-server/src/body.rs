@@ -2,6 +2,7 @@
 //! through.
 
 use std::{
+    future::Future as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -10,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{acting::Tether, metrics::Counter, upstream::Lease, watch::Watch};
 
@@ -46,7 +48,16 @@ pub(crate) struct UpstreamBody {
     bytes: Counter,
     /// Ends it, if it is long-lived.
     tether: Option<Arc<Tether>>,
-    ends_when_broken: bool,
+    /// Set for a watch.
+    watch: Option<WatchEnd>,
+}
+
+/// A watch may end at any time: informers then resume it, and their rights are checked again. For any
+/// other body, a normal end would claim that it is complete.
+#[derive(Debug)]
+struct WatchEnd {
+    /// The process is about to end.
+    last_call: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl UpstreamBody {
@@ -58,7 +69,7 @@ impl UpstreamBody {
             lease,
             bytes,
             tether: None,
-            ends_when_broken: false,
+            watch: None,
         };
         this.release_at_end();
         this
@@ -69,11 +80,11 @@ impl UpstreamBody {
         self.tether = Some(tether);
     }
 
-    /// From now on, a broken connection or a cut is a normal end of this body instead of an error.
-    /// A watch may end at any time: informers then resume it, and their rights are checked again.
-    /// For any other body, a normal end would claim that it is complete.
-    pub(crate) fn ends_when_broken(&mut self) {
-        self.ends_when_broken = true;
+    /// From now on, a broken connection or a cut is a normal end of this body instead of an error, and it
+    /// ends by itself at the last call.
+    pub(crate) fn is_a_watch(&mut self, last_call: &CancellationToken) {
+        let last_call = Box::pin(last_call.clone().cancelled_owned());
+        self.watch = Some(WatchEnd { last_call });
     }
 
     /// Reads, without waiting, what came with the head. If the stream has broken by then, the
@@ -126,6 +137,14 @@ impl UpstreamBody {
         }
     }
 
+    /// Ready when a watch must make room for the end of the process.
+    fn poll_last_call(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.watch {
+            Some(watch) => watch.last_call.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
@@ -137,7 +156,7 @@ impl UpstreamBody {
                 self.bytes.inc_by(length);
                 self.release_at_end();
             }
-            Poll::Ready(Some(Err(_))) if self.ends_when_broken => return Poll::Ready(None),
+            Poll::Ready(Some(Err(_))) if self.watch.is_some() => return Poll::Ready(None),
             Poll::Ready(None) => self.release(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
@@ -173,11 +192,16 @@ impl http_body::Body for Body {
             Self::Upstream(upstream) => {
                 if upstream.poll_cut(false, context).is_pending() {
                     let polled = upstream.poll(context);
-                    if polled.is_ready() || upstream.poll_cut(true, context).is_pending() {
+                    if polled.is_ready() {
                         return polled.map_err(BodyError::Upstream);
                     }
+                    if upstream.poll_cut(true, context).is_pending()
+                        && upstream.poll_last_call(context).is_pending()
+                    {
+                        return Poll::Pending;
+                    }
                 }
-                let end = (!upstream.ends_when_broken).then_some(Err(BodyError::Revoked));
+                let end = upstream.watch.is_none().then_some(Err(BodyError::Revoked));
                 // Dropped at once, which ends it at the managed cluster as well.
                 *this = Self::Empty;
                 Poll::Ready(end)

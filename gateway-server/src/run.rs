@@ -164,7 +164,7 @@ impl Process {
             authenticator: Arc::clone(&authenticator),
             head_deadline: settings.head_deadline,
             tasks: requests,
-            cut: ending.cut.clone(),
+            ending: ending.clone(),
         };
         let proxy = Proxy {
             outbound,

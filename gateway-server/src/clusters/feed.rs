@@ -58,18 +58,25 @@ struct Entry {
     state: LiveState,
     object: Arc<ClusterGateway>,
     /// When it was shown first …
-    born: u64,
+    born: Step,
     /// … and changed last.
-    changed: Moment,
-    /// Its labels changed last here, and what it was before.
-    relabelled: Option<(u64, Arc<ClusterGateway>)>,
+    changed: Step,
+    relabelled: Option<Relabelling>,
 }
 
-/// When a change came to this replica.
+/// The last change of a cluster's labels, which decide who has selected it.
+#[derive(Debug)]
+struct Relabelling {
+    step: Step,
+    before: Arc<ClusterGateway>,
+}
+
+/// A change, as the hub and this replica number it.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
+struct Step {
+    revision: u64,
     position: u64,
-    /// `None` for what was there at the start.
+    /// When it came here; `None` for what was there at the start.
     at: Option<Instant>,
 }
 
@@ -215,11 +222,11 @@ impl Feed {
             });
         }
         let known = self.reached.moment_of(revision);
-        let is_wanted = |written: u64, moment: Moment| match (moment.at, known) {
+        let is_wanted = |step: Step| match (step.at, known) {
             // That was before this replica came: it can go by what the hub says.
-            (_, None) => written > revision,
+            (_, None) => step.revision > revision,
             (None, Some(_)) => false,
-            (Some(at), Some(known)) => at > known && written != revision,
+            (Some(at), Some(known)) => at > known && step.revision != revision,
         };
         Ok(self.changes(now, is_wanted, Births::Any))
     }
@@ -243,7 +250,7 @@ impl Feed {
         }
         // What came and went meanwhile is nothing that it has to hear of.
         let births = Births::UpTo(position);
-        let is_wanted = |_, moment: Moment| moment.position > position;
+        let is_wanted = |step: Step| step.position > position;
         Ok(self.changes(now, is_wanted, births))
     }
 
@@ -343,6 +350,11 @@ impl Feed {
             return;
         };
         let of = Arc::downgrade(cluster);
+        let step = Step {
+            revision,
+            position: self.position + 1,
+            at: self.is_started.then_some(came),
+        };
         if let Some(known) = self.shown.get_mut(name)
             && *known.object == object
         {
@@ -358,27 +370,25 @@ impl Feed {
                 revision,
                 state,
                 object: Arc::new(object),
-                born: 0,
-                changed: Moment {
-                    position: 0,
-                    at: self.is_started.then_some(came),
-                },
+                born: step,
+                changed: step,
                 relabelled: None,
             },
         );
     }
 
     fn show(&mut self, name: &ClusterName, mut entry: Entry) {
-        self.position += 1;
-        entry.changed.position = self.position;
-        entry.born = self.position;
+        self.position = entry.changed.position;
         if let Some(known) = self.shown.remove(name) {
             self.changed.remove(&known.changed.position);
             entry.born = known.born;
             entry.relabelled = if known.object.metadata.labels == entry.object.metadata.labels {
                 known.relabelled
             } else {
-                Some((self.position, known.object))
+                Some(Relabelling {
+                    step: entry.changed,
+                    before: known.object,
+                })
             };
         }
         self.changed.insert(self.position, name.clone());
@@ -402,10 +412,10 @@ impl Feed {
         self.changed.remove(&entry.changed.position);
         self.position += 1;
         let tombstone = Tombstone {
-            revision: self.newest().max(entry.revision),
             last: entry.object,
-            born: entry.born,
-            went: Moment {
+            born: entry.born.position,
+            went: Step {
+                revision: self.newest().max(entry.revision),
                 position: self.position,
                 at: Some(came),
             },
@@ -433,12 +443,7 @@ impl Feed {
     }
 
     /// The changes that are wanted, in the order of the hub.
-    fn changes(
-        &self,
-        now: Instant,
-        is_wanted: impl Fn(u64, Moment) -> bool,
-        births: Births,
-    ) -> Changes {
+    fn changes(&self, now: Instant, is_wanted: impl Fn(Step) -> bool, births: Births) -> Changes {
         let after = match births {
             Births::Any => 0,
             Births::UpTo(position) => position,
@@ -448,8 +453,8 @@ impl Feed {
             .changed
             .range(beyond)
             .map(|(_, name)| &self.shown[name]);
-        let shown = shown.filter(|entry| is_wanted(entry.revision, entry.changed));
-        let shown = shown.map(|entry| (entry.changed.position, entry.since(after)));
+        let shown = shown.filter(|entry| is_wanted(entry.changed));
+        let shown = shown.map(|entry| (entry.changed.position, entry.change(&is_wanted)));
         let gone = self.gone.changes(&is_wanted, births);
         let mut changes: Vec<_> = shown.chain(gone).collect();
         changes.sort_by_key(|(at, change)| (change.revision, *at));
@@ -471,10 +476,11 @@ fn is_settled(came: Instant, now: Instant) -> bool {
 }
 
 impl Entry {
-    fn since(&self, position: u64) -> Change {
+    /// What it means to somebody who wants these changes, and has seen the others.
+    fn change(&self, is_wanted: impl Fn(Step) -> bool) -> Change {
         let before = match &self.relabelled {
-            _ if self.born > position => None,
-            Some((at, before)) if *at > position => Some(before),
+            _ if is_wanted(self.born) => None,
+            Some(Relabelling { step, before }) if is_wanted(*step) => Some(before),
             _ => Some(&self.object),
         };
         Change {

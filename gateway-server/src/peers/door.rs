@@ -150,6 +150,8 @@ impl Peers {
             select! {
                 changed = held.changed() => if changed.is_err() { return },
                 () = self.ending.leaving.cancelled(), if !drains => {}
+                // What others know of this replica is over: they open no more pipes here.
+                () = self.ending.drain.cancelled() => return,
                 () = self.sightings_other_than(seen) => {}
                 () = self.ending.cut.cancelled() => return,
                 // The other end never sends anything: this is its end.

@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::{
     failure::Failure,
@@ -20,6 +20,7 @@ use crate::{
     authentication::Authenticator,
     body::{Body, UpstreamBody},
     clusters::{Cluster, Clusters, Credential},
+    ending::Ending,
     upstream::{Lease, RequestBody, SendError, Upstream},
     verb::Verb,
     way::{Leased, Way},
@@ -38,8 +39,7 @@ pub(crate) struct Outbound {
     pub(crate) head_deadline: Duration,
     /// Holds the upgraded connections.
     pub(crate) tasks: TaskTracker,
-    /// Ends the upgraded connections.
-    pub(crate) cut: CancellationToken,
+    pub(crate) ending: Ending,
 }
 
 /// One request on its way through.
@@ -184,7 +184,7 @@ impl Exchange<'_> {
         let bytes = self.cluster.metrics.response_bytes.clone();
         let mut body = UpstreamBody::new(body, lease, bytes);
         if self.verb == Verb::Watch {
-            body.ends_when_broken();
+            body.is_a_watch(&self.outbound.ending.last_call);
         }
         if let Some(tether) = &self.tether {
             body.hangs_on(Arc::clone(tether));

@@ -16,12 +16,13 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prometheus_client::registry::Registry;
 use tokio::io::{DuplexStream, duplex};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use self::spoke::Spoke;
 use super::{exchange::is_goodbye, *};
 use crate::{
     clusters::Clusters,
+    ending::Ending,
     grants::{applied, grant},
 };
 
@@ -54,7 +55,7 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
         authenticator: Arc::default(),
         head_deadline: Duration::from_secs(10),
         tasks: TaskTracker::new(),
-        cut: CancellationToken::new(),
+        ending: Ending::default(),
     };
     Proxy {
         outbound,

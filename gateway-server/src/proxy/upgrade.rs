@@ -52,7 +52,7 @@ impl Exchange<'_> {
         let pipe = Pipe {
             caller,
             spoke: hyper::upgrade::on(&mut response),
-            cut: self.outbound.cut.clone(),
+            cut: self.outbound.ending.cut.clone(),
             gone: self.way.gone().clone(),
             tether: self.tether.clone(),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),

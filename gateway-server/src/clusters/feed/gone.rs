@@ -14,7 +14,7 @@ use crds::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Births, Change, Moment};
+use super::{Births, Change, Step};
 
 /// Number of clusters that are remembered, plus one for each that is shown.
 pub(super) const KEPT: usize = 1024;
@@ -32,11 +32,11 @@ pub(super) struct Gone {
 /// One that went.
 #[derive(Debug)]
 pub(super) struct Tombstone {
-    pub(super) revision: u64,
     /// As it was shown last.
     pub(super) last: Arc<ClusterGateway>,
+    /// The position at which it was shown first.
     pub(super) born: u64,
-    pub(super) went: Moment,
+    pub(super) went: Step,
 }
 
 /// A cluster that went, as replicas tell each other: enough for everybody who selected it.
@@ -70,7 +70,7 @@ impl Gone {
         while self.buried.len() > KEPT + shown {
             if let Some((_, first)) = self.buried.pop_front() {
                 self.forgotten = self.forgotten.max(first.went.position);
-                self.oldest = self.oldest.max(Some(first.revision));
+                self.oldest = self.oldest.max(Some(first.went.revision));
             }
         }
     }
@@ -78,7 +78,7 @@ impl Gone {
     /// Another replica says that this one went.
     pub(super) fn hear(&mut self, went: Went) {
         let is_known = |(name, it): &(ClusterName, Tombstone)| {
-            *name == went.cluster && it.revision >= went.revision
+            *name == went.cluster && it.went.revision >= went.revision
         };
         if self.buried.len() >= KEPT || self.buried.iter().any(is_known) {
             return;
@@ -89,10 +89,10 @@ impl Gone {
             labels,
         } = went;
         let tombstone = Tombstone {
-            revision,
             last: Arc::new(named(&cluster, labels)),
             born: 0,
-            went: Moment {
+            went: Step {
+                revision,
                 position: 1,
                 at: None,
             },
@@ -108,7 +108,7 @@ impl Gone {
     pub(super) fn all(&self) -> Vec<Went> {
         let went = |(name, it): &(ClusterName, Tombstone)| Went {
             cluster: name.clone(),
-            revision: it.revision,
+            revision: it.went.revision,
             labels: it.last.metadata.labels.clone(),
         };
         self.buried.iter().map(went).collect()
@@ -117,7 +117,7 @@ impl Gone {
     /// What went and is wanted, each with its position.
     pub(super) fn changes(
         &self,
-        is_wanted: impl Fn(u64, Moment) -> bool,
+        is_wanted: impl Fn(Step) -> bool,
         births: Births,
     ) -> impl Iterator<Item = (u64, Change)> {
         let is_told = move |it: &Tombstone| match births {
@@ -125,10 +125,10 @@ impl Gone {
             Births::UpTo(position) => it.born <= position,
         };
         let gone = self.buried.iter().map(|(_, it)| it);
-        let gone = gone.filter(move |it| is_wanted(it.revision, it.went) && is_told(it));
+        let gone = gone.filter(move |it| is_wanted(it.went) && is_told(it));
         gone.map(|it| {
             let change = Change {
-                revision: it.revision,
+                revision: it.went.revision,
                 before: Some(Arc::clone(&it.last)),
                 after: None,
             };
