@@ -1,0 +1,183 @@
+//! What goes on through the hub while gateways come and go: requests one after the other, watches, and
+//! upgraded connections.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use e2e::eventually;
+use http::Request;
+use kube::{Client, client::Body};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    stage::{SPOKES, Stage},
+    streams::{self, Lasted},
+    watches::{self, Watched},
+};
+use crate::stage::{GATEWAYS, through_hub};
+
+const CALLERS: usize = 16;
+const WATCHES: usize = 10;
+const STREAMS: usize = 2;
+/// What callers have to get done before something happens, and again after.
+const ENOUGH: usize = 200;
+const SOON: Duration = Duration::from_mins(1);
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Everything that goes on.
+pub(super) struct Load {
+    over: watch::Sender<bool>,
+    last: watch::Sender<u64>,
+    done: Arc<AtomicUsize>,
+    callers: JoinSet<Vec<Failed>>,
+    watches: JoinSet<Watched>,
+    streams: JoinSet<Vec<Lasted>>,
+    writer: JoinSet<u64>,
+}
+
+/// What became of it.
+pub(super) struct Outcome {
+    pub(super) failed: Vec<Failed>,
+    pub(super) watches: Vec<Watched>,
+    pub(super) streams: Vec<Lasted>,
+}
+
+/// A request that got no good answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) begun: Instant,
+    pub(super) ended: Instant,
+    /// None where it broke off.
+    pub(super) code: Option<u16>,
+    pub(super) said: String,
+}
+
+impl Load {
+    /// Begins all of it.
+    pub(super) async fn start(stage: &Stage) -> Self {
+        let (over, is_over) = watch::channel(false);
+        let (last, is_last) = watch::channel(u64::MAX);
+        let (done, hub) = (Arc::<AtomicUsize>::default(), stage.hub());
+        let spoke = stage.world.cluster("managed1").client();
+        let first = watches::put(&spoke, 0).await;
+        let mut load = Self {
+            over,
+            last,
+            done,
+            callers: JoinSet::new(),
+            watches: JoinSet::new(),
+            streams: JoinSet::new(),
+            writer: JoinSet::new(),
+        };
+        for number in 0..CALLERS {
+            let spoke = SPOKES[number % SPOKES.len()];
+            let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces/default");
+            let caller = call(hub.client(), path, is_over.clone(), Arc::clone(&load.done));
+            load.callers.spawn(caller);
+        }
+        for _ in 0..WATCHES {
+            let client = through_hub(hub, "managed1").await;
+            let watch = watches::watch(client, first.clone(), is_last.clone());
+            load.watches.spawn(watch);
+        }
+        for _ in 0..STREAMS {
+            load.streams
+                .spawn(streams::keep(hub.clone(), is_over.clone()));
+        }
+        load.writer.spawn(watches::write(spoke, is_over));
+        load.goes_on().await;
+        load
+    }
+
+    /// Waits until as much again has been done.
+    pub(super) async fn goes_on(&self) {
+        let done = || self.done.load(Ordering::Relaxed);
+        let wanted = done() + ENOUGH;
+        let enough = || async {
+            match done() {
+                seen if seen >= wanted => Ok(()),
+                seen => Err(seen),
+            }
+        };
+        eventually(SOON, "requests are answered", enough)
+            .await
+            .unwrap();
+    }
+
+    /// Ends all of it, once watches have seen what was written.
+    pub(super) async fn finish(self) -> Outcome {
+        self.over.send_replace(true);
+        let failed = self.callers.join_all().await;
+        let streams = self.streams.join_all().await;
+        let written = self.writer.join_all().await[0];
+        self.last.send_replace(written);
+        let watches = timeout(SOON, self.watches.join_all()).await;
+        let outcome = Outcome {
+            failed: failed.into_iter().flatten().collect(),
+            watches: watches.expect("each watch comes to the end"),
+            streams: streams.into_iter().flatten().collect(),
+        };
+        println!(
+            "{} requests, {} of them failed; {written} writes, each seen {WATCHES} times in {} watches; \
+             streams {:?}",
+            self.done.load(Ordering::Relaxed) + outcome.failed.len(),
+            outcome.failed.len(),
+            outcome.watches.iter().map(|it| it.begun).sum::<usize>(),
+            outcome.streams,
+        );
+        outcome
+    }
+}
+
+/// Asks one thing after the other until it is over, and gives what failed.
+async fn call(
+    client: Client,
+    path: String,
+    over: watch::Receiver<bool>,
+    done: Arc<AtomicUsize>,
+) -> Vec<Failed> {
+    let mut failed = Vec::new();
+    while !*over.borrow() {
+        let begun = Instant::now();
+        let answer = timeout(SOON, answer(&client, &path)).await;
+        let (code, said) = match answer.unwrap_or((None, "no answer".to_owned())) {
+            (Some(200), _) => {
+                done.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            answer => answer,
+        };
+        let ended = Instant::now();
+        failed.push(Failed {
+            begun,
+            ended,
+            code,
+            said,
+        });
+        sleep(RETRY).await;
+    }
+    failed
+}
+
+/// The code and body of an answer, or how it broke off.
+async fn answer(client: &Client, path: &str) -> (Option<u16>, String) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let answer = match client.send(request).await {
+        Ok(answer) => answer,
+        Err(error) => return (None, format!("{error:?}")),
+    };
+    let code = answer.status().as_u16();
+    match answer.into_body().collect_bytes().await {
+        Ok(body) => (Some(code), String::from_utf8_lossy(&body).into_owned()),
+        Err(error) => (None, format!("{code}, then {error:?}")),
+    }
+}

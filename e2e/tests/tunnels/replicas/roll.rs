@@ -1,0 +1,47 @@
+//! A roll-out, as a Deployment does it: each gateway in turn is taken out of the Service, told to end, and
+//! comes back.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{load::Load, stage::Stage};
+
+const DELAY: Duration = Duration::from_secs(3);
+const DRAIN: Duration = Duration::from_secs(10);
+/// How much a clock of a busy machine is late.
+const SLACK: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_roll_out_fails_no_request_and_loses_no_event() {
+    let stage = Stage::start(&["--shutdown-delay=3", "--drain-timeout=10"]).await;
+    stage.spreads().await;
+    let load = Load::start(&stage).await;
+    let mut ends = Vec::new();
+    for (index, gateway) in stage.replicas.each().iter().enumerate() {
+        stage.replicas.lead_to(&[1 - index]);
+        let told = Instant::now();
+        let status = gateway.stop().await;
+        assert!(status.success(), "{status}");
+        println!("gateway {index} ended after {:?}", told.elapsed());
+        ends.push((told + DELAY + DRAIN - SLACK, Instant::now() + SLACK));
+        gateway.restart().await.unwrap();
+        stage.replicas.lead_to_all();
+        load.goes_on().await;
+    }
+    let outcome = load.finish().await;
+    assert!(outcome.failed.is_empty(), "{:#?}", outcome.failed);
+    for watch in &outcome.watches {
+        assert!(
+            watch.lost.is_empty() && watch.broken.is_empty(),
+            "{watch:#?}"
+        );
+    }
+    for stream in &outcome.streams {
+        assert!(stream.lost.is_empty() && stream.events > 0, "{stream:?}");
+        let in_grace =
+            |ended: Instant| ends.iter().any(|(from, to)| (*from..=*to).contains(&ended));
+        assert!(stream.ended.is_none_or(in_grace), "{stream:?}, {ends:?}");
+    }
+    stage.spreads().await;
+}
