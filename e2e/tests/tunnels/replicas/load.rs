@@ -9,8 +9,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::eventually;
-use http::Request;
+use e2e::{Gateway, eventually};
 use kube::{Client, client::Body};
 use tokio::{
     sync::watch,
@@ -19,13 +18,14 @@ use tokio::{
 };
 
 use super::{
-    stage::{SPOKES, Stage},
+    stage::{SPOKES, Stage, request},
     streams::{self, Lasted},
     watches::{self, Watched},
 };
 use crate::stage::{GATEWAYS, through_hub};
 
 const CALLERS: usize = 16;
+const DIRECT_CALLERS: usize = 4;
 const WATCHES: usize = 10;
 const STREAMS: usize = 2;
 /// What callers have to get done before something happens, and again after.
@@ -44,6 +44,15 @@ pub(super) struct Load {
     writer: JoinSet<u64>,
 }
 
+/// Where a request comes in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Entrance {
+    /// At the hub's API server.
+    Hub,
+    /// At one gateway.
+    Gateway,
+}
+
 /// What became of it.
 pub(super) struct Outcome {
     pub(super) failed: Vec<Failed>,
@@ -53,7 +62,10 @@ pub(super) struct Outcome {
 
 /// A request that got no good answer.
 #[derive(Debug)]
+#[expect(dead_code, reason = "what was said is for whoever reads a failure")]
 pub(super) struct Failed {
+    /// Who was asked.
+    pub(super) by: Entrance,
     pub(super) begun: Instant,
     pub(super) ended: Instant,
     /// None where it broke off.
@@ -79,10 +91,7 @@ impl Load {
             writer: JoinSet::new(),
         };
         for number in 0..CALLERS {
-            let spoke = SPOKES[number % SPOKES.len()];
-            let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces/default");
-            let caller = call(hub.client(), path, is_over.clone(), Arc::clone(&load.done));
-            load.callers.spawn(caller);
+            load.call(Entrance::Hub, hub.client(), number);
         }
         for _ in 0..WATCHES {
             let client = through_hub(hub, "managed1").await;
@@ -96,6 +105,20 @@ impl Load {
         load.writer.spawn(watches::write(spoke, is_over));
         load.goes_on().await;
         load
+    }
+
+    /// Asks one gateway directly, too.
+    pub(super) fn also_asks(&mut self, stage: &Stage, gateway: &Gateway) {
+        let credentials = stage.front_proxy();
+        for number in 0..DIRECT_CALLERS {
+            let client = gateway.client_with(&credentials);
+            self.call(Entrance::Gateway, client, number);
+        }
+    }
+
+    fn call(&mut self, by: Entrance, client: Client, number: usize) {
+        let (over, done) = (self.over.subscribe(), Arc::clone(&self.done));
+        self.callers.spawn(call(by, client, number, over, done));
     }
 
     /// Waits until as much again has been done.
@@ -128,11 +151,11 @@ impl Load {
         };
         println!(
             "{} requests, {} of them failed; {written} writes, each seen {WATCHES} times in {} watches; \
-             streams {:?}",
+             {} streams",
             self.done.load(Ordering::Relaxed) + outcome.failed.len(),
             outcome.failed.len(),
             outcome.watches.iter().map(|it| it.begun).sum::<usize>(),
-            outcome.streams,
+            outcome.streams.len(),
         );
         outcome
     }
@@ -140,11 +163,14 @@ impl Load {
 
 /// Asks one thing after the other until it is over, and gives what failed.
 async fn call(
+    by: Entrance,
     client: Client,
-    path: String,
+    number: usize,
     over: watch::Receiver<bool>,
     done: Arc<AtomicUsize>,
 ) -> Vec<Failed> {
+    let spoke = SPOKES[number % SPOKES.len()];
+    let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces/default");
     let mut failed = Vec::new();
     while !*over.borrow() {
         let begun = Instant::now();
@@ -158,6 +184,7 @@ async fn call(
         };
         let ended = Instant::now();
         failed.push(Failed {
+            by,
             begun,
             ended,
             code,
@@ -170,8 +197,9 @@ async fn call(
 
 /// The code and body of an answer, or how it broke off.
 async fn answer(client: &Client, path: &str) -> (Option<u16>, String) {
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    let answer = match client.send(request).await {
+    // The hub puts its own word for who calls in the place of ours.
+    let request = request(path).body(Body::empty());
+    let answer = match client.send(request.unwrap()).await {
         Ok(answer) => answer,
         Err(error) => return (None, format!("{error:?}")),
     };

@@ -112,7 +112,7 @@ impl Stage {
     }
 
     /// What the hub's API server is to a gateway.
-    fn front_proxy(&self) -> Credentials {
+    pub(super) fn front_proxy(&self) -> Credentials {
         Credentials::Certificate(self.hub().front_proxy_client().clone())
     }
 
@@ -187,7 +187,8 @@ impl Stage {
     }
 }
 
-fn request(path: &str) -> Builder {
+/// A GET for whoever asks a gateway directly.
+pub(super) fn request(path: &str) -> Builder {
     let mut request = Request::get(path);
     for (name, value) in CALLER {
         request = request.header(name, value);

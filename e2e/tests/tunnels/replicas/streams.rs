@@ -40,7 +40,6 @@ pub(super) struct Stream {
 /// What became of one stream.
 #[derive(Debug)]
 pub(super) struct Lasted {
-    pub(super) begun: Instant,
     /// None where it still lived in the end.
     pub(super) ended: Option<Instant>,
     pub(super) events: u64,
@@ -95,13 +94,12 @@ pub(super) async fn keep(hub: Cluster, mut over: watch::Receiver<bool>) -> Vec<L
     while !*over.borrow() {
         let client = Http1::new(hub.url(), &hub.ca_pem(), hub.admin()).unwrap();
         let path = format!("{GATEWAYS}/managed1/proxy{NEWS}");
-        let begun = Instant::now();
         let stream = match client.get(&path, &WEBSOCKET).await {
             Ok(answer) => Stream::new((client, answer)).await,
             Err(error) => Err(error.to_string()),
         };
         match stream {
-            Ok(stream) => all.push(lasts(stream, begun, &mut over).await),
+            Ok(stream) => all.push(lasts(stream, &mut over).await),
             Err(error) => {
                 println!("no stream: {error}");
                 sleep(RETRY).await;
@@ -111,17 +109,16 @@ pub(super) async fn keep(hub: Cluster, mut over: watch::Receiver<bool>) -> Vec<L
     all
 }
 
-async fn lasts(mut stream: Stream, begun: Instant, over: &mut watch::Receiver<bool>) -> Lasted {
+async fn lasts(mut stream: Stream, over: &mut watch::Receiver<bool>) -> Lasted {
     let (mut events, mut lost, mut last) = (0, Vec::new(), None);
     loop {
         let event = select! {
             event = stream.next() => event,
-            _ = over.wait_for(|over| *over) => return Lasted { begun, ended: None, events, lost },
+            _ = over.wait_for(|over| *over) => return Lasted { ended: None, events, lost },
         };
         let Some(event) = event else {
             let ended = Some(Instant::now());
             return Lasted {
-                begun,
                 ended,
                 events,
                 lost,
