@@ -46,7 +46,7 @@ impl Replicas {
             options: options.clone(),
             peer_ports: std::array::from_fn(|_| host::free_port()),
             gateways: Vec::new(),
-            balancer: Balancer::start(Vec::new()).await?,
+            balancer: Balancer::start(Vec::new())?,
         };
         for index in 0..count {
             let gateway = replicas.one(index, count).await?;
