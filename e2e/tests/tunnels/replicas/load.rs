@@ -175,7 +175,7 @@ async fn call(
     while !*over.borrow() {
         let begun = Instant::now();
         let answer = timeout(SOON, answer(&client, &path)).await;
-        let (code, said) = match answer.unwrap_or((None, "no answer".to_owned())) {
+        let (code, said) = match answer.unwrap_or_else(|late| (None, late.to_string())) {
             (Some(200), _) => {
                 done.fetch_add(1, Ordering::Relaxed);
                 continue;

@@ -110,7 +110,7 @@ pub(super) async fn keep(hub: Cluster, mut over: watch::Receiver<bool>) -> Vec<L
 }
 
 async fn lasts(mut stream: Stream, over: &mut watch::Receiver<bool>) -> Lasted {
-    let (mut events, mut lost, mut last) = (0, Vec::new(), None);
+    let (mut events, mut lost, mut seen) = (0, Vec::new(), None);
     loop {
         let event = select! {
             event = stream.next() => event,
@@ -125,8 +125,8 @@ async fn lasts(mut stream: Stream, over: &mut watch::Receiver<bool>) -> Lasted {
             };
         };
         let now = number(&event["object"]["data"]);
-        lost.extend(last.map_or(now, |last| last + 1)..now);
-        last = Some(now);
+        lost.extend(seen.map_or(now, |seen| seen + 1)..now);
+        seen = Some(now);
         events += 1;
     }
 }
