@@ -14,10 +14,11 @@ use kube::{
 
 pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
+/// Dropped in this order: logs go with the world.
 pub(crate) struct Stage {
-    pub(crate) world: World,
     pub(crate) gateway: Gateway,
     pub(crate) tunnel_port: TunnelPort,
+    pub(crate) world: World,
 }
 
 impl Stage {

@@ -25,10 +25,11 @@ const CALLER: [(&str, &str); 2] = [
     ("X-Remote-Group", "system:masters"),
 ];
 
+/// Dropped in this order: logs go with the world.
 pub(super) struct Stage {
-    pub(super) world: World,
-    pub(super) replicas: Replicas,
     _agents: Vec<Agent>,
+    pub(super) replicas: Replicas,
+    pub(super) world: World,
 }
 
 impl Stage {
