@@ -1,6 +1,8 @@
 //! Gateways behind a Service that picks one at random answer as one: each for each cluster, whichever of
 //! them comes, goes or is killed.
 
+#[path = "replicas/callers.rs"]
+mod callers;
 #[path = "replicas/forward.rs"]
 mod forward;
 #[path = "replicas/kill.rs"]

@@ -48,9 +48,9 @@ impl Stage {
                 .unwrap();
         }
         Self {
-            world,
             gateway,
             tunnel_port,
+            world,
         }
     }
 

@@ -5,10 +5,7 @@ use std::time::Duration;
 use e2e::{Gateway, Metrics};
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    load::{Entrance, Load},
-    stage::Stage,
-};
+use super::{callers::Entrance, load::Load, stage::Stage};
 
 /// Long after the hub's API server has noticed.
 const NOTICED_WITHIN: Duration = Duration::from_secs(5);
