@@ -11,7 +11,7 @@ use http::Request;
 use serde_json::{Value, json};
 
 use crate::{
-    Gateway,
+    Gateway, Replicas,
     binary::{BinaryError, our_program},
     cluster::{Cluster, Credentials, TokenError},
     eventually::{Elapsed, eventually},
@@ -176,11 +176,20 @@ impl Operator {
 
     /// The configuration for a gateway that the harness runs; `more` is merged into its spec.
     pub fn configuration(gateway: &Gateway, more: &Value) -> String {
+        Self::configuration_of((gateway.port(), &gateway.ca_pem()), more)
+    }
+
+    /// The configuration for several gateways that the harness runs.
+    pub fn configuration_of_replicas(replicas: &Replicas) -> String {
+        Self::configuration_of((replicas.port(), &replicas.ca_pem()), &json!({}))
+    }
+
+    fn configuration_of((port, ca_pem): (u16, &str), more: &Value) -> String {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let mut spec = json!({"server": {"deployment": "External", "external": {
             "service": "gateway",
-            "port": gateway.port(),
-            "caBundle": STANDARD.encode(gateway.ca_pem()),
+            "port": port,
+            "caBundle": STANDARD.encode(ca_pem),
         }}});
         for (field, value) in more.as_object().into_iter().flatten() {
             spec[field] = value.clone();

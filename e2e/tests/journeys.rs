@@ -28,8 +28,6 @@ mod informer;
 mod lifecycle;
 #[path = "journeys/managed.rs"]
 mod managed;
-#[path = "journeys/metrics.rs"]
-mod metrics;
 #[path = "journeys/mirror.rs"]
 mod mirror;
 #[path = "journeys/openapi.rs"]

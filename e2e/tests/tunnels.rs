@@ -2,6 +2,10 @@
 //! refused when an agent is not who it says, and back soon after anything in between died.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+#![expect(
+    clippy::print_stdout,
+    reason = "journeys that measure say what they found; the runner shows it on demand"
+)]
 
 #[path = "tunnels/agents.rs"]
 mod agents;

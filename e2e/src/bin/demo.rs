@@ -1,6 +1,7 @@
-//! The walkthrough on this machine: a hub and two clusters that join it by Open Cluster Management, one of
-//! them behind the tunnel of its agent. One object makes both reachable. The hub admin's commands run with
-//! their real output. Stays up until Ctrl-C unless told `--once`.
+//! The walkthrough on this machine: a hub with two gateways, as an install has, and two clusters that join
+//! it by Open Cluster Management, one of them behind the tunnel of its agent. One object makes both
+//! reachable. The hub admin's commands run with their real output. Stays up until Ctrl-C unless told
+//! `--once`.
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser;
 use e2e::{
-    Cluster, Gateway, GatewayOptions, Kubectl, Operator, ProcessKubelet, World, eventually,
+    Cluster, GatewayOptions, Kubectl, Operator, ProcessKubelet, Replicas, World, eventually,
     ocm::{Klusterlet, KlusterletOptions, Ocm},
     programs::{self, OCM, Programs},
 };
@@ -23,6 +24,8 @@ use tokio::time::Instant;
 const SPOKE: &str = "managed1";
 /// Reached through the tunnel of its agent alone.
 const TUNNELLED: &str = "managed2";
+/// How many gateways answer as one.
+const REPLICAS: usize = 2;
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 /// Whom the gateway logs in as.
 const ACCOUNT: &str = "cluster-gateway";
@@ -71,7 +74,7 @@ async fn demo(once: bool) -> anyhow::Result<()> {
     let hub = world.cluster("hub");
     let ocm = Ocm::start(hub).await?;
     Operator::install(hub).await?;
-    let gateway = Gateway::start(hub, GatewayOptions::for_operator()).await?;
+    let replicas = Replicas::start(hub, &GatewayOptions::for_operator(), REPLICAS).await?;
     let _operator = Operator::start(hub, "operator-1", &[]).await?;
     let mut joined = Vec::new();
     for (name, dialable) in [(SPOKE, true), (TUNNELLED, false)] {
@@ -79,14 +82,15 @@ async fn demo(once: bool) -> anyhow::Result<()> {
     }
     let took = started.elapsed().as_secs_f32();
     say(&format!(
-        "Up after {took:.1} s; {TUNNELLED} cannot be dialled from the hub."
+        "Up after {took:.1} s, with {REPLICAS} gateways behind one Service; {TUNNELLED} cannot be dialled \
+         from the hub."
     ))?;
 
     let tour = Tour {
         hub,
         hub_config: hub.kubeconfig_path(),
     };
-    tour.turn_on(&world, &gateway).await?;
+    tour.turn_on(&world, &replicas).await?;
     tour.as_hub_admin().await?;
     let mut spoke_configs = Vec::new();
     for spoke in [SPOKE, TUNNELLED] {
@@ -154,11 +158,11 @@ struct Tour<'a> {
 
 impl Tour<'_> {
     /// One object, from a file.
-    async fn turn_on(&self, world: &World, gateway: &Gateway) -> anyhow::Result<()> {
+    async fn turn_on(&self, world: &World, replicas: &Replicas) -> anyhow::Result<()> {
         let file = world.directory().join("gateway.yaml");
-        let configuration = Operator::configuration(gateway, &json!({}));
+        let configuration = Operator::configuration_of_replicas(replicas);
         fs::write(&file, &configuration)?;
-        say("\n# gateway.yaml is a GatewayConfiguration that says where the gateway runs:")?;
+        say("\n# gateway.yaml is a GatewayConfiguration that says where the gateways run:")?;
         let file = file.display().to_string();
         let begin = Instant::now();
         self.show(&self.hub_config, &["apply", "-f", &file]).await?;

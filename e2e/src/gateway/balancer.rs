@@ -1,5 +1,6 @@
 //! A stand-in for a Service: picks one of several backends at random for each connection, and another one
-//! if that does not accept.
+//! if that does not accept. It has a thread of its own, so that tests that each run a runtime of their own
+//! may share it.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
     task::JoinSet,
 };
 
@@ -20,29 +22,28 @@ use tokio::{
 pub struct Balancer {
     port: u16,
     backends: Arc<Mutex<Vec<u16>>>,
-    _accepting: JoinSet<()>,
+    /// None only while it is dropped.
+    runtime: Option<Runtime>,
 }
 
 impl Balancer {
     /// Stands before these ports of this machine.
-    pub async fn start(backends: Vec<u16>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub fn start(backends: Vec<u16>) -> io::Result<Self> {
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build()?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
+        let listener = {
+            let _here = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let backends = Arc::new(Mutex::new(backends));
-        let now = Arc::clone(&backends);
-        let mut accepting = JoinSet::new();
-        accepting.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((caller, _)) = listener.accept().await {
-                while connections.try_join_next().is_some() {}
-                let backends = now.lock().clone();
-                connections.spawn(pass_on(caller, backends));
-            }
-        });
+        runtime.spawn(accept(listener, Arc::clone(&backends)));
         Ok(Self {
             port,
             backends,
-            _accepting: accepting,
+            runtime: Some(runtime),
         })
     }
 
@@ -55,6 +56,24 @@ impl Balancer {
     /// open stay where they are.
     pub fn lead_to(&self, backends: Vec<u16>) {
         *self.backends.lock() = backends;
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting for its thread would block whichever runtime drops it.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, backends: Arc<Mutex<Vec<u16>>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((caller, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let backends = backends.lock().clone();
+        connections.spawn(pass_on(caller, backends));
     }
 }
 

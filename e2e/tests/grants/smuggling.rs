@@ -1,15 +1,15 @@
-//! Callers at the gateway's own port, with whatever headers they like.
+//! Callers at a gateway's own port, with whatever headers they like.
 
-use e2e::{Credentials, Http1, eventually};
+use e2e::{Credentials, Gateway, Http1, eventually};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::stage::{SOON, Stage, proxy};
 
 /// A GET as the hub's API server would pass it on, over HTTP/1.1.
-async fn get(stage: &Stage, tail: &str, headers: &[(&str, &str)]) -> (u16, Value) {
-    let hub = Credentials::Certificate(stage.hub().front_proxy_client().clone());
-    let client = Http1::new(&stage.gateway.url(), &stage.gateway.ca_pem(), &hub).unwrap();
+async fn get(gateway: &Gateway, tail: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let hub = Credentials::Certificate(gateway.hub().front_proxy_client().clone());
+    let client = Http1::new(&gateway.url(), &gateway.ca_pem(), &hub).unwrap();
     let answer = client.get(&proxy(tail), headers).await.unwrap();
     let (head, body) = answer.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -29,24 +29,33 @@ async fn nothing_of_a_caller_crosses_but_what_was_granted() {
         ("x-remote-extra-scopes", "all"),
     ];
     let path = "/api/v1/namespaces/default/configmaps?labelSelector=by%21%3Ddoor";
-    let works = || async {
-        let (code, body) = get(stage, path, &caller).await;
-        if code == 200 { Ok(()) } else { Err(body) }
-    };
-    eventually(SOON, "the grant counts", works).await.unwrap();
+    for gateway in stage.replicas.each() {
+        let works = || async {
+            let (code, body) = get(gateway, path, &caller).await;
+            if code == 200 { Ok(()) } else { Err(body) }
+        };
+        eventually(SOON, "the grant counts", works).await.unwrap();
+        crosses_as_granted(stage).await;
+        forged_names_are_refused(gateway, path, &caller).await;
+    }
+}
+
+async fn crosses_as_granted(stage: &Stage) {
     let line = stage.audited("by%21%3Ddoor").await;
     let is = &line["impersonatedUser"];
     assert_eq!(is["username"], "door", "{line}");
     assert!(is["extra"].is_null() && is["uid"].is_null(), "{line}");
     let groups = is["groups"].as_array().unwrap();
     assert!(!groups.contains(&"system:masters".into()), "{line}");
+}
 
+async fn forged_names_are_refused(gateway: &Gateway, path: &str, caller: &[(&str, &str)]) {
     let names = ["user", "group", "uid", "extra-a"].map(|it| format!("Impersonate-{it}"));
     for name in &names {
         for connection in ["keep-alive", name] {
             let forged = [(name.as_str(), "system:admin"), ("connection", connection)];
             let headers: Vec<_> = caller.iter().chain(&forged).copied().collect();
-            let (code, body) = get(stage, path, &headers).await;
+            let (code, body) = get(gateway, path, &headers).await;
             assert_eq!(
                 (code, &body["reason"]),
                 (400, &"BadRequest".into()),
@@ -59,15 +68,17 @@ async fn nothing_of_a_caller_crosses_but_what_was_granted() {
 #[tokio::test]
 async fn nobody_is_called_what_a_system_identity_of_the_hub_is_called_there() {
     let stage = Stage::shared().await;
-    for name in [
+    let names = [
         crds::gateway::GROUP_MEMBER,
         "cluster:hub:system:serviceaccount:ci:bot",
-    ] {
+    ];
+    let each = stage.replicas.each().iter();
+    for (gateway, name) in each.flat_map(|gateway| names.map(|name| (gateway, name))) {
         let caller = [
             ("x-remote-user", name),
             ("x-remote-group", "system:masters"),
         ];
-        let (code, body) = get(stage, "/api/v1/namespaces", &caller).await;
+        let (code, body) = get(gateway, "/api/v1/namespaces", &caller).await;
         assert_eq!(
             (code, &body["reason"]),
             (403, &"Forbidden".into()),

@@ -1,10 +1,12 @@
-//! A hub, a spoke that writes down who calls what, and a gateway that acts for its callers.
+//! A hub, a spoke that writes down who calls what, and two gateways, as are shipped, that act for their
+//! callers.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use crds::gateway::AccessGrant;
 use e2e::{
-    Cluster, Credentials, Gateway, GatewayOptions, Kubectl, SpokeOptions, World, eventually,
+    Cluster, Credentials, GatewayOptions, Kubectl, Metrics, Replicas, SpokeOptions, World,
+    eventually,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -31,7 +33,7 @@ const GROUPS: &[&str] = &["team", "leavers"];
 
 pub(crate) struct Stage {
     pub(crate) world: World,
-    pub(crate) gateway: Gateway,
+    pub(crate) replicas: Replicas,
 }
 
 /// Somebody of the hub, on the spoke.
@@ -56,9 +58,10 @@ impl Stage {
             args: vec!["--identity=impersonate".to_owned()],
             ..GatewayOptions::default()
         };
-        // It starts, and is ready, on a hub that does not have the kind yet.
-        let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
-        let stage = Self { world, gateway };
+        // They start, and are ready, on a hub that does not have the kind yet.
+        let replicas = Replicas::start(world.cluster("hub"), &options, 2).await;
+        let replicas = replicas.unwrap();
+        let stage = Self { world, replicas };
         stage.define().await;
         stage.let_impersonate().await;
         stage
@@ -121,7 +124,8 @@ impl Stage {
             credentials: Some(Credentials::Token(token.await.unwrap())),
             ..SpokeOptions::default()
         };
-        self.gateway.register_spoke(spoke, options).await.unwrap();
+        let first = &self.replicas.each()[0];
+        first.register_spoke(spoke, options).await.unwrap();
     }
 
     /// A user of the hub, by certificate.
@@ -186,6 +190,16 @@ impl Stage {
     pub(crate) async fn revoke(&self, name: &str) {
         let deleted = self.grants().delete(name, &DeleteParams::default()).await;
         deleted.unwrap();
+    }
+
+    /// How many streams the gateways have cut because their caller's access had ended.
+    pub(crate) async fn streams_cut(&self) -> u64 {
+        let mut cut = 0;
+        for gateway in self.replicas.each() {
+            let metrics = Metrics::of_gateway(gateway).await.unwrap();
+            cut += metrics.sum("gateway_streams_cut_total", &[]);
+        }
+        cut
     }
 
     /// The line of the spoke's audit log about a request with these words in its URI.

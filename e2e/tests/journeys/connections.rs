@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, fs, path::PathBuf};
 
-use e2e::{Cluster, Gateway, eventually};
+use e2e::{Cluster, Gateway, Metrics, eventually};
 use futures::future::join_all;
 use http::StatusCode;
 use kube::api::PostParams;
@@ -13,7 +13,6 @@ use crate::{
     SOON,
     door::{Door, Watch},
     managed::{Managed, config_map},
-    metrics::Metrics,
     proxy,
 };
 
@@ -140,7 +139,7 @@ async fn whoever_leaves_leaves_no_watch_behind() {
 }
 
 async fn watches_of_podtemplates(spoke: &Cluster) -> u64 {
-    let metrics = Metrics::scrape(&spoke.client()).await;
+    let metrics = Metrics::scrape(&spoke.client()).await.unwrap();
     let labels = ["resource=\"podtemplates\"", "verb=\"WATCH\""];
     metrics.sum("apiserver_longrunning_requests", &labels)
 }

@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 
-use e2e::{Gateway, SpokeOptions, eventually};
+use e2e::{Gateway, Metrics, SpokeOptions, eventually};
 use futures::{Stream, TryStreamExt as _};
 use http::Request;
 use k8s_openapi::api::core::{self, v1::ConfigMap};
@@ -17,7 +17,6 @@ use tokio::{select, time::timeout};
 use crate::{
     SOON,
     managed::{Managed, client, config_map, edited_kubeconfig, value},
-    metrics::Metrics,
 };
 
 /// The shortest watch that can be asked for, in seconds.
@@ -99,7 +98,7 @@ async fn an_informer_sees_every_change_and_goes_on_when_its_watch_ends() {
 async fn watches(gateway: &Gateway) -> u64 {
     let cluster = format!("cluster=\"{CLUSTER}\"");
     let labels = [cluster.as_str(), "verb=\"watch\"", "code=\"200\""];
-    let metrics = Metrics::of_gateway(gateway).await;
+    let metrics = Metrics::of_gateway(gateway).await.unwrap();
     metrics.sum("gateway_proxied_requests_total", &labels)
 }
 

@@ -2,14 +2,13 @@
 
 use std::{cell::Cell, time::Duration};
 
-use e2e::{Cluster, eventually};
+use e2e::eventually;
 use futures::{StreamExt as _, future::join_all, stream::BoxStream};
 use http::Request;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Client, Config,
+    Api,
     api::PostParams,
-    config::{KubeConfigOptions, Kubeconfig},
     runtime::watcher::{self, Event, watcher},
 };
 use serde_json::json;
@@ -18,7 +17,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::stage::{GATEWAYS, Stage};
+use super::stage::{GATEWAYS, Stage, through_hub};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Callers of the gateway that is restarted.
@@ -119,7 +118,7 @@ async fn an_informer_resumes_behind_an_agent_that_died() {
         let map = serde_json::from_value(map).unwrap();
         spoke.create(&PostParams::default(), &map).await.unwrap();
     };
-    let through_hub = client(stage.hub(), "managed1").await;
+    let through_hub = through_hub(stage.hub(), "managed1").await;
     let maps = Api::<ConfigMap>::namespaced(through_hub, "default");
     let mut events = watcher(maps, watcher::Config::default()).boxed();
     let list = async { while !matches!(events.next().await.unwrap().unwrap(), Event::InitDone) {} };
@@ -149,15 +148,6 @@ async fn applied(events: &mut BoxStream<'_, watcher::Result<Event<ConfigMap>>>, 
         }
     };
     timeout(SOON, applied).await.expect(name);
-}
-
-async fn client(hub: &Cluster, cluster: &str) -> Client {
-    let server = format!("{}{GATEWAYS}/{cluster}/proxy", hub.url());
-    let file = format!("{cluster}-informer.kubeconfig");
-    let file = hub.write_kubeconfig(&file, &server, &hub.ca_pem(), hub.admin());
-    let kubeconfig = Kubeconfig::read_from(file.unwrap()).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.unwrap()).unwrap()
 }
 
 /// One request of a caller.

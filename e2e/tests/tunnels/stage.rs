@@ -7,14 +7,18 @@ use e2e::{
     World, eventually,
 };
 use http::Request;
-use kube::Client;
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 
 pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
+/// Dropped in this order: logs go with the world.
 pub(crate) struct Stage {
-    pub(crate) world: World,
     pub(crate) gateway: Gateway,
     pub(crate) tunnel_port: TunnelPort,
+    pub(crate) world: World,
 }
 
 impl Stage {
@@ -44,9 +48,9 @@ impl Stage {
                 .unwrap();
         }
         Self {
-            world,
             gateway,
             tunnel_port,
+            world,
         }
     }
 
@@ -119,13 +123,23 @@ impl Stage {
 
     /// One of the gateway's counters, summed over its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let config = kube::Config::new(self.gateway.admin_url().parse().unwrap());
+        let config = Config::new(self.gateway.admin_url().parse().unwrap());
         let (_, text) = get(&Client::try_from(config).unwrap(), "/metrics").await;
         let lines = text.lines().filter(|line| line.starts_with(name));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     }
+}
+
+/// A client of a managed cluster, by the hub, as its admin.
+pub(crate) async fn through_hub(hub: &Cluster, cluster: &str) -> Client {
+    let server = format!("{}{GATEWAYS}/{cluster}/proxy", hub.url());
+    let file = format!("{cluster}-through-hub.kubeconfig");
+    let file = hub.write_kubeconfig(&file, &server, &hub.ca_pem(), hub.admin());
+    let kubeconfig = Kubeconfig::read_from(file.unwrap()).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.unwrap()).unwrap()
 }
 
 pub(crate) async fn get(client: &Client, path: &str) -> (u16, String) {

@@ -1,0 +1,198 @@
+//! A hub with two gateways, and two spokes that only a tunnel reaches.
+
+use std::time::Duration;
+
+use e2e::{
+    Agent, AgentOptions, Cluster, Credentials, Gateway, GatewayOptions, Http1, Metrics, Replicas,
+    SpokeOptions, World, eventually,
+};
+use futures::AsyncBufRead;
+use http::{Request, request::Builder};
+use kube::client::Body;
+
+use super::streams::WEBSOCKET;
+use crate::stage::{GATEWAYS, get};
+
+pub(super) const SPOKES: [&str; 2] = ["managed1", "managed2"];
+/// The promise of docs/operations.md.
+const SPREAD_WITHIN: Duration = Duration::from_secs(30);
+/// A watch that says something at once.
+const DEFAULT_NAMESPACE: &str =
+    "/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3Ddefault";
+/// Who asks a gateway directly, as the hub's API server tells it.
+const CALLER: [(&str, &str); 2] = [
+    ("X-Remote-User", "admin"),
+    ("X-Remote-Group", "system:masters"),
+];
+
+/// Dropped in this order: logs go with the world.
+pub(super) struct Stage {
+    _agents: Vec<Agent>,
+    pub(super) replicas: Replicas,
+    pub(super) world: World,
+}
+
+impl Stage {
+    /// Two gateways, each with these flags, and an agent of each spoke.
+    pub(super) async fn start(args: &[&str]) -> Self {
+        Self::start_with(args, |_| ()).await
+    }
+
+    /// The same; `ready` is called before there are agents.
+    pub(super) async fn start_with(args: &[&str], ready: impl FnOnce(&Replicas)) -> Self {
+        let world = World::builder()
+            .cluster("hub")
+            .cluster("managed1")
+            .cluster("managed2");
+        let world = world.start().await.unwrap();
+        let hub = world.cluster("hub");
+        let options = GatewayOptions {
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            ..GatewayOptions::default()
+        };
+        let replicas = Replicas::start(hub, &options, 2).await.unwrap();
+        ready(&replicas);
+        let mut agents = Vec::new();
+        for name in SPOKES {
+            let spoke = world.cluster(name);
+            let tunnelled = SpokeOptions {
+                tunnelled: true,
+                ..SpokeOptions::default()
+            };
+            let registered = replicas.each()[0].register_spoke(spoke, tunnelled);
+            registered.await.unwrap();
+            let agent = Agent::attached(hub, spoke, AgentOptions::default());
+            agents.push(agent.await.unwrap());
+        }
+        Self {
+            world,
+            replicas,
+            _agents: agents,
+        }
+    }
+
+    pub(super) fn hub(&self) -> &Cluster {
+        self.world.cluster("hub")
+    }
+
+    /// Status and body of a GET that a gateway is asked directly.
+    pub(super) async fn ask(
+        &self,
+        gateway: &Gateway,
+        path: &str,
+        accept: &str,
+    ) -> Result<(u16, String), String> {
+        let client = gateway.client_with(&self.front_proxy());
+        let request = request(path).header("Accept", accept);
+        let answered = client.send(request.body(Body::empty()).unwrap()).await;
+        let response = answered.map_err(|error| error.to_string())?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect_bytes().await;
+        let body = body.map_err(|error| error.to_string())?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// The body of a GET that a gateway is asked directly, as it comes.
+    pub(super) async fn follow(&self, gateway: &Gateway, path: &str) -> impl AsyncBufRead {
+        let client = gateway.client_with(&self.front_proxy());
+        let request = request(path).body(Vec::new()).unwrap();
+        client.request_stream(request).await.unwrap()
+    }
+
+    /// The head of a GET that a gateway is asked directly with these headers, over HTTP/1.1.
+    pub(super) async fn upgrade(
+        &self,
+        gateway: &Gateway,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (Http1, http::Response<hyper::body::Incoming>) {
+        let client = Http1::new(&gateway.url(), &gateway.ca_pem(), &self.front_proxy()).unwrap();
+        let headers: Vec<_> = headers.iter().chain(&CALLER).copied().collect();
+        let answer = client.get(path, &headers).await.unwrap();
+        (client, answer)
+    }
+
+    /// What the hub's API server is to a gateway.
+    pub(super) fn front_proxy(&self) -> Credentials {
+        Credentials::Certificate(self.hub().front_proxy_client().clone())
+    }
+
+    /// Each gateway answers for each cluster by itself.
+    async fn each_answers(&self) -> Result<(), String> {
+        for gateway in self.replicas.each() {
+            for spoke in SPOKES {
+                let path = format!("{GATEWAYS}/{spoke}/proxy/healthz");
+                let (status, body) = self.ask(gateway, &path, "*/*").await?;
+                if status != 200 {
+                    return Err(format!("{spoke} at port {}: {body}", gateway.port()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, soon.
+    pub(super) async fn answers(&self) {
+        let answers = || self.each_answers();
+        eventually(
+            SPREAD_WITHIN,
+            "each gateway answers for each cluster",
+            answers,
+        )
+        .await
+        .unwrap();
+    }
+
+    pub(super) async fn spreads(&self) {
+        let spread = || self.is_spread();
+        eventually(SPREAD_WITHIN, "each gateway has each tunnel", spread)
+            .await
+            .unwrap();
+    }
+
+    /// Each gateway has a tunnel of each cluster: no pipe takes the way by another one.
+    async fn is_spread(&self) -> Result<(), String> {
+        self.each_answers().await?;
+        for gateway in self.replicas.each() {
+            for spoke in SPOKES {
+                let before = self.passed(gateway).await;
+                let path = format!("{GATEWAYS}/{spoke}/proxy{DEFAULT_NAMESPACE}");
+                let (_client, answer) = self.upgrade(gateway, &path, &WEBSOCKET).await;
+                let status = answer.status();
+                if status != 101 || self.passed(gateway).await > before {
+                    return Err(format!(
+                        "{spoke} at port {}: {status}, or by another one",
+                        gateway.port()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many pipes a gateway has passed to others.
+    pub(super) async fn passed(&self, gateway: &Gateway) -> u64 {
+        let metrics = Metrics::of_gateway(gateway).await.unwrap();
+        metrics.sum("gateway_pipes_passed_total", &[])
+    }
+
+    /// By the hub, whichever gateway its connection leads to.
+    pub(super) async fn answers_forty_times(&self, spoke: &str) {
+        for number in 0..40 {
+            // Another connection each time, as other API servers of the hub have.
+            let client = self.hub().client();
+            let path = format!("{GATEWAYS}/{spoke}/proxy/healthz");
+            let (status, body) = get(&client, &path).await;
+            assert_eq!((status, &*body), (200, "ok"), "{spoke}, request {number}");
+        }
+    }
+}
+
+/// A GET for whoever asks a gateway directly.
+pub(super) fn request(path: &str) -> Builder {
+    let mut request = Request::get(path);
+    for (name, value) in CALLER {
+        request = request.header(name, value);
+    }
+    request
+}
