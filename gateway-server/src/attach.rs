@@ -84,6 +84,7 @@ impl Attach {
                         cluster,
                         session: &session,
                     };
+                    let _counted = self.metrics.tunnel(cluster);
                     info!(%cluster, agent = agent.right.name(), "agent attached");
                     self.drive(driver, agent).await;
                 }
