@@ -1,6 +1,6 @@
 //! Several gateways that one Service of the hub leads to, linked to each other.
 
-use std::path::Path;
+use std::{path::Path, process::ExitStatus};
 
 use crds::gateway::PEER_NAME;
 
@@ -11,16 +11,23 @@ use crate::{
     pki::{Authority, Leaf},
 };
 
+/// So many can be linked to each other: each is told at its start where all others may be.
+const MOST: usize = 3;
+
 /// Gateways behind a [`Balancer`], registered at the hub as one.
 #[derive(Debug)]
 pub struct Replicas {
+    hub: Cluster,
+    options: GatewayOptions,
+    /// Where they link to each other, those among them that are yet to come.
+    peer_ports: [u16; MOST],
     gateways: Vec<Gateway>,
     balancer: Balancer,
 }
 
 impl Replicas {
-    /// Starts `count` gateways, each told of the others, and waits until the hub's API server calls
-    /// them available.
+    /// Starts `count` gateways, each told of the others. Unless an operator registers them, waits until
+    /// the hub's API server calls them available.
     pub async fn start(
         hub: &Cluster,
         options: &GatewayOptions,
@@ -34,20 +41,20 @@ impl Replicas {
             &authority.issue(&Leaf::peer(PEER_NAME))?,
         )?;
         std::fs::write(directory.join("peers-ca.crt"), authority.certificate())?;
-        let ports: Vec<_> = (0..count).map(|_| host::free_port()).collect();
-        let mut gateways = Vec::new();
-        for port in &ports {
-            let mut options = options.clone();
-            options.args.push(format!("--replicas={count}"));
-            options.args.extend(peer_args(directory, *port, &ports));
-            options.registered_by_operator = true;
-            gateways.push(Gateway::start(hub, options).await?);
+        let mut replicas = Self {
+            hub: hub.clone(),
+            options: options.clone(),
+            peer_ports: std::array::from_fn(|_| host::free_port()),
+            gateways: Vec::new(),
+            balancer: Balancer::start(Vec::new()).await?,
+        };
+        for index in 0..count {
+            let gateway = replicas.one(index, count).await?;
+            replicas.gateways.push(gateway);
         }
-        let balancer = Balancer::start(gateways.iter().map(Gateway::port).collect()).await?;
-        let authorities: String = gateways.iter().map(Gateway::ca_pem).collect();
-        let first = gateways[0].process();
-        registration::register(hub, balancer.port(), &authorities, first).await?;
-        Ok(Self { gateways, balancer })
+        replicas.lead_to_all();
+        replicas.register().await?;
+        Ok(replicas)
     }
 
     /// Each of them.
@@ -55,10 +62,69 @@ impl Replicas {
         &self.gateways
     }
 
+    /// Where the Service leads.
+    pub fn port(&self) -> u16 {
+        self.balancer.port()
+    }
+
+    /// The CAs of their serving certificates, PEM.
+    pub fn ca_pem(&self) -> String {
+        self.gateways.iter().map(Gateway::ca_pem).collect()
+    }
+
     /// New connections lead to these of them from now on, as if no other were ready.
     pub fn lead_to(&self, chosen: &[usize]) {
         let ports = chosen.iter().map(|index| self.gateways[*index].port());
         self.balancer.lead_to(ports.collect());
+    }
+
+    /// New connections lead to any of them from now on.
+    pub fn lead_to_all(&self) {
+        let ports = self.gateways.iter().map(Gateway::port);
+        self.balancer.lead_to(ports.collect());
+    }
+
+    /// Starts one more, and leads to it, too.
+    ///
+    /// # Panics
+    /// Where there are three.
+    pub async fn add(&mut self) -> Result<(), GatewayError> {
+        let index = self.gateways.len();
+        let gateway = self.one(index, index + 1).await?;
+        self.gateways.push(gateway);
+        // The hub must know its CA before a connection leads to it.
+        self.register().await?;
+        self.lead_to_all();
+        Ok(())
+    }
+
+    /// Ends the last one, as a change of scale would, and gives how it ended.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub async fn remove_last(&mut self) -> ExitStatus {
+        let last = self.gateways.pop().expect("there is one");
+        self.lead_to_all();
+        last.stop().await
+    }
+
+    async fn one(&self, index: usize, count: usize) -> Result<Gateway, GatewayError> {
+        let mut options = self.options.clone();
+        options.args.push(format!("--replicas={count}"));
+        let port = self.peer_ports[index];
+        let peers = peer_args(self.hub.directory(), port, &self.peer_ports);
+        options.args.extend(peers);
+        options.registered_by_operator = true;
+        Gateway::start(&self.hub, options).await
+    }
+
+    async fn register(&self) -> Result<(), GatewayError> {
+        let port = self.balancer.port();
+        if self.options.registered_by_operator {
+            return registration::serve(&self.hub, port).await;
+        }
+        let first = self.gateways[0].process();
+        registration::register(&self.hub, port, &self.ca_pem(), first).await
     }
 }
 
