@@ -189,7 +189,7 @@ fn leaf_params(leaf: &Leaf) -> Result<CertificateParams, PkiError> {
         });
     }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = leaf.usages.clone();
+    params.extended_key_usages.clone_from(&leaf.usages);
     params.use_authority_key_identifier_extension = true;
     if let Some(end) = leaf.not_after {
         let since = end

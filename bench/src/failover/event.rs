@@ -1,0 +1,143 @@
+//! What happens to the gateways.
+
+use std::{fmt, time::Duration};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use e2e::Gateway;
+use tokio::time::{Instant, sleep};
+
+use super::site::Site;
+
+/// How long a gateway that was killed stays away.
+const AWAY: Duration = Duration::from_secs(5);
+/// How long one is paused: longer than a replica or a caller waits for it.
+const PAUSED: Duration = Duration::from_secs(12);
+/// How long a Service leads to a pod that is told to end.
+const ENDPOINTS_LAG: Duration = Duration::from_secs(1);
+/// Between the two changes of scale.
+const SCALED: Duration = Duration::from_secs(10);
+/// For how long the busiest gateway is looked for.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// The harness can link so many gateways.
+pub(super) const MOST: usize = 3;
+
+/// One event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Event {
+    /// Nothing, for comparison
+    Quiet,
+    /// SIGKILL, and started again
+    Killed,
+    /// SIGSTOP, and continued: a node that goes silent
+    Paused,
+    /// SIGTERM, and started again
+    Drained,
+    /// Each in turn as drained
+    Rolled,
+    /// One more, and one fewer again; from three to two and back
+    Scaled,
+}
+
+impl Event {
+    /// Makes it happen to the gateway that has most to do; gives when all gateways were there again.
+    pub(super) async fn happen(self, site: &mut Site) -> anyhow::Result<Instant> {
+        let victim = busiest(site).await?;
+        self.happen_to(victim, site).await?;
+        Ok(Instant::now())
+    }
+
+    async fn happen_to(self, victim: usize, site: &mut Site) -> anyhow::Result<()> {
+        match self {
+            Self::Quiet => {}
+            Self::Killed => {
+                let gateway = &site.replicas.each()[victim];
+                gateway.kill();
+                sleep(AWAY).await;
+                gateway.restart().await?;
+            }
+            Self::Paused => {
+                let process = site.replicas.each()[victim].process();
+                process.pause();
+                sleep(PAUSED).await;
+                process.resume();
+            }
+            Self::Drained => restart(victim, site).await?,
+            Self::Rolled => {
+                for index in 0..site.replicas.each().len() {
+                    restart(index, site).await?;
+                }
+            }
+            Self::Scaled if site.replicas.each().len() < MOST => {
+                more(site).await?;
+                sleep(SCALED).await;
+                fewer(site).await?;
+            }
+            Self::Scaled => {
+                fewer(site).await?;
+                sleep(SCALED).await;
+                more(site).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quiet => "quiet",
+            Self::Killed => "killed",
+            Self::Paused => "paused",
+            Self::Drained => "drained",
+            Self::Rolled => "rolled",
+            Self::Scaled => "scaled",
+        })
+    }
+}
+
+/// The gateway that proxies most requests now: the one that the hub's API server is connected to.
+async fn busiest(site: &Site) -> anyhow::Result<usize> {
+    let before = site.spread.proxied().await;
+    sleep(BUSY).await;
+    let after = site.spread.proxied().await;
+    let work = before.iter().zip(after);
+    let work = work.map(|(before, after)| after.saturating_sub(*before));
+    let (index, _) = work
+        .enumerate()
+        .max_by_key(|(_, requests)| *requests)
+        .context("no gateways")?;
+    Ok(index)
+}
+
+async fn restart(index: usize, site: &Site) -> anyhow::Result<()> {
+    drain(index, site).await;
+    site.replicas.each()[index].restart().await?;
+    site.replicas.lead_to_all();
+    Ok(())
+}
+
+/// Ends a gateway as a pod ends: it is told to, and a moment later nothing new leads to it.
+async fn drain(index: usize, site: &Site) {
+    let others: Vec<_> = (0..site.replicas.each().len())
+        .filter(|other| *other != index)
+        .collect();
+    let lead_away = async {
+        sleep(ENDPOINTS_LAG).await;
+        site.replicas.lead_to(&others);
+    };
+    let stop = Gateway::stop(&site.replicas.each()[index]);
+    tokio::join!(stop, lead_away);
+}
+
+async fn more(site: &mut Site) -> anyhow::Result<()> {
+    site.replicas.add().await?;
+    site.tell_of_gateways()
+}
+
+async fn fewer(site: &mut Site) -> anyhow::Result<()> {
+    drain(site.replicas.each().len() - 1, site).await;
+    site.replicas.remove_last().await;
+    site.tell_of_gateways()
+}

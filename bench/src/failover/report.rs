@@ -1,0 +1,189 @@
+//! The tables: what each event cost requests and streams, with what requests failed, and when each
+//! cluster had two replicas again.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    event::Event,
+    journal::{Entrance, Entries, Kind, Seen, Streams},
+    load::Numbers,
+    spread::Two,
+};
+use crate::{
+    report::print,
+    table::{Table, figure},
+};
+
+const ENTRANCES: [Entrance; 2] = [Entrance::Hub, Entrance::Door];
+const KINDS: [Kind; 2] = [Kind::Watch, Kind::Upgrade];
+
+/// An event that is over, with everything that callers saw of it.
+#[derive(Debug)]
+pub(super) struct Past {
+    pub(super) event: Event,
+    pub(super) begin: Instant,
+    /// When all gateways were there again.
+    pub(super) back: Instant,
+    pub(super) end: Instant,
+    pub(super) entries: Entries,
+    pub(super) two: Two,
+}
+
+/// Prints every table.
+pub(super) fn tables(past: &[Past], numbers: Numbers) -> anyhow::Result<()> {
+    let tables = [
+        requests(past),
+        failures(past),
+        streams(past, numbers),
+        spread(past),
+    ];
+    tables
+        .iter()
+        .try_for_each(|table| print(&table.to_string()))
+}
+
+fn requests(past: &[Past]) -> Table {
+    let mut table = Table::new(&[
+        "requests, by event",
+        "made",
+        "failed",
+        "of these in flight before",
+        "longest gap s",
+        "… of one cluster",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+    ]);
+    for it in past {
+        for entrance in ENTRANCES {
+            let seen = it.entries.requests(entrance, it.begin, it.end);
+            table.row([
+                format!("{}, {entrance}", it.event),
+                seen.made.to_string(),
+                seen.failed.to_string(),
+                seen.in_flight.to_string(),
+                seconds(seen.gap),
+                seconds(seen.cluster_gap),
+                figure(seen.latencies.percentile(50), 1),
+                figure(seen.latencies.percentile(99), 1),
+                figure(seen.latencies.percentile(100), 1),
+            ]);
+        }
+    }
+    table
+}
+
+fn failures(past: &[Past]) -> Table {
+    let mut table = Table::new(&[
+        "failed requests, by what callers saw",
+        "count",
+        "after s at most",
+    ]);
+    let (mut typed, mut untyped) = (0, 0);
+    for it in past {
+        for entrance in ENTRANCES {
+            for (failure, Seen { count, longest }) in it.entries.failures(entrance) {
+                *(if failure.is_typed() {
+                    &mut typed
+                } else {
+                    &mut untyped
+                }) += count;
+                let what = format!("{}, {entrance}: {failure}", it.event);
+                table.row([what, count.to_string(), seconds(longest)]);
+            }
+        }
+    }
+    for (what, count) in [
+        ("all that a status explains (429, 502, 503, 504)", typed),
+        ("all others", untyped),
+    ] {
+        table.row([what.to_owned(), count.to_string(), String::new()]);
+    }
+    table
+}
+
+fn streams(past: &[Past], numbers: Numbers) -> Table {
+    let mut table = Table::new(&[
+        "streams, by event",
+        "open",
+        "cut",
+        "with",
+        "not begun again at once",
+        "events lost",
+        "longest silence s",
+    ]);
+    for it in past {
+        for entrance in ENTRANCES {
+            for kind in KINDS {
+                let count = numbers.of(kind);
+                let seen = it
+                    .entries
+                    .streams((entrance, kind), count, it.begin, it.end);
+                table.row(stream(format!("{}, {entrance}, {kind}", it.event), &seen));
+            }
+        }
+    }
+    table
+}
+
+fn stream(what: String, seen: &Streams) -> [String; 7] {
+    let cuts = seen.cuts.iter();
+    let words: Vec<_> = cuts
+        .map(|(words, count)| format!("{words}: {count}"))
+        .collect();
+    [
+        what,
+        seen.count.to_string(),
+        seen.cuts.values().sum::<usize>().to_string(),
+        words.join(", "),
+        seen.not_begun.to_string(),
+        seen.lost.to_string(),
+        seconds(seen.silence),
+    ]
+}
+
+fn spread(past: &[Past]) -> Table {
+    let mut table = Table::new(&[
+        "tunnels, by event",
+        "event took s",
+        "each cluster at two replicas, s after it",
+        "less than that for s in all",
+    ]);
+    for it in past {
+        let since = it
+            .two
+            .since
+            .map(|since| since.saturating_duration_since(it.back));
+        table.row([
+            it.event.to_string(),
+            seconds(it.back - it.begin),
+            since.map_or_else(|| "not".to_owned(), seconds),
+            seconds(it.two.lacking),
+        ]);
+    }
+    table
+}
+
+fn seconds(duration: Duration) -> String {
+    figure(duration.as_secs_f64(), 2)
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hub => "hub",
+            Self::Door => "door",
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Watch => "watches",
+            Self::Upgrade => "upgrades",
+        })
+    }
+}
