@@ -18,7 +18,7 @@ use clap::ValueEnum as _;
 use tokio::time::{Instant, sleep};
 
 use self::{
-    event::{Event, MOST},
+    event::{Event, MOST, busiest},
     load::{Load, Numbers},
     report::Past,
     site::Site,
@@ -99,8 +99,10 @@ async fn measure(
     load: &Load,
     after: Duration,
 ) -> anyhow::Result<Past> {
+    let victim = busiest(site).await?;
     let begin = load.forget();
-    let back = event.happen(site).await?;
+    event.happen(victim, site).await?;
+    let back = Instant::now();
     let is_over = |now: Instant| {
         let since = load.two.lock().since;
         let is_stable = since.is_some_and(|since| now >= since + STABLE);

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use e2e::Gateway;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::site::Site;
 
@@ -41,14 +41,8 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// Makes it happen to the gateway that has most to do; gives when all gateways were there again.
-    pub(super) async fn happen(self, site: &mut Site) -> anyhow::Result<Instant> {
-        let victim = busiest(site).await?;
-        self.happen_to(victim, site).await?;
-        Ok(Instant::now())
-    }
-
-    async fn happen_to(self, victim: usize, site: &mut Site) -> anyhow::Result<()> {
+    /// Makes it happen to one gateway or to all, and returns when all are there again.
+    pub(super) async fn happen(self, victim: usize, site: &mut Site) -> anyhow::Result<()> {
         match self {
             Self::Quiet => {}
             Self::Killed => {
@@ -98,7 +92,7 @@ impl fmt::Display for Event {
 }
 
 /// The gateway that proxies most requests now: the one that the hub's API server is connected to.
-async fn busiest(site: &Site) -> anyhow::Result<usize> {
+pub(super) async fn busiest(site: &Site) -> anyhow::Result<usize> {
     let before = site.spread.proxied().await;
     sleep(BUSY).await;
     let after = site.spread.proxied().await;

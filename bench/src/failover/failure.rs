@@ -56,12 +56,12 @@ impl Failure {
 
     /// Of a connection that could not be made.
     pub(super) fn connect(error: &anyhow::Error) -> Self {
-        Self::Connect(error.root_cause().to_string())
+        Self::Connect(words(error.root_cause()))
     }
 
     /// Of a request that was sent.
     pub(super) fn broken(error: &hyper::Error) -> Self {
-        Self::Broken(root(error).to_string())
+        Self::Broken(words(root(error)))
     }
 
     /// Whether the caller was told by a status what had happened.
@@ -103,6 +103,15 @@ pub(super) fn is_unsent(error: &hyper::Error) -> bool {
     error.is_canceled() || root(error).downcast_ref().is_some_and(not_begun)
 }
 
+/// What an error says, without the address of a manual.
+pub(super) fn words(error: &dyn Error) -> String {
+    let said = error.to_string();
+    match said.split_once(": https://") {
+        Some((words, _)) => words.to_owned(),
+        None => said,
+    }
+}
+
 fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error.source().map_or(error, root)
 }
@@ -135,6 +144,13 @@ mod tests {
             "503 Forbidden"
         );
         assert!(of_gateway.is_typed() && of_hub.is_typed());
+    }
+
+    #[test]
+    fn an_error_is_told_without_a_link() {
+        let error = anyhow::anyhow!("peer went: https://docs.rs/rustls").context("cannot read");
+        assert_eq!(words(error.root_cause()), "peer went");
+        assert_eq!(words(anyhow::anyhow!("a: b").root_cause()), "a: b");
     }
 
     #[test]

@@ -100,8 +100,8 @@ pub(super) struct Streams {
     pub(super) count: usize,
     /// How often one was cut, by the words with which it ended.
     pub(super) cuts: BTreeMap<String, usize>,
-    /// How often one could not begin again at once.
-    pub(super) not_begun: usize,
+    /// How often one could not begin again at once, by what it saw.
+    pub(super) not_begun: BTreeMap<String, usize>,
     /// Events that none of its lives delivered.
     pub(super) lost: u64,
     /// The longest time without an event.
@@ -181,7 +181,9 @@ impl Entries {
                     }
                 }
                 Happened::Cut(words) => *streams.cuts.entry(words.clone()).or_default() += 1,
-                Happened::NotBegun(_) => streams.not_begun += 1,
+                Happened::NotBegun(words) => {
+                    *streams.not_begun.entry(words.clone()).or_default() += 1;
+                }
             }
         }
         let silences = arrivals.into_iter().map(|it| longest_gap(it, from, to));

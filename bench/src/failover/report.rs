@@ -1,7 +1,7 @@
 //! The tables: what each event cost requests and streams, with what requests failed, and when each
 //! cluster had two replicas again.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -37,6 +37,7 @@ pub(super) fn tables(past: &[Past], numbers: Numbers) -> anyhow::Result<()> {
         requests(past),
         failures(past),
         streams(past, numbers),
+        ends(past, numbers),
         spread(past),
     ];
     tables
@@ -109,39 +110,52 @@ fn streams(past: &[Past], numbers: Numbers) -> Table {
         "streams, by event",
         "open",
         "cut",
-        "with",
-        "not begun again at once",
+        "tries to begin again that failed",
         "events lost",
         "longest silence s",
     ]);
-    for it in past {
-        for entrance in ENTRANCES {
-            for kind in KINDS {
-                let count = numbers.of(kind);
-                let seen = it
-                    .entries
-                    .streams((entrance, kind), count, it.begin, it.end);
-                table.row(stream(format!("{}, {entrance}, {kind}", it.event), &seen));
+    for (what, seen) in all_streams(past, numbers) {
+        table.row([
+            what,
+            seen.count.to_string(),
+            sum(&seen.cuts),
+            sum(&seen.not_begun),
+            seen.lost.to_string(),
+            seconds(seen.silence),
+        ]);
+    }
+    table
+}
+
+fn ends(past: &[Past], numbers: Numbers) -> Table {
+    let mut table = Table::new(&["streams cut and not begun, by what they saw", "count"]);
+    for (what, seen) in all_streams(past, numbers) {
+        for (how, words) in [("cut", &seen.cuts), ("not begun", &seen.not_begun)] {
+            for (words, count) in words {
+                table.row([format!("{what}, {how}: {words}"), count.to_string()]);
             }
         }
     }
     table
 }
 
-fn stream(what: String, seen: &Streams) -> [String; 7] {
-    let cuts = seen.cuts.iter();
-    let words: Vec<_> = cuts
-        .map(|(words, count)| format!("{words}: {count}"))
-        .collect();
-    [
-        what,
-        seen.count.to_string(),
-        seen.cuts.values().sum::<usize>().to_string(),
-        words.join(", "),
-        seen.not_begun.to_string(),
-        seen.lost.to_string(),
-        seconds(seen.silence),
-    ]
+/// Of each event, entrance and kind.
+fn all_streams(past: &[Past], numbers: Numbers) -> Vec<(String, Streams)> {
+    let mut all = Vec::new();
+    for it in past {
+        for entrance in ENTRANCES {
+            for kind in KINDS {
+                let (of, count) = ((entrance, kind), numbers.of(kind));
+                let seen = it.entries.streams(of, count, it.begin, it.end);
+                all.push((format!("{}, {entrance}, {kind}", it.event), seen));
+            }
+        }
+    }
+    all
+}
+
+fn sum(counts: &BTreeMap<String, usize>) -> String {
+    counts.values().sum::<usize>().to_string()
 }
 
 fn spread(past: &[Past]) -> Table {

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     calls::DEADLINE,
+    failure::words,
     journal::{Happened, Journal, Kind, Stream},
     scan::{Said, Scan},
     site::{Caller, WATCHED},
@@ -68,7 +69,7 @@ impl Watch {
                     let words = self.follow(pipe).await;
                     self.tell(Happened::Cut(words));
                 }
-                Err(error) => self.tell(Happened::NotBegun(error.root_cause().to_string())),
+                Err(error) => self.tell(Happened::NotBegun(words(error.root_cause()))),
             }
             sleep(PAUSE).await;
         }
@@ -97,7 +98,7 @@ impl Watch {
             let bytes = match pipe.next().await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return "ended".to_owned(),
-                Err(error) => return error.root_cause().to_string(),
+                Err(error) => return words(error.root_cause()),
             };
             for said in scan.take(&bytes) {
                 match said {

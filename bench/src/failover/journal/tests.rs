@@ -102,7 +102,7 @@ fn streams_are_cut_lose_events_or_fall_silent() {
     let wanted = Streams {
         count: 2,
         cuts: BTreeMap::from([("ended".to_owned(), 1)]),
-        not_begun: 1,
+        not_begun: BTreeMap::from([("503".to_owned(), 1)]),
         lost: 2,
         silence: Duration::from_millis(700),
     };
