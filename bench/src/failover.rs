@@ -78,15 +78,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     ));
     let mut site = Site::start(&args).await?;
     let numbers = args.numbers();
-    let mut load = Load::begin(&site, numbers);
-    sleep(WARM_UP).await;
     let mut past = Vec::new();
     for &event in args.events() {
         tell(&event.to_string());
+        // Anew, so that connections are spread over all gateways again.
+        let mut load = Load::begin(&site, numbers);
+        sleep(WARM_UP).await;
         past.push(measure(event, &mut site, &load, args.after()).await?);
         load.goes_on()?;
     }
-    drop(load);
     machine::head(&site.world, started, &load_before, "").await?;
     print(&method(&args))?;
     report::tables(&past, numbers)

@@ -4,7 +4,6 @@ use std::{fmt, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use e2e::Gateway;
 use tokio::time::sleep;
 
 use super::site::Site;
@@ -109,19 +108,22 @@ async fn restart(index: usize, site: &Site) -> anyhow::Result<()> {
     drain(index, site).await;
     site.replicas.each()[index].restart().await?;
     site.replicas.lead_to_all();
-    Ok(())
+    site.tell_of_gateways()
 }
 
 /// Ends a gateway as a pod ends: it is told to, and a moment later nothing new leads to it.
 async fn drain(index: usize, site: &Site) {
-    let others: Vec<_> = (0..site.replicas.each().len())
-        .filter(|other| *other != index)
-        .collect();
+    let gateways = site.replicas.each();
+    let mut others: Vec<_> = (0..gateways.len()).collect();
+    others.remove(index);
+    // Its tunnels take no new pipes, though some may stay for a while.
+    site.spread
+        .of(others.iter().map(|it| gateways[*it].admin_url()).collect());
     let lead_away = async {
         sleep(ENDPOINTS_LAG).await;
         site.replicas.lead_to(&others);
     };
-    let stop = Gateway::stop(&site.replicas.each()[index]);
+    let stop = gateways[index].stop();
     tokio::join!(stop, lead_away);
 }
 

@@ -1,6 +1,6 @@
 //! Everybody who calls while gateways come and go.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -80,7 +80,7 @@ impl Load {
     /// Forgets what was seen until now; gives the moment from which on it is seen.
     pub(super) fn forget(&self) -> Instant {
         self.journal.take();
-        self.two.lock().lacking = std::time::Duration::ZERO;
+        self.two.lock().lacking = Duration::ZERO;
         Instant::now()
     }
 
