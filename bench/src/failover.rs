@@ -62,7 +62,7 @@ pub(crate) struct Args {
 
 /// Callers get as long to begin.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// Each cluster has two replicas for so long before that counts.
+/// Each cluster has each replica for so long before that counts.
 const STABLE: Duration = Duration::from_secs(2);
 /// How long that is waited for after an event.
 const SPREAD_WITHIN: Duration = Duration::from_secs(45);
@@ -92,7 +92,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     report::tables(&past, numbers)
 }
 
-/// One event, and the time after it until each cluster has two replicas again.
+/// One event, and the time after it until each cluster has each replica again.
 async fn measure(
     event: Event,
     site: &mut Site,
@@ -104,7 +104,7 @@ async fn measure(
     event.happen(victim, site).await?;
     let back = Instant::now();
     let is_over = |now: Instant| {
-        let since = load.two.lock().since;
+        let since = load.standing.lock().all.since;
         let is_stable = since.is_some_and(|since| now >= since + STABLE);
         now >= back + after && is_stable || now >= back + SPREAD_WITHIN
     };
@@ -117,7 +117,7 @@ async fn measure(
         back,
         end: Instant::now(),
         entries: load.journal.take(),
-        two: *load.two.lock(),
+        standing: *load.standing.lock(),
     })
 }
 

@@ -12,7 +12,7 @@ use super::{
     calls::call,
     journal::{Entrance, Journal, Kind},
     site::Site,
-    spread::Two,
+    spread::Standing,
     streams::{Watch, write},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Numbers {
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) journal: Journal,
-    pub(super) two: Arc<Mutex<Two>>,
+    pub(super) standing: Arc<Mutex<Standing>>,
     writer: JoinSet<anyhow::Result<()>>,
     _callers: JoinSet<()>,
 }
@@ -44,7 +44,7 @@ impl Numbers {
 
 impl Load {
     pub(super) fn begin(site: &Site, numbers: Numbers) -> Self {
-        let (journal, two) = (Journal::default(), Arc::default());
+        let (journal, standing) = (Journal::default(), Arc::default());
         let mut callers = JoinSet::new();
         for entrance in [Entrance::Hub, Entrance::Door] {
             let caller = site.caller(entrance);
@@ -65,13 +65,13 @@ impl Load {
             }
         }
         let names = site.names().to_vec();
-        callers.spawn(site.spread.clone().follow(names, Arc::clone(&two)));
+        callers.spawn(site.spread.clone().follow(names, Arc::clone(&standing)));
         let mut writer = JoinSet::new();
         let maps = Api::<ConfigMap>::default_namespaced(site.spoke().client());
         writer.spawn(write(maps));
         Self {
             journal,
-            two,
+            standing,
             writer,
             _callers: callers,
         }
@@ -80,7 +80,7 @@ impl Load {
     /// Forgets what was seen until now; gives the moment from which on it is seen.
     pub(super) fn forget(&self) -> Instant {
         self.journal.take();
-        self.two.lock().lacking = Duration::ZERO;
+        self.standing.lock().two.lacking = Duration::ZERO;
         Instant::now()
     }
 

@@ -9,7 +9,7 @@ use super::{
     event::Event,
     journal::{Entrance, Entries, Kind, Seen, Streams},
     load::Numbers,
-    spread::Two,
+    spread::{Holds, Standing},
 };
 use crate::{
     report::print,
@@ -28,7 +28,7 @@ pub(super) struct Past {
     pub(super) back: Instant,
     pub(super) end: Instant,
     pub(super) entries: Entries,
-    pub(super) two: Two,
+    pub(super) standing: Standing,
 }
 
 /// Prints every table.
@@ -163,18 +163,22 @@ fn spread(past: &[Past]) -> Table {
         "tunnels, by event",
         "event took s",
         "each cluster at two replicas, s after it",
-        "less than that for s in all",
+        "… at each replica",
+        "less than two for s in all",
     ]);
     for it in past {
-        let since = it
-            .two
-            .since
-            .map(|since| since.saturating_duration_since(it.back));
+        let Standing { two, all } = it.standing;
+        let after = |holds: Holds| {
+            let since = holds.since?;
+            Some(seconds(since.saturating_duration_since(it.back)))
+        };
+        let after = |holds| after(holds).unwrap_or_else(|| "not".to_owned());
         table.row([
             it.event.to_string(),
             seconds(it.back - it.begin),
-            since.map_or_else(|| "not".to_owned(), seconds),
-            seconds(it.two.lacking),
+            after(two),
+            after(all),
+            seconds(two.lacking),
         ]);
     }
     table

@@ -109,7 +109,7 @@ impl Site {
         Ok(())
     }
 
-    /// Each cluster is served at each entrance, and has tunnels to two replicas.
+    /// Each cluster is served at each entrance, and has tunnels to each replica.
     async fn is_up(&self) -> anyhow::Result<()> {
         for entrance in [Entrance::Hub, Entrance::Door] {
             let caller = self.caller(entrance);
@@ -122,13 +122,13 @@ impl Site {
         }
         let spread = || async {
             let held = self.spread.look().await;
-            if held.at_two(&self.names) {
+            if held.at(self.replicas.each().len(), &self.names) {
                 Ok(())
             } else {
                 Err(format!("{held:?}"))
             }
         };
-        eventually(SPREAD_WITHIN, "each cluster has two replicas", spread).await?;
+        eventually(SPREAD_WITHIN, "each cluster has each replica", spread).await?;
         Ok(())
     }
 

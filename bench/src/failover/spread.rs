@@ -31,12 +31,21 @@ pub(super) struct Spread(Arc<Mutex<Vec<String>>>);
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Held(BTreeMap<String, usize>);
 
-/// Whether each cluster has two replicas, over time.
+/// Whether tunnels are spread, over time.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Two {
-    /// Since when it has been so without a break.
+pub(super) struct Standing {
+    /// Whether each cluster has two replicas.
+    pub(super) two: Holds,
+    /// Whether each cluster has as many as there are.
+    pub(super) all: Holds,
+}
+
+/// Whether something holds, over time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Holds {
+    /// Since when it has held without a break.
     pub(super) since: Option<Instant>,
-    /// How long in all it was not so.
+    /// How long in all it did not.
     pub(super) lacking: Duration,
 }
 
@@ -63,13 +72,16 @@ impl Spread {
         said.map(|said| total(&said.unwrap_or_default())).collect()
     }
 
-    /// Looks again and again until it is dropped, and notes it in `two`.
-    pub(super) async fn follow(self, names: Vec<String>, two: Arc<Mutex<Two>>) {
+    /// Looks again and again until it is dropped, and notes what it saw.
+    pub(super) async fn follow(self, names: Vec<String>, standing: Arc<Mutex<Standing>>) {
         let mut last = Instant::now();
         loop {
-            let is_at_two = self.look().await.at_two(&names);
-            two.lock().note(is_at_two, last, Instant::now());
-            last = Instant::now();
+            let (held, all) = (self.look().await, self.0.lock().len());
+            let (two, all) = (held.at(2, &names), held.at(all, &names));
+            let now = Instant::now();
+            standing.lock().two.note(two, last, now);
+            standing.lock().all.note(all, last, now);
+            last = now;
             sleep(LOOK_EVERY).await;
         }
     }
@@ -89,17 +101,17 @@ impl Spread {
 }
 
 impl Held {
-    /// Whether each of these clusters has tunnels to two replicas or more.
-    pub(super) fn at_two(&self, names: &[String]) -> bool {
-        let replicas = |name| self.0.get(name).copied().unwrap_or_default();
-        names.iter().all(|name| replicas(name) >= 2)
+    /// Whether each of these clusters has tunnels to so many replicas or more.
+    pub(super) fn at(&self, replicas: usize, names: &[String]) -> bool {
+        let has = |name| self.0.get(name).copied().unwrap_or_default();
+        names.iter().all(|name| has(name) >= replicas)
     }
 }
 
-impl Two {
+impl Holds {
     /// Takes in what was seen `now`, when the last look was at `last`.
-    fn note(&mut self, is_at_two: bool, last: Instant, now: Instant) {
-        if is_at_two {
+    fn note(&mut self, holds: bool, last: Instant, now: Instant) {
+        if holds {
             self.since.get_or_insert(now);
         } else {
             self.since = None;
@@ -164,16 +176,16 @@ gateway_proxied_requests_total{cluster=\"bench-2\",verb=\"get\",code=\"502\"} 2
             Held(counts.map(|(name, count)| (name.to_owned(), count)).into())
         };
         let names = ["a".to_owned(), "b".to_owned()];
-        assert!(held([("a", 2), ("b", 3)]).at_two(&names));
-        assert!(!held([("a", 2), ("b", 1)]).at_two(&names));
-        assert!(!held([("a", 2), ("c", 2)]).at_two(&names));
+        assert!(held([("a", 2), ("b", 3)]).at(2, &names));
+        assert!(!held([("a", 2), ("b", 1)]).at(2, &names));
+        assert!(!held([("a", 2), ("c", 2)]).at(2, &names));
     }
 
     #[test]
     fn a_break_begins_the_time_anew() {
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
-        let mut two = Two::default();
+        let mut two = Holds::default();
         two.note(true, begin, at(1));
         two.note(true, at(1), at(2));
         assert_eq!(two.since, Some(at(1)));
