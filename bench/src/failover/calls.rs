@@ -20,10 +20,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How often a request is sent again that was provably not begun.
 const TRIES: usize = 3;
 
-/// One caller, until it is dropped.
-pub(super) async fn call(caller: Caller, number: usize, journal: Journal) {
+/// One caller, until it is dropped. It begins with the cluster `first`.
+pub(super) async fn call(caller: Caller, first: usize, journal: Journal) {
     let mut connection = None;
-    for cluster in (number..).map(|it| it % caller.clusters()) {
+    for cluster in (first..).map(|it| it % caller.clusters()) {
         let sent = Instant::now();
         let asked = timeout(DEADLINE, ask(&caller, cluster, &mut connection)).await;
         let outcome = asked.unwrap_or(Err(Failure::Silent(DEADLINE.as_secs())));

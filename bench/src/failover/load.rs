@@ -49,7 +49,9 @@ impl Load {
         for entrance in [Entrance::Hub, Entrance::Door] {
             let caller = site.caller(entrance);
             for number in 0..numbers.callers {
-                callers.spawn(call(caller.clone(), number, journal.clone()));
+                // Apart, so that each cluster is called as often as it can be.
+                let first = number * caller.clusters() / numbers.callers;
+                callers.spawn(call(caller.clone(), first, journal.clone()));
             }
             for kind in [Kind::Watch, Kind::Upgrade] {
                 for number in 0..numbers.of(kind) {
