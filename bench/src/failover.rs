@@ -175,7 +175,8 @@ fn method(args: &Args) -> String {
          agent of its own that attaches through the hub's API server. At each entrance (the hub's API \
          server, and the Service itself) {callers} callers in a closed loop with a pause of 20 ms, each \
          on a connection of its own, one cluster after the other; they give up after 10 s and send again \
-         only what was provably not begun. {watches} watches and {upgrades} watches over WebSocket at \
+         only what was provably not begun. One more caller goes past the gateways (direct): what is slow there \
+         is the machine. {watches} watches and {upgrades} watches over WebSocket at \
          each entrance, of an object that changes twice a second; they begin again where they ended. It \
          happens to the gateway that proxies most. A gap is the longest time without an answer; latencies \
          are of requests that were sent after the event began and answered. Everything shares the \

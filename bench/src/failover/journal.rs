@@ -19,6 +19,8 @@ pub(super) enum Entrance {
     Hub,
     /// The gateways' own port, behind the Service.
     Door,
+    /// The managed cluster's API server, past all gateways, for comparison.
+    Direct,
 }
 
 /// What a stream is.

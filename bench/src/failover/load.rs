@@ -66,6 +66,7 @@ impl Load {
                 }
             }
         }
+        callers.spawn(call(site.caller(Entrance::Direct), 0, journal.clone()));
         let names = site.names().to_vec();
         callers.spawn(site.spread.clone().follow(names, Arc::clone(&standing)));
         let mut writer = JoinSet::new();

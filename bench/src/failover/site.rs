@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{Args, journal::Entrance, spread::Spread};
 use crate::{
-    callers::{allow_user, at_the_door, at_the_hub, create, once, proxy_of, token},
+    callers::{allow_user, at_the_door, at_the_hub, at_the_spoke, create, once, proxy_of, token},
     client::Client,
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Site {
     pub(super) spread: Spread,
     doors: watch::Sender<Client>,
     hub: watch::Sender<Client>,
+    direct: watch::Sender<Client>,
     names: Vec<String>,
     _agents: Vec<Agent>,
     pub(super) world: World,
@@ -74,6 +75,7 @@ impl Site {
             spread: Spread::default(),
             doors: watch::channel(door(hub, &replicas)?).0,
             hub: watch::channel(at_the_hub(hub, SPOKE)?).0,
+            direct: watch::channel(at_the_spoke(spoke, &token(spoke).await?)?).0,
             names,
             _agents: agents,
             replicas,
@@ -92,6 +94,7 @@ impl Site {
         let client = match entrance {
             Entrance::Hub => &self.hub,
             Entrance::Door => &self.doors,
+            Entrance::Direct => &self.direct,
         };
         Caller {
             entrance,
@@ -145,8 +148,14 @@ impl Caller {
 
     /// Its client for a cluster.
     pub(super) fn client_of(&self, cluster: usize) -> Client {
-        let name = &self.names[cluster % self.names.len()];
-        self.client.borrow().clone().below(proxy_of(name))
+        let client = self.client.borrow().clone();
+        match self.entrance {
+            Entrance::Hub | Entrance::Door => {
+                let name = &self.names[cluster % self.names.len()];
+                client.below(proxy_of(name))
+            }
+            Entrance::Direct => client,
+        }
     }
 }
 
