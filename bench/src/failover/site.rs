@@ -91,15 +91,16 @@ impl Site {
     }
 
     pub(super) fn caller(&self, entrance: Entrance) -> Caller {
-        let client = match entrance {
-            Entrance::Hub => &self.hub,
-            Entrance::Door => &self.doors,
-            Entrance::Direct => &self.direct,
+        let (client, names) = match entrance {
+            Entrance::Hub => (&self.hub, &self.names[..]),
+            Entrance::Door => (&self.doors, &self.names[..]),
+            // There it has no name.
+            Entrance::Direct => (&self.direct, &self.names[..1]),
         };
         Caller {
             entrance,
             client: client.subscribe(),
-            names: self.names.clone(),
+            names: names.to_vec(),
         }
     }
 
