@@ -104,8 +104,12 @@ impl Links {
             spares = match link {
                 Link::Failed => spares,
                 Link::Spare => spares + 1,
-                Link::Held => 0,
+                Link::Held | Link::Drained => 0,
             };
+            if link == Link::Drained {
+                // Gateways send their agents away one after the other: there is no crowd to avoid.
+                continue;
+            }
             select! {
                 () = sleep(pauses.next().unwrap_or(LONGEST_PAUSE)) => {}
                 () = self.drain.cancelled() => break,
@@ -173,7 +177,12 @@ impl Links {
         };
         select! {
             // An error is its end.
-            _ = phase.wait_for(|phase| *phase == Phase::Draining) => Link::Held,
+            ended = phase.wait_for(|phase| matches!(phase, Phase::Draining | Phase::Ended)) => {
+                match ended.as_deref() {
+                    Ok(Phase::Draining) => Link::Drained,
+                    _ => Link::Held,
+                }
+            }
             () = lasts => Link::Spare,
         }
     }
@@ -188,6 +197,8 @@ enum Link {
     Spare,
     /// It was of use for as long as it lasted.
     Held,
+    /// It was of use until the gateway, or this agent, wanted to go.
+    Drained,
 }
 
 impl Links {

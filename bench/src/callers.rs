@@ -32,7 +32,7 @@ pub(crate) fn at_the_door(
 ) -> anyhow::Result<Client> {
     let (user, group) = ("x-remote-user", "x-remote-group");
     Client::new(url, ca_pem, Some(hub.front_proxy_client()))?
-        .below(format!("{GATEWAYS}/{cluster}/proxy"))
+        .below(proxy_of(cluster))
         .header(HeaderName::from_static(user), USER)?
         .header(HeaderName::from_static(group), "system:authenticated")
 }
@@ -43,7 +43,12 @@ pub(crate) fn at_the_hub(hub: &Cluster, cluster: &str) -> anyhow::Result<Client>
         anyhow::bail!("the hub's admin has no certificate");
     };
     let client = Client::new(hub.url(), &hub.ca_pem(), Some(admin))?;
-    Ok(client.below(format!("{GATEWAYS}/{cluster}/proxy")))
+    Ok(client.below(proxy_of(cluster)))
+}
+
+/// Before every path of a managed cluster, at the door and at the hub.
+pub(crate) fn proxy_of(cluster: &str) -> String {
+    format!("{GATEWAYS}/{cluster}/proxy")
 }
 
 /// At the spoke itself, by a token of [`token`].

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use e2e::Identity;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Collected, Empty};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -46,6 +46,10 @@ pub(crate) struct Connection {
 /// A place to send requests to, as often as it takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender(http2::SendRequest<Empty<Bytes>>);
+
+/// An answer: its status, and its body if that came whole.
+#[derive(Debug)]
+pub(crate) struct Whole(pub(crate) StatusCode, pub(crate) Option<Bytes>);
 
 /// A request without a body.
 pub(crate) type Get = Request<Empty<Bytes>>;
@@ -193,8 +197,20 @@ impl Sender {
     /// Sends a request and waits for the end of its answer: its status, whatever that is, and whether
     /// its body came whole.
     pub(crate) async fn status(&mut self, request: &Get) -> anyhow::Result<(StatusCode, bool)> {
+        let Whole(status, body) = self.whole(request).await?;
+        Ok((status, body.is_some()))
+    }
+
+    /// Sends a request and waits for the end of its answer, whatever that is.
+    pub(crate) async fn whole(&mut self, request: &Get) -> Result<Whole, hyper::Error> {
         let response = self.0.send_request(request.clone()).await?;
         let status = response.status();
-        Ok((status, response.into_body().collect().await.is_ok()))
+        let body = response.into_body().collect().await;
+        Ok(Whole(status, body.ok().map(Collected::to_bytes)))
+    }
+
+    /// Whether the connection takes another request.
+    pub(crate) async fn is_usable(&mut self) -> bool {
+        self.0.ready().await.is_ok()
     }
 }

@@ -10,6 +10,7 @@ mod bars;
 mod bulk;
 mod callers;
 mod client;
+mod failover;
 mod footprint;
 mod load;
 mod machine;
@@ -38,6 +39,8 @@ enum Command {
     Accounts(accounts::Args),
     /// Measure what thousands of clusters cost the operator and the hub
     Operator(operator::Args),
+    /// What a lost gateway costs callers: one of several is killed, paused, drained, rolled, scaled
+    Failover(failover::Args),
     /// The plain upstream of the proxy's benchmark, as a process of its own
     #[command(hide = true)]
     Upstream(plain::Args),
@@ -51,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
             Command::Path(args) => path::run(args).await,
             Command::Accounts(args) => accounts::run(args).await,
             Command::Operator(args) => operator::run(args).await,
+            Command::Failover(args) => failover::run(args).await,
             Command::Upstream(args) => plain::serve(args).await,
         }
     };

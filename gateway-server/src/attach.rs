@@ -5,7 +5,13 @@ mod certificate;
 mod hub_api;
 mod mtls;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crds::ClusterName;
 use http::StatusCode;
@@ -44,6 +50,8 @@ pub(crate) struct Attach {
     /// Holds the sessions.
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: Ending,
+    /// Counts the sessions so far.
+    pub(crate) attached: Arc<AtomicU64>,
 }
 
 /// An agent that proved which managed cluster it speaks for.
@@ -84,6 +92,7 @@ impl Attach {
                         cluster,
                         session: &session,
                     };
+                    let _counted = self.metrics.tunnel(cluster);
                     info!(%cluster, agent = agent.right.name(), "agent attached");
                     self.drive(driver, agent).await;
                 }
@@ -104,8 +113,13 @@ impl Attach {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let cluster = &agent.cluster;
+        // Each connection has a turn of its own, so that an agent is never without one.
+        let turn = format!(
+            "{cluster}/{}",
+            self.attached.fetch_add(1, Ordering::Relaxed)
+        );
         let reason = select! {
-            end = driver.run(self.ending.turn(cluster.as_str())) => match end {
+            end = driver.run(self.ending.turn(&turn)) => match end {
                 End::Closed => {
                     info!(%cluster, "agent detached");
                     "closed"

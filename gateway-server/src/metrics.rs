@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) clusters: Gauge,
     /// Agents that were refused.
     pub(crate) attach_refusals: Counter,
+    /// Tunnels of agents to this replica.
+    tunnels: Family<ClusterLabels, Gauge>,
     /// Tunnels that ended, by reason.
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
     /// Other replicas that this one is linked to now.
@@ -149,6 +151,7 @@ impl Metrics {
             reviews: Family::default(),
             clusters: Gauge::default(),
             attach_refusals: Counter::default(),
+            tunnels: Family::default(),
             tunnel_ends: Family::default(),
             peer_links: Gauge::default(),
             peer_refusals: Counter::default(),
@@ -210,6 +213,11 @@ impl Metrics {
             "Tunnel connections that ended, by reason",
             self.tunnel_ends.clone(),
         );
+        registry.register(
+            "tunnels",
+            "Tunnel connections of agents to this replica",
+            self.tunnels.clone(),
+        );
         self.register_peers(registry);
         self.register_identity(registry);
     }
@@ -266,6 +274,12 @@ impl Metrics {
         }
     }
 
+    /// Counts a tunnel of a managed cluster to this replica while the answer lives.
+    pub(crate) fn tunnel(&self, cluster: &ClusterName) -> Counted {
+        let cluster = ClusterLabel(cluster.clone());
+        Counted::new(self.tunnels.get_or_create_owned(&ClusterLabels { cluster }))
+    }
+
     /// Forgets a managed cluster that is gone, so that label sets do not grow with history.
     pub(crate) fn forget(&self, cluster: &ClusterName) {
         let cluster = ClusterLabel(cluster.clone());
@@ -283,6 +297,7 @@ impl Metrics {
         self.response_bytes.remove(&labels);
         self.upgrades.remove(&labels);
         self.waiting.remove(&labels);
+        self.tunnels.remove(&labels);
     }
 }
 

@@ -113,6 +113,7 @@ fn peers(attach: &Attach, passing: TaskTracker) -> Peers {
         metrics,
         tasks,
         ending,
+        attached: _,
     } = attach.clone();
     Peers {
         hello,
@@ -180,6 +181,7 @@ impl Process {
             metrics: metrics.clone(),
             tasks: connections,
             ending: ending.clone(),
+            attached: Arc::default(),
         };
         Arc::new(Gateway {
             authenticator,

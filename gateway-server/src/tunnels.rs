@@ -99,6 +99,21 @@ impl Tunnels {
         held.map(|(cluster, _)| cluster.clone()).collect()
     }
 
+    /// Whether there is a tunnel of `cluster` to this gateway that takes pipes.
+    fn holds(&self, cluster: &ClusterName) -> bool {
+        self.entry(cluster).is_some_and(|entry| entry.is_held())
+    }
+
+    /// Waits until there is one.
+    async fn come_here(&self, cluster: &ClusterName) {
+        let mut held = self.changes();
+        while !self.holds(cluster) {
+            if held.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Is marked as changed when [`Self::held`] may have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.held.subscribe()

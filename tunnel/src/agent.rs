@@ -59,6 +59,8 @@ pub enum Phase {
     },
     /// No new pipes: one end wants to go. Those that are open may finish.
     Draining,
+    /// It is over, and did not drain before.
+    Ended,
 }
 
 /// A tunnel connection that ended otherwise than by agreement.
@@ -132,7 +134,13 @@ where
             }
         }
     };
-    phase.send_replace(Phase::Draining);
+    phase.send_if_modified(|phase| {
+        let broke = *phase != Phase::Draining;
+        if broke {
+            *phase = Phase::Ended;
+        }
+        broke
+    });
     drop(connection);
     // Ends every pipe but those that the gateway has finished, whose last bytes are the target's.
     while pipes.join_next().await.is_some() {}

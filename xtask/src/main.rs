@@ -84,6 +84,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// What a lost gateway costs callers: one of several is killed, paused, drained, rolled, scaled
+    Failover {
+        /// Arguments of the benchmark itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -131,6 +137,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 Bench::Path { args } => ("path", args),
                 Bench::Accounts { args } => ("accounts", args),
                 Bench::Operator { args } => ("operator", args),
+                Bench::Failover { args } => ("failover", args),
             };
             let args: Vec<_> = [name]
                 .into_iter()

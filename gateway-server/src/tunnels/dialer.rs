@@ -79,7 +79,9 @@ impl TunnelDialer {
         for peer in entry.peers().into_iter().take(PEERS_ASKED) {
             let opened = peer.open(&self.target, &self.cluster, &entry.budget).await;
             let source = match opened {
-                Ok(stream) => return Ok(Pipe::through(&peer, stream)),
+                Ok(stream) => {
+                    return Ok(Pipe::through(peer, &self.cluster, &self.tunnels, stream));
+                }
                 // What it has said about the cluster is out of date.
                 Err(OpenError::Refused(Refusal::Absent) | OpenError::Closing) => continue,
                 Err(source) => source,

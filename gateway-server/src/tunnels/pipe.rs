@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crds::ClusterName;
 use tokio::select;
 use tunnel::{Session, Stream};
 
-use super::Peer;
+use super::{Peer, Tunnels};
 
 /// A pipe, and what it goes through.
 #[derive(Debug)]
@@ -18,22 +19,39 @@ pub(crate) struct Pipe {
 #[derive(Clone, Debug)]
 pub(crate) struct Carrier {
     session: Session,
-    peer: Option<Arc<Peer>>,
+    detour: Option<Detour>,
+}
+
+/// The way through another replica.
+#[derive(Clone, Debug)]
+struct Detour {
+    peer: Arc<Peer>,
+    cluster: ClusterName,
+    tunnels: Tunnels,
 }
 
 impl Pipe {
     pub(super) fn here(stream: Stream) -> Self {
         let carrier = Carrier {
             session: stream.session(),
-            peer: None,
+            detour: None,
         };
         Self { stream, carrier }
     }
 
-    pub(super) fn through(peer: &Arc<Peer>, stream: Stream) -> Self {
+    pub(super) fn through(
+        peer: Arc<Peer>,
+        cluster: &ClusterName,
+        tunnels: &Tunnels,
+        stream: Stream,
+    ) -> Self {
         let carrier = Carrier {
             session: stream.session(),
-            peer: Some(Arc::clone(peer)),
+            detour: Some(Detour {
+                peer,
+                cluster: cluster.clone(),
+                tunnels: tunnels.clone(),
+            }),
         };
         Self { stream, carrier }
     }
@@ -43,22 +61,30 @@ impl Carrier {
     /// The other replica that it goes through, if it does.
     #[cfg(test)]
     pub(crate) fn replica(&self) -> Option<&tunnel::ReplicaId> {
-        self.peer.as_ref().map(|peer| &peer.id)
+        self.detour.as_ref().map(|detour| &detour.peer.id)
     }
 
     /// Waits until it is about to go.
     pub(crate) async fn retired(&self) {
-        match &self.peer {
+        match &self.detour {
             None => self.session.closing().await,
-            Some(peer) => select! {
+            Some(detour) => select! {
                 () = self.session.closing() => {}
-                () = peer.draining() => {}
+                () = detour.peer.draining() => {}
+                () = detour.tunnels.come_here(&detour.cluster) => {}
             },
         }
     }
 
     /// Whether it is about to go: what has not begun yet takes another pipe.
     pub(crate) fn is_retiring(&self) -> bool {
-        self.session.is_closing() || self.peer.as_ref().is_some_and(|peer| peer.is_draining())
+        self.session.is_closing() || self.detour.as_ref().is_some_and(Detour::is_needless)
+    }
+}
+
+impl Detour {
+    /// The other replica wants to go, or there is a tunnel here.
+    fn is_needless(&self) -> bool {
+        self.peer.is_draining() || self.tunnels.holds(&self.cluster)
     }
 }

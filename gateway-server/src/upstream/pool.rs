@@ -19,7 +19,10 @@ use hyper::{
 use jiff::Timestamp;
 use kubernetes::clock::now;
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use self::slots::Slots;
 use super::{
@@ -34,6 +37,9 @@ const MAX_HTTP2: usize = 32;
 const MAX_HTTP1: usize = 256;
 /// How often to look whether a connection that retires is still used.
 const RETIRE_EVERY: Duration = Duration::from_millis(200);
+/// How long a connection that retires is kept for requests that come while there is no other: an agent
+/// whose connections all leave at once is back within a second.
+const SUCCESSOR_WITHIN: Duration = Duration::from_secs(3);
 /// How often one request may find its new connection gone before it gives up. One that others who
 /// waited have filled does not count: another one follows, up to [`MAX_HTTP2`].
 const ATTEMPTS: usize = 4;
@@ -297,14 +303,13 @@ impl Pool {
 /// Lets go of a connection whose tunnel is about to go as soon as nothing uses it, so that nobody waits
 /// for its end.
 async fn retire(home: Weak<Mutex<State>>, slots: Weak<Slots>) {
+    let end = Instant::now() + SUCCESSOR_WITHIN;
     loop {
         let Some((home, slots)) = home.upgrade().zip(slots.upgrade()) else {
             return;
         };
-        if slots.used() == 0 || slots.is_gone() {
-            home.lock()
-                .http2
-                .retain(|known| !Arc::ptr_eq(known, &slots));
+        let is_late = Instant::now() >= end;
+        if home.lock().let_go(&slots, is_late) {
             return;
         }
         drop((home, slots));
@@ -313,6 +318,18 @@ async fn retire(home: Weak<Mutex<State>>, slots: Weak<Slots>) {
 }
 
 impl State {
+    /// Removes a connection that retires if nothing uses it and another one is there, or none came in
+    /// time.
+    fn let_go(&mut self, retiring: &Arc<Slots>, is_late: bool) -> bool {
+        let has_successor = self.http2.iter().any(|known| !known.is_retiring());
+        let is_unused = retiring.used() == 0 && (has_successor || is_late);
+        let goes = is_unused || retiring.is_gone();
+        if goes {
+            self.http2.retain(|known| !Arc::ptr_eq(known, retiring));
+        }
+        goes
+    }
+
     fn failed(&mut self, error: ConnectError) -> PoolError {
         let now = now();
         self.attempted = Some(now);

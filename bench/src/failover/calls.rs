@@ -1,0 +1,81 @@
+//! Requests in a closed loop: each caller waits for one answer before it sends the next request, to
+//! the next cluster, on a connection that it keeps for as long as that lasts.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    failure::{Failure, is_unsent},
+    journal::{Journal, Request},
+    site::Caller,
+};
+use crate::client::{Connection, Get, Whole};
+
+/// Who has no answer by then gives up.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// Between an answer and the next request, so that the machine is not the limit.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How often a request is sent again that was provably not begun.
+const TRIES: usize = 3;
+
+/// One caller, until it is dropped. It begins with the cluster `first`.
+pub(super) async fn call(caller: Caller, first: usize, journal: Journal) {
+    let mut connection = None;
+    for cluster in (first..).map(|it| it % caller.clusters()) {
+        let sent = Instant::now();
+        let asked = timeout(DEADLINE, ask(&caller, cluster, &mut connection)).await;
+        let outcome = asked.unwrap_or(Err(Failure::Silent(DEADLINE.as_secs())));
+        // An answer leaves a connection as it is; anything else may be the connection's fault.
+        if !matches!(outcome, Ok(()) | Err(Failure::Refused { .. })) {
+            connection = None;
+        }
+        journal.request(Request {
+            entrance: caller.entrance,
+            cluster,
+            sent,
+            done: Instant::now(),
+            outcome,
+        });
+        sleep(PAUSE).await;
+    }
+}
+
+async fn ask(
+    caller: &Caller,
+    cluster: usize,
+    connection: &mut Option<Connection>,
+) -> Result<(), Failure> {
+    let client = caller.client_of(cluster);
+    let request = client.get("/api/v1/namespaces/default/configmaps/bench");
+    let request = request.map_err(|error| Failure::connect(&error))?;
+    let mut tries = 0..TRIES;
+    loop {
+        tries.next();
+        let usable = match connection.take() {
+            Some(it) if it.sender().is_usable().await => it,
+            // The server has closed it, or it is the first.
+            _ => client
+                .connect()
+                .await
+                .map_err(|error| Failure::connect(&error))?,
+        };
+        match answer(connection.insert(usable), &request).await {
+            Err(error) if is_unsent(&error) && !tries.is_empty() => *connection = None,
+            Err(error) => return Err(Failure::broken(&error)),
+            Ok(outcome) => return outcome,
+        }
+    }
+}
+
+async fn answer(
+    connection: &Connection,
+    request: &Get,
+) -> Result<Result<(), Failure>, hyper::Error> {
+    Ok(match connection.sender().whole(request).await? {
+        Whole(StatusCode::OK, Some(_)) => Ok(()),
+        Whole(status, Some(body)) => Err(Failure::refused(status, &body)),
+        Whole(status, None) => Err(Failure::Cut(status.as_u16())),
+    })
+}
