@@ -74,16 +74,19 @@ impl Ending {
             passing.wait().await;
         };
         let mut done = pin!(done);
-        let last_call = deadline.saturating_sub(GOODBYE);
-        if timeout(last_call, &mut done).await.is_err() {
+        let goodbye = GOODBYE.min(deadline);
+        if timeout(deadline.saturating_sub(goodbye), &mut done)
+            .await
+            .is_err()
+        {
             self.last_call.cancel();
-        }
-        if timeout(deadline - last_call, done).await.is_err() {
-            info!(
-                connections = requests.len(),
-                replicas = passing.len(),
-                "drain timeout passed; closing the remaining connections"
-            );
+            if timeout(goodbye, done).await.is_err() {
+                info!(
+                    connections = requests.len(),
+                    replicas = passing.len(),
+                    "drain timeout passed; closing the remaining connections"
+                );
+            }
         }
         self.cut.cancel();
     }
