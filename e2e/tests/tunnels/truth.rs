@@ -114,10 +114,10 @@ async fn each_gateway_shows_the_same_and_a_watch_goes_on_at_the_other() {
     stage.register("comes").await;
     one.unregister_spoke("goes").await.unwrap();
     // Only one of them has ever connected to it, and both say that it is healthy.
-    let healthz = format!("{GATEWAYS}/stays/proxy/healthz");
-    assert_eq!(stage.get(one, &healthz).await.unwrap(), "ok");
+    let path = format!("{GATEWAYS}/stays/proxy/healthz");
+    assert_eq!(stage.get(one, &path).await.unwrap(), "ok");
     let now = stage.both_list(&["comes", "stays"]).await;
-    let healthy = || async {
+    let both = || async {
         let now = stage.list(other).await?;
         let stays = &now["items"][1];
         if stays["status"]["healthy"] == true && stays == &stage.list(one).await?["items"][1] {
@@ -126,8 +126,8 @@ async fn each_gateway_shows_the_same_and_a_watch_goes_on_at_the_other() {
             Err(now.to_string())
         }
     };
-    let healthy = eventually(SOON, "both say that it is healthy", healthy);
-    healthy.await.unwrap();
+    let said = eventually(SOON, "both say that it is healthy", both);
+    said.await.unwrap();
     let numbered = |listed: &Value| {
         let revision = listed["metadata"]["resourceVersion"].as_str();
         revision.unwrap().parse::<u64>().unwrap()

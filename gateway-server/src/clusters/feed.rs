@@ -194,7 +194,10 @@ impl Feed {
             Some(entry) if entry.of.as_ptr() == Arc::as_ptr(cluster) => {
                 Some(self.fresh(name, cluster, entry))
             }
-            _ => self.made(name, cluster).map(Arc::new),
+            _ => {
+                let state = self.fleet.state(name)?.clone();
+                self.made(name, cluster, &state).map(Arc::new)
+            }
         }
     }
 
@@ -345,7 +348,7 @@ impl Feed {
         }
         let state = decision.state.clone();
         self.reached.reach(revision, came);
-        let Some(object) = self.made(name, cluster) else {
+        let Some(object) = self.made(name, cluster, &state) else {
             self.hide(name, came);
             return;
         };
@@ -395,10 +398,15 @@ impl Feed {
         self.shown.insert(name.clone(), entry);
     }
 
-    /// The object as it is decided to show it.
-    fn made(&self, name: &ClusterName, cluster: &Cluster) -> Option<ClusterGateway> {
+    /// The object in this state, with the revision of what is decided.
+    fn made(
+        &self,
+        name: &ClusterName,
+        cluster: &Cluster,
+        state: &LiveState,
+    ) -> Option<ClusterGateway> {
         let decision = &self.fleet.decided(name)?.decision;
-        let mut object = cluster.shown(&decision.state)?;
+        let mut object = cluster.shown(state)?;
         let revision = cluster.written.revision.max(decision.revision);
         object.metadata.resource_version = Some(revision.to_string());
         Some(object)
