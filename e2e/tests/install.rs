@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "install/replicas.rs"]
+mod replicas;
 #[path = "install/walkthrough.rs"]
 mod walkthrough;
 
@@ -148,6 +150,11 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     assert_eq!(answer, "ok");
     tell(&format!("reachable after {:.1?}", begin.elapsed()));
     all_run_our_images(&stage).await;
+    replicas::answer_as_one(&stage).await;
+    tell(&format!(
+        "one gateway replaced after {:.1?}",
+        begin.elapsed()
+    ));
     walkthrough::walk(&stage).await;
     tell(&format!("walked through after {:.1?}", begin.elapsed()));
     let granted = ["delete", "manifestwork", "gateway-view", "-n", SPOKE];
