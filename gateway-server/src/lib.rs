@@ -41,6 +41,13 @@ pub use crate::{
 
 use crate::route::{Endpoint, Route};
 
+/// Feeds bytes of another replica to the reader of its news, and checks what must hold for any of them: a
+/// line that is understood is written as a line that says the same. The fuzz target and its corpus call
+/// this.
+pub fn fuzz_news(bytes: &[u8]) {
+    peers::fuzz_news(&String::from_utf8_lossy(bytes));
+}
+
 /// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail
 /// that passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call
 /// this.

@@ -4,21 +4,23 @@
 //! another replica, with a revision, gets all changes again that came here since a moment before that
 //! revision was reached. The feed looks for changes when somebody asks. No I/O, no clock.
 
+mod change;
+mod entry;
 mod gone;
 mod reached;
 
-use std::{
-    collections::BTreeMap,
-    ops::Bound,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
 
 use crds::{ClusterName, cluster_core::ClusterGateway};
 use tokio::time::Instant;
 
-pub(crate) use self::gone::Went;
+pub(crate) use self::{
+    change::{Change, Changes, History, Listed, Unknown},
+    gone::Went,
+};
 use self::{
+    change::{Births, Step},
+    entry::{Entry, Relabelling},
     gone::{Gone, Tombstone},
     reached::Reached,
 };
@@ -47,92 +49,6 @@ pub(super) struct Feed {
     looked: Option<Instant>,
     /// The list that a change came with that was there at the start counts as old.
     is_started: bool,
-}
-
-/// A cluster as it was shown last.
-#[derive(Debug)]
-struct Entry {
-    /// Weak, because the connections of a cluster end when it is dropped.
-    of: Weak<Cluster>,
-    revision: u64,
-    state: LiveState,
-    object: Arc<ClusterGateway>,
-    /// When it was shown first …
-    born: Step,
-    /// … and changed last.
-    changed: Step,
-    relabelled: Option<Relabelling>,
-}
-
-/// The last change of a cluster's labels, which decide who has selected it.
-#[derive(Debug)]
-struct Relabelling {
-    step: Step,
-    before: Arc<ClusterGateway>,
-}
-
-/// A change, as the hub and this replica number it.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    revision: u64,
-    position: u64,
-    /// When it came here; `None` for what was there at the start.
-    at: Option<Instant>,
-}
-
-/// Which clusters of those that went are told.
-#[derive(Clone, Copy, Debug)]
-enum Births {
-    /// All, for somebody who may have known them from elsewhere.
-    Any,
-    /// Those that were shown at this position already.
-    UpTo(u64),
-}
-
-/// A change of one cluster: how it was shown before, and how it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Change {
-    pub(crate) revision: u64,
-    pub(crate) before: Option<Arc<ClusterGateway>>,
-    pub(crate) after: Option<Arc<ClusterGateway>>,
-}
-
-/// Changes up to a position.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) all: Vec<Change>,
-    pub(crate) position: u64,
-    pub(crate) revision: u64,
-}
-
-/// All clusters at one revision, in the order of their names.
-#[derive(Clone, Debug)]
-pub(crate) struct Listed {
-    pub(crate) revision: u64,
-    pub(crate) position: u64,
-    pub(crate) objects: Vec<Arc<ClusterGateway>>,
-}
-
-/// What one replica tells another one that has just come.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct History {
-    /// The revision after which it knows of everything that went; `None` if it has just come itself.
-    pub(crate) oldest: Option<u64>,
-    pub(crate) gone: Vec<Went>,
-}
-
-/// No watch can go on from there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum Unknown {
-    /// There were too many changes since, or no replica was there then.
-    #[error(
-        "too old resource version: {asked}; the changes after {oldest} are known: list clustergateways again, \
-         and watch from the resourceVersion of that list"
-    )]
-    TooOld { asked: u64, oldest: u64 },
-    /// The hub has not come to that yet.
-    #[error("too large resource version: {asked}, current: {newest}")]
-    TooNew { asked: u64, newest: u64 },
 }
 
 impl Feed {
@@ -481,22 +397,6 @@ impl Feed {
 
 fn is_settled(came: Instant, now: Instant) -> bool {
     came + SETTLE <= now
-}
-
-impl Entry {
-    /// What it means to somebody who wants these changes, and has seen the others.
-    fn change(&self, is_wanted: impl Fn(Step) -> bool) -> Change {
-        let before = match &self.relabelled {
-            _ if is_wanted(self.born) => None,
-            Some(Relabelling { step, before }) if is_wanted(*step) => Some(before),
-            _ => Some(&self.object),
-        };
-        Change {
-            revision: self.revision,
-            before: before.cloned(),
-            after: Some(Arc::clone(&self.object)),
-        }
-    }
 }
 
 #[cfg(test)]

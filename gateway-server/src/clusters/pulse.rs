@@ -6,7 +6,7 @@ use std::{future::Future, time::Duration};
 use tokio::{
     select,
     sync::Notify,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::Clusters;
@@ -17,6 +17,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_mins(2);
 /// How often the hub is asked for its revision though nothing has changed, as long as somebody asks.
 const CLOCK_EVERY: Duration = Duration::from_mins(1);
+/// It is asked no more often than this.
+const CLOCK_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// How long the hub may take to answer. Then what is known of its revision must do.
 const CLOCK_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -46,7 +48,11 @@ impl Clusters {
             let is_due = self.look();
             let is_late = is_awake && asked.is_none_or(|asked| asked + CLOCK_EVERY <= now);
             if wanted || is_due || is_late {
-                asked = Some(now);
+                if let Some(asked) = asked {
+                    // However many wait for it.
+                    sleep_until(asked + CLOCK_AT_MOST_EVERY).await;
+                }
+                asked = Some(Instant::now());
                 let read = timeout(CLOCK_DEADLINE, clock()).await;
                 self.decide(read.ok().flatten().unwrap_or_default());
             }

@@ -89,6 +89,16 @@ fn json(what: &impl Serialize) -> String {
     serde_json::to_string(what).expect("plain structs with string keys")
 }
 
+/// Reads lines and writes what was understood.
+pub(crate) fn fuzz(text: &str) {
+    for line in text.lines().filter_map(Line::read) {
+        let mut written = String::new();
+        line.write(&mut written);
+        assert_eq!(written.matches('\n').count(), 1, "{written}");
+        assert_eq!(Line::read(written.trim_end_matches('\n')), Some(line));
+    }
+}
+
 /// What was told so far.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -205,6 +215,17 @@ mod tests {
         fn any_line_is_read_or_ignored(line in ".*") {
             let _ = Line::read(&line);
         }
+    }
+
+    #[test]
+    fn the_corpus_of_the_fuzzer_is_read() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/peer_news");
+        let mut count = 0;
+        for entry in std::fs::read_dir(corpus).unwrap() {
+            crate::fuzz_news(&std::fs::read(entry.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 5, "{count} cases");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crds::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Births, Change, Step};
+use super::change::{Births, Change, Step};
 
 /// Number of clusters that are remembered, plus one for each that is shown.
 pub(super) const KEPT: usize = 1024;
