@@ -1,4 +1,4 @@
-//! Carries out one write: one call, and what came of it. Decides nothing.
+//! Carries out one write with one call and reports the outcome. Decides nothing.
 
 pub(crate) mod events;
 mod issue;
@@ -25,10 +25,10 @@ use crate::{
     plan::{Action, Desired, Part, pki::Signature},
 };
 
-/// Time for one call.
+/// The deadline of one call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// What it takes to write.
+/// What writes need: a client and what the process shares.
 #[derive(Clone)]
 pub(crate) struct Hands {
     pub(crate) client: Client,
@@ -37,19 +37,19 @@ pub(crate) struct Hands {
     pub(crate) metrics: Metrics,
 }
 
-/// What came of a write.
+/// The outcome of a write.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// The object is like that now.
+    /// The object has this state now.
     Is(Kind, Box<DynamicObject>),
-    /// There is no such object any more.
+    /// The object no longer exists.
     Gone(ObjectKey),
-    /// The watch will tell.
+    /// The new state is not known. The watch will bring it.
     Unknown,
 }
 
 impl Hands {
-    /// Makes the writes in their order, up to the first that fails.
+    /// Makes the writes in order, up to the first that fails.
     pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<WriteError>) {
         let mut outcomes = Vec::new();
         for action in actions {
@@ -187,7 +187,7 @@ fn request(written: CertificateSigningRequest) -> kube::Result<Outcome> {
     Ok(Outcome::Is(kind, Box::new(object)))
 }
 
-/// The object after a write. One that was being deleted may have gone with its last finalizer.
+/// The object after a write. An object that was being deleted may be gone with its last finalizer.
 fn is(key: &ObjectKey, written: kube::Result<DynamicObject>) -> kube::Result<Outcome> {
     let object = written?;
     let metadata = &object.metadata;
@@ -198,7 +198,7 @@ fn is(key: &ObjectKey, written: kube::Result<DynamicObject>) -> kube::Result<Out
     Ok(Outcome::Is(key.kind, Box::new(object)))
 }
 
-/// The Secret, for a model of the hub.
+/// The Secret, for a model of the hub in tests.
 #[cfg(test)]
 pub(crate) fn secret_for_tests(
     name: &str,
@@ -208,7 +208,7 @@ pub(crate) fn secret_for_tests(
     issue::secret(name, issue, now).expect("keys can be made")
 }
 
-/// The certificate, for a model of the hub.
+/// The certificate, for a model of the hub in tests.
 #[cfg(test)]
 pub(crate) fn certificate_for_tests(signature: &Signature, now: Timestamp) -> String {
     issue::certificate(signature, now).expect("requests can be signed")

@@ -1,5 +1,5 @@
-//! What the process is told at its start: flags, each with an environment variable, checked together
-//! and turned into [`Settings`].
+//! The flags of the process, each with an environment variable. They are checked together and
+//! turned into [`Settings`].
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -105,30 +105,30 @@ pub(crate) enum Command {
     Uninstall,
 }
 
-/// What the process does.
+/// The checked settings of the process.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What it is started for.
+    /// The subcommand.
     pub(crate) command: Command,
     /// How long an uninstall waits.
     pub(crate) uninstall_deadline: Duration,
     /// Kubeconfig of the hub, unless the process runs in one of its Pods.
     pub kubeconfig: Option<PathBuf>,
-    /// Where the Lease of the leader is.
+    /// The namespace of the leader's Lease.
     pub namespace: String,
-    /// Who holds it.
+    /// The identity of this process in the Lease.
     pub identity: String,
-    /// Image of agents.
+    /// The image of the agents.
     pub agent_image: String,
-    /// Image of the gateway's server.
+    /// The image of the gateway server.
     pub gateway_image: String,
-    /// How long a cluster's removal waits for its agents.
+    /// How long the removal of a cluster waits for its agent.
     pub removal_deadline: Duration,
-    /// Where health and metrics are served.
+    /// The address that serves health and metrics.
     pub admin_address: SocketAddr,
-    /// What to log.
+    /// Which messages to log.
     pub log_filter: String,
-    /// How to log.
+    /// The format of the log.
     pub log_format: Format,
 }
 

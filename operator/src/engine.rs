@@ -1,5 +1,6 @@
-//! The driver: brings changes, answers and time to what is observed, plans what they concern, and lets
-//! a bounded number of plans be carried out at once. Whoever does not lead plans, and writes nothing.
+//! The driver: it feeds changes, answers and time into the observed state, plans the keys that they
+//! concern, and carries out a bounded number of plans at once. A process that is not the leader
+//! plans but writes nothing.
 
 mod concern;
 mod contest;
@@ -40,21 +41,23 @@ use crate::{
     plan::{self, Plan},
 };
 
-/// Plans that are carried out at once …
+/// How many plans are carried out at once.
 const AT_ONCE: usize = 32;
-/// … and those of no cluster beside them, however slow clusters are.
+/// How many more plans are carried out for keys that belong to no cluster, so that slow clusters do
+/// not delay them.
 const BESIDE: usize = 8;
-/// The hub is looked at that often, though nothing has changed.
+/// The hub is planned at least this often, even if nothing has changed.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
-/// The status says how all clusters are, so it waits for more to say.
+/// The configuration's status summarizes all clusters, so it waits to include more changes.
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
-/// So does a grant's, not as long: its subjects wait for it.
+/// A grant's status waits too, but not as long, because the grant's subjects wait for it.
 const GRANT_PAUSE: Duration = Duration::from_millis(100);
-/// Whoever has just started says nothing before the gateway was asked, for at most so long.
+/// A process that has just started does not write the status before the gateway has answered, but
+/// waits no longer than this.
 const INFORMED_WITHIN: SignedDuration = SignedDuration::from_secs(6);
-/// Clocks are set now and then; no sleep is longer than that.
+/// No sleep is longer than this, because clocks are set now and then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
-/// What is under way when the process is told to stop gets that long.
+/// How long work in progress may take after the process was told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// The driver.
@@ -66,22 +69,22 @@ pub(crate) struct Engine {
     queue: Queue,
     metrics: Metrics,
     contests: Contests,
-    /// From then on the status is said, whether the gateway was asked or not.
+    /// From this time on the status is written, even if the gateway was not asked yet.
     informed_by: Timestamp,
     /// The configuration that all clusters were last planned for.
     configured: Revision,
-    /// Grants that clusters were planned for.
+    /// The grants that clusters were last planned for.
     granted: BTreeMap<String, Revision>,
-    /// What was last said about kinds that cannot be watched.
+    /// The last logged fault of each kind that cannot be watched.
     unwatched: BTreeMap<Kind, String>,
 }
 
-/// What ties it to the rest of the process.
+/// What connects the engine to the rest of the process.
 pub(crate) struct Wires {
     pub(crate) notes: Notes,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) answers: mpsc::Receiver<Answer>,
-    /// The server that is to be asked.
+    /// The server that the probe asks.
     pub(crate) target: watch::Sender<Option<Target>>,
     /// Whether every kind was listed.
     pub(crate) observing: Condition,
@@ -154,7 +157,8 @@ impl Engine {
         watches::all(client, *addons, server)
     }
 
-    /// The operator's own until it is told another: there it has the rights.
+    /// The namespace of the gateway server. Until the configuration names one, it is the operator's
+    /// own, where the operator has the rights.
     fn server_namespace(&self) -> String {
         let configuration = self.observed.configuration();
         configuration.map_or_else(
@@ -163,7 +167,7 @@ impl Engine {
         )
     }
 
-    /// Plans what is due, and lets it be carried out.
+    /// Plans the keys that are due, and starts to carry the plans out.
     fn begin(&mut self, calls: &mut JoinSet<Done>) {
         if !self.observed.is_complete() || self.observed.unreadable().is_some() {
             return;
@@ -237,7 +241,8 @@ impl Engine {
         });
     }
 
-    /// False for a moment after the start, in which the status of another process is the better one.
+    /// False for a moment after the start, while the status that another process wrote is the
+    /// better one.
     fn is_informed(&self, now: Timestamp) -> bool {
         let is_asked =
             self.wires.target.borrow().is_none() || self.observed.server != ServerSeen::Unknown;

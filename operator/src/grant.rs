@@ -1,4 +1,4 @@
-//! A grant as it was read, once, for all clusters.
+//! A grant, read once for all clusters.
 
 mod manifests;
 mod shipped;
@@ -20,24 +20,25 @@ use crate::{
     names::ACCESS_WORK,
 };
 
-/// A grant.
+/// An `AccessGrant` that could be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) object: AccessGrant,
-    /// Which clusters it is for.
+    /// Which clusters it selects.
     pub(crate) choice: ClusterChoice,
-    /// Clusters that its status lists.
+    /// The clusters that its status lists.
     listed: BTreeSet<String>,
-    /// Its manifests, unless they differ from cluster to cluster: the gateway's account may.
+    /// Its manifests. `None` if they differ from cluster to cluster, because the gateway's account
+    /// may.
     manifests: Option<Vec<Manifest>>,
-    /// About how many bytes they are.
+    /// Roughly how many bytes the manifests have.
     pub(crate) size: usize,
-    /// Among works of a cluster.
+    /// The hash that chooses one of a cluster's works for it.
     pub(crate) shard: usize,
 }
 
 impl Grant {
-    /// Nothing where it cannot be read.
+    /// `None` if the grant cannot be read.
     pub(crate) fn read(object: &DynamicObject) -> Option<Self> {
         let mut object = serde_json::to_value(object).ok()?;
         object["apiVersion"] = "gateway.open-cluster-management.io/v1alpha1".into();
@@ -74,7 +75,7 @@ impl Grant {
         self.object.metadata.generation.unwrap_or_default()
     }
 
-    /// True where its status says something of the cluster.
+    /// True if its status lists the cluster.
     pub(crate) fn lists(&self, cluster: &str) -> bool {
         self.listed.contains(cluster)
     }
@@ -85,7 +86,7 @@ impl Grant {
         known.unwrap_or_else(|| manifests::of(self, account))
     }
 
-    /// Namespaces that it makes.
+    /// The namespaces that it creates.
     pub(crate) fn made_namespaces(&self) -> impl Iterator<Item = &str> {
         let namespaces = self.object.spec.namespaces.as_ref();
         let made = namespaces.filter(|namespaces| namespaces.create);
@@ -93,19 +94,19 @@ impl Grant {
             .flat_map(|it| it.names.iter().map(String::as_str))
     }
 
-    /// Who has it, as a cluster knows them.
+    /// Its subjects, as a cluster knows them.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = OnCluster> {
         self.object.spec.subjects.iter().map(Subject::on_cluster)
     }
 
-    /// False where it is for the gateway's account, and there is none.
+    /// False if it is for the gateway's account and the cluster has none.
     pub(crate) fn can_name_all(&self, account: Option<&Account>) -> bool {
         let mut subjects = self.object.spec.subjects.iter();
         account.is_some() || !subjects.any(|it| it.kind == SubjectKind::Gateway)
     }
 }
 
-/// By what an object of a work is known as that of a grant.
+/// The annotations that identify an object of a work as belonging to this grant.
 fn mark(grant: &Grant) -> Value {
     json!({
         shipped::GRANT: grant.name(),
@@ -114,7 +115,7 @@ fn mark(grant: &Grant) -> Value {
     })
 }
 
-/// True for works of grants.
+/// True for works that carry grants.
 pub(crate) fn is_access_work(key: &ObjectKey) -> bool {
     key.kind == Kind::ManifestWork && key.name.starts_with(ACCESS_WORK)
 }

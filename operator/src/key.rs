@@ -1,15 +1,15 @@
-//! What is planned by itself: one key per part of the hub.
+//! What is planned independently: one key per part of the hub.
 
 use serde::Serialize;
 
-/// What is planned by itself.
+/// A part of the hub that is planned independently.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Key {
-    /// What the hub holds for all clusters.
+    /// The objects on the hub that serve all clusters.
     Hub,
-    /// What the hub holds for one cluster.
+    /// The objects on the hub that serve one cluster.
     Cluster(String),
-    /// What the hub holds of grants for one cluster.
+    /// The objects on the hub that carry grants to one cluster.
     Access(String),
     /// A grant's status.
     Grant(String),

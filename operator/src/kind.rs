@@ -1,4 +1,5 @@
-//! The kinds of objects that are watched or written: one row for each, and what one object is called.
+//! The kinds of objects that are watched or written, with one row for each kind, and the key of one
+//! object.
 
 use crds::{addon, authentication, cluster, gateway, work};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -8,45 +9,46 @@ use crate::names::{ACCESS_POLICY, API_SERVICE, GATEWAY, MANAGED_BY, MANAGER, SER
 
 /// The API group of roles and bindings.
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
-/// The same, with its version.
+/// The same group with its version.
 pub(crate) const RBAC_V1: &str = "rbac.authorization.k8s.io/v1";
 
-/// Label of an `EndpointSlice`: the Service that it is of.
+/// The label of an `EndpointSlice` that names its Service.
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// Which object.
+/// Identifies one object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct ObjectKey {
     pub(crate) kind: Kind,
-    /// Empty if the kind has none; for certificate requests the cluster that they are for.
+    /// Empty if the kind is cluster-scoped. For certificate requests it is the cluster that they
+    /// are for.
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
-/// Where objects of a kind are, and where they are watched.
+/// Whether a kind is namespaced, and where it is watched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scope {
-    /// In no namespace.
+    /// The kind is cluster-scoped.
     Cluster,
-    /// In namespaces, all of which are watched.
+    /// The kind is namespaced, and watched in all namespaces.
     Namespaces,
-    /// In namespaces, of which only that of the gateway's server is watched: the operator needs no
-    /// others, and has no right to read them.
+    /// The kind is namespaced, but watched only in the namespace of the gateway server. The
+    /// operator does not need others and has no right to read them.
     Server,
 }
 
-/// Which objects of a kind are watched. A kind that is full of others' objects is not watched whole.
+/// Which objects of a kind are watched. Kinds with many objects of others are filtered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Filter {
     All,
-    /// Those with this label and value.
+    /// The objects with this label and value.
     Label(&'static str, &'static str),
-    /// The one of this name.
+    /// The object of this name.
     Name(&'static str),
 }
 
-/// What has to be planned again after a change of an object. The configuration's status is planned
-/// again after every change.
+/// Which keys to plan after a change of an object. The configuration's status is planned after
+/// every change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Concern {
     /// The hub and every cluster.
@@ -55,13 +57,13 @@ pub(crate) enum Concern {
     Hub,
     /// Every cluster.
     Clusters,
-    /// The cluster of the object's name.
+    /// The cluster that has the object's name.
     ClusterOfName,
-    /// The cluster of the object's namespace.
+    /// The cluster that has the object's namespace.
     ClusterOfNamespace,
-    /// The hub, or the one cluster that the binding is there for.
+    /// The hub, or the one cluster that the binding exists for.
     HubOrCluster,
-    /// Only the status, or, for a grant, what the grant itself says.
+    /// Only the configuration's status, or the grant's own status if the object is a grant.
     Status,
 }
 
@@ -78,7 +80,7 @@ struct Row {
     concern: Concern,
 }
 
-/// The enum of kinds, and the row of each. A kind's name here is its name in Kubernetes.
+/// Defines the enum of kinds and the row of each. A kind has the same name as in Kubernetes.
 macro_rules! kinds {
     ($($kind:ident: $api:ident, $scope:ident, $watched:ident, $concern:ident;)*) => {
         /// A kind of object.
@@ -109,7 +111,7 @@ const OUR_API: Api = Api(gateway::GROUP, gateway::VERSION);
 const CLUSTER_V1: Api = Api(cluster::GROUP, "v1");
 const CLUSTER_V1BETA1: Api = Api(cluster::GROUP, "v1beta1");
 const CLUSTER_V1BETA2: Api = Api(cluster::GROUP, "v1beta2");
-/// The hub serves one of two versions, which is found out at the start.
+/// The hub serves one of two versions, which the operator finds out when it starts.
 const ADDON: Api = Api(addon::GROUP, "");
 const WORK: Api = Api(work::GROUP, "v1");
 const AUTHENTICATION: Api = Api(authentication::GROUP, "v1beta1");
@@ -150,8 +152,8 @@ kinds! {
     Namespace: CORE, Cluster, OURS, Hub;
     ServiceAccount: CORE, Server, OURS, Hub;
     Role: RBAC_API, Namespaces, OURS, Hub;
-    // Agents are told where the gateway is. What they verify it with, and who signs their certificates,
-    // is in Secrets.
+    // Agents are told where the gateway is. Secrets hold what they verify it with and who signs
+    // their certificates, so a change concerns every cluster.
     Secret: CORE, Server, OURS, Everything;
     Service: CORE, Server, OURS, Everything;
     Deployment: APPS, Server, OURS, Hub;
@@ -162,7 +164,7 @@ kinds! {
 }
 
 impl Kind {
-    /// As objects spell it.
+    /// The name of the kind as manifests spell it.
     pub(crate) const fn as_str(self) -> &'static str {
         self.row().name
     }
@@ -171,7 +173,7 @@ impl Kind {
         self.row().scope != Scope::Cluster
     }
 
-    /// True for kinds that are watched in the namespace of the gateway's server alone.
+    /// True for kinds that are watched only in the namespace of the gateway server.
     pub(crate) fn is_of_server(self) -> bool {
         self.row().scope == Scope::Server
     }
@@ -184,7 +186,7 @@ impl Kind {
         self.row().concern
     }
 
-    /// Where the API server has it; the add-on API has one of two versions.
+    /// The API resource of the kind. The add-on API has one of two versions.
     pub(crate) fn resource(self, addons: addon::Version) -> ApiResource {
         let Row { name, api, .. } = self.row();
         let Api(group, version) = api;
@@ -210,7 +212,7 @@ impl ObjectKey {
         }
     }
 
-    /// That of an object that was read.
+    /// The key of an object that was read.
     pub(crate) fn of(kind: Kind, object: &DynamicObject) -> Self {
         let metadata = &object.metadata;
         let namespace = if kind == Kind::CertificateSigningRequest {

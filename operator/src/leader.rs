@@ -1,5 +1,5 @@
-//! Which of several operators writes: the one that holds a Lease. The others watch and plan as it does,
-//! so that one of them can go on where it ended.
+//! Leader election: the process that holds the Lease is the only one that writes. The others watch
+//! and plan too, so that each of them can take over at once.
 //!
 //! ```text
 //!            free, or not renewed for its duration
@@ -28,22 +28,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 const NAME: &str = "spokeway-operator";
-/// A lease that was not renewed for that long is free.
+/// A lease that was not renewed for this long is free.
 const DURATION: Duration = Duration::from_secs(15);
-/// Whoever could not renew for that long leads no more: earlier than others may begin.
+/// A leader that could not renew for this long stops leading, before others may start.
 const GIVE_UP: Duration = Duration::from_secs(8);
 const RENEW_EVERY: Duration = Duration::from_secs(4);
-/// Of those who wait, and of the leader while it cannot renew. With the deadline of a call it is short
-/// enough for the leader to give up before the lease is free.
+/// How often a waiting process, or a leader that cannot renew, tries again. Together with the
+/// deadline of a call this is short enough that the leader stops before the lease is free.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
-/// One who wants the lease.
+/// A process that competes for the lease.
 pub(crate) struct Candidate {
     leases: Api<Lease>,
     identity: String,
     clock: fn() -> Timestamp,
-    /// The state that was seen last, and since when: clocks of others are not looked at.
+    /// The last observed state and when it was first observed. The clocks of other processes are
+    /// not compared.
     seen: Option<(String, Instant)>,
     renewed: Option<Instant>,
 }
@@ -73,7 +74,7 @@ impl Candidate {
         }
     }
 
-    /// Wants the lease until `stop`, and then gives it back.
+    /// Competes for the lease until `stop`, and then releases it.
     pub(crate) async fn run(mut self, leads: watch::Sender<bool>, stop: CancellationToken) {
         let mut last_fault = None;
         loop {
@@ -145,7 +146,7 @@ impl Candidate {
         };
         match written {
             Ok(_) => self.renewed = Some(begun),
-            // Somebody else was faster.
+            // Another process was faster.
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 self.renewed = None;
             }

@@ -1,6 +1,7 @@
-//! The operator on the hub: from one `GatewayConfiguration` to a fleet of reachable clusters. [`engine`]
-//! drives one loop: [`observe`] brings what changed into [`observed`], [`plan`] decides, purely, what to
-//! write, and [`apply`] writes it. An object is written only if it differs from what is wanted.
+//! The operator on the hub: it turns one `GatewayConfiguration` into a fleet of reachable clusters.
+//! [`engine`] drives one loop: [`observe`] brings changes into [`observed`], [`plan`] is pure and
+//! decides what to write, and [`apply`] writes it. An object is written only if it differs from
+//! what is wanted.
 
 mod addon;
 mod apply;

@@ -1,4 +1,5 @@
-//! An object that works carry to clusters, serialized and hashed once however many of them hold it. Pure.
+//! An object that works carry to clusters. It is serialized and hashed once, however many works
+//! hold it. Pure.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ impl Manifest {
         &self.object
     }
 
-    /// Bytes of it in a work.
+    /// Its size in a work, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
@@ -36,8 +37,8 @@ impl From<Value> for Manifest {
     }
 }
 
-/// What is kept of a work's manifests: digits that stand for all of them, in their order. The API server
-/// keeps them as they are sent, so that these tell as much.
+/// A hash over all manifests of a work, in order. It is kept in place of the manifests. This is
+/// enough because the API server stores manifests exactly as they are sent.
 pub(crate) fn hash(manifests: &[Manifest]) -> String {
     let digests = manifests.iter().flat_map(|it| it.digest.to_be_bytes());
     digest::digits(&digests.collect::<Vec<_>>())

@@ -1,5 +1,5 @@
-//! What the operator counts. No label has the name of a cluster: the configuration's status names those
-//! in trouble.
+//! The operator's metrics. No label has the name of a cluster, because label sets must be bounded.
+//! The configuration's status names the clusters in trouble.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use prometheus_client::{
 
 use crate::{key::Key, kind::Kind};
 
-/// Bounds of the histogram, in seconds: from a plan without a write to a write that ran out of time.
+/// The buckets of the histogram in seconds, from a plan without a write to a write that timed out.
 const SECONDS: [f64; 10] = [0.0005, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
-/// The metrics; clones count together.
+/// The metrics. Clones share their counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     reconciles: Family<Reconcile, Counter>,
     seconds: Family<KeyLabel, Histogram, fn() -> Histogram>,
-    /// Keys that wait for their turn.
+    /// How many keys wait to be planned.
     pub(crate) queued: Gauge,
     writes: Family<Write, Counter>,
     leading: Gauge,
@@ -35,9 +35,9 @@ pub(crate) enum Ended {
     /// There was nothing to write.
     Unchanged,
     Written,
-    /// A write came to nothing.
+    /// A write failed.
     Failed,
-    /// Somebody else writes something else, again and again.
+    /// Somebody else changes the object back again and again.
     Contested,
 }
 
@@ -64,7 +64,7 @@ struct ClusterState {
 }
 
 impl Metrics {
-    /// Makes the metrics and registers them, each under `operator_`.
+    /// Creates the metrics and registers them with the prefix `operator_`.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             reconciles: Family::default(),
@@ -99,7 +99,7 @@ impl Metrics {
         registry.register(name, help, self.hub_reconciled.clone());
     }
 
-    /// Counts a reconcile, and notes when the hub's went well.
+    /// Counts a reconcile, and records the time of the hub's last successful one.
     pub(crate) fn reconciled(&self, key: &Key, ended: Ended, took: Duration, now: Timestamp) {
         let (key, is_hub) = match key {
             Key::Hub => ("hub", true),
@@ -123,7 +123,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a write; `failed` is the reason of a write that failed.
+    /// Counts a write. `failed` is the reason if it failed.
     pub(crate) fn wrote(&self, kind: Kind, failed: Option<&'static str>) {
         let write = Write {
             kind: kind.as_str(),
@@ -132,12 +132,12 @@ impl Metrics {
         self.writes.get_or_create(&write).inc();
     }
 
-    /// Whether this process writes.
+    /// Records whether this process is the leader.
     pub(crate) fn leads(&self, leads: bool) {
         self.leading.set(leads.into());
     }
 
-    /// How many clusters there are.
+    /// Records how many clusters there are.
     pub(crate) fn count(&self, counts: ClusterCounts) {
         let ClusterCounts {
             total,

@@ -1,57 +1,58 @@
-//! Names that objects of ours have.
+//! The names of the operator's objects.
 
-/// Who we are to server-side apply, and on the label of all that is ours.
+/// The field manager for server-side apply, and the value of the label on all of the operator's
+/// objects.
 pub(crate) const MANAGER: &str = "spokeway-operator";
-/// Label of all that is ours, with [`MANAGER`].
+/// The label on all of the operator's objects. Its value is [`MANAGER`].
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Annotation: a hash of what was applied, so that a field that is no longer wanted goes.
+/// Annotation with a hash of what was applied, so that a field that is no longer wanted is removed.
 pub(crate) const APPLIED: &str = "gateway.open-cluster-management.io/applied";
 
-/// The add-on that carries the agent, and alone has a registration.
+/// The add-on that carries the agent. It is the only one that has a registration.
 pub(crate) const GATEWAY: &str = "cluster-gateway";
-/// The add-on that stands for the tunnel.
+/// The add-on that shows whether the cluster has a tunnel.
 pub(crate) const PROXY: &str = "cluster-proxy";
-/// The add-on that stands for tokens.
+/// The add-on that shows whether tokens for the cluster are managed.
 pub(crate) const ACCOUNTS: &str = "managed-serviceaccount";
 
-/// The agent: its Deployment, `ServiceAccount`, and its name in its user at the hub.
+/// The agent's Deployment and `ServiceAccount`, and its name within its user at the hub.
 pub(crate) const AGENT: &str = "spokeway-agent";
 /// The work that carries the agent.
 pub(crate) const WORK: &str = "addon-cluster-gateway-deploy-0";
-/// Name of the policy on who may grant, and of its binding.
+/// The admission policy that checks who may grant, and its binding.
 pub(crate) const ACCESS_POLICY: &str = "spokeway-access-grants";
-/// First part of the names of works that carry the rights of grants.
+/// The prefix of the works that carry grants.
 pub(crate) const ACCESS_WORK: &str = "spokeway-access-";
-/// Namespace on managed clusters of the accounts of `ManagedServiceAccount`s.
+/// The namespace on managed clusters that has the accounts of `ManagedServiceAccount`s.
 pub(crate) const TOKEN_NAMESPACE: &str = "open-cluster-management-managed-serviceaccount";
-/// What an agent may do in its cluster's namespace on the hub.
+/// The role of an agent in its cluster's namespace on the hub.
 pub(crate) const TOKENS_ROLE: &str = "spokeway-agent-tokens";
-/// What every agent may do at the gateway.
+/// The role of every agent at the gateway.
 pub(crate) const TUNNEL_ROLE: &str = "spokeway-agent-tunnel";
-/// The gateway's API.
+/// The `APIService` of the gateway.
 pub(crate) const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
 
-/// The gateway's server: its Deployment, `ServiceAccount` and the first part of its roles' names.
+/// The gateway server's Deployment and `ServiceAccount`, and the prefix of its roles.
 pub(crate) const SERVER: &str = "spokeway-gateway";
-/// The server's Service.
+/// The gateway server's Service.
 pub(crate) const SERVICE: &str = "gateway";
-/// The Secret of the authorities that the server's certificate comes from.
+/// The Secret with the authorities that sign the server's certificate.
 pub(crate) const AUTHORITY: &str = "spokeway-gateway-ca";
-/// The Secret of the server's certificate.
+/// The Secret with the server's certificate.
 pub(crate) const SERVING: &str = "spokeway-gateway-serving";
-/// The server's Service for agents, at a load balancer.
+/// The server's Service for agents, with a load balancer.
 pub(crate) const TUNNEL_SERVICE: &str = "spokeway-tunnel";
-/// The Secret of the authorities that agents' certificates at the server's own entrance come from.
+/// The Secret with the authorities that sign agents' certificates for the gateway's own entrance.
 pub(crate) const TUNNEL_AUTHORITY: &str = "spokeway-tunnel-ca";
-/// The Secret of what the server verifies them with.
+/// The Secret with the bundle that the server verifies those certificates with.
 pub(crate) const TUNNEL_CLIENTS: &str = "spokeway-tunnel-clients";
-/// The key of that Secret.
+/// The key of the bundle in that Secret.
 pub(crate) const TUNNEL_BUNDLE: &str = "ca.crt";
-/// Who signs them.
+/// The signer name of those certificates.
 pub(crate) const TUNNEL_SIGNER: &str = "gateway.open-cluster-management.io/tunnel";
-/// The Secret of the authorities that the certificate of the server's replicas comes from.
+/// The Secret with the authorities that sign the certificate of the server's replicas.
 pub(crate) const PEER_AUTHORITY: &str = "spokeway-peer-ca";
-/// The Secret of that certificate, and the Service by which the replicas find each other.
+/// The Secret with that certificate, and the Service by which replicas find each other.
 pub(crate) const PEERS: &str = "spokeway-peers";
-/// Namespace of the Secrets of the manual mode.
+/// The namespace of the Secrets that are used if credentials are managed by hand.
 pub(crate) const CREDENTIALS: &str = "open-cluster-management-credentials";

@@ -1,11 +1,11 @@
-//! What is read of any object, whatever its kind.
+//! Reads what objects of all kinds have in common.
 
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
 
 use crate::names::{MANAGED_BY, MANAGER};
 
-/// True where the object has our label.
+/// True if the object has the operator's label.
 pub(crate) fn is_ours(object: &DynamicObject) -> bool {
     let labels = object.metadata.labels.as_ref();
     labels
@@ -13,12 +13,12 @@ pub(crate) fn is_ours(object: &DynamicObject) -> bool {
         .is_some_and(|by| by == MANAGER)
 }
 
-/// A part of an object; none where it is absent or makes no sense.
+/// A part of an object. `None` if it is absent or invalid.
 pub(crate) fn part<T: DeserializeOwned>(object: &DynamicObject, name: &str) -> Option<T> {
     T::deserialize(object.data.get(name)?).ok()
 }
 
-/// True if the object is a later state than the one that is known, or another object of its name.
+/// True if the object is a later state than the known one, or a new object of the same name.
 pub(crate) fn supersedes(object: &DynamicObject, known: &DynamicObject) -> bool {
     let version = |object: &DynamicObject| {
         let version = object.metadata.resource_version.as_ref()?;

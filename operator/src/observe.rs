@@ -1,5 +1,5 @@
-//! What is read from outside: the watches on the hub, the answers of the gateway's server, and the
-//! version of the add-on API. Reads only.
+//! Reads the state of the world: the watches on the hub, the answers of the gateway server, and the
+//! version of the add-on API. Writes nothing.
 
 pub(crate) mod discovery;
 pub(crate) mod probe;

@@ -1,5 +1,5 @@
-//! What is known of the hub: the objects that are watched, what the gateway says of clusters, and
-//! what went wrong. No I/O, no clock.
+//! The observed state of the hub: the watched objects, what the gateway reports about clusters, and
+//! which writes failed. No I/O, no clock.
 
 pub(crate) mod kept;
 mod placed;
@@ -23,44 +23,44 @@ use crate::{
     object::supersedes,
 };
 
-/// What plans look at.
+/// Everything that plans read.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     pub(crate) installation: Installation,
     objects: BTreeMap<ObjectKey, Arc<DynamicObject>>,
     /// Kinds that were listed at least once.
     listed: BTreeSet<Kind>,
-    /// What a list that is under way has named so far.
+    /// The objects that a list has named so far.
     listing: BTreeMap<Kind, BTreeSet<ObjectKey>>,
-    /// What the gateway says of clusters; none before it was asked.
+    /// What the gateway reports about clusters. `None` until it has answered once.
     pub(crate) gateways: Option<BTreeMap<String, GatewaySeen>>,
     pub(crate) server: ServerSeen,
     configuration: Option<Result<Configuration, String>>,
-    /// Grants that can be read, by name.
+    /// The grants that can be read, by name.
     pub(crate) grants: BTreeMap<String, Arc<Grant>>,
-    /// Works of grants.
+    /// The works that carry grants.
     pub(crate) shipped: BTreeMap<ObjectKey, Arc<Shipped>>,
-    /// What could not be written, for as long as that is so.
+    /// The writes that fail at the moment.
     pub(crate) faults: BTreeMap<Key, Fault>,
-    /// What placements have chosen.
+    /// The clusters that placements have selected.
     pub(crate) placed: Placed,
 }
 
-/// What is the same for as long as the process runs.
+/// What does not change while the process runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     /// The version of the add-on API that the hub serves.
     pub(crate) addons: addon::Version,
-    /// Where the operator is.
+    /// The namespace of the operator.
     pub(crate) namespace: String,
     pub(crate) agent_image: String,
     pub(crate) gateway_image: String,
-    /// How long a cluster's removal waits for its agents.
+    /// How long the removal of a cluster waits for its agent.
     pub(crate) patience: Duration,
 }
 
 impl Installation {
-    /// When the wait for a cluster that began then is over; nothing where it is over.
+    /// When a wait that began at `since` ends. `None` if it has ended.
     pub(crate) fn patience_ends(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let patience = SignedDuration::try_from(self.patience);
         let end = since.checked_add(patience.unwrap_or(SignedDuration::MAX));
@@ -68,20 +68,20 @@ impl Installation {
     }
 }
 
-/// A cluster, as the gateway sees it.
+/// A cluster as the gateway reports it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct GatewaySeen {
     pub(crate) is_healthy: bool,
     pub(crate) reason: String,
 }
 
-/// The gateway's server, as a probe sees it.
+/// The gateway server as a probe sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ServerSeen {
-    /// Nobody has looked.
+    /// It has not been probed.
     Unknown,
     Ready,
-    /// Why not, and since when.
+    /// Why it is not ready, and since when.
     Unready {
         why: String,
         since: Timestamp,
@@ -121,18 +121,19 @@ impl Observed {
         }
     }
 
-    /// Forgets what is of the server: it is elsewhere now, and is listed anew.
+    /// Forgets the server's objects because it moved to another namespace, where they are listed
+    /// again.
     pub(crate) fn leave_server(&mut self) {
         self.objects.retain(|key, _| !key.kind.is_of_server());
         self.listed.retain(|kind| !kind.is_of_server());
     }
 
-    /// True once every kind was listed: what is not there then is absent.
+    /// True once every kind was listed. An object that is not known then does not exist.
     pub(crate) fn is_complete(&self) -> bool {
         Kind::ALL.iter().all(|kind| self.listed.contains(kind))
     }
 
-    /// Takes in what a watch saw, and names the objects that changed.
+    /// Takes in what a watch reported, and returns the keys of the objects that changed.
     pub(crate) fn observe(&mut self, kind: Kind, event: Event<DynamicObject>) -> Vec<ObjectKey> {
         match event {
             Event::Init => {
@@ -162,7 +163,7 @@ impl Observed {
             Event::Delete(object) => {
                 let key = ObjectKey::of(kind, &object);
                 let known = self.object(&key);
-                // One of that name may have been made since.
+                // An object of the same name may have been created since.
                 if known.is_none_or(|known| known.metadata.uid != object.metadata.uid) {
                     return Vec::new();
                 }
@@ -172,7 +173,7 @@ impl Observed {
         }
     }
 
-    /// Takes in a state of an object, and names it where that is a later one than is known.
+    /// Takes in a state of an object, and returns its key if the state is later than the known one.
     pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> Option<ObjectKey> {
         let key = ObjectKey::of(kind, &object);
         let known = self.object(&key);
@@ -189,7 +190,7 @@ impl Observed {
         Some(key)
     }
 
-    /// True where it was there.
+    /// True if the object was known.
     pub(crate) fn forget(&mut self, key: &ObjectKey) -> bool {
         let was_there = self.objects.remove(key).is_some();
         self.read(key);
@@ -211,7 +212,7 @@ impl Observed {
             .map(|(key, object)| (key, object.as_ref()))
     }
 
-    /// All objects of a kind in a namespace.
+    /// All objects of a kind in one namespace.
     pub(crate) fn within<'a>(
         &'a self,
         kind: Kind,
@@ -230,7 +231,7 @@ impl Observed {
         self.all(kind).map(|(key, _)| key)
     }
 
-    /// Every cluster that there is, or that something of an add-on is left of.
+    /// Every cluster that exists, or still has objects of an add-on.
     pub(crate) fn clusters(&self) -> BTreeSet<&str> {
         let names = self
             .all(Kind::ManagedCluster)
@@ -241,19 +242,19 @@ impl Observed {
         names.chain(left).collect()
     }
 
-    /// The configuration, where there is one.
+    /// The configuration, if it exists and can be read.
     pub(crate) fn configuration(&self) -> Option<&Configuration> {
         self.configuration.as_ref()?.as_ref().ok()
     }
 
-    /// Why there is a configuration that cannot be read. That is not the same as none: nothing is planned
-    /// then, for to plan would be to remove everything.
+    /// Why an existing configuration cannot be read. It must not be treated as absent: then the
+    /// plan would remove everything. While it cannot be read, nothing is planned.
     pub(crate) fn unreadable(&self) -> Option<&str> {
         let fault = self.configuration.as_ref()?.as_ref().err()?;
         Some(fault)
     }
 
-    /// Reads what plans ask of an object for every cluster.
+    /// Parses once what the plans of all clusters read from an object.
     fn read(&mut self, changed: &ObjectKey) {
         let object = self.objects.get(changed).map(Arc::as_ref);
         match changed.kind {
@@ -261,7 +262,7 @@ impl Observed {
                 self.configuration = object.map(Configuration::read);
             }
             Kind::PlacementDecision => self.placed.observe(changed, object),
-            // One that cannot be read grants nothing.
+            // A grant that cannot be read grants nothing.
             Kind::AccessGrant => match object.and_then(Grant::read) {
                 Some(grant) => drop(self.grants.insert(changed.name.clone(), Arc::new(grant))),
                 None => drop(self.grants.remove(&changed.name)),

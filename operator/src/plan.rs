@@ -1,5 +1,5 @@
-//! What a plan wants, as data: writes in their order, words for people, and when to look again. Its
-//! rooms decide, purely: [`hub`], [`enrolment`], [`access`] and [`status`], one for each kind of key.
+//! A plan as data: ordered writes, notes for people, and when to look again. [`hub`],
+//! [`enrolment`], [`access`] and [`status`] make the plans of one kind of key each, and are pure.
 
 pub(crate) mod access;
 mod by_key;
@@ -29,38 +29,38 @@ use crate::{
     observed::Observed,
 };
 
-/// What is to be done about one key.
+/// What to do about one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Plan {
-    /// Writes, in this order; one that fails keeps those after it from being made.
+    /// The writes in order. If one fails, those after it are not made.
     pub(crate) actions: Vec<Action>,
-    /// Words for people, each said once.
+    /// Notes for people. Each is published once.
     pub(crate) notes: Vec<Note>,
-    /// When to look again, though nothing has changed.
+    /// When to look again, even if nothing has changed.
     pub(crate) wake: Option<Timestamp>,
 }
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) enum Action {
-    /// The object is to say this; fields of others stay.
+    /// Applies these fields of the object. Fields of other managers stay.
     Apply(Desired),
-    /// The same, of its status.
+    /// Applies these fields of the object's status.
     ApplyStatus(Desired),
-    /// A change to a state of the object that was seen.
+    /// Patches an object, provided that it still has the state that was observed.
     Patch {
         key: ObjectKey,
         resource_version: String,
         part: Part,
         patch: Value,
     },
-    /// That object and no other of its name.
+    /// Deletes this object, but no later one of the same name.
     Delete { key: ObjectKey, uid: String },
-    /// The certificate request is granted.
+    /// Approves the certificate request.
     Approve { name: String, message: String },
-    /// The certificate request, which is granted, gets its certificate.
+    /// Issues the certificate of an approved certificate request.
     Sign { name: String, signature: Signature },
-    /// A Secret of ours gets fresh keys.
+    /// Writes fresh keys or certificates to one of the operator's Secrets.
     Issue { key: ObjectKey, issue: Issue },
 }
 
@@ -71,14 +71,14 @@ pub(crate) enum Part {
     Status,
 }
 
-/// Whether a finalizer holds its object.
+/// Whether to add or remove a finalizer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hold {
     Keep,
     Release,
 }
 
-/// A warning to people about an object.
+/// A warning for people about an object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct Note {
     pub(crate) regarding: ObjectKey,
@@ -88,7 +88,7 @@ pub(crate) struct Note {
 }
 
 impl Plan {
-    /// Writes the object unless it says that already.
+    /// Applies the object, unless it has the wanted fields already.
     pub(crate) fn want(&mut self, observed: &Observed, desired: Desired) {
         let desired = desired.stamped();
         let have = observed.object(&desired.key);
@@ -97,7 +97,8 @@ impl Plan {
         }
     }
 
-    /// Writes the status unless the object says that already; nothing where there is no object.
+    /// Applies the status, unless the object has it already. Does nothing if the object does not
+    /// exist.
     pub(crate) fn want_status(&mut self, observed: &Observed, desired: Desired) {
         let Some(have) = observed.object(&desired.key) else {
             return;
@@ -108,7 +109,7 @@ impl Plan {
         }
     }
 
-    /// Deletes the object where it is there and ours.
+    /// Deletes the object if it exists and is the operator's.
     pub(crate) fn unwanted(&mut self, observed: &Observed, key: &ObjectKey) {
         let ours = observed.object(key).filter(|object| is_ours(object));
         if let Some(object) = ours.filter(|object| object.metadata.deletion_timestamp.is_none()) {
@@ -119,7 +120,7 @@ impl Plan {
         }
     }
 
-    /// Puts a finalizer on an object or takes it away; others' stay.
+    /// Adds or removes one finalizer. The finalizers of others stay.
     pub(crate) fn hold(&mut self, key: &ObjectKey, object: &DynamicObject, name: &str, hold: Hold) {
         let has = object.metadata.finalizers.iter().flatten();
         let mut finalizers: Vec<_> = has.filter(|other| *other != name).cloned().collect();
@@ -138,7 +139,7 @@ impl Plan {
         });
     }
 
-    /// Looks again then at the latest.
+    /// Looks again at this time at the latest.
     pub(crate) fn wake_at(&mut self, time: Timestamp) {
         self.wake = Some(self.wake.map_or(time, |earlier| earlier.min(time)));
     }
@@ -173,7 +174,7 @@ impl Action {
     }
 }
 
-/// The key of an add-on's row on a cluster.
+/// The key of a cluster's `ManagedClusterAddOn` for an add-on.
 pub(crate) fn row_key(cluster: &str, addon: Addon) -> ObjectKey {
     ObjectKey::new(Kind::ManagedClusterAddOn, cluster, addon.name())
 }

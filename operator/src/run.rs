@@ -1,4 +1,5 @@
-//! From settings to a running process, and back: find out about the hub, watch, lead, write, release.
+//! Runs the operator from its settings: it finds out about the hub, watches it, leads, writes, and
+//! releases the lease.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -41,7 +42,7 @@ use crate::{
 
 const DISCOVER_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs the operator until it is told to stop, or an uninstall to its end.
+/// Runs the operator until it is told to stop, or runs an uninstall to its end.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
     runtime.block_on(async {
@@ -81,7 +82,7 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     let (leading, leads) = watch::channel(false);
     let (namespace, identity) = (&settings.namespace, &settings.identity);
     let candidate = Candidate::new(client.clone(), namespace, identity, now);
-    // The lease goes back once nothing is written any more.
+    // The lease is released once nothing is written any more.
     let written = CancellationToken::new();
     let mut leadership = JoinSet::new();
     leadership.spawn(candidate.run(leading, written.clone()));
@@ -120,7 +121,7 @@ fn installation(addons: addon::Version, settings: Settings) -> Installation {
     }
 }
 
-/// Starts what the engine talks to.
+/// Starts the tasks that the engine communicates with.
 fn wires(
     client: &Client,
     settings: &Settings,
@@ -144,7 +145,7 @@ fn wires(
     }
 }
 
-/// Asks until the hub has add-ons.
+/// Retries until the hub serves the add-on API.
 async fn addon_version(client: &Client) -> addon::Version {
     let mut last_fault = None;
     loop {
@@ -172,7 +173,7 @@ async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             "--kubeconfig is not set, and the process does not run in a Pod with a service account",
         )?,
     };
-    // Each key has its own backoff, which a retry down there would keep from seeing.
+    // Each key has its own backoff, which retries inside the client would hide.
     config.default_retry = false;
     Ok(Client::try_from(config)?)
 }

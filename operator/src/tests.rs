@@ -1,5 +1,5 @@
-//! Plans against a model of a hub: every phase of a cluster's life, both versions of the add-on API, and
-//! that order does not matter.
+//! Tests plans against a model of a hub: every phase of a cluster's life, both versions of the
+//! add-on API, and that the order of events does not matter.
 
 mod access;
 mod entrance;

@@ -1,5 +1,5 @@
-//! Deletes the `GatewayConfiguration` and waits until it is gone. What was made for it is removed by the
-//! operator that runs, which holds it by a finalizer until then.
+//! Deletes the `GatewayConfiguration` and waits until it is gone. The running operator removes what
+//! was created for it, and holds it with a finalizer until then.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use crate::{
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// Clusters that are named; the others are counted.
+/// How many clusters are named. The others are counted.
 const NAMED: usize = 5;
 
-/// What is still there.
+/// What is left.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Left {
-    /// Clusters that have add-ons of ours.
+    /// Clusters that still have the operator's add-ons.
     Clusters(Vec<String>),
-    /// The configuration, and nothing on clusters.
+    /// Only the configuration is left; the clusters are clean.
     Hub,
-    /// The hub does not say.
+    /// The hub does not answer.
     Unknown(String),
 }
 
-/// It was not done in time.
+/// The uninstall did not finish in time.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("gave up after {} s; still waiting for {left}; {}", .after.as_secs(), .left.advice())]
 struct GivenUp {
@@ -44,7 +44,7 @@ struct GivenUp {
     left: Left,
 }
 
-/// Runs it to its end.
+/// Runs the uninstall to its end.
 pub(crate) async fn run(client: Client, deadline: Duration) -> anyhow::Result<()> {
     let mut seen = None;
     let gone = timeout(deadline, wait(&client, &mut seen)).await;
@@ -77,7 +77,7 @@ async fn wait(client: &Client, seen: &mut Option<Left>) {
     }
 }
 
-/// Sees to it that the configuration is being deleted; `None` once it is gone.
+/// Deletes the configuration if nobody has yet. Returns what is left, or `None` once it is gone.
 async fn look(client: &Client) -> kube::Result<Option<Left>> {
     let configurations = Api::<GatewayConfiguration>::all(client.clone());
     let Some(configuration) = configurations.get_opt(SINGLETON).await? else {

@@ -1,4 +1,5 @@
-//! What plans have to say, as Events on the hub: each thing once, for as long as plans go on saying it.
+//! Publishes the notes of plans as Events on the hub. A note that successive plans repeat is
+//! published once.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +13,17 @@ use tracing::{debug, warn};
 
 use crate::{key::Key, names::MANAGER, plan::Note};
 
-/// Where notes go in.
+/// Accepts notes and queues their Events.
 #[derive(Debug)]
 pub(crate) struct Notes {
     recorder: Recorder,
     addons: addon::Version,
-    /// What the last plan of each key had to say, so that what it goes on saying is told once.
+    /// The notes of the last plan of each key, so that a repeated note is published once.
     told: BTreeMap<Key, Vec<Note>>,
 }
 
 impl Notes {
-    /// The queue, and its other end for [`write`].
+    /// Returns the sender, and the receiver that [`write`] takes.
     pub(crate) fn new(instance: &str, addons: addon::Version) -> (Self, mpsc::Receiver<Event>) {
         let (recorder, events) = Recorder::new(Reporter {
             controller: format!("{}/{MANAGER}", crds::gateway::GROUP),
@@ -36,7 +37,7 @@ impl Notes {
         (notes, events)
     }
 
-    /// Tells what a plan says and the one before it did not.
+    /// Publishes the notes of a plan that the plan before it did not have.
     pub(crate) fn tell(&mut self, key: &Key, notes: Vec<Note>, now: Timestamp) {
         let before = self.told.remove(key).unwrap_or_default();
         for note in notes.iter().filter(|note| !before.contains(note)) {
@@ -74,10 +75,10 @@ impl Notes {
     }
 }
 
-/// Writes Events for as long as there is somebody to send some.
+/// Writes Events until every sender is gone.
 pub(crate) async fn write(mut events: mpsc::Receiver<Event>, client: Client) {
     while let Some(event) = events.recv().await {
-        // One that is not written is in the log already, and there.
+        // A note is in the log too, so losing its Event is acceptable.
         let _ = events::write(client.clone(), &event).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Makes keys and certificates: what a plan cannot, for it is pure.
+//! Makes keys and certificates, which a plan cannot do because it is pure.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// Clocks differ a little.
+/// Certificates are valid from a little earlier than now, because clocks differ.
 const SLACK: SignedDuration = SignedDuration::from_mins(2);
 
-/// The Secret of that name.
+/// The Secret of this name with fresh keys or certificates.
 pub(super) fn secret(name: &str, issue: &Issue, now: Timestamp) -> Result<Value, rcgen::Error> {
     let ours = json!({MANAGED_BY: MANAGER});
     match issue {
@@ -84,7 +84,7 @@ fn bytes(text: String) -> Value {
     json!(ByteString(text.into_bytes()))
 }
 
-/// An agent's certificate, PEM, for whoever proves in the request to hold its key.
+/// An agent's certificate in PEM, for the holder of the key that signed the request.
 pub(super) fn certificate(signature: &Signature, now: Timestamp) -> Result<String, rcgen::Error> {
     let Signature {
         signer,
@@ -111,7 +111,7 @@ fn issuer(signer: &Pair) -> Result<Issuer<'static, KeyPair>, rcgen::Error> {
 
 fn authority(name: &str, now: Timestamp) -> Result<Pair, rcgen::Error> {
     let mut parameters = living(now, AUTHORITY_LIVES);
-    // Two authorities of one name would be taken for each other.
+    // The name includes the time, because two authorities with one name would be confused.
     let name = format!("{name}@{}", now.as_second());
     parameters.distinguished_name.push(DnType::CommonName, name);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -145,7 +145,8 @@ fn leaf(
     })
 }
 
-/// The replicas' certificate, which each of them shows at both ends of a link, and by whom it is signed.
+/// The replicas' certificate, which each of them presents at both ends of a link, and its signer's
+/// fingerprint.
 fn peer(leaf: &PeerLeaf, now: Timestamp) -> Result<(Pair, String), rcgen::Error> {
     match leaf {
         PeerLeaf::Kept { leaf, signer } => Ok((leaf.clone(), signer.clone())),

@@ -1,4 +1,4 @@
-//! A write that came to nothing, in words: which object, what the hub said, what to do.
+//! A failed write as a message: which object, what the hub answered, what to do.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use runtime::causes::{chain, clipped};
 
 use crate::plan::Action;
 
-/// A write that came to nothing.
+/// A write that failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WriteError {
-    /// One word for it, as conditions have it.
+    /// The reason in one word, as conditions use it.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
-    /// How long the hub wants to be left alone.
+    /// How long the hub asks to wait before the next attempt.
     pub(crate) retry_after: Option<Duration>,
 }
 

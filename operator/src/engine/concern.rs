@@ -1,5 +1,5 @@
-//! What a change of an object concerns: the hub as a whole, a cluster, or all of them. Pure. The
-//! configuration's status is concerned by everything.
+//! Which keys a change of an object concerns: the hub as a whole, one cluster, or all of them.
+//! Pure. Every change concerns the configuration's status.
 
 use crate::{
     kind::{Concern, ObjectKey},
@@ -21,7 +21,7 @@ pub(super) enum Clusters<'a> {
     All,
 }
 
-/// What a change of this object concerns.
+/// The keys that a change of this object concerns.
 pub(super) fn of(key: &ObjectKey) -> Concerned<'_> {
     let (hub, clusters) = match key.kind.concern() {
         Concern::Everything => (true, Clusters::All),
@@ -38,7 +38,8 @@ pub(super) fn of(key: &ObjectKey) -> Concerned<'_> {
     Concerned { hub, clusters }
 }
 
-/// The cluster that a binding is there for. What binds the rights of one cluster's agent has its name.
+/// The cluster that a binding exists for. A binding of one cluster's agent has the cluster's name
+/// in its own.
 fn cluster_of(binding: &ObjectKey) -> Option<&str> {
     if binding.kind.is_namespaced() {
         (binding.name == TOKENS_ROLE).then_some(binding.namespace.as_str())

@@ -1,5 +1,5 @@
-//! Objects that somebody else changes back as often as we write them. They are taken back at once a few
-//! times, for that is what repair is, and then ever more slowly. No I/O, no clock.
+//! Objects that somebody else changes back each time we write them. The operator repairs such an
+//! object a few times at once, and then at growing intervals. No I/O, no clock.
 
 use std::{
     collections::BTreeMap,
@@ -15,22 +15,22 @@ use crate::{
     plan::{Action, Desired, Part},
 };
 
-/// So often an object is taken back without a pause.
+/// How many times an object is repaired without a pause.
 const AT_ONCE: u32 = 3;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
-/// Whoever has not changed it back for that long, after a pause of ours, has given in.
+/// If nobody has changed the object back for this long after a pause, the contest is over.
 const SLACK: SignedDuration = SignedDuration::from_secs(10);
 
 /// A write that has to wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Wait {
-    /// Its place among the writes of its plan.
+    /// Its index among the writes of its plan.
     pub(crate) place: usize,
     pub(crate) until: Timestamp,
 }
 
-/// The objects that were taken back lately.
+/// The objects that were repaired lately.
 #[derive(Debug, Default)]
 pub(crate) struct Contests {
     objects: BTreeMap<(ObjectKey, Part), Repair>,
@@ -39,10 +39,10 @@ pub(crate) struct Contests {
 #[derive(Debug)]
 struct Repair {
     by: Key,
-    /// Of what was written.
+    /// The hash of what was written.
     hash: u64,
     last: Timestamp,
-    /// How often the same was written after the first time.
+    /// How many times the same state was written after the first time.
     again: u32,
 }
 
@@ -64,7 +64,7 @@ impl Contests {
         })
     }
 
-    /// Notes what is about to be written over something that is there.
+    /// Records a write that is about to overwrite an existing object.
     pub(crate) fn note(
         &mut self,
         by: &Key,
@@ -93,21 +93,21 @@ impl Contests {
         }
     }
 
-    /// Until when what a key stands for is contested, if nothing happens any more.
+    /// Until when the objects of a key count as contested if nothing else happens.
     pub(crate) fn lasts(&self, by: &Key, now: Timestamp) -> Option<Timestamp> {
         let own = self.objects.values().filter(|it| it.by == *by);
         let contested = own.filter(|it| it.pause().is_some());
         contested.map(Repair::ends).filter(|end| *end > now).max()
     }
 
-    /// Forgets what is over.
+    /// Forgets contests that are over.
     pub(crate) fn forget_old(&mut self, now: Timestamp) {
         self.objects.retain(|_, repair| repair.ends() > now);
     }
 }
 
 impl Repair {
-    /// How long the next waits; nothing where it need not.
+    /// How long the next write waits. `None` if it may be made now.
     fn pause(&self) -> Option<SignedDuration> {
         let doublings = self.again.checked_sub(AT_ONCE)?.min(8);
         Some(
@@ -122,7 +122,8 @@ impl Repair {
     }
 }
 
-/// What an action says of which part of an object, where it says all that we have to say.
+/// What an action writes to which part of an object. `None` for actions that do not write the whole
+/// desired state.
 fn said(action: &Action) -> Option<(&Desired, Part)> {
     match action {
         Action::Apply(desired) => Some((desired, Part::Object)),
@@ -141,7 +142,7 @@ fn hash(desired: &Desired) -> u64 {
     hasher.finish()
 }
 
-/// The first word is no repair.
+/// Whether the part exists already. The write that creates it is not a repair.
 fn is_there(observed: &Observed, key: &ObjectKey, part: Part) -> bool {
     let object = observed.object(key);
     object.is_some_and(|it| part == Part::Object || it.data.get("status").is_some())
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
         let both = [other, contested.clone()];
         assert_eq!(contests.waits(&both, now).map(|wait| wait.place), Some(1));
-        // Something else to say is said at once.
+        // A different state is written without a wait.
         assert_eq!(contests.waits(&[action("contested", 3)], now), None);
         let end = contests.lasts(&Key::Hub, now).unwrap();
         assert_eq!(end.duration_since(now).as_secs(), 70);

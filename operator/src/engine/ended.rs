@@ -1,4 +1,4 @@
-//! What comes of plans: objects as they are now, faults, and when to look again.
+//! Handles the outcome of plans: new states of objects, faults, and when to look again.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::{
     plan::Action,
 };
 
-/// Why a key is at fault whose objects somebody else changes back.
+/// The reason of the fault if somebody else changes the objects of a key back.
 const CONTESTED: &str = "Contested";
 
-/// A plan that was carried out, so far as that went.
+/// The result of carrying out a plan, up to its end or its first failure.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) key: Key,
@@ -54,7 +54,7 @@ impl Engine {
         };
         self.metrics.reconciled(&key, ended, took, now);
         match error {
-            // Once more, to see that nothing is left to do.
+            // Plans once more, to see that nothing is left to do.
             None => {
                 match key {
                     Key::Status => self.touch_status(now),
@@ -68,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// All is as wanted.
+    /// Handles a plan that left nothing to write.
     pub(super) fn settled(
         &mut self,
         key: &Key,
@@ -77,7 +77,7 @@ impl Engine {
         now: Timestamp,
     ) {
         self.metrics.reconciled(key, Ended::Unchanged, took, now);
-        // Between two writes of somebody else all is as wanted, too.
+        // Nothing is left to write between two writes of somebody else either.
         let contested = self
             .observed
             .faults
@@ -85,7 +85,8 @@ impl Engine {
             .filter(|it| it.reason == CONTESTED);
         let lasts = contested.and_then(|_| self.contests.lasts(key, now));
         if *key == Key::Hub {
-            // That is once a minute at least.
+            // The hub is planned at least once a minute, so old contests are forgotten that
+            // often.
             self.contests.forget_old(now);
         }
         self.queue.done(key, wake.into_iter().chain(lasts).min());
@@ -94,7 +95,7 @@ impl Engine {
         }
     }
 
-    /// Notes that somebody else changes back what is to be written.
+    /// Records that somebody else changes the object back each time.
     pub(super) fn contested(&mut self, key: &Key, action: &Action, now: Timestamp) {
         let (Action::Apply(desired) | Action::ApplyStatus(desired)) = action else {
             return;
@@ -115,7 +116,7 @@ impl Engine {
         let WriteError {
             reason, message, ..
         } = error;
-        // A state that was seen is no longer the last: the watch brings the next.
+        // After a conflict the observed state is outdated, and the watch brings the next one.
         if reason != "Conflict" {
             self.note_fault(key, reason, message, now);
         }
@@ -137,7 +138,7 @@ impl Engine {
         self.touch_fault(key, now);
     }
 
-    /// Whoever tells of faults of that key is to look again.
+    /// Plans the key whose status reports the faults of this key.
     fn touch_fault(&mut self, key: &Key, now: Timestamp) {
         self.touch_status(now);
         if let Key::Access(cluster) = key {

@@ -1,5 +1,5 @@
-//! What is to be looked at, and when: one entry per part of the hub that is planned by itself, so that
-//! one that is slow or broken delays no other. Pure; takes `now`.
+//! Which keys to plan, and when. Each key has its own entry, so that one that is slow or broken
+//! delays no other. Pure; takes `now`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,13 +13,13 @@ use crate::key::Key;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_millis(250);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
-/// Keys that want attention.
+/// The keys that are waiting to be planned.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<Key, Entry>,
-    /// Those of clusters that nobody works on, by when they start.
+    /// The keys of clusters that are not in progress, by the time at which they start.
     of_clusters: BTreeSet<(Timestamp, Key)>,
-    /// The same, of all others.
+    /// The same for all other keys.
     of_all: BTreeSet<(Timestamp, Key)>,
 }
 
@@ -28,24 +28,24 @@ struct Entry {
     due: Option<Timestamp>,
     is_running: bool,
     failures: u32,
-    /// No earlier than that, after a failure.
+    /// The key does not start before this time, because it failed.
     not_before: Option<Timestamp>,
 }
 
 impl Queue {
-    /// Wants attention at that time, or sooner where that was said before.
+    /// Plans the key at this time, or earlier if that was requested before.
     pub(crate) fn touch(&mut self, key: &Key, at: Timestamp) {
         self.change(key, |entry| entry.want(at));
     }
 
-    /// The next key to look at, which is then being worked on.
+    /// Takes the next key that is due, and marks it as in progress.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Key> {
         let firsts = [self.of_clusters.first(), self.of_all.first()];
         let first = firsts.into_iter().flatten().min().cloned();
         self.due(first, now)
     }
 
-    /// The same, of keys that are no cluster's: they do not wait for slow clusters.
+    /// The same for keys that belong to no cluster, so that they do not wait for slow clusters.
     pub(crate) fn next_of_all(&mut self, now: Timestamp) -> Option<Key> {
         let first = self.of_all.first().cloned();
         self.due(first, now)
@@ -57,7 +57,7 @@ impl Queue {
         Some(key)
     }
 
-    /// It went well; look again at `wake`.
+    /// The key succeeded. It is planned again at `wake`.
     pub(crate) fn done(&mut self, key: &Key, wake: Option<Timestamp>) {
         self.change(key, |entry| {
             let due = [entry.due, wake].into_iter().flatten().min();
@@ -68,7 +68,7 @@ impl Queue {
         });
     }
 
-    /// It failed; it is tried again after a pause that grows.
+    /// The key failed. It is tried again after a growing pause.
     pub(crate) fn failed(&mut self, key: &Key, retry_after: Option<Duration>, now: Timestamp) {
         self.change(key, |entry| {
             let doublings = entry.failures.min(8);
@@ -107,7 +107,7 @@ impl Queue {
         });
     }
 
-    /// Keeps both views of an entry the same.
+    /// Changes an entry and keeps the sorted sets in step with it.
     fn change(&mut self, key: &Key, change: impl FnOnce(&mut Entry)) {
         let mut entry = self.entries.remove(key).unwrap_or_default();
         let before = entry.starts();
@@ -134,7 +134,7 @@ impl Entry {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// When it is to be worked on; never while it is.
+    /// When the key starts. `None` while it is in progress.
     fn starts(&self) -> Option<Timestamp> {
         self.due
             .max(self.not_before)

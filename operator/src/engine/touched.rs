@@ -1,4 +1,4 @@
-//! What changes wake: each object's concern, and the configuration's, which is everybody's.
+//! Queues the keys that a change concerns, and after every change the configuration's status.
 
 use crds::gateway::{GatewayConfigurationStatus, SINGLETON, ServerDeployment};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::{
     plan::access,
 };
 
-/// Which version of an object, as far as plans of clusters go: its status is no part of it.
+/// The revision of an object that plans of clusters depend on. It does not include the status.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Revision {
     uid: Option<String>,
@@ -40,10 +40,10 @@ impl Revision {
 }
 
 impl Engine {
-    /// What an object concerns is to be planned.
+    /// Queues the keys that a change of this object concerns.
     pub(super) fn touch(&mut self, key: &ObjectKey) {
         if key.kind == Kind::GatewayConfiguration && !self.is_configured_anew() {
-            // What we write ourselves is in its status.
+            // The configuration's status is what we write ourselves.
             let now = (self.clock)();
             self.queue.touch(&Key::Hub, now);
             self.touch_status(now);
@@ -55,7 +55,7 @@ impl Engine {
             return;
         }
         let concern = concern::of(key);
-        // Without a configuration the hub's things go after the clusters'.
+        // Without a configuration the hub's objects are removed after those of the clusters.
         let is_wanted = self
             .observed
             .configuration()
@@ -98,7 +98,8 @@ impl Engine {
         }
     }
 
-    /// A grant, and the clusters that it is for or was for, where it says something else than before.
+    /// Queues a grant's status, and the clusters that the grant selects or selected if its spec has
+    /// changed.
     fn touch_grant(&mut self, name: &str, now: Timestamp) {
         self.queue.touch(&Key::Grant(name.to_owned()), now);
         let revision = self
@@ -117,14 +118,15 @@ impl Engine {
         }
     }
 
-    /// The statuses of what is granted on a cluster, which wait for more to say.
+    /// Queues the statuses of the grants on a cluster, with a pause so that they include more
+    /// changes.
     pub(super) fn touch_grants_of(&mut self, cluster: &str, now: Timestamp) {
         for grant in access::grants_of(&self.observed, cluster) {
             self.queue.touch(&Key::Grant(grant), now + GRANT_PAUSE);
         }
     }
 
-    /// Takes note of the configuration; true where it asks for something else than before.
+    /// Remembers the configuration. True if its spec has changed.
     fn is_configured_anew(&mut self) -> bool {
         let object = self.observed.object(&singleton());
         let status = object.and_then(|it| part::<GatewayConfigurationStatus>(it, "status"));

@@ -1,6 +1,6 @@
-//! A grant's rights as objects of a cluster. No name of theirs is one that somebody else could have: a
-//! hash of the grant's uid and of the role is in it. So a role that is changed comes by a new binding, for
-//! a binding's role cannot be, and the one before goes.
+//! A grant's rights as objects of a cluster. Each name contains a hash of the grant's uid and the
+//! role, so that nobody else can own an object of that name. A binding's role is immutable, so a
+//! changed role gets a new binding and the old one is deleted.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ impl Account {
         }
     }
 
-    /// As long as one can be, for estimates.
+    /// The longest possible account, for estimates.
     pub(super) fn longest() -> Self {
         Self {
             namespace: "n".repeat(63),
@@ -43,12 +43,12 @@ impl Account {
     }
 }
 
-/// A role of the grant's own where it has rules, and a binding for the cluster or for each namespace.
+/// A role if the grant has rules of its own, and a binding for the cluster or for each namespace.
 pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Manifest> {
     let spec = &grant.object.spec;
     let role = spec.role.cluster_role.as_deref();
     let hash = digest::of(&json!([grant.uid(), role]));
-    // As long as a name may be, with what stands around it.
+    // With its prefix and suffix, the name must not exceed the limit for names.
     let clipped: String = grant.name().chars().take(200).collect();
     let name = format!("spokeway:grant:{clipped}:{hash}");
     let metadata = |namespace: Option<&String>| {

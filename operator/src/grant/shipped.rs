@@ -1,5 +1,5 @@
-//! A work of grants as it was read, once per state: which grants it holds, in which generation, and what
-//! the cluster says of each.
+//! A work that carries grants, read once per state: which grants it holds, of which generation, and
+//! what the cluster reports about each.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use crate::object::part;
 
-/// Annotations of each object of a grant.
+/// The annotations on each object of a grant.
 pub(super) const GRANT: &str = "gateway.open-cluster-management.io/grant";
 pub(super) const UID: &str = "gateway.open-cluster-management.io/grant-uid";
 pub(super) const GENERATION: &str = "gateway.open-cluster-management.io/grant-generation";
 
-/// A work of grants.
+/// A work that carries grants.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Shipped {
-    /// The cluster has carried out what the work is now, and taken away what it was before.
+    /// The cluster has applied the work as it is now, and deleted what an earlier state had added.
     pub(crate) is_current: bool,
-    /// By name.
+    /// The grants by name.
     pub(crate) grants: BTreeMap<String, HeldGrant>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Shipped {
 pub(crate) struct HeldGrant {
     pub(crate) uid: String,
     pub(crate) generation: i64,
-    /// What the cluster says against an object of it.
+    /// The error that the cluster reports for an object of the grant.
     pub(crate) error: Option<String>,
 }
 

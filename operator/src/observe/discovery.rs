@@ -1,10 +1,10 @@
-//! Which version of the add-on API the hub serves. Asked once: a hub that is upgraded under us goes on
-//! serving the older one.
+//! Finds out which version of the add-on API the hub serves. It asks once, because a hub that is
+//! upgraded meanwhile goes on serving the older version.
 
 use crds::addon::{self, Version};
 use kube::{Client, core::discovery::verbs, discovery::Discovery};
 
-/// The hub has no add-ons.
+/// Why the version of the add-on API is not known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DiscoveryError {
     #[error(
@@ -16,7 +16,7 @@ pub(crate) enum DiscoveryError {
     Unanswered(#[from] kube::Error),
 }
 
-/// The newer version where it is served.
+/// The newest version that the hub serves.
 pub(crate) async fn addon_version(client: &Client) -> Result<Version, DiscoveryError> {
     let groups = Discovery::new(client.clone())
         .filter(&[addon::GROUP])

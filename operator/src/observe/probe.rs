@@ -1,4 +1,5 @@
-//! What only the gateway's server can tell: whether it answers, and how clusters are. Reads only.
+//! Asks what only the gateway server knows: whether it is ready, and the state of the clusters.
+//! Writes nothing.
 
 mod clusters;
 
@@ -18,27 +19,27 @@ pub(crate) use self::clusters::clusters;
 use crate::observed::GatewaySeen;
 
 const ASK_SERVER_EVERY: Duration = Duration::from_secs(2);
-/// While it answers where it was found.
+/// How often the address is looked up again while the server answers.
 const LOOK_UP_EVERY: Duration = Duration::from_mins(1);
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Answers that wait to be taken in.
+/// How many answers may wait in the channel to the engine.
 pub(crate) const WAITING: usize = 4;
 
-/// The server to be asked.
+/// The server that is probed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Target {
     pub(crate) namespace: String,
     pub(crate) server: ExternalServer,
 }
 
-/// An answer.
+/// An answer of the gateway.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Server(Result<(), String>),
     Clusters(BTreeMap<String, GatewaySeen>),
 }
 
-/// The server gave no good answer.
+/// Why the server counts as not ready.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
     #[error("its Service does not exist")]
@@ -55,14 +56,14 @@ enum ProbeError {
     Late,
 }
 
-/// A server that answered, and when it was looked up where it is.
+/// A server that answered, and when its address was looked up.
 struct Found {
     target: Target,
     client: Client,
     since: Instant,
 }
 
-/// Asks the server whether it is ready, for as long as there is one to ask.
+/// Asks the server whether it is ready, for as long as a target is set.
 pub(crate) async fn server(
     hub: Client,
     mut targets: watch::Receiver<Option<Target>>,
@@ -85,7 +86,7 @@ pub(crate) async fn server(
             Some(known) => Ok(known),
             None => match look_up(&hub, target).await {
                 Some(looked_up) => looked_up,
-                // A hub that does not say where the server is says nothing of the server.
+                // If the hub does not answer, nothing is known about the server either.
                 None => continue,
             },
         };
@@ -100,7 +101,7 @@ pub(crate) async fn server(
     }
 }
 
-/// Looks up where the server is; nothing where the hub does not say.
+/// Looks up the server's address. `None` if the hub does not answer.
 async fn look_up(hub: &Client, target: Target) -> Option<Result<Found, ProbeError>> {
     let services: Api<Service> = Api::namespaced(hub.clone(), &target.namespace);
     let found = timeout(DEADLINE, services.get_opt(&target.server.service)).await;
@@ -130,7 +131,7 @@ async fn ask(server: &Client) -> Result<(), ProbeError> {
         .map_err(ProbeError::Unready)
 }
 
-/// Where a Service leads, as the hub's API server sees it.
+/// The address of a Service, as the hub's API server reaches it.
 fn address(service: &Service, target: &Target) -> String {
     let spec = service.spec.as_ref();
     let outside = spec.and_then(|spec| spec.external_name.as_deref());

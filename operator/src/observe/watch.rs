@@ -1,5 +1,5 @@
-//! The watches on the hub, as one stream of changes. A kind that cannot be watched is tried again for
-//! ever, and delays no other.
+//! The watches on the hub, as one stream of changes. A kind that cannot be watched is retried for
+//! ever and delays no other kind.
 
 use std::time::Duration;
 
@@ -25,18 +25,19 @@ const PAGE: u32 = 250;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What a watch saw.
+/// A change that a watch has reported.
 #[derive(Debug)]
 pub(crate) enum Change {
     Object(Kind, Box<Event<DynamicObject>>),
-    /// The kind cannot be watched now.
+    /// The kind cannot be watched at the moment.
     Fault(Kind, String),
 }
 
-/// Changes, without end.
+/// All changes, as a stream that never ends.
 pub(crate) type Changes = SelectAll<BoxStream<'static, Change>>;
 
-/// Everything that plans look at; what is of the gateway's server in that namespace.
+/// Watches everything that plans read. The gateway server's objects are watched in the namespace
+/// `server`.
 pub(crate) fn all(client: &Client, addons: addon::Version, server: &str) -> Changes {
     let kinds = Kind::ALL.iter();
     select_all(kinds.map(|kind| of(*kind, client, addons, server)))
@@ -72,7 +73,8 @@ fn config(kind: Kind) -> watcher::Config {
     }
 }
 
-/// Pauses between attempts: soon again after an API server's restart.
+/// The pauses between attempts. They are short, so that the watch is back soon after an API server
+/// restarts.
 pub(crate) struct Pauses(Duration);
 
 impl Default for Pauses {

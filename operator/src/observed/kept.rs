@@ -1,5 +1,5 @@
-//! What is kept of an object that was observed: with thousands of clusters, what no plan looks at is
-//! most of what there is. Pure.
+//! Drops from an observed object what no plan reads. With thousands of clusters that is most of the
+//! memory. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::DynamicObject;
@@ -11,10 +11,10 @@ use crate::{
     names::MANAGER,
 };
 
-/// Where a work has its manifests.
+/// The path of a work's manifests.
 const MANIFESTS: &str = "/spec/workload/manifests";
 
-/// Takes from an object what no plan looks at.
+/// Removes from an object what no plan reads.
 pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
     let managers = object.metadata.managed_fields.take();
     object.metadata.managed_fields = managers.and_then(last_other).map(|other| vec![other]);
@@ -49,7 +49,7 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
     }
 }
 
-/// Who wrote last, if not us.
+/// The field manager that wrote last, if it is not the operator.
 pub(crate) fn last_writer(object: &DynamicObject) -> Option<&str> {
     let managers = object.metadata.managed_fields.as_ref()?;
     managers.first()?.manager.as_deref()
@@ -66,7 +66,7 @@ fn last_other(managers: Vec<ManagedFieldsEntry>) -> Option<ManagedFieldsEntry> {
     })
 }
 
-/// Of how a cluster is, whether it is connected, and since when.
+/// Keeps of a cluster's status only whether it is available, and since when.
 fn keep_available(status: &mut Value) {
     let conditions = status["conditions"].as_array().into_iter().flatten();
     let available = conditions

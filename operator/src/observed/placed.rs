@@ -1,5 +1,5 @@
-//! Which clusters placements have chosen, read once for each decision: with thousands of clusters there
-//! are dozens of decisions of a hundred names each.
+//! Which clusters placements have selected, parsed once for each decision. With thousands of
+//! clusters there are dozens of decisions with a hundred names each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     object::part,
 };
 
-/// What all decisions say.
+/// The contents of all decisions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Placed(BTreeMap<ObjectKey, Decision>);
 
@@ -25,7 +25,7 @@ struct Decision {
 }
 
 impl Placed {
-    /// Takes in a decision as it is now; none where it is gone.
+    /// Takes in the current state of a decision. `None` means that it was deleted.
     pub(crate) fn observe(&mut self, key: &ObjectKey, object: Option<&DynamicObject>) {
         match object.and_then(Decision::read) {
             Some(decision) => {
@@ -37,7 +37,7 @@ impl Placed {
         }
     }
 
-    /// True where the placement has chosen the cluster.
+    /// True if the placement has selected the cluster.
     pub(crate) fn has_chosen(&self, placement: &PlacementReference, cluster: &str) -> bool {
         let PlacementReference { namespace, name } = placement;
         let first = ObjectKey::new(Kind::PlacementDecision, namespace, "");

@@ -1,5 +1,6 @@
-//! What `AccessGrant`s make of a cluster: one work (more where one would be too large) that holds the
-//! rights of all its grants, and the gateway's right to act as exactly those who have them. Pure.
+//! The rights that `AccessGrant`s give on one cluster: one work (or several, if one would be too
+//! large) that carries the rights of all its grants, and the gateway's right to impersonate exactly
+//! the subjects of these grants. Pure.
 //!
 //! ```text
 //! grant ──(selects, accepted, within the caps, not over)──► manifests ──► work ──► its word per grant
@@ -32,12 +33,12 @@ use crate::{
     plan::{Desired, Plan, enrolment},
 };
 
-/// Bytes of manifests in one work; Open Cluster Management takes 500 KiB.
+/// How many bytes of manifests one work carries. Open Cluster Management accepts 500 KiB.
 const WORK_HOLDS: usize = 350 * 1024;
-/// Who the work agent is to server-side apply there.
+/// The field manager that the work agent uses on the cluster.
 const FIELD_MANAGER: &str = "work-agent-spokeway";
 
-/// Decides what a cluster is to hold.
+/// Plans which grants the cluster carries.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let account = account_of(observed, cluster);
@@ -58,7 +59,7 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     plan
 }
 
-/// True while the hub judges who may grant.
+/// True if the hub checks who may grant.
 pub(crate) fn is_guarded(observed: &Observed) -> bool {
     let policy = ObjectKey::global(Kind::ValidatingAdmissionPolicy, ACCESS_POLICY);
     let binding = ObjectKey::global(Kind::ValidatingAdmissionPolicyBinding, ACCESS_POLICY);
@@ -69,7 +70,7 @@ pub(crate) fn is_guarded(observed: &Observed) -> bool {
     denies && observed.object(&policy).is_some()
 }
 
-/// True for objects of a cluster that what it holds of grants depends on.
+/// True for objects of a cluster that affect which grants it carries.
 pub(crate) fn concerns(key: &ObjectKey) -> bool {
     match key.kind {
         Kind::ManagedCluster => true,
@@ -78,7 +79,8 @@ pub(crate) fn concerns(key: &ObjectKey) -> bool {
     }
 }
 
-/// Clusters that a change of that grant concerns: those that it selects, and those that hold it.
+/// The clusters that a change of this grant concerns: those that it selects, and those that carry
+/// it.
 pub(crate) fn clusters_of(observed: &Observed, grant: &str) -> BTreeSet<String> {
     let mut clusters = BTreeSet::new();
     if let Some(grant) = observed.grants.get(grant) {
@@ -94,7 +96,7 @@ pub(crate) fn clusters_of(observed: &Observed, grant: &str) -> BTreeSet<String> 
     clusters
 }
 
-/// Grants that a change of what a cluster holds concerns.
+/// The grants whose status depends on what this cluster carries.
 pub(crate) fn grants_of(observed: &Observed, cluster: &str) -> Vec<String> {
     let object = observed.object(&ObjectKey::global(Kind::ManagedCluster, cluster));
     let concerned = observed.grants.iter().filter(|(_, grant)| {
@@ -103,7 +105,7 @@ pub(crate) fn grants_of(observed: &Observed, cluster: &str) -> Vec<String> {
     concerned.map(|(name, _)| name.clone()).collect()
 }
 
-/// The grants that a cluster is to hold, by name.
+/// The grants that the cluster is supposed to carry, by name.
 fn held<'a>(
     observed: &'a Observed,
     cluster: &str,
@@ -128,8 +130,8 @@ fn held<'a>(
     held.collect()
 }
 
-/// The works of a cluster. A grant's place among them depends on nothing but its name, until there are
-/// twice as many.
+/// The works of a cluster. A grant's work depends only on the grant's name, until the number of
+/// works doubles.
 fn works(
     observed: &Observed,
     cluster: &str,
@@ -166,7 +168,7 @@ fn works(
 }
 
 fn work(key: ObjectKey, manifests: Vec<Manifest>, mut namespaces: Vec<&str>) -> Desired {
-    // Two grants may make the same namespace, which a work may name once.
+    // Two grants may create the same namespace, but a work may list it only once.
     namespaces.sort_unstable();
     namespaces.dedup();
     let made = namespaces

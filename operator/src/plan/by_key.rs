@@ -1,4 +1,4 @@
-//! Which room plans which key.
+//! Dispatches each key to the module that plans it.
 
 use jiff::Timestamp;
 

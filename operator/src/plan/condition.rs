@@ -1,10 +1,10 @@
-//! What a plan has found out, as a condition of an object's status.
+//! A finding of a plan, as a condition of an object's status.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 
-/// A condition, all but the time of its last transition.
+/// A condition without the time of its last transition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Finding {
     /// The condition's type.
@@ -15,7 +15,7 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    /// The condition. It keeps its time for as long as its status stays the same.
+    /// The condition. It keeps its transition time while its status stays the same.
     pub(crate) fn condition(&self, before: &[Condition], now: Timestamp) -> Value {
         let status = if self.holds { "True" } else { "False" };
         let same = before

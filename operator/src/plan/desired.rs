@@ -1,4 +1,4 @@
-//! An object as it is wanted, and how it differs from one that is there.
+//! The desired state of an object, and how it differs from the observed state.
 
 use crds::addon;
 use kube::core::DynamicObject;
@@ -13,13 +13,14 @@ use crate::{
     names::{APPLIED, MANAGED_BY, MANAGER},
 };
 
-/// An object, as far as it is wanted: everything but its kind and name.
+/// The desired fields of an object, and its key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Desired {
     pub(crate) key: ObjectKey,
-    /// Of a work, as it is kept: with a hash in place of its manifests.
+    /// The desired fields. In a work, a hash stands in place of the manifests, as in the observed
+    /// state.
     pub(crate) body: Value,
-    /// Those of a work.
+    /// The manifests of a work.
     #[serde(skip)]
     manifests: Vec<Manifest>,
 }
@@ -33,7 +34,7 @@ impl Desired {
         }
     }
 
-    /// A work.
+    /// The desired state of a work.
     pub(crate) fn work(key: ObjectKey, mut body: Value, manifests: Vec<Manifest>) -> Self {
         body["spec"]["workload"]["manifests"] = manifest::hash(&manifests).into();
         Self {
@@ -43,7 +44,7 @@ impl Desired {
         }
     }
 
-    /// What the API server is sent.
+    /// The manifest that is sent to the API server.
     pub(crate) fn manifest(&self, addons: addon::Version) -> Value {
         let mut body = self.body.clone();
         if self.key.kind == Kind::ManifestWork {
@@ -60,7 +61,7 @@ impl Desired {
         body
     }
 
-    /// With our label, and a hash of what is wanted.
+    /// Adds the operator's label, and a hash of the desired state.
     pub(super) fn stamped(mut self) -> Self {
         self.body["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
         let hash = digest::of(&self.body);
@@ -68,7 +69,7 @@ impl Desired {
         self
     }
 
-    /// The path of the first thing that the object does not say.
+    /// The path of the first desired field that the object does not have.
     pub(crate) fn difference(&self, have: &DynamicObject) -> Option<String> {
         let want = self.body.as_object()?;
         want.iter().find_map(|(field, want)| {

@@ -1,5 +1,6 @@
-//! What the hub is to hold for one managed cluster, by the rules of Open Cluster Management's add-ons.
-//! Pure, and of one cluster only, so that one that is slow or broken delays no other.
+//! What the hub is supposed to have for one managed cluster, by the rules of Open Cluster
+//! Management's add-ons. Pure. Each plan covers one cluster, so that a slow or broken cluster
+//! delays no other.
 //!
 //! ```text
 //! selected:  rows → registration → hub RBAC → RegistrationApplied → work → ManifestApplied
@@ -30,7 +31,7 @@ pub(crate) use self::{
 };
 use crate::{observed::Observed, plan::Plan};
 
-/// Decides.
+/// Plans one cluster.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let selected = SelectedCluster::of(observed, cluster, now);

@@ -1,4 +1,4 @@
-//! Where agents attach: at the hub's API server, or at an entrance of the gateway's own. Pure.
+//! Where agents attach: at the hub's API server, or at an entrance of the gateway itself. Pure.
 
 use std::net::IpAddr;
 
@@ -14,9 +14,9 @@ use crate::{
     plan::pki::Authorities,
 };
 
-/// The port of the gateway's pods, and of its Service, that agents attach at.
+/// The port of the gateway's pods, and of its Service, that agents connect to.
 pub(crate) const PORT: u16 = 9444;
-/// The port that agents dial where nothing is said.
+/// The port that agents dial by default.
 const DIALLED: i32 = 443;
 
 /// Where agents attach.
@@ -24,7 +24,7 @@ const DIALLED: i32 = 443;
 pub(crate) enum Entrance {
     /// At the hub's API server.
     Hub,
-    /// There as well, until what is waited for is there.
+    /// At the hub's API server, until the gateway's own entrance is ready.
     Pending { why: String },
     /// At the gateway.
     Own(Address),
@@ -35,7 +35,7 @@ pub(crate) enum Entrance {
 pub(crate) struct Address {
     host: String,
     port: i32,
-    /// What the gateway's certificate is verified with, PEM.
+    /// The certificates in PEM that the gateway's certificate is verified with.
     pub(crate) authority: String,
 }
 
@@ -73,7 +73,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// True where the gateway is to have an entrance of its own.
+/// True if the configuration asks for an entrance of the gateway itself.
 pub(crate) fn is_wanted(spec: &GatewayConfigurationSpec) -> bool {
     let egress = &spec.egress;
     egress.kind != EgressType::Direct && egress.entrypoint.kind != EntrypointType::HubApi
@@ -84,7 +84,8 @@ pub(crate) fn port(spec: &GatewayConfigurationSpec) -> i32 {
     spec.egress.entrypoint.port.unwrap_or(DIALLED)
 }
 
-/// By which agents may call the gateway: names and addresses, the one that they dial first.
+/// The names and addresses by which agents may call the gateway. The one that they dial comes
+/// first.
 pub(crate) fn hosts(observed: &Observed, spec: &GatewayConfigurationSpec) -> Vec<String> {
     if !is_wanted(spec) {
         return Vec::new();
@@ -97,7 +98,7 @@ pub(crate) fn hosts(observed: &Observed, spec: &GatewayConfigurationSpec) -> Vec
     }
 }
 
-/// The Service that has the load balancer.
+/// The Service with the load balancer.
 pub(crate) fn service(namespace: &str) -> ObjectKey {
     ObjectKey::new(Kind::Service, namespace, TUNNEL_SERVICE)
 }
@@ -109,7 +110,7 @@ fn of_load_balancer(observed: &Observed, namespace: &str) -> Vec<String> {
     let ingress = balancer.and_then(|balancer| balancer.ingress);
     let hosts = ingress.into_iter().flatten().filter_map(|ingress| {
         let named = ingress.hostname.filter(|name| !name.is_empty());
-        // Spelt as certificates are read.
+        // Addresses are written in the form in which they are read from certificates.
         let address = ingress.ip.and_then(|ip| ip.parse::<IpAddr>().ok());
         named.or_else(|| address.map(|address| address.to_string()))
     });

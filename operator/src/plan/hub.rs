@@ -1,4 +1,4 @@
-//! What the hub is to hold for all clusters at once. Pure.
+//! What the hub is supposed to have for all clusters together. Pure.
 
 mod addons;
 mod api_service;
@@ -20,7 +20,7 @@ use crate::{
     plan::{Hold, Plan},
 };
 
-/// Decides.
+/// Plans the objects that serve all clusters.
 pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);

@@ -1,13 +1,13 @@
-//! Does an object already say what it is to say? Fields that are not wanted are somebody else's.
+//! Compares an object with its desired state. Fields that are not desired belong to others.
 
 use serde_json::{Map, Value};
 
-/// True where all of `want` is in `have`.
+/// True if all of `want` is in `have`.
 pub(crate) fn holds(have: &Value, want: &Value) -> bool {
     difference(have, want).is_none()
 }
 
-/// Where the first thing of `want` is that is not in `have`, as a path: `.spec.rules[0]`.
+/// The path of the first part of `want` that is not in `have`, e.g. `.spec.rules[0]`.
 pub(crate) fn difference(have: &Value, want: &Value) -> Option<String> {
     match (have, want) {
         (Value::Object(have), Value::Object(want)) => of_objects(have, want),
@@ -17,7 +17,7 @@ pub(crate) fn difference(have: &Value, want: &Value) -> Option<String> {
                 difference(have, want).map(|rest| format!("[{at}]{rest}"))
             })
         }
-        // Empty is absent.
+        // An empty list equals an absent one.
         (Value::Null, Value::Array(want)) if want.is_empty() => None,
         (Value::Null, Value::Object(want)) => of_objects(&Map::new(), want),
         _ => (have != want).then(String::new),
@@ -41,7 +41,7 @@ fn of_objects(have: &Map<String, Value>, want: &Map<String, Value>) -> Option<St
     })
 }
 
-/// Of lists whose elements have a key, and may have elements of others.
+/// Compares lists whose elements have a key. Others may add elements of their own.
 fn of_lists(have: &Value, want: &[Value], key: &str) -> Option<String> {
     let have = have.as_array().map_or(&[][..], Vec::as_slice);
     want.iter().find_map(|want| {

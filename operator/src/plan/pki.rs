@@ -1,9 +1,9 @@
-//! The gateway's serving certificate, agents' certificates at its own entrance, and the authorities behind
-//! both, as Secrets hold them. Pure: reads certificates and says what is to be issued. [`peer`] has the
-//! certificate of the gateway's replicas.
+//! The gateway's serving certificate, agents' certificates for its own entrance, and the
+//! authorities that sign both, as Secrets store them. Pure: reads certificates and decides what to
+//! issue. [`peer`] has the certificate of the gateway's replicas.
 //!
-//! An authority is replaced by overlap: the next one is trusted before a certificate of it is in use, and
-//! the one before it for as long as it is valid.
+//! An authority is replaced by overlap: the next one is trusted before its first certificate is in
+//! use, and the previous one stays trusted for as long as it is valid.
 //!
 //! ```text
 //! signing ──(two thirds of its life)──► signing + next ──(both trusted for a while)──► next signs
@@ -22,24 +22,24 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::{digest, object::part};
 
-/// How long authorities live.
+/// The lifetime of authorities.
 pub(crate) const AUTHORITY_LIVES: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
-/// How long serving certificates live.
+/// The lifetime of serving certificates.
 pub(crate) const LEAF_LIVES: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// How long agents' certificates live at most. Open Cluster Management asks for the next one when a fifth
-/// of that is left.
+/// The longest lifetime of agents' certificates. Open Cluster Management requests the next one when
+/// a fifth of it is left.
 const CLIENT_LIVES: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How long both authorities are trusted before the next one signs: the aggregator and agents, or the
-/// gateway, have read it by then.
+/// How long both authorities are trusted before the next one signs. By then the aggregator, the
+/// agents and the gateway have read it.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
-/// Annotation of a serving certificate's Secret: which authority it is of.
+/// Annotation of a serving certificate's Secret: the fingerprint of its authority.
 pub(crate) const SIGNER: &str = "gateway.open-cluster-management.io/signer";
-/// How a certificate of a bundle ends.
+/// The end marker of a certificate in a bundle.
 const END: &str = "-----END CERTIFICATE-----\n";
-/// Keys of the authorities' Secret.
+/// The keys of the authorities' Secret.
 pub(crate) const KEYS: [&str; 5] = ["ca.crt", "ca.key", "next.crt", "next.key", "retired.crt"];
 
-/// What is to be issued.
+/// What to issue.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) enum Issue {
     Authorities {
@@ -51,7 +51,7 @@ pub(crate) enum Issue {
         signer: Pair,
         names: Vec<String>,
     },
-    /// A certificate for all replicas of the gateway's server, and what they trust.
+    /// A certificate for all replicas of the gateway server, and the authorities that they trust.
     Peer {
         leaf: PeerLeaf,
         /// PEM.
@@ -67,21 +67,21 @@ pub(crate) enum PeerLeaf {
     Fresh {
         signer: Pair,
     },
-    /// The one that is there, and the fingerprint of its signer.
+    /// The existing certificate, and the fingerprint of its signer.
     Kept {
         leaf: Pair,
         signer: String,
     },
 }
 
-/// The place of an authority.
+/// The key of an authority in its Secret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) enum Slot {
     Fresh,
     Kept(Pair),
 }
 
-/// A certificate and its key, PEM. The key is shown to nobody.
+/// A certificate and its key in PEM. `Debug` does not show the key.
 #[derive(Clone, Eq, PartialEq, Serialize)]
 pub(crate) struct Pair {
     pub(crate) certificate: String,
@@ -89,18 +89,19 @@ pub(crate) struct Pair {
     pub(crate) key: String,
 }
 
-/// A certificate that is to be made for the holder of a request's key.
+/// A certificate to issue to the holder of a request's key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Signature {
     pub(crate) signer: Pair,
-    /// The common name. The certificate has no other but its authority's, whatever the request asks for.
+    /// The common name. The certificate has no other names, except that of its authority, whatever
+    /// the request asks for.
     pub(crate) user: String,
     /// PEM.
     pub(crate) request: String,
     pub(crate) seconds: i64,
 }
 
-/// The authorities of a Secret.
+/// The authorities in a Secret.
 #[derive(Clone, Debug)]
 pub(crate) struct Authorities {
     signing: Pair,
@@ -125,14 +126,14 @@ impl std::fmt::Debug for Pair {
 }
 
 impl Pair {
-    /// By which a certificate of it says so.
+    /// The value by which certificates name this authority as their signer.
     pub(crate) fn fingerprint(&self) -> String {
         digest::digits(self.certificate.as_bytes())
     }
 }
 
 impl Authorities {
-    /// Those of a Secret; nothing where none of it can sign any more.
+    /// The authorities in a Secret. `None` if none of them can sign any more.
     pub(crate) fn read(secret: &DynamicObject, now: Timestamp) -> Option<Self> {
         let valid = |pair: &Pair| life(&pair.certificate).is_some_and(|life| life.end > now);
         let [signing, signing_key, next, next_key, retired] = KEYS.map(|key| text(secret, key));
@@ -155,7 +156,7 @@ impl Authorities {
         })
     }
 
-    /// All that are trusted, PEM.
+    /// All trusted certificates in PEM.
     pub(crate) fn bundle(&self) -> String {
         let next = self.next.as_ref().map(|next| next.certificate.as_str());
         let all = [
@@ -170,7 +171,7 @@ impl Authorities {
         &self.signing
     }
 
-    /// What is to be issued, or when to look again. `trusted` is what the hub trusts now, if anything.
+    /// What to issue, or when to look again. `trusted` is what the hub trusts now, if anything.
     pub(crate) fn next(&self, trusted: Option<&str>, now: Timestamp) -> Result<Timestamp, Issue> {
         let Some(life_of_signing) = life(&self.signing.certificate) else {
             return Err(first(trusted, now));
@@ -200,7 +201,8 @@ impl Authorities {
     }
 }
 
-/// The first authority. What is trusted already goes on being so: a server of it may still run.
+/// The first authority. What is trusted already stays trusted, because a server with an older
+/// certificate may still run.
 pub(crate) fn first(trusted: Option<&str>, now: Timestamp) -> Issue {
     Issue::Authorities {
         signing: Slot::Fresh,
@@ -209,14 +211,14 @@ pub(crate) fn first(trusted: Option<&str>, now: Timestamp) -> Issue {
     }
 }
 
-/// The certificates of a bundle that have not ended.
+/// The certificates of a bundle that have not expired.
 fn still_valid(bundle: &str, now: Timestamp) -> Option<String> {
     let all = bundle.split_inclusive(END);
     let valid = all.filter(|it| life(it).is_some_and(|life| life.end > now));
     Some(valid.collect()).filter(|valid: &String| !valid.is_empty())
 }
 
-/// When a serving certificate is to be replaced; nothing where that is now.
+/// When to replace a serving certificate. `None` if it must be replaced now.
 pub(crate) fn leaf_is_good_until(
     secret: &DynamicObject,
     signer: &Pair,
@@ -235,7 +237,7 @@ pub(crate) fn leaf_is_good_until(
     Some(life(&certificate)?.two_thirds()).filter(|due| *due > now)
 }
 
-/// How long a certificate lives that is asked for with that lifetime, if any.
+/// The lifetime of an agent's certificate, if the request asks for `asked`.
 pub(crate) fn client_seconds(asked: Option<i32>) -> i64 {
     let most = CLIENT_LIVES.as_secs();
     asked.map_or(most, |asked| most.min(asked.into()))
@@ -250,7 +252,7 @@ impl Life {
     }
 }
 
-/// What a Secret has under a key.
+/// The text that a Secret has under a key.
 pub(crate) fn text(secret: &DynamicObject, key: &str) -> Option<String> {
     let data: std::collections::BTreeMap<String, ByteString> = part(secret, "data")?;
     String::from_utf8(data.get(key)?.0.clone()).ok()

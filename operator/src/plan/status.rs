@@ -1,4 +1,5 @@
-//! What the `GatewayConfiguration` says of itself. Pure; it changes only when something has.
+//! The status of the `GatewayConfiguration`. Pure; the status changes only if something has
+//! changed.
 
 mod clusters;
 mod conditions;
@@ -15,7 +16,7 @@ use crate::{
     plan::{Desired, Plan},
 };
 
-/// Decides.
+/// Plans the status.
 pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);

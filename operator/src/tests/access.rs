@@ -1,4 +1,4 @@
-//! Grants, from their creation to the last right that is left of them.
+//! Grants from their creation until their last right is removed.
 
 use crds::{
     addon::Version,
@@ -45,7 +45,7 @@ fn status(hub: &Hub, name: &str) -> AccessGrantStatus {
     part(object, "status").unwrap_or_default()
 }
 
-/// Each cluster, its state and reason.
+/// Each cluster with its state and reason.
 fn states(hub: &Hub, name: &str) -> Vec<(String, GrantState, String)> {
     let states = status(hub, name).cluster_states.into_iter();
     states.map(|it| (it.name, it.state, it.reason)).collect()
@@ -56,7 +56,7 @@ fn reason(hub: &Hub, name: &str) -> String {
     conditions[0].reason.clone()
 }
 
-/// The manifests that a cluster holds of grants.
+/// The manifests of grants that a cluster has.
 fn manifests(hub: &Hub, cluster: &str) -> Vec<Value> {
     let works = hub.observed.within(Kind::ManifestWork, cluster);
     let works = works.filter(|(key, _)| key.name.starts_with("spokeway-access-"));
@@ -196,7 +196,7 @@ fn a_role_that_is_changed_comes_by_a_new_binding() {
     let after = bindings(&hub, "managed1");
     assert!(after.len() == 1 && after != before, "{after:?}");
 
-    // The same name again is another grant.
+    // A new grant of the same name is a different grant.
     hub.remove(&key("g"));
     hub.settle();
     assert!(hub.observed.object(&key("g")).is_none());
@@ -292,7 +292,7 @@ fn caps_and_sets_bound_what_is_granted() {
     assert_eq!(bindings(&hub, "managed1").len(), 1);
     assert_eq!(bindings(&hub, "managed2").len(), 2);
 
-    // What was granted before a cap goes with it.
+    // A new cap also removes what was granted before.
     hub.configure(&json!({"access": {"caps": [{"clusterRoles": ["edit"]}]}}));
     hub.settle();
     assert_eq!(manifests(&hub, "managed2"), [] as [Value; 0]);
@@ -430,8 +430,8 @@ fn many_grants_on_many_clusters_are_one_write_for_each_cluster() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever was granted, changed and taken away before: what clusters hold is what is granted now,
-    /// and then nothing is written.
+    /// Whatever was granted, changed and revoked before, clusters have exactly what is granted now,
+    /// and then nothing more is written.
     #[test]
     fn what_is_held_is_what_is_granted(
         steps in proptest::collection::vec((0..4_usize, 0..5_usize, 0..3_usize), 1..12),
@@ -446,7 +446,7 @@ proptest! {
                     hub.remove(&key(&name));
                 }
             } else {
-                // A grant that is going is not changed any more.
+                // A grant that is being deleted is not changed any more.
                 let is_going = hub.observed.object(&key(&name))
                     .is_some_and(|it| it.metadata.deletion_timestamp.is_some());
                 if is_going {

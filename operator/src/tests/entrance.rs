@@ -1,5 +1,5 @@
-//! The gateway's own entrance for agents: what it takes on the hub and on clusters, and that nothing is left
-//! of it where agents attach at the hub again.
+//! The gateway's own entrance for agents: what it needs on the hub and on clusters, and that
+//! nothing of it is left once agents attach at the hub again.
 
 mod certificates;
 
@@ -64,7 +64,7 @@ fn work(hub: &Hub) -> Vec<Value> {
     manifests.as_array().unwrap().clone()
 }
 
-/// What a cloud does.
+/// Assigns an address as a cloud provider does.
 fn address(hub: &mut Hub, ingress: &Value) {
     let key = ObjectKey::new(Kind::Service, NAMESPACE, TUNNEL_SERVICE);
     hub.write(
@@ -84,7 +84,7 @@ fn condition(hub: &mut Hub, kind: &str) -> (String, String) {
     (word("reason"), word("message"))
 }
 
-/// The unit that the agent's certificate is to have.
+/// The organizational unit in the registration of the agent.
 fn unit(hub: &Hub) -> String {
     let row = hub
         .observed
@@ -217,7 +217,7 @@ fn agents_stay_at_the_hub_until_the_load_balancer_has_an_address() {
     ] {
         assert!(message.contains(part), "{message}");
     }
-    // Their certificates are made meanwhile.
+    // Agents get their certificates while the address is pending.
     assert!(request(&hub).status.unwrap().certificate.is_some());
     let mut service = own(&hub, Kind::Service, TUNNEL_SERVICE).unwrap();
     insta::assert_json_snapshot!(service["spec"].take());
@@ -248,7 +248,7 @@ fn agents_stay_at_the_hub_until_the_load_balancer_has_an_address() {
         let flag = format!("--tunnel-address={dialled}");
         assert!(json!(work(&hub)).to_string().contains(&flag), "{flag}");
     }
-    // One that loses its address sends nobody to nowhere.
+    // If the address is lost, agents are not sent to it.
     address(&mut hub, &json!([]));
     assert_eq!(work(&hub), work(&plain));
 }

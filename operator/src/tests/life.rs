@@ -1,4 +1,4 @@
-//! A cluster from its acceptance on, one plan after the other.
+//! The life of one cluster from its acceptance, plan by plan.
 
 use crds::addon::{Subject, Version};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::{
     plan::{Action, Plan, enrolment::request_for_tests, row_key},
 };
 
-/// What is written, as the API server gets it.
+/// The manifests that a plan sends to the API server.
 fn written(hub: &Hub, plan: &Plan) -> Vec<Value> {
     let addons = hub.observed.installation.addons;
     let write = |action: &Action| match action {
@@ -24,7 +24,7 @@ fn written(hub: &Hub, plan: &Plan) -> Vec<Value> {
     plan.actions.iter().map(write).collect()
 }
 
-/// Each plan of a cluster's life until there is nothing to do, and then what others have to do.
+/// All plans of a cluster until there is nothing to do, interleaved with what others do.
 fn phases(addons: Version, by_token: bool) -> Vec<Value> {
     let mut hub = Hub::configured(addons);
     hub.accept("managed1", &json!({}));
@@ -66,7 +66,7 @@ fn with_tokens_and_the_older_api() {
     insta::assert_json_snapshot!(without_works(phases(Version::V1alpha1, true)));
 }
 
-/// The agent's manifests are the same, whatever the version and the credential.
+/// Drops the agent's manifests, because they are the same for every version and credential.
 fn without_works(mut phases: Vec<Value>) -> Vec<Value> {
     for write in phases.iter_mut().filter_map(Value::as_array_mut).flatten() {
         let manifest = &mut write["apply"];
@@ -196,7 +196,8 @@ fn an_addon_of_somebody_else_is_used_and_not_touched() {
             .is_some()
     );
 
-    // Deleted there, ours takes over, but not before its rows are collected.
+    // After that add-on is deleted, the operator takes over, but only once its
+    // `ManagedClusterAddOn`s are collected.
     let row = row_key("managed1", Addon::Accounts);
     hub.write(
         &row,

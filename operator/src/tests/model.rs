@@ -1,5 +1,5 @@
-//! A hub that takes writes as an API server would, and on which Open Cluster Management and our agents
-//! do their part when they are let.
+//! A model of a hub that accepts writes as an API server does. Open Cluster Management and the
+//! agents act on it when the test lets them.
 
 mod others;
 
@@ -23,11 +23,11 @@ pub(crate) struct Hub {
     pub(crate) observed: Observed,
     pub(crate) now: Timestamp,
     written: u64,
-    /// What works carry, of which only a hash is observed.
+    /// The manifests of works, because only their hash is observed.
     carried: BTreeMap<ObjectKey, Value>,
-    /// Clusters whose agents prove themselves by tokens.
+    /// The clusters whose agents authenticate with tokens.
     pub(crate) by_token: Vec<String>,
-    /// Clusters that answer no more.
+    /// The clusters that no longer answer.
     pub(crate) away: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Hub {
         }
     }
 
-    /// With the configuration of a gateway that answers.
+    /// A hub with the configuration of a gateway that answers.
     pub(crate) fn configured(addons: Version) -> Self {
         let mut hub = Self::new(addons);
         hub.configure(&json!({}));
@@ -58,7 +58,7 @@ impl Hub {
         hub
     }
 
-    /// As an install brings it.
+    /// Adds the admission policy, as an installation does.
     pub(crate) fn guard(&mut self) {
         let key = |kind| ObjectKey::global(kind, ACCESS_POLICY);
         self.write(&key(Kind::ValidatingAdmissionPolicy), &json!({"spec": {}}));
@@ -82,7 +82,7 @@ impl Hub {
         );
     }
 
-    /// As Open Cluster Management says it.
+    /// Disconnects a cluster in the way that Open Cluster Management reports it.
     pub(crate) fn disconnect(&mut self, cluster: &str) {
         let unknown = json!({"status": {"conditions": [{
             "type": "ManagedClusterConditionAvailable", "status": "Unknown", "reason": "x", "message": "",
@@ -118,7 +118,7 @@ impl Hub {
             .collect()
     }
 
-    /// Plans a key and makes its writes; true where there were any.
+    /// Plans a key and makes its writes. True if there were any.
     pub(crate) fn turn(&mut self, key: &Key) -> bool {
         let plan = self.plan(key);
         for action in &plan.actions {
@@ -127,7 +127,7 @@ impl Hub {
         !plan.actions.is_empty()
     }
 
-    /// Plans until nothing is left to do, with everybody else doing their part.
+    /// Plans until nothing is left to do, while everybody else acts too.
     pub(crate) fn settle(&mut self) {
         for _ in 0..60 {
             let mut busy = false;
@@ -184,7 +184,7 @@ impl Hub {
         }
     }
 
-    /// Whatever an API server does with an object that is written.
+    /// Writes an object as an API server would.
     pub(crate) fn write(&mut self, key: &ObjectKey, change: &Value) {
         let before = self.observed.object(key).cloned();
         let resource = key.kind.resource(self.observed.installation.addons);
@@ -245,7 +245,7 @@ impl Hub {
     fn replace_finalizers(&mut self, key: &ObjectKey, finalizers: Vec<String>) {
         let mut object = self.observed.object(key).unwrap().clone();
         object.metadata.finalizers = Some(finalizers).filter(|it| !it.is_empty());
-        // Of the version that is known already.
+        // The object keeps the API version that is known already.
         self.observed.forget(key);
         let object = self.whole(key, &object);
         self.observed
@@ -263,7 +263,7 @@ impl Hub {
         }
     }
 
-    /// As an admin does.
+    /// Deletes an object as an administrator does.
     pub(crate) fn remove(&mut self, key: &ObjectKey) {
         let uid = self
             .observed
@@ -283,7 +283,7 @@ impl Hub {
         self.write(&key, &json!({"status": status}));
     }
 
-    /// All objects, without what differs from one hub to another.
+    /// All objects, without the parts that differ between hubs.
     pub(crate) fn portrait(&self) -> Vec<Value> {
         let all = Kind::ALL
             .iter()
@@ -293,7 +293,7 @@ impl Hub {
             .collect()
     }
 
-    /// An object with what is not kept of it.
+    /// An object including the parts that the operator does not keep.
     pub(crate) fn whole(&self, key: &ObjectKey, object: &DynamicObject) -> Value {
         let mut object = serde_json::to_value(object).unwrap();
         if let Some(manifests) = self.carried.get(key) {
@@ -314,7 +314,7 @@ fn portrait(value: &Value) -> Value {
         "since",
         "gateway.open-cluster-management.io/applied",
         "managedFields",
-        // Keys are made anew, and what is of them.
+        // Keys are random, and so is everything that derives from them.
         "gateway.open-cluster-management.io/signer",
         "data",
         "request",
@@ -341,7 +341,7 @@ fn portrait(value: &Value) -> Value {
     }
 }
 
-/// As server-side apply merges: objects by field, conditions by type, finalizers as a set.
+/// Merges as server-side apply does: objects by field, conditions by type, finalizers as a set.
 fn merge(have: &mut Value, want: &Value) {
     let (Value::Object(have), Value::Object(want)) = (&mut *have, want) else {
         *have = want.clone();

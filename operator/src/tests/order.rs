@@ -1,4 +1,5 @@
-//! Whatever happens in whatever order, the hub ends in the same state, and then nothing is written.
+//! Whatever happens in whatever order, the hub reaches the same state, and then nothing more is
+//! written.
 
 use crds::addon::Version;
 use proptest::{prelude::*, sample::Index};
@@ -13,7 +14,7 @@ use crate::{
     plan::row_key,
 };
 
-/// Something that happens once.
+/// An event that happens once.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     Configure,
@@ -21,13 +22,13 @@ enum Happening {
     Entrance,
     GatewayAnswers,
     Accept(&'static str),
-    /// Was there before.
+    /// The cluster was there before and leaves.
     Leave(&'static str),
     ByToken(&'static str),
     Meddle(Meddling),
 }
 
-/// What somebody does to what is ours.
+/// A change that somebody else makes to the operator's objects.
 #[derive(Clone, Copy, Debug)]
 enum Meddling {
     DeleteRow,
@@ -123,7 +124,7 @@ proptest! {
         let mut hub = begin(addons);
         for (happening, (which, others)) in happenings.into_iter().zip(turns) {
             happen(&mut hub, happening);
-            // A plan here and there, of one key only, and others' part at some times only.
+            // Plans single keys now and then, and lets others act only at some of these times.
             let keys = hub.keys();
             hub.turn(which.get(&keys));
             for _ in 0..others {

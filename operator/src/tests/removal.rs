@@ -1,4 +1,4 @@
-//! A cluster that leaves: what goes, in which order, and what happens where nobody answers.
+//! A cluster that leaves: what is removed, in which order, and what happens if nobody answers.
 
 use crds::{
     addon::Version,
@@ -99,7 +99,7 @@ fn a_cluster_that_is_gone_for_good_holds_nothing_for_longer_than_patience() {
     let reasons: Vec<_> = plan.notes.iter().map(|note| note.reason).collect();
     assert_eq!(reasons, ["AgentAbandoned"]);
     hub.settle();
-    // The work is deleted; its finalizer is not ours to take.
+    // The work is deleted, but its finalizer belongs to Open Cluster Management.
     assert_eq!(
         left(&hub),
         ["ManifestWork managed1/addon-cluster-gateway-deploy-0"]
@@ -129,7 +129,8 @@ fn a_cluster_that_is_gone_for_good_does_not_hold_the_configuration() {
     }
     hub.settle();
     assert!(hub.observed.object(&configuration).is_none());
-    // They go with the cluster's own word, for their finalizer is not ours to take.
+    // The works go once the cluster itself answers, because their finalizer belongs to Open Cluster
+    // Management.
     let works = ["addon-cluster-gateway-deploy-0", "spokeway-access-0"];
     assert_eq!(
         left(&hub),

@@ -1,4 +1,4 @@
-//! The gateway's server where the operator runs it, and the change of its keys.
+//! The gateway server if the operator runs it, and the rotation of its keys.
 
 mod peers;
 
@@ -118,7 +118,7 @@ fn an_authority_is_trusted_before_a_certificate_of_it_serves() {
     let bundle = registered(&hub).unwrap();
     hub.now += AUTHORITY_LIVES * 2 / 3;
     hub.settle();
-    // The leaf is renewed, for it is old, too, and by the old authority.
+    // The leaf is old too, so the old authority renews it.
     let both = secret(&hub, AUTHORITY);
     assert_eq!(both["ca.crt"], first["ca.crt"]);
     assert!(both["next.crt"].is_string());
@@ -133,7 +133,7 @@ fn an_authority_is_trusted_before_a_certificate_of_it_serves() {
     assert_eq!(promoted["retired.crt"], first["ca.crt"]);
     assert_ne!(secret(&hub, SERVING), renewed);
 
-    // What was retired is trusted until it ends, and no longer.
+    // A retired authority is trusted until it expires, and no longer.
     let trusted = registered(&hub).unwrap();
     hub.now += AUTHORITY_LIVES / 3 + SignedDuration::from_hours(1);
     hub.settle();
@@ -171,14 +171,14 @@ fn an_authority_that_is_lost_is_trusted_until_it_ends_and_its_successor_before_i
     hub.turn(&Key::Hub);
     let made = secret(&hub, AUTHORITY);
     assert_eq!(made["retired.crt"], lost["ca.crt"]);
-    // Trusted in this turn, and only then is there a certificate of it.
+    // The new authority is trusted in this turn. Its first certificate comes after that.
     let before = registered(&hub).unwrap();
     hub.turn(&Key::Hub);
     assert_ne!(registered(&hub).unwrap(), before);
     assert_eq!(secret(&hub, SERVING), leaf);
     hub.settle();
     assert_ne!(secret(&hub, SERVING), leaf);
-    // Lost once more: all that was trusted is.
+    // If the Secret is lost again, everything that was trusted stays trusted.
     hub.remove(&ObjectKey::new(Kind::Secret, NAMESPACE, AUTHORITY));
     hub.settle();
     let bundle = registered(&hub).unwrap();

@@ -1,4 +1,4 @@
-//! What the configuration says of itself, from its first moment to the day that something breaks.
+//! The status of the configuration, from its creation until something breaks.
 
 use crds::addon::Version;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{
     plan::Action,
 };
 
-/// Conditions as `Type=Status (Reason) message`, numbers, and the clusters in trouble.
+/// The conditions as `Type=Status (Reason) message`, the counts, and the clusters in trouble.
 fn said(hub: &mut Hub) -> Value {
     hub.turn(&Key::Status);
     let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
@@ -105,7 +105,7 @@ fn no_more_clusters_are_named_than_fit_and_the_oldest_trouble_comes_first() {
     assert_eq!(troubled.len(), 20);
     assert_eq!(troubled[0]["name"], "managed00");
     assert_eq!(said["clusters"]["total"], 30);
-    // One that cannot be written to is not hidden by all that join.
+    // A cluster whose objects cannot be written is not hidden by all those that are joining.
     let fault = Fault {
         reason: "Forbidden",
         message: "cannot write".to_owned(),

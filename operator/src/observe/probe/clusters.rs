@@ -1,4 +1,5 @@
-//! What the gateway says of clusters, watched through the hub. Where it cannot be watched there is no news.
+//! Watches through the hub what the gateway reports about clusters. If the watch fails, the last
+//! report stays.
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
@@ -20,19 +21,19 @@ use tracing::debug;
 use super::Answer;
 use crate::{observe::watch::Pauses, observed::GatewaySeen};
 
-/// All news of that time are told together.
+/// Changes within this time are reported together.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Clusters as the gateway has told of them.
+/// The clusters as the gateway has reported them.
 #[derive(Debug, Default)]
 struct Told {
     seen: BTreeMap<String, GatewaySeen>,
-    /// Of a list that is under way.
+    /// The clusters of a list that is not complete yet.
     listed: BTreeMap<String, GatewaySeen>,
     is_news: bool,
 }
 
-/// Tells what the gateway says, for as long as somebody hears it.
+/// Reports the gateway's clusters until the receiver is gone.
 pub(crate) async fn clusters(client: Client, answers: mpsc::Sender<Answer>) {
     let api = Api::<ClusterGateway>::all(client);
     let mut events = pin!(watcher(api, watcher::Config::default()).backoff(Pauses::default()));

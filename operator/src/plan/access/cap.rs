@@ -1,13 +1,13 @@
-//! What an administrator lets be granted at most on a cluster, whoever grants it.
+//! The limit that an administrator sets on what may be granted on a cluster, whoever grants it.
 
 use crds::gateway::{AccessCap, GrantRole};
 use kube::core::{DynamicObject, Selector, SelectorExt as _};
 
 use crate::observed::Observed;
 
-/// The caps of a cluster.
+/// The caps that apply to a cluster.
 pub(super) struct Caps<'a> {
-    /// There is such a bound at all.
+    /// Whether the configuration has any caps.
     bounded: bool,
     fitting: Vec<&'a AccessCap>,
 }
@@ -19,7 +19,7 @@ impl<'a> Caps<'a> {
         let labels = cluster.metadata.labels.clone().unwrap_or_default();
         let fitting = caps.iter().filter(|cap| {
             cap.selector.clone().is_none_or(|selector| {
-                // One that makes no sense allows nothing.
+                // A cap with an invalid selector allows nothing.
                 Selector::try_from(selector).is_ok_and(|selector| selector.matches(&labels))
             })
         });
@@ -29,7 +29,7 @@ impl<'a> Caps<'a> {
         }
     }
 
-    /// True where the role may be granted there.
+    /// True if the role may be granted on the cluster.
     pub(super) fn allow(&self, role: &GrantRole) -> bool {
         let mut fitting = self.fitting.iter();
         !self.bounded

@@ -1,4 +1,5 @@
-//! The gateway's account on a cluster, and its right to act as those who are granted something there.
+//! The gateway's account on a cluster, and its right to impersonate the subjects of the grants
+//! there.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +16,11 @@ use crate::{
     plan::row_key,
 };
 
-/// The role by which the gateway's account acts as those who were granted something.
+/// The role by which the gateway's account impersonates subjects of grants.
 const IMPERSONATION: &str = "spokeway:gateway-impersonation";
 
-/// Nothing where credentials are somebody's Secrets, of which it is not known whose they are.
+/// `None` if the credentials are Secrets that somebody else manages, because their account is not
+/// known.
 pub(super) fn account_of(observed: &Observed, cluster: &str) -> Option<Account> {
     let credentials = &observed.configuration()?.spec.credentials;
     if credentials.kind == CredentialsType::Manual {
@@ -31,7 +33,7 @@ pub(super) fn account_of(observed: &Observed, cluster: &str) -> Option<Account> 
     Some(Account::new(namespace.unwrap_or(TOKEN_NAMESPACE), name))
 }
 
-/// The gateway's right to act as those who are granted something on the cluster, and as nobody else.
+/// The gateway's right to impersonate the subjects of the cluster's grants, and nobody else.
 pub(super) fn impersonation(observed: &Observed, held: &[&Grant], account: &Account) -> Vec<Value> {
     let identity = observed.configuration().map(|it| it.spec.identity);
     if identity != Some(Identity::Impersonate) {
@@ -49,7 +51,8 @@ pub(super) fn impersonation(observed: &Observed, held: &[&Grant], account: &Acco
     if !groups.is_empty() {
         users.insert(GROUP_MEMBER.to_owned());
         rules.push(rule("", "groups", Some(&groups)));
-        // Any name may stand there: it is for the audit log, and no rule of RBAC looks at it.
+        // Every value is allowed, because the field is meant for the audit log and no RBAC rule
+        // depends on it.
         rules.push(rule(
             "authentication.k8s.io",
             &format!("userextras/{USER_EXTRA}"),

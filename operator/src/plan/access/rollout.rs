@@ -1,4 +1,4 @@
-//! How a grant is on one cluster, and the words for it.
+//! The state of a grant on one cluster, and its message.
 
 use crds::{
     cluster::ManagedClusterStatus,
@@ -19,14 +19,14 @@ use crate::{
     plan::enrolment,
 };
 
-/// A grant on a cluster.
+/// A grant on one cluster.
 pub(super) struct Rollout<'a> {
     pub(super) observed: &'a Observed,
     pub(super) grant: &'a Grant,
     pub(super) cluster: &'a str,
 }
 
-/// How far it is there, and why no farther.
+/// How far the grant is on the cluster, and why no further.
 struct Progress {
     state: GrantState,
     reason: &'static str,
@@ -44,8 +44,8 @@ impl Progress {
 }
 
 impl Rollout<'_> {
-    /// How it is; nothing where it is none of the grant's clusters, and nothing of it is left there.
-    /// `before` is what was said last.
+    /// The state for the grant's status. `None` if the grant does not select the cluster and
+    /// nothing of it is left there. `before` is the state that was reported last.
     pub(super) fn says(
         &self,
         before: Option<&ClusterGrant>,
@@ -148,7 +148,7 @@ impl Rollout<'_> {
         Progress::new(GrantState::Pending, REMOVING, message)
     }
 
-    /// Why the cluster cannot carry anything out now.
+    /// Why the cluster cannot apply anything at the moment.
     pub(super) fn away(&self) -> Option<String> {
         let status = part::<ManagedClusterStatus>(self.object()?, "status").unwrap_or_default();
         let mut conditions = status.conditions.iter();
@@ -192,13 +192,13 @@ impl Rollout<'_> {
         held.uid == self.grant.uid() && held.generation == self.grant.generation()
     }
 
-    /// True where the cluster has carried out all that its works are now.
+    /// True if the cluster has applied its works as they are now.
     fn is_settled(&self) -> bool {
         self.works().all(|shipped| shipped.is_current)
     }
 }
 
-/// Times of an object have no fractions.
+/// Drops the fraction of a second, because times in objects have none.
 fn whole(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }

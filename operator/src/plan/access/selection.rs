@@ -1,4 +1,4 @@
-//! Which clusters a grant is for.
+//! Which clusters a grant selects.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
-/// True where the grant is for the cluster.
+/// True if the grant selects the cluster.
 pub(super) fn selects(observed: &Observed, grant: &Grant, cluster: &DynamicObject) -> bool {
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
     let labels = cluster.metadata.labels.as_ref().unwrap_or(&NO_LABELS);
@@ -24,8 +24,8 @@ pub(super) fn selects(observed: &Observed, grant: &Grant, cluster: &DynamicObjec
     })
 }
 
-/// True where a set of the cluster is bound to the namespace, which is what lets the namespace's people
-/// have it.
+/// True if one of the cluster's sets is bound to the namespace. Such a binding lets users of the
+/// namespace use the clusters of the set.
 fn is_bound(observed: &Observed, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
     let mut bindings = observed.within(Kind::ManagedClusterSetBinding, namespace);
     bindings.any(|(_, binding)| {

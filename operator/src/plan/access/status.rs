@@ -1,4 +1,4 @@
-//! What a grant says of itself, and how long it stays when it is deleted.
+//! The status of a grant, and how long a deleted grant is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::{
     plan::{Desired, Finding, Hold, Plan},
 };
 
-/// Decides.
+/// Plans the status and the finalizer of one grant.
 pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let key = ObjectKey::global(Kind::AccessGrant, name);
@@ -66,7 +66,7 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
     plan
 }
 
-/// Every cluster that it is for, or that something of it is left on.
+/// Every cluster that the grant selects, or that still has objects of it.
 fn states(
     observed: &Observed,
     grant: &Grant,
@@ -137,7 +137,7 @@ fn counts(states: &[ClusterGrant]) -> GrantCounts {
     }
 }
 
-/// Whether it holds on all of its clusters, and the first thing that is in the way.
+/// Whether the grant is effective on all of its clusters, and the first obstacle if it is not.
 fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
     let finding = |holds, reason, message| Finding {
         kind: "Ready",

@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
     let account = &cluster.spec.credentials.managed_service_account;
     let kept = (cluster.tokens != Capability::Off).then_some(account.name.as_str());
-    // One of an earlier configuration goes.
+    // An account that an earlier configuration named is deleted.
     for (key, _) in cluster
         .observed
         .within(Kind::ManagedServiceAccount, cluster.name)

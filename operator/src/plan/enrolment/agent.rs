@@ -1,5 +1,5 @@
-//! The agent as objects of its cluster: namespaces and rights as `config/agent` ships them, then its
-//! `ServiceAccount`, what it verifies the gateway with, and its Deployment.
+//! The agent as objects of its cluster: namespaces and RBAC as `config/agent` ships them, then its
+//! `ServiceAccount`, the certificates that it verifies the gateway with, and its Deployment.
 
 mod container;
 mod image;
@@ -14,17 +14,17 @@ use crate::{
     plan::entrance::Entrance,
 };
 
-/// The rights that are shipped.
+/// The shipped RBAC.
 const RIGHTS: &str = include_str!("../../../../config/agent/rbac-spoke.yaml");
-/// Read once, for every cluster.
+/// The shipped objects, parsed once for all clusters.
 static SHIPPED: LazyLock<Vec<Value>> =
     LazyLock::new(|| serde_saphyr::from_multiple(RIGHTS).expect("a file of ours"));
-/// The namespace that they name.
+/// The namespace that the shipped objects name.
 const SHIPPED_NAMESPACE: &str = crds::addon::DEFAULT_NAMESPACE;
-/// Rights that only tokens take, beside those in the namespace of tokens.
+/// Rights that only the handling of tokens needs, beside those in the namespace of the tokens.
 const REVIEWS: &str = "spokeway-agent-token-reviews";
 
-/// All of it, in the order in which it can be applied.
+/// All of the agent's objects, in an order in which they can be applied.
 pub(super) fn manifests(cluster: &SelectedCluster<'_>) -> Vec<Value> {
     let namespace = cluster.install_namespace();
     let own = json!({
@@ -65,7 +65,7 @@ fn rights(cluster: &SelectedCluster<'_>, namespace: &str) -> Vec<Value> {
         }
         prune(right);
     }
-    // Whatever the file's order: namespaces first, then the rest as it comes.
+    // Namespaces come first, whatever the order in the file.
     rights.sort_by_key(|right| right["kind"] != "Namespace");
     rights
 }
@@ -76,7 +76,7 @@ fn rename(namespace: &mut Value, to: &str) {
     }
 }
 
-/// Looking at a field that is not there makes it null.
+/// Removes null fields, because indexing an absent field inserts a null.
 fn prune(right: &mut Value) {
     if let Some(fields) = right.as_object_mut() {
         fields.retain(|_, field| !field.is_null());
@@ -111,7 +111,8 @@ fn deployment(cluster: &SelectedCluster<'_>, namespace: &str) -> Value {
         "metadata": {"name": AGENT, "namespace": namespace, "labels": labels},
         "spec": {
             "replicas": 1,
-            // Tunnels stay up through a rollout: the new agent attaches before the old one drains.
+            // Tunnels stay up through a rollout because the new agent attaches before the old one
+            // drains.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},

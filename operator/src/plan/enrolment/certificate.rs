@@ -1,5 +1,5 @@
-//! Certificate requests of a cluster's agent: granted where they ask for exactly its name, and left
-//! alone otherwise. Those for the gateway's own entrance are signed, too.
+//! Certificate requests of a cluster's agent. A request is approved if it asks for exactly the
+//! agent's name, and otherwise left alone. Requests for the gateway's own entrance are also signed.
 
 mod request;
 
@@ -67,15 +67,15 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
     }
 }
 
-/// What is next for a request.
+/// The next step for a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Step {
     Approve,
-    /// Whoever has granted it: only what fits is signed.
+    /// The request is approved, no matter by whom. It is signed only if it matches the agent.
     Sign,
 }
 
-/// Nothing where it was denied, has failed, or has its certificate.
+/// `None` if the request was denied, has failed, or has its certificate.
 fn step(request: &CertificateSigningRequest, is_ours_to_sign: bool) -> Option<Step> {
     let status = request.status.clone().unwrap_or_default();
     let conditions = status.conditions.unwrap_or_default();
@@ -89,8 +89,8 @@ fn step(request: &CertificateSigningRequest, is_ours_to_sign: bool) -> Option<St
     }
 }
 
-/// The names that the agent may have at the hub. Only what we wrote ourselves is granted: the managed
-/// cluster may write its row's status, too.
+/// The names that the agent may have at the hub. Only names that the operator wrote itself are
+/// accepted, because the managed cluster may write the add-on's status too.
 fn at_hub(cluster: &SelectedCluster<'_>) -> Option<Subject> {
     let (_, status) = cluster.row()?;
     let own = subject(cluster.name);
@@ -99,13 +99,13 @@ fn at_hub(cluster: &SelectedCluster<'_>) -> Option<Subject> {
     is_own.then_some(own)
 }
 
-/// The names that it may have at the gateway's own entrance.
+/// The names that the agent may have at the gateway's own entrance.
 fn at_gateway(cluster: &SelectedCluster<'_>) -> Option<Subject> {
     let signer = cluster.signer.as_ref();
     signer.map(|_| tunnel_subject(cluster.name))
 }
 
-/// The certificate that is to be made.
+/// The certificate to issue.
 fn signature(
     cluster: &SelectedCluster<'_>,
     subject: &Subject,
@@ -119,7 +119,7 @@ fn signature(
     })
 }
 
-/// A request that the registration agent of `cluster` makes for the agent of another.
+/// A request by the registration agent of `cluster` for the agent of the cluster `of`.
 #[cfg(test)]
 pub(crate) fn request_for_tests(cluster: &str, of: &str) -> CertificateSigningRequest {
     let pem = match of {
@@ -129,7 +129,7 @@ pub(crate) fn request_for_tests(cluster: &str, of: &str) -> CertificateSigningRe
     request::tests::request_of(cluster, pem.to_owned())
 }
 
-/// The same for the gateway's own entrance.
+/// The same request for the gateway's own entrance.
 #[cfg(test)]
 pub(crate) fn tunnel_request_for_tests(
     cluster: &str,

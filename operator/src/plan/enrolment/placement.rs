@@ -1,4 +1,4 @@
-//! Which clusters are selected.
+//! Which clusters the configuration selects.
 
 use crds::{addon::NO_INSTALL, gateway::Clusters};
 use kube::core::{DynamicObject, Selector, SelectorExt as _};
@@ -8,7 +8,7 @@ use crate::{
     observed::Observed,
 };
 
-/// True where the hub has accepted the cluster and the configuration selects it.
+/// True if the hub has accepted the cluster and the configuration selects it.
 pub(crate) fn is_selected(observed: &Observed, cluster: &str) -> bool {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
     let Some(object) = observed.object(&key) else {
@@ -28,7 +28,7 @@ pub(crate) fn is_selected(observed: &Observed, cluster: &str) -> bool {
 
 fn chooses(observed: &Observed, clusters: &Clusters, object: &DynamicObject) -> bool {
     let labelled = clusters.selector.clone().is_none_or(|selector| {
-        // One that makes no sense selects nothing.
+        // An invalid selector selects nothing.
         Selector::try_from(selector).is_ok_and(|selector| {
             let labels = object.metadata.labels.clone().unwrap_or_default();
             selector.matches(&labels)

@@ -1,5 +1,5 @@
-//! Who a cluster's agent is at the hub, and its rights there: bound to exactly that name, and in place
-//! before the row says so.
+//! The identity of a cluster's agent at the hub, and its rights there. They are bound to exactly
+//! that identity, and must be in place before the add-on's status says so.
 
 use crds::addon::{Driver, KubeClient, REGISTRATION_APPLIED, Subject};
 use serde_json::{Value, json};
@@ -11,17 +11,17 @@ use crate::{
     plan::{Desired, Finding, Plan},
 };
 
-/// Label of an object of the hub as a whole that is there for one cluster.
+/// Label of a cluster-scoped object that belongs to one cluster.
 pub(crate) const FOR_CLUSTER: &str = "gateway.open-cluster-management.io/cluster";
 
-/// How far the agent's registration is.
+/// The registration of the agent, and its progress.
 pub(super) struct Registered {
     pub(super) client: KubeClient,
     /// Whether its rights are in place.
     pub(super) finding: Finding,
 }
 
-/// Wants the agent's rights, and says whether they are in place.
+/// Plans the agent's rights, and reports whether they are in place.
 pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Registered {
     let client = client(cluster);
     let writes = plan.actions.len();
@@ -57,8 +57,8 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Registered
     Registered { client, finding }
 }
 
-/// The registration that the row is to have. With tokens the managed cluster says the name, and we
-/// leave that alone; whether it is believed is another matter.
+/// The registration for the add-on's status. If agents use tokens, the managed cluster writes the
+/// name, and the operator keeps it. [`bindable`] decides whether that name is accepted.
 fn client(cluster: &SelectedCluster<'_>) -> KubeClient {
     let registered = cluster.row().and_then(|(_, status)| status.kube_client());
     match registered {
@@ -70,7 +70,7 @@ fn client(cluster: &SelectedCluster<'_>) -> KubeClient {
     }
 }
 
-/// The names of a cluster's agent in its certificate.
+/// The names in the certificate of a cluster's agent.
 pub(super) fn subject(cluster: &str) -> Subject {
     let own = format!("system:open-cluster-management:cluster:{cluster}:addon:{GATEWAY}");
     Subject {
@@ -79,8 +79,8 @@ pub(super) fn subject(cluster: &str) -> Subject {
     }
 }
 
-/// The names of a cluster's agent in its certificate for the gateway's own entrance: its user, for nobody
-/// looks at groups there.
+/// The names in the agent's certificate for the gateway's own entrance. It has the user only,
+/// because groups are not checked there.
 pub(super) fn tunnel_subject(cluster: &str) -> Subject {
     Subject {
         groups: Vec::new(),
@@ -88,13 +88,13 @@ pub(super) fn tunnel_subject(cluster: &str) -> Subject {
     }
 }
 
-/// The group that all agents with certificates have.
+/// The group of all agents that use certificates.
 pub(crate) fn own_group_of_all() -> String {
     format!("system:open-cluster-management:addon:{GATEWAY}")
 }
 
-/// The user to bind rights to. A managed cluster may write its row's status, so that a name there
-/// counts only where it is its own.
+/// The user to bind rights to. A name in the add-on's status counts only if it is the agent's own,
+/// because the managed cluster may write that status too.
 fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
     let user = client.subject.user.as_str();
     let own = match client.driver {
@@ -104,7 +104,8 @@ fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
     (user == own).then_some(user)
 }
 
-/// Rights in the cluster's namespace, and for agents without the common group at the gateway.
+/// Plans the rights in the cluster's namespace, and the rights at the gateway for agents that are
+/// not in the common group.
 fn rights(cluster: &SelectedCluster<'_>, client: &KubeClient, user: &str, plan: &mut Plan) {
     let observed = cluster.observed;
     let key = tokens_binding(cluster.name);

@@ -1,6 +1,6 @@
-//! A cluster that leaves: the accounts first, while the agent is there to revoke their tokens; then
-//! the agent; then the rest. Each step waits for the one before, but no longer than patience allows,
-//! for a cluster that is gone for good must not hold what is left of it on the hub.
+//! Removes a cluster: first the accounts, while the agent can still revoke their tokens, then the
+//! agent, then the rest. Each step waits for the one before, but not for ever, because a cluster
+//! that is gone for good must not keep its objects on the hub alive.
 
 use crds::{addon::PRE_DELETE, authentication::FINALIZER};
 use jiff::Timestamp;
@@ -32,18 +32,19 @@ struct Leaving<'a> {
     observed: &'a Observed,
     cluster: &'a str,
     now: Timestamp,
-    /// Whether accounts wait for an agent of ours.
+    /// Whether the operator's agent handles the accounts.
     is_tokens_ours: bool,
 }
 
-/// Somebody else's agent looks after accounts where the row is somebody else's.
+/// False if the add-on for accounts belongs to somebody else, because then their agent handles
+/// accounts.
 fn is_tokens_ours(observed: &Observed, cluster: &str) -> bool {
     let row = observed.object(&row_key(cluster, Addon::Accounts));
     row.is_none_or(is_ours)
 }
 
 impl Leaving<'_> {
-    /// Deletes our account. True once none of ours is left.
+    /// Deletes the operator's account. True once it is gone.
     fn accounts(&self, plan: &mut Plan) -> bool {
         let kind = Kind::ManagedServiceAccount;
         let ours: Vec<_> = self
@@ -64,7 +65,7 @@ impl Leaving<'_> {
         ours.is_empty()
     }
 
-    /// Lets an account go without the agent.
+    /// Removes the account's finalizer although the agent has not revoked the token.
     fn release(&self, key: &ObjectKey, object: &DynamicObject, plan: &mut Plan) {
         if !self.is_tokens_ours {
             return;
@@ -82,7 +83,7 @@ impl Leaving<'_> {
         }
     }
 
-    /// Deletes the work. True once it is gone, or was waited for long enough.
+    /// Deletes the work. True once it is gone, or the wait has ended.
     fn work(&self, plan: &mut Plan) -> bool {
         let key = ObjectKey::new(Kind::ManifestWork, self.cluster, WORK);
         let Some(work) = self.observed.object(&key).filter(|work| is_ours(work)) else {
@@ -105,11 +106,11 @@ impl Leaving<'_> {
         true
     }
 
-    /// What only the agent needed.
+    /// Deletes what only the agent needed.
     fn rest(&self, plan: &mut Plan) {
         let (observed, cluster) = (self.observed, self.cluster);
-        // Accounts of others stay; their tokens died with the agent's namespace, and nobody is there
-        // any more to take the finalizer from them.
+        // The accounts of others stay. Their tokens ended with the agent's namespace, and nobody
+        // else would remove the agent's finalizer from them.
         let had_agent = observed
             .object(&row_key(cluster, Addon::Gateway))
             .is_some_and(is_ours);
@@ -126,7 +127,7 @@ impl Leaving<'_> {
             let Some(row) = observed.object(&key).filter(|row| is_ours(row)) else {
                 continue;
             };
-            // The last to go, for it holds the others together.
+            // This add-on is deleted last because it owns the others.
             if addon != Addon::Gateway || plan.actions.is_empty() {
                 plan.unwanted(observed, &key);
                 if deleting(row).is_some() {
@@ -137,7 +138,7 @@ impl Leaving<'_> {
     }
 }
 
-/// Since when it is being deleted.
+/// Since when the object is being deleted.
 pub(crate) fn deleting(object: &DynamicObject) -> Option<Timestamp> {
     object
         .metadata

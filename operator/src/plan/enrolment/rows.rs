@@ -1,5 +1,5 @@
-//! The three rows of a cluster in `kubectl get managedclusteraddon`, so far as they are ours, and what
-//! the two without a registration say.
+//! The three `ManagedClusterAddOn`s of a cluster, or those of them that are the operator's, and the
+//! status of the two that have no registration.
 
 use crds::addon::{
     CLEANUP_PRIORITY, DEPLOYMENT_CONFIGS, GROUP, ManagedClusterAddOnStatus, PRE_DELETE,
@@ -19,10 +19,10 @@ use crate::{
     plan::{Desired, Finding, Plan, row_key},
 };
 
-/// A detach deletes what may need the gateway before it.
+/// When a cluster is detached, add-ons that may need the gateway are deleted before it.
 const DELETED_LATE: &str = "90";
 
-/// Wants the rows.
+/// Plans the three add-ons.
 pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
     let observed = cluster.observed;
     for addon in Addon::ALL {
@@ -40,7 +40,7 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
     }
 }
 
-/// Lets the rows say how far their agent is.
+/// Plans the status of the add-ons from the progress of their agent.
 pub(super) fn say(
     cluster: &SelectedCluster<'_>,
     registered: &Registered,
@@ -64,7 +64,8 @@ pub(super) fn say(
             shared_registration()
         };
         let mut conditions = vec![registration.condition(before, now)];
-        // OCM looks for a work of any row that says it has one.
+        // Only one add-on reports that it has a work, because Open Cluster Management looks for a
+        // work of each add-on that does.
         if let Some(deployed) = deployed.filter(|_| addon == Addon::Gateway) {
             conditions.push(deployed.condition(before, now));
         }
@@ -85,7 +86,7 @@ pub(super) fn say(
     }
 }
 
-/// Of the two rows that have no registration of their own.
+/// The finding for the two add-ons that have no registration of their own.
 fn shared_registration() -> Finding {
     Finding {
         kind: REGISTRATION_APPLIED,
@@ -95,11 +96,13 @@ fn shared_registration() -> Finding {
     }
 }
 
-/// At the hub, and at the gateway's own entrance where there is to be one.
+/// The registration at the hub, and the one at the gateway's own entrance if there is such an
+/// entrance.
 fn registrations(cluster: &SelectedCluster<'_>, registered: &Registered) -> Vec<Value> {
     let version = cluster.observed.installation.addons;
     let mut all = vec![registered.client.registration(version)];
-    // With another authority it is another registration, and the agent gets another certificate.
+    // The unit depends on the authority, so that a new authority is a new registration and the
+    // agent gets a new certificate.
     let at_gateway = cluster.signer.as_ref().map(|signer| {
         let subject = tunnel_subject(cluster.name);
         subject.registration_with(TUNNEL_SIGNER, &signer.fingerprint(), version)
@@ -108,7 +111,7 @@ fn registrations(cluster: &SelectedCluster<'_>, registered: &Registered) -> Vec<
     all
 }
 
-/// The row that holds its cluster's things together.
+/// The spec of the add-on that owns the other objects of its cluster.
 fn carrier() -> Value {
     json!({
         "metadata": {

@@ -1,4 +1,4 @@
-//! One selected cluster, as plans look at it.
+//! One selected cluster with everything that its plan reads.
 
 use crds::{
     addon::{
@@ -24,34 +24,35 @@ use crate::{
     },
 };
 
-/// A cluster that is selected.
+/// A selected cluster.
 pub(super) struct SelectedCluster<'a> {
     pub(super) observed: &'a Observed,
     pub(super) name: &'a str,
     pub(super) spec: &'a GatewayConfigurationSpec,
-    /// Whether the agent keeps a tunnel. It takes nothing from somebody else's, which may stand beside it.
+    /// Whether the operator's agent keeps a tunnel. It can run beside an agent of somebody else.
     pub(super) tunnel: bool,
-    /// Who looks after tokens, of which no two can take care.
+    /// Who manages tokens. Two agents must not manage them at once.
     pub(super) tokens: Capability,
-    /// Where the agent is to attach.
+    /// Where the agent attaches.
     pub(super) entrance: Entrance,
-    /// Who signs its certificate for the gateway's own entrance; nobody without one.
+    /// The authority that signs its certificate for the gateway's own entrance. `None` without such
+    /// an entrance.
     pub(super) signer: Option<Pair>,
 }
 
-/// Who does something for a cluster.
+/// Who provides a capability on a cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Capability {
-    /// Our agent.
+    /// The operator's agent.
     Ours,
-    /// That of somebody else's add-on.
+    /// The agent of somebody else's add-on.
     Foreign,
-    /// Nobody is to.
+    /// Nobody, because it is turned off.
     Off,
 }
 
 impl<'a> SelectedCluster<'a> {
-    /// Nothing where the cluster is not selected.
+    /// `None` if the cluster is not selected.
     pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
         if !placement::is_selected(observed, cluster)
             || is_foreign(observed, cluster, Addon::Gateway)
@@ -90,7 +91,7 @@ impl<'a> SelectedCluster<'a> {
         })
     }
 
-    /// True where the add-on is a row of ours on the cluster.
+    /// True if the operator has this add-on on the cluster.
     pub(super) fn has_row(&self, addon: Addon) -> bool {
         let is_wanted = match addon {
             Addon::Gateway => true,
@@ -100,13 +101,13 @@ impl<'a> SelectedCluster<'a> {
         is_wanted && !is_foreign(self.observed, self.name, addon)
     }
 
-    /// The cluster itself.
+    /// The `ManagedCluster` object.
     pub(super) fn managed_cluster(&self) -> Option<ManagedCluster> {
         let key = ObjectKey::global(Kind::ManagedCluster, self.name);
         self.observed.object(&key)?.clone().try_parse().ok()
     }
 
-    /// The row of the add-on that carries the agent.
+    /// The `ManagedClusterAddOn` that carries the agent, and its status.
     pub(super) fn row(&self) -> Option<(&'a DynamicObject, ManagedClusterAddOnStatus)> {
         let object = self.observed.object(&row_key(self.name, Addon::Gateway))?;
         Some((object, part(object, "status").unwrap_or_default()))
@@ -117,7 +118,7 @@ impl<'a> SelectedCluster<'a> {
             .is_some_and(|(row, _)| row.metadata.deletion_timestamp.is_some())
     }
 
-    /// How the agent is to be deployed, and in which state that was seen.
+    /// The agent's deployment config, and the hash of its observed spec.
     pub(super) fn deployment_config(&self) -> Option<(ConfigSpecHash, AddOnDeploymentConfigSpec)> {
         let (_, status) = self.row()?;
         let desired = status.desired_deployment_config()?.clone();
@@ -127,7 +128,7 @@ impl<'a> SelectedCluster<'a> {
         Some((desired, spec))
     }
 
-    /// Where the agent is installed on the cluster.
+    /// The namespace of the agent on the cluster.
     pub(super) fn install_namespace(&self) -> String {
         let config = self.deployment_config();
         let chosen = config.map(|(_, config)| config.agent_install_namespace);
@@ -136,7 +137,7 @@ impl<'a> SelectedCluster<'a> {
             .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
     }
 
-    /// Where an add-on's lease is.
+    /// The namespace of an add-on's lease.
     pub(super) fn namespace_of(&self, addon: Addon) -> String {
         if addon == Addon::Accounts {
             TOKEN_NAMESPACE.to_owned()
@@ -146,15 +147,15 @@ impl<'a> SelectedCluster<'a> {
     }
 }
 
-/// True where somebody else has the add-on, on this cluster or on the hub as a whole.
+/// True if the add-on belongs to somebody else, on this cluster or on the hub as a whole.
 fn is_foreign(observed: &Observed, cluster: &str, addon: Addon) -> bool {
     let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
     let manager = observed.object(&key);
     manager.is_some_and(|object| !is_ours(object)) || is_row_foreign(observed, cluster, addon)
 }
 
-/// True where somebody else has the add-on on this cluster. A row that somebody made by hand for an
-/// add-on of ours asks for it, and becomes ours.
+/// True if the add-on belongs to somebody else on this cluster. A `ManagedClusterAddOn` that a
+/// person created for one of the operator's add-ons is a request for it, and is adopted.
 pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: Addon) -> bool {
     let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
     let row = observed.object(&row_key(cluster, addon));

@@ -1,4 +1,4 @@
-//! The work that brings the agent to its cluster, and what the rows say of it.
+//! The work that deploys the agent on its cluster, and what the add-ons report about it.
 
 use crds::{
     addon::{
@@ -20,13 +20,13 @@ use crate::{
     plan::{Action, Desired, Finding, Part, Plan, row_key},
 };
 
-/// After the rows, which wait for it.
+/// The work is deleted after the add-ons, which wait for it.
 const DELETED_LATE: &str = "90";
 
-/// Wants the work, and says how it is; nothing before the cluster has looked at it.
+/// Plans the work, and returns its finding. `None` until the cluster has reported on the work.
 pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Option<Finding> {
     let (row, status) = cluster.row()?;
-    // An agent that came before its rights would find doors closed.
+    // Without its rights, the agent's first requests would be refused.
     if !status.is(REGISTRATION_APPLIED) {
         return None;
     }
@@ -72,7 +72,7 @@ fn body(cluster: &SelectedCluster<'_>, row: &DynamicObject) -> Value {
             }],
         },
         "spec": {
-            // Other add-ons' agents are there, too.
+            // The agents of other add-ons may use the same namespaces.
             "deleteOption": {
                 "propagationPolicy": "SelectivelyOrphan",
                 "selectivelyOrphans": {"orphaningRules": [
@@ -83,7 +83,7 @@ fn body(cluster: &SelectedCluster<'_>, row: &DynamicObject) -> Value {
     })
 }
 
-/// Which state of which configuration, as the add-on framework spells it.
+/// The name and hash of a deployment config, in the format of the add-on framework.
 fn hashes(config: &ConfigSpecHash) -> String {
     let ConfigSpecHash {
         namespace,
@@ -95,7 +95,7 @@ fn hashes(config: &ConfigSpecHash) -> String {
     Value::from(hashes).to_string()
 }
 
-/// Tells the hub that the configuration is carried out, once a work that has it is applied.
+/// Reports that the deployment config is applied, once a work that contains it is.
 fn carried_out(
     cluster: &SelectedCluster<'_>,
     row: &DynamicObject,

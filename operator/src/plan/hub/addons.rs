@@ -1,4 +1,4 @@
-//! The three add-ons, as the hub lists them. One that somebody else has stays theirs.
+//! The three add-ons, as the hub lists them. An add-on of somebody else is left alone.
 
 use crds::addon::{DEPLOYMENT_CONFIGS, GROUP, Version};
 use jiff::{SignedDuration, Timestamp};
@@ -12,10 +12,10 @@ use crate::{
     plan::{Desired, Plan},
 };
 
-/// Name by which the newer version says that there is no default.
+/// The name that means "no default" in the newer version of the API.
 const NO_DEFAULT: &str = "__reserved_no_default__";
 
-/// How soon to look again whether rows of an add-on that is gone are gone, too.
+/// How soon to look again whether the `ManagedClusterAddOn`s of a deleted add-on are gone.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
@@ -47,7 +47,8 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
         }
         let mut spec = json!({
             "addOnMeta": {"displayName": display, "description": description},
-            // Rows are made by us, for clusters that the GatewayConfiguration selects.
+            // The operator creates the `ManagedClusterAddOn`s, for clusters that the
+            // GatewayConfiguration selects.
             "installStrategy": {"type": "Manual"},
         });
         if addon == Addon::Gateway {
@@ -58,8 +59,9 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     }
 }
 
-/// True while rows are there whose add-on somebody else has deleted. Open Cluster Management would give
-/// them to one of ours by the same name, and they and their agents would stay.
+/// True if there are `ManagedClusterAddOn`s whose add-on somebody else has deleted. If the operator
+/// created its own add-on of that name now, Open Cluster Management would assign them to it, and
+/// they and their agents would stay.
 fn has_orphans(observed: &Observed, addon: Addon) -> bool {
     let mut rows = observed.all(Kind::ManagedClusterAddOn);
     rows.any(|(key, row)| {
@@ -72,7 +74,8 @@ fn has_orphans(observed: &Observed, addon: Addon) -> bool {
     })
 }
 
-/// How a version says that the agent can be configured, by nothing unless a cluster's row says so.
+/// The field in which each version declares how the agent can be configured. There is no default
+/// configuration.
 fn configs(version: Version) -> (&'static str, Value) {
     let mut kind = json!({"group": GROUP, "resource": DEPLOYMENT_CONFIGS});
     match version {
@@ -84,7 +87,7 @@ fn configs(version: Version) -> (&'static str, Value) {
     }
 }
 
-/// Add-ons of ours that somebody else has.
+/// The operator's add-ons that belong to somebody else.
 pub(crate) fn foreign(observed: &Observed) -> Vec<Addon> {
     let foreign = |addon: &Addon| {
         let key = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());

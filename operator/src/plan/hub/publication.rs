@@ -1,5 +1,6 @@
-//! The gateway's place in the hub's API. It is withdrawn while no gateway answers: an API that is
-//! registered and dead breaks discovery for everybody, and the deletion of namespaces.
+//! The gateway's `APIService` on the hub. It is withdrawn while no gateway answers, because a
+//! registered API that does not answer breaks discovery for everybody and blocks the deletion of
+//! namespaces.
 
 use crds::gateway::{GatewayConfigurationSpec, ServerDeployment};
 use jiff::{SignedDuration, Timestamp};
@@ -15,14 +16,15 @@ use crate::{
     plan::{Desired, Plan},
 };
 
-/// A gateway that is gone for less than that, as in a restart, keeps its place.
+/// If a gateway is away for less than this, for example while it restarts, its API stays
+/// registered.
 const GRACE: SignedDuration = SignedDuration::from_secs(10);
 
-/// Whether the gateway has its place, and why not.
+/// Whether the gateway's API is registered, and if not, why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Publication {
     Wanted,
-    /// It has one for now; the gateway does not answer since then.
+    /// It stays registered for now. The gateway has not answered since this time.
     Kept {
         why: String,
         until: Timestamp,
@@ -30,7 +32,7 @@ pub(crate) enum Publication {
     Withdrawn {
         why: String,
     },
-    /// Somebody else has it.
+    /// It belongs to somebody else.
     Foreign,
 }
 
@@ -62,7 +64,7 @@ pub(super) fn plan(
     }
 }
 
-/// Decides.
+/// Decides whether the gateway's API is registered.
 pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     if observed
         .object(&key())
@@ -98,7 +100,7 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     }
 }
 
-/// Endpoints say at once what a probe would find out.
+/// Endpoints show at once what a probe would find out later.
 fn of_managed(observed: &Observed, namespace: &str) -> Publication {
     if server::has_ready_endpoint(observed, namespace) {
         return Publication::Wanted;

@@ -1,4 +1,5 @@
-//! A hub without a configuration: what was made for it goes, after what the clusters have.
+//! Removes what was created for the hub once there is no configuration, after the objects of the
+//! clusters.
 
 use std::collections::BTreeSet;
 
@@ -42,8 +43,9 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     }
 }
 
-/// True while something of a cluster is there. Agents attach through the gateway until they are gone. A
-/// work whose cluster does not answer stays until it does, and is waited for no longer than patience allows.
+/// True while objects of a cluster are left. Agents attach through the gateway until they are
+/// removed. The work of a cluster that does not answer stays until it does, but the removal does
+/// not wait for it for ever.
 fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> bool {
     let left = [
         Kind::ManagedClusterAddOn,

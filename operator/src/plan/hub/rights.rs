@@ -1,5 +1,5 @@
-//! What agents may do on the hub, as `config/agent` ships it. Rights in a cluster's namespace are bound
-//! there, one cluster at a time.
+//! The rights of agents on the hub, as `config/agent` ships them. Rights in a cluster's namespace
+//! are bound there, separately for each cluster.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
     for role in roles() {
         plan.want(observed, role);
     }
-    // Which cluster an agent attaches is in its own name, so that one binding is for all.
+    // One binding is enough, because the gateway reads from an agent's name which cluster it
+    // attaches.
     let body = json!({
         "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": TUNNEL_ROLE},
         "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": own_group_of_all()}],
@@ -24,7 +25,7 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
     plan.want(observed, Desired::new(binding(), body));
 }
 
-/// The roles that are shipped.
+/// The shipped roles.
 pub(super) fn roles() -> impl Iterator<Item = Desired> {
     let shipped: Vec<Value> = serde_saphyr::from_multiple(ROLES).expect("a file of ours");
     shipped.into_iter().map(|role| {

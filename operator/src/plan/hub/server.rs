@@ -1,5 +1,5 @@
-//! The gateway's server on the hub, where the operator runs it: keys, rights, Deployment, Service. And what
-//! its own entrance for agents takes, whoever runs it.
+//! The gateway server on the hub, if the operator runs it: keys, rights, Deployment, Service. Also
+//! what the gateway's own entrance for agents needs, whoever runs the server.
 
 mod deployment;
 mod keys;
@@ -21,7 +21,7 @@ use crate::{
     plan::{Desired, Plan, enrolment::FOR_CLUSTER, entrance},
 };
 
-/// Kinds of which nothing of ours is for anything but the server.
+/// The kinds of which the operator's objects belong to the server only.
 const OWN: [Kind; 6] = [
     Kind::Deployment,
     Kind::PodDisruptionBudget,
@@ -31,7 +31,7 @@ const OWN: [Kind; 6] = [
     Kind::Role,
 ];
 
-/// Wants the server, or none of it, and gives the bundle that its certificate is verified with.
+/// Plans the server or its removal, and returns the bundle that its certificate is verified with.
 pub(super) fn plan(
     observed: &Observed,
     spec: &GatewayConfigurationSpec,
@@ -60,7 +60,7 @@ pub(super) fn plan(
     bundle
 }
 
-/// Deletes what is of the server and not kept. Namespaces stay: others may have put something there.
+/// Deletes the server's objects that are not kept. Namespaces stay because others may use them.
 pub(super) fn sweep(observed: &Observed, kept: &BTreeSet<ObjectKey>, plan: &mut Plan) {
     let own = OWN.into_iter().flat_map(|kind| observed.all(kind));
     let bindings = observed
@@ -82,8 +82,8 @@ fn is_of_cluster(object: &DynamicObject) -> bool {
     labels.is_some_and(|labels| labels.contains_key(FOR_CLUSTER))
 }
 
-/// True where an endpoint of the server takes requests. Only the slices of its main Service say so: in those
-/// of the replicas' own Service every endpoint counts as ready.
+/// True if an endpoint of the server is ready. Only the slices of its main Service show that,
+/// because in those of the replicas' own Service every endpoint counts as ready.
 pub(super) fn has_ready_endpoint(observed: &Observed, namespace: &str) -> bool {
     let slices = observed.within(Kind::EndpointSlice, namespace);
     let slices = slices.filter(|(_, slice)| service_of(slice) == Some(SERVICE));

@@ -1,9 +1,9 @@
-//! The Secret by which the replicas of the gateway's server know each other: one certificate for all of
-//! them, and the authorities that they trust. Pure.
+//! The Secret by which the replicas of the gateway server know each other: one certificate for all
+//! of them, and the authorities that they trust. Pure.
 //!
-//! Every replica is both ends of such a link, and reads the Secret at a time of its own. So a certificate
-//! of another authority is made only after that authority has been in the bundle for as long as every
-//! replica needs to read it.
+//! Every replica is a client and a server of such links, and each reads the Secret at a different
+//! time. Therefore, a certificate of a new authority is issued only after that authority has been
+//! in the bundle long enough for every replica to read it.
 
 use crds::gateway::PEER_NAME;
 use jiff::Timestamp;
@@ -13,12 +13,12 @@ use super::{
     Authorities, END, Issue, OVERLAP, Pair, PeerLeaf, SIGNER, leaf_is_good_until, life, text,
 };
 
-/// The key of that Secret under which the authorities are.
+/// The key of the authorities in that Secret.
 pub(crate) const BUNDLE: &str = "ca.crt";
 /// Annotation of that Secret: since when all authorities of the bundle have been in it.
 pub(crate) const SINCE: &str = "gateway.open-cluster-management.io/trusted-since";
 
-/// What the Secret holds.
+/// The contents of the Secret.
 struct Held {
     leaf: Pair,
     signer: String,
@@ -26,7 +26,7 @@ struct Held {
     since: Timestamp,
 }
 
-/// What is to be issued, or when to look again.
+/// What to issue, or when to look again.
 pub(crate) fn next(
     secret: Option<&DynamicObject>,
     authorities: &Authorities,
@@ -60,13 +60,13 @@ pub(crate) fn next(
     })
 }
 
-/// Those of the certificate.
+/// The names in the certificate.
 pub(crate) fn names() -> [String; 1] {
     [PEER_NAME.to_owned()]
 }
 
 impl Held {
-    /// Nothing if a part of it is missing.
+    /// `None` if a part of the Secret is missing.
     fn read(secret: &DynamicObject) -> Option<Self> {
         let annotations = secret.metadata.annotations.as_ref()?;
         Some(Self {
@@ -90,7 +90,8 @@ impl Held {
         }
     }
 
-    /// How long a certificate of another authority stays, because some replica may not trust the signer yet.
+    /// How long the existing certificate stays because some replica may not trust the new signer
+    /// yet.
     fn waits_until(&self, signer: &Pair, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let is_valid = life(&self.leaf.certificate).is_some_and(|life| life.end > now);
         let is_of_other = self.signer != signer.fingerprint();

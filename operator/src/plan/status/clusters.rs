@@ -1,4 +1,4 @@
-//! How many clusters there are, and which are in trouble.
+//! Counts the clusters, and finds those in trouble.
 
 use crds::{
     addon::{AVAILABLE, MANIFEST_APPLIED, ManagedClusterAddOnStatus, REGISTRATION_APPLIED},
@@ -18,19 +18,19 @@ use crate::{
     },
 };
 
-/// Most clusters that are named.
+/// How many clusters are named at most.
 const NAMED: usize = 20;
-/// What is so for less than that is no trouble yet: a cluster that joins is not ready at once, and OCM
-/// looks at its add-ons every half minute.
+/// A problem that is younger than this is not reported, because a cluster that joins is not ready
+/// at once and Open Cluster Management looks at its add-ons every half minute.
 const SETTLING: SignedDuration = SignedDuration::from_secs(120);
 
 /// All selected clusters.
 pub(super) struct Survey {
     pub(super) counts: ClusterCounts,
     pub(super) troubled: Vec<TroubledCluster>,
-    /// How many are not ready, named or not.
+    /// How many clusters are not ready. Not all of them are named.
     pub(super) unready: i32,
-    /// When a cluster is in trouble if nothing changes.
+    /// When the next cluster counts as in trouble if nothing changes.
     pub(super) wake: Option<Timestamp>,
 }
 
@@ -65,7 +65,7 @@ impl Survey {
                 Some(trouble) => survey.add(cluster, trouble, before, now),
             }
         }
-        // Hundreds that join must not hide the one that cannot.
+        // Hundreds of joining clusters must not hide the one that has a real problem.
         survey
             .troubled
             .sort_by_cached_key(|it| (!refused(&it.name), it.since.0, it.name.clone()));
@@ -84,7 +84,7 @@ impl Survey {
             .iter()
             .find(|it| it.name == cluster && it.reason == reason);
         let since = known.map_or_else(|| since.unwrap_or(now), |known| known.since.0);
-        // Seconds are what is written, and what is read again.
+        // The status has times in whole seconds, and so does what is read back.
         let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
         self.troubled.push(TroubledCluster {
             name: cluster.to_owned(),
@@ -98,7 +98,7 @@ impl Survey {
         }
     }
 
-    /// True where a cluster is in trouble for longer than joining takes.
+    /// True if a cluster has been in trouble for longer than it takes to join.
     pub(super) fn is_troubled(&self, now: Timestamp) -> bool {
         let lasting = |it: &TroubledCluster| {
             it.since
@@ -115,7 +115,7 @@ fn is_connected(observed: &Observed, cluster: &str) -> bool {
     seen.is_some_and(|seen| seen.is_healthy)
 }
 
-/// What keeps a cluster from being ready: the first thing on the way there.
+/// What keeps a cluster from being ready: the first step that is not done.
 fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     let fault = observed.faults.get(&Key::Cluster(cluster.to_owned()));
     if let Some(fault) = fault {
@@ -169,7 +169,7 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
 }
 
 fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
-    // One row brings the agent of all.
+    // This add-on carries the agent of all three.
     let step = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE]
         .into_iter()
         .filter(|step| addon == Addon::Gateway || *step != MANIFEST_APPLIED)

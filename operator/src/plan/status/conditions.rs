@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Reason of clusters that are not ready yet, but not for long.
+/// The reason for clusters that have been not ready for a short time only.
 const JOINING: &str = "Joining";
 
 pub(super) fn conditions(
@@ -50,7 +50,8 @@ pub(super) fn conditions(
     all.map(|finding| finding.condition(before, now)).collect()
 }
 
-/// The first component that does not work. Clusters that join are progress, if they are the first.
+/// The first component that does not work. If that is the clusters and they are still joining, the
+/// configuration progresses and is not degraded.
 fn degraded(components: &[Finding]) -> Finding {
     match components.iter().find(|it| !it.holds) {
         Some(broken) if broken.reason != JOINING => Finding {
@@ -83,7 +84,7 @@ fn as_expected(kind: &'static str) -> Finding {
     }
 }
 
-/// For one type of condition: whether it holds, the reason and the message.
+/// A constructor of findings with one type: it takes the status, the reason and the message.
 fn finding(kind: &'static str) -> impl Fn(bool, &'static str, String) -> Finding {
     move |holds, reason, message| Finding {
         kind,
@@ -93,7 +94,7 @@ fn finding(kind: &'static str) -> impl Fn(bool, &'static str, String) -> Finding
     }
 }
 
-/// Is the gateway's API served?
+/// Whether the gateway's API is served.
 fn gateway(observed: &Observed, now: Timestamp) -> Finding {
     let finding = finding("GatewayAvailable");
     match publication(observed, now) {
@@ -119,7 +120,7 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
     }
 }
 
-/// What the hub's aggregator says against it.
+/// What the hub's aggregator reports against it.
 fn aggregated(observed: &Observed) -> Option<String> {
     let key = ObjectKey::global(Kind::APIService, API_SERVICE);
     let Some(object) = observed.object(&key) else {
@@ -134,7 +135,7 @@ fn aggregated(observed: &Observed) -> Option<String> {
     (!holds).then(|| available["message"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Are the add-ons ours?
+/// Whether the add-ons are the operator's.
 fn addons(observed: &Observed) -> Finding {
     let finding = finding("AddOnsAvailable");
     if let Some(fault) = observed.faults.get(&Key::Hub) {
@@ -158,7 +159,7 @@ fn addons(observed: &Observed) -> Finding {
     finding(true, "ForeignAddOnUsed", messages.join("; "))
 }
 
-/// What it means that somebody else has the add-on.
+/// The consequence if somebody else has the add-on.
 fn foreign_message(addon: Addon) -> &'static str {
     match addon {
         Addon::Gateway => {
@@ -176,7 +177,7 @@ fn foreign_message(addon: Addon) -> &'static str {
     }
 }
 
-/// Can agents attach where they are to?
+/// Whether agents can attach where the configuration says.
 fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timestamp) -> Finding {
     let finding = finding("EntrypointReady");
     let at_hub = "agents attach at the hub's API server";
@@ -190,7 +191,7 @@ fn entrypoint(observed: &Observed, spec: &GatewayConfigurationSpec, now: Timesta
     }
 }
 
-/// Are the clusters ready?
+/// Whether the clusters are ready.
 fn clusters(survey: &Survey, now: Timestamp) -> Finding {
     let finding = finding("ClustersReady");
     let (ready, total) = (survey.counts.ready, survey.counts.total);
@@ -212,7 +213,7 @@ fn clusters(survey: &Survey, now: Timestamp) -> Finding {
     }
 }
 
-/// Does the hub judge who may grant?
+/// Whether the hub checks who may grant.
 fn grants(observed: &Observed) -> Finding {
     let finding = finding("GrantsGuarded");
     if access::is_guarded(observed) {

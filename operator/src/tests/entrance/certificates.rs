@@ -1,4 +1,4 @@
-//! Who gets a certificate for the entrance, and of whom.
+//! Who gets a certificate for the entrance, and from which authority.
 
 use crds::addon::Version;
 use jiff::SignedDuration;
@@ -38,7 +38,7 @@ fn an_agent_gets_a_certificate_of_its_own_name_whatever_proves_it_at_the_hub() {
             usage,
             json!({"client": true, "server": false, "any": false})
         );
-        // Whoever runs the gateway gets what it verifies them with, and no key.
+        // The gateway gets the bundle to verify agents with, but no key.
         let clients = own(&hub, Kind::Secret, TUNNEL_CLIENTS).unwrap();
         assert_eq!(clients["data"].as_object().unwrap().len(), 1);
         assert_eq!(
@@ -65,7 +65,7 @@ fn a_request_that_does_not_fit_is_neither_granted_nor_signed() {
     ];
     let granted = json!({"conditions": [{"type": "Approved", "status": "True"}]});
     for (what, of, change) in unfit {
-        // Not even where somebody else has granted it.
+        // This holds even if somebody else has approved the request.
         for status in [json!({}), granted.clone()] {
             let mut hub = hub("External", &hostname());
             let key = ObjectKey::new(Kind::CertificateSigningRequest, CLUSTER, "unfit");
@@ -131,7 +131,8 @@ fn an_authority_of_agents_is_trusted_before_it_signs_and_after_it_did() {
     let trusted = secret(&hub, TUNNEL_CLIENTS, "ca.crt");
     assert!(trusted.ends_with(&first) && trusted.len() == both.len());
 
-    // What was retired is trusted for longer than any certificate of it lives, and not for ever.
+    // A retired authority is trusted for longer than any of its certificates is valid, but not for
+    // ever.
     hub.now += SignedDuration::from_hours(31 * 24);
     hub.settle();
     assert!(secret(&hub, TUNNEL_CLIENTS, "ca.crt").ends_with(&first));
@@ -140,7 +141,8 @@ fn an_authority_of_agents_is_trusted_before_it_signs_and_after_it_did() {
     assert!(!secret(&hub, TUNNEL_CLIENTS, "ca.crt").contains(&first));
 }
 
-/// An agent whose certificate nobody trusts any more would not know that it needs another one.
+/// Otherwise an agent whose certificate is no longer trusted would not notice that it needs a new
+/// one.
 #[test]
 fn an_authority_that_was_lost_gives_agents_other_certificates() {
     let mut hub = hub("External", &hostname());

@@ -1,4 +1,4 @@
-//! What Open Cluster Management and our agents do on the model of a hub.
+//! What Open Cluster Management and the agents do on the model of a hub.
 
 use crds::{
     addon::{self, Driver, Version},
@@ -20,7 +20,7 @@ use crate::{
 const WORK_FINALIZER: &str = "cluster.open-cluster-management.io/manifest-work-cleanup";
 
 impl Hub {
-    /// What Open Cluster Management, the agents and the gateway do; true where that was anything.
+    /// Lets Open Cluster Management, the agents and the gateway act. True if they changed anything.
     pub(crate) fn others_act(&mut self) -> bool {
         let before = self.written;
         let forgotten = self.observed.clone();
@@ -73,8 +73,8 @@ impl Hub {
         self.write(&key, &json!({"status": status}));
     }
 
-    /// Asks for a certificate where the row names our signer, once for each unit; it goes with the
-    /// registration.
+    /// Requests a certificate if the registration names the gateway's signer, once for each
+    /// organizational unit. The request is deleted with the registration.
     fn tunnel_request(&mut self, cluster: &str) {
         let kind = Kind::CertificateSigningRequest;
         let key = ObjectKey::new(kind, cluster, &format!("tunnel-{cluster}"));
@@ -134,7 +134,8 @@ impl Hub {
         );
     }
 
-    /// Holds accounts while it is deployed, and lets go of those that are to be deleted.
+    /// Adds the finalizer to accounts while the agent is deployed, and removes it from those that
+    /// are being deleted.
     fn own_agent(&mut self, cluster: &str) {
         let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
         let is_deployed = self

@@ -1,5 +1,5 @@
-//! What the server's replicas take to answer as one: their certificate and its change, and what is said of
-//! them by their Service.
+//! What the server's replicas need to answer as one: their certificate and its rotation, and what
+//! their Service reports about them.
 
 use crds::gateway::PEER_NAME;
 use k8s_openapi::ByteString;
@@ -44,7 +44,7 @@ fn is_signed_by(leaf: &str, authority: &str) -> bool {
     })
 }
 
-/// Whether a certificate is for servers, and whether for clients.
+/// Whether a certificate is for servers, and whether it is for clients.
 fn usages(certificate: &str) -> (bool, bool) {
     read(certificate, |certificate| {
         let usages = certificate.extended_key_usage().unwrap().unwrap().value;
@@ -80,7 +80,7 @@ fn every_replica_trusts_an_authority_before_one_shows_a_certificate_of_it() {
     assert!(is_signed_by(&old, &first));
     assert_eq!(bundle(&hub), format!("{first}{second}"));
 
-    // The next authority signs already, but not all replicas may have read of it.
+    // The next authority signs already, but some replicas may not have read it yet.
     hub.pass(240);
     hub.settle();
     assert_eq!(pem(&hub, PEER_AUTHORITY, "ca.crt"), second);
@@ -98,7 +98,7 @@ fn a_lost_authority_is_trusted_and_its_successor_waits_until_it_is() {
     hub.pass(3600);
     lose(&mut hub, PEER_AUTHORITY);
     hub.turn(&Key::Hub);
-    // The certificate that is there is written once more beside the bundle; its key is shown to nobody.
+    // The existing certificate is written again beside the new bundle. Its key is not shown.
     let plan = hub.plan(&Key::Hub);
     let printed = format!("{plan:?}{}", serde_json::to_string(&plan).unwrap());
     assert!(printed.contains("Kept") && !printed.contains("PRIVATE KEY"));
@@ -135,7 +135,7 @@ fn what_is_lost_old_or_spoilt_is_made_anew_at_once() {
     lose(&mut hub, PEERS);
     is_made(&mut hub, "both lost");
     assert!(!bundle(&hub).contains(&lost));
-    // Nobody verifies a certificate that has ended, so that there is nothing to wait for.
+    // Nobody accepts an expired certificate, so there is nothing to wait for.
     hub.now += AUTHORITY_LIVES * 2;
     is_made(&mut hub, "all ended");
 }

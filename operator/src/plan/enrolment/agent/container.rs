@@ -1,4 +1,4 @@
-//! The agent's container: what it is told, given, and kept from.
+//! The agent's container: its settings, its mounts, and its restrictions.
 
 use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
 use kubernetes::pod_security;
@@ -14,22 +14,22 @@ use crate::{
     plan::entrance::Entrance,
 };
 
-/// Where Open Cluster Management puts the agent's credential for the hub.
+/// The Secret in which Open Cluster Management puts the agent's credential for the hub.
 const HUB_SECRET: &str = "cluster-gateway-hub-kubeconfig";
 const HUB_VOLUME: &str = "hub-kubeconfig";
 const HUB_DIRECTORY: &str = "/managed/hub-kubeconfig";
-/// Where it puts the agent's certificate for the gateway's own entrance.
+/// The Secret in which it puts the agent's certificate for the gateway's own entrance.
 const TUNNEL_SECRET: &str = "cluster-gateway-gateway.open-cluster-management.io-tunnel-client-cert";
 const TUNNEL_VOLUME: &str = "tunnel-certificate";
 const TUNNEL_DIRECTORY: &str = "/managed/tunnel-certificate";
-/// What the agent verifies the gateway with there.
+/// The Secret with the authorities that the agent verifies the gateway with at that entrance.
 pub(super) const GATEWAY_AUTHORITY: &str = "spokeway-gateway-authority";
 pub(super) const AUTHORITY_KEY: &str = "ca.crt";
 const AUTHORITY_VOLUME: &str = "gateway-authority";
 const AUTHORITY_DIRECTORY: &str = "/managed/gateway-authority";
 const ADMIN_PORT: u16 = 9441;
-/// Settings that an `AddOnDeploymentConfig` may give by its variables: those that concern the cluster
-/// itself, not its rights or its place at the hub.
+/// The settings that variables of an `AddOnDeploymentConfig` may change. They concern the cluster
+/// itself, not the agent's rights or its identity at the hub.
 const SETTABLE: [&str; 6] = [
     "AGENT_APISERVER",
     "AGENT_CONNECTIONS",
@@ -65,7 +65,7 @@ fn mounts(cluster: &SelectedCluster<'_>) -> Vec<Value> {
     mounts
 }
 
-/// What is mounted. Tokens do not wait for the tunnel's certificate.
+/// The volumes. The tunnel's certificate is optional, so that tokens do not wait for it.
 pub(super) fn volumes(cluster: &SelectedCluster<'_>) -> Vec<Value> {
     let mut volumes = vec![json!({"name": HUB_VOLUME, "secret": {"secretName": HUB_SECRET}})];
     if let Entrance::Own(_) = cluster.entrance {
@@ -146,7 +146,7 @@ fn environment(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec
     environment
 }
 
-/// The last requirement that fits counts, as the add-on framework has it.
+/// If several requirements match, the last one is used, as in the add-on framework.
 fn resources(config: &AddOnDeploymentConfigSpec) -> Value {
     let fits = |id: &str| {
         let own = ["deployments", AGENT, "agent"];

@@ -1,11 +1,11 @@
-//! Where a cluster gets the agent's image from.
+//! The image reference of the agent on one cluster.
 
 use crds::addon::{AddOnDeploymentConfigSpec, ImageMirror};
 use serde::Deserialize;
 
 use super::super::selected_cluster::SelectedCluster;
 
-/// Annotation of a managed cluster: registries that stand for others there.
+/// Annotation of a managed cluster that lists registry mirrors.
 const REGISTRIES: &str = "open-cluster-management.io/image-registries";
 
 #[derive(Default, Deserialize)]
@@ -14,7 +14,8 @@ struct Registries {
     registries: Vec<ImageMirror>,
 }
 
-/// The image, after the configuration's mirrors, or else those of the managed cluster.
+/// The image after the mirrors of the configuration, or else those of the managed cluster, are
+/// applied.
 pub(super) fn of_agent(
     cluster: &SelectedCluster<'_>,
     config: &AddOnDeploymentConfigSpec,
@@ -26,12 +27,12 @@ pub(super) fn of_agent(
     let cluster = cluster.managed_cluster();
     let annotations = cluster.and_then(|cluster| cluster.metadata.annotations);
     let text = annotations.and_then(|mut all| all.remove(REGISTRIES));
-    // One that makes no sense says nothing.
+    // An invalid annotation is ignored.
     let registries = text.and_then(|text| serde_json::from_str::<Registries>(&text).ok());
     mirrored(image, &registries.unwrap_or_default().registries)
 }
 
-/// The last mirror that fits counts, as the add-on framework has it.
+/// If several mirrors match, the last one is used, as in the add-on framework.
 fn mirrored(image: &str, mirrors: &[ImageMirror]) -> String {
     let mut fitting = mirrors.iter().rev().filter_map(|mirror| {
         let to = mirror.mirror.trim_end_matches('/');

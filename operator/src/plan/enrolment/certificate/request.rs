@@ -1,5 +1,5 @@
-//! Does a certificate request ask for one agent's name, on that agent's cluster's behalf, and for
-//! nothing beside it?
+//! Checks that a certificate request asks for one agent's name and nothing else, and comes from
+//! that agent's cluster.
 
 use std::collections::BTreeSet;
 
@@ -17,12 +17,12 @@ use x509_parser::{
 const USAGES: [&str; 3] = ["client auth", "digital signature", "key encipherment"];
 const ALL_CLUSTERS: &str = "system:open-cluster-management:managed-clusters";
 
-/// An agent that may have a certificate.
+/// An agent that may have a certificate, and what its request must contain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity<'a> {
     pub(super) cluster: &'a str,
     pub(super) addon: &'a str,
-    /// Who is to sign it.
+    /// The required signer name.
     pub(super) signer: &'a str,
     pub(super) subject: &'a Subject,
     pub(super) unit: Option<&'a str>,
@@ -50,8 +50,9 @@ impl Identity<'_> {
         self.names_fit(&parsed)
     }
 
-    /// The cluster's own registration agent: a user of the hub below the cluster's name, whatever its
-    /// last part, in the groups that its certificate gives it.
+    /// The requester must be the cluster's own registration agent: a user of the hub whose name
+    /// starts with that of the cluster, whatever its last part, in the groups that its certificate
+    /// gives it.
     fn requester_fits(&self, spec: &CertificateSigningRequestSpec) -> Result<(), Unfit> {
         let cluster = format!("system:open-cluster-management:{}", self.cluster);
         let user = spec.username.as_deref().unwrap_or_default();
@@ -130,17 +131,17 @@ pub(crate) mod tests {
         csr
     }
 
-    /// The names that a request asks for.
+    /// The names in a request.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Asked<'a> {
-        /// With one group at most, which is what rcgen can say.
+        /// At most one group is used, because rcgen cannot encode more.
         pub(crate) subject: &'a Subject,
         pub(crate) unit: Option<&'a str>,
         pub(crate) sans: &'a [&'a str],
     }
 
     impl<'a> Asked<'a> {
-        /// The subject alone.
+        /// A request with a subject and no other names.
         pub(crate) fn of(subject: &'a Subject) -> Self {
             Self {
                 subject,
@@ -150,7 +151,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A request for these names.
+    /// A certificate request for these names.
     pub(crate) fn request(cluster: &str, asked: Asked<'_>) -> CertificateSigningRequest {
         let Asked {
             subject,

@@ -1,4 +1,4 @@
-//! The server's pods, and how they are found.
+//! The server's pods and its Services.
 
 use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Identity};
 use kubernetes::pod_security;
@@ -17,11 +17,10 @@ use crate::{
 
 const PORT: u16 = 9443;
 const ADMIN_PORT: u16 = 9440;
-/// How many seconds a server goes on accepting after it was told to end: as long as load balancers, agents and
-/// other replicas may take to learn of it.
+/// For how many seconds a server that was told to stop goes on accepting connections: as long as
+/// load balancers, agents and other replicas may take to notice.
 const SHUTDOWN_DELAY: u32 = 8;
-/// How many seconds a pod has for its end: the delay, 20 for requests that are under way, and some for the
-/// rest.
+/// How many seconds a pod has to end: the delay, 20 seconds for requests in progress, and a margin.
 const GRACE: u32 = 45;
 const SERVING_DIRECTORY: &str = "/etc/spokeway/serving";
 const CLIENTS_DIRECTORY: &str = "/etc/spokeway/clients";
@@ -47,7 +46,8 @@ pub(super) fn all<'a>(
     .into_iter()
 }
 
-/// One replica passes requests to another that is not ready, too: one that ends still has its tunnels.
+/// Replicas also pass requests to a replica that is not ready, because a replica that is ending
+/// still has its tunnels.
 fn service_of_peers() -> Value {
     json!({"spec": {
         "clusterIP": "None",

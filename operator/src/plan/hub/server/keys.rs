@@ -1,4 +1,4 @@
-//! The server's certificate, and the authorities behind it.
+//! The server's certificate, and the authorities that sign it.
 
 use crds::gateway::{GatewayConfigurationSpec, SINGLETON};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Wants both Secrets, and gives the bundle to trust.
+/// Plans both Secrets, and returns the bundle to trust.
 pub(super) fn plan(
     observed: &Observed,
     spec: &GatewayConfigurationSpec,
@@ -38,7 +38,7 @@ pub(super) fn plan(
     let found = observed.object(&serving);
     match found.and_then(|secret| leaf_is_good_until(secret, signer, &names, now)) {
         Some(look_again) => plan.wake_at(look_again),
-        // What is registered trusts it first; that is written with this plan.
+        // The `APIService` must trust the signer first. The same plan writes that.
         None if !trusted.is_none_or(|it| it.contains(&signer.certificate)) => {}
         None => plan.actions.push(Action::Issue {
             key: serving,
@@ -51,8 +51,8 @@ pub(super) fn plan(
     Some(authorities.bundle())
 }
 
-/// Wants authorities in that Secret, and gives those that are there. `trusted` is what is trusted now by
-/// whoever verifies certificates of them, if anything.
+/// Plans the authorities in a Secret, and returns those that it has now. `trusted` is the bundle
+/// that verifiers trust now, if any.
 pub(super) fn authorities(
     observed: &Observed,
     key: &ObjectKey,
@@ -92,7 +92,7 @@ pub(super) fn keys(namespace: &str) -> [ObjectKey; 2] {
     [AUTHORITY, SERVING].map(|name| ObjectKey::new(Kind::Secret, namespace, name))
 }
 
-/// By which the hub's API server calls it, the most specific first.
+/// The names by which the hub's API server calls the gateway, the most specific first.
 fn names(namespace: &str) -> Vec<String> {
     vec![
         format!("{SERVICE}.{namespace}.svc"),
@@ -101,7 +101,7 @@ fn names(namespace: &str) -> Vec<String> {
     ]
 }
 
-/// What the hub's aggregator trusts now.
+/// The bundle that the hub's aggregator trusts now.
 fn trusted(observed: &Observed) -> Option<String> {
     let object = observed
         .object(&api_service::key())

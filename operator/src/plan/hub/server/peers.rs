@@ -1,5 +1,5 @@
-//! What the replicas take to answer as one: certificates by which they know each other, and the right to read
-//! where the others are. The Service that lists them is beside their Deployment.
+//! What the replicas need to answer as one gateway: certificates by which they know each other, and
+//! the right to read each other's addresses. Their Service is beside their Deployment.
 
 use crds::gateway::GatewayConfigurationSpec;
 use jiff::Timestamp;
@@ -19,12 +19,12 @@ use crate::{
     },
 };
 
-/// The port at which a replica takes what others pass to it.
+/// The port at which a replica accepts what others pass to it.
 pub(super) const PORT: u16 = 9445;
-/// Where the server's container has the Secret.
+/// Where the Secret is mounted in the server's container.
 pub(super) const DIRECTORY: &str = "/etc/spokeway/peers";
 
-/// Wants both Secrets, and gives what else is wanted.
+/// Plans both Secrets, and returns the other objects.
 pub(super) fn plan(
     observed: &Observed,
     spec: &GatewayConfigurationSpec,
@@ -59,7 +59,8 @@ pub(super) fn arguments(namespace: &str) -> [String; 5] {
     ]
 }
 
-/// The role is not called like that in the namespace of the manual mode's Secrets, which may be the same one.
+/// The role must not have the same name as the one for the manual mode's Secrets, because both may
+/// be in one namespace.
 fn rights(namespace: &str) -> [Desired; 2] {
     let name = format!("{SERVER}-peers");
     let key = |kind| ObjectKey::new(kind, namespace, &name);

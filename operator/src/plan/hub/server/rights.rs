@@ -1,5 +1,5 @@
-//! What the server may do on the hub: ask who somebody is and what he may, read grants, the managed
-//! clusters and the token Secrets of one name, and the Secrets of the manual mode.
+//! The server's rights on the hub: to review tokens and access, to read grants, managed clusters
+//! and the token Secrets of one name, and to use the Secrets of the manual mode.
 
 use crds::gateway::{CredentialsType, GatewayConfigurationSpec, Identity};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{
     plan::Desired,
 };
 
-/// The role that is shipped.
+/// The shipped role.
 const ROLE: &str = include_str!("../../../../../config/gateway/rbac.yaml");
 
 pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desired> {
@@ -54,7 +54,7 @@ pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desir
     all.into_iter()
 }
 
-/// The rules that the configuration takes. The Secrets that are named are those of its account.
+/// The rules that the configuration needs. The named Secrets are those of its account.
 fn needed(rules: &Value, spec: &GatewayConfigurationSpec) -> Vec<Value> {
     let derives = spec.credentials.kind == CredentialsType::ManagedServiceAccount;
     let account = &spec.credentials.managed_service_account.name;

@@ -1,5 +1,5 @@
-//! What the gateway's own entrance for agents takes: authorities for their certificates, what the
-//! gateway verifies these with, and a load balancer.
+//! What the gateway's own entrance for agents needs: authorities for their certificates, the bundle
+//! that the gateway verifies these with, and a load balancer.
 
 use crds::gateway::{EntrypointType, GatewayConfigurationSpec, ServerDeployment};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Wants the authorities, and gives what else is wanted.
+/// Plans the authorities, and returns the other objects.
 pub(super) fn plan(
     observed: &Observed,
     spec: &GatewayConfigurationSpec,
@@ -44,7 +44,7 @@ pub(super) fn plan(
     wanted
 }
 
-/// The Secrets that stay while there is such an entrance.
+/// The Secrets that stay while the entrance exists.
 pub(super) fn keys(namespace: &str) -> [ObjectKey; 2] {
     [TUNNEL_AUTHORITY, TUNNEL_CLIENTS].map(|name| ObjectKey::new(Kind::Secret, namespace, name))
 }
