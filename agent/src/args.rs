@@ -1,5 +1,5 @@
-//! What the process is told at its start: flags, each with an environment variable, checked
-//! together and turned into [`Settings`].
+//! The flags of the process, each with an environment variable. They are checked together and
+//! turned into [`Settings`].
 
 mod entrance;
 mod leases;
@@ -104,36 +104,36 @@ pub(crate) enum Command {
     Revoke,
 }
 
-/// What the process does.
+/// The checked settings of the process.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What it is started for.
+    /// The subcommand.
     pub(crate) command: Command,
-    /// Whether tokens are looked after.
+    /// Whether the agent manages tokens.
     pub tokens_enabled: bool,
-    /// How tokens are looked after.
+    /// How the agent manages tokens.
     pub tokens: TokenSettings,
-    /// Where this cluster's API server is, for tokens and leases.
+    /// How to reach this cluster's API server, for tokens and leases.
     pub(crate) spoke: Source,
-    /// Which leases are renewed.
+    /// Which leases the agent renews.
     pub(crate) leases: LeaseSettings,
-    /// Kubeconfig of the hub, unless there is nothing but a tunnel by mutual TLS.
+    /// Kubeconfig of the hub. `None` if the agent only keeps a tunnel with mutual TLS.
     pub hub_kubeconfig: Option<PathBuf>,
     /// How to attach to the gateway.
     pub(crate) hub: Hub,
-    /// Connections kept at once.
+    /// How many connections the agent keeps.
     pub connections: u8,
-    /// The local API server.
+    /// The API server of this cluster.
     pub apiserver: Target,
-    /// Services that may be reached besides.
+    /// Other services that the gateway may reach.
     pub exposed: Vec<Target>,
-    /// Where health and metrics are served.
+    /// The address that serves health and metrics.
     pub admin_address: SocketAddr,
-    /// How long open pipes get to finish.
+    /// How long open pipes may take to finish.
     pub drain_deadline: Duration,
-    /// What to log.
+    /// Which messages to log.
     pub log_filter: String,
-    /// How to log.
+    /// The format of the log.
     pub log_format: Format,
 }
 
@@ -196,7 +196,7 @@ impl TryFrom<Args> for Settings {
     }
 }
 
-/// A service as the name that the gateway asks for.
+/// The target under which the gateway asks for a service.
 fn service_target(service: &str) -> Result<Target, ServiceAddressError> {
     let service: ServiceAddress = service.parse()?;
     let target = format!("{}:{}", service.host(), service.port());

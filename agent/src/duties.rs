@@ -1,5 +1,5 @@
-//! What the agent does beside its tunnel: tokens, and leases that say which add-ons work. All of it
-//! speaks to two API servers, whose clients follow their files.
+//! What the agent does besides its tunnel: it manages tokens, and renews the leases that show which
+//! add-ons work. Both use clients of two API servers, which are replaced when their files change.
 
 use anyhow::Context as _;
 use crds::ClusterName;
@@ -19,7 +19,7 @@ use crate::{
     tokens::{self, TokenSettings},
 };
 
-/// The duties that it was given.
+/// The configured duties.
 pub(crate) struct Duties {
     spoke: Source,
     following: Follower<Client>,
@@ -31,7 +31,7 @@ pub(crate) struct Duties {
 }
 
 impl Duties {
-    /// Nothing where nothing is asked for.
+    /// `None` if no duty is configured.
     pub(crate) async fn new(
         settings: &Settings,
         registry: &mut Registry,
@@ -62,7 +62,7 @@ impl Duties {
         }))
     }
 
-    /// Does it until `stop`.
+    /// Performs the duties until `stop`.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let Self {
             spoke: source,

@@ -1,6 +1,6 @@
-//! The ways to the gateway. One needs no address but the hub's and no credential but the one that the
-//! agent has there anyway: a request to the hub's own API server that becomes a byte pipe. The other
-//! is a port of the gateway's own, by mutual TLS.
+//! The two ways to the gateway. The first is a request to the hub's API server that is upgraded to
+//! a byte stream. It needs only the hub's address and the credential that the agent has for the hub
+//! anyway. The second is a port of the gateway itself, with mutual TLS.
 
 mod api;
 mod mtls;
@@ -17,7 +17,8 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::{api::ApiError, mtls::MtlsError};
 
-/// How often our certificate is looked at, which is replaced long before it ends.
+/// How often the agent checks for a new certificate. Certificates are replaced long before they
+/// expire.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// How to attach to the gateway.
@@ -32,20 +33,20 @@ pub(crate) enum Hub {
     Mtls(Mtls),
 }
 
-/// The gateway's tunnel port, and who we are there.
+/// The gateway's tunnel port, and the agent's credential for it.
 #[derive(Clone, Debug)]
 pub struct Mtls {
-    /// Host of the tunnel port, which its certificate has to name.
+    /// The host of the tunnel port. The gateway's certificate must name it.
     pub host: String,
     /// The tunnel port.
     pub port: u16,
-    /// Authority of the gateway's certificate, PEM.
+    /// PEM file with the CA of the gateway's certificate.
     pub authority: PathBuf,
-    /// Our certificate chain, PEM.
+    /// PEM file with the agent's certificate chain.
     pub certificate: PathBuf,
-    /// Its key, PEM.
+    /// PEM file with the key of the certificate.
     pub private_key: PathBuf,
-    /// The proxy to go through.
+    /// The proxy, if one must be used.
     pub proxy: Option<HttpProxy>,
 }
 
@@ -54,7 +55,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// No tunnel connection.
+/// Why the agent is not attached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
     #[error(transparent)]
@@ -64,8 +65,8 @@ pub(crate) enum AttachError {
 }
 
 impl Hub {
-    /// Attaches once. Credentials are read anew, so that rotated ones count from the next connection
-    /// on and leave those that are open alone.
+    /// Attaches once. The credentials are read for each connection, so a new connection uses
+    /// rotated credentials and open ones are not affected.
     pub(crate) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, AttachError> {
         Ok(match self {
             Self::Api {
@@ -76,8 +77,8 @@ impl Hub {
         })
     }
 
-    /// Waits until there is another certificate than the one that is shown by who attaches now. The gateway
-    /// would cut a tunnel whose certificate has ended.
+    /// Waits until the certificate file differs from the one that is used now. The gateway closes a
+    /// tunnel when its certificate expires.
     pub(crate) fn renewed(&self) -> impl Future<Output = ()> + Send + use<> {
         let certificate = match self {
             Self::Api { .. } => None,
@@ -90,7 +91,7 @@ impl Hub {
             };
             loop {
                 sleep(LOOK_EVERY).await;
-                // One that is gone for the moment is not another one.
+                // A file that cannot be read at the moment is not a new certificate.
                 if fs::read(&path).is_ok_and(|now| Some(now) != shown) {
                     return;
                 }

@@ -1,6 +1,7 @@
-//! Tells OCM which add-ons work: a Lease on the managed cluster, named after the add-on, in the
-//! namespace that it is installed in. It is renewed only while all that the add-on stands for works;
-//! left alone, the hub calls the add-on unavailable after five minutes.
+//! Shows OCM which add-ons work: a Lease on the managed cluster that has the add-on's name, in the
+//! namespace where the add-on is installed. The agent renews it only while everything that the
+//! add-on requires works. If a Lease is not renewed, the hub reports the add-on as unavailable
+//! after five minutes.
 
 mod addon;
 mod owner;
@@ -31,10 +32,10 @@ pub(crate) use self::{
 };
 use crate::spoke::Spoke;
 
-/// With the jitter that is added, 40 to 80 s between two renewals; OCM expects one a minute and
-/// waits for five.
+/// With jitter, a lease is renewed every 40 to 80 s. OCM expects a renewal each minute and waits
+/// for five.
 const PAUSE: Duration = Duration::from_secs(40);
-/// What does not work is asked about again sooner, because somebody waits for it.
+/// If something does not work, it is checked again sooner, because somebody waits for it.
 const FIRST_PAUSE_OF_BROKEN: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE_OF_BROKEN: Duration = Duration::from_secs(32);
 const DURATION_SECONDS: i32 = 60;
@@ -45,45 +46,45 @@ const FIELD_MANAGER: &str = "spokeway-agent";
 /// Which leases to renew.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct LeaseSettings {
-    /// Where the add-ons are installed on the managed cluster.
+    /// The namespace on the managed cluster where the add-ons are installed.
     pub(crate) namespace: String,
-    /// Who holds the leases.
+    /// The holder identity in the leases.
     pub(crate) holder: String,
-    /// The add-ons that this agent stands for.
+    /// The add-ons whose leases this agent renews.
     pub(crate) addons: Vec<Addon>,
 }
 
 /// Renews the leases of this agent's add-ons.
 pub(crate) struct Leases {
-    /// The managed cluster.
+    /// The client of the managed cluster.
     pub(crate) spoke: channel::Receiver<Spoke>,
     pub(crate) settings: LeaseSettings,
     pub(crate) tunnel: Option<TunnelProbe>,
     pub(crate) hub: channel::Receiver<Client>,
-    /// Whether tokens are looked after.
+    /// Whether tokens can be managed now. `None` if the agent does not manage tokens.
     pub(crate) tokens: Option<channel::Receiver<bool>>,
     pub(crate) metrics: LeaseMetrics,
-    /// Empty until the managed cluster has said.
+    /// The owner of the leases. Empty until the managed cluster has answered.
     pub(crate) owner: OnceCell<Option<Owner>>,
 }
 
-/// When a lease is looked at next, and how that went the last time.
+/// When a lease is due next, and the result of its last turn.
 struct Turn {
     next: Instant,
     pauses_of_broken: Pauses,
     told: Option<Result<(), Idle>>,
 }
 
-/// What the leases count.
+/// The metrics of the leases.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LeaseMetrics {
-    /// Leases written.
+    /// How many times a lease was written.
     pub(crate) renewals: Counter,
-    /// Leases not renewed, because something does not work or the write failed.
+    /// How many times a lease was not renewed because something did not work or the write failed.
     pub(crate) failures: Counter,
 }
 
-/// Why a lease is left alone.
+/// Why a lease is not renewed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 enum Idle {
     #[error("{0}")]
@@ -99,7 +100,7 @@ enum Idle {
 }
 
 impl Leases {
-    /// Renews for as long as it is polled.
+    /// Renews the leases until it is dropped.
     pub(crate) async fn keep(self) {
         let mut pauses = ConstantBuilder::default()
             .with_delay(PAUSE)
@@ -162,7 +163,7 @@ impl Leases {
     }
 
     async fn hub_answers(&self) -> Result<(), Idle> {
-        // Not held across the wait.
+        // The borrow must not be held across an await.
         let hub = self.hub.borrow().clone();
         match timeout(ASK_DEADLINE, hub.apiserver_version()).await {
             Ok(Ok(_)) => Ok(()),
@@ -174,10 +175,10 @@ impl Leases {
     async fn write(&self, addon: &Addon) -> Result<(), Idle> {
         let name = &addon.name;
         let namespace = addon.namespace.as_ref().unwrap_or(&self.settings.namespace);
-        // Not held across the wait.
+        // The borrow must not be held across an await.
         let spoke = self.spoke.borrow().client.clone();
         let written = async {
-            // Where it cannot be asked, as by API servers before 1.28, the lease is nobody's.
+            // API servers before 1.28 cannot answer this. Then the lease has no owner.
             let asked = self.owner.get_or_try_init(|| Owner::ask(spoke.clone()));
             let owner = asked.await.ok().and_then(Option::as_ref);
             let owners = owner.and_then(|owner| owner.references(namespace));
@@ -259,8 +260,8 @@ mod tests {
     const NOBODY: &[u8] =
         br#"{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}"#;
 
-    /// The lease of an add-on that stands for these, at a managed cluster that counts what it is
-    /// asked, and answers so.
+    /// The leases of an add-on with these requirements, and a fake managed cluster that counts
+    /// requests and answers them with `code`.
     fn leases(needs: &str, code: u16) -> (Leases, channel::Sender<bool>, Arc<AtomicUsize>) {
         let asked = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&asked);

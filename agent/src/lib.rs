@@ -1,7 +1,6 @@
 //! The agent on a managed cluster: it dials out to the hub, keeps tunnels to the gateway, and
-//! connects what comes through them to the targets that it is told to serve, and to nothing else. Beside
-//! that it looks after the tokens of the cluster's `ManagedServiceAccount`s, and tells OCM which add-ons
-//! work.
+//! connects their pipes to the configured targets, and to nothing else. It also manages the
+//! tokens of the cluster's `ManagedServiceAccount`s, and shows OCM which add-ons work.
 
 mod args;
 mod duties;

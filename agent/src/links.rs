@@ -1,6 +1,6 @@
-//! Keeps a number of tunnel connections up, at least one to each replica of the gateway: each is replaced
-//! when it ends or drains, with a backoff that is jittered, so that a hub full of agents does not come back
-//! in step.
+//! Keeps a number of tunnel connections, at least one to each replica of the gateway. A connection
+//! that ends or drains is replaced after a backoff with jitter, so that many agents do not
+//! reconnect to a hub at the same time.
 
 mod spread;
 
@@ -28,43 +28,43 @@ use crate::{
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// A connection that held for so long was good: the next pause starts small again.
+/// After a connection that lasted this long, the next pause is short again.
 const GOOD: Duration = Duration::from_secs(10);
-/// How often in a row a link that leads where another one leads already is made again at once.
+/// How many times in a row a link that leads to an already connected replica is replaced at once.
 const QUICK_TRIES: u32 = 8;
-/// How long such a link is kept when that has not helped: perhaps no other replica is ready.
+/// How long such a link is kept if that has not helped. Perhaps no other replica is ready.
 const SPARE_LASTS: Duration = Duration::from_secs(20);
 
-/// Bytes that all pipes together may be charged: some 400 pipes, each with its windows full.
+/// The limit in bytes of all open pipes together: about 400 pipes with full windows.
 pub(crate) const PIPE_BYTES: usize = 256 << 20;
 
 /// What every link shares.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
     pub(crate) hub: Hub,
-    /// Holds what moves bytes through a proxy.
+    /// Tracks the tasks that move bytes through a proxy.
     pub(crate) tasks: TaskTracker,
     pub(crate) targets: Arc<Targets>,
     pub(crate) budget: Budget,
-    /// No new connections; those that are open may finish.
+    /// After this there are no new connections, but open ones may finish.
     pub(crate) drain: CancellationToken,
     pub(crate) metrics: Metrics,
-    /// Met while at least one connection is attached.
+    /// True while at least one connection is attached.
     pub(crate) attached: Condition,
 }
 
-/// What the links count.
+/// The metrics of the links.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
-    /// Connections attached now.
+    /// How many connections are attached now.
     pub(crate) connections: Gauge,
-    /// Attempts that failed, and connections that broke.
+    /// How many attempts failed or connections broke.
     pub(crate) failures: Counter,
 }
 
 impl Links {
-    /// Keeps `count` connections until the drain, and more if there are more replicas. Returns when the
-    /// last one is over.
+    /// Keeps `count` connections until the drain, or more if there are more replicas. Returns when
+    /// the last connection has ended.
     pub(crate) async fn keep(self, count: u8) {
         let spread = Spread::new(count.into());
         let mut wanted = spread.wanted();
@@ -91,7 +91,7 @@ impl Links {
         let mut pauses = backoff();
         let mut spares = 0;
         while !self.drain.is_cancelled() {
-            // Those that are over.
+            // Connections that have ended are removed.
             while connections.try_join_next().is_some() {}
             let begin = Instant::now();
             let link = select! {
@@ -107,7 +107,7 @@ impl Links {
                 Link::Held | Link::Drained => 0,
             };
             if link == Link::Drained {
-                // Gateways send their agents away one after the other: there is no crowd to avoid.
+                // Gateways drain their agents one by one, so there is no crowd to avoid.
                 continue;
             }
             select! {
@@ -118,8 +118,8 @@ impl Links {
         while connections.join_next().await.is_some() {}
     }
 
-    /// Makes one connection and waits until it ends, or drains and so wants a successor. What is
-    /// still open on it goes on in `connections`. `spares` before it led where others lead.
+    /// Makes one connection, and waits until it ends or drains. Pipes that are still open then
+    /// finish in `connections`. `spares` is the number of links before it that were spare.
     async fn connect_and_hold(
         &self,
         number: u16,
@@ -140,7 +140,7 @@ impl Links {
         let (drain, part) = (self.drain.clone(), CancellationToken::new());
         let parted = part.clone();
         let drained = async move {
-            // One after the other, so that there is always one.
+            // Links are renewed one after the other, so that there is always one.
             let renewed = async {
                 renewed.await;
                 sleep(LOOK_EVERY * number.into()).await;
@@ -158,7 +158,7 @@ impl Links {
             _ => return Link::Failed,
         };
         let seat = spread.sit(number, replica.as_ref());
-        // What is dropped with it tells the connection to end.
+        // The connection drains when this guard is dropped.
         let part = seat.is_spare.then(|| part.drop_guard());
         if part.is_some() && spares % (QUICK_TRIES + 1) < QUICK_TRIES {
             debug!("another connection leads to the same replica of the gateway");
@@ -176,7 +176,7 @@ impl Links {
             }
         };
         select! {
-            // An error is its end.
+            // An error means that the connection has ended.
             ended = phase.wait_for(|phase| matches!(phase, Phase::Draining | Phase::Ended)) => {
                 match ended.as_deref() {
                     Ok(Phase::Draining) => Link::Drained,
@@ -188,16 +188,16 @@ impl Links {
     }
 }
 
-/// What came of one connection.
+/// The result of one connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Link {
     /// It did not attach.
     Failed,
-    /// It led to a replica that another link leads to, and one replica has none.
+    /// It led to a replica that another link leads to, while some replica has none.
     Spare,
-    /// It was of use for as long as it lasted.
+    /// It was useful until it ended.
     Held,
-    /// It was of use until the gateway, or this agent, wanted to go.
+    /// It was useful until the gateway or this agent drained it.
     Drained,
 }
 
@@ -231,7 +231,7 @@ fn backoff() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Counts an attached connection while it is.
+/// Counts a connection while it is attached.
 struct Attached<'a>(&'a Links);
 
 impl<'a> Attached<'a> {

@@ -1,4 +1,4 @@
-//! From settings to a running process, and back: attach, serve, drain.
+//! Runs the agent from its settings: it attaches, serves, and drains.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,12 +23,12 @@ use crate::{
     tokens,
 };
 
-/// For all of a revocation.
+/// The deadline of a whole revocation.
 const REVOKE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Runs the agent until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
-    // Its work is moving bytes; one thread does that for hundreds of pipes in a few MiB.
+    // The agent only moves bytes. One thread does that for hundreds of pipes and needs a few MiB.
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::One)?;
     runtime.block_on(async {
         match settings.command {

@@ -1,5 +1,5 @@
-//! The way to the managed cluster's own API server, and its certificate authority, which goes into every
-//! Secret. Both follow their files.
+//! The client of the managed cluster's own API server, and the cluster's CA, which is written to
+//! every Secret. Both are replaced when their files change.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use kubernetes::{
 use tokio::{sync::watch, time::sleep};
 use tracing::error;
 
-/// How often it is read until it can be used.
+/// How often the source is read until it is usable.
 const TRY_EVERY: Duration = Duration::from_secs(2);
 
 /// The managed cluster's API server.
@@ -28,7 +28,7 @@ pub(crate) struct Spoke {
     pub(crate) authority: Arc<[u8]>,
 }
 
-/// There is no way to the managed cluster.
+/// Why the managed cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpokeError {
     #[error("cannot read {}: {source}", path.display())]
@@ -53,7 +53,7 @@ impl Load for Spoke {
     }
 }
 
-/// Reads the source until it can be used. Logs each fault once.
+/// Reads the source until it is usable. Logs each fault once.
 pub(crate) async fn first(source: &Source) -> (Follower<Spoke>, watch::Receiver<Spoke>) {
     let mut last_fault = None;
     loop {
@@ -118,6 +118,6 @@ fn authority(source: &Source) -> Result<Vec<u8>, SpokeError> {
         .certificate_authority
         .as_ref()
         .ok_or_else(|| SpokeError::NoAuthority(source.to_string()))?;
-    // As kubectl does: relative to the kubeconfig.
+    // The path is relative to the kubeconfig, as for kubectl.
     read(&path.parent().unwrap_or_else(|| Path::new("")).join(file))
 }

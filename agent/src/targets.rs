@@ -1,6 +1,6 @@
-//! What the tunnel may be connected to: this cluster's own API server, the services on the list, and
-//! nothing else. Names are resolved here, and a listed name that resolves to the agent's own host is
-//! not followed there.
+//! The targets that the tunnel may connect to: this cluster's API server and the listed services,
+//! and nothing else. Names are resolved here. A listed name must not resolve to the agent's own
+//! host.
 
 mod dialled;
 
@@ -24,14 +24,14 @@ use tunnel::{Dial, Refusal, Target};
 
 use self::dialled::Dialled;
 
-/// The name under which a gateway asks for the local API server, whatever its address is here.
+/// The name by which a gateway asks for the local API server, whatever its address.
 const APISERVER: (&str, u16) = ("kubernetes.default.svc", 443);
-/// Time for resolving and connecting; a gateway waits a little longer.
+/// The deadline for resolving and connecting. A gateway waits a little longer.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Head start of each address before the next one is tried too (RFC 8305 §5).
+/// How long each address is tried alone before the next one is tried too (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Names resolved at once; each takes a thread.
+/// How many names are resolved at once. Each lookup takes a thread.
 const LOOKUPS: usize = 32;
 
 /// The targets that this agent serves.
@@ -51,7 +51,7 @@ impl Targets {
         }
     }
 
-    /// Where a request for `target` really goes, if it may.
+    /// The address and the trust for a requested `target`, if it is allowed.
     fn allowed<'a>(&'a self, target: &'a Target) -> Result<(&'a Target, Trust), Refusal> {
         if (target.host(), target.port()) == APISERVER {
             Ok((&self.apiserver, Trust::Any))
@@ -66,9 +66,10 @@ impl Targets {
 /// Which addresses a name may resolve to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Trust {
-    /// The agent's own configuration names it.
+    /// Any address, because the agent's own configuration names the target.
     Any,
-    /// Whoever controls the service's name could point it at the node or the agent itself.
+    /// No address of this host, because whoever controls the service's name could point it at the
+    /// node or the agent.
     NotThisHost,
 }
 
@@ -110,13 +111,13 @@ async fn connect(
         io::ErrorKind::TimedOut => Refusal::TimedOut,
         _ => Refusal::Unreachable,
     })?;
-    // Small writes go out at once; what cannot be set is not worth the connection.
+    // Small writes are sent at once. If that cannot be set, the connection still works.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
-/// Resolves a name on a thread of its own. That goes on when the pipe is given up, so it is what holds
-/// the place: callers that come and go pile nothing up.
+/// Resolves a name on its own thread. The lookup continues if the pipe is given up, so it holds
+/// its permit until it ends. Callers that come and go cannot start more lookups than allowed.
 async fn resolve(target: &Target, lookups: Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
     let place = lookups.acquire_owned().await.map_err(io::Error::other)?;
     let (host, port) = (target.host().to_owned(), target.port());
@@ -127,7 +128,7 @@ async fn resolve(target: &Target, lookups: Arc<Semaphore>) -> io::Result<Vec<Soc
     lookup.await?
 }
 
-/// Connects to whichever address answers first, each with a head start on the next.
+/// Connects to the address that answers first. Each address has a head start over the next one.
 async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut attempts: FuturesUnordered<_> = (0_u32..)
         .zip(addresses)
@@ -146,7 +147,8 @@ async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Loopback, link-local (cloud metadata among it), unspecified, multicast: no Service is there.
+/// Loopback, link-local (which includes cloud metadata), unspecified and multicast addresses, which
+/// no Service has.
 fn is_this_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

@@ -1,6 +1,7 @@
-//! The life of tokens: a `ManagedServiceAccount` on the hub gets a `ServiceAccount` on the managed
-//! cluster, and the token of that a Secret on the hub, which is renewed, repaired and, in the end,
-//! revoked. Watches bring what is observed; [`plan`] decides one call at a time; [`apply`] makes it.
+//! Manages tokens: each `ManagedServiceAccount` on the hub gets a `ServiceAccount` on the managed
+//! cluster, and its token is stored in a Secret on the hub. The token is renewed, repaired and
+//! finally revoked. Watches bring the observed state, [`plan`] decides on one call at a time, and
+//! [`apply`] makes it.
 
 mod apply;
 mod engine;
@@ -33,19 +34,19 @@ use self::{
 pub(crate) use self::{metrics::Metrics, revoke::revoke_all};
 use crate::spoke::Spoke;
 
-/// How tokens are looked after.
+/// How the agent manages tokens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TokenSettings {
     /// The managed cluster's name, and its namespace on the hub.
     pub(crate) cluster: String,
-    /// Where the `ServiceAccount`s are; nobody else's may be there.
+    /// The namespace of the `ServiceAccount`s. Nobody else may use it.
     pub(crate) namespace: String,
-    /// How long an account's deletion waits for a managed cluster that is away.
+    /// How long the deletion of an account waits for a managed cluster that does not answer.
     pub(crate) hold: Duration,
 }
 
-/// Looks after tokens until `stop`. What comes through `hub` and `spoke` replaces the client before,
-/// for calls and watches; `working` is told whether both can be watched.
+/// Manages tokens until `stop`. Clients from `hub` and `spoke` replace the earlier ones for calls
+/// and watches. `working` reports whether both API servers can be watched.
 pub(crate) async fn keep(
     settings: TokenSettings,
     hub: channel::Receiver<Client>,
@@ -82,7 +83,7 @@ pub(crate) async fn keep(
     background.shutdown().await;
 }
 
-/// What is counted, in the registry of the process.
+/// Registers the metrics of tokens with the process.
 pub(crate) fn register(registry: &mut Registry) -> Metrics {
     Metrics::register(registry)
 }

@@ -1,4 +1,4 @@
-//! The flags that say where the agent attaches, and as whom.
+//! The flags that say where the agent attaches, and with which credential.
 
 use std::path::PathBuf;
 
@@ -59,12 +59,12 @@ pub(super) struct EntranceArgs {
 }
 
 impl EntranceArgs {
-    /// Kubeconfig of the hub, which tokens and leases take whatever the entrance.
+    /// Kubeconfig of the hub. Tokens and leases need it for every entrance.
     pub(super) fn hub_kubeconfig(&self) -> Option<PathBuf> {
         self.hub_kubeconfig.clone()
     }
 
-    /// The entrance, unless something is wrong, which is added to `faults`.
+    /// Returns the entrance, or adds what is wrong to `faults`.
     pub(super) fn hub(self, cluster: String, faults: &mut Vec<String>) -> Option<Hub> {
         let Self {
             hub_kubeconfig,
@@ -85,7 +85,7 @@ impl EntranceArgs {
             }
         };
         let Some(address) = tunnel_address else {
-            // clap has made sure that there is one of the two.
+            // clap ensures that either the address or the kubeconfig is set.
             return hub_kubeconfig.map(|kubeconfig| Hub::Api {
                 kubeconfig,
                 cluster,
@@ -98,7 +98,7 @@ impl EntranceArgs {
                 return None;
             }
         };
-        // clap has made sure that the files come with the address.
+        // clap ensures that the files are set if the address is.
         Some(Hub::Mtls(Mtls {
             host: target.host().to_owned(),
             port: target.port(),

@@ -1,4 +1,4 @@
-//! The flags that say which add-ons this agent stands for.
+//! The flags that say for which add-ons the agent renews Leases.
 
 use clap::Args;
 
@@ -37,7 +37,7 @@ pub(super) struct LeaseArgs {
 }
 
 impl LeaseArgs {
-    /// The leases to renew; what is wrong is added to `faults`.
+    /// Returns the leases to renew, and adds what is wrong to `faults`.
     pub(super) fn settings(self, faults: &mut Vec<String>) -> LeaseSettings {
         let Self {
             lease,

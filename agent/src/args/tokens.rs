@@ -1,4 +1,4 @@
-//! The flags that say whether and how tokens are looked after.
+//! The flags that say whether and how the agent manages tokens.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -52,7 +52,7 @@ pub(super) struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// Whether tokens are looked after, how, and where this cluster is.
+    /// Returns whether the agent manages tokens, how, and how to reach this cluster.
     pub(super) fn settings(self, cluster: String) -> (bool, TokenSettings, Source) {
         let Self {
             tokens,

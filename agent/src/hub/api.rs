@@ -14,12 +14,12 @@ use tokio::time::timeout;
 
 use super::prompt;
 
-/// Time for TCP, TLS, and the answers of the hub and the gateway.
+/// The deadline for TCP, TLS, and the answers of the hub and the gateway.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// A refusal is a short Status; more of it is not worth a log line.
+/// A refusal is a short Status. More of it is not worth a log line.
 const LONGEST_MESSAGE: usize = 1024;
 
-/// The hub's API server gave no pipe.
+/// Why the hub's API server did not open the stream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("hub's API server: {0}")]
@@ -34,7 +34,7 @@ pub(crate) enum ApiError {
     Upgrade(#[from] hyper::Error),
 }
 
-/// Attaches as `cluster`, with the identity of the kubeconfig.
+/// Attaches as `cluster` with the credential of the kubeconfig.
 pub(super) async fn attach(
     kubeconfig: &Path,
     cluster: &str,
@@ -47,7 +47,7 @@ pub(super) async fn attach(
 
 async fn client(path: &Path) -> Result<Client, ApiError> {
     let mut config = Source::Kubeconfig(path.to_owned()).config().await?;
-    // A tunnel may be silent for as long as it likes; its own pings watch over it.
+    // A tunnel may be silent for any time. Its own pings detect a broken connection.
     config.read_timeout = None;
     config.write_timeout = None;
     Ok(prompt::client(config)?)

@@ -1,4 +1,4 @@
-//! Attaching at the gateway's tunnel port, by mutual TLS.
+//! Attaches at the gateway's tunnel port with mutual TLS.
 
 use std::{
     io,
@@ -21,10 +21,10 @@ use tokio_util::task::TaskTracker;
 
 use super::{Mtls, Stream};
 
-/// Time for TCP, the proxy and TLS together.
+/// The deadline for TCP, the proxy and TLS together.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The tunnel port gave no stream.
+/// Why the tunnel port did not open a stream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MtlsError {
     #[error("cannot read {}: {source}", path.display())]

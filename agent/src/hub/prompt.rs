@@ -1,5 +1,6 @@
-//! A client whose connection sends small writes at once. kube's own leaves Nagle's algorithm on, and
-//! each of the tunnel's frames would wait up to 40 ms for the other end's delayed acknowledgement.
+//! A client whose connection sends small writes at once. The client of kube leaves Nagle's
+//! algorithm on, so each frame of the tunnel would wait up to 40 ms for the peer's delayed
+//! acknowledgement.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri};
@@ -17,7 +18,7 @@ use kube::{
 use percent_encoding::percent_decode_str;
 use tower::{Service, ServiceBuilder};
 
-/// A client of the hub for one long connection, through the proxy that the kubeconfig names.
+/// A client for one long connection to the hub, through the proxy that the kubeconfig names.
 pub(super) fn client(config: Config) -> kube::Result<Client> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
@@ -31,7 +32,7 @@ pub(super) fn client(config: Config) -> kube::Result<Client> {
                 None => over(tunnel, &config),
             }
         }
-        // Rare, and kube knows how.
+        // Other proxies are rare, and kube supports them.
         Some(_) => Client::try_from(config),
     }
 }
@@ -54,7 +55,7 @@ where
     Ok(Client::new(service, config.default_namespace.clone()))
 }
 
-/// User information in a URL is percent-encoded; a header has it plain.
+/// The user information is percent-encoded in a URL, but not in the header.
 fn authorization(proxy: &Uri) -> Option<HeaderValue> {
     let (user, _) = proxy.authority()?.as_str().split_once('@')?;
     let user: Vec<u8> = percent_decode_str(user).collect();

@@ -1,20 +1,20 @@
-//! The add-ons that this agent stands for, as flags name them: `cluster-proxy=tunnel`, or
+//! The add-ons whose leases the agent renews, as flags name them: `cluster-proxy=tunnel`, or
 //! `namespace/cluster-proxy=tunnel`.
 
 use std::str::FromStr;
 
-/// An OCM add-on, and what has to work for it to be called available.
+/// An OCM add-on, and what must work for it to be available.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Addon {
-    /// Where its lease is, unless that is where all are.
+    /// The namespace of its lease. `None` stands for the namespace of all leases.
     pub(crate) namespace: Option<String>,
-    /// Its name, which its lease has, too.
+    /// Its name, which is also the name of its lease.
     pub(crate) name: String,
-    /// All that it stands for.
+    /// What must work.
     pub(crate) needs: Vec<Capability>,
 }
 
-/// Something that the agent does.
+/// A capability of the agent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Capability {
     /// Requests reach this cluster through the tunnel.
@@ -25,7 +25,7 @@ pub(crate) enum Capability {
     Hub,
 }
 
-/// A lease flag that makes no sense.
+/// Why a lease flag is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AddonError {
     /// It does not say what the add-on stands for.

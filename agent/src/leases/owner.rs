@@ -1,5 +1,5 @@
-//! Whose a lease is: in the agent's own namespace it is its `ServiceAccount`'s, and goes with that when
-//! the agent is uninstalled, also one that the agent writes with its last breath.
+//! The owner of a lease: in the agent's own namespace it is the agent's `ServiceAccount`. Then the
+//! lease is deleted when the agent is uninstalled, even if the agent writes it at the last moment.
 
 use k8s_openapi::api::authentication::v1::{SelfSubjectReview, UserInfo};
 use kube::{Api, Client, api::PostParams};
@@ -16,7 +16,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Who the client is to its API server; `None` where that is no `ServiceAccount`.
+    /// Asks the API server for the client's identity. `None` if that is no `ServiceAccount`.
     pub(super) async fn ask(client: Client) -> kube::Result<Option<Self>> {
         let reviews = Api::<SelfSubjectReview>::all(client);
         let review = SelfSubjectReview::default();
@@ -35,7 +35,8 @@ impl Owner {
         })
     }
 
-    /// For an object of that namespace; what owns and what is owned are always in one.
+    /// The owner references for an object in this namespace. Owners must be in the namespace of the
+    /// object.
     pub(super) fn references(&self, namespace: &str) -> Option<Value> {
         let Self {
             namespace: own,
@@ -66,7 +67,7 @@ mod tests {
         let references = owner.references("addons").unwrap();
         assert_eq!(references[0]["name"], "agent");
         assert_eq!(references[0]["uid"], "1-2");
-        // The garbage collector would take it for an orphan there.
+        // The garbage collector would delete an object whose owner is in another namespace.
         assert_eq!(owner.references("accounts"), None);
     }
 

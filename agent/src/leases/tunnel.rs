@@ -1,5 +1,5 @@
-//! Does the tunnel work? Asked the way a caller's request goes: the hub's API server, the gateway, the
-//! tunnel, this agent, the managed cluster's API server.
+//! Checks whether the tunnel works. The check takes the path of a user's request: the hub's API
+//! server, the gateway, the tunnel, this agent, the managed cluster's API server.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use http::Request;
 use kube::Client;
 use tokio::{sync::watch, time::timeout};
 
-/// The gateway gives up sooner.
+/// The gateway's own deadline is shorter.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Asks the gateway about this cluster.
+/// Asks the gateway about the health of this cluster.
 #[derive(Clone)]
 pub(crate) struct TunnelProbe {
     pub(crate) hub: watch::Receiver<Client>,
     pub(crate) cluster: ClusterName,
 }
 
-/// The tunnel carries no request.
+/// Why the tunnel carries no request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
     #[error("the hub did not answer within {} s when asked about the tunnel", DEADLINE.as_secs())]
@@ -30,7 +30,7 @@ pub(crate) enum ProbeError {
 }
 
 impl TunnelProbe {
-    /// Asks once.
+    /// Checks the tunnel once.
     pub(super) async fn run(&self) -> Result<(), ProbeError> {
         let path = format!(
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{}/health",
@@ -39,7 +39,7 @@ impl TunnelProbe {
         let request = Request::get(path)
             .body(Vec::new())
             .map_err(kube::Error::HttpError)?;
-        // Not held across the wait.
+        // The borrow must not be held across an await.
         let hub = self.hub.borrow().clone();
         let asked = timeout(DEADLINE, hub.request::<ClusterGateway>(request)).await;
         let cluster = asked.map_err(|_| ProbeError::Deadline)??;

@@ -1,6 +1,6 @@
-//! Which replica of the gateway each connection leads to. A balancer in between picks one at random, so
-//! a connection that leads where another one leads already is made again, until each replica has one. No
-//! I/O.
+//! Tracks which replica of the gateway each connection leads to. A load balancer picks replicas at
+//! random, so a connection to an already connected replica is replaced until each replica has one.
+//! No I/O.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tunnel::{Replica, ReplicaId};
 
-/// Connections that an agent keeps at most on behalf of replicas.
+/// The limit on the connections that an agent adds because there are more replicas.
 const MOST_LINKS: u16 = 4;
 
-/// The replicas that links lead to. Clones share it.
+/// The replicas that links lead to. Clones share the state.
 #[derive(Clone, Debug)]
 pub(super) struct Spread(Arc<Shared>);
 
@@ -22,17 +22,17 @@ struct Shared {
     wanted: watch::Sender<u16>,
 }
 
-/// A link's place at a replica, until it is dropped.
+/// A link's entry for a replica. Dropping it removes the entry.
 #[derive(Debug)]
 pub(super) struct Seat {
     spread: Spread,
     link: u16,
-    /// Another link leads to the same replica, and none leads to some other replica.
+    /// Another link leads to the same replica, while some replica has no link.
     pub(super) is_spare: bool,
 }
 
 impl Spread {
-    /// Nobody sits yet, and there should be `count` links.
+    /// Starts without entries, for `count` links.
     pub(super) fn new(count: u16) -> Self {
         Self(Arc::new(Shared {
             seats: Mutex::default(),
@@ -40,13 +40,13 @@ impl Spread {
         }))
     }
 
-    /// How many links there should be, now and later.
+    /// How many links there should be. The value changes with the number of replicas.
     pub(super) fn wanted(&self) -> watch::Receiver<u16> {
         self.0.wanted.subscribe()
     }
 
-    /// Notes that a link has attached to a replica. A gateway that does not say which one it is has no
-    /// others beside it.
+    /// Records that a link has attached to a replica. A gateway that does not name its replica has
+    /// only one.
     pub(super) fn sit(&self, link: u16, replica: Option<&Replica>) -> Seat {
         let is_spare = replica.is_some_and(|replica| self.counts(link, replica));
         Seat {
@@ -56,7 +56,7 @@ impl Spread {
         }
     }
 
-    /// Takes the seat in, and says whether it is spare.
+    /// Adds the entry, and returns whether the link is spare.
     fn counts(&self, link: u16, replica: &Replica) -> bool {
         let most = replica.of.min(MOST_LINKS);
         let grow = |wanted: &mut u16| std::mem::replace(wanted, (*wanted).max(most)) < most;
@@ -98,7 +98,7 @@ mod tests {
         let second = sit(1, "b", 2);
         assert!(!second.is_spare);
         drop(first);
-        // Replica a has gone, and c has come.
+        // Replica a has gone, and c has joined.
         assert!(sit(0, "b", 2).is_spare);
         let third = sit(0, "c", 2);
         assert!(!third.is_spare);

@@ -1,5 +1,5 @@
-//! A connection to a target. One that the gateway finished ends with a FIN; one that was reset, or
-//! whose tunnel broke, with a reset, so that half of a message does not look like all of it.
+//! A connection to a target. If the gateway finished it, it ends with a FIN. If it was reset or its
+//! tunnel broke, it ends with a RST, so that a truncated message does not look complete.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A connection that is reset when it is dropped before it was shut down.
+/// A connection that is reset if it is dropped before it was shut down.
 #[derive(Debug)]
 pub(crate) struct Dialled {
     stream: TcpStream,
@@ -31,7 +31,7 @@ impl Dialled {
 impl Drop for Dialled {
     fn drop(&mut self) {
         if !self.finished {
-            // What cannot be reset is closed all the same.
+            // If the linger option cannot be set, the connection is closed without a reset.
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -1,4 +1,4 @@
-//! Carries out one action: one call, and what came of it. Decides nothing.
+//! Carries out one action with one call and reports the outcome. Decides nothing.
 
 mod refusal;
 mod secret;
@@ -29,14 +29,14 @@ use super::{
     token::Token,
 };
 
-/// Who we are to server-side apply.
+/// The field manager for server-side apply.
 pub(crate) const MANAGER: &str = "spokeway-agent";
-/// What a hub with upstream's definition says of a status of ours.
+/// The warning of a hub whose CRD is the upstream one when the agent writes a status.
 const UNDECLARED: &str = ".status.observedGeneration: field not declared in schema";
-/// Time for one call.
+/// The deadline of one call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// What it takes to act.
+/// What calls need: clients and what the process shares.
 #[derive(Clone)]
 pub(crate) struct Hands {
     pub(crate) hub: Client,
@@ -49,7 +49,7 @@ pub(crate) struct Hands {
     pub(crate) clock: fn() -> Timestamp,
 }
 
-/// What is to be done, and to which account.
+/// What to do, and for which account.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) name: String,
@@ -58,7 +58,7 @@ pub(crate) struct Work {
 }
 
 impl Hands {
-    /// Does it, within a bounded time.
+    /// Carries out the work, within a bounded time.
     pub(crate) async fn perform(&self, work: &Work) -> Outcome {
         let step = work.action.step();
         let failed = match timeout(DEADLINE, self.act(work)).await {
@@ -118,7 +118,8 @@ impl Hands {
         Api::namespaced(self.spoke.clone(), &self.namespace)
     }
 
-    /// Ours added or taken away, the others left; refused where the account has changed since.
+    /// Adds or removes the agent's finalizer, and keeps the others. The call fails if the account
+    /// has changed since it was observed.
     async fn finalizers(
         &self,
         name: &str,
@@ -347,14 +348,14 @@ impl Hands {
     }
 }
 
-/// The accounts of a cluster, undecoded: one that cannot be read spoils no list.
+/// The accounts of a cluster, not decoded, so that an invalid account does not break the list.
 pub(crate) fn accounts(hub: Client, cluster: &str) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk(GROUP, "v1beta1", "ManagedServiceAccount");
     let resource = ApiResource::from_gvk_with_plural(&kind, "managedserviceaccounts");
     Api::namespaced_with(hub, cluster, &resource)
 }
 
-/// Deletes that object and no other of its name.
+/// Parameters that delete this object, but no later one of the same name.
 pub(crate) fn only(uid: &str) -> DeleteParams {
     DeleteParams::default().preconditions(Preconditions {
         uid: Some(uid.to_owned()),

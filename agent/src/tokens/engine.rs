@@ -1,5 +1,5 @@
-//! The driver: brings changes, time and outcomes to the fleet, and its work to the API servers, a
-//! bounded number of accounts at once.
+//! The driver: it feeds changes, time and outcomes into the fleet, and carries out the fleet's work
+//! for a bounded number of accounts at once.
 
 use std::time::Duration;
 
@@ -26,15 +26,15 @@ use super::{
 };
 use crate::spoke::Spoke;
 
-/// Accounts that are worked on at once. Each takes a connection to either API server, which stays for
-/// a while and is most of what a small agent holds.
+/// How many accounts are worked on at once. Each needs a connection to both API servers, which
+/// stays open for a while and takes most of a small agent's memory.
 const AT_ONCE: usize = 16;
-/// Clocks are set now and then; no sleep is longer than that.
+/// No sleep is longer than this, because clocks are set now and then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(15);
-/// What is under way when the process is told to stop gets that long.
+/// How long work in progress may take after the process was told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(5);
 
-/// The driver's own.
+/// The driver and its state.
 pub(crate) struct Engine {
     pub(crate) fleet: Fleet,
     pub(crate) hub: watch::Receiver<Client>,
@@ -43,11 +43,11 @@ pub(crate) struct Engine {
     pub(crate) metrics: Metrics,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) faults: Faults,
-    /// Told whether both API servers are known and can be watched.
+    /// Reports whether both API servers can be watched.
     pub(crate) working: watch::Sender<bool>,
 }
 
-/// What was last said about the API servers, so that it is said once.
+/// The last logged fault of each API server, so that each is logged once.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     hub: Option<String>,
@@ -89,7 +89,7 @@ impl Engine {
         let _ = timeout(LAST_CALLS, last).await;
     }
 
-    /// Gives work to as many calls as may be under way.
+    /// Starts as many calls as are allowed at once.
     fn begin(&mut self, calls: &mut JoinSet<(Work, Outcome)>) {
         while calls.len() < AT_ONCE {
             let Some(work) = self.fleet.next((self.clock)()) else {
@@ -144,7 +144,7 @@ impl Engine {
             }
         } else if !matches!(
             change,
-            // Said before anything was asked.
+            // This event is sent before the server was asked.
             Change::Accounts(kube::runtime::watcher::Event::Init)
                 | Change::Secrets(kube::runtime::watcher::Event::Init)
                 | Change::ServiceAccounts(kube::runtime::watcher::Event::Init)
@@ -201,7 +201,7 @@ impl Metrics {
         }
     }
 
-    /// The accounts as they are now.
+    /// Updates the gauges from the current accounts.
     fn show<'a>(&self, seen: impl Iterator<Item = &'a Seen>) {
         let (mut accounts, mut expiry, mut issue) = (0, i64::MAX, i64::MAX);
         for seen in seen.filter(|seen| seen.account.is_some()) {

@@ -1,5 +1,5 @@
-//! Events on accounts, in words for their owners. They come after everything else: one that finds no
-//! room is counted and dropped.
+//! Events on accounts, for their owners. They have the lowest priority: if the queue is full, an
+//! Event is counted and dropped.
 
 use crds::authentication::GROUP;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::{
     plan::{Action, Remains},
 };
 
-/// Where notes go in.
+/// Accepts notes and queues their Events.
 #[derive(Clone, Debug)]
 pub(crate) struct Notes {
     recorder: Recorder,
@@ -26,7 +26,7 @@ pub(crate) struct Notes {
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm per Event")]
-/// What is worth telling of some work that is done; nothing of failures that go on.
+/// The note for some work that is done, if it is worth an Event. A failure that continues is not.
 pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> Option<Note> {
     let normal = |reason, text: String| {
         Some(Note {
@@ -98,7 +98,7 @@ pub(crate) fn note(action: &Action, outcome: &Outcome, report: &Report<'_>) -> O
 }
 
 impl Notes {
-    /// The queue, and its other end for [`write`].
+    /// Returns the sender, and the receiver that [`write`] takes.
     pub(crate) fn new(cluster: &str, metrics: Metrics) -> (Self, mpsc::Receiver<Event>) {
         let (recorder, events) = Recorder::new(Reporter {
             controller: format!("{GROUP}/{MANAGER}"),
@@ -112,7 +112,7 @@ impl Notes {
         (notes, events)
     }
 
-    /// Logs it, and puts it on the account.
+    /// Logs the note, and queues an Event on the account.
     pub(crate) fn tell(&self, name: &str, uid: Option<&str>, note: &Note, now: Timestamp) {
         let Note {
             is_warning,
@@ -141,7 +141,7 @@ impl Notes {
     }
 }
 
-/// Writes Events for as long as there is somebody to send some.
+/// Writes Events until every sender is gone.
 pub(crate) async fn write(
     mut events: mpsc::Receiver<Event>,
     hub: watch::Receiver<Client>,

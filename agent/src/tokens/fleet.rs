@@ -1,5 +1,5 @@
-//! All accounts of the cluster: what is known of each, which want attention, and when the others do.
-//! No I/O and no clock; the driver brings changes, the time, and what came of the work.
+//! All accounts of the cluster: what is known of each, which are due, and when the others will be.
+//! No I/O and no clock; the driver brings changes, the time, and the outcomes of work.
 
 mod kind;
 mod queue;
@@ -30,27 +30,28 @@ pub(crate) struct Fleet {
     pub(crate) site: Site,
     entries: BTreeMap<String, Entry>,
     queue: Queue,
-    /// The number of each kind's list that is being read, or was read last.
+    /// The number of the list of each kind that is being read, or was read last.
     lists: ByKind<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     seen: Seen,
-    /// A call is under way.
+    /// Whether a call is in progress.
     busy: bool,
-    /// In which list each object was seen last; what an older list had is gone.
+    /// The list in which each object was seen last. An object that only an older list had is gone.
     lists: ByKind<u64>,
-    /// The objects that were seen to go last: an answer that is late does not bring them back.
+    /// The UIDs of objects that were seen to be deleted last, so that a late answer does not bring
+    /// them back.
     gone: ByKind<String>,
 }
 
-/// What came of a call, for whoever tells the world.
+/// The outcome of a call, for logs, Events and metrics.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     pub(crate) before: Seen,
     pub(crate) after: &'a Seen,
-    /// It failed, and not for the same reason as before.
+    /// Whether it failed for another reason than before.
     pub(crate) is_new_failure: bool,
 }
 
@@ -64,19 +65,19 @@ impl Fleet {
         }
     }
 
-    /// Everything that is known.
+    /// The state of every name.
     pub(crate) fn seen(&self) -> impl Iterator<Item = &Seen> {
         self.entries.values().map(|entry| &entry.seen)
     }
 
-    /// Everybody gets attention: something that all share has changed.
+    /// Queues all names, because something that they share has changed.
     pub(crate) fn touch_all(&mut self) {
         for (name, entry) in &self.entries {
             self.queue.touch(name, line_of(&entry.seen));
         }
     }
 
-    /// Takes in what a watch saw.
+    /// Takes in what a watch reported.
     pub(crate) fn observe(&mut self, change: Change, now: Timestamp) {
         match change {
             Change::Accounts(event) => {
@@ -113,7 +114,7 @@ impl Fleet {
         }
     }
 
-    /// The next work, where somebody who has waited needs some.
+    /// The next work, if some waiting account needs any.
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Work> {
         self.queue.wake(now);
         while let Some(name) = self.queue.pop() {
@@ -150,12 +151,12 @@ impl Fleet {
         None
     }
 
-    /// When somebody wants attention next, where nothing happens before.
+    /// When the next account is due if nothing happens before.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
         self.queue.next_wake()
     }
 
-    /// Takes in what came of some work.
+    /// Takes in the outcome of some work.
     pub(crate) fn finish(
         &mut self,
         name: &str,
@@ -201,10 +202,11 @@ impl Fleet {
         };
         let line = line_of(&entry.seen);
         match step {
-            // No token's death waits until another's remains are gone, and none is late because
-            // of what is told of another.
+            // After these steps the account goes to the end of its line, so that revoking one token
+            // does not wait for the cleanup of another, and writing one does not wait for the
+            // status of another.
             Step::DeleteServiceAccount | Step::WriteSecret => self.queue.touch(name, line),
-            // What is begun is brought to its end.
+            // An account in the middle of its steps continues first.
             Step::AddFinalizer
             | Step::CreateServiceAccount
             | Step::RequestToken
@@ -262,14 +264,14 @@ impl Fleet {
         }
     }
 
-    /// What the list did not have is gone.
+    /// Removes what the list did not contain.
     fn end_list(&mut self, kind: Kind) {
         let current = self.lists[kind];
         for entry in self.entries.values_mut() {
             if entry.lists[kind] < current {
                 entry.seen.forget(kind);
             }
-            // The server is back: what failed there may be tried at once.
+            // The server answers again, so what failed there may be tried at once.
             let is_of_spoke = kind == Kind::ServiceAccount;
             entry
                 .seen
@@ -285,7 +287,7 @@ impl Fleet {
         self.touch_all();
     }
 
-    /// The mark that an uninstall leaves is believed for a while.
+    /// Obeys the mark of an uninstall for a limited time.
     fn follow_retirement(&mut self, now: Timestamp) {
         let mark = self
             .entries
@@ -293,7 +295,7 @@ impl Fleet {
             .and_then(|entry| entry.seen.service_account.as_ref());
         let known = self.site.retired_until;
         let until = mark.map(|mark| {
-            // By whichever clock ends it sooner.
+            // The clock that ends the time sooner decides.
             let until = after(mark.created, RETIRED_FOR).min(after(now, RETIRED_FOR));
             known.map_or(until, |known| known.min(until))
         });
@@ -370,7 +372,7 @@ impl Seen {
     }
 }
 
-/// Revocations go first.
+/// Revocations come first.
 fn line_of(seen: &Seen) -> Line {
     match &seen.account {
         Some(account) if account.deleting.is_none() => Line::Ready,

@@ -1,4 +1,4 @@
-//! Whether the token in a Secret may stay there.
+//! Decides whether the token in a Secret may stay there.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,24 +8,25 @@ use super::{
     seen::{Observed, after},
 };
 
-/// How long what somebody else wrote stays: a user who tries something sees it happen, and a
-/// program that copies Secrets has copied it.
+/// How long the agent leaves what somebody else wrote, so that a user who tries something sees the
+/// effect, and a program that copies Secrets is done.
 pub(crate) const TOLERATED: SignedDuration = SignedDuration::from_secs(3);
 
-/// What is to be done about a token.
+/// What to do about a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// Nothing until then.
+    /// Nothing before this time.
     Good(Timestamp),
-    /// It looks good, but somebody else wrote it.
+    /// Review it, because it looks good but somebody else wrote it.
     Review(Timestamp),
-    /// Another one is needed from then on, and this one is of no use.
+    /// Replace it from this time on, because it does not work.
     Bad(Timestamp),
-    /// Another one is needed now, though this one works.
+    /// Replace it now, although it works.
     Due,
 }
 
-/// Judges by what is written; the managed cluster is asked only for [`Verdict::Review`].
+/// Judges a token by its claims and annotations. Only [`Verdict::Review`] needs the managed
+/// cluster.
 pub(crate) fn judge(
     observed: &Observed<'_>,
     spec: &Spec,
@@ -52,7 +53,7 @@ pub(crate) fn judge(
     {
         return Verdict::Bad(now);
     }
-    // What an issuer made of a request of ours is no reason to ask again.
+    // If the issuer changed what the agent requested, requesting it again would not help.
     let meant = request.audiences == spec.audiences
         && (written.is_some() || spec.audiences.is_empty() || claims.audiences == spec.audiences);
     if !meant {
@@ -80,7 +81,7 @@ pub(crate) fn judge(
     }
 }
 
-/// When we received the token of a Secret, where that is known.
+/// When the agent received the token of a Secret, if that is known.
 pub(crate) fn received(observed: &Observed<'_>, secret: &Secret) -> Option<Timestamp> {
     let written = secret
         .token
@@ -89,7 +90,7 @@ pub(crate) fn received(observed: &Observed<'_>, secret: &Secret) -> Option<Times
     written.map(|written| written.received).or(secret.received)
 }
 
-/// Who the token of an account is to the managed cluster.
+/// The user name of an account's token on the managed cluster.
 pub(crate) fn subject(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }

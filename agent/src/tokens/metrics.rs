@@ -1,4 +1,4 @@
-//! What the tokens' life counts. No label has the name of an account: only the worst is shown.
+//! The metrics of tokens. No label has the name of an account, so gauges show only the worst one.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// The metrics; clones count together.
+/// The metrics. Clones share their counters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) accounts: Gauge,
@@ -20,13 +20,13 @@ pub(crate) struct Metrics {
     pub(crate) calls: Family<Call, Counter>,
 }
 
-/// Why something failed: one of a fixed set.
+/// Why something failed. There is a fixed set of reasons.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
 pub(crate) struct Reason {
     pub(crate) reason: &'static str,
 }
 
-/// Which call was made to which API server.
+/// The call and its API server.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
 pub(crate) struct Call {
     pub(crate) server: &'static str,

@@ -1,5 +1,5 @@
-//! The three kinds of objects, reduced to what a plan looks at, so that 300 of them fit a small
-//! agent. Reading them never fails: what makes no sense is kept as a fault of that one object.
+//! The three kinds of objects, reduced to what plans read, so that 300 of them fit a small agent.
+//! Reading never fails: an invalid value is kept as a fault of that one object.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use kube::core::DynamicObject;
 
 use super::token::{Claims, Token};
 
-/// Annotation of a `ServiceAccount`: the UID of the account that it stands for.
+/// Annotation of a `ServiceAccount`: the UID of its account.
 pub(crate) const ACCOUNT_UID: &str = "authentication.open-cluster-management.io/account-uid";
-/// Annotation of a Secret: the seconds that its token was requested for.
+/// Annotation of a Secret: the lifetime in seconds that its token was requested for.
 pub(crate) const REQUESTED: &str = "authentication.open-cluster-management.io/requested-seconds";
-/// Annotation of a Secret: the audiences that its token was requested for, with commas.
+/// Annotation of a Secret: the audiences that its token was requested for, separated by commas.
 pub(crate) const AUDIENCES: &str = "authentication.open-cluster-management.io/requested-audiences";
-/// Annotation of a Secret: when its token was received, by the agent's clock.
+/// Annotation of a Secret: when the agent received the token, by the agent's clock.
 pub(crate) const RECEIVED: &str = "authentication.open-cluster-management.io/received-at";
 
-/// Which object this is, and which state of it.
+/// Identifies an object and its state.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Version {
     pub(crate) uid: String,
@@ -37,27 +37,27 @@ pub(crate) struct Account {
     pub(crate) version: Version,
     pub(crate) generation: Option<i64>,
     pub(crate) created: Timestamp,
-    /// Since when it is to go.
+    /// Since when it is being deleted.
     pub(crate) deleting: Option<Timestamp>,
     pub(crate) finalizers: Vec<String>,
     pub(crate) spec: Result<Spec, Fault>,
-    /// Seconds that it lives.
+    /// After how many seconds it is deleted.
     pub(crate) ttl: Option<i32>,
     pub(crate) status: ManagedServiceAccountStatus,
 }
 
-/// What is asked for.
+/// The requested token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Spec {
     pub(crate) validity: Validity,
-    /// Sorted, each once.
+    /// Sorted, without duplicates.
     pub(crate) audiences: Vec<String>,
 }
 
-/// An account that cannot be served as it is.
+/// Why an account cannot be served.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fault {
-    /// Of the condition.
+    /// The reason for the condition.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
@@ -68,7 +68,7 @@ pub(crate) struct ServiceAccount {
     pub(crate) version: Version,
     pub(crate) created: Timestamp,
     pub(crate) terminating: bool,
-    /// Whom it was made for; absent on those that upstream made.
+    /// The UID of the account that it was created for. Those that upstream created do not have it.
     pub(crate) account_uid: Option<String>,
 }
 
@@ -76,22 +76,22 @@ pub(crate) struct ServiceAccount {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Secret {
     pub(crate) version: Version,
-    /// UIDs of its owners that are accounts of its name; none where it is foreign.
+    /// The UIDs of its owners that are accounts of its name. Empty if it belongs to somebody else.
     pub(crate) owners: Vec<String>,
     pub(crate) token: Option<Token>,
     pub(crate) claims: Option<Claims>,
     pub(crate) authority: Vec<u8>,
     pub(crate) request: Request,
     pub(crate) received: Option<Timestamp>,
-    /// Since when we see this token and this authority.
+    /// Since when it has had this token and this authority.
     pub(crate) since: Timestamp,
 }
 
-/// What a token was requested for, where that is known.
+/// What a token was requested for, if that is known.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Request {
     pub(crate) seconds: Option<i64>,
-    /// Sorted; empty where the server's own was meant.
+    /// Sorted. Empty stands for the default of the API server.
     pub(crate) audiences: Vec<String>,
 }
 
@@ -103,8 +103,8 @@ impl Version {
         }
     }
 
-    /// False where `other` is a later state of the same object. Events of a watch may be older than
-    /// the answer to a write of ours.
+    /// False if `other` is a later state of the same object. Watch events may be older than the
+    /// answer to a write.
     pub(crate) fn supersedes(&self, other: &Self) -> bool {
         let number = |version: &Self| version.resource_version.parse::<u64>();
         match (number(self), number(other)) {
@@ -176,7 +176,7 @@ impl ServiceAccount {
 }
 
 impl Secret {
-    /// Reads it; `now` is when it was first seen like that.
+    /// Reads a Secret. `now` is the time when this state was first seen.
     pub(crate) fn read(object: &KubeSecret, now: Timestamp) -> Self {
         let metadata = &object.metadata;
         let name = metadata.name.as_deref().unwrap_or_default();
@@ -210,7 +210,7 @@ impl Secret {
         }
     }
 
-    /// The later state of the same Secret, which knows since when it holds what it holds.
+    /// The later state of the same Secret. It keeps `since` if its contents are the same.
     pub(crate) fn after(mut self, earlier: &Self) -> Self {
         if self.token == earlier.token && self.authority == earlier.authority {
             self.since = earlier.since;
@@ -219,7 +219,7 @@ impl Secret {
     }
 }
 
-/// True where the label says that it belongs to an account.
+/// True if the label says that the object belongs to an account.
 pub(crate) fn is_labelled(labels: Option<&BTreeMap<String, String>>) -> bool {
     labels
         .and_then(|labels| labels.get(LABEL))

@@ -1,4 +1,4 @@
-//! What came of a call, and how that changes what is known. Pure, like the plan.
+//! The outcome of a call, and how it changes what is known. Pure, like the plan.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::{
 const FIRST_PAUSE: i64 = 250;
 const LONGEST_PAUSE: i64 = 30_000;
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     /// The account as it is now.
@@ -25,9 +25,9 @@ pub(crate) enum Outcome {
     ServiceAccount(ServiceAccount),
     ServiceAccountGone,
     Minted(Minted),
-    /// There is a Secret that we did not write just now.
+    /// A Secret that exists, but was not written by this call.
     Secret(Secret),
-    /// We wrote the Secret.
+    /// The agent wrote the Secret.
     Written {
         secret: Secret,
         token: Minted,
@@ -38,7 +38,7 @@ pub(crate) enum Outcome {
         token: Token,
         good: bool,
     },
-    /// The status that was asked for, and the account with what the hub made of it.
+    /// The status that the agent wrote, and the account with what the hub stored of it.
     Status {
         asked: ManagedServiceAccountStatus,
         account: Account,
@@ -46,18 +46,18 @@ pub(crate) enum Outcome {
     Failed(Refusal),
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Refusal {
-    /// Of conditions, Events and metrics.
+    /// The reason for conditions, Events and metrics.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
-    /// What the server, or good sense, demands to wait at least.
+    /// The shortest pause before the next attempt.
     pub(crate) pause: Option<SignedDuration>,
 }
 
 impl Seen {
-    /// Adds what came of a step; true where it failed for a reason that it did not fail for before.
+    /// Takes in the outcome of a step. True if it failed for another reason than before.
     pub(crate) fn learn(&mut self, step: Step, outcome: Outcome, now: Timestamp) -> bool {
         let outcome = match outcome {
             Outcome::Failed(refusal) => return self.fail(step, refusal, now),

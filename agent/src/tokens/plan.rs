@@ -1,6 +1,6 @@
-//! What is to be done next for one account. Pure: it looks at what was observed and at the time, and
-//! gives one call, or the moment to look again. Its caller makes the call, adds what came of it to
-//! what was observed, and asks again, until there is nothing to do.
+//! Decides what to do next for one account. Pure: from what was observed and the time it derives
+//! one call, or the time to look again. The caller makes the call, adds the outcome to what was
+//! observed, and asks again until there is nothing to do.
 
 mod removal;
 mod status;
@@ -18,18 +18,19 @@ use super::{
     token::Token,
 };
 
-/// Name of a `ServiceAccount` by which an uninstall tells running agents to issue nothing. No account
-/// of that name is served.
+/// Name of the `ServiceAccount` by which an uninstall tells running agents to issue no tokens. An
+/// account of that name is not served.
 pub(crate) const RETIRED: &str = "spokeway-tokens-retired";
-/// How long that holds: longer than an uninstall takes, and short enough to be forgotten.
+/// How long it is obeyed: longer than an uninstall takes, but not so long that a forgotten one does
+/// harm.
 pub(crate) const RETIRED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is to be done next.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Plan {
-    /// One call.
+    /// Make this call.
     Act(Action),
-    /// Nothing before that moment, or before something changes.
+    /// Do nothing before this time, unless something changes.
     Wait(Option<Timestamp>),
 }
 
@@ -57,24 +58,24 @@ pub(crate) enum Action {
     },
 }
 
-/// What a Secret of ours is to hold.
+/// What the Secret should contain.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Content {
     pub(crate) token: Minted,
-    /// The Secret and the state that are to be replaced; absent where there is to be none.
+    /// The Secret and the state that the write replaces. `None` if the Secret must not exist.
     pub(crate) replaces: Option<super::objects::Version>,
 }
 
-/// What is left of an account's token when its finalizer goes.
+/// What is left of an account's token when its finalizer is removed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Remains {
-    /// None works any more.
+    /// No token works any more.
     Revoked,
-    /// One may work until the managed cluster is back: waited long enough.
+    /// A token may work until the managed cluster answers again. The agent has waited long enough.
     Abandoned,
 }
 
-/// Decides.
+/// Plans the next step for the account.
 pub(crate) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let memory = &observed.seen.memory;
     let Some(account) = observed.seen.account.as_deref() else {
@@ -102,13 +103,13 @@ pub(crate) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
 }
 
 impl Account {
-    /// When it is to be deleted.
+    /// When the account expires and is deleted.
     fn ends(&self) -> Option<Timestamp> {
         let ttl = self.ttl?;
         Some(after(self.created, SignedDuration::from_secs(ttl.into())))
     }
 
-    /// True where it waits for us before it goes.
+    /// True if it has the agent's finalizer.
     pub(crate) fn is_held(&self) -> bool {
         self.finalizers
             .iter()
@@ -117,7 +118,7 @@ impl Account {
 }
 
 impl Plan {
-    /// The same, but no later than that.
+    /// The same plan, but it waits no longer than `until`.
     fn waiting(self, until: Option<Timestamp>) -> Self {
         match self {
             Self::Wait(own) => Self::Wait(earliest(own, until)),
@@ -127,7 +128,7 @@ impl Plan {
 }
 
 impl Action {
-    /// The call that it is.
+    /// The step that this call belongs to.
     pub(crate) fn step(&self) -> Step {
         match self {
             Self::AddFinalizer => Step::AddFinalizer,
@@ -144,7 +145,7 @@ impl Action {
     }
 }
 
-/// The next call on the way to a good token, as if nothing had failed before.
+/// The next call on the way to a good token, as if no call had failed before.
 fn next(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Plan {
     let (site, seen) = (observed.site, observed.seen);
     let Ok(spec) = &account.spec else {
@@ -156,14 +157,14 @@ fn next(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Plan {
     if !site.secrets_listed || !site.service_accounts_listed || is_foreign(seen.secret.as_ref()) {
         return Plan::Wait(None);
     }
-    // First, so that nothing is ever issued that a deletion would not wait for.
+    // The finalizer comes first, so that a deletion waits for every token that is ever issued.
     if !account.is_held() {
         return Plan::Act(Action::AddFinalizer);
     }
     match &seen.service_account {
         None => Plan::Act(Action::CreateServiceAccount),
         Some(found) if found.terminating => Plan::Wait(None),
-        // Made for an account of this name that is gone: its tokens have to die.
+        // It was created for an earlier account of this name, whose tokens must be revoked.
         Some(found)
             if found
                 .account_uid
@@ -236,7 +237,7 @@ fn with_service_account(
     }
 }
 
-/// Writes everything but the token anew.
+/// Writes everything again except the token.
 fn rewrite(observed: &Observed<'_>, secret: &Secret) -> Plan {
     let (Some(token), Some(claims)) = (&secret.token, &secret.claims) else {
         return Plan::Wait(None);
@@ -252,7 +253,7 @@ fn rewrite(observed: &Observed<'_>, secret: &Secret) -> Plan {
     Plan::Act(Action::WriteSecret(Content { token, replaces }))
 }
 
-/// A Secret that has the label and no account of its name as its owner is somebody else's.
+/// A labelled Secret that no account of its name owns belongs to somebody else.
 fn is_foreign(secret: Option<&Secret>) -> bool {
     secret.is_some_and(|secret| secret.owners.is_empty())
 }

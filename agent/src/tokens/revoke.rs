@@ -1,5 +1,5 @@
-//! The end of all tokens, for an uninstall: every labelled `ServiceAccount` goes, then the finalizers
-//! of the cluster's accounts. A mark keeps agents that still run from making new ones.
+//! Revokes all tokens for an uninstall: it deletes every labelled `ServiceAccount`, then removes
+//! the finalizers from the cluster's accounts. A mark keeps running agents from creating new ones.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,11 +19,11 @@ use tracing::{info, warn};
 use super::{apply::accounts, plan::RETIRED};
 
 const AT_ONCE: usize = 16;
-/// What an agent has under way when the mark appears is over by then.
+/// How long to wait after the mark appears, until calls that agents have in progress are done.
 const SETTLE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Revokes everything, within `deadline`; tries again what fails until then.
+/// Revokes everything within `deadline`. Retries failed calls until then.
 pub(crate) async fn revoke_all(
     hub: Client,
     spoke: Client,
@@ -75,7 +75,7 @@ async fn once(hub: &Client, spoke: &Client, cluster: &str, namespace: &str) -> a
 }
 
 async fn mark(service_accounts: &Api<ServiceAccount>) -> kube::Result<()> {
-    // An old one would count as long forgotten.
+    // An old mark must be replaced because agents no longer obey it.
     match service_accounts
         .delete(RETIRED, &DeleteParams::default())
         .await
@@ -98,7 +98,7 @@ async fn mark(service_accounts: &Api<ServiceAccount>) -> kube::Result<()> {
         .map(drop)
 }
 
-/// Deletes every labelled one but the mark, and says how many there were.
+/// Deletes every labelled `ServiceAccount` except the mark, and returns how many there were.
 async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<usize> {
     let labelled = ListParams::default().labels(&format!("{LABEL}=true"));
     let found = service_accounts
@@ -127,7 +127,7 @@ async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<us
     Ok(count)
 }
 
-/// Takes our finalizer from every account.
+/// Removes the agent's finalizer from every account.
 async fn release(accounts: &Api<DynamicObject>) -> anyhow::Result<()> {
     let found = accounts
         .list(&ListParams::default())

@@ -1,24 +1,26 @@
-//! When a token is renewed. Pure arithmetic on seconds; what may differ between the two clocks, and
-//! what an issuer may do to a lifetime, is met here.
+//! When to renew a token. Pure arithmetic on seconds that tolerates differences between the two
+//! clocks and issuers that change lifetimes.
 
 use jiff::Timestamp;
 use kubernetes::pauses::jitter;
 
 use super::token::Claims;
 
-/// Clocks that are stepped back leave receipts in the future; by more than this one is not believed.
+/// By how many seconds a time of receipt may be in the future, e.g. after the clock was set back.
+/// Others are ignored.
 const CREDIBLE: i64 = 60;
 
-/// The moment of renewal: 80 % of the real lifetime, less up to 10 % by the account's UID, so that a
-/// fleet that was installed together does not renew together.
+/// The time of renewal: after 80 % of the real lifetime, less up to 10 % that depends on the
+/// account's UID, so that many accounts that were created together are not renewed together.
 ///
-/// The claims are in the managed cluster's time, `received` and the result in ours. Where we know when
-/// we received the token, we count from there, and so need no clock but our own. That would be late
-/// where our clock went backwards since; so the expiry, taken for our time, bounds it, less a
-/// twentieth. A clock that is ahead of the managed cluster's would, by that bound, renew at once and
-/// for ever; so a fifth of the lifetime passes in any case: at most five renewals per lifetime,
-/// whatever the clocks say. Where we do not know the receipt, the claims have to do; the token that
-/// is then fetched has one.
+/// The claims are in the managed cluster's time; `received` and the result are in the agent's. If
+/// the time of receipt is known, the lifetime is counted from there, and only the agent's clock
+/// matters. This would be too late if the agent's clock was set back since. Therefore, the result
+/// is at most the expiry, read as the agent's time, less a twentieth of the lifetime. If the
+/// agent's clock is ahead, that limit alone would renew at once and for ever. Therefore, at least a
+/// fifth of the lifetime passes first, and there are at most five renewals per lifetime, whatever
+/// the clocks say. If the time of receipt is not known, only the claims are used; the renewed token
+/// then has one.
 pub(crate) fn refresh_at(
     claims: &Claims,
     received: Option<Timestamp>,
@@ -37,15 +39,16 @@ pub(crate) fn refresh_at(
     at(second)
 }
 
-/// When it stops being good, as far as we can know.
+/// When the token stops working, as far as that is known.
 pub(crate) fn dead_at(claims: &Claims, received: Option<Timestamp>, now: Timestamp) -> Timestamp {
     credible(received, now).map_or(claims.expires, |received| {
         at(received.saturating_add(claims.lifetime()))
     })
 }
 
-/// True where a shorter life is asked for now than when the token was requested, and than it has.
-/// What an issuer made of a request is no reason to ask again: it would do the same.
+/// True if `wanted` is shorter than the lifetime that was requested for the token, and shorter than
+/// its real lifetime. If the issuer changed the requested lifetime, requesting it again would not
+/// help.
 pub(crate) fn outlives(claims: &Claims, requested: Option<i64>, wanted: i64) -> bool {
     requested.is_none_or(|requested| wanted < requested) && wanted < claims.lifetime()
 }
@@ -91,7 +94,8 @@ mod tests {
 
     #[test]
     fn table_of_clocks() {
-        // Lifetime 3600 from the managed cluster's second 10000, received at `received` by our clock.
+        // The lifetime is 3600 from the managed cluster's second 10000. The token was received at
+        // `received` by the agent's clock.
         for (case, received, now, from, to) in [
             ("same clock", Some(10_000), 10_000, 12_520, 12_880),
             ("ours is an hour behind", Some(6_400), 6_400, 8_920, 9_280),
@@ -153,8 +157,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the lifetime and the skew: while the token lives, by the true clock, and never
-        /// sooner than after a fifth of its life.
+        /// Whatever the lifetime and the skew, the renewal comes while the token is still valid by
+        /// the true clock, and not before a fifth of its lifetime has passed.
         #[test]
         fn in_time_and_no_storm(
             lifetime in 600_i64..400_000_000,

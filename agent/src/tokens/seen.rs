@@ -1,5 +1,5 @@
-//! All that a plan may look at: the objects of one name, what the agent remembers of its own doing,
-//! and the site that all accounts share.
+//! Everything that a plan may read: the objects of one name, what the agent remembers of its own
+//! actions, and the site that all accounts share.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,14 +11,14 @@ use super::{
     token::{Claims, Token},
 };
 
-/// What is the same for every account.
+/// What all accounts share.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Site {
     /// The managed cluster's name, which is the namespace on the hub.
     pub(crate) cluster: String,
-    /// Where the `ServiceAccount`s are on the managed cluster.
+    /// The namespace of the `ServiceAccount`s on the managed cluster.
     pub(crate) namespace: String,
-    /// How long the finalizer waits for a managed cluster that cannot be reached.
+    /// How long the finalizer waits for a managed cluster that does not answer.
     pub(crate) hold: SignedDuration,
     /// PEM bundle of the managed cluster's API server.
     pub(crate) authority: Arc<[u8]>,
@@ -27,18 +27,18 @@ pub(crate) struct Site {
     pub(crate) service_accounts_listed: bool,
     /// Why the managed cluster cannot be watched now.
     pub(crate) spoke_fault: Option<String>,
-    /// Until when nothing is issued, for the agent is being uninstalled.
+    /// Until when no token is issued, because the agent is being uninstalled.
     pub(crate) retired_until: Option<Timestamp>,
 }
 
 impl Site {
-    /// Whether all that matters has been listed once.
+    /// Whether every kind that plans need was listed once.
     pub(crate) fn is_listed(&self) -> bool {
         self.accounts_listed && self.secrets_listed && self.service_accounts_listed
     }
 }
 
-/// Everything of one name.
+/// Everything that is known of one name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) account: Option<Arc<Account>>,
@@ -47,7 +47,7 @@ pub(crate) struct Seen {
     pub(crate) memory: Memory,
 }
 
-/// What a plan looks at.
+/// Everything that a plan reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Observed<'a> {
     pub(crate) site: &'a Site,
@@ -55,26 +55,27 @@ pub(crate) struct Observed<'a> {
     pub(crate) seen: &'a Seen,
 }
 
-/// What the agent did for one account and would not see otherwise. Losing it costs one `TokenReview`.
+/// What the agent did for one account and cannot observe. If it is lost, one `TokenReview` makes up
+/// for it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Memory {
-    /// A token that is in no Secret yet.
+    /// A token that is not in a Secret yet.
     pub(crate) minted: Option<Minted>,
-    /// The token that we wrote last.
+    /// The token that the agent wrote last.
     pub(crate) written: Option<Minted>,
-    /// A token that we did not write and that the managed cluster called good.
+    /// A token that somebody else wrote and the managed cluster accepted.
     pub(crate) vouched: Option<Token>,
-    /// A token that the managed cluster called bad.
+    /// A token that the managed cluster rejected.
     pub(crate) rejected: Option<Token>,
-    /// The authority that we wrote last.
+    /// The authority that the agent wrote last.
     pub(crate) authority: Option<Arc<[u8]>>,
-    /// The status that we wrote last, and what the hub made of it.
+    /// The status that the agent wrote last, and what the hub stored of it.
     pub(crate) status: Option<(ManagedServiceAccountStatus, ManagedServiceAccountStatus)>,
-    /// The steps that failed when tried last.
+    /// The steps whose last attempt failed.
     pub(crate) failures: BTreeMap<Step, Failure>,
 }
 
-/// A token as it came from the managed cluster.
+/// A token that the managed cluster has issued.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Minted {
     pub(crate) token: Token,
@@ -101,16 +102,16 @@ pub(crate) enum Step {
 /// A step that failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Failure {
-    /// Of conditions, Events and metrics.
+    /// The reason for conditions, Events and metrics.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
-    /// How often in a row.
+    /// How many times in a row it has failed.
     pub(crate) attempts: u32,
     pub(crate) retry_at: Timestamp,
 }
 
 impl Step {
-    /// What it is called in metrics.
+    /// The name in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AddFinalizer => "add_finalizer",
@@ -126,7 +127,7 @@ impl Step {
         }
     }
 
-    /// True where the managed cluster is asked, false where the hub is.
+    /// True if the step calls the managed cluster, false if it calls the hub.
     pub(crate) fn is_of_spoke(self) -> bool {
         matches!(
             self,
@@ -139,7 +140,8 @@ impl Step {
 }
 
 impl Seen {
-    /// True before a token that was fetched is in a Secret; false for one that was there already.
+    /// True for a newly issued token that is not in a Secret yet, false for one that was there
+    /// already.
     pub(crate) fn is_first_write_of(&self, token: &Minted) -> bool {
         self.memory
             .minted
@@ -149,18 +151,18 @@ impl Seen {
 }
 
 impl Memory {
-    /// When the step may be tried again, where that is later than `now`.
+    /// When the step may be tried again, if that is later than `now`.
     pub(crate) fn blocked(&self, step: Step, now: Timestamp) -> Option<Timestamp> {
         let retry_at = self.failures.get(&step)?.retry_at;
         (retry_at > now).then_some(retry_at)
     }
 
-    /// True for a token that needs no review.
+    /// True if the token needs no review.
     pub(crate) fn trusts(&self, token: &Token) -> bool {
         self.wrote(token).is_some() || self.vouched.as_ref() == Some(token)
     }
 
-    /// What we know of it, where we wrote it.
+    /// What the agent knows of the token, if it wrote it.
     pub(crate) fn wrote(&self, token: &Token) -> Option<&Minted> {
         self.written
             .as_ref()
@@ -168,7 +170,7 @@ impl Memory {
     }
 }
 
-/// A while after some moment.
+/// The time `while_` after `moment`.
 pub(crate) fn after(moment: Timestamp, while_: SignedDuration) -> Timestamp {
     moment.checked_add(while_).unwrap_or(Timestamp::MAX)
 }

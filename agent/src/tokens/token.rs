@@ -1,5 +1,5 @@
-//! Bearer tokens, and what they say of themselves. Claims are read without checking any signature:
-//! they tell when to renew and which account was meant, and never whom to trust.
+//! Bearer tokens and their claims. Claims are read without a check of the signature: they are used
+//! to decide when to renew and which account was meant, never whom to trust.
 
 use std::{fmt, sync::Arc};
 
@@ -7,22 +7,22 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// A bearer token. It prints as nothing.
+/// A bearer token. `Debug` does not show it.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Token(Arc<str>);
 
-/// What a token says of itself.
+/// The claims of a token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Claims {
     /// `system:serviceaccount:NAMESPACE:NAME`.
     pub(crate) subject: String,
-    /// UID of the `ServiceAccount`, without which the token is dead.
+    /// The UID of the `ServiceAccount`. The token works only while that object exists.
     pub(crate) account_uid: String,
     /// Sorted.
     pub(crate) audiences: Vec<String>,
-    /// By the managed cluster's clock.
+    /// The time of issue by the managed cluster's clock.
     pub(crate) issued: Timestamp,
-    /// By the managed cluster's clock; later than `issued`.
+    /// The expiry by the managed cluster's clock. It is later than `issued`.
     pub(crate) expires: Timestamp,
 }
 
@@ -55,18 +55,18 @@ enum OneOrMany {
 }
 
 impl Token {
-    /// Takes the bytes of a Secret; nothing where they cannot be a token.
+    /// Reads the bytes of a Secret. `None` if they cannot be a token.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         (!text.is_empty()).then(|| Self(text.into()))
     }
 
-    /// The secret itself.
+    /// The token as text.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What it says of itself; nothing where it is no token of a `ServiceAccount` that expires.
+    /// The claims. `None` if this is not an expiring token of a `ServiceAccount`.
     pub(crate) fn claims(&self) -> Option<Claims> {
         let mut parts = self.0.split('.');
         let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next())
@@ -93,7 +93,7 @@ impl Token {
 }
 
 impl Claims {
-    /// Seconds from its issue to its expiry, at least one: the lifetime that it really has.
+    /// The real lifetime: seconds from issue to expiry, at least one.
     pub(crate) fn lifetime(&self) -> i64 {
         self.expires.as_second() - self.issued.as_second()
     }

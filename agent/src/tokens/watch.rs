@@ -21,27 +21,27 @@ use runtime::causes::{chain, clipped};
 
 use super::apply;
 
-/// Objects per page of a list: what is decoded at once has to fit a small agent.
+/// How many objects are in one page of a list. A small agent must be able to decode a page at once.
 const PAGE: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What a watch saw.
+/// A change that a watch has reported.
 #[derive(Debug)]
 pub(crate) enum Change {
     Accounts(Event<DynamicObject>),
     Secrets(Event<Secret>),
     ServiceAccounts(Event<ServiceAccount>),
-    /// The hub cannot be watched now.
+    /// The hub cannot be watched at the moment.
     HubFault(String),
-    /// The managed cluster cannot be watched now.
+    /// The managed cluster cannot be watched at the moment.
     SpokeFault(String),
 }
 
-/// Changes, without end.
+/// All changes, as a stream that never ends.
 pub(crate) type Changes = BoxStream<'static, Change>;
 
-/// Accounts and their Secrets on the hub.
+/// Watches the accounts and their Secrets on the hub.
 pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
     let accounts = watcher(apply::accounts(client.clone(), cluster), every())
         .backoff(pauses(cluster))
@@ -52,7 +52,7 @@ pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
     select(accounts, secrets).boxed()
 }
 
-/// `ServiceAccount`s on the managed cluster.
+/// Watches the `ServiceAccount`s on the managed cluster.
 pub(crate) fn of_spoke(client: Client, namespace: &str) -> Changes {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
     let fault = |error: watcher::Error| Change::SpokeFault(clipped(chain(&error)));
@@ -74,7 +74,7 @@ fn hub_fault(error: &watcher::Error) -> Change {
     Change::HubFault(clipped(chain(error)))
 }
 
-/// Soon again after an API server's restart, and no two clusters in step.
+/// The pauses are short after an API server restarts, and differ between clusters.
 fn pauses(seed: &str) -> Pauses {
     Pauses::new(FIRST_PAUSE, LONGEST_PAUSE).with_jitter(seed)
 }

@@ -1,17 +1,17 @@
-//! Calls that came to nothing, in the words of conditions: which server, which step, what to do.
+//! Failed calls as reasons and messages of conditions: which server, which step, what to do.
 
 use jiff::SignedDuration;
 use runtime::causes::clipped;
 
 use crate::tokens::{outcome::Refusal, plan::SECRET_CONFLICT, seen::Step};
 
-/// What we cannot watch, for it has no label, is looked at again that often.
+/// How often a Secret without the label is looked at again. It cannot be watched.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
-/// What kube says of a call.
+/// A failed call, as kube reports it.
 pub(crate) fn refused(step: Step, error: &kube::Error) -> Refusal {
     let kube::Error::Api(status) = error else {
-        // Its own text would name the request, and some of ours have a token in them.
+        // The error's own text names the request, and some requests contain a token.
         let cause =
             std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
         return broken(step, &cause);
@@ -39,7 +39,7 @@ pub(crate) fn refused(step: Step, error: &kube::Error) -> Refusal {
     }
 }
 
-/// No answer, or one that makes no sense.
+/// A missing or invalid answer.
 pub(crate) fn broken(step: Step, cause: &str) -> Refusal {
     let reason = if step.is_of_spoke() {
         "ClusterUnreachable"

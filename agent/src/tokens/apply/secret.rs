@@ -1,4 +1,5 @@
-//! The hub's Secret: made where there is none, applied where it is ours, left alone where it is not.
+//! The hub's Secret: created if it does not exist, applied if it is the agent's, and otherwise left
+//! alone.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crds::authentication::{CA_KEY, GROUP, LABEL, TOKEN_KEY};
@@ -54,7 +55,8 @@ impl Hands {
         }
     }
 
-    /// One that nobody told us of: ours by an answer that was lost, or somebody else's.
+    /// Reads a Secret that was not observed. It is the agent's if the answer to a write was lost;
+    /// otherwise it belongs to somebody else.
     async fn find_secret(&self, name: &str) -> Result<Outcome, Refusal> {
         let found = self
             .secrets("get_secret")
@@ -78,7 +80,7 @@ impl Hands {
             .await
     }
 
-    /// All that is ours in it; its type cannot be changed once it is there.
+    /// All fields that the agent owns. The type is set only on creation because it is immutable.
     fn body(&self, name: &str, account: &Account, content: &Content) -> Value {
         let minted = &content.token;
         let mut annotations = Map::new();
@@ -117,7 +119,7 @@ impl Hands {
     }
 }
 
-/// For that state of that Secret and for no other.
+/// Restricts the write to this state of this Secret.
 fn at(mut body: Value, version: &Version) -> Value {
     body["metadata"]["uid"] = version.uid.clone().into();
     body["metadata"]["resourceVersion"] = version.resource_version.clone().into();

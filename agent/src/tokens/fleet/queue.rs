@@ -1,11 +1,11 @@
-//! Who is to be looked at next, and who later. Each name is in it once; bounded by the number of
-//! accounts.
+//! Which names to look at next, and which later. Each name is in the queue once, so the number of
+//! accounts bounds it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
-/// Names that want attention now, and names that want it later.
+/// Names that are due now, and names that are due later.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     urgent: VecDeque<String>,
@@ -15,37 +15,37 @@ pub(super) struct Queue {
     by_name: BTreeMap<String, Timestamp>,
 }
 
-/// The line that a name waits in.
+/// The line in which a name waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Line {
-    /// Before all others.
+    /// Comes before all other names.
     Urgent,
     Ready,
 }
 
 impl Queue {
-    /// Wants attention, after all others of its kind.
+    /// Makes a name due, after all others in its line.
     pub(super) fn touch(&mut self, name: &str, line: Line) {
         if self.enter(name) {
             self.line(line).push_back(name.to_owned());
         }
     }
 
-    /// Wants attention, before all others of its kind.
+    /// Makes a name due, before all others in its line.
     pub(super) fn touch_first(&mut self, name: &str, line: Line) {
         if self.enter(name) {
             self.line(line).push_front(name.to_owned());
         }
     }
 
-    /// Wants attention then, unless something happens before.
+    /// Makes a name due at this time, unless something happens before.
     pub(super) fn wait(&mut self, name: &str, until: Timestamp) {
         self.forget_time(name);
         self.times.insert((until, name.to_owned()));
         self.by_name.insert(name.to_owned(), until);
     }
 
-    /// Whose time has come wants attention now.
+    /// Makes names due whose time has come.
     pub(super) fn wake(&mut self, now: Timestamp) {
         while let Some((at, name)) = self.times.first().cloned() {
             if at > now {

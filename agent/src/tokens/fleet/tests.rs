@@ -1,4 +1,4 @@
-//! What watches and late answers may tell in any order.
+//! Reports of watches and late answers, in any order.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount as KubeServiceAccount;

@@ -1,4 +1,4 @@
-//! What is to be done about accounts that go, and about what those that are gone left behind.
+//! Plans for accounts that are being deleted, and for what deleted accounts left behind.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,8 @@ use crate::tokens::{
     seen::{Observed, Step, after},
 };
 
-/// A labelled `ServiceAccount` without an account is one whose deletion nobody saw.
+/// Deletes a labelled `ServiceAccount` without an account. The agent did not see the account's
+/// deletion.
 pub(super) fn of_orphan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let Some(found) = &observed.seen.service_account else {
         return Plan::Wait(None);
@@ -32,8 +33,8 @@ pub(super) fn of_orphan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     )
 }
 
-/// First the token dies, then the Secret goes, then the account may. An account that goes is never
-/// served again, whoever else holds it.
+/// The token is revoked first, then the Secret is deleted, then the account is released. An account
+/// that is being deleted is never served again, whoever else holds it.
 pub(super) fn of_account(
     observed: &Observed<'_>,
     account: &Account,
@@ -60,7 +61,7 @@ pub(super) fn of_account(
         steps.push(Action::DeleteSecret { uid });
     }
     let is_dead = site.service_accounts_listed && seen.service_account.is_none();
-    // The hub's garbage collector takes a Secret that we may not delete.
+    // The hub's garbage collector deletes a Secret that the agent is not allowed to delete.
     let is_gone = site.secrets_listed
         && (ours.is_none() || seen.memory.failures.contains_key(&Step::DeleteSecret));
     let abandoned_at = after(deleting, site.hold);

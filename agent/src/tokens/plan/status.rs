@@ -1,4 +1,4 @@
-//! The status that an account is to have. Nothing is written that is there already.
+//! Plans the status of an account. It is written only if it differs.
 
 use crds::authentication::{
     FINALIZER, ManagedServiceAccountStatus, SECRET_CREATED, TOKEN_REPORTED, TokenSecretRef,
@@ -13,9 +13,9 @@ use crate::tokens::{
     seen::{Failure, Observed, Step},
 };
 
-/// Reason of a Secret that is somebody else's.
+/// The reason if the Secret belongs to somebody else.
 pub(crate) const SECRET_CONFLICT: &str = "SecretConflict";
-/// Steps on the way to a token, in the order in which they stand in for each other.
+/// The steps on the way to a token. The first one that failed is reported.
 const ON_THE_WAY: [Step; 6] = [
     Step::AddFinalizer,
     Step::CreateServiceAccount,
@@ -30,13 +30,13 @@ type Verdicts = (Said, Said);
 /// A condition's status, reason and message.
 struct Said(bool, &'static str, String);
 
-/// Writes the status of an account that is to be served, where it is not there yet.
+/// Writes the status of an account that is served, if it differs.
 pub(super) fn write(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<Plan> {
     let said = served(observed, account, now)?;
     put(observed, account, said, now)
 }
 
-/// Writes that an account waits for its token's death, and how to give that up.
+/// Writes that the deletion waits for the token's revocation, and how to force it.
 pub(super) fn held(
     observed: &Observed<'_>,
     account: &Account,
@@ -67,7 +67,7 @@ pub(super) fn held(
     )
 }
 
-/// Nothing where it is too early to say.
+/// `None` if it is too early to decide.
 fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<Verdicts> {
     let seen = observed.seen;
     let there = seen.secret.is_some() && !is_foreign(seen.secret.as_ref());
@@ -105,7 +105,7 @@ fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<
                 );
                 return Some((secret, good));
             }
-            // Soon known; what is said so far may stay.
+            // The result is known soon, so the current status stays until then.
             Verdict::Review(_) | Verdict::Bad(_) if failure.is_none() => return None,
             Verdict::Review(_) | Verdict::Bad(_) => {}
         }
@@ -113,7 +113,7 @@ fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<
     Some((secret, missing(observed, failure, now)?))
 }
 
-/// Why there is no good token; nothing where it is too early to say.
+/// Why there is no good token. `None` if it is too early to decide.
 fn missing(observed: &Observed<'_>, failure: Option<&Failure>, now: Timestamp) -> Option<Said> {
     let (site, seen) = (observed.site, observed.seen);
     Some(if let Some(failure) = failure {
@@ -135,7 +135,7 @@ fn missing(observed: &Observed<'_>, failure: Option<&Failure>, now: Timestamp) -
             "the agent is being uninstalled".to_owned(),
         )
     } else {
-        // A token that was good may well be good still.
+        // A token that was good may still be good.
         let silent = seen.secret.is_some() || site.service_accounts_listed;
         let fault = site.spoke_fault.as_ref().filter(|_| !silent)?;
         Said(
@@ -204,7 +204,7 @@ fn put(
         }),
     };
     let is_there = agrees(current, &wanted);
-    // A hub whose definition lacks a field of ours drops it; asking again would not help.
+    // If the hub's CRD lacks a field, the hub drops it. Writing it again would not help.
     let was_tried = observed
         .seen
         .memory
@@ -215,7 +215,7 @@ fn put(
     (!is_there && !was_tried).then(|| unless_blocked(write, observed, now))
 }
 
-/// True where all that we say is said; others may say more.
+/// True if the status has all that the agent would write. Others may add to it.
 fn agrees(current: &ManagedServiceAccountStatus, wanted: &ManagedServiceAccountStatus) -> bool {
     let ManagedServiceAccountStatus {
         conditions,

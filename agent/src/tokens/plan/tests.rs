@@ -1,5 +1,5 @@
-//! Plans against a model of both API servers: what is planned is done to the model, and what the
-//! model answers is learned, as the driver does it.
+//! Tests plans against a model of both API servers. The model carries out what is planned, and its
+//! answers are learned as the driver does it.
 
 mod life;
 mod model;

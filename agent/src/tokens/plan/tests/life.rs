@@ -1,4 +1,4 @@
-//! From a new account to a token, and what keeps it from one.
+//! The way from a new account to a token, and what can prevent it.
 
 use crds::authentication::{SECRET_CREATED, TOKEN_REPORTED};
 use proptest::prelude::*;
@@ -137,8 +137,8 @@ const STEPS: [Step; 5] = [
 ];
 
 proptest! {
-    /// Whatever fails, and for how long: it ends in a token soon after the failures end, without a
-    /// storm while they go on.
+    /// Whatever fails, and for how long: there is a token soon after the failures end, and no storm
+    /// of calls before.
     #[test]
     fn failures_delay_and_do_not_storm(which in 0..STEPS.len(), seconds in 1_i64..3_000) {
         let mut model = Model::new();

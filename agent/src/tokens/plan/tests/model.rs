@@ -1,4 +1,4 @@
-//! Both API servers, an issuer with a clock and a mind of its own, and one account.
+//! Both API servers, an issuer with its own clock and policy, and one account.
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ pub(super) struct Model {
     pub(super) site: Site,
     pub(super) seen: Seen,
     pub(super) now: Timestamp,
-    /// The managed cluster's clock less ours, in seconds.
+    /// The managed cluster's clock minus the agent's, in seconds.
     pub(super) skew: i64,
-    /// What the issuer makes of the seconds that it is asked for.
+    /// The lifetime that the issuer gives for a requested lifetime.
     pub(super) issues: fn(i64) -> i64,
-    /// What the managed cluster says of tokens that it is shown.
+    /// What the managed cluster answers to a token review.
     pub(super) vouches: bool,
-    /// Steps that fail, with their reason.
+    /// Steps that fail, with their reasons.
     pub(super) failing: Vec<(Step, &'static str)>,
-    /// What was done.
+    /// The calls that were made.
     pub(super) calls: Vec<Step>,
     versions: u64,
 }
@@ -74,7 +74,7 @@ impl Model {
         model
     }
 
-    /// The account has its token.
+    /// An account that has its token.
     pub(super) fn served() -> Self {
         let mut model = Self::new();
         model.settle();
@@ -82,7 +82,7 @@ impl Model {
         model
     }
 
-    /// Does what is planned until there is nothing to do, and says until when.
+    /// Carries out plans until there is nothing to do, and returns until when.
     pub(super) fn settle(&mut self) -> Option<Timestamp> {
         for _ in 0..50 {
             match self.plan() {
@@ -98,7 +98,7 @@ impl Model {
         panic!("no end of it: {:?}", self.calls);
     }
 
-    /// Settles again and again, whenever it wants to, for that many seconds.
+    /// Carries out plans whenever they are due, for this many seconds.
     pub(super) fn live(&mut self, seconds: i64) {
         let end = self.now.as_second() + seconds;
         for _ in 0..10_000 {
@@ -147,7 +147,7 @@ impl Model {
         });
     }
 
-    /// Somebody writes into the Secret.
+    /// Edits the Secret as somebody else.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Secret)) {
         let mut secret = self.seen.secret.clone().unwrap();
         change(&mut secret);
@@ -158,13 +158,13 @@ impl Model {
         self.seen.secret = Some(secret.after(self.seen.secret.as_ref().unwrap()));
     }
 
-    /// The agent starts anew.
+    /// Restarts the agent.
     pub(super) fn restart(&mut self) {
         self.seen.memory = crate::tokens::seen::Memory::default();
         self.seen.secret.as_mut().unwrap().since = self.now;
     }
 
-    /// Status and reason of a condition.
+    /// The status and reason of a condition.
     pub(super) fn condition(&self, kind: &str) -> String {
         let conditions = &self.seen.account.as_ref().unwrap().status.conditions;
         let found = conditions.iter().find(|condition| condition.type_ == kind);

@@ -1,4 +1,4 @@
-//! The end of accounts.
+//! The deletion of accounts.
 
 use jiff::Timestamp;
 
@@ -62,11 +62,11 @@ fn a_cluster_that_is_away_holds_the_account_for_a_bounded_time() {
         "{message}"
     );
     model.pass(1);
-    // Tries once more before it gives up.
+    // The agent tries once more before it gives up.
     model.live(1);
     assert_eq!(model.count(RemoveFinalizer), 1);
 
-    // The cluster is back, and nobody is there to hold anything for.
+    // The cluster answers again, and the account no longer exists.
     model.failing.clear();
     model.calls.clear();
     model.pass(60);

@@ -1,4 +1,4 @@
-//! What others do to the objects, and what becomes of it.
+//! Changes that others make to the objects, and how they are repaired.
 
 use jiff::Timestamp;
 
@@ -138,7 +138,7 @@ fn other_audiences_are_asked_for_at_once_and_once() {
     let mut model = Model::served();
     model.change(|account| account.spec.as_mut().unwrap().audiences = vec!["vault".to_owned()]);
     model.pass(1);
-    // The model's issuer gives its own all the same, which is no reason to ask again.
+    // The model's issuer ignores the requested audiences. Requesting them again would not help.
     model.live(600);
     assert_eq!(model.count(RequestToken), 1);
     model.change(|account| account.spec.as_mut().unwrap().audiences.clear());

@@ -37,7 +37,7 @@ fn a_shorter_validity_is_asked_for_at_once_and_once() {
         model.calls.clear();
         model.wants(validity);
         model.live(120);
-        // One shorter than the issuer gives may be tried, but never more than once.
+        // A lifetime shorter than the issuer gives may be requested, but never more than once.
         assert!(model.count(RequestToken) <= 1, "{case}: {:?}", model.calls);
         if requests == 1 {
             assert_eq!(
@@ -83,8 +83,9 @@ fn a_refused_renewal_leaves_the_token_reported_until_it_is_dead() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever the validity, the clamp and the clocks: the token works at any time, and there are no
-    /// more than five requests per lifetime; with clocks that agree within a tenth, two.
+    /// Whatever the validity, the issuer's limits and the clocks: a working token exists at any
+    /// time, and there are at most five requests per lifetime, or two if the clocks agree within a
+    /// tenth.
     #[test]
     fn always_a_token_and_never_a_storm(
         validity in 600_i64..10_000_000,
