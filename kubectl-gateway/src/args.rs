@@ -1,4 +1,5 @@
-//! The command line: where the hub is, and a verb. Each verb's own arguments are in its own file.
+//! The command line: how to reach the hub, and a verb. Each verb's own arguments are in its own
+//! file.
 
 use std::ffi::OsString;
 

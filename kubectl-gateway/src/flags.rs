@@ -1,4 +1,4 @@
-//! Flags that several verbs take.
+//! Flags that several verbs share.
 
 use clap::{Args, ValueEnum};
 use crds::label_selector::{self, LabelFault, Requirement};
@@ -11,7 +11,7 @@ pub(crate) struct Printing {
     pub(crate) output: Format,
 }
 
-/// How a list is printed.
+/// The format of a list.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
     Table,

@@ -1,4 +1,4 @@
-//! The managed clusters of a hub, and what decides which grant is for which of them.
+//! The managed clusters of a hub, and everything that decides which clusters a grant selects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,18 +19,18 @@ use crate::hub::{Hub, HubError};
 
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// What was read.
+/// The clusters and placements of a hub, as they were read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
     clusters: BTreeMap<String, Labels>,
     decisions: Vec<(PlacementReference, PlacementDecisionStatus)>,
     sets: BTreeMap<String, ClusterSetSpec>,
-    /// Namespaces, and sets that are bound to them.
+    /// The namespaces, each with a set that is bound to it.
     bound: BTreeSet<(String, String)>,
 }
 
 impl Fleet {
-    /// Reads the clusters, and what there is of placements where one of these grants has any.
+    /// Reads the clusters, and also placements if one of these grants uses any.
     pub(crate) async fn read<'a>(
         hub: &Hub,
         mut grants: impl Iterator<Item = &'a GrantClusters>,
@@ -97,17 +97,17 @@ impl Fleet {
         self.bound.extend(bound);
     }
 
-    /// Names of all clusters.
+    /// The names of all clusters.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.clusters.keys().map(String::as_str)
     }
 
-    /// The labels of a cluster; nothing where the hub has none of that name.
+    /// The labels of a cluster. `None` if the hub has no cluster of that name.
     pub(crate) fn labels(&self, cluster: &str) -> Option<&Labels> {
         self.clusters.get(cluster)
     }
 
-    /// The clusters that are chosen, and those that are named and that the hub does not have.
+    /// The clusters that a grant selects, including named ones that the hub does not have.
     pub(crate) fn chosen(&self, clusters: &GrantClusters) -> BTreeSet<String> {
         let choice = ClusterChoice::from(clusters);
         let chosen = self.clusters.iter().filter(|(name, labels)| {
@@ -144,7 +144,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Clusters by their names and what is said of their label `env`.
+    /// Clusters with these names and values of the label `env`.
     pub(crate) fn fleet(clusters: &[(&str, &str)]) -> Fleet {
         let labels = |env: &str| [("env".to_owned(), env.to_owned())].into();
         let clusters = clusters.iter();

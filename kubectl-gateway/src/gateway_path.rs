@@ -1,13 +1,14 @@
-//! The path of a managed cluster behind the hub's own address.
+//! The path under which the hub's API server serves a managed cluster.
 
 use crds::cluster_core;
 
-/// Where the gateway serves a managed cluster, behind the hub's own address.
+/// The path of a managed cluster, relative to the hub's address.
 pub(crate) fn proxy_path(cluster: &str) -> String {
     format!("{}{cluster}/proxy", gateways_path())
 }
 
-/// The hub's own address of an address behind the gateway, or the address itself.
+/// The hub's address, if `server` is the address of a managed cluster behind it. Otherwise `server`
+/// itself.
 pub(crate) fn without_proxy_path(server: &str) -> &str {
     let server = server.trim_end_matches('/');
     let hub = server.split_once(&gateways_path()).filter(|(_, rest)| {

@@ -1,4 +1,4 @@
-//! The hub's API server: calls, and what they may come to.
+//! Calls to the hub's API server, and their errors.
 
 use std::fmt::Debug;
 
@@ -19,13 +19,13 @@ use crate::{
 
 const PAGE: u32 = 500;
 
-/// A hub.
+/// A client of a hub.
 #[derive(Clone)]
 pub(crate) struct Hub {
     pub(crate) client: Client,
 }
 
-/// Why the hub gives no answer.
+/// Why the hub did not give an answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HubError {
     /// It refuses; its own words.
@@ -62,19 +62,19 @@ fn next_step(kind: &str) -> &'static str {
 }
 
 impl HubError {
-    /// True where the caller may not ask, or there is nothing of the kind.
+    /// True if the caller is not allowed to ask, or the hub does not have this kind.
     pub(crate) fn is_unreadable(&self) -> bool {
         matches!(self, Self::Refused { code: 403, .. } | Self::UnknownKind(_))
     }
 
-    /// True where there is no such object.
+    /// True if the object does not exist.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
     }
 }
 
 impl Hub {
-    /// A client of the hub of that entry, also where the entry is of a managed cluster behind it.
+    /// A client of the entry's hub, even if the entry is for a managed cluster behind the hub.
     pub(crate) async fn connect(documents: &Documents, entry: &HubEntry) -> Result<Self, HubError> {
         let context = &entry.context;
         let failed = |error| HubError::Kubeconfig(context.clone(), Box::new(error));
@@ -96,7 +96,7 @@ impl Hub {
         Ok(Self { client })
     }
 
-    /// All objects of a kind, in pages.
+    /// All objects of a kind, read in pages.
     pub(crate) async fn list<K>(&self) -> Result<Vec<K>, HubError>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -105,7 +105,7 @@ impl Hub {
         pages(&Api::<K>::all(self.client.clone()), &kind).await
     }
 
-    /// All objects of a kind in all namespaces, as they are.
+    /// All objects of a kind in all namespaces, not decoded.
     pub(crate) async fn list_untyped(
         &self,
         kind: &ApiResource,
@@ -114,7 +114,7 @@ impl Hub {
         pages(&Api::all_with(self.client.clone(), kind), &name).await
     }
 
-    /// An object of a managed cluster, through the gateway.
+    /// Reads an object of a managed cluster through the gateway.
     pub(crate) async fn through<T: DeserializeOwned>(
         &self,
         cluster: &str,
@@ -127,7 +127,7 @@ impl Hub {
     }
 }
 
-/// What an error of a call comes to.
+/// The error for a failed call.
 pub(crate) fn unanswered(error: kube::Error) -> HubError {
     match error {
         kube::Error::Api(status) => HubError::Refused {

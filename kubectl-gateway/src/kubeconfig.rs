@@ -1,4 +1,4 @@
-//! Kubeconfigs: read as they are, edited, and written back whole.
+//! Kubeconfigs: read without interpretation, edited, and written back completely.
 
 pub(crate) mod documents;
 pub(crate) mod edit;

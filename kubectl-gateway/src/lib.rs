@@ -1,5 +1,5 @@
-//! `kubectl gateway`: contexts for managed clusters, and grants as people ask for them and about them.
-//! What is said is made by pure functions over what the hub has; each verb's own file reads and prints.
+//! `kubectl gateway`: contexts for managed clusters, and commands to create and query grants. Pure
+//! functions turn what was read from the hub into text; each verb's own file reads and prints.
 
 mod args;
 mod flags;

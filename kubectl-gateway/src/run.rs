@@ -17,9 +17,9 @@ use crate::{
     voice::{self, Outcome},
 };
 
-/// Does what the command line says.
+/// Runs the command line.
 pub fn run(args: Args) -> ExitCode {
-    // As with kubectl diff, 1 says that something differs.
+    // Exit code 1 means that something differs, as with kubectl diff.
     let failure = match args.verb {
         Verb::Grants(GrantsVerb::Diff(_)) => 2,
         Verb::Kubeconfig(_) | Verb::Clusters(_) | Verb::Grant(_) | Verb::WhoCan(_) => 1,

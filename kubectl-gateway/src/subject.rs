@@ -1,10 +1,10 @@
-//! Who gets a grant, in a word.
+//! The short form of a grant's subject, e.g. `user:alice`.
 
 use crds::gateway::{Subject, SubjectKind};
 
 const SYNTAX: &str = "write user:NAME, group:NAME, sa:NAMESPACE/NAME or gateway";
 
-/// Reads a subject.
+/// Parses a subject.
 pub(crate) fn parse(text: &str) -> Result<Subject, &'static str> {
     let subject = |kind, namespace: &str, name: &str| Subject {
         kind,
@@ -26,7 +26,7 @@ pub(crate) fn parse(text: &str) -> Result<Subject, &'static str> {
     }
 }
 
-/// The word for a subject, as [`parse`] reads it.
+/// The short form of a subject, as [`parse`] reads it.
 pub(crate) fn word(subject: &Subject) -> String {
     let Subject {
         kind,

@@ -1,10 +1,10 @@
-//! Lists as kubectl prints them.
+//! Tables in the format of kubectl.
 
 use std::time::Duration;
 
 const GAP: usize = 3;
 
-/// Columns as wide as what is in them, below their heads.
+/// Columns under their heads, each as wide as its longest cell.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let heads: Vec<_> = heads.iter().map(|&head| head.to_owned()).collect();
     let lines = || [&heads].into_iter().chain(rows);
@@ -24,7 +24,7 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     lines.collect()
 }
 
-/// How long something is so, in the unit that says enough.
+/// A duration in its most suitable unit.
 pub(crate) fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {

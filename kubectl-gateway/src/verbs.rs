@@ -1,4 +1,5 @@
-//! The verbs of the command line: each with its arguments, its run and its error in one file.
+//! The verbs of the command line. Each has its arguments, its run function and its error in one
+//! file.
 
 pub(crate) mod clusters;
 pub(crate) mod grant;

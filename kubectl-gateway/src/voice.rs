@@ -1,16 +1,16 @@
-//! What is printed, and with which code the program ends.
+//! Output to the user, and the exit code of the program.
 
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
-/// How a verb ended that did what it was asked.
+/// The outcome of a verb that ran without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Well.
+    /// Everything is as asked.
     Done,
-    /// With something that is not as it would be.
+    /// Something differs from what it should be.
     Differs,
 }
 
@@ -23,7 +23,7 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Prints an answer. Where nobody reads it any more, as behind `head`, there is nothing to complain about.
+/// Prints an answer. A closed pipe, e.g. behind `head`, is not an error.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -31,18 +31,18 @@ pub(crate) fn say(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints beside the answer what one should know of it.
+/// Prints a remark about the answer to stderr.
 pub(crate) fn note(text: &str) {
-    // Where stderr is closed there is nobody to tell.
+    // If stderr is closed, the remark is dropped.
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
-/// Prints why there is no answer.
+/// Prints an error.
 pub(crate) fn complain(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "error: {}", in_a_line(error));
 }
 
-/// An error and its causes, but for those that have been said with what they cause.
+/// An error and its causes in one line, without causes that an earlier part already contains.
 fn in_a_line(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |said, cause| {
         let cause = cause.to_string();

@@ -1,4 +1,4 @@
-//! Words for the parts of a grant.
+//! The parts of a grant as text.
 
 use crds::gateway::{GrantNamespaces, GrantRole};
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -8,7 +8,7 @@ pub(crate) fn role(role: &GrantRole) -> &str {
     role.cluster_role.as_deref().unwrap_or("rules")
 }
 
-/// What a grant allows, with all its rules.
+/// What a grant allows, with all rules.
 pub(crate) fn role_in_full(role: &GrantRole) -> String {
     let rules = || {
         let rules = role.rules.iter().flatten().map(rule);
@@ -17,7 +17,7 @@ pub(crate) fn role_in_full(role: &GrantRole) -> String {
     role.cluster_role.clone().unwrap_or_else(rules)
 }
 
-/// A rule: verbs, resources with their groups, and names.
+/// A rule as text: verbs, resources with their groups, and names.
 fn rule(rule: &PolicyRule) -> String {
     let words = |all: &Option<Vec<String>>| all.clone().unwrap_or_default();
     let groups = words(&rule.api_groups);
@@ -37,7 +37,7 @@ fn rule(rule: &PolicyRule) -> String {
     text
 }
 
-/// Where a grant holds within its clusters.
+/// The namespaces in which a grant is effective.
 pub(crate) fn namespaces(namespaces: Option<&GrantNamespaces>) -> String {
     let Some(GrantNamespaces { names, create }) = namespaces else {
         return "everywhere".to_owned();

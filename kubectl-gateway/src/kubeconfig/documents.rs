@@ -1,4 +1,4 @@
-//! The kubeconfigs in use, as they are, and what they say of the hub.
+//! The kubeconfigs in use, and the hub that they describe.
 
 use std::{
     env,
@@ -11,25 +11,25 @@ use serde_json::Value;
 use super::file::{self, FileError, home};
 use crate::gateway_path::without_proxy_path;
 
-/// Those kubeconfigs that exist, in their order.
+/// The kubeconfigs that exist, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Documents(Vec<(PathBuf, Value)>);
 
-/// What they say of the hub: its cluster and its user, and where either is written.
+/// The hub in the kubeconfigs: its cluster and its user, and the files that contain them.
 #[derive(Clone, Debug)]
 pub(crate) struct HubEntry {
     pub(crate) context: String,
-    /// As it is in the file, but for the server, which is the hub's own.
+    /// The entry as it is in the file, except that `server` is the hub's own address.
     pub(super) cluster: Value,
-    /// Where relative paths of the cluster begin.
+    /// The directory for relative paths in the cluster entry.
     pub(super) cluster_home: PathBuf,
-    /// Name of the user, and what the file says of it.
+    /// The name of the user, and its entry.
     pub(super) user: Option<(String, Value)>,
-    /// The file that has the user, or else the context.
+    /// The file that contains the user, or else the context.
     pub(crate) path: PathBuf,
 }
 
-/// Why there is no hub.
+/// Why no hub was found.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
     #[error("there is no kubeconfig: none of {0} exists; set one with --kubeconfig")]
@@ -49,8 +49,8 @@ pub(crate) enum ContextError {
 }
 
 impl Documents {
-    /// Reads those of a list, or else the one in the home directory. As with kubectl, files that do not
-    /// exist are passed over.
+    /// Reads the files of a list, or else the one in the home directory. Files that do not exist
+    /// are ignored, as by kubectl.
     pub(crate) fn read(list: Option<&OsStr>) -> Result<Self, ContextError> {
         let listed = list.into_iter().flat_map(env::split_paths);
         let mut paths: Vec<_> = listed.filter(|it| !it.as_os_str().is_empty()).collect();
@@ -71,7 +71,7 @@ impl Documents {
         Ok(Self(found))
     }
 
-    /// Where they are.
+    /// The paths of the files.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.all().map(|(path, _)| path)
     }
@@ -80,8 +80,8 @@ impl Documents {
         self.0.iter().map(|(path, config)| (path.as_path(), config))
     }
 
-    /// The hub of a context, or of the current one. A context of a managed cluster behind a hub stands
-    /// for that hub.
+    /// The hub of a context, or of the current one. A context of a managed cluster stands for the
+    /// hub that it leads through.
     pub(crate) fn hub(&self, context: Option<&str>) -> Result<HubEntry, ContextError> {
         let current = || {
             let mut all = self.all();
@@ -128,7 +128,7 @@ impl Documents {
         Ok(hub)
     }
 
-    /// The first entry of a name, and the file that has it.
+    /// The first entry of this name, and the file that contains it.
     fn find(&self, list: &str, name: &str) -> Option<(&Path, &Value)> {
         let mut all = self.all();
         all.find_map(|(path, config)| Some((path, named(config, list, name)?)))
@@ -142,13 +142,13 @@ impl Documents {
 }
 
 impl HubEntry {
-    /// The hub's own address.
+    /// The address of the hub.
     pub(crate) fn server(&self) -> &str {
         self.cluster["server"].as_str().unwrap_or_default()
     }
 }
 
-/// The entry of a name in one of a kubeconfig's lists.
+/// The entry of this name in one of a kubeconfig's lists.
 pub(crate) fn named<'a>(config: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
     let mut entries = config[list].as_array()?.iter();
     entries.find(|entry| entry["name"] == name)
@@ -160,7 +160,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A hub `hub` of user `admin`, in `/one/config`, whose user is in `/two/config`.
+    /// A hub `hub` with user `admin` in `/one/config`. The user is in `/two/config`.
     pub(in super::super) fn documents() -> Documents {
         let one = json!({
             "current-context": "hub",

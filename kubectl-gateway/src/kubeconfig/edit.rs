@@ -1,4 +1,5 @@
-//! A kubeconfig with one more context. Pure, and over the file as it is: what is not known stays.
+//! Adds a context to a kubeconfig. Pure. It works on the file's own structure, so unknown fields
+//! are kept.
 
 use std::path::Path;
 
@@ -10,19 +11,19 @@ use super::{
 };
 use crate::gateway_path::proxy_path;
 
-/// Fields of a cluster that are paths, as JSON pointers.
+/// The fields of a cluster that contain paths, as JSON pointers.
 const CLUSTER_PATHS: &[&str] = &["/certificate-authority"];
-/// Those of a user.
+/// The fields of a user that contain paths.
 const USER_PATHS: &[&str] = &["/client-certificate", "/client-key", "/tokenFile"];
 const USER_COMMAND: &str = "/exec/command";
 
-/// What is to be written: a cluster and a context of one name, and the user that they are used with.
+/// What to add: a cluster and a context of the same name, and the user for the context.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     cluster: Value,
     user: Option<String>,
-    /// The user itself, where the file is to have a copy.
+    /// The user's entry, if the file needs a copy of it.
     copied: Option<Value>,
 }
 
@@ -33,7 +34,7 @@ pub(crate) enum Current {
     Keep,
 }
 
-/// Why a file does not take it.
+/// Why the file cannot be edited.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
     #[error("it is not a kubeconfig: {0} does not have the type that it has in a kubeconfig")]
@@ -45,7 +46,7 @@ pub(crate) enum EditError {
 }
 
 impl Entry {
-    /// For the file that has the hub's user.
+    /// An entry for the file that contains the hub's user.
     pub(crate) fn beside_user(hub: &HubEntry, cluster: &str, name: String) -> Self {
         let home = home(&hub.path);
         Self {
@@ -56,14 +57,14 @@ impl Entry {
         }
     }
 
-    /// For another file, in `home`.
+    /// An entry for another file in the directory `home`.
     pub(crate) fn with_user(hub: &HubEntry, cluster: &str, name: String, home: &Path) -> Self {
         let own = self::home(&hub.path);
         let copied = hub.user.as_ref().map(|(_, user)| {
             let mut user = user.clone();
             if own != home {
                 anchor(&mut user, USER_PATHS, own);
-                // Without a slash it is looked up on PATH.
+                // A command without a slash is looked up on PATH.
                 let command = user.pointer(USER_COMMAND).and_then(Value::as_str);
                 if command.is_some_and(|it| it.contains('/')) {
                     anchor(&mut user, &[USER_COMMAND], own);
@@ -79,7 +80,7 @@ impl Entry {
     }
 }
 
-/// The hub's cluster entry, but for the server, which is the managed cluster behind it.
+/// The hub's cluster entry with the address of the managed cluster as its server.
 fn behind(hub: &HubEntry, cluster: &str, home: &Path) -> Value {
     let mut body = hub.cluster.clone();
     body["server"] = format!("{}{}", hub.server(), proxy_path(cluster)).into();
@@ -89,7 +90,7 @@ fn behind(hub: &HubEntry, cluster: &str, home: &Path) -> Value {
     body
 }
 
-/// Makes relative paths say the same in another directory.
+/// Changes relative paths so that they stay valid in another directory.
 fn anchor(body: &mut Value, pointers: &[&str], home: &Path) {
     for pointer in pointers {
         if let Some(value) = body.pointer_mut(pointer)
@@ -100,7 +101,7 @@ fn anchor(body: &mut Value, pointers: &[&str], home: &Path) {
     }
 }
 
-/// Adds the context, or brings up to date the one that is there for the same cluster.
+/// Adds the context, or updates an existing one for the same cluster.
 pub(crate) fn add(config: &mut Value, entry: &Entry, current: Current) -> Result<(), EditError> {
     let name = entry.name.as_str();
     let taken = |what| EditError::Taken {
@@ -151,7 +152,7 @@ fn root(config: &mut Value) -> Result<&mut Map<String, Value>, EditError> {
     config.as_object_mut().ok_or_else(wrong)
 }
 
-/// What an entry of a list says, which is nothing where it was not there.
+/// The contents of a list's entry. `None` if the entry does not exist.
 fn entry_of<'a>(
     root: &'a mut Map<String, Value>,
     list: &str,

@@ -1,4 +1,4 @@
-//! Kubeconfigs on disk, read as they are.
+//! Reads kubeconfigs from disk.
 
 use std::{
     fs, io,
@@ -16,12 +16,12 @@ pub(crate) enum FileError {
     Yaml(PathBuf, #[source] Box<serde_saphyr::Error>),
 }
 
-/// A path that says the same in any working directory.
+/// A path that is the same in every working directory.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, FileError> {
     path::absolute(path).map_err(|error| FileError::Read(path.to_owned(), error))
 }
 
-/// What a file says; nothing where there is none.
+/// The contents of a file. `None` if it does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<Value>, FileError> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -36,7 +36,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>, FileError> {
         .map_err(|error| FileError::Yaml(path.to_owned(), Box::new(error)))
 }
 
-/// The directory of a file, where its relative paths begin.
+/// The directory of a file, which relative paths in it start from.
 pub(crate) fn home(path: &Path) -> &Path {
     path.parent().unwrap_or_else(|| Path::new("/"))
 }

@@ -1,4 +1,5 @@
-//! Changes a kubeconfig on disk: under kubectl's own lock, whole or not at all, for nobody else to read.
+//! Changes a kubeconfig on disk. It takes kubectl's lock, replaces the file atomically, and lets
+//! only the owner read it.
 
 use std::{
     fs, io,
@@ -14,7 +15,7 @@ use super::{
     file::{FileError, home, read},
 };
 
-/// Why a kubeconfig is not changed.
+/// Why a kubeconfig was not changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpdateError {
     #[error(transparent)]
@@ -29,7 +30,7 @@ pub(crate) enum UpdateError {
     Edit(PathBuf, #[source] EditError),
 }
 
-/// Changes a file, or makes it. Where it is a link, what it points at is changed.
+/// Changes a file, or creates it. If it is a symbolic link, its target is changed.
 pub(crate) fn update(
     path: &Path,
     edit: impl FnOnce(&mut Value) -> Result<(), EditError>,
@@ -44,7 +45,7 @@ pub(crate) fn update(
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // Made with 0600.
+    // The file is created with mode 0600.
     let mut file = Builder::new()
         .prefix(".kubeconfig-")
         .tempfile_in(home(path))?;
@@ -54,7 +55,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// kubectl's own lock on the file, which goes when this is dropped.
+/// Takes the same lock on the file as kubectl. Dropping it releases the lock.
 fn lock(path: &Path) -> Result<TempPath, UpdateError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");

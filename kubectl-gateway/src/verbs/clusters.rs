@@ -1,4 +1,5 @@
-//! `kubectl gateway clusters`: what the gateway serves, and what the caller was granted there.
+//! `kubectl gateway clusters`: the clusters that the gateway serves, and the caller's grants on
+//! each.
 
 mod rows;
 
@@ -35,7 +36,7 @@ pub(crate) struct ClustersArgs {
     pub(crate) printing: Printing,
 }
 
-/// Why there is no list.
+/// Why the list failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClustersError {
     #[error(transparent)]
@@ -78,7 +79,7 @@ pub(crate) async fn run(
     Ok(Outcome::Done)
 }
 
-/// What may be read, which not everybody may.
+/// A list that not every caller may read. `None` if this caller may not.
 fn readable<T>(read: Result<Vec<T>, HubError>, what: &str) -> Result<Option<Vec<T>>, HubError> {
     match read {
         Err(error) if error.is_unreadable() => {

@@ -1,4 +1,5 @@
-//! `kubectl gateway grant`: an `AccessGrant` from a command line, and what becomes of it.
+//! `kubectl gateway grant`: creates an `AccessGrant` from the command line, and reports its
+//! progress.
 
 mod manifest;
 mod progress;
@@ -102,7 +103,7 @@ pub(crate) struct GrantClustersArgs {
     pub(crate) placements: Vec<PlacementReference>,
 }
 
-/// Why nothing is granted, or it is not known what became of it.
+/// Why nothing was granted, or why the result is not known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
     #[error(transparent)]
@@ -158,7 +159,8 @@ async fn made(hub: &Hub, grant: &AccessGrant, dry_run: bool) -> Result<AccessGra
     })
 }
 
-/// The grant once there is nothing more to wait for, or as it is after that time.
+/// Waits until the grant is settled, and returns it. After `timeout` it returns the grant as it is
+/// then.
 async fn settled(
     hub: &Hub,
     grant: AccessGrant,

@@ -1,4 +1,4 @@
-//! `kubectl gateway grants diff`: which rights files would give and take, cluster by cluster.
+//! `kubectl gateway grants diff`: shows which rights files would add and remove on each cluster.
 
 mod files;
 mod rights;
@@ -42,7 +42,7 @@ pub(crate) struct DiffArgs {
     pub(crate) filename: Vec<PathBuf>,
 }
 
-/// Why it cannot be said.
+/// Why there is no diff.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DiffError {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! `kubectl gateway kubeconfig`: a context for a managed cluster, written beside the hub's.
+//! `kubectl gateway kubeconfig`: writes a context for a managed cluster beside that of the hub.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub(crate) struct KubeconfigArgs {
     pub(crate) use_it: bool,
 }
 
-/// Why no context is written.
+/// Why no context was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KubeconfigError {
     #[error("the gateway serves no cluster {cluster}; {served}")]
@@ -128,7 +128,7 @@ fn words(mut names: Vec<String>) -> String {
     }
 }
 
-/// Of several files the first that has an entry of a name wins: no other may have it.
+/// kubectl uses the first file that has an entry of a name, so no other file may have one.
 fn is_free(documents: &Documents, entry: &HubEntry, name: &str) -> Result<(), KubeconfigError> {
     for (path, config) in documents.all().filter(|(path, _)| *path != entry.path) {
         for list in ["clusters", "contexts"] {

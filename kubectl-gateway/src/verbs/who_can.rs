@@ -1,4 +1,5 @@
-//! `kubectl gateway who-can`: whom the hub's grants let do something, where, and until when.
+//! `kubectl gateway who-can`: who may do something because of the hub's grants, where, and until
+//! when.
 
 mod answer;
 mod question;
@@ -111,7 +112,7 @@ pub(crate) async fn run(
     Ok(Outcome::Done)
 }
 
-/// The clusters that were named or selected; else all, and those that grants name.
+/// The named or selected clusters. By default all clusters, and those that only grants name.
 fn asked_about(
     args: &WhoCanArgs,
     fleet: &Fleet,

@@ -1,4 +1,5 @@
-//! A cluster as the gateway, Open Cluster Management and the grants of the caller have it. Pure.
+//! One row per cluster from three sources: the gateway, Open Cluster Management, and the caller's
+//! grants. Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +19,14 @@ const AVAILABLE: &str = "ManagedClusterConditionAvailable";
 const NONE: &str = "-";
 const UNKNOWN: &str = "?";
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Me {
     pub(super) name: String,
     pub(super) groups: Vec<String>,
 }
 
-/// What the caller may read, beside what the gateway serves.
+/// What the caller may read, in addition to the gateway's clusters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     pub(super) clusters: Option<Vec<ManagedCluster>>,
@@ -38,16 +39,16 @@ pub(super) struct Seen {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Row {
     name: String,
-    /// An address of the cluster, or `tunnel`; nothing where there is no way to it.
+    /// The address of the cluster, or `tunnel`. `None` if it cannot be reached.
     reached_by: Option<String>,
-    /// Nothing where nobody has tried.
+    /// `None` if nobody has tried.
     healthy: Option<bool>,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
-    /// What Open Cluster Management says, and since when.
+    /// What Open Cluster Management reports, and since when.
     available: Option<Since>,
     created: Option<Timestamp>,
-    /// Nothing where the caller may not read grants.
+    /// `None` if the caller is not allowed to read grants.
     grants: Option<Vec<Granted>>,
 }
 
@@ -65,7 +66,7 @@ struct Granted {
     state: GrantState,
 }
 
-/// All clusters that the gateway serves and that fulfil the requirements, by name.
+/// All clusters that the gateway serves and that match the requirements, by name.
 pub(super) fn of(
     gateways: &[ClusterGateway],
     seen: &Seen,
@@ -82,7 +83,7 @@ pub(super) fn of(
         .iter()
         .filter_map(|gateway| {
             let cluster = clusters.get(&gateway.name_any()).copied();
-            // The labels that grants go by, where there are any.
+            // The labels of the ManagedCluster are preferred, because grants select by them.
             let labels = cluster.map_or_else(|| gateway.labels(), |it| it.labels());
             let chosen = requirements.iter().all(|it| it.matches(labels));
             chosen.then(|| row(gateway, cluster, seen, now))
@@ -129,8 +130,8 @@ fn reached_by(endpoint: &ClusterEndpoint) -> Option<String> {
     }
 }
 
-/// The caller's own grants there; those of the gateway's account, as which the caller acts, where there
-/// are none.
+/// The caller's own grants on the cluster. If there are none, those of the gateway's account,
+/// because the caller then acts as that account.
 fn granted(
     grants: &[AccessGrant],
     name: &str,
@@ -162,8 +163,8 @@ fn granted(
     }
 }
 
-/// How a grant is on a cluster, by its status, or by what it says itself where that is newer; nothing
-/// where it is not for the cluster. Of placements only the status knows.
+/// The state of a grant on a cluster: from its status, or from its spec if that is newer. `None` if
+/// the grant does not select the cluster. Only the status shows what placements select.
 fn state(grant: &AccessGrant, name: &str, cluster: Option<&ManagedCluster>) -> Option<GrantState> {
     let status = grant.status.as_ref();
     let mut on_clusters = status.into_iter().flat_map(|it| &it.cluster_states);
@@ -196,7 +197,7 @@ impl Me {
 }
 
 impl Row {
-    /// For a table.
+    /// The cells of the row in a table.
     pub(super) fn cells(&self, now: Timestamp) -> Vec<String> {
         let since = |then: Timestamp| age(now.duration_since(then).unsigned_abs());
         let available = self
@@ -226,7 +227,7 @@ impl Row {
         ]
     }
 
-    /// Why it is not healthy.
+    /// Why the cluster is not healthy.
     pub(super) fn complaint(&self) -> Option<String> {
         let is_ill = self.healthy == Some(false) && !self.reason.is_empty();
         is_ill.then(|| format!("{}: {}", self.name, self.reason))

@@ -1,4 +1,4 @@
-//! What the command line says, as an `AccessGrant`. Whether it makes sense is for the hub to say.
+//! The `AccessGrant` for a command line. The hub validates it.
 
 use std::{
     fs, io,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{GrantArgs, GrantClustersArgs};
 use crate::{subject, wording};
 
-/// Rules of a role.
+/// The rules of a role.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rules(Vec<PolicyRule>);
 
@@ -28,7 +28,7 @@ enum RulesFile {
     Role { rules: Vec<PolicyRule> },
 }
 
-/// Why there is no grant.
+/// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
     #[error("cannot read {}", .0.display())]
@@ -40,7 +40,7 @@ pub(crate) enum ManifestError {
 }
 
 impl Rules {
-    /// Reads a file, or stdin.
+    /// Reads rules from a file or stdin.
     pub(super) fn read(path: &Path) -> Result<Self, ManifestError> {
         let text = if path == Path::new("-") {
             let mut text = String::new();
@@ -59,7 +59,7 @@ impl Rules {
     }
 }
 
-/// The grant that the command line says, with the rules of its file.
+/// The grant for the command line, with the rules of its file.
 pub(super) fn grant(args: GrantArgs, rules: Option<Rules>) -> Result<AccessGrant, ManifestError> {
     let GrantArgs {
         subject,
@@ -108,7 +108,7 @@ fn label_selector(requirements: &[Requirement]) -> Result<LabelSelector, Manifes
     Ok(expressions.collect::<Result<Selector, _>>()?.into())
 }
 
-/// Made of the subject and the role, so that the same command names the same grant.
+/// A name from the subject and the role, so that the same command names the same grant.
 fn default_name(subject: &Subject, role: &GrantRole) -> String {
     let word = subject::word(subject);
     let who = word.split_once(':').map_or(word.as_str(), |(_, name)| name);
@@ -118,7 +118,7 @@ fn default_name(subject: &Subject, role: &GrantRole) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-/// As it is shown: without what nobody asked for.
+/// The manifest to print, without managed fields.
 pub(super) fn yaml(mut grant: AccessGrant) -> Result<String, serde_saphyr::SerializeError> {
     grant.metadata.managed_fields = None;
     serde_saphyr::to_string(&grant)

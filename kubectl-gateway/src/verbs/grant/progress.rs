@@ -1,18 +1,18 @@
-//! How far a grant has come. Pure.
+//! The progress of a grant. Pure.
 
 use crds::gateway::{AccessGrant, GrantState};
 use kube::ResourceExt as _;
 
 use crate::voice::Outcome;
 
-/// How far.
+/// How far a grant is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Somewhere it may still come to hold.
+    /// Some clusters may still apply it.
     Waiting,
-    /// It holds on all of its clusters, if there are any.
+    /// All of its clusters have applied it, if there are any.
     Applied,
-    /// It holds wherever it may, and that is not everywhere.
+    /// Nothing is pending, but some clusters have not applied it.
     Failed,
 }
 
@@ -40,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// Where it holds, what is missing where it does not, and the next step.
+    /// The clusters that have applied the grant, what is missing on the others, and the next step.
     pub(super) fn said(self, grant: &AccessGrant) -> String {
         let name = grant.name_any();
         let states = grant.status.iter().flat_map(|it| &it.cluster_states);

@@ -1,4 +1,4 @@
-//! `AccessGrant`s in files, in directories and on stdin.
+//! Reads `AccessGrant`s from files, directories and stdin.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use crate::voice;
 
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
-/// Why they are not read.
+/// Why the files cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilesError {
     #[error("cannot read {}", .0.display())]
@@ -35,7 +35,7 @@ pub(crate) enum FilesError {
     None,
 }
 
-/// All grants in them, by name.
+/// All grants in the files, by name.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<AccessGrant>, FilesError> {
     let mut grants = BTreeMap::new();
     for path in paths {
@@ -55,7 +55,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<AccessGrant>, FilesError> {
     Ok(grants.into_values().collect())
 }
 
-/// A file as it is, a directory as the files in it, by name.
+/// The file itself, or the files in a directory, sorted by name.
 fn expanded(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -84,7 +84,7 @@ fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The grants of a text; of other objects it is only said how many there are.
+/// The grants in a text. Other objects are only counted.
 fn grants_of(path: &Path, text: &str) -> Result<Vec<AccessGrant>, FilesError> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)
         .map_err(|error| FilesError::Yaml(path.to_owned(), Box::new(error)))?;
@@ -112,7 +112,7 @@ fn grants_of(path: &Path, text: &str) -> Result<Vec<AccessGrant>, FilesError> {
     grants.collect()
 }
 
-/// What a list holds, or the object itself.
+/// The elements of a list, or the object itself.
 fn items(mut document: Value) -> Vec<Value> {
     let is_list = document["kind"]
         .as_str()

@@ -1,4 +1,4 @@
-//! What a grant gives, and what another one in its place would. Pure.
+//! The rights that a grant gives, and how another version of it would change them. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use crate::{fleet::Fleet, subject, wording};
 
-/// A subject's rights on a cluster, in words.
+/// One right of a subject on a cluster, as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
     cluster: String,
@@ -17,8 +17,7 @@ struct Right {
     what: String,
 }
 
-/// What would change, in a line for each right that goes and for each that comes; nothing where nothing
-/// would.
+/// One line for each right that would be removed or added. `None` if the spec would not change.
 pub(super) fn change(
     before: Option<&AccessGrant>,
     wanted: &AccessGrant,
@@ -28,7 +27,7 @@ pub(super) fn change(
     if before.is_some_and(|it| it.spec == wanted.spec) {
         return None;
     }
-    // It begins when the hub has it, and that does not change.
+    // The duration of a grant counts from its creation, which an update does not change.
     let mut after = wanted.clone();
     let begin = before.and_then(ResourceExt::creation_timestamp);
     after.metadata.creation_timestamp = Some(begin.unwrap_or(Time(now)));
@@ -62,7 +61,7 @@ pub(super) fn change(
     Some(format!("AccessGrant {} {head}\n{lines}", wanted.name_any()))
 }
 
-/// All that a grant gives.
+/// All rights that a grant gives.
 fn rights(grant: &AccessGrant, fleet: &Fleet, now: Timestamp) -> BTreeSet<Right> {
     if grant.is_over(now) {
         return BTreeSet::new();
@@ -107,7 +106,7 @@ mod tests {
         serde_json::from_value(grant).unwrap()
     }
 
-    /// As the hub has it.
+    /// A grant as the hub stores it.
     fn stored(more: &Value) -> AccessGrant {
         let mut grant = grant(more);
         let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Who may do it: grants, and what their roles allow. Pure.
+//! Finds who may do something, from grants and the rules of their roles. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{fleet::Fleet, subject, wording};
 
-/// A grant on a cluster that may be an answer, if its role is.
+/// A grant on a cluster that answers the question if its role allows it.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate<'a> {
     grant: &'a AccessGrant,
     cluster: String,
 }
 
-/// Somebody who may do it.
+/// One subject that may do it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Row {
@@ -29,9 +29,9 @@ pub(super) struct Row {
     subject: String,
     grant: String,
     role: String,
-    /// Nothing for the whole cluster.
+    /// `None` for the whole cluster.
     namespaces: Option<Vec<String>>,
-    /// Only objects of these names; any where there is none.
+    /// The names of the only objects that it may be done to. Empty stands for all objects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     names: Vec<String>,
     state: GrantState,
@@ -40,23 +40,23 @@ pub(super) struct Row {
     until: Option<Timestamp>,
 }
 
-/// Everybody, and what is not certain of it.
+/// All rows, and notes about what is uncertain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Answer {
     pub(super) rows: Vec<Row>,
     pub(super) notes: BTreeSet<String>,
 }
 
-/// What rules say to a question.
+/// What rules answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     No,
-    /// For objects of these names.
+    /// Yes, but only for objects of these names.
     Named(BTreeSet<String>),
     Yes,
 }
 
-/// Grants on those clusters whose namespaces fit the question.
+/// The grants on those clusters whose namespaces fit the question.
 pub(super) fn candidates<'a>(
     grants: &'a [AccessGrant],
     fleet: &Fleet,
@@ -72,8 +72,8 @@ pub(super) fn candidates<'a>(
     candidates.collect()
 }
 
-/// True where the grant holds in a place that is asked about. One within namespaces says nothing of what
-/// is in none, but for the namespaces themselves by name.
+/// True if the grant covers a place that the question asks about. A grant within namespaces does
+/// not cover cluster-scoped objects, except the namespaces themselves by name.
 fn reaches(grant: &AccessGrant, question: &Question) -> bool {
     let Some(namespaces) = &grant.spec.namespaces else {
         return true;
@@ -85,7 +85,7 @@ fn reaches(grant: &AccessGrant, question: &Question) -> bool {
     is_inside && asked.is_none_or(|it| namespaces.names.contains(it))
 }
 
-/// Who may do it, by cluster, subject and grant.
+/// The rows, sorted by cluster, subject and grant.
 pub(super) fn of(
     candidates: &[Candidate<'_>],
     roles: &BTreeMap<RoleOf, Role>,
@@ -139,7 +139,7 @@ fn verdict(rules: &[PolicyRule], question: &Question) -> Verdict {
     for rule in rules.iter().filter(|rule| is_about(rule, question)) {
         match rule.resource_names.as_deref().unwrap_or_default() {
             [] => return Verdict::Yes,
-            // What is made or deleted in a lump has no name yet.
+            // Rules with names do not match these requests, because they do not name an object.
             _ if question.subresource.is_none()
                 && ["create", "deletecollection"].contains(&question.verb.as_str()) => {}
             some => names.extend(some.iter().cloned()),
@@ -152,7 +152,7 @@ fn verdict(rules: &[PolicyRule], question: &Question) -> Verdict {
     }
 }
 
-/// As RBAC reads a rule.
+/// Matches a rule in the same way as RBAC.
 fn is_about(rule: &PolicyRule, question: &Question) -> bool {
     let any = |words: &[String], word: &str| words.iter().any(|it| it == "*" || it == word);
     let resources = rule.resources.as_deref().unwrap_or_default();
@@ -172,7 +172,7 @@ fn is_about(rule: &PolicyRule, question: &Question) -> bool {
 }
 
 impl Candidate<'_> {
-    /// The role of the cluster that is granted; nothing where the grant has rules of its own.
+    /// The cluster and its role that is granted. `None` if the grant has rules of its own.
     pub(super) fn cluster_role(&self) -> Option<RoleOf> {
         let name = self.grant.spec.role.cluster_role.clone()?;
         Some((self.cluster.clone(), name))
@@ -205,7 +205,7 @@ impl Candidate<'_> {
         subjects.map(row).collect()
     }
 
-    /// As its status has it, where that is about what it says now.
+    /// The state from the grant's status, if that is about the current spec.
     fn state(&self) -> (GrantState, String) {
         let said = self
             .grant
@@ -221,7 +221,7 @@ impl Candidate<'_> {
 }
 
 impl Row {
-    /// For a table.
+    /// The cells of the row in a table.
     pub(super) fn cells(&self) -> Vec<String> {
         let namespaces = self.namespaces.as_ref();
         let mut place = namespaces.map_or_else(|| "everywhere".to_owned(), |it| it.join(","));

@@ -1,4 +1,4 @@
-//! What is asked: a verb, and a resource as people write it.
+//! The question: a verb, and a resource as people write it.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use crate::{
     voice,
 };
 
-/// A resource as it was written.
+/// A resource as the user wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     resource: String,
@@ -24,7 +24,7 @@ pub(crate) struct Asked {
 )]
 pub(crate) struct NoResource;
 
-/// A question to rules.
+/// A question for rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) verb: String,
@@ -32,7 +32,7 @@ pub(super) struct Question {
     pub(super) resource: String,
     pub(super) subresource: Option<String>,
     pub(super) is_namespaced: bool,
-    /// In any where none is given.
+    /// `None` stands for any namespace.
     pub(super) namespace: Option<String>,
 }
 
@@ -81,8 +81,9 @@ impl fmt::Display for Question {
     }
 }
 
-/// The question, with the resource as the hub knows it: short names, groups, whether it is namespaced. One
-/// that the hub does not know is taken as it is written, for managed clusters may have what it has not.
+/// The question with the resource as the hub knows it: short names and groups are resolved, and it
+/// is known whether it is namespaced. A resource that the hub does not know is used as written,
+/// because managed clusters may have it.
 pub(super) async fn resolved(
     hub: &Hub,
     asked: &Asked,
@@ -133,7 +134,7 @@ struct Served {
 }
 
 impl Asked {
-    /// The first that is called so, in the hub's own order.
+    /// The first resource that matches, in the hub's own order.
     fn find(&self, groups: &[APIGroupDiscovery]) -> Option<Served> {
         groups.iter().find_map(|group| {
             let metadata = group.metadata.as_ref();

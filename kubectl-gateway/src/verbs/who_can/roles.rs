@@ -1,4 +1,5 @@
-//! What `ClusterRole`s of managed clusters allow: read there, through the gateway, as the caller.
+//! The rules of `ClusterRole`s on managed clusters. They are read with the caller's own rights
+//! through the gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,28 +9,28 @@ use kube::Api;
 
 use crate::hub::{Hub, HubError, unanswered};
 
-/// Those that every cluster has, and that mean about the same everywhere.
+/// The roles that every cluster has, with about the same rules everywhere.
 const WELL_KNOWN: [&str; 4] = ["view", "edit", "admin", "cluster-admin"];
 const AT_ONCE: usize = 16;
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 
-/// A cluster, and the name of a role.
+/// A cluster, and the name of a role on it.
 pub(super) type RoleOf = (String, String);
 
 /// What is known of a role.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Role {
-    /// As the cluster has it.
+    /// The rules of the cluster's role.
     Read(Vec<PolicyRule>),
-    /// As the hub's own of that name is, and why not the cluster's.
+    /// The rules of the hub's role of the same name, and why the cluster's role could not be read.
     Hubs(Vec<PolicyRule>, String),
-    /// The cluster has none of that name.
+    /// The cluster has no role of that name.
     Absent,
-    /// Why nothing is known.
+    /// Nothing is known, for this reason.
     Unknown(String),
 }
 
-/// Reads roles, and the hub's own in place of well-known ones that cannot be read.
+/// Reads roles. If a well-known role cannot be read, the hub's role of that name is used.
 pub(super) async fn read(hub: &Hub, roles: BTreeSet<RoleOf>) -> BTreeMap<RoleOf, Role> {
     let read = stream::iter(roles).map(|of| async {
         let (cluster, name) = &of;
@@ -68,7 +69,8 @@ fn known(
 ) -> Role {
     match read {
         Ok(rules) => Role::Read(rules),
-        // The gateway's own 404 is of the cluster, not of a role.
+        // A 404 of the gateway itself means that the cluster does not exist, so the message must
+        // name the role.
         Err(HubError::Refused {
             code: 404, message, ..
         }) if message.contains(&format!(

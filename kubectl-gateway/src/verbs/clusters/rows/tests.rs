@@ -1,4 +1,4 @@
-//! Rows of a list, from what each of three sources has.
+//! Rows that combine the three sources.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Questions and what grants answer.
+//! Questions, and the answers from grants.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn pods() -> Vec<PolicyRule> {
     rules(json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]))
 }
 
-/// On clusters `a` and `b`, with the roles that are known there.
+/// The answer for clusters `a` and `b` with these roles.
 fn answer(grants: &[AccessGrant], roles: &[(&str, &str, Role)], question: &Question) -> Answer {
     let fleet = fleet(&[("a", "prod"), ("b", "test")]);
     let clusters = ["a", "b", "gone"].map(str::to_owned).into();
