@@ -1,5 +1,4 @@
-//! Events, in words for people. They come after everything else: one that finds no room in the queue is
-//! dropped.
+//! Events for people. They have the lowest priority: if the queue is full, an Event is dropped.
 
 use std::time::Duration;
 
@@ -15,21 +14,21 @@ use kube::{
 use tokio::{sync::mpsc, time::timeout};
 use tracing::debug;
 
-/// Events that wait to be written.
+/// How many Events may wait to be written.
 const WAITING: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
-/// API servers take notes of up to 1024 characters, and instances of up to 128.
+/// API servers accept notes of up to 1024 characters, and instances of up to 128.
 const LONGEST_NOTE: usize = 900;
 const LONGEST_INSTANCE: usize = 128;
-/// Where Events on objects without a namespace are.
+/// The namespace of Events on objects that have no namespace.
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Something that the owner of an object may want to know.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Note {
-    /// Whether it is an Event of type Warning, and not Normal.
+    /// Whether the Event has the type Warning instead of Normal.
     pub is_warning: bool,
-    /// Why, in one word.
+    /// The reason in one word.
     pub reason: &'static str,
     /// What happened.
     pub text: String,
@@ -40,23 +39,23 @@ pub struct Note {
 pub struct Reporter {
     /// Name of the controller, qualified by its API group.
     pub controller: String,
-    /// Which process it is.
+    /// The process that reports.
     pub instance: String,
 }
 
-/// Where notes go in.
+/// Accepts notes and queues their Events.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     reporter: Reporter,
     queue: mpsc::Sender<Event>,
 }
 
-/// So many Events wait that this one was dropped.
+/// The queue is full, so the Event was dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("{WAITING} Events wait to be written already")]
 pub struct NoRoom;
 
-/// An Event was not written, and is not written again.
+/// An Event was not written. It is not tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The API server refused it, or did not answer.
@@ -68,7 +67,7 @@ pub enum WriteError {
 }
 
 impl Recorder {
-    /// The queue, and its other end, whose Events the caller gives to [`write`].
+    /// Returns the sender, and the receiver of the Events that the caller passes to [`write`].
     pub fn new(reporter: Reporter) -> (Self, mpsc::Receiver<Event>) {
         let (queue, events) = mpsc::channel(WAITING);
         (Self { reporter, queue }, events)

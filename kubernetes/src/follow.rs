@@ -1,6 +1,6 @@
-//! A client that is made again when its files change, as when OCM's registration agent renews the
-//! certificate in place. Whoever holds the receiving end gets the new client; what is in flight on the
-//! old one goes on.
+//! A client that is created again when its files change, e.g. when OCM's registration agent renews
+//! the certificate in place. Every receiver gets the new client. Requests in progress on the old
+//! one continue.
 
 use std::{fmt::Display, time::Duration};
 
@@ -13,16 +13,16 @@ use tracing::{info, warn};
 
 use crate::source::{Files, Source, SourceError};
 
-/// How often the files are read: a poll sees what inotify misses when the symlinks of a mounted Secret
-/// are swapped.
+/// How often the files are read. Polling sees what inotify misses when the symlinks of a mounted
+/// Secret are swapped.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Something that is made from a source.
+/// A value that is created from a source.
 pub trait Load: Sized + Send + Sync {
-    /// Why it cannot be made.
+    /// Why the value cannot be created.
     type Error: Display + Send;
 
-    /// Makes it from what the files hold now.
+    /// Creates the value from the current contents of the files.
     fn load(source: &Source) -> impl Future<Output = Result<Self, Self::Error>> + Send;
 }
 
@@ -34,7 +34,7 @@ impl Load for Client {
     }
 }
 
-/// The sending end: makes a new one from changed files.
+/// The sending end: creates a new value when the files change.
 #[derive(Debug)]
 pub struct Follower<T> {
     source: Source,
@@ -43,7 +43,7 @@ pub struct Follower<T> {
 }
 
 impl<T: Load> Follower<T> {
-    /// Makes the first one; the files must be good at the start.
+    /// Creates the first value. The files must be valid at this time.
     pub async fn load(source: Source) -> Result<(Self, watch::Receiver<T>), T::Error> {
         let files = source.files();
         let (sender, receiver) = watch::channel(T::load(&source).await?);
@@ -55,8 +55,8 @@ impl<T: Load> Follower<T> {
         Ok((follower, receiver))
     }
 
-    /// Follows the files for as long as it is polled. While nothing can be made from them, the last one
-    /// stays in use: a rotation writes several files, one after the other.
+    /// Follows the files until it is dropped. If a new value cannot be created, the last one stays
+    /// in use, because a rotation writes several files one after the other.
     pub async fn follow(mut self) {
         let mut ticks = interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,6 +1,6 @@
-//! The scaffolding of a program that talks to a Kubernetes API server: a client that is made again when
-//! its files change, Events, the wall clock, pauses between attempts, and restricted pod security. Knows
-//! no kinds of ours; what needs no Kubernetes is in `runtime`.
+//! The scaffolding of a program that talks to a Kubernetes API server: a client that is replaced
+//! when its files change, Events, the wall clock, pauses between attempts, and restricted pod
+//! security. It does not know Spokeway's own kinds. Code that needs no Kubernetes is in `runtime`.
 
 pub mod clock;
 pub mod events;

@@ -1,10 +1,11 @@
-//! Pauses between attempts, which double up to a longest one.
+//! Pauses between attempts, which double up to a limit.
 
 use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
 
-/// Pauses without end, each twice as long as the one before. Also a backoff of kube's watches.
+/// An endless sequence of pauses, each twice as long as the one before, up to a limit. It is also a
+/// backoff for kube's watches.
 #[derive(Clone, Debug)]
 pub struct Pauses {
     first: Duration,
@@ -24,8 +25,8 @@ impl Pauses {
         }
     }
 
-    /// Makes each pause longer, by up to half of it. By how much depends on the seed alone, so that
-    /// programs with different seeds do not attempt in step.
+    /// Makes each pause longer by up to half of it. The amount depends only on the seed, so that
+    /// programs with different seeds do not try at the same time.
     pub fn with_jitter(self, seed: &str) -> Self {
         Self {
             seed: Some(seed.to_owned()),
@@ -55,14 +56,14 @@ impl Backoff for Pauses {
     }
 }
 
-/// A part of `most`, and always the same part for the same seed.
+/// A part of `most`, which depends only on the seed.
 pub fn jitter(seed: &str, most: i64) -> i64 {
-    // FNV-1a, whose low bits are good enough to spread a fleet.
+    // FNV-1a. Its low bits are good enough to spread many programs.
     let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let part = i64::try_from(hash % 1024).unwrap_or(0);
-    // In this order, so that it does not overflow.
+    // The calculation is in this order so that it does not overflow.
     most / 1024 * part + most % 1024 * part / 1024
 }
 

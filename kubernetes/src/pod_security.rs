@@ -1,4 +1,4 @@
-//! The security contexts that the Pod Security Standard `restricted` asks for.
+//! The security contexts that the Pod Security Standard `restricted` requires.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ pub fn pod() -> Value {
     json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
 }
 
-/// The `securityContext` of a container; it also cannot write to its own file system.
+/// The `securityContext` of a container, which also makes its root file system read-only.
 pub fn container() -> Value {
     json!({
         "allowPrivilegeEscalation": false,

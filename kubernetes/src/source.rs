@@ -1,4 +1,4 @@
-//! Where an API server and the credential for it are described.
+//! A source of an API server's address and credential.
 
 use std::{
     fmt, fs,
@@ -10,19 +10,19 @@ use kube::{
     config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-/// The authority of the API server, as every Pod is given it.
+/// The CA of the API server, as it is mounted in every Pod.
 pub const IN_CLUSTER_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
-/// Where an API server and the credential for it are described.
+/// A source of an API server's address and credential.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
-    /// What every Pod is given.
+    /// The service account that is mounted in every Pod.
     InCluster,
-    /// A kubeconfig, by its current context.
+    /// The current context of a kubeconfig.
     Kubeconfig(PathBuf),
 }
 
-/// Files by their paths, with their contents; none for one that cannot be read.
+/// Files by path, with their contents. `None` stands for a file that cannot be read.
 pub(crate) type Files = Vec<(PathBuf, Option<Vec<u8>>)>;
 
 /// Why there is no client.
@@ -31,9 +31,9 @@ pub enum SourceError {
     /// The kubeconfig is missing or incomplete.
     #[error("kubeconfig {}: {source}", path.display())]
     Kubeconfig {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What kube says.
+        /// The cause.
         source: KubeconfigError,
     },
     /// This process does not run in a Pod.
@@ -42,16 +42,16 @@ pub enum SourceError {
     /// A certificate, a key or an address is wrong.
     #[error("cannot make a client from {origin}: {fault}")]
     Client {
-        /// The source.
+        /// The source of the client.
         origin: Source,
-        /// What kube says.
+        /// The cause.
         #[source]
         fault: kube::Error,
     },
 }
 
 impl Source {
-    /// Reads it once.
+    /// Reads the source once.
     pub async fn config(&self) -> Result<Config, SourceError> {
         let Self::Kubeconfig(path) = self else {
             return Ok(Config::incluster()?);
@@ -64,8 +64,8 @@ impl Source {
             })
     }
 
-    /// A client that does not retry by itself: its callers have a backoff of their own, and need to see
-    /// every failure for it.
+    /// A client that does not retry by itself. Its callers have their own backoff, and need to see
+    /// every failure.
     pub async fn client(&self) -> Result<Client, SourceError> {
         let mut config = self.config().await?;
         config.default_retry = false;
@@ -75,7 +75,7 @@ impl Source {
         })
     }
 
-    /// All files that a client is made from. It follows token files by itself.
+    /// All files that the client depends on, except token files, which the client follows itself.
     pub(crate) fn files(&self) -> Files {
         let paths = match self {
             Self::InCluster => vec![PathBuf::from(IN_CLUSTER_CA)],
@@ -94,7 +94,7 @@ impl Source {
 }
 
 impl From<Option<PathBuf>> for Source {
-    /// The kubeconfig, if there is one, or else what every Pod is given.
+    /// The kubeconfig if there is one, or else the service account of the Pod.
     fn from(kubeconfig: Option<PathBuf>) -> Self {
         kubeconfig.map_or(Self::InCluster, Self::Kubeconfig)
     }
@@ -114,7 +114,7 @@ async fn from_kubeconfig(path: &Path) -> Result<Config, KubeconfigError> {
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
 }
 
-/// The certificates and keys of a kubeconfig.
+/// The certificate and key files that a kubeconfig names.
 fn named_by(kubeconfig: &Path) -> Vec<PathBuf> {
     let Ok(kubeconfig) = Kubeconfig::read_from(kubeconfig) else {
         return Vec::new();
