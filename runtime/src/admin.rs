@@ -1,5 +1,5 @@
-//! The admin listener: `/livez`, `/readyz` and `/metrics` over plain HTTP, on an address of its
-//! own that only the kubelet and Prometheus need to reach.
+//! The admin listener: it serves `/livez`, `/readyz` and `/metrics` over plain HTTP on an address
+//! of its own. Only the kubelet and Prometheus need to reach it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::readiness::Readiness;
 /// The content type of [`metrics_text`].
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the listener shows.
+/// What the admin listener serves.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// What `/readyz` reports.

@@ -1,11 +1,12 @@
-//! An error with what caused it, in one line.
+//! An error and its causes in one line.
 
 use std::error::Error;
 
-/// More of it is not worth a line, in characters.
+/// The longest useful line, in characters.
 const LONGEST: usize = 512;
 
-/// An error and its sources, most general first. What repeats its source is not repeated.
+/// An error and its sources, the most general first. A source is left out if the text
+/// before it already ends with it.
 pub fn chain(error: &dyn Error) -> String {
     let mut said = error.to_string();
     let mut source = error.source();
@@ -20,7 +21,7 @@ pub fn chain(error: &dyn Error) -> String {
     said
 }
 
-/// As much of a text as a line, a condition or an event is to have.
+/// Shortens a text to the length that fits a log line, a condition or an Event.
 pub fn clipped(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
         text.truncate(end);

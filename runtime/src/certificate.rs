@@ -1,5 +1,5 @@
-//! A serving certificate that follows its files. cert-manager, kubelet and OCM rotate by replacing
-//! files; new handshakes use the new pair, connections already open are left alone.
+//! A serving certificate that follows its files. cert-manager, kubelet and OCM rotate certificates
+//! by replacing files. New handshakes use the new pair; open connections are not affected.
 
 use std::{
     fs, io,
@@ -18,11 +18,11 @@ use rustls::{
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-/// How often the files are read. They are small, and a poll sees what inotify misses on the
-/// symlink swaps of mounted Secrets.
+/// How often the files are read. They are small, and polling sees what inotify misses when the
+/// symlinks of a mounted Secret are swapped.
 const POLL: Duration = Duration::from_secs(2);
 
-/// A certificate chain and key kept equal to two PEM files.
+/// A certificate chain and key that are reloaded from two PEM files.
 #[derive(Debug)]
 pub struct ServingCertificate {
     certificate: PathBuf,
@@ -44,31 +44,31 @@ pub enum CertificateError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// A file holds no usable PEM block of the kind wanted.
+    /// A file contains no usable PEM block of the required kind.
     #[error("{} holds no usable PEM {wanted}", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The required kind.
         wanted: &'static str,
     },
-    /// The two do not belong together, or the key is of an unknown kind.
+    /// The two do not belong together, or the kind of the key is unknown.
     #[error("{} and {} are not a usable pair: {source}", certificate.display(), private_key.display())]
     Pair {
-        /// The chain's file.
+        /// The file of the chain.
         certificate: PathBuf,
-        /// The key's file.
+        /// The file of the key.
         private_key: PathBuf,
-        /// What rustls says.
+        /// The cause.
         source: rustls::Error,
     },
 }
 
 impl ServingCertificate {
-    /// Loads the pair; both files must be good at the start.
+    /// Loads the pair. Both files must be valid at this time.
     pub fn load(certificate: PathBuf, private_key: PathBuf) -> Result<Arc<Self>, CertificateError> {
         let loaded = Loaded::read(&certificate, &private_key)?;
         Ok(Arc::new(Self {
@@ -78,8 +78,9 @@ impl ServingCertificate {
         }))
     }
 
-    /// Follows the files for as long as it is polled. A pair that does not load is logged once per
-    /// change and the last good one stays in use: a rotation writes two files, one after the other.
+    /// Follows the files until it is dropped. A pair that does not load is logged once per change,
+    /// and the last valid one stays in use, because a rotation writes two files one after the
+    /// other.
     pub async fn follow(self: Arc<Self>) {
         let mut ticks = interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -103,7 +104,7 @@ impl ServingCertificate {
         }
     }
 
-    /// Reads the files again; true when they had changed.
+    /// Reads the files again. True if they have changed.
     fn reload(&self) -> Result<bool, CertificateError> {
         let pem = (read(&self.certificate)?, read(&self.private_key)?);
         if self.current.read().pem == pem {

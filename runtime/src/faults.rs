@@ -1,6 +1,6 @@
-//! Settings that make no sense.
+//! Invalid settings.
 
-/// All of them, so that they can be mended at once.
+/// All faults together, so that they can be fixed at once.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct Faults(pub Vec<String>);

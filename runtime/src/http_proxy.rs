@@ -1,5 +1,5 @@
-//! A TCP stream through an HTTP proxy, by CONNECT, and the keepalive that every long-lived TCP
-//! stream gets.
+//! A TCP stream through an HTTP proxy with CONNECT, and the keepalive of all long-lived TCP
+//! streams.
 
 use std::{io, time::Duration};
 
@@ -18,9 +18,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
-/// Silence after which a peer is probed.
+/// After this silence, the peer is probed.
 const IDLE: Duration = Duration::from_secs(20);
-/// Time between probes, three of which may be lost.
+/// The time between two probes. Three of them may be lost.
 const INTERVAL: Duration = Duration::from_secs(8);
 const PROBES: u32 = 3;
 
@@ -28,7 +28,7 @@ const PROBES: u32 = 3;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpProxy {
     authority: Authority,
-    /// From the URL's user information.
+    /// The credential from the URL's user information.
     authorization: Option<HeaderValue>,
 }
 
@@ -46,7 +46,7 @@ pub enum ProxyUrlError {
     Host,
 }
 
-/// A proxy gave no stream.
+/// Why the proxy did not open a stream.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpProxyError {
     /// The proxy cannot be connected to.
@@ -54,18 +54,18 @@ pub enum HttpProxyError {
     Tcp {
         /// Its host and port.
         proxy: Authority,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The proxy does not speak HTTP, or went away.
+    /// The proxy does not speak HTTP, or closed the connection.
     #[error("proxy {proxy} broke off: {source}")]
     Broken {
         /// Its host and port.
         proxy: Authority,
-        /// How.
+        /// The cause.
         source: hyper::Error,
     },
-    /// The proxy answered with something else than 200.
+    /// The proxy answered with a status other than 200.
     #[error("proxy {proxy} refused to connect: it answered {status}")]
     Refused {
         /// Its host and port.
@@ -94,7 +94,8 @@ impl HttpProxy {
         })
     }
 
-    /// A stream to `host:port`. The caller holds the deadline; `tasks` holds what moves the bytes.
+    /// Opens a stream to `host:port`. The caller sets the deadline. `tasks` tracks the task that
+    /// moves the bytes.
     pub async fn connect(
         &self,
         host: &str,
@@ -162,14 +163,14 @@ impl HttpProxy {
     }
 }
 
-/// Declares a silent peer dead within 45 s, and sends small writes at once: for streams that no
-/// protocol's own pings watch over.
+/// Detects a silent peer within 45 s, and sends small writes at once. This is for streams whose
+/// protocol has no pings.
 pub fn keep_alive(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new()
         .with_time(IDLE)
         .with_interval(INTERVAL)
         .with_retries(PROBES);
-    // Neither can fail on an open TCP socket, and neither is worth losing the connection for.
+    // Neither call can fail on an open TCP socket, and neither is worth losing the connection.
     let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
     let _ = stream.set_nodelay(true);
 }

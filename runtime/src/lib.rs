@@ -1,6 +1,6 @@
-//! The scaffolding every Spokeway process stands on: its start and an orderly shutdown, logs, the admin
-//! listener for health and metrics, TLS material that reloads, a stream's reads in large pieces, the way
-//! out through a proxy, and what is wrong in one line. Knows no Kubernetes objects.
+//! The scaffolding of every Spokeway process: start and orderly shutdown, logs, the admin listener
+//! for health and metrics, TLS material that reloads, buffered reads, connections through a proxy,
+//! and errors in one line. It does not know Kubernetes objects.
 
 pub mod admin;
 pub mod causes;

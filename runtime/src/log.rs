@@ -1,16 +1,16 @@
-//! Where log lines go and how they look. One call at the start of `main`; everything else in the
-//! process only uses `tracing`.
+//! The output and the format of logs. `main` calls this once; the rest of the process uses only
+//! `tracing`.
 
 use std::{io, str::FromStr};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
-    /// For a person at a terminal.
+    /// Text for a person at a terminal.
     Plain,
-    /// One JSON object a line, for a log pipeline.
+    /// One JSON object per line, for a log pipeline.
     Json,
 }
 
@@ -26,28 +26,29 @@ impl FromStr for Format {
     }
 }
 
-/// The log format asked for does not exist.
+/// The log format does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("the log format is either plain or json")]
 pub struct UnknownFormat;
 
-/// The log could not be set up.
+/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter does not parse.
+    /// The filter is not valid.
     #[error("log filter {filter:?}: {source}")]
     Filter {
-        /// The filter as given.
+        /// The filter that was given.
         filter: String,
-        /// What is wrong with it.
+        /// The cause.
         source: tracing_subscriber::filter::ParseError,
     },
-    /// Something has installed a subscriber before.
+    /// Another subscriber was installed before.
     #[error("a log subscriber is installed already")]
     Installed,
 }
 
-/// Sends the process's log to standard error, filtered by `filter` (`info,gateway_server=debug`).
+/// Sends the logs of the process to stderr, filtered by `filter` (e.g.
+/// `info,gateway_server=debug`).
 pub fn init(filter: &str, format: Format) -> Result<(), LogError> {
     let env_filter = EnvFilter::try_new(filter).map_err(|source| LogError::Filter {
         filter: filter.to_owned(),

@@ -1,33 +1,33 @@
-//! How every process begins.
+//! The start of every process.
 
 use tokio::runtime::Runtime;
 
 use crate::log::{self, Format};
 
-/// A process cannot begin.
+/// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its log cannot be written.
+    /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] log::LogError),
-    /// Somebody has chosen who does TLS before.
+    /// A TLS provider was installed before.
     #[error("a TLS provider is installed already")]
     Tls,
-    /// It gets no threads.
+    /// The runtime cannot start its threads.
     #[error("cannot start the runtime")]
     Runtime(#[from] std::io::Error),
 }
 
-/// How many threads do its work.
+/// How many threads run the process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Threads {
-    /// This one alone.
+    /// The current thread only.
     One,
-    /// As many as there are cores.
+    /// One thread for each core.
     All,
 }
 
-/// Opens the log and says who does TLS; the runtime is for the caller to run something on.
+/// Sets up logs and the TLS provider, and returns the runtime.
 pub fn start(
     log_filter: &str,
     log_format: Format,

@@ -1,5 +1,5 @@
-//! A stream that is read in large pieces by a reader that asks for small ones: rustls asks its transport
-//! for 4 KiB at a time, which is a system call each. What is at rest holds no buffer.
+//! A stream that is read in large pieces although its reader asks for small ones. rustls asks its
+//! transport for 4 KiB at a time, and each read is a system call. An idle stream has no buffer.
 
 use std::{
     io,
@@ -11,20 +11,20 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-/// Four TLS records, as many as a peer that sends a lot has ready.
+/// Four TLS records, because a peer that sends a lot has about that many ready.
 const AHEAD: usize = 64 << 10;
 
-/// Reads ahead once a reader has shown that there is more than it asks for.
+/// Reads ahead after a read has filled the whole buffer of the reader.
 #[derive(Debug)]
 pub struct ReadAhead<IO> {
     io: IO,
     ahead: BytesMut,
-    /// The last read took all that it had room for.
+    /// Whether the last read filled its buffer, so that more is expected.
     more: bool,
 }
 
 impl<IO> ReadAhead<IO> {
-    /// Nothing is read yet.
+    /// Wraps a stream that nothing was read from yet.
     pub fn new(io: IO) -> Self {
         Self {
             io,
@@ -35,7 +35,7 @@ impl<IO> ReadAhead<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> ReadAhead<IO> {
-    /// Hands out what was read ahead; the buffer goes once nothing more is to be expected.
+    /// Copies what was read ahead to the reader. The buffer is freed if no more is expected.
     fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
         let length = self.ahead.len().min(buffer.remaining());
         buffer.put_slice(&self.ahead[..length]);

@@ -1,5 +1,5 @@
-//! What has to be true before this process may take traffic. Each part registers a condition and
-//! flips it; `/readyz` shows which ones are still missing.
+//! The conditions that must be met before this process may receive traffic. Each part registers a
+//! condition and sets it. `/readyz` shows which ones are not met.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Readiness {
         }
     }
 
-    /// True when every condition is met.
+    /// True if every condition is met.
     pub fn is_ready(&self) -> bool {
         self.0.read().iter().all(|(_, met)| *met)
     }
@@ -50,7 +50,7 @@ impl Readiness {
 }
 
 impl Condition {
-    /// Says whether the condition is met now.
+    /// Sets whether the condition is met now.
     pub fn set(&self, met: bool) {
         self.readiness.0.write()[self.index].1 = met;
     }

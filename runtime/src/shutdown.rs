@@ -1,5 +1,4 @@
-//! From a signal to a cancelled token. What is drained, and for how long, is up to who holds the
-//! token.
+//! Cancels a token on a signal. The holder of the token decides what is drained, and for how long.
 
 use std::io;
 
@@ -10,10 +9,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// Waits for SIGTERM or SIGINT and then cancels `token`; a second signal ends the process at once.
+/// Waits for SIGTERM or SIGINT and then cancels `token`. A second signal ends the process at once.
 ///
-/// Returns when `token` is cancelled by someone else. After a first signal it waits for the second,
-/// so it belongs on a task that is aborted once the drain is over.
+/// Returns if `token` is cancelled by other code. After a first signal it waits for the second, so
+/// it must run on a task that is aborted once the drain is over.
 pub async fn on_signal(token: CancellationToken) {
     if let Err(error) = watch(token).await {
         error!(%error, "cannot listen for signals: only SIGKILL will end this process");
