@@ -1,4 +1,4 @@
-//! An OCI layout in a tar archive, as `ctr images import`, `docker load` and `skopeo` take it.
+//! An OCI layout in a tar archive, which `ctr images import`, `docker load` and `skopeo` accept.
 
 use std::fmt::Write as _;
 
@@ -10,25 +10,25 @@ use crate::tree::Tree;
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Where an image's name is, for containerd.
+/// The annotation in which containerd expects the name of an image.
 const NAME: &str = "io.containerd.image.name";
 
-/// How an image is called, and how it is run.
+/// The name of an image, and how to run it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Image {
-    /// With its tag.
+    /// The name with its tag.
     pub name: String,
-    /// The program, and its first arguments.
+    /// The program and its first arguments.
     pub entrypoint: Vec<String>,
-    /// Further arguments where the container gives none.
+    /// The default for further arguments.
     pub command: Vec<String>,
-    /// Environment, `NAME=value` each.
+    /// The environment, as `NAME=value`.
     pub environment: Vec<String>,
-    /// User and group; root where it is empty.
+    /// User and group. Empty stands for root.
     pub user: String,
 }
 
-/// An archive of images that have one layer, these files, in common. The same bytes for the same input.
+/// An archive of images that share one layer with these files. The same input gives the same bytes.
 pub fn archive(files: &Tree, images: &[Image]) -> Vec<u8> {
     let mut blobs = Blobs::default();
     let layer = blobs.add(LAYER, files.tar());
@@ -66,11 +66,11 @@ impl Image {
 struct Blobs(Tree);
 
 impl Blobs {
-    /// Adds a blob and describes it.
+    /// Adds a blob, and returns its descriptor.
     fn add(&mut self, media_type: &str, content: Vec<u8>) -> Value {
         let digest = Sha256::digest(&content);
         let hex = digest.iter().fold(String::new(), |mut hex, byte| {
-            // A String takes all that is written to it.
+            // Writing to a String cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         });
@@ -104,7 +104,8 @@ mod tests {
         files.file("tool", 0o755, b"#!".to_vec()).unwrap();
         let archive = archive(&files, &[image("a:1"), image("b:1")]);
         let text = String::from_utf8_lossy(&archive);
-        // One layer; a manifest each; and one config, which does not know the name.
+        // There are one layer, two manifests, and one config, because the config does not contain
+        // the name.
         assert_eq!(text.matches("blobs/sha256/").count(), 4, "{text}");
         assert!(
             text.contains(r#""io.containerd.image.name":"b:1""#),

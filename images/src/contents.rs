@@ -1,5 +1,5 @@
-//! What is in the image of a program: the program without its debugging information, what it loads, how
-//! the C library is to resolve names, and whom it trusts where nobody says.
+//! The files in the image of a program: the program without debugging information, the libraries
+//! that it loads, the configuration of name resolution, and the CAs that it trusts by default.
 
 use std::{
     fs, io,
@@ -15,19 +15,19 @@ use crate::{
 };
 
 const C_LIBRARY: &str = "libc.so.6";
-/// A C library that holds this asks name servers by itself (glibc from 2.34 on); older ones load files
-/// for it that `ldd` does not name.
+/// A C library that contains this symbol queries name servers itself (glibc 2.34 or later). Older
+/// ones load files for this that `ldd` does not name.
 const RESOLVER: &[u8] = b"_nss_dns_gethostbyname4_r";
-/// What pods are told in `/etc/hosts` goes first, as everywhere.
+/// The `/etc/hosts` file of a pod comes first, as usual.
 const NSSWITCH: &str = "hosts: files dns\n";
 
-/// Public authorities, for a hub whose kubeconfig names none because its certificate is from one of them.
+/// Public CAs, for a hub whose kubeconfig names no CA because a public one signed its certificate.
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// Why there is no image of a program.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentsError {
-    /// What it loads is not known.
+    /// The libraries are not known.
     #[error(transparent)]
     Libraries(#[from] LibrariesError),
     /// A file cannot be read.
@@ -35,26 +35,26 @@ pub enum ContentsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Its debugging information cannot be left out.
+    /// The debugging information cannot be removed.
     #[error("cannot strip {}: {why}", program.display())]
     Strip {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The machine's C library cannot resolve names from within an image.
+    /// The C library of this machine cannot resolve names inside an image.
     #[error("{} is older than glibc 2.34, whose first it is to resolve names by itself", .0.display())]
     OldLibrary(PathBuf),
-    /// A file's path does not fit.
+    /// The path of a file is too long.
     #[error(transparent)]
     Path(#[from] PathTooLong),
 }
 
-/// The files of the image of a program that is at `path` here, and at `/name` there.
+/// The files for the image of the program at `path`, which becomes `/name` in the image.
 pub fn of_program(name: &str, path: &Path) -> Result<Tree, ContentsError> {
     let mut files = Tree::default();
     files.file(name, 0o755, stripped(path)?)?;

@@ -1,5 +1,5 @@
-//! Container images FROM scratch, without a container engine: a program of ours, what it loads, and
-//! nothing else, as an OCI archive or as the files that the Containerfile copies.
+//! Container images FROM scratch, built without a container engine: one of our programs and what it
+//! loads, as an OCI archive or as the files that the Containerfile copies.
 
 mod archive;
 mod contents;
@@ -11,19 +11,19 @@ pub use contents::{ContentsError, of_program};
 pub use libraries::{LibrariesError, loaded_by};
 pub use tree::{PathTooLong, Tree};
 
-/// What there are images of.
+/// The programs that have images.
 pub const PROGRAMS: [&str; 3] = ["agent", "gateway-server", "operator"];
-/// Where releases are.
+/// The registry of releases.
 pub const REGISTRY: &str = "ghcr.io/spokeway";
-/// Whom a program runs as: nobody that the image knows.
+/// The user that runs the program. The image has no entry for it.
 pub const USER: &str = "65532:65532";
 
-/// The name that a program's image has in this release.
+/// The name of a program's image in this release.
 pub fn name(registry: &str, program: &str) -> String {
     format!("{registry}/{program}:v{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// The image of a program of ours; see [`of_program`] for what is in it.
+/// The image of one of our programs. [`of_program`] returns its files.
 pub fn image(registry: &str, program: &str) -> Image {
     Image {
         name: name(registry, program),

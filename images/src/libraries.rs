@@ -1,4 +1,4 @@
-//! What a program loads before its first line runs, by the word of the loader itself.
+//! The libraries that a program loads when it starts, as the loader itself reports them.
 
 use std::{
     io,
@@ -6,31 +6,32 @@ use std::{
     process::Command,
 };
 
-/// Why it is not known what a program loads.
+/// Why the libraries are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum LibrariesError {
-    /// There is no `ldd`.
+    /// `ldd` cannot be run.
     #[error("cannot run ldd")]
     Ldd(#[from] io::Error),
-    /// It does not take the program.
+    /// `ldd` does not accept the program.
     #[error("ldd {}: {said}", program.display())]
     Refused {
         /// The program.
         program: PathBuf,
-        /// What `ldd` said.
+        /// The output of `ldd`.
         said: String,
     },
-    /// A library is nowhere.
+    /// A library was not found.
     #[error("{} needs {library}, which is not on this machine", program.display())]
     Missing {
         /// The program.
         program: PathBuf,
-        /// What is missing.
+        /// The missing library.
         library: String,
     },
 }
 
-/// The loader and the libraries of a program, where the loader finds them; none where it is static.
+/// The loader and the libraries of a program, at the paths where the loader finds them. Empty if
+/// the program is static.
 pub fn loaded_by(program: &Path) -> Result<Vec<PathBuf>, LibrariesError> {
     let output = Command::new("ldd")
         .arg(program)
@@ -54,7 +55,8 @@ pub fn loaded_by(program: &Path) -> Result<Vec<PathBuf>, LibrariesError> {
     })
 }
 
-/// `name => path (address)`, or `path (address)` for the loader; what has no path is the kernel's own.
+/// Parses `name => path (address)`, or `path (address)` for the loader. An entry without a path
+/// belongs to the kernel.
 fn parse(said: &str) -> Result<Vec<PathBuf>, String> {
     let mut paths = Vec::new();
     for line in said.lines().map(str::trim) {

@@ -1,17 +1,17 @@
-//! The files of an image, and the same as a tar archive: ustar, in the order of their paths, everything
-//! of root's and from 1970.
+//! The files of an image, and their tar archive in the ustar format: sorted by path, owned by root,
+//! with the time 0.
 
 use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 const BLOCK: usize = 512;
-/// What a header has room for.
+/// The space for a path in a tar header.
 const LONGEST_PATH: usize = 100;
 
 /// Files by path, without a leading slash.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tree(BTreeMap<String, Entry>);
 
-/// A path that a tar header has no room for.
+/// A path that is too long for a tar header.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the path {0} is longer than a tar archive takes")]
 pub struct PathTooLong(String);
@@ -26,22 +26,22 @@ struct Entry {
 enum Kind {
     Directory,
     File(Vec<u8>),
-    /// Another name of a file of the tree.
+    /// A link to a file of the tree.
     Link(String),
 }
 
 impl Tree {
-    /// Adds a file, and the directories above it.
+    /// Adds a file and its parent directories.
     pub fn file(&mut self, path: &str, mode: u32, content: Vec<u8>) -> Result<(), PathTooLong> {
         self.add(path, mode, Kind::File(content))
     }
 
-    /// Adds a directory, and those above it.
+    /// Adds a directory and its parent directories.
     pub fn directory(&mut self, path: &str, mode: u32) -> Result<(), PathTooLong> {
         self.add(path, mode, Kind::Directory)
     }
 
-    /// Gives a file of the tree another name.
+    /// Adds a link to a file of the tree.
     pub fn link(&mut self, path: &str, target: &str) -> Result<(), PathTooLong> {
         self.add(path, 0o755, Kind::Link(target.to_owned()))
     }
@@ -52,7 +52,7 @@ impl Tree {
     }
 
     fn add(&mut self, path: &str, mode: u32, kind: Kind) -> Result<(), PathTooLong> {
-        // A directory has a slash at the end.
+        // In the header, a directory's path ends with a slash.
         if path.len() >= LONGEST_PATH {
             return Err(PathTooLong(path.to_owned()));
         }
@@ -66,14 +66,14 @@ impl Tree {
         Ok(())
     }
 
-    /// Links come after all files, for they name what is there already.
+    /// Links come after all files, because they must name existing files.
     fn ordered(&self) -> impl Iterator<Item = (&String, &Entry)> {
         let is_link = |entry: &Entry| matches!(entry.kind, Kind::Link(_));
         let others = self.0.iter().filter(move |(_, entry)| !is_link(entry));
         others.chain(self.0.iter().filter(move |(_, entry)| is_link(entry)))
     }
 
-    /// The same as a tar archive.
+    /// The tar archive of the tree.
     pub(crate) fn tar(&self) -> Vec<u8> {
         let mut tar = Vec::new();
         for (path, entry) in self.ordered() {
@@ -83,7 +83,7 @@ impl Tree {
         tar
     }
 
-    /// Writes the files below a directory that is there.
+    /// Writes the files into an existing directory.
     pub fn unpack(&self, directory: &Path) -> io::Result<()> {
         for (path, Entry { mode, kind }) in self.ordered() {
             let path = directory.join(path);

@@ -1,4 +1,4 @@
-//! The Containerfile makes what `cargo xtask images` makes.
+//! The Containerfile builds the same images as `cargo xtask images`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
