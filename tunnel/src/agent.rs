@@ -1,5 +1,5 @@
 //! The agent's end of one tunnel connection: it serves HTTP/2, answers the hello, and turns each
-//! CONNECT into a connection to a target it is willing to serve.
+//! CONNECT into a connection to a target, if the target is allowed.
 
 use std::{
     future::{Future, pending, poll_fn},
@@ -33,61 +33,61 @@ use crate::{
     pump::pump,
 };
 
-/// Connects to targets on behalf of a gateway; also what decides which ones.
+/// Connects to targets for a gateway, and decides which targets are allowed.
 pub trait Dial: Send + Sync + 'static {
     /// A connection to a target.
     type Io: AsyncRead + AsyncWrite + Send + 'static;
 
-    /// How soon a gateway that says nothing counts as dead.
+    /// When a gateway that does not answer counts as dead.
     const LIVENESS: Liveness = Liveness::AGENT;
 
-    /// Connects, with a deadline of its own. Dropping the future gives up.
+    /// Connects, with its own deadline. Dropping the future cancels the dial.
     fn dial(&self, target: &Target) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
 }
 
-/// Where a tunnel connection is in its life.
+/// The state of a tunnel connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Phase {
-    /// The gateway has not said hello yet.
+    /// The gateway has not sent its hello yet.
     Greeting,
     /// Pipes can be opened.
     Attached {
-        /// What both ends speak.
+        /// What both ends support.
         agreement: Agreement,
-        /// Which of several gateways the other end is, if it says so.
+        /// The replica of the gateway at the other end, if it says so.
         replica: Option<Replica>,
     },
-    /// No new pipes: one end wants to go. Those that are open may finish.
+    /// One end wants to leave. No new pipes are accepted, but open ones may finish.
     Draining,
-    /// It is over, and did not drain before.
+    /// The connection has ended without a drain.
     Ended,
 }
 
-/// A tunnel connection that ended otherwise than by agreement.
+/// Why a tunnel connection ended, other than by agreement.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The gateway did not finish the handshake in time.
     #[error("no hello within {} s", HELLO_DEADLINE.as_secs())]
     Deadline,
-    /// The connection broke, or what came was not HTTP/2.
+    /// The connection broke, or the peer did not send HTTP/2.
     #[error("HTTP/2: {0}")]
     Http(#[from] h2::Error),
     /// The ends have no version in common, or the hello is malformed.
     #[error(transparent)]
     Hello(#[from] HelloError),
-    /// The gateway opened something else before its hello.
+    /// The gateway opened another stream before its hello.
     #[error("the gateway began without a hello")]
     NoHello,
     /// The gateway closed the connection before its hello.
     #[error("the gateway closed the connection")]
     Closed,
-    /// The gateway answered no ping.
+    /// The gateway did not answer a ping.
     #[error("the gateway answered no ping")]
     Dead,
 }
 
-/// Serves one connection until it is over. Pipes are charged to `budget`; once `drain` resolves, no
-/// new ones are taken and those that are open may finish.
+/// Serves one connection to its end. Pipes are charged to `budget`. Once `drain` resolves, no new
+/// pipes are accepted, but open ones may finish.
 pub async fn serve<IO, D>(
     io: IO,
     hello: &Hello,
@@ -125,7 +125,8 @@ where
                 draining = true;
                 phase.send_replace(Phase::Draining);
                 connection.graceful_shutdown();
-                // Resets the hello's stream: the gateway knows, and the connection can end.
+                // Dropping it resets the hello's stream, which tells the gateway to leave and lets
+                // the connection end.
                 control = None;
             }
             () = ended(control.as_mut()) => {
@@ -142,7 +143,8 @@ where
         broke
     });
     drop(connection);
-    // Ends every pipe but those that the gateway has finished, whose last bytes are the target's.
+    // Ends all pipes, except those that the gateway has finished, because their target may still
+    // have to read.
     while pipes.join_next().await.is_some() {}
     ended
 }
@@ -154,8 +156,8 @@ async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
     }
 }
 
-/// The HTTP/2 preface and the hello. What is returned last is the body of the hello, which ends when
-/// the gateway drains.
+/// Performs the HTTP/2 preface and the hello. The last returned value is the body of the hello,
+/// which ends when the gateway drains.
 async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     hello: &Hello,
@@ -166,7 +168,7 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
         .max_frame_size(FRAME_SIZE)
         .max_header_list_size(MAX_HEADERS)
         .max_send_buffer_size(SEND_BUFFER)
-        // One more than pipes, for the hello.
+        // One stream in addition to the pipes, for the hello.
         .max_concurrent_streams(MAX_STREAMS + 1)
         .handshake(Lingering::new(io))
         .await?;
@@ -186,7 +188,7 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
         *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
     }
     if let Err(error) = respond.send_response(response, true) {
-        // What broke the connection says more than that its stream is gone.
+        // The error that broke the connection is more useful than the error of its stream.
         while let Some(next) = connection.accept().await {
             next?;
         }
@@ -195,26 +197,26 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     match attached {
         Ok(attached) => Ok((connection, attached, request.into_body())),
         Err(error) => {
-            // Lets the answer out before the connection goes.
+            // The answer must be sent before the connection closes.
             drop(request);
             connection.graceful_shutdown();
             let goodbye = async { while let Some(Ok(_)) = connection.accept().await {} };
-            // The gateway may take its time to go; the reason is known already.
+            // The gateway may be slow to close. The reason is known already.
             let _ = timeout(GOODBYE, goodbye).await;
             Err(error.into())
         }
     }
 }
 
-/// Resolves when the gateway says goodbye: it ends the hello, or resets it.
+/// Resolves when the gateway drains: it ends the hello or resets it.
 async fn end_of(mut control: RecvStream) {
     while let Some(data) = control.data().await {
-        // No version sends anything here yet; a later one may.
+        // No version sends data here yet, but a later one may.
         let taken = data.and_then(|data| control.flow_control().release_capacity(data.len()));
         match taken {
             Ok(()) => {}
             Err(error) if error.is_reset() => return,
-            // The connection broke, and says so itself.
+            // The connection broke, which is reported elsewhere.
             Err(_) => pending().await,
         }
     }
@@ -246,7 +248,7 @@ async fn answer<D: Dial>(
     };
     match dialled {
         Ok(io) => {
-            // An error here is the gateway's cancellation.
+            // An error here means that the gateway has cancelled the request.
             let Ok(send) = respond.send_response(Response::new(()), false) else {
                 return;
             };
@@ -262,6 +264,6 @@ async fn answer<D: Dial>(
 }
 
 fn refuse(respond: &mut SendResponse<Bytes>, refusal: Refusal) {
-    // An error here is the gateway's cancellation.
+    // An error here means that the gateway has cancelled the request.
     let _ = respond.send_response(refusal.response(), true);
 }

@@ -1,12 +1,12 @@
-//! How many bytes peers may make this process hold: every open stream is charged its whole window,
-//! to its cluster and to the process, and does not open where that is too much.
+//! Limits how many bytes peers can make this process hold: each open pipe is charged its whole
+//! windows, to its cluster and to the process, and is not opened if that exceeds a limit.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// A number of bytes that is shared by all who charge it. Clones share it.
+/// A limit in bytes that its users share. Clones share it too.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Account>);
 
@@ -17,7 +17,7 @@ struct Account {
     parent: Option<Budget>,
 }
 
-/// Bytes charged to a budget and to those above it, given back when dropped.
+/// Bytes that are charged to a budget and to those above it. Dropping it gives them back.
 #[derive(Debug)]
 pub struct Charge {
     budget: Budget,
@@ -25,7 +25,7 @@ pub struct Charge {
 }
 
 impl Budget {
-    /// A budget of its own.
+    /// A budget without a parent.
     pub fn new(limit: usize) -> Self {
         Self(Arc::new(Account {
             limit,
@@ -34,7 +34,7 @@ impl Budget {
         }))
     }
 
-    /// A part of this one: what is charged to it is charged to both.
+    /// A part of this budget. What is charged to the part is charged to both.
     pub fn part(&self, limit: usize) -> Self {
         let parent = Some(self.clone());
         Self(Arc::new(Account {
@@ -44,12 +44,12 @@ impl Budget {
         }))
     }
 
-    /// Bytes charged now.
+    /// How many bytes are charged now.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Charges all of `bytes` here and above, or nothing anywhere.
+    /// Charges all of `bytes` here and to the budgets above, or nothing at all.
     pub fn charge(&self, bytes: usize) -> Option<Charge> {
         if !self.take(bytes) {
             return None;

@@ -1,5 +1,5 @@
-//! What decodes a peer's bytes, fed with any bytes at all, and what must hold for all of them. The
-//! targets in `fuzz/` and the test of their corpus call this.
+//! Feeds arbitrary bytes to everything that decodes a peer's bytes, and checks what must always be
+//! true. The targets in `fuzz/` and the test of their corpus call this.
 
 use std::{
     future::pending,
@@ -19,8 +19,8 @@ use tokio::{
 
 use crate::{Budget, Dial, Hello, Phase, Refusal, Session, Target, hello, refusal, serve};
 
-/// A hello: the values of its headers, a line each. What is read is in bounds, reads back, and
-/// both ends agree on the same.
+/// Tests a hello, whose header values are one per line. A hello that can be read is within the
+/// limits and survives a round trip, and both ends agree on the same.
 pub fn hello(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     let values = bytes.splitn(hello::HEADERS.len(), |byte| *byte == b'\n');
@@ -40,7 +40,8 @@ pub fn hello(bytes: &[u8]) {
     assert_eq!(ours.agree(&theirs).ok(), theirs.agree(&ours).ok());
 }
 
-/// The authority of a CONNECT. What is a target has a host and a port, and reads back.
+/// Tests the authority of a CONNECT. A target that can be read has a host and a port and survives a
+/// round trip.
 pub fn target(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -52,8 +53,8 @@ pub fn target(bytes: &[u8]) {
     }
 }
 
-/// An answer to a CONNECT: two bytes of status, then the word. It always reads as some refusal, which
-/// reads back.
+/// Tests an answer to a CONNECT: two bytes of status, then the word. It always reads as a refusal,
+/// which survives a round trip.
 pub fn refusal(bytes: &[u8]) {
     let Some((status, word)) = bytes.split_first_chunk() else {
         return;
@@ -70,8 +71,8 @@ pub fn refusal(bytes: &[u8]) {
     assert_eq!(Refusal::read(answer.status(), answer.headers()), refusal);
 }
 
-/// All that an agent says, to a gateway that opens a pipe as soon as it can. In the end nothing is
-/// charged any more. True if a pipe opened.
+/// Sends arbitrary bytes as an agent to a gateway that opens a pipe as soon as it can. In the end
+/// nothing is charged any more. True if a pipe opened.
 pub fn agent_says(bytes: &[u8]) -> bool {
     run(async {
         let (near, far) = duplex(1 << 20);
@@ -86,7 +87,7 @@ pub fn agent_says(bytes: &[u8]) -> bool {
                 let Ok(mut pipe) = session.open(&target).await else {
                     return false;
                 };
-                // Either may fail at any time.
+                // Both may fail at any time.
                 let _ = pipe.write_all(b"hello").await;
                 let _ = copy(&mut pipe, &mut sink()).await;
                 true
@@ -99,8 +100,8 @@ pub fn agent_says(bytes: &[u8]) -> bool {
     })
 }
 
-/// All that a gateway says, to an agent whose targets hang up. In the end nothing is
-/// charged any more. True if a target was dialled.
+/// Sends arbitrary bytes as a gateway to an agent whose targets close at once. In the end nothing
+/// is charged any more. True if a target was dialled.
 pub fn gateway_says(bytes: &[u8]) -> bool {
     run(async {
         let (near, far) = duplex(1 << 20);
@@ -116,14 +117,14 @@ pub fn gateway_says(bytes: &[u8]) -> bool {
             phase,
             pending(),
         );
-        // Any end is as good as another here.
+        // Every result is acceptable here.
         let (_, ()) = join!(agent, say(far, bytes));
         assert_eq!(budget.used(), 0);
         targets.0.load(Ordering::Relaxed)
     })
 }
 
-/// A target that nobody is behind; true once it was dialled.
+/// A target that closes at once. True once it was dialled.
 #[derive(Default)]
 struct Empty(AtomicBool);
 
@@ -136,8 +137,8 @@ impl Dial for Empty {
     }
 }
 
-/// Says all of `bytes`, frame by frame, each after the other end had time to say something, and then
-/// no more.
+/// Sends all of `bytes`, frame by frame, and then closes. Before each frame the other end has time
+/// to answer.
 async fn say(far: DuplexStream, mut bytes: &[u8]) {
     let (mut hears, mut says) = split(far);
     let saying = async {
@@ -146,7 +147,7 @@ async fn say(far: DuplexStream, mut bytes: &[u8]) {
                 yield_now().await;
             }
             let (frame, rest) = bytes.split_at(frame_length(bytes));
-            // The other end may have left.
+            // The other end may have closed.
             let _ = says.write_all(frame).await;
             bytes = rest;
         }
@@ -156,7 +157,8 @@ async fn say(far: DuplexStream, mut bytes: &[u8]) {
     let ((), _) = join!(saying, copy(&mut hears, &mut nowhere));
 }
 
-/// The first frame of `bytes`, if they are frames (RFC 9113 §4.1), or all of them.
+/// The length of the first frame of `bytes` (RFC 9113 §4.1), or of all bytes if they are not
+/// frames.
 fn frame_length(bytes: &[u8]) -> usize {
     if bytes.starts_with(b"PRI * ") {
         return bytes.len().min(24);

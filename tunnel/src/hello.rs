@@ -1,5 +1,5 @@
-//! How an old and a new end meet: each says which versions it speaks and what it can do beyond
-//! them, and both use what they have in common (protocol.md §3). Pure.
+//! Negotiates between ends of different versions: each sends the versions and capabilities that it
+//! supports, and both use what they have in common (protocol.md §3). Pure.
 
 use std::collections::BTreeSet;
 
@@ -10,55 +10,55 @@ use crate::{Replica, replica, word::is_word};
 const OLDEST: HeaderName = HeaderName::from_static("spokeway-oldest-version");
 const NEWEST: HeaderName = HeaderName::from_static("spokeway-newest-version");
 const CAPABILITIES: HeaderName = HeaderName::from_static("spokeway-capabilities");
-/// All of a hello.
+/// All headers of a hello.
 pub(crate) const HEADERS: [HeaderName; 5] =
     [OLDEST, NEWEST, CAPABILITIES, replica::ID, replica::REPLICAS];
-/// More than this, and it is no list of capabilities.
+/// A longer list of capabilities is malformed.
 const MAX_CAPABILITIES: usize = 64;
 
-/// What one end speaks.
+/// What one end supports.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hello {
-    /// The oldest version it still speaks.
+    /// The oldest version that it supports.
     pub oldest: u16,
-    /// The newest version it speaks.
+    /// The newest version that it supports.
     pub newest: u16,
-    /// What it can do beyond its versions; words of `a-z`, `0-9` and `-`.
+    /// What it supports beyond its versions. Each is a word of `a-z`, `0-9` and `-`.
     pub capabilities: BTreeSet<String>,
-    /// Which of several gateways it is, if it is one and says so.
+    /// Which replica of a gateway it is, if it is one and says so.
     pub replica: Option<Replica>,
 }
 
-/// What both ends speak.
+/// What both ends support.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Agreement {
-    /// The newest version that both speak.
+    /// The newest version that both support.
     pub version: u16,
-    /// What both can do beyond it.
+    /// The capabilities that both have.
     pub capabilities: BTreeSet<String>,
 }
 
-/// Two ends that cannot talk.
+/// Why two ends cannot work together.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HelloError {
     /// A header is missing or unreadable.
     #[error("the peer's hello has no readable {0}")]
     Malformed(&'static str),
-    /// No version is common to both.
+    /// The ends have no version in common.
     #[error(
         "the peer speaks versions {} to {} of the tunnel protocol, this end {} to {}: upgrade the older one",
         theirs.0, theirs.1, ours.0, ours.1
     )]
     Version {
-        /// Oldest and newest of this end.
+        /// The oldest and newest version of this end.
         ours: (u16, u16),
-        /// Oldest and newest of the peer.
+        /// The oldest and newest version of the peer.
         theirs: (u16, u16),
     },
 }
 
 impl Default for Hello {
-    /// What this build speaks.
+    /// What this build supports.
     fn default() -> Self {
         Self {
             oldest: 1,
@@ -101,7 +101,7 @@ impl Hello {
         }
     }
 
-    /// Reads a peer's hello. Words that no version of ours could mean are passed over.
+    /// Reads a peer's hello. Malformed capabilities are ignored.
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, HelloError> {
         let number = |name: &HeaderName, what| {
             let text = headers.get(name).and_then(|value| value.to_str().ok());

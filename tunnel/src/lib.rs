@@ -1,9 +1,10 @@
 //! Reverse tunnels over any byte stream. An agent dials out and then *serves* HTTP/2 on that
-//! connection; the gateway is its client and opens one stream per byte pipe. So each pipe has a
-//! window of its own, a slow reader stalls nobody, and what a peer can make us hold is bounded per
-//! stream, cluster and process. `docs/protocol.md` is normative. Knows no Kubernetes.
+//! connection. The gateway is its client and opens one stream per pipe. Therefore, each pipe has
+//! its own window, a slow reader does not delay others, and the memory that a peer can use is
+//! limited per stream, cluster and process. `docs/protocol.md` is normative. Knows no Kubernetes
+//! objects.
 //!
-//! The gateway's end is [`Session`] (one connection) and [`Sessions`] (all of one cluster); the
+//! The gateway's end is [`Session`] (one connection) and [`Sessions`] (all of one cluster). The
 //! agent's end is [`serve`].
 
 mod agent;

@@ -1,42 +1,42 @@
-//! The numbers of the wire, for both ends (protocol.md §5 and §6).
+//! The limits of the protocol, for both ends (protocol.md §5 and §6).
 
 use std::time::Duration;
 
-/// What a peer may send on one stream before the sink took any of it: at 50 ms of round trip this
-/// allows 10 MiB/s and more on each of any number of streams.
+/// How many bytes a peer may send on one stream before the receiver has read any. With a round trip
+/// of 50 ms this allows at least 10 MiB/s on each stream, however many there are.
 pub const STREAM_WINDOW: u32 = 512 << 10;
 
-/// What one open pipe is charged: both of its windows, full.
+/// What one open pipe is charged: both of its windows.
 pub const STREAM_COST: usize = STREAM_WINDOW as usize + SEND_BUFFER;
 
-/// Streams at once on one connection.
+/// How many streams may be open on one connection.
 pub(crate) const MAX_STREAMS: u32 = 256;
 
-/// As much as all streams together, so that those whose readers stopped never use up what the
-/// others need. It is a promise, not memory: what is held is bounded by [`crate::Budget`].
+/// As much as all streams together, so that streams whose readers have stopped never use up what
+/// the others need. It does not reserve memory, which [`crate::Budget`] limits.
 pub(crate) const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
 pub(crate) const FRAME_SIZE: u32 = 64 << 10;
 
-/// What one stream may hold of what the peer has no window for yet.
+/// How many bytes one stream may buffer while the peer has no window for them.
 pub(crate) const SEND_BUFFER: usize = 128 << 10;
 
-/// Heads on this wire are a few hundred bytes.
+/// Headers of this protocol have a few hundred bytes.
 pub(crate) const MAX_HEADERS: u32 = 16 << 10;
 
-/// Time for the HTTP/2 preface and the hello together.
+/// The deadline of the HTTP/2 preface and the hello together.
 pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Time for the answer to a CONNECT; the agent's own deadline for a dial is shorter.
+/// The deadline of an answer to a CONNECT. The agent's own deadline for a dial is shorter.
 pub(crate) const OPEN_DEADLINE: Duration = Duration::from_secs(15);
 
-/// Time without progress that a target gets to take the rest of a pipe which the gateway has finished.
+/// How long a target may take nothing of a pipe that the gateway has finished.
 pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
-/// Time for a refused hello to reach the gateway.
+/// The deadline for a refused hello to reach the gateway.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Time that a peer gets to close a connection which this end has finished.
+/// How long a peer may take to close a connection that this end has finished.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! A connection that is closed without losing its last bytes: a close while there is something unread
-//! is a reset, and a reset takes back what the peer has not read yet. So this end says that it is done,
-//! and reads until the peer has closed, too (RFC 9112 §9.6).
+//! Closes a connection without losing its last bytes. A close with unread data sends a reset, and a
+//! reset discards what the peer has not read yet. Therefore, this end shuts down its direction, and
+//! reads until the peer has closed too (RFC 9112 §9.6).
 
 use std::{
     future::Future as _,
@@ -19,7 +19,7 @@ use crate::limits::CLOSE_DEADLINE;
 #[derive(Debug)]
 pub(crate) struct Lingering<IO> {
     io: IO,
-    /// Set once this end is done.
+    /// Set once this end has shut down.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -70,7 +70,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<IO> {
             ready!(Pin::new(&mut *io).poll_shutdown(context))?;
         }
         let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(CLOSE_DEADLINE)));
-        // First, so that a peer which never stops talking does not put it off.
+        // The deadline is checked first, so that a peer that never stops sending cannot postpone
+        // it.
         if deadline.as_mut().poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }

@@ -1,4 +1,4 @@
-//! Bytes between a target and a stream, on the agent: each direction until its own end.
+//! Copies bytes between a target and a stream on the agent. Each direction ends by itself.
 //!
 //! ```text
 //!  both open ──target's EOF──► uploading ──gateway's EOF, all written──► done
@@ -29,20 +29,20 @@ use crate::{
     stream::{poll_capacity, reset_to_io, to_io},
 };
 
-/// What an idle pipe sets aside for reading, and what a busy one grows to.
+/// The size of the read buffer: the smallest for an idle pipe, and the largest for a busy one.
 const CHUNK: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
-/// How far the bytes for the target have come.
+/// The progress of the bytes to the target.
 #[derive(Debug, Default)]
 struct Upload {
-    /// The gateway has sent its last byte.
+    /// Whether the gateway has sent its last byte.
     ended: AtomicBool,
-    /// Bytes that the target took, wrapping.
+    /// How many bytes the target has taken. The number wraps.
     written: AtomicUsize,
 }
 
-/// Copies both ways until both ends are done. A target that takes no more bytes may still finish what
-/// it has to say; any other error ends the pipe at once.
+/// Copies both ways until both directions have ended. A target that accepts no more bytes may still
+/// send the rest of its own. Any other error ends the pipe at once.
 pub(crate) async fn pump<IO: AsyncRead + AsyncWrite>(
     target: IO,
     mut send: SendStream<Bytes>,
@@ -61,12 +61,12 @@ pub(crate) async fn pump<IO: AsyncRead + AsyncWrite>(
         }
     };
     if downloaded.is_err() {
-        // RFC 9113 §8.5: what a failed connection behind a CONNECT is called.
+        // RFC 9113 §8.5 defines this code for a failed connection behind a CONNECT.
         send.send_reset(Reason::CONNECT_ERROR);
         return downloaded;
     }
-    // From here on an error leaves the reset to the drop of both halves, which lets out first what the
-    // target has said (RFC 9113 §8.1).
+    // After this, an error must not reset the stream here. Dropping both halves resets it, after
+    // what the target has sent is delivered (RFC 9113 §8.1).
     if let Some(uploaded) = uploaded {
         return uploaded;
     }
@@ -77,8 +77,7 @@ pub(crate) async fn pump<IO: AsyncRead + AsyncWrite>(
     }
 }
 
-/// Resolves once the gateway, which is done with the pipe, has waited long enough for a target that
-/// takes nothing.
+/// Resolves once a target has taken nothing for too long after the gateway has finished the pipe.
 async fn lingered(progress: &Upload) {
     loop {
         let written = progress.written.load(Ordering::Relaxed);
@@ -94,9 +93,9 @@ async fn reset(send: &mut SendStream<Bytes>) -> io::Error {
     reset_to_io(poll_fn(|context| send.poll_reset(context)).await)
 }
 
-/// Writes what the gateway sends. What it sends while the target is busy is taken in, too, so that its
-/// end or reset is seen at once; that is never more than the window, which opens only by what was
-/// written.
+/// Writes what the gateway sends. Data that arrives while the target is busy is buffered, so that
+/// the gateway's end or reset is seen at once. The buffer never exceeds the window, which reopens
+/// only by what was written.
 async fn to_target<IO: AsyncWrite>(
     mut receive: RecvStream,
     mut target: WriteHalf<IO>,
@@ -121,7 +120,7 @@ async fn to_target<IO: AsyncWrite>(
                 }
                 now.advance(written);
                 progress.written.fetch_add(written, Ordering::Relaxed);
-                // Only now may the gateway send as much again.
+                // The gateway may send as much again only now.
                 receive.flow_control().release_capacity(written).map_err(to_io)?;
             }
         }
@@ -132,7 +131,7 @@ async fn to_target<IO: AsyncWrite>(
     target.shutdown().await
 }
 
-/// Sends what the target says, with at most one chunk in hand.
+/// Sends what the target writes, with at most one chunk buffered.
 async fn from_target<IO: AsyncRead>(
     mut target: ReadHalf<IO>,
     send: &mut SendStream<Bytes>,
@@ -140,14 +139,15 @@ async fn from_target<IO: AsyncRead>(
     let mut size = *CHUNK.start();
     let mut buffer = BytesMut::new();
     loop {
-        // Small reads share an allocation: a queue of them holds little more than their bytes.
+        // Small reads share an allocation, so a queue of them takes little more memory than their
+        // bytes.
         if buffer.capacity() < size / 2 {
             buffer.reserve(size);
         }
         let read = if let Some(read) = target.read_buf(&mut buffer).now_or_never() {
             read?
         } else {
-            // A pipe that waits holds little, and one that waits often comes to read little.
+            // A pipe that waits has a small buffer, and one that waits often gets smaller ones.
             size = (size / 2).max(*CHUNK.start());
             if buffer.capacity() > *CHUNK.start() {
                 buffer = BytesMut::with_capacity(*CHUNK.start());
@@ -158,7 +158,7 @@ async fn from_target<IO: AsyncRead>(
             };
             if read > 0 && buffer.capacity() == buffer.len() {
                 buffer.reserve(size);
-                // An end or an error is there again the next time.
+                // An end or an error occurs again on the next read.
                 let _ = target.read_buf(&mut buffer).now_or_never();
             }
             read

@@ -1,35 +1,35 @@
-//! Why a pipe was not opened, as an agent says it: an HTTP status, and a word that outlives status
-//! codes (protocol.md §4). Pure, both ways.
+//! Why a pipe was not opened, as an agent encodes it: an HTTP status, and a word that is more
+//! specific (protocol.md §4). Pure in both directions.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 pub(crate) const REFUSAL: HeaderName = HeaderName::from_static("spokeway-refusal");
 
-/// An agent's answer to a CONNECT, other than yes.
+/// An agent's negative answer to a CONNECT.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// The target is not on the agent's list.
     #[error("the agent does not serve this target")]
     Forbidden,
-    /// The authority is no `host:port`.
+    /// The authority is not `host:port`.
     #[error("the agent cannot read this target")]
     Malformed,
     /// The target's name does not resolve.
     #[error("the target's name does not resolve on the managed cluster")]
     Unresolvable,
-    /// Nothing listens at the target.
+    /// No process listens at the target.
     #[error("the target refuses connections")]
     Refused,
     /// The target did not accept in time.
     #[error("the target did not accept a connection in time")]
     TimedOut,
-    /// The dial failed otherwise.
+    /// The dial failed for another reason.
     #[error("the target cannot be reached from the agent")]
     Unreachable,
     /// The agent has no room for another pipe.
     #[error("the agent has no room for another pipe")]
     Busy,
-    /// A replica of the gateway has no tunnel of the cluster itself, and passes nothing on.
+    /// The replica of the gateway has no tunnel to the cluster, and does not pass pipes on.
     #[error("the other replica of the gateway has no tunnel of this cluster")]
     Absent,
 }
@@ -63,7 +63,8 @@ impl Refusal {
         response
     }
 
-    /// Reads an answer that is not 200. A word from a later version falls back to its status.
+    /// Reads an answer that is not 200. If a later version sends an unknown word, the status
+    /// decides.
     pub(crate) fn read(status: StatusCode, headers: &HeaderMap) -> Self {
         let word = headers
             .get(REFUSAL)

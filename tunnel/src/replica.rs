@@ -1,5 +1,5 @@
-//! Which of several gateways one is, and how many there are (protocol.md §3): what lets an agent keep a
-//! connection to each of them. Pure.
+//! The identity of a gateway among its replicas, and their number (protocol.md §3). With these an
+//! agent can keep a connection to each of them. Pure.
 
 use std::{fmt, str::FromStr};
 
@@ -10,11 +10,11 @@ use crate::word::is_word;
 pub(crate) const ID: HeaderName = HeaderName::from_static("spokeway-replica");
 pub(crate) const REPLICAS: HeaderName = HeaderName::from_static("spokeway-replicas");
 
-/// One run of a gateway's process. Another run of the same pod is another replica.
+/// Identifies one run of a gateway's process. If the same pod restarts, it is another replica.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ReplicaId(String);
 
-/// It is no word of `a-z`, `0-9` and `-` with 1 to 64 bytes.
+/// The text is not a word of 1 to 64 bytes from `a-z`, `0-9` and `-`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a replica's id is a word of a-z, 0-9 and - with at most 64 bytes")]
 pub struct ReplicaIdError;
@@ -22,9 +22,9 @@ pub struct ReplicaIdError;
 /// A gateway among its replicas.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Replica {
-    /// Which one it is.
+    /// Which replica it is.
     pub id: ReplicaId,
-    /// How many there are, itself among them.
+    /// How many replicas there are, including this one.
     pub of: u16,
 }
 
@@ -53,7 +53,7 @@ impl Replica {
         headers.insert(REPLICAS, HeaderValue::from(self.of));
     }
 
-    /// Reads what a peer says; nothing if it says nothing, or nothing readable.
+    /// Reads the identity that a peer sends. `None` if it sends none or it is malformed.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         let text = |name| headers.get(name)?.to_str().ok();
         Some(Self {

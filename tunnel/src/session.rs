@@ -40,27 +40,28 @@ pub struct Session(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// None when there are no new pipes: draining, or over. HTTP/2 ends the connection once this and
-    /// all pipes are gone.
+    /// `None` if no new pipes are possible, because the session drains or has ended. HTTP/2 ends
+    /// the connection once this and all pipes are dropped.
     send: Mutex<Option<SendRequest<Bytes>>>,
-    /// Set together with the loss of `send`, so that who only asks takes no lock.
+    /// Set when `send` is dropped, so that a check takes no lock.
     closing: AtomicBool,
     closed: CancellationToken,
     budget: Budget,
     agreement: Agreement,
     replica: Option<ReplicaId>,
     streams: AtomicUsize,
-    /// Nanoseconds; 0 before the first pong.
+    /// In nanoseconds. 0 until the first pong.
     round_trip: AtomicU64,
 }
 
-/// What moves a [`Session`]'s bytes; nothing happens unless [`Driver::run`] is polled.
+/// Moves the bytes of a [`Session`]. Nothing happens unless [`Driver::run`] is polled.
 #[derive(Debug)]
 pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
-    /// On the heap, for it is kilobytes, and every future that it is handed to has a place for it.
+    /// Boxed because it takes kilobytes, and every future that it moves through would reserve space
+    /// for it.
     connection: Box<Connection<Lingering<IO>, Bytes>>,
     pings: PingPong,
-    /// The open body of the hello; its end tells the agent to go elsewhere.
+    /// The open body of the hello. Its end tells the agent to connect elsewhere.
     control: SendStream<Bytes>,
     session: Session,
     liveness: Liveness,
@@ -69,21 +70,21 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
 /// How a session ended.
 #[derive(Debug)]
 pub enum End {
-    /// Either end closed it in good order.
+    /// One of the ends closed it in good order.
     Closed,
-    /// The agent answered no ping.
+    /// The agent did not answer a ping.
     Dead,
-    /// The connection broke, or the agent broke the protocol.
+    /// The connection broke, or the agent violated the protocol.
     Broken(h2::Error),
 }
 
-/// An agent's connection that did not become a session.
+/// Why an agent's connection did not become a session.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// The agent did not finish the handshake in time.
     #[error("no hello within {} s", HELLO_DEADLINE.as_secs())]
     Deadline,
-    /// The connection broke, or what came was not HTTP/2.
+    /// The connection broke, or the peer did not send HTTP/2.
     #[error("HTTP/2: {0}")]
     Http(#[from] h2::Error),
     /// The ends have no version in common, or the hello is malformed.
@@ -97,27 +98,27 @@ pub enum AttachError {
     Closed,
 }
 
-/// A pipe that did not open.
+/// Why a pipe was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The session drains, or is over: another one may do.
+    /// The session drains or has ended. Another session may work.
     #[error("the tunnel is closing")]
     Closing,
-    /// As much as allowed is open already: the bytes are charged, or the agent takes no more.
+    /// The limit is reached: of the charged bytes, or of the pipes that the agent accepts.
     #[error("the pipes open through this tunnel are as many as it allows")]
     Budget,
     /// The agent did not answer in time.
     #[error("the agent did not answer within {} s", OPEN_DEADLINE.as_secs())]
     Deadline,
-    /// The agent said no.
+    /// The agent refused the pipe.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The session broke meanwhile.
+    /// The session broke in the meantime.
     #[error("the tunnel broke: {0}")]
     Broken(io::Error),
 }
 
-/// A place among the open pipes of a session.
+/// One of the open pipes of a session.
 #[derive(Debug)]
 pub(crate) struct Occupied {
     session: Arc<Shared>,
@@ -125,7 +126,7 @@ pub(crate) struct Occupied {
 }
 
 impl Session {
-    /// Makes a session of a connection that an agent serves on. Pipes are charged to `budget`.
+    /// Creates a session on a connection that an agent serves. Pipes are charged to `budget`.
     pub async fn attach<IO: AsyncRead + AsyncWrite + Unpin>(
         io: IO,
         hello: &Hello,
@@ -183,7 +184,7 @@ impl Session {
         Ok((session, driver))
     }
 
-    /// Opens a pipe to `target`. Dropping the future gives up on just this pipe.
+    /// Opens a pipe to `target`. Dropping the future cancels only this pipe.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
         self.open_for(target, &self.0.budget).await
     }
@@ -231,40 +232,40 @@ impl Session {
         })
     }
 
-    /// Pipes open now.
+    /// How many pipes are open now.
     pub fn streams(&self) -> usize {
         self.0.streams.load(Ordering::Relaxed)
     }
 
-    /// True when there is room for another pipe.
+    /// True if there is room for another pipe.
     pub fn has_room(&self) -> bool {
         let send = self.0.send.lock();
         send.as_ref()
             .is_some_and(|send| self.streams() < most_pipes(send))
     }
 
-    /// The last ping's round trip.
+    /// The round-trip time of the last ping.
     pub fn round_trip(&self) -> Option<Duration> {
         let nanoseconds = self.0.round_trip.load(Ordering::Relaxed);
         (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
     }
 
-    /// What both ends speak.
+    /// What both ends support.
     pub fn agreement(&self) -> &Agreement {
         &self.0.agreement
     }
 
-    /// Which of several replicas the peer is, if it is one and said so.
+    /// Which replica the peer is, if it is one and says so.
     pub fn replica(&self) -> Option<&ReplicaId> {
         self.0.replica.as_ref()
     }
 
-    /// True once it opens no more pipes.
+    /// True once the session opens no more pipes.
     pub fn is_closing(&self) -> bool {
         self.0.closing.load(Ordering::Relaxed)
     }
 
-    /// Waits until it opens no more pipes.
+    /// Waits until the session opens no more pipes.
     pub async fn closing(&self) {
         self.0.closed.cancelled().await;
     }
@@ -289,13 +290,13 @@ impl Session {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    /// Notices a peer's death by this instead of an agent's [`Liveness`].
+    /// Replaces the [`Liveness`] of agents with another one.
     pub fn noticing(self, liveness: Liveness) -> Self {
         Self { liveness, ..self }
     }
 
-    /// Drives the session to its end. Once `drain` resolves, it opens no more pipes, tells the agent
-    /// to connect elsewhere, and ends with the last pipe.
+    /// Drives the session to its end. Once `drain` resolves, the session opens no more pipes, tells
+    /// the agent to connect elsewhere, and ends with the last pipe.
     pub async fn run(self, drain: impl Future<Output = ()>) -> End {
         let Self {
             mut connection,
@@ -315,7 +316,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             _ = poll_fn(|context| control.poll_reset(context)) => {}
         }
         session.close();
-        // The agent may have gone already.
+        // The agent may have closed already.
         let _ = control.send_data(Bytes::new(), true);
         drop(control);
         select! {
@@ -332,7 +333,7 @@ impl End {
 }
 
 impl Occupied {
-    /// The session that it is a place of.
+    /// The session that the pipe belongs to.
     pub(crate) fn session(&self) -> Session {
         Session(Arc::clone(&self.session))
     }
@@ -352,7 +353,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// What the hello brought.
+/// The result of the hello.
 struct Greeted {
     agreement: Agreement,
     replica: Option<ReplicaId>,
@@ -367,7 +368,7 @@ async fn say_hello(send: SendRequest<Bytes>, hello: &Hello) -> Result<Greeted, A
     let (response, control) = send.ready().await?.send_request(request, false)?;
     let response = response.await?;
     if response.status() != StatusCode::OK {
-        // A refused hello still says what the agent speaks.
+        // A refused hello still contains what the agent supports.
         hello.agree(&Hello::read(response.headers())?)?;
         return Err(AttachError::Refused(response.status()));
     }
@@ -379,7 +380,7 @@ async fn say_hello(send: SendRequest<Bytes>, hello: &Hello) -> Result<Greeted, A
     })
 }
 
-/// What the agent takes at once, less the hello.
+/// How many pipes the agent accepts at once: its limit of streams without the hello.
 fn most_pipes(send: &SendRequest<Bytes>) -> usize {
     let agent = send.current_max_send_streams().saturating_sub(1);
     agent.min(MAX_STREAMS as usize)

@@ -1,5 +1,5 @@
-//! All sessions of one cluster: its agents' parallel connections. A pipe goes to the one with the
-//! fewest, and to the next one where that is full, closes or breaks.
+//! All sessions of one cluster: its agents' parallel connections. A pipe goes to the session with
+//! the fewest pipes, and to the next one if that is full, closes or breaks.
 
 use parking_lot::RwLock;
 
@@ -10,40 +10,40 @@ use crate::{Budget, OpenError, Session, Stream, Target};
 pub struct Sessions(RwLock<Vec<Session>>);
 
 impl Sessions {
-    /// Takes in a new session.
+    /// Adds a session.
     pub fn add(&self, session: Session) {
         self.0.write().push(session);
     }
 
-    /// Lets go of a session that is over; true when it was the last one.
+    /// Removes a session that has ended. True if it was the last one.
     pub fn remove(&self, session: &Session) -> bool {
         let mut sessions = self.0.write();
         sessions.retain(|known| !known.is(session));
         sessions.is_empty()
     }
 
-    /// The sessions now.
+    /// All current sessions.
     pub fn all(&self) -> Vec<Session> {
         self.0.read().clone()
     }
 
-    /// Whether one of them takes pipes.
+    /// Whether one of the sessions accepts pipes.
     pub fn are_open(&self) -> bool {
         self.0.read().iter().any(|session| !session.is_closing())
     }
 
-    /// Whether one of them has room for another pipe.
+    /// Whether one of the sessions has room for another pipe.
     pub fn have_room(&self) -> bool {
         self.0.read().iter().any(Session::has_room)
     }
 
-    /// Opens a pipe to `target` on the session with the fewest pipes. No byte was sent while a pipe
-    /// opens, so one whose session breaks meanwhile is opened on the next.
+    /// Opens a pipe to `target` on the session with the fewest pipes. If the session breaks
+    /// meanwhile, the next one is tried, which is safe because no byte was sent yet.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
         self.open_charged(target, None).await
     }
 
-    /// The same, charged to `budget` instead of the budgets of the sessions.
+    /// Like [`open`](Self::open), but charged to `budget` instead of the budgets of the sessions.
     pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
         self.open_charged(target, Some(budget)).await
     }

@@ -1,6 +1,6 @@
-//! One byte pipe through a tunnel: an HTTP/2 stream as `AsyncRead` and `AsyncWrite`. The peer's
-//! window opens again only by what the reader took; a shutdown ends one direction; dropping a pipe
-//! that is not done resets just this stream.
+//! One pipe through a tunnel: an HTTP/2 stream as `AsyncRead` and `AsyncWrite`. The peer's window
+//! reopens only by what the reader has taken. A shutdown ends one direction. Dropping a pipe that
+//! is not finished resets only this stream.
 
 use std::{
     io,
@@ -14,16 +14,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{Session, limits::FRAME_SIZE, session::Occupied};
 
-/// A byte pipe to a target on the agent's side.
+/// A pipe to a target on the agent's side.
 #[derive(Debug)]
 pub struct Stream {
     send: SendStream<Bytes>,
     receive: RecvStream,
-    /// Received, and not taken by the reader yet.
+    /// Received bytes that the reader has not taken yet.
     unread: Bytes,
-    /// Taken by the reader of what was received last: the window opens again by whole frames.
+    /// How much of the last received frame the reader has taken. The window reopens by whole
+    /// frames.
     taken: usize,
-    /// This end has said that it sends no more.
+    /// Whether this end has ended its direction.
     finished: bool,
     occupied: Occupied,
 }
@@ -40,7 +41,7 @@ impl Stream {
         }
     }
 
-    /// The connection that it goes through.
+    /// The session that the pipe goes through.
     pub fn session(&self) -> Session {
         self.occupied.session()
     }
@@ -91,12 +92,12 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What was written is the connection's to send; there is nothing to hurry.
+        // The connection sends what was written, so there is nothing to flush.
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Wrappers such as TLS may ask more than once.
+        // Wrappers such as TLS may shut down more than once.
         if !self.finished {
             self.send.send_data(Bytes::new(), true).map_err(to_io)?;
             self.finished = true;
@@ -105,8 +106,9 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Waits until some of `wanted` bytes may be sent, and says how many. A writer that gives up keeps at
-/// most its last `wanted` of the peer's connection window, which has room for every stream's.
+/// Waits until some of `wanted` bytes may be sent, and returns how many. A writer that gives up
+/// keeps at most its last `wanted` bytes of the peer's connection window, which has room for all
+/// streams.
 pub(crate) fn poll_capacity(
     send: &mut SendStream<Bytes>,
     wanted: usize,
@@ -126,16 +128,17 @@ pub(crate) fn poll_capacity(
     }
 }
 
-/// Why a stream takes no more bytes.
+/// Why a stream accepts no more bytes.
 fn why_closed(send: &mut SendStream<Bytes>, context: &mut Context<'_>) -> io::Error {
     match send.poll_reset(context) {
         Poll::Ready(reset) => reset_to_io(reset),
-        // This end has shut it down itself.
+        // This end has ended its direction.
         Poll::Pending => io::ErrorKind::BrokenPipe.into(),
     }
 }
 
-/// What `poll_reset` told: the peer's reset of one stream, or the end of the whole connection.
+/// The error for the result of `poll_reset`: a reset of one stream, or the end of the whole
+/// connection.
 pub(crate) fn reset_to_io(reset: Result<Reason, h2::Error>) -> io::Error {
     match reset {
         Ok(reason) => io::Error::new(io::ErrorKind::ConnectionReset, h2::Error::from(reason)),
@@ -143,7 +146,7 @@ pub(crate) fn reset_to_io(reset: Result<Reason, h2::Error>) -> io::Error {
     }
 }
 
-/// A reset of one stream is a reset; anything else ended the whole connection.
+/// Maps a reset of one stream to a reset, and other errors to the end of the connection.
 pub(crate) fn to_io(error: h2::Error) -> io::Error {
     if error.is_io() {
         return error.into_io().expect("it is one");

@@ -1,4 +1,4 @@
-//! What a pipe leads to: `host:port`, as the authority of a CONNECT. Pure.
+//! The target of a pipe: `host:port`, as the authority of a CONNECT. Pure.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
@@ -11,7 +11,7 @@ pub struct Target {
     port: u16,
 }
 
-/// An authority that no pipe can lead to.
+/// Why an authority is not a target.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TargetError {
     /// It is not `host:port`.
@@ -79,12 +79,12 @@ impl fmt::Display for Target {
     }
 }
 
-/// What is between the brackets of an IPv6 address.
+/// The text between the brackets of an IPv6 address.
 fn unbracketed(authority: &Authority) -> Option<&str> {
     authority.host().strip_prefix('[')?.strip_suffix(']')
 }
 
-/// A DNS name as Kubernetes has them, or an IPv4 address: nothing that needs escapes.
+/// A DNS name as Kubernetes allows it, or an IPv4 address. Neither needs escapes.
 fn is_name(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !host.is_empty() && host.bytes().all(plain)

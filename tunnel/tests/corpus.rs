@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tunnel::fuzz;
 
-/// Variants of each file that are tried, too; a fuzzer finds more of them.
+/// How many variants of each file are tried too. A fuzzer finds more of them.
 const CHANGES: usize = 16;
 
-/// One byte is another, or the rest is missing: always the same for the same number.
+/// Replaces one byte or cuts the rest off. The same number always gives the same change.
 fn changed(bytes: &[u8], change: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let place = change * 7919 % bytes.len().max(1);

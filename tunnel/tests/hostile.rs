@@ -1,5 +1,5 @@
-//! Peers that break the protocol, written by hand, frame by frame: each is cut or refused alone, and
-//! the error names what it did.
+//! Peers that violate the protocol, written frame by frame. Each is disconnected or refused without
+//! an effect on others, and the error names the violation.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "a test's runtime ends its tasks")]

@@ -1,4 +1,5 @@
-//! What an idle connection costs. A program of its own, so that nothing else is in its memory.
+//! Measures the memory of an idle connection. It is a program of its own, so that no other test
+//! uses its memory.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "a test's runtime ends its tasks")]
@@ -31,7 +32,7 @@ async fn an_idle_connection_holds_little_more_than_http2s_own_buffers() {
     let budget = Budget::new(1 << 30);
     let mut sessions = Vec::new();
     let mut before = 0;
-    // The first few warm allocators and thread locals up.
+    // The first few connections warm up allocators and thread locals.
     for number in 0..PAIRS + 50 {
         if number == 50 {
             before = resident();
@@ -48,8 +49,8 @@ async fn an_idle_connection_holds_little_more_than_http2s_own_buffers() {
         spawn(driver.run(pending()));
         sessions.push(session);
     }
-    // Of which HTTP/2 has for each end 16 KiB to write, 8 KiB to read and 4 KiB for header tables, all
-    // of it allocated and about half of it ever touched.
+    // HTTP/2 allocates for each end 16 KiB to write, 8 KiB to read and 4 KiB for header tables.
+    // About half of this is ever touched.
     let each = (resident() - before) / PAIRS;
     assert!(each <= 52 << 10, "{each} bytes for both ends");
 }

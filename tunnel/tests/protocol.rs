@@ -1,4 +1,4 @@
-//! The name that both ends upgrade to.
+//! The protocol name that both ends use to upgrade.
 
 #[test]
 fn the_protocols_name_stays() {

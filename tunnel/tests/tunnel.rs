@@ -1,4 +1,5 @@
-//! Both ends over `tokio::io::duplex`, each clause of protocol.md under the name it has there.
+//! Both ends over `tokio::io::duplex`. Each test has the name that protocol.md gives for its
+//! clause.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "a test's runtime ends its tasks")]

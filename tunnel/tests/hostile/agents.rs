@@ -15,7 +15,7 @@ use super::frames::{
     push_promise, settings, settings_ack, status, window_update,
 };
 
-/// A gateway whose agent is written by hand from here on; what the gateway says is not read.
+/// A gateway whose agent the test plays from here on. What the gateway sends is not read.
 pub(crate) struct Hostile {
     pub(crate) session: Session,
     pub(crate) budget: Budget,
@@ -37,7 +37,7 @@ impl Hostile {
         ];
         let budget = Budget::new(1 << 30);
         let greeting = async {
-            // The hello has to be on its way before its answer.
+            // The hello must be sent before its answer.
             sleep(Duration::from_millis(1)).await;
             says.write_all(&hello.concat()).await.unwrap();
         };
@@ -54,7 +54,7 @@ impl Hostile {
         }
     }
 
-    /// Reads and forgets what the gateway says.
+    /// Reads what the gateway sends, and ignores it.
     pub(crate) fn listen(self) -> (Session, JoinHandle<End>, WriteHalf<DuplexStream>) {
         let mut hears = self.hears;
         spawn(async move { tokio::io::copy(&mut hears, &mut tokio::io::sink()).await });
@@ -62,12 +62,12 @@ impl Hostile {
     }
 }
 
-/// A pipe that the agent agreed to; the first one of a session has the number 3.
+/// Opens a pipe that the agent accepts. The first pipe of a session has the stream ID 3.
 pub(crate) async fn open(session: &Session, says: &mut WriteHalf<DuplexStream>, id: u32) -> Stream {
     let target = "any:1".parse().unwrap();
     let opening = session.open(&target);
     let yes = async {
-        // The gateway's CONNECT has to be on its way before the answer.
+        // The gateway's CONNECT must be sent before the answer.
         sleep(Duration::from_millis(1)).await;
         says.write_all(&headers(END_HEADERS, id, &status("200")))
             .await
@@ -77,7 +77,7 @@ pub(crate) async fn open(session: &Session, says: &mut WriteHalf<DuplexStream>, 
     opened.unwrap_or_else(|error| panic!("stream {id}: {error}"))
 }
 
-/// What an agent may not do to an open pipe with the number 3, and what it is told.
+/// Violations by an agent on an open pipe with the stream ID 3, and the expected error codes.
 fn breaches() -> Vec<(&'static str, Vec<u8>, Reason)> {
     let yes = status("200");
     let more = literal("more", &"x".repeat(10_000));
@@ -106,7 +106,7 @@ async fn an_agent_that_breaks_the_protocol_is_cut_and_the_error_names_it() {
     for (what, bytes, reason) in breaches() {
         let (session, gateway, mut says) = Hostile::attached().await.listen();
         let mut pipe = open(&session, &mut says, 3).await;
-        // It may be cut before it is done.
+        // The gateway may close before everything is sent.
         let _ = says.write_all(&bytes).await;
         let end = gateway.await.unwrap();
         let End::Broken(error) = &end else {
@@ -153,7 +153,7 @@ async fn floods_that_want_answers_stop_where_the_answers_are_not_read() {
         let mut hostile = Hostile::attached().await;
         let many = flood.repeat(1000);
         let mut sent = 0;
-        // Nothing is answered beyond what the connection itself holds.
+        // The gateway answers no more than the connection itself buffers.
         while timeout(Duration::from_secs(1), hostile.says.write_all(&many))
             .await
             .is_ok()

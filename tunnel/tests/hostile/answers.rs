@@ -1,4 +1,4 @@
-//! Agents that answer a CONNECT with anything but what they should: the pipe fails, and it alone.
+//! Agents that answer a CONNECT incorrectly. Only that pipe fails.
 
 use std::time::Duration;
 

@@ -52,7 +52,7 @@ pub(crate) fn continuation(flags: u8, stream: u32, block: &[u8]) -> Vec<u8> {
     frame(9, flags, stream, block)
 }
 
-/// A header that is in no table; name and value are shorter than 16 KiB.
+/// A header that is not in any table. Name and value are shorter than 16 KiB.
 pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
     let mut block = vec![0];
     for text in [name, value] {
@@ -62,7 +62,7 @@ pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
     block
 }
 
-/// RFC 7541 §5.1, with a prefix of 7 bits.
+/// An integer of RFC 7541 §5.1, with a prefix of 7 bits.
 fn integer(mut number: usize, block: &mut Vec<u8>) {
     if number < 127 {
         block.push(u8::try_from(number).unwrap());

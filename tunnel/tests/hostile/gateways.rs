@@ -1,4 +1,4 @@
-//! Hostile gateways, or whoever sits in their place, against the agent's end.
+//! Hostile gateways, or attackers in their place, against the agent's end.
 
 use std::{
     future::pending,
@@ -23,7 +23,7 @@ use super::frames::{
 
 type Verdict = fn(&ServeError) -> bool;
 
-/// Dials never end; it counts those that are under way.
+/// Dials that never end, and a count of those in progress.
 #[derive(Default)]
 struct Dials {
     now: AtomicUsize,
@@ -47,7 +47,7 @@ impl Dial for Dials {
     }
 }
 
-/// What the agent makes of `bytes`, and how many dials were under way at once.
+/// How the agent reacts to `bytes`, and how many dials were in progress at once.
 async fn served(bytes: Vec<u8>) -> (Result<(), ServeError>, usize) {
     let (near, far) = duplex(1 << 20);
     let (mut hears, mut says) = split(near);
@@ -155,7 +155,7 @@ async fn a_gateway_that_breaks_the_protocol_is_cut_and_the_error_names_it() {
 async fn dials_under_way_are_as_many_as_pipes_and_no_more() {
     let many = (3..1003).step_by(2);
     let many = many.map(|id| headers(END_HEADERS | END_STREAM, id, &connect("a:1")));
-    // It answers no ping, so in the end it is dead.
+    // The peer answers no ping, so in the end it counts as dead.
     let (served, most) = served(greeted(many)).await;
     assert!(matches!(served, Err(ServeError::Dead)), "{served:?}");
     assert_eq!(most, 256);

@@ -1,5 +1,5 @@
-//! One direction of a pipe as the model knows it. Each byte is a function of its place, so what arrives
-//! is checked without a copy of what was sent.
+//! One direction of a pipe in the model. Each byte depends only on its position, so received bytes
+//! are checked without a copy of those that were sent.
 
 use std::{io, sync::LazyLock, time::Duration};
 
@@ -8,10 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an operation waits before it gives up; nothing in the model takes time of its own.
+/// How long an operation waits before it gives up. Nothing in the model takes time by itself.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// A prime, so that no buffer's size hides a byte that went missing.
+/// A prime, so that a missing byte cannot coincide with the size of a buffer.
 const PERIOD: usize = 65_521;
 
 static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -24,7 +24,7 @@ pub(crate) struct Flow {
     salt: usize,
     pub(crate) sent: usize,
     pub(crate) received: usize,
-    /// The sender said that it is done.
+    /// Whether the sender has ended the direction.
     pub(crate) finished: bool,
 }
 
@@ -38,7 +38,7 @@ impl Flow {
         }
     }
 
-    /// The bytes at `place` and after, as many as are at hand.
+    /// The bytes from position `place` on, as many as are available.
     fn bytes(&self, place: usize) -> &'static [u8] {
         &PATTERN[(place + self.salt * 7919) % PERIOD..]
     }
@@ -61,7 +61,7 @@ impl Flow {
         Ok(())
     }
 
-    /// Reads up to `length` bytes, or gives up; true at the end.
+    /// Reads up to `length` bytes, or gives up. True at the end.
     pub(crate) async fn read(
         &mut self,
         from: &mut (impl AsyncRead + Unpin),
@@ -102,7 +102,7 @@ impl Flow {
         assert!(self.received <= self.sent, "more than was sent");
     }
 
-    /// True when all was sent and has arrived.
+    /// True if everything was sent and has arrived.
     pub(crate) fn is_complete(&self) -> bool {
         self.finished && self.received == self.sent
     }

@@ -13,10 +13,10 @@ use tunnel::{
     Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Target, serve,
 };
 
-/// A target's own end of a pipe: what it reads from, and what it writes to.
+/// A target's end of a pipe: the part that it reads from, and the part that it writes to.
 pub(crate) type FarEnd = (DuplexStream, DuplexStream);
 
-/// Far ends that were dialled and wait for the model, by name.
+/// Targets that were dialled and not yet given to the model, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
     pub(crate) dialled: Mutex<HashMap<String, FarEnd>>,
@@ -34,7 +34,7 @@ impl Dial for Targets {
     }
 }
 
-/// A connection as the model sees it.
+/// A connection in the model.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) session: Session,
@@ -88,7 +88,7 @@ impl Link {
         self.agent.abort();
     }
 
-    /// Both ends end in good order, unless one was killed.
+    /// Ends both ends in good order, unless the connection was killed.
     pub(crate) async fn finish(mut self) {
         if !self.draining && !self.killed {
             self.drain(true);

@@ -1,4 +1,5 @@
-//! One pipe as the model sees it: both directions, who still holds an end, and which faults are due.
+//! One pipe in the model: both directions, which ends are still open, and which faults are
+//! expected.
 
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tunnel::Stream;
@@ -12,9 +13,9 @@ pub(crate) struct Pipe {
     to: Option<DuplexStream>,
     up: Flow,
     down: Flow,
-    /// Which connection it is on.
+    /// The connection of the pipe.
     pub(crate) link: usize,
-    /// That connection is gone.
+    /// Whether that connection is gone.
     pub(crate) broken: bool,
 }
 
@@ -31,7 +32,7 @@ impl Pipe {
         }
     }
 
-    /// The gateway still holds it.
+    /// True while the gateway has the pipe.
     pub(crate) fn is_held(&self) -> bool {
         self.near.is_some()
     }
@@ -45,7 +46,7 @@ impl Pipe {
             12 => self.finish_near().await,
             13 => self.finish_far().await,
             14 => self.near = None,
-            // The target reads no more, or is gone altogether.
+            // The target stops reading, or closes completely.
             _ => {
                 self.from = None;
                 if random.below(2) == 0 {
@@ -105,7 +106,7 @@ impl Pipe {
         self.down.finished = true;
     }
 
-    /// Both ends finish, and read all that the other one sent.
+    /// Ends both directions, and reads everything that was sent.
     pub(crate) async fn finish(mut self) {
         self.finish_near().await;
         self.finish_far().await;

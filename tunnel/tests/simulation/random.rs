@@ -1,4 +1,4 @@
-//! Numbers that are the same for a seed wherever they are drawn (`SplitMix64`).
+//! Random numbers that depend only on the seed (`SplitMix64`).
 
 #[derive(Debug)]
 pub(crate) struct Random(u64);
@@ -16,12 +16,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of `0..end`.
+    /// A number in `0..end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// Mostly small, sometimes as large as `most`.
+    /// A number that is mostly small and sometimes as large as `most`.
     pub(crate) fn size(&mut self, most: usize) -> usize {
         let scale = [16, 1000, most][self.below(3)];
         1 + self.below(scale.min(most))

@@ -1,4 +1,4 @@
-//! A cluster with a few connections and pipes, the budgets they share, and what may happen next.
+//! A cluster with a few connections and pipes, their budgets, and the possible next events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 
 const MOST_PIPES: usize = 6;
 
-/// How much is buffered on the way, and how much an operation moves at most.
+/// How much the connections buffer, and how much one operation moves at most.
 #[derive(Clone, Copy)]
 struct Scale {
     wire: usize,
@@ -23,7 +23,8 @@ struct Scale {
 }
 
 impl Scale {
-    /// Frames in pieces; the usual; or one that fills windows, which takes longest and comes least.
+    /// Frames in pieces, the usual case, or one that fills windows. The last one takes longest and
+    /// is the rarest.
     fn draw(random: &mut Random) -> Self {
         let (wire, target, operation) = match random.below(64) {
             0..=15 => (100, 64, 1_000),
@@ -149,7 +150,7 @@ impl World {
         assert_eq!(self.gateway.used(), self.held() * STREAM_COST);
     }
 
-    /// Everything that is open finishes; says how many pipes there were.
+    /// Finishes everything that is open, and returns how many pipes there were.
     pub(crate) async fn finish(self) -> usize {
         let pipes = join_all(self.pipes.into_iter().map(Pipe::finish));
         let done = timeout(Duration::from_secs(10), pipes).await;

@@ -18,7 +18,7 @@ use tunnel::{
     Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Target, serve,
 };
 
-/// What the in-memory connection between the ends holds.
+/// The capacity of the in-memory connection.
 const WIRE: usize = 64 << 10;
 pub(crate) const GOODBYE: &[u8] = b"; goodbye";
 
@@ -86,7 +86,7 @@ impl Ends {
     }
 }
 
-/// Resolves when told, and never because nobody can tell any more.
+/// Resolves when a value is sent, but not when the sender is dropped.
 async fn told(told: oneshot::Receiver<()>) {
     if told.await.is_err() {
         pending::<()>().await;
@@ -97,20 +97,20 @@ pub(crate) fn target(name: &str) -> Target {
     format!("{name}:1").parse().unwrap()
 }
 
-/// Targets by their host names.
+/// Test targets with a behaviour for each host name.
 #[derive(Default)]
 pub(crate) struct Targets {
-    /// Far ends open now.
+    /// How many targets are open now.
     pub(crate) open: Arc<AtomicUsize>,
-    /// Bytes that far ends have read to the end.
+    /// How many bytes targets have read to the end.
     pub(crate) taken: Arc<AtomicUsize>,
-    /// Dials do not end.
+    /// Whether dials hang.
     pub(crate) stuck: AtomicBool,
     serving: parking_lot::Mutex<JoinSet<()>>,
 }
 
 impl Dial for Targets {
-    /// What is read and what is written are apart, as either may fail alone.
+    /// Reading and writing are separate because each may fail alone.
     type Io = Join<DuplexStream, DuplexStream>;
 
     async fn dial(&self, target: &Target) -> Result<Self::Io, Refusal> {
@@ -126,7 +126,7 @@ impl Dial for Targets {
         let (open, taken) = (Open::count(&self.open), Arc::clone(&self.taken));
         self.serving.lock().spawn(async move {
             let _open = open;
-            // The other end may leave at any time.
+            // The other end may close at any time.
             let _ = behave(&name, from, to, &taken).await;
         });
         Ok(join(read, write))
@@ -147,19 +147,19 @@ async fn behave(
         "flood" => {
             copy(&mut tokio::io::repeat(7), &mut to).await?;
         }
-        // Reads nothing, but is there, until the agent lets go of it.
+        // Reads nothing, but stays open until the agent closes.
         "deaf" => {
             let _ = to.read_u8().await;
         }
-        // Has nothing to say, either.
+        // Reads nothing and sends nothing.
         "deaf-mute" => {
             drop(to);
-            // A duplex goes both ways: this fills, and fails once the agent lets go.
+            // A duplex has two directions. This one fills, and fails once the agent closes.
             loop {
                 from.write_all(&[0; 1024]).await?;
             }
         }
-        // Has nothing to say, and reads late.
+        // Sends nothing, and reads late.
         "late" => {
             drop(to);
             tokio::time::sleep(Duration::from_secs(20)).await;
@@ -167,7 +167,7 @@ async fn behave(
             taken.fetch_add(usize::try_from(read).unwrap(), Ordering::SeqCst);
             return Ok(());
         }
-        // Stops reading, and then says something.
+        // Stops reading, and then sends something.
         "answers-early" => {
             drop(from);
             tokio::time::sleep(Duration::from_secs(1)).await;

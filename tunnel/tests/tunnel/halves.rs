@@ -1,4 +1,4 @@
-//! Pipes of which one half is over: what may still pass, and what ends the other half.
+//! Pipes with one closed direction: what may still pass, and what closes the other direction.
 
 use std::{io::ErrorKind, sync::atomic::Ordering, time::Duration};
 
@@ -10,7 +10,7 @@ use tunnel::{End, STREAM_WINDOW, Stream};
 
 use super::ends::{Ends, GOODBYE, target};
 
-/// Writes until nobody takes any more.
+/// Writes until nothing more is accepted.
 async fn fill(pipe: &mut Stream) {
     let unread = vec![0; STREAM_WINDOW as usize];
     let filled = timeout(Duration::from_secs(1), async {
@@ -56,7 +56,7 @@ async fn a_target_that_reads_no_more_may_still_speak() {
     let mut answer = Vec::new();
     pipe.read_to_end(&mut answer).await.unwrap();
     assert_eq!(answer, GOODBYE);
-    // The upload is known to have failed.
+    // After this, the failure of the upload is known.
     sleep(Duration::from_millis(1)).await;
     let error = pipe.write_all(b"more").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");

@@ -1,4 +1,4 @@
-//! A session's life: hello, liveness, drain by either end, and parallel connections.
+//! The life of a session: hello, liveness, drain by either end, and parallel connections.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ async fn a_peer_that_vanishes_without_a_word_is_dead_within_45_seconds() {
         let (mut near, mut far) = (wire_near, wire_far);
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-            // Swallows everything from now on, and tells nobody.
+            // Discards everything from now on without an error.
             _ = cut => std::future::pending().await,
         }
     });

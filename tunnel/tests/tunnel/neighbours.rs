@@ -1,5 +1,5 @@
-//! Head of line: what pipes that stand still cost one that moves, in virtual time on a network with a
-//! delay, where every wait is a number and not a guess.
+//! Head-of-line blocking: how pipes that stall delay one that moves. The network has a delay in
+//! virtual time, so each wait is an exact number.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     wire::wire,
 };
 
-/// The longest of many round trips of a neighbour.
+/// The longest of many round trips of one pipe.
 async fn longest_round_trip(ends: &Ends) -> Duration {
     let mut neighbour = ends.session.open(&target("echo")).await.unwrap();
     let mut longest = Duration::ZERO;
@@ -28,7 +28,7 @@ async fn longest_round_trip(ends: &Ends) -> Duration {
     longest
 }
 
-/// Every pipe but one is made to stand still by `stall`; the one may take no longer for it.
+/// Stalls every pipe but one with `stall`. The remaining pipe must not become slower.
 async fn moves_no_neighbour(stall: impl AsyncFn(&Ends) -> Stream) {
     let (near, far, _switch) = wire(Duration::from_millis(10));
     let ends = Ends::over(near, far, Budget::new(1 << 30)).await;
@@ -72,7 +72,7 @@ async fn uploads_that_nobody_reads_delay_no_neighbour() {
 async fn pipes_that_stall_both_ways_delay_no_neighbour() {
     moves_no_neighbour(async |ends| {
         let mut pipe = ends.session.open(&target("echo")).await.unwrap();
-        // What comes back is not read, so in the end nothing more is taken.
+        // The answers are not read, so in the end no more data is accepted.
         let filled = timeout(Duration::from_secs(5), async {
             loop {
                 pipe.write_all(&[0; 10_000]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Networks that fail: partitions, half-open connections, and agents that come and go.
+//! Failing networks: partitions, half-open connections, and agents that reconnect.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn a_half_open_connection_is_dead_for_both_ends_within_45_seconds() {
         let cut = Instant::now();
         pipe.read_u8().await.unwrap_err();
         let (end, served) = (ends.gateway.await.unwrap(), ends.agent.await.unwrap());
-        // One finds out; the other one, too, unless it is told through the half that still works.
+        // One end must detect it. The other end may be told through the direction that still works.
         let found = (
             matches!(end, End::Dead),
             matches!(served, Err(ServeError::Dead)),

@@ -1,4 +1,4 @@
-//! Pipes: bytes both ways, half-close, reset, refusals, and who waits for whom.
+//! Pipes: bytes in both directions, half-close, reset, refusals, and backpressure.
 
 use std::{io::ErrorKind, sync::atomic::Ordering, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Places: how many pipes an end takes, and which of several connections a pipe goes to.
+//! Limits: how many pipes an end accepts, and which of several connections a pipe uses.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,4 @@
-//! What gateways say of themselves.
+//! How gateways identify their replicas.
 
 use std::{future::pending, sync::Arc};
 

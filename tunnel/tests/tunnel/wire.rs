@@ -1,5 +1,5 @@
-//! A network between both ends: it takes time, and either direction can be cut. What is under way when
-//! it is cut arrives when it heals, as TCP sees to.
+//! A network between both ends with a delay, in which each direction can be cut. Data in transit
+//! during a cut arrives after the repair, as with TCP.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use tokio::{
     time::sleep,
 };
 
-/// What is on the way in each direction; with the delay, it sets the bandwidth.
+/// How much is in transit in each direction. With the delay, it determines the bandwidth.
 const PACKET: usize = 64 << 10;
 
-/// Which directions let bytes through.
+/// Which directions are open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passes {
     pub(crate) to_agent: bool,
@@ -34,7 +34,7 @@ impl Passes {
     };
 }
 
-/// The gateway's end, the agent's end, and what cuts and heals.
+/// Returns the gateway's end, the agent's end, and the switch that cuts and repairs.
 pub(crate) fn wire(delay: Duration) -> (DuplexStream, DuplexStream, watch::Sender<Passes>) {
     let ((near, gateway), (far, agent)) = (duplex(PACKET), duplex(PACKET));
     let (switch, passes) = watch::channel(Passes::BOTH);
@@ -44,7 +44,7 @@ pub(crate) fn wire(delay: Duration) -> (DuplexStream, DuplexStream, watch::Sende
     spawn(async move {
         let there = carry(from_gateway, to_agent, cut, |passes| passes.to_agent, delay);
         let back = carry(from_agent, to_gateway, passes, |it| it.to_gateway, delay);
-        // Closing one direction leaves the other one; a broken one breaks both.
+        // If one direction is closed, the other one stays open. If one breaks, both break.
         let _ = tokio::try_join!(there, back);
     });
     (near, far, switch)
