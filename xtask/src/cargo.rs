@@ -1,4 +1,4 @@
-//! The cargo that runs us, at the root of the workspace.
+//! Runs the same cargo that runs xtask, at the root of the workspace.
 
 use std::{
     ffi::OsString,
@@ -22,14 +22,14 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The arguments that run a program of ours. No package is named: that way its dependencies are
-/// built with the features of the whole workspace, as the tests' are, and not once more.
+/// The arguments that run one of our programs. No package is named, so dependencies are built with
+/// the features of the whole workspace, as for the tests, and not a second time.
 pub(crate) fn run_bin<'a>(name: &'a str, options: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
     [&["run", "--quiet", "--bin", name], options, &["--"], args].concat()
 }
 
-/// Replaces this process by a program of ours, so that a Ctrl-C meets that program alone and the
-/// prompt comes back when it has cleaned up.
+/// Replaces this process with one of our programs. Then Ctrl-C reaches only that program, and the
+/// prompt returns after it has cleaned up.
 pub(crate) fn become_bin(name: &str, options: &[&str], args: &[&str]) -> anyhow::Result<()> {
     let error = cargo(&run_bin(name, options, args)).exec();
     Err(error).context("cannot run cargo")

@@ -1,4 +1,4 @@
-//! Files that import each other in a circle: `check` fails on each one that is not defended.
+//! Finds files that import each other in a circle. `check` fails on each one that is not allowed.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -14,10 +14,10 @@ mod tokens;
 use components::circles;
 use modules::{Arrows, Modules};
 
-/// The circles that may be, one per line; ARCHITECTURE.md says why for each of them.
+/// The allowed circles, one per line. ARCHITECTURE.md gives the reason for each.
 const DEFENDED: &[&str] = &["tunnel/src/session.rs tunnel/src/stream.rs"];
 
-/// Names every circle of files that is not defended, and the imports that close it.
+/// Reports every circle of files that is not allowed, and the imports that close it.
 pub(crate) fn check() -> anyhow::Result<()> {
     let root = root();
     let mut found = String::new();

@@ -1,4 +1,4 @@
-//! `cargo xtask images`: builds our programs and hands over to what puts them into archives.
+//! `cargo xtask images`: builds our programs, and then runs the program that archives them.
 
 use std::{
     env,
@@ -25,7 +25,7 @@ const BUILD: [&str; 10] = [
     "images",
 ];
 
-/// Builds and writes them; `out` is seen from where the command was typed.
+/// Builds the programs and writes their images. `out` is relative to the directory of the caller.
 pub(crate) fn run(profile: &str, out: Option<PathBuf>) -> anyhow::Result<()> {
     needs::meet(&[IMAGES], Skips::Forbidden)?;
     let out = match out {

@@ -1,5 +1,5 @@
-//! Everything a developer types: `cargo xtask <command>`. A thin dispatcher that says what is
-//! missing on the machine and then hands over to cargo.
+//! The commands for developers: `cargo xtask <command>`. It checks what is missing on the machine,
+//! and then runs cargo.
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
     match run(Command::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where stderr is closed there is nobody to tell.
+            // If stderr is closed, the error is dropped.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
@@ -110,7 +110,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 needs::meet(&[GO], Skips::Forbidden)?;
                 return cargo::become_bin("control-plane", &[], &["--go-stack"]);
             }
-            // The program itself says what it goes without, after what it has.
+            // The program itself reports what it works without, after what it has.
             needs::meet(&[GO, NODE], Skips::Allowed)?;
             cargo::become_bin("control-plane", &[], &[])
         }

@@ -1,4 +1,5 @@
-//! What a command needs on the machine: looked for, brought if that is possible, and named if it is not.
+//! What a command needs on the machine. What is missing is installed if possible, and otherwise
+//! reported.
 
 mod bring;
 mod means;
@@ -12,17 +13,17 @@ use plan::Plan;
 
 use crate::terminal::tell;
 
-/// Whether a part of the work may be left out.
+/// Whether a part of the work may be skipped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Skips {
-    /// It is left out if the machine cannot have what it needs.
+    /// A part is skipped if the machine lacks what it needs.
     Allowed,
-    /// Everything must be there.
+    /// Nothing may be missing.
     Forbidden,
 }
 
-/// Brings what is missing, and says what is left out because it could not be brought. Fails if it is
-/// something that nothing goes without.
+/// Installs what is missing, and returns what is skipped because something could not be installed.
+/// Fails if nothing works without it.
 pub(crate) fn meet(needs: &[Need], skips: Skips) -> anyhow::Result<Vec<String>> {
     let missing = absent(needs);
     if missing.is_empty() {
@@ -31,7 +32,7 @@ pub(crate) fn meet(needs: &[Need], skips: Skips) -> anyhow::Result<Vec<String>> 
     let plan = Plan::new(&missing, Means::find());
     for action in &plan.0 {
         tell(&format!("installing {action}"))?;
-        // Whether it helped is seen below.
+        // The check below shows whether it helped.
         if let Err(error) = action.run() {
             tell(&format!("{action} failed: {error:#}"))?;
         }

@@ -1,5 +1,6 @@
-//! The tests of the workspace, suite by suite: all are built first, then run side by side as far as the
-//! machine allows, those that take seconds before the journeys. What each said is printed whole at its end.
+//! The tests of the workspace, suite by suite. All suites are built first, then run in parallel as
+//! far as the machine allows. Short suites run before the journeys. The output of each suite is
+//! printed as a whole when it ends.
 
 use std::{collections::BTreeMap, io::Write as _, num::NonZero, sync::mpsc, thread};
 
@@ -17,8 +18,8 @@ use process::Ended;
 use queue::Queue;
 use tally::Tally;
 
-/// Runs the suites that need no control plane, and the journeys if none of those failed. Returns what was
-/// skipped by the suites' own words, or fails because of it if `skips` says so.
+/// Runs the suites that need no control plane, and the journeys if none of those failed. Returns
+/// what the suites report as skipped, or fails because of it if `skips` forbids that.
 pub(crate) fn run(suites: &[Suite], skips: Skips) -> anyhow::Result<Vec<String>> {
     let (journeys, rest): (Vec<_>, Vec<_>) = suites.iter().partition(|suite| suite.is_journey);
     let mut results = Results::default();
@@ -32,7 +33,7 @@ pub(crate) fn run(suites: &[Suite], skips: Skips) -> anyhow::Result<Vec<String>>
     results.verdict(skips)
 }
 
-/// Runs all of these, also after one that failed: one look at the log is to show everything.
+/// Runs all of these suites, even if one fails, so that one log shows all failures.
 fn side_by_side(suites: &[&Suite], results: &mut Results) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let titles: Vec<_> = suites.iter().map(|suite| suite.title.as_str()).collect();
@@ -44,7 +45,7 @@ fn side_by_side(suites: &[&Suite], results: &mut Results) -> anyhow::Result<()> 
             while let Some(index) = queue.start_next() {
                 tell(&format!("{}: started", titles[index]))?;
                 let (suite, sender) = (suites[index], sender.clone());
-                // The receiver is gone only if nobody can be told anything any more.
+                // If the receiver is gone, nobody needs the result any more.
                 scope.spawn(move || drop(sender.send((index, process::run(suite)))));
             }
             if queue.is_over() {
@@ -78,12 +79,13 @@ fn print(title: &str, ended: &Ended) -> anyhow::Result<()> {
     ))
 }
 
-/// What all suites together came to.
+/// The results of all suites together.
 #[derive(Debug, Default)]
 struct Results {
     tally: Tally,
     failed: Vec<String>,
-    /// What was skipped and where, and how often it was told: one obstacle stops many tests.
+    /// What was skipped and where, and how many times it was reported. One cause may skip many
+    /// tests.
     skipped: BTreeMap<String, usize>,
 }
 

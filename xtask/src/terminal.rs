@@ -1,13 +1,13 @@
-//! What the person who waits is told, and the clock for it.
+//! Messages to the developer, and the clock for them.
 
 use std::{io::Write as _, time::Instant};
 
-/// Tells one line.
+/// Prints one line.
 pub(crate) fn tell(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stderr(), "==> {line}")?)
 }
 
-/// The time, only to say how long something took.
+/// The time, used only to report how long something took.
 #[expect(
     clippy::disallowed_methods,
     reason = "the edge: only for the person who waits"

@@ -1,5 +1,5 @@
-//! `cargo xtask test`: the gate, cheapest step first, stopping at the first that fails. The tests are its
-//! last step; see [`suites`].
+//! `cargo xtask test`: the gate. It runs the cheapest step first and stops at the first one that
+//! fails. The tests are the last step; see [`suites`].
 
 use std::{process::Command, time::Instant};
 
@@ -26,7 +26,7 @@ struct Step {
     command: Command,
 }
 
-/// Runs every step, and says at the end what was left out.
+/// Runs every step, and reports at the end what was skipped.
 pub(crate) fn run(skips: Skips) -> anyhow::Result<()> {
     let begin = now();
     let needs = [RUSTFMT, CLIPPY, DENY, GO, NAMESPACES, NODE];
@@ -45,14 +45,15 @@ pub(crate) fn run(skips: Skips) -> anyhow::Result<()> {
     ]);
     run_all(steps)?;
     let suites = suites::build()?;
-    // What journeys start: none of them is to wait for a compiler, or to run beside one.
+    // The programs that journeys start are built before, so that no journey waits for a compiler or
+    // runs beside one.
     step("programs", &["build", "--workspace", "--bins"]).run()?;
     skipped.extend(suites::run(&suites, skips)?);
     all_passed(begin)?;
     skipped.iter().try_for_each(|line| tell(line))
 }
 
-/// Runs what takes seconds: no journey, and nothing that a control plane is needed for.
+/// Runs what takes seconds: no journeys, and nothing that needs a control plane.
 pub(crate) fn quick() -> anyhow::Result<()> {
     let begin = now();
     needs::meet(&[RUSTFMT, CLIPPY], Skips::Forbidden)?;
@@ -76,7 +77,7 @@ fn deny() -> anyhow::Result<Command> {
     let program =
         needs::cargo_deny().context("cannot find cargo-deny, although it was found before")?;
     let mut deny = Command::new(program);
-    // As cargo would call it: the first argument is the subcommand's own name.
+    // cargo-deny expects the name of the subcommand first, because cargo passes it.
     deny.args(["deny", "check", "bans", "licenses", "sources"]);
     deny.current_dir(root());
     Ok(deny)

@@ -1,8 +1,8 @@
-//! Circles of a graph: its strongly connected components of more than one node.
+//! The circles of a graph: its strongly connected components with more than one node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Every circle, each as the set of its nodes. The graphs are small, so each node is walked from.
+/// Every circle as the set of its nodes. The graphs are small, so a walk starts from each node.
 pub(super) fn circles<'a>(
     arrows: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> BTreeSet<BTreeSet<&'a str>> {

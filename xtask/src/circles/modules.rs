@@ -1,15 +1,16 @@
-//! The module tree of one crate, and which file takes which names from which other one.
+//! The module tree of one crate, and which names each file imports from which other file.
 //!
-//! A name counts for the file that its path leads to. `foo.rs` and the files below `foo/` are one module
-//! to everybody else, so what a child takes from a file above it is no arrow, and neither is a parent's
-//! re-export of what is below it. What a child takes through a file above it comes from where that file
+//! A name counts for the file that its path leads to. For other files, `foo.rs` and the files below
+//! `foo/` are one module. Therefore, a child's import from a file above it is not an arrow, and
+//! neither is a parent's re-export from below it. If a child imports a name through a file above
+//! it, the name counts for the file from which that one imports it.
 //! has it from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Import, Source};
 
-/// The names that one file takes from another, by both files.
+/// The names that one file imports from another, by the pair of files.
 pub(super) type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// A crate's modules, the root first.
@@ -28,7 +29,7 @@ struct Module {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Target<'a> {
     Module(usize),
-    /// An item that this module has, by name.
+    /// An item of this module, by name.
     Item(usize, &'a str),
 }
 
@@ -71,7 +72,7 @@ impl Modules {
         own
     }
 
-    /// Who takes what from whom.
+    /// Which file imports which names from which file.
     pub(super) fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (own, module) in self.0.iter().enumerate() {
@@ -94,7 +95,7 @@ impl Modules {
         let (home, name) = match self.resolve(own, &import.path)? {
             Target::Item(home, name) => (home, name),
             Target::Module(home) if import.name == "*" => (home, "*"),
-            // The paths that begin with this module say what is taken from it.
+            // The paths that begin with this module show what is imported from it.
             Target::Module(_) => return None,
         };
         let hands_on = import.is_reexport && self.is_below(home, own);
@@ -105,7 +106,7 @@ impl Modules {
         let import = self.0[own].import(&path[0]);
         let target = match import.and_then(|import| self.resolve(own, &import.path)) {
             Some(Target::Module(module)) => self.walk(module, &path[1..]),
-            // The import itself was counted.
+            // The import itself was counted already.
             Some(Target::Item(..)) => return None,
             None => self.resolve(own, path)?,
         };
@@ -115,7 +116,7 @@ impl Modules {
         }
     }
 
-    /// Where a file above `own` has a name from, if it only imports it.
+    /// The origin of a name in a file above `own`, if that file only imports it.
     fn through_ancestors<'a>(&'a self, own: usize, home: usize, name: &'a str) -> (usize, &'a str) {
         let import = self.0[home]
             .import(name)
@@ -177,7 +178,7 @@ impl Module {
 mod tests {
     use super::*;
 
-    /// The arrows of a crate whose files are given by name and text, as `from>to:names`.
+    /// The arrows of a crate with these file names and texts, as `from>to:names`.
     fn arrows(files: &[(&str, &str)]) -> Vec<String> {
         let read = |path: &str| {
             let found = files.iter().find(|(name, _)| *name == path);

@@ -1,18 +1,18 @@
-//! What one source file declares and which paths it names, without its tests.
+//! The modules that one source file declares, and the paths that it names, without its tests.
 
 use super::tokens::{Token, tokens};
 
-/// A file as far as modules are concerned.
+/// The parts of a file that concern modules.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Source {
-    /// The modules it declares that have files of their own.
+    /// The declared modules that have files of their own.
     pub(super) children: Vec<String>,
     pub(super) imports: Vec<Import>,
     /// The paths in its code that have more than one segment.
     pub(super) paths: Vec<Vec<String>>,
 }
 
-/// One name that a `use` brings in; `*` for all of a module's.
+/// One name that a `use` imports. `*` stands for all names of a module.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Import {
     pub(super) name: String,
@@ -62,7 +62,7 @@ impl Source {
         source
     }
 
-    /// Takes a whole `use`, whose tree begins at `at`, and returns where it ends.
+    /// Reads a whole `use` whose tree begins at `at`, and returns where it ends.
     fn import(&mut self, tokens: &[Token], mut at: usize, is_reexport: bool) -> usize {
         let mut found = Vec::new();
         tree(tokens, &mut at, &[], &mut found);
@@ -75,9 +75,9 @@ impl Source {
         at + 1
     }
 
-    /// Takes a path that begins at `at`, and returns where it ends.
+    /// Reads a path that begins at `at`, and returns where it ends.
     fn path(&mut self, tokens: &[Token], mut at: usize) -> usize {
-        // The rest of `<T as Trait>::NAME::…`, of `$crate::…` and of `::NAME::…`.
+        // This is the rest of `<T as Trait>::NAME::…`, of `$crate::…` or of `::NAME::…`.
         let is_inside = at
             .checked_sub(1)
             .is_some_and(|before| matches!(tokens[before], Token::Colons | Token::Sign('$')));
@@ -136,7 +136,7 @@ fn tree(
     found.push((name, path));
 }
 
-/// Where the attribute that begins at `at` ends.
+/// The end of the attribute that begins at `at`.
 fn attribute(tokens: &[Token], at: usize) -> Option<usize> {
     let open = match tokens.get(at..)? {
         [Token::Sign('#'), Token::Sign('['), ..] => at + 1,
@@ -155,7 +155,7 @@ fn gates_a_test(attribute: &[Token]) -> bool {
     has("cfg") && has("test") && !has("not")
 }
 
-/// Where the item that begins at `at` ends: after its `;`, or after its braces.
+/// The end of the item that begins at `at`: after its `;` or its braces.
 fn after_item(tokens: &[Token], mut at: usize) -> usize {
     while let Some(token) = tokens.get(at) {
         match token {
@@ -168,7 +168,7 @@ fn after_item(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// Where the bracket that opens at `at` is closed again.
+/// The end of the bracket that opens at `at`.
 fn closing(tokens: &[Token], mut at: usize) -> usize {
     let mut depth = 0;
     while let Some(token) = tokens.get(at) {

@@ -1,6 +1,6 @@
-//! The words and signs of Rust source, without comments, literals and lifetimes.
+//! The words and punctuation of Rust source, without comments, literals and lifetimes.
 
-/// One word or sign.
+/// One word or punctuation mark.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Token {
     Word(String),
@@ -9,7 +9,7 @@ pub(super) enum Token {
     Sign(char),
 }
 
-/// Splits a source text.
+/// Splits a source text into tokens.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut rest = text;
     let mut tokens = Vec::new();
@@ -70,7 +70,7 @@ fn after_block_comment(text: &str) -> &str {
     rest
 }
 
-/// What follows a string literal of any kind, if one begins here.
+/// The text after a string literal of any kind, if the text begins with one.
 fn after_string(text: &str) -> Option<&str> {
     let (prefix, tail) = word(text);
     if !["", "b", "br", "c", "cr", "r"].contains(&prefix) {
@@ -84,7 +84,7 @@ fn after_string(text: &str) -> Option<&str> {
     (hashes == 0).then(|| after_escaped(body, '"'))
 }
 
-/// What follows a character literal or a lifetime.
+/// The text after a character literal or a lifetime.
 fn after_quote(text: &str) -> &str {
     let body = &text[1..];
     let mut characters = body.chars();

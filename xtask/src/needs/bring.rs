@@ -1,4 +1,4 @@
-//! Brings something: carries out what the plan says.
+//! Carries out the actions of a plan.
 
 use std::process::{Command, Stdio};
 

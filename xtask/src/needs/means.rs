@@ -1,4 +1,4 @@
-//! What this machine lets us do to bring something, and what was brought before.
+//! The ways to install something on this machine, and what was installed before.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,22 +7,22 @@ use std::{
 
 use crate::cargo::root;
 
-/// What brings things here.
+/// The available ways to install something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Means {
     /// The toolchain comes from rustup.
     pub(super) rustup: bool,
-    /// Python can install the pip that it carries.
+    /// Python can install its bundled pip.
     pub(super) ensurepip: bool,
-    /// apt-get is there and may be run.
+    /// apt-get exists and may be run.
     pub(super) apt: Option<Root>,
 }
 
-/// How a command gets root's rights.
+/// How a command gets root privileges.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Root {
     Already,
-    /// By a sudo that asks for no password.
+    /// With a sudo that does not ask for a password.
     BySudo,
 }
 
@@ -43,7 +43,8 @@ impl Means {
     }
 }
 
-/// The pinned cargo-deny: the user's own if it is of that version, else ours.
+/// The pinned cargo-deny: the user's if it has that version, or else the one in our target
+/// directory.
 pub(crate) fn cargo_deny() -> Option<PathBuf> {
     let own = tools().join("bin/cargo-deny");
     let candidates = [PathBuf::from("cargo-deny"), own];

@@ -1,4 +1,4 @@
-//! The things that commands need, as data.
+//! Everything that commands need, as data.
 
 use std::{path::PathBuf, process::Command};
 
@@ -10,24 +10,24 @@ use crate::cargo::cargo;
 pub(crate) struct Need {
     pub(super) name: &'static str,
     pub(super) present: fn() -> bool,
-    /// What brings it, the one that takes the fewest rights first.
+    /// The ways to install it. The one that needs the fewest privileges comes first.
     pub(super) remedies: &'static [Remedy],
-    /// How somebody gets it by hand.
+    /// How to install it by hand.
     pub(super) by_hand: &'static str,
-    /// What is left out if it cannot be had; `None` if nothing goes without it.
+    /// What is skipped without it. `None` if nothing works without it.
     pub(super) without: Option<&'static str>,
 }
 
-/// A way to bring something.
+/// A way to install something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Remedy {
     /// A component of the toolchain.
     Component(&'static str),
-    /// The pinned cargo-deny, into our own target directory.
+    /// The pinned cargo-deny, in our own target directory.
     CargoDeny,
-    /// The pip that Python carries within itself, for this user.
+    /// The pip that is bundled with Python, for this user.
     EnsurePip,
-    /// Packages of Debian.
+    /// Debian packages.
     Packages(&'static [&'static str]),
 }
 
@@ -77,7 +77,7 @@ pub(crate) const IMAGES: Need = Need {
 
 pub(crate) const NODE: Need = Need {
     name: "libseccomp's headers, pkg-config, ip, nft and script",
-    // Packages do not help a machine that lets us have no namespaces.
+    // The packages do not help on a machine that does not allow namespaces.
     present: || !may_have_namespaces() || succeeds(&mut shell(TOOLS_OF_A_NODE)),
     remedies: &[Remedy::Packages(&[
         "bsdutils",
@@ -90,7 +90,7 @@ pub(crate) const NODE: Need = Need {
     without: Some("journeys on a node"),
 };
 
-/// No package brings these; only a machine that allows them has them.
+/// No package can add these; the machine must allow them.
 pub(crate) const NAMESPACES: Need = Need {
     name: "the right to make namespaces of networks, mounts and processes",
     present: may_have_namespaces,
@@ -106,14 +106,15 @@ const TOOLS_OF_A_NODE: &str =
     "command -v ip && command -v nft && command -v script && pkg-config --exists libseccomp";
 
 impl Need {
-    /// What is missing, and how to get it.
+    /// What is missing, and how to install it.
     pub(super) fn advice(&self) -> String {
         let Self { name, by_hand, .. } = self;
         format!("missing: {name}\n  to install it: {by_hand}")
     }
 }
 
-/// A cache that something was built into may be complete; the build itself names what it lacks.
+/// If something was built in a cache, the cache may be complete. If not, the build reports what is
+/// missing.
 fn is_built() -> bool {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = variable("XDG_CACHE_HOME")

@@ -1,4 +1,4 @@
-//! Which of the missing things can be brought, and how. Pure.
+//! Which of the missing things can be installed, and how. Pure.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use super::{
     need::{Need, Remedy},
 };
 
-/// What to do, in this order.
+/// The actions, in order.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Plan(pub(super) Vec<Action>);
 
-/// One command that brings something.
+/// One command that installs something.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Action {
     AddComponent(&'static str),
@@ -21,7 +21,8 @@ pub(super) enum Action {
 }
 
 impl Plan {
-    /// The first remedy of each need that the machine's means allow; packages in one go, at the end.
+    /// Takes the first remedy of each need that is available on the machine. All packages are
+    /// installed together at the end.
     pub(super) fn new(missing: &[&Need], means: Means) -> Self {
         let mut actions = Vec::new();
         let mut packages = Vec::new();

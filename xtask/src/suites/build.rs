@@ -1,4 +1,4 @@
-//! Builds every test executable of the workspace, and reads from cargo's messages where each one is.
+//! Builds every test executable of the workspace, and reads its path from cargo's messages.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -14,24 +14,24 @@ const BUILD: [&str; 4] = [
     "test",
     "--workspace",
     "--no-run",
-    // Cargo shows errors and warnings as it always does, and its messages hold the rest.
+    // Cargo prints errors and warnings as usual, and the messages contain everything else.
     "--message-format=json-render-diagnostics",
 ];
 
 /// One process that runs tests.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Suite {
-    /// The package, and which of its targets.
+    /// The package and its target.
     pub(super) title: String,
     pub(super) program: PathBuf,
     pub(super) args: Vec<&'static str>,
-    /// The root of the package, as cargo would have it.
+    /// The root of the package, where cargo would run the tests.
     pub(super) directory: PathBuf,
-    /// It starts control planes, or belongs to those that do.
+    /// Whether it starts control planes, or belongs to the package that does.
     pub(super) is_journey: bool,
 }
 
-/// Builds and finds them all, the examples in documentation among them.
+/// Builds and lists all suites, including the examples in documentation.
 pub(crate) fn suites() -> anyhow::Result<Vec<Suite>> {
     let begin = now();
     tell(&format!("build of the tests (cargo {})", BUILD.join(" ")))?;
@@ -51,7 +51,7 @@ pub(crate) fn suites() -> anyhow::Result<Vec<Suite>> {
     Ok(suites)
 }
 
-/// Cargo's own: each example is compiled as it is run.
+/// The suite that cargo runs itself, because each example is compiled when it is run.
 fn doc_tests() -> Suite {
     Suite {
         title: "doc tests".to_owned(),
@@ -62,7 +62,7 @@ fn doc_tests() -> Suite {
     }
 }
 
-/// The suite of which a message of cargo tells, if it tells of one.
+/// The suite that a message of cargo describes, if it describes one.
 fn suite(message: &str) -> anyhow::Result<Option<Suite>> {
     let message: Value = serde_json::from_str(message)?;
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {

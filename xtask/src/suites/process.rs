@@ -1,4 +1,4 @@
-//! Runs one suite to its end, with its output kept apart from that of the others.
+//! Runs one suite to its end, and keeps its output apart from that of the others.
 
 use std::{
     fs::{self, File},
@@ -15,28 +15,28 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use super::build::Suite;
 use crate::{cargo::root, terminal::now};
 
-/// Of the times in /proc, on every architecture of Linux that we build for.
+/// The unit of times in /proc, which is the same on every Linux architecture that we build for.
 const TICKS_PER_SECOND: u32 = 100;
 
-/// How many tests a runner of Rust's runs at a time.
+/// The variable that sets how many tests a Rust test runner runs at a time.
 const THREADS: &str = "RUST_TEST_THREADS";
-/// A journey's own processes keep more than one core busy as they start. With one number for every
-/// machine, what a suite takes is the same on each of them.
+/// The processes of a journey keep more than one core busy while they start. The number is the same
+/// on all machines, so that a suite's load is too.
 const JOURNEYS_AT_ONCE: usize = 2;
 
 /// A suite that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) is_success: bool,
-    /// Both streams, as they came.
+    /// Both output streams, in the order in which they were written.
     pub(super) output: String,
     pub(super) elapsed: Duration,
-    /// Of the suite and of all that it started and waited for.
+    /// The CPU time of the suite and of all processes that it started and waited for.
     pub(super) cpu: Duration,
 }
 
-/// The log is a file and not a pipe, for a process that outlives its suite would hold a pipe open;
-/// and it can be followed meanwhile.
+/// The log is a file and not a pipe, because a process that outlives its suite would keep a pipe
+/// open. A file can also be followed while the suite runs.
 pub(super) fn run(suite: &Suite) -> io::Result<Ended> {
     let path = log(&suite.title)?;
     let log = File::create(&path)?;
@@ -46,7 +46,7 @@ pub(super) fn run(suite: &Suite) -> io::Result<Ended> {
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()?;
-    // It stays in /proc until it is waited for below.
+    // The process stays in /proc until the wait below.
     let id = Pid::from_child(&child);
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     rustix::io::retry_on_intr(|| waitid(WaitId::Pid(id), options))?;
@@ -69,7 +69,7 @@ fn command(suite: &Suite) -> Command {
     command
         .args(&suite.args)
         .current_dir(&suite.directory)
-        // As cargo sets it; ours is that of the package which runs now.
+        // Cargo sets this too. The inherited value belongs to the package of xtask.
         .env("CARGO_MANIFEST_DIR", &suite.directory);
     command
 }
@@ -80,8 +80,8 @@ fn log(title: &str) -> io::Result<PathBuf> {
     Ok(directory.join(format!("{}.log", title.replace(' ', "-"))))
 }
 
-/// utime, stime, cutime and cstime of `proc_pid_stat(5)`, which are the 14th word and the next three.
-/// The second is the name in brackets, which may hold anything.
+/// utime, stime, cutime and cstime of `proc_pid_stat(5)`, which are the 14th word and the next
+/// three. The second word is the name in brackets, which may contain anything.
 fn cpu(stat: &str) -> Option<Duration> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let times = after_name.split_whitespace().skip(11).take(4);

@@ -1,10 +1,11 @@
-//! In which order suites start, and how many run at a time. Pure.
+//! The order in which suites start, and how many run at a time. Pure.
 
-/// A suite takes some of these while it runs, about as many as half-cores that it keeps busy.
+/// Each suite takes some of these units while it runs, about one for each half of a core that it
+/// keeps busy.
 const UNITS_PER_CORE: usize = 2;
 
-/// What a suite takes. Only the order and the load depend on it, so rough is good enough: the gate tells
-/// the times of each suite.
+/// The cost of a suite. Only the order and the load depend on it, so rough values are good enough.
+/// The gate prints the time of each suite.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     title: &'static str,
@@ -12,13 +13,14 @@ struct Cost {
     seconds: usize,
 }
 
-/// The suites that take long, alone on two cores.
+/// The suites that take long, measured alone on two cores.
 const KNOWN: [Cost; 19] = [
     cost("e2e operator", 2, 300),
     cost("e2e tokens", 1, 233),
     cost("e2e node", 2, 130),
     cost("e2e faults", 1, 100),
-    // Two nodes, and images to unpack: their deadlines do not hold beside much else.
+    // It starts two nodes and unpacks images, so its deadlines do not hold beside many other
+    // suites.
     cost("e2e install", 3, 65),
     cost("e2e tunnels", 1, 70),
     cost("e2e derived", 1, 57),
@@ -44,12 +46,12 @@ const fn cost(title: &'static str, units: usize, seconds: usize) -> Cost {
     }
 }
 
-/// The suites that wait, and what the machine has left.
+/// The waiting suites, and the free units of the machine.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// How many units each suite takes, by its index.
+    /// How many units each suite takes, by index.
     units: Vec<usize>,
-    /// Indexes; the one that takes the most is last.
+    /// Indexes of suites, sorted by cost. The most expensive one is last.
     waiting: Vec<usize>,
     running: usize,
     free: usize,
@@ -70,7 +72,7 @@ impl Queue {
         }
     }
 
-    /// Takes the suite that starts now: of those for which there is room, the one that takes the most.
+    /// Takes the suite that starts now: of those that fit, the most expensive one.
     pub(super) fn start_next(&mut self) -> Option<usize> {
         let fits = |index: &usize| self.units[*index] <= self.free;
         let place = self.waiting.iter().rposition(fits)?;
@@ -80,13 +82,13 @@ impl Queue {
         Some(index)
     }
 
-    /// Gives back what a suite took.
+    /// Returns the units of a suite.
     pub(super) fn end(&mut self, index: usize) {
         self.free += self.units[index];
         self.running -= 1;
     }
 
-    /// No suite waits or runs.
+    /// True if no suite waits or runs.
     pub(super) fn is_over(&self) -> bool {
         self.waiting.is_empty() && self.running == 0
     }
@@ -133,7 +135,7 @@ mod tests {
         assert_eq!(started(&mut queue), [2]);
     }
 
-    /// How long it takes for all that is known, by the table alone.
+    /// How long all known suites take, according to the table.
     fn makespan(cores: usize) -> usize {
         let titles = KNOWN.map(|cost| cost.title);
         let mut queue = Queue::new(&titles, cores);

@@ -1,11 +1,11 @@
-//! What a suite's output says: how many tests passed, and which were skipped. Pure.
+//! Reads from a suite's output how many tests passed, and which were skipped. Pure.
 
 use std::fmt;
 
-/// How a test that the machine does not allow tells so; it passes all the same.
+/// The start of the line by which a test reports that it was skipped. Such a test counts as passed.
 const SKIPPED: &str = "skipped: ";
 
-/// How many tests ended how.
+/// How many tests passed, failed and so on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Tally {
     passed: u64,
@@ -14,7 +14,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// The sum of what the runners in this output say at their ends.
+    /// The sum of the results of all runners in this output.
     pub(super) fn of(output: &str) -> Self {
         let mut sum = Self::default();
         for result in output.lines().filter_map(of_a_runner) {
@@ -56,8 +56,8 @@ fn of_a_runner(line: &str) -> Option<Tally> {
     })
 }
 
-/// The lines by which tests tell that they were skipped, each from that word on: a runner with one
-/// thread has named the test on the same line before.
+/// The lines by which tests report that they were skipped, without what comes before that word. A
+/// runner with one thread prints the name of the test on the same line.
 pub(super) fn skipped(output: &str) -> Vec<String> {
     let told = |line: &str| {
         let (before, why) = line.split_once(SKIPPED)?;
