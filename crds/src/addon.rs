@@ -1,5 +1,6 @@
-//! `addon.open-cluster-management.io`: add-ons of Open Cluster Management, in the two versions that
-//! hubs serve. Only what Spokeway reads or writes is here; what is written goes by server-side apply.
+//! `addon.open-cluster-management.io`: the add-ons of Open Cluster Management, in the two versions
+//! that hubs serve. The types contain only what Spokeway reads or writes. Writes use server-side
+//! apply.
 
 mod deployment_config;
 mod managed_cluster_addon;
@@ -18,23 +19,24 @@ pub use self::{
 
 /// API group.
 pub const GROUP: &str = "addon.open-cluster-management.io";
-/// Resource by which add-ons' agents are configured.
+/// The resource that configures the agents of add-ons.
 pub const DEPLOYMENT_CONFIGS: &str = "addondeploymentconfigs";
-/// Label of whatever belongs to an add-on: its name.
+/// Label of every object of an add-on. Its value is the add-on's name.
 pub const ADDON_LABEL: &str = "open-cluster-management.io/addon-name";
-/// Label of an add-on's certificate requests: the name of the cluster.
+/// Label of an add-on's certificate requests. Its value is the name of the cluster.
 pub const CLUSTER_LABEL: &str = "open-cluster-management.io/cluster-name";
-/// Annotation of a managed cluster, `"true"`: add-ons are not installed unasked.
+/// Annotation of a managed cluster. `"true"` means that add-ons are not installed automatically.
 pub const NO_INSTALL: &str = "addon.open-cluster-management.io/disable-automatic-installation";
-/// Finalizer: what an add-on left on its cluster goes before it.
+/// Finalizer of an add-on. It is removed once the add-on is removed from its cluster.
 pub const PRE_DELETE: &str = "addon.open-cluster-management.io/addon-pre-delete";
-/// Annotation of an add-on's work: which configurations it carries out.
+/// Annotation of an add-on's work: the configurations that it contains.
 pub const CONFIG_HASHES: &str = "open-cluster-management.io/config-spec-hash";
-/// Annotation of what a detach deletes: 0 to 100, the larger the later.
+/// Annotation of objects that a detach deletes: a number from 0 to 100. Larger numbers are deleted
+/// later.
 pub const CLEANUP_PRIORITY: &str = "open-cluster-management.io/cleanup-priority";
-/// Signer of certificates for the hub's API server.
+/// The signer of certificates for the hub's API server.
 pub const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
-/// Namespace on managed clusters that agents are installed in where nothing is said.
+/// The default namespace of agents on managed clusters.
 pub const DEFAULT_NAMESPACE: &str = "open-cluster-management-agent-addon";
 
 /// Condition: the add-on works.
@@ -44,18 +46,18 @@ pub const REGISTRATION_APPLIED: &str = "RegistrationApplied";
 /// Condition: its agent is deployed.
 pub const MANIFEST_APPLIED: &str = "ManifestApplied";
 
-/// A version of the API. Hubs of older releases serve only the first.
+/// A version of the API. Hubs of older releases serve only `V1alpha1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Version {
-    /// Stored by all releases so far.
+    /// The version that all releases so far store.
     V1alpha1,
-    /// Served besides by newer ones, by conversion.
+    /// The version that newer releases serve too, by conversion.
     V1beta1,
 }
 
 impl Version {
-    /// As objects spell it.
+    /// The version as it is written in `apiVersion`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1alpha1 => "v1alpha1",

@@ -1,5 +1,5 @@
-//! `cluster.open-cluster-management.io/v1`: Open Cluster Management's own kinds, as far as the
-//! gateway and the operator read them.
+//! `cluster.open-cluster-management.io/v1`: the kinds of Open Cluster Management that the gateway
+//! and the operator read, as far as they read them.
 
 mod cluster_set;
 mod managed_cluster;

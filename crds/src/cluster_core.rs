@@ -1,5 +1,6 @@
-//! `cluster.core.oam.dev/v1alpha1`: the group that the gateway serves by aggregation, with the JSON
-//! of oam-dev's cluster-gateway, and the names of its manual-mode Secret.
+//! `cluster.core.oam.dev/v1alpha1`: the API group that the gateway serves through aggregation. Its
+//! JSON is the same as that of oam-dev's cluster-gateway, and so are the names in the Secret of the
+//! manual mode.
 
 mod cluster_gateway;
 mod credential;
@@ -22,5 +23,5 @@ pub use public_url::PublicUrl;
 pub const GROUP: &str = "cluster.core.oam.dev";
 /// The only version of the group.
 pub const VERSION: &str = "v1alpha1";
-/// Group and version as objects carry them in `apiVersion`.
+/// Group and version, as in the field `apiVersion`.
 pub const API_VERSION: &str = "cluster.core.oam.dev/v1alpha1";

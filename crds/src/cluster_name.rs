@@ -1,5 +1,5 @@
-//! The name of a managed cluster: the one identifier that hub objects, URLs, tunnels and metrics
-//! share. Holding a [`ClusterName`] means it has been checked.
+//! The name of a managed cluster. Hub objects, URLs, tunnels and metrics all use this identifier. A
+//! [`ClusterName`] has always been validated.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -10,8 +10,8 @@ const MAX_LENGTH: usize = 253;
 
 /// Name of a managed cluster: a DNS-1123 subdomain of at most 253 characters.
 ///
-/// Cloning shares the text, so a name can be carried by every request and stream. It borrows as
-/// `str`, so maps keyed by it are searched without allocating.
+/// Clones share the text, so that each request and stream can have the name. It borrows as `str`,
+/// so that lookups in maps do not allocate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterName(Arc<str>);
@@ -70,9 +70,9 @@ impl Borrow<str> for ClusterName {
     }
 }
 
-/// What is wrong with a text that should name a cluster.
+/// Why a text is not the name of a cluster.
 ///
-/// The text itself is not repeated: it comes from a URL and may be anything.
+/// The error does not contain the text, because it comes from a URL and may be anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterNameError {
     /// There is no text.
@@ -92,7 +92,7 @@ pub enum ClusterNameError {
     Hyphen,
 }
 
-/// Checks one part between dots.
+/// Checks one label between dots.
 fn check_label(label: &str) -> Result<(), ClusterNameError> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if let Some(character) = label.chars().find(|&c| !allowed(c)) {

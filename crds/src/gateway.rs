@@ -1,4 +1,5 @@
-//! `gateway.open-cluster-management.io/v1alpha1`: the kinds by which a hub admin says what is wanted.
+//! `gateway.open-cluster-management.io/v1alpha1`: the kinds with which the administrator of a hub
+//! configures Spokeway.
 
 mod access_grant;
 mod gateway_configuration;
@@ -24,7 +25,8 @@ pub const GROUP: &str = "gateway.open-cluster-management.io";
 pub const VERSION: &str = "v1alpha1";
 /// The only name that a `GatewayConfiguration` may have.
 pub const SINGLETON: &str = "default";
-/// The only DNS name of the certificate that the gateway's replicas show each other.
+/// The only DNS name in the certificate that the gateway's replicas present to each other.
 pub const PEER_NAME: &str = "gateway-server-peer";
-/// Finalizer, ours: what was made for the configuration goes before it.
+/// Spokeway's finalizer. It is removed once everything that was created for the configuration is
+/// removed.
 pub const FINALIZER: &str = "gateway.open-cluster-management.io/cleanup";

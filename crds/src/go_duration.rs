@@ -1,5 +1,5 @@
-//! Durations as Go writes them: `24h`, `1h30m`, `1.5h`. kube's own reader of them panics on numbers
-//! that are too large, and these come from users.
+//! Durations in the format of Go: `24h`, `1h30m`, `1.5h`. The parser of kube panics on numbers that
+//! are too large, and these values come from users.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const NANOS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Reads a duration that is not negative and fits 64 bits of nanoseconds, as Go's do (292 years).
+/// Parses a duration that is not negative and fits 64 bits of nanoseconds, as in Go (292 years).
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -53,14 +53,14 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end.unwrap_or(text.len()))
 }
 
-/// What `0.<fraction>` of a unit comes to, rounded down.
+/// The value of `0.<fraction>` in a unit, rounded down.
 fn part_of(unit: u64, fraction: &str) -> u64 {
-    // More digits than that make no nanosecond.
+    // Further digits are below one nanosecond.
     let fraction = &fraction[..fraction.len().min(15)];
     let (digits, scale) = fraction.bytes().fold((0, 1), |(digits, scale), digit| {
         (digits * 10 + u128::from(digit - b'0'), scale * 10)
     });
-    // Less than a unit, since the fraction is less than one.
+    // The result is less than the unit, because the fraction is less than one.
     u64::try_from(u128::from(unit) * digits / scale).unwrap_or(unit)
 }
 

@@ -1,5 +1,5 @@
-//! Label selectors as text: `a=b,c!=d,e in (f,g),h,!i,j>1`, with the grammar and the limits of
-//! Kubernetes' own parser. `in` and `notin` are operators only where an operator is due.
+//! Label selectors as text: `a=b,c!=d,e in (f,g),h,!i,j>1`. The grammar and the limits are those of
+//! the Kubernetes parser. `in` and `notin` are operators only at the position of an operator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use kube::core::{Expression, SelectorExt};
 /// One condition on an object's labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
-    /// The conditions that kube knows.
+    /// A condition that kube supports.
     Expression(Expression),
-    /// The label is an integer above this one.
+    /// The label is an integer greater than this one.
     Above(String, i64),
-    /// The label is an integer below this one.
+    /// The label is an integer less than this one.
     Below(String, i64),
 }
 
 impl Requirement {
-    /// Whether labels fulfil it.
+    /// Whether the labels meet the requirement.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let integer = |key| {
             labels
@@ -32,15 +32,15 @@ impl Requirement {
     }
 }
 
-/// What is wrong with a label selector.
+/// Why a label selector is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelFault {
     /// Something else was due.
     #[error("found {found:?}, expected {expected}")]
     Unexpected {
-        /// What is there.
+        /// The unexpected text.
         found: String,
-        /// What was due.
+        /// What was expected.
         expected: &'static str,
     },
     /// A key that no label has.
@@ -54,7 +54,7 @@ pub enum LabelFault {
     Integer(String),
 }
 
-/// Parses a selector; an empty one has no requirements.
+/// Parses a selector. An empty one has no requirements.
 pub fn parse(selector: &str) -> Result<Vec<Requirement>, LabelFault> {
     let mut tokens = Tokens(selector);
     let mut requirements = Vec::new();
@@ -106,7 +106,7 @@ fn requirement(tokens: &mut Tokens<'_>) -> Result<Requirement, LabelFault> {
     })
 }
 
-/// A value after an operator; nothing stands for the empty value.
+/// Parses a value after an operator. A missing value is the empty value.
 fn value(tokens: &mut Tokens<'_>) -> Result<String, LabelFault> {
     let value = match tokens.peek() {
         "" | "," => "",
@@ -115,7 +115,8 @@ fn value(tokens: &mut Tokens<'_>) -> Result<String, LabelFault> {
     checked_value(value)
 }
 
-/// Values in parentheses; as in Kubernetes, nothing between commas stands for the empty value.
+/// Parses values in parentheses. As in Kubernetes, nothing between commas stands for the empty
+/// value.
 fn values(tokens: &mut Tokens<'_>) -> Result<BTreeSet<String>, LabelFault> {
     let open = tokens.next();
     if open != "(" {
@@ -159,8 +160,8 @@ fn unexpected(found: &str, expected: &'static str) -> LabelFault {
     }
 }
 
-/// The rest of the text; a token is a run of special characters that belong together, or a word.
-/// The end is an empty token, however often it is asked for.
+/// The rest of the text. A token is a word, or several special characters that belong together. At
+/// the end, all further tokens are empty.
 struct Tokens<'a>(&'a str);
 
 impl<'a> Tokens<'a> {
@@ -198,16 +199,16 @@ fn is_word(token: &str) -> bool {
     !token.is_empty() && !token.contains(is_special)
 }
 
-/// `[prefix/]name`, the prefix a DNS-1123 subdomain.
+/// True for `[prefix/]name` with a DNS-1123 subdomain as the prefix.
 fn is_key(key: &str) -> bool {
     match key.split_once('/') {
-        // A cluster's name obeys the same rule.
+        // A cluster's name follows the same rule.
         Some((prefix, name)) => prefix.parse::<crate::ClusterName>().is_ok() && is_qualified(name),
         None => is_qualified(key),
     }
 }
 
-/// At most 63 letters, digits, '-', '_' and '.', with a letter or digit at either end.
+/// True for at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit.
 fn is_qualified(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let bytes = name.as_bytes();

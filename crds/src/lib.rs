@@ -1,5 +1,6 @@
-//! Kubernetes types: the ones Spokeway serves or owns, and the Open Cluster Management types it
-//! reads and writes. One module per API group (named by the group's first labels), one file per kind.
+//! Kubernetes types: those that Spokeway serves or owns, and those of Open Cluster Management that
+//! it reads and writes. There is one module per API group (with the first labels of the group as
+//! its name), and one file per kind.
 //!
 //! Doc comments on fields are user documentation: they become schema descriptions, which
 //! `kubectl explain` prints.

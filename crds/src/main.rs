@@ -1,4 +1,4 @@
-//! Prints one of the definitions that `config/crds/` holds; `cargo xtask generate` calls it.
+//! Prints one of the CRDs in `config/crds/`. `cargo xtask generate` calls it.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! A service of a managed cluster, as flags, URLs and lists name it: `NAMESPACE/NAME:PORT`.
+//! A Service of a managed cluster, as flags, URLs and lists name it: `NAMESPACE/NAME:PORT`.
 
 use std::{fmt, str::FromStr};
 
@@ -10,7 +10,7 @@ pub struct ServiceAddress {
     port: u16,
 }
 
-/// A text that is no [`ServiceAddress`].
+/// Why a text is not a [`ServiceAddress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceAddressError {
     /// It is not in that form.
@@ -25,12 +25,12 @@ pub enum ServiceAddressError {
 }
 
 impl ServiceAddress {
-    /// Its name in the managed cluster's DNS, without the cluster's domain.
+    /// Its name in the managed cluster's DNS, without the cluster domain.
     pub fn host(&self) -> String {
         format!("{}.{}.svc", self.name, self.namespace)
     }
 
-    /// Its port.
+    /// The port of the Service.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -5,47 +5,47 @@ use serde::Deserialize;
 
 /// API group.
 pub const GROUP: &str = "work.open-cluster-management.io";
-/// Condition: all objects are on the managed cluster.
+/// Condition: all objects exist on the managed cluster.
 pub const APPLIED: &str = "Applied";
 
-/// What became of a work.
+/// The status of a work.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManifestWorkStatus {
-    /// How it is.
+    /// The conditions of the work.
     pub conditions: Vec<Condition>,
-    /// How its objects are.
+    /// The status of its objects.
     pub resource_status: ResourceStatus,
 }
 
-/// How the objects of a work are.
+/// The status of the objects of a work.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ResourceStatus {
-    /// Each of them.
+    /// The status of each object.
     pub manifests: Vec<ManifestStatus>,
 }
 
-/// How an object of a work is.
+/// The status of one object of a work.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManifestStatus {
-    /// Which one.
+    /// The object.
     pub resource_meta: ResourceMeta,
-    /// How it is.
+    /// The conditions of the object.
     pub conditions: Vec<Condition>,
 }
 
-/// An object of a work.
+/// Identifies an object of a work.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ResourceMeta {
-    /// Its place among the manifests.
+    /// The index of the object among the manifests.
     pub ordinal: usize,
 }
 
 impl ManifestStatus {
-    /// The word on whether it is applied; none before the cluster has tried.
+    /// The condition that says whether the object is applied. `None` until the cluster has tried.
     pub fn applied(&self) -> Option<&Condition> {
         let mut conditions = self.conditions.iter();
         conditions.find(|condition| condition.type_ == APPLIED)
@@ -53,7 +53,8 @@ impl ManifestStatus {
 }
 
 impl ManifestWorkStatus {
-    /// The word on whether that generation is applied; none before the cluster has looked at it.
+    /// The condition that says whether this generation is applied. `None` until the cluster has
+    /// looked at it.
     pub fn applied(&self, generation: i64) -> Option<&Condition> {
         self.conditions.iter().find(|condition| {
             condition.type_ == APPLIED && condition.observed_generation == Some(generation)

@@ -1,25 +1,25 @@
-//! `AddOnDeploymentConfig`: how an add-on's agent is to be deployed. Both versions are alike.
+//! `AddOnDeploymentConfig`: how to deploy an add-on's agent. It is the same in both versions.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
 use serde::{Deserialize, Serialize};
 
-/// How an agent is to be deployed.
+/// How to deploy an agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AddOnDeploymentConfigSpec {
-    /// Names and values that mean something to the add-on.
+    /// Names and values that the add-on defines.
     pub customized_variables: Vec<CustomizedVariable>,
-    /// On which nodes it runs.
+    /// The nodes that the agent may run on.
     pub node_placement: Option<NodePlacement>,
-    /// Where its images come from instead.
+    /// Mirrors for its images.
     pub registries: Vec<ImageMirror>,
-    /// The way out of the cluster.
+    /// The proxy for connections out of the cluster.
     pub proxy_config: ProxyConfig,
-    /// Namespace that it is installed in.
+    /// The namespace that the agent is installed in.
     pub agent_install_namespace: String,
-    /// What its containers are given.
+    /// Compute resources of its containers.
     pub resource_requirements: Vec<ContainerResources>,
 }
 
@@ -33,47 +33,47 @@ pub struct CustomizedVariable {
     pub value: String,
 }
 
-/// On which nodes an agent runs.
+/// The nodes that an agent may run on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodePlacement {
     /// Labels that a node must have.
     pub node_selector: BTreeMap<String, String>,
-    /// Taints that do not matter.
+    /// Taints that the agent tolerates.
     pub tolerations: Vec<Toleration>,
 }
 
-/// A registry that stands for another.
+/// A registry that replaces another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImageMirror {
-    /// Where images come from.
+    /// The prefix to use instead.
     pub mirror: String,
-    /// What their names begin with; all images where empty.
+    /// The prefix to replace. Empty stands for all images.
     pub source: String,
 }
 
-/// The way out of a cluster.
+/// The proxy for connections out of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyConfig {
-    /// Proxy of plain requests.
+    /// The proxy for HTTP requests.
     #[serde(rename = "httpProxy")]
     pub http: String,
-    /// Proxy of requests over TLS.
+    /// The proxy for HTTPS requests.
     #[serde(rename = "httpsProxy")]
     pub https: String,
-    /// What goes past it.
+    /// The destinations that do not use the proxy.
     pub no_proxy: String,
 }
 
-/// What a container is given.
+/// The compute resources of a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerResources {
-    /// Kind, object and container, as `deployments:name:container`; each may be `*`.
+    /// Kind, object and container, as `deployments:name:container`. Each part may be `*`.
     #[serde(rename = "containerID")]
     pub container_id: String,
-    /// Its requests and limits.
+    /// The requests and limits of the container.
     pub resources: ResourceRequirements,
 }

@@ -1,5 +1,5 @@
-//! What a `ManagedClusterAddOn` says of an add-on on one cluster. Reads both versions, which spell
-//! registrations differently.
+//! The status of a `ManagedClusterAddOn`, which describes an add-on on one cluster. It is read in
+//! both versions, which have different forms of registrations.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize};
@@ -11,32 +11,32 @@ use super::{CLIENT_SIGNER, DEPLOYMENT_CONFIGS, GROUP, Version};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManagedClusterAddOnStatus {
-    /// How it is.
+    /// The conditions of the add-on.
     pub conditions: Vec<Condition>,
-    /// Namespace on the cluster of its lease and its credentials for the hub.
+    /// The namespace on the cluster that has its lease and its credentials for the hub.
     pub namespace: String,
-    /// The configurations that it is to have.
+    /// The configurations that the add-on should have.
     pub config_references: Vec<ConfigReference>,
     registrations: Vec<Registration>,
     kube_client_driver: String,
 }
 
-/// Who an add-on's agent is at the hub, and how it proves that.
+/// The identity of an add-on's agent at the hub, and how the agent proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KubeClient {
-    /// Its names.
+    /// The names of the agent.
     pub subject: Subject,
-    /// Its means, once the managed cluster has told.
+    /// How the agent proves its identity. `None` until the managed cluster has reported it.
     pub driver: Option<Driver>,
 }
 
-/// How an agent proves who it is.
+/// How an agent proves its identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Driver {
-    /// By a client certificate.
+    /// With a client certificate.
     Csr,
-    /// By the token of a `ServiceAccount` of the hub.
+    /// With the token of a `ServiceAccount` of the hub.
     Token,
 }
 
@@ -44,39 +44,39 @@ pub enum Driver {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subject {
-    /// Its user.
+    /// The user name.
     pub user: String,
-    /// Its groups; none with a token.
+    /// The groups. Empty if the agent uses a token.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
 }
 
-/// A configuration that an add-on is to have on a cluster.
+/// A configuration that an add-on should have on a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigReference {
-    /// Group of its kind.
+    /// The API group of the configuration.
     pub group: String,
-    /// Resource of its kind.
+    /// The resource of the configuration.
     pub resource: String,
-    /// What the hub wants.
+    /// The state that the hub wants.
     pub desired_config: Option<ConfigSpecHash>,
 }
 
-/// A configuration in a certain state.
+/// A configuration in a specific state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigSpecHash {
-    /// Its namespace; empty where its kind has none.
+    /// The namespace. Empty if the resource is cluster-scoped.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Which state.
+    /// The hash of the state.
     pub spec_hash: String,
 }
 
-/// Both versions' fields: a kind and its part, or a signer and a subject.
+/// The fields of both versions: a type and its settings, or a signer and a subject.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Registration {
@@ -95,20 +95,20 @@ struct NewKubeClient {
 }
 
 impl ManagedClusterAddOnStatus {
-    /// The condition of a type.
+    /// The condition of this type.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions
             .iter()
             .find(|condition| condition.type_ == kind)
     }
 
-    /// True where the condition of a type holds.
+    /// True if the condition of this type is True.
     pub fn is(&self, kind: &str) -> bool {
         self.condition(kind)
             .is_some_and(|condition| condition.status == "True")
     }
 
-    /// Its agent at the hub's API server.
+    /// The registration of its agent at the hub's API server.
     pub fn kube_client(&self) -> Option<KubeClient> {
         self.registrations.iter().find_map(|registration| {
             if let Some(client) = &registration.kube_client
@@ -130,7 +130,7 @@ impl ManagedClusterAddOnStatus {
         })
     }
 
-    /// The state of an `AddOnDeploymentConfig` that the add-on is to have.
+    /// The state of an `AddOnDeploymentConfig` that the add-on should have.
     pub fn desired_deployment_config(&self) -> Option<&ConfigSpecHash> {
         let mut references = self.config_references.iter();
         let own = references.find(|it| it.group == GROUP && it.resource == DEPLOYMENT_CONFIGS);
@@ -139,7 +139,7 @@ impl ManagedClusterAddOnStatus {
 }
 
 impl KubeClient {
-    /// The registration, as a version spells it.
+    /// The registration in the form of this version.
     pub fn registration(&self, version: Version) -> Value {
         let Self { subject, driver } = self;
         match version {
@@ -156,7 +156,7 @@ impl KubeClient {
 }
 
 impl Subject {
-    /// The registration of an agent of these names, and of an organizational unit, with a signer of the
+    /// The registration of an agent with these names, an organizational unit, and a signer of the
     /// add-on's own.
     pub fn registration_with(&self, signer: &str, unit: &str, version: Version) -> Value {
         let mut with_signer = json!({"signerName": signer, "subject": self});

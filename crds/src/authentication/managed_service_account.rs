@@ -1,5 +1,5 @@
-//! `ManagedServiceAccount`: an account on a managed cluster whose token is kept in a Secret of the
-//! same name on the hub, and renewed there before it expires.
+//! `ManagedServiceAccount`: an account on a managed cluster. Its token is stored in a Secret of the
+//! same name on the hub, and renewed before it expires.
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -9,7 +9,7 @@ use kube::{CustomResource, CustomResourceExt as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// The default of upstream: 360 days.
+/// The upstream default of 360 days.
 const DEFAULT_VALIDITY: &str = "8640h0m0s";
 
 /// Settings of the account and its tokens.
@@ -119,7 +119,7 @@ fn validity(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The definition, with the version of older clients, which has the same schema.
+/// The CRD. It includes the version of older clients, which has the same schema.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ManagedServiceAccount::crd();
     let mut older = crd.spec.versions[0].clone();

@@ -4,11 +4,11 @@ use std::{fmt, time::Duration};
 
 use crate::go_duration;
 
-/// A lifetime to ask the managed cluster for: at least what its API server issues, in whole seconds.
+/// A token lifetime to request: in whole seconds, and not shorter than API servers allow.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Validity(u64);
 
-/// A `validity` that no token can have.
+/// Why a `validity` is not valid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ValidityError {
     /// It is no duration.
@@ -22,10 +22,10 @@ pub enum ValidityError {
 }
 
 impl Validity {
-    /// The shortest that Kubernetes issues.
+    /// The shortest lifetime that Kubernetes allows.
     pub const SHORTEST: Self = Self(600);
 
-    /// Reads `spec.rotation.validity`.
+    /// Parses `spec.rotation.validity`.
     pub fn parse(text: &str) -> Result<Self, ValidityError> {
         let duration = go_duration::parse(text);
         let duration = duration.ok_or_else(|| ValidityError::Malformed(clipped(text)))?;
@@ -36,7 +36,7 @@ impl Validity {
         Ok(validity)
     }
 
-    /// As a `TokenRequest` has it.
+    /// The seconds for a `TokenRequest`.
     pub fn seconds(self) -> i64 {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
@@ -54,7 +54,7 @@ impl fmt::Display for Validity {
     }
 }
 
-/// As much of it as belongs into a message.
+/// Shortens the text so that it fits a message.
 fn clipped(text: &str) -> String {
     text.chars().take(64).collect()
 }

@@ -1,5 +1,5 @@
-//! `ManagedClusterSet` and `ManagedClusterSetBinding`, as far as they say whose placements may have a
-//! cluster.
+//! `ManagedClusterSet` and `ManagedClusterSetBinding`. They decide in which namespaces placements
+//! may select a cluster.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 use serde::Deserialize;
 
-/// Label of a cluster: the set that it is in.
+/// Label of a cluster: the set that it belongs to.
 const SET_LABEL: &str = "cluster.open-cluster-management.io/clusterset";
 const BY_LABELS: &str = "LabelSelector";
 
-/// Which clusters are in a set.
+/// The clusters of a set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterSetSpec {
@@ -33,7 +33,7 @@ pub struct ClusterSetBindingSpec {
     pub cluster_set: String,
 }
 
-/// Whether the binding holds.
+/// Whether the binding is effective.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ClusterSetBindingStatus {
@@ -49,8 +49,8 @@ struct Condition {
 }
 
 impl ClusterSetSpec {
-    /// True where a cluster of these labels is in the set of that name. A selector that makes no sense
-    /// chooses nothing.
+    /// True if a cluster with these labels belongs to the set of this name. An invalid selector
+    /// selects no clusters.
     pub fn holds(&self, set: &str, labels: &BTreeMap<String, String>) -> bool {
         let ClusterSelector {
             selector_type,
@@ -65,7 +65,7 @@ impl ClusterSetSpec {
 }
 
 impl ClusterSetBindingStatus {
-    /// True where the set may be used in the binding's namespace.
+    /// True if the set may be used in the namespace of the binding.
     pub fn is_bound(&self) -> bool {
         let mut conditions = self.conditions.iter();
         conditions.any(|it| it.of_type == "Bound" && it.status == "True")

@@ -1,5 +1,6 @@
-//! `ManagedCluster`: a cluster registered at the hub. Owned by Open Cluster Management; fields that
-//! nothing here reads (managed namespaces) are left out, so write it by patches, never by update.
+//! `ManagedCluster`: a cluster that is registered at the hub. It belongs to Open Cluster
+//! Management. Fields that nothing here reads (managed namespaces) are missing, so write it with
+//! patches, never with an update.
 
 use std::collections::BTreeMap;
 

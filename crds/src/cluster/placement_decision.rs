@@ -1,11 +1,11 @@
-//! `PlacementDecision`: the clusters that a placement has chosen, at most 100 in each.
+//! `PlacementDecision`: clusters that a placement has selected, at most 100 in each decision.
 
 use serde::Deserialize;
 
-/// Label of a decision: the name of its placement, in the same namespace.
+/// Label of a decision: the name of its placement in the same namespace.
 pub const PLACEMENT_LABEL: &str = "cluster.open-cluster-management.io/placement";
 
-/// Clusters that were chosen.
+/// The selected clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PlacementDecisionStatus {
@@ -19,7 +19,7 @@ struct Decision {
 }
 
 impl PlacementDecisionStatus {
-    /// Their names.
+    /// The names of the selected clusters.
     pub fn clusters(&self) -> impl Iterator<Item = &str> {
         self.decisions
             .iter()

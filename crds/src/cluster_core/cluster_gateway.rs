@@ -1,5 +1,5 @@
-//! `ClusterGateway`: a cluster that the gateway can reach. Virtual: the gateway computes it, no
-//! store holds it, and a CRD must never be installed for it.
+//! `ClusterGateway`: a cluster that the gateway can reach. It is virtual: the gateway computes it
+//! and nothing stores it. A CRD must never be installed for it.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -59,7 +59,7 @@ mod tests {
     use kube::{CustomResourceExt, Resource};
     use serde_json::{Value, json};
 
-    /// As cluster-gateway serves one from a Secret with a token.
+    /// A response of cluster-gateway for a Secret with a token.
     fn from_cluster_gateway() -> Value {
         json!({
             "kind": "ClusterGateway",

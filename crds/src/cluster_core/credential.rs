@@ -1,5 +1,5 @@
-//! What the gateway logs in to a cluster with, as far as it may be told: its type. The types here
-//! have no room for a token or a key, so no object built from them can leak one.
+//! The type of the credential that the gateway uses on a cluster. The types here have no space for
+//! a token or a key, so no object built from them can leak one.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -18,7 +18,8 @@ pub enum CredentialType {
 }
 
 impl CredentialType {
-    /// The name in JSON and in [`CREDENTIAL_TYPE_LABEL`](super::secret::CREDENTIAL_TYPE_LABEL).
+    /// The name in JSON and in the label
+    /// [`CREDENTIAL_TYPE_LABEL`](super::secret::CREDENTIAL_TYPE_LABEL).
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ServiceAccountToken => "ServiceAccountToken",
@@ -49,7 +50,7 @@ impl FromStr for CredentialType {
     }
 }
 
-/// A name that is no [`CredentialType`].
+/// The name is not a [`CredentialType`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown credential type {0:?}, expected ServiceAccountToken, X509Certificate or Dynamic")]
 pub struct UnknownCredentialType(pub String);
@@ -75,7 +76,7 @@ pub struct ClusterCredential {
 }
 
 impl From<CredentialType> for ClusterCredential {
-    /// The credential as it is served: its type alone.
+    /// A credential of which only the type is served.
     fn from(credential_type: CredentialType) -> Self {
         Self {
             credential_type,
@@ -97,15 +98,15 @@ pub struct RedactedKeyPair {
     pub private_key: Redacted,
 }
 
-/// The place of a secret: decodes from any value and forgets it.
+/// Takes the place of a secret. It decodes from any value and does not keep it.
 ///
-/// It encodes as [`Redacted::PLACEHOLDER`], so an object read from a cluster-gateway and written
-/// elsewhere still shows that something was there.
+/// It encodes as [`Redacted::PLACEHOLDER`], so an object that was read from a cluster-gateway and
+/// written elsewhere still shows that there was a secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redacted;
 
 impl Redacted {
-    /// Also valid base64, which the fields of an X.509 pair have to be.
+    /// The placeholder is valid base64, which the fields of an X.509 pair require.
     pub const PLACEHOLDER: &'static str = "REDACTED";
 }
 
@@ -141,7 +142,7 @@ mod tests {
         for known in [ServiceAccountToken, X509Certificate, Dynamic] {
             assert_eq!(known.to_string().parse(), Ok(known));
         }
-        // The label that cluster-gateway's docs/local-run.md gives; its code refuses it as well.
+        // This is the value from cluster-gateway's docs/local-run.md. Its own code rejects it too.
         assert_eq!(
             "X509".parse::<CredentialType>().unwrap_err().to_string(),
             r#"unknown credential type "X509", expected ServiceAccountToken, X509Certificate or Dynamic"#

@@ -1,4 +1,4 @@
-//! Where a cluster's API server is, as `ClusterGateway.spec.access.endpoint` shows it.
+//! The address of a cluster's API server, as `ClusterGateway.spec.access.endpoint` shows it.
 
 use std::{fmt, str::FromStr};
 
@@ -18,7 +18,8 @@ pub enum EndpointType {
 }
 
 impl EndpointType {
-    /// The name in JSON and in [`ENDPOINT_TYPE_LABEL`](super::secret::ENDPOINT_TYPE_LABEL).
+    /// The name in JSON and in the label
+    /// [`ENDPOINT_TYPE_LABEL`](super::secret::ENDPOINT_TYPE_LABEL).
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Const => "Const",
@@ -44,7 +45,7 @@ impl FromStr for EndpointType {
     }
 }
 
-/// A name that is no [`EndpointType`].
+/// The name is not an [`EndpointType`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown endpoint type {0:?}, expected Const or ClusterProxy")]
 pub struct UnknownEndpointType(pub String);

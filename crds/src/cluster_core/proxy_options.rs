@@ -1,5 +1,6 @@
-//! `ClusterGatewayProxyOptions`: the kind that discovery names for `clustergateways/proxy`. No
-//! object of it travels; the path comes from the URL's tail, the rest from the query.
+//! `ClusterGatewayProxyOptions`: the kind that discovery lists for `clustergateways/proxy`. No
+//! object of this kind is ever sent: the path comes from the rest of the URL, and the other options
+//! from the query.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! A URL that may be shown: whatever logs in is gone from it.
+//! A URL without credentials, so that it may be shown.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ impl From<&str> for PublicUrl {
             None => (None, url),
         };
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        // The last '@' of the authority ends the user information, as in the WHATWG URL standard:
-        // passwords are pasted unescaped.
+        // The user information ends at the last '@' of the authority, as in the WHATWG URL
+        // standard, because users paste passwords without escaping them.
         let host = rest[..authority_end].rfind('@').map_or(0, |at| at + 1);
         match scheme {
             Some(scheme) => Self(format!("{scheme}://{}", &rest[host..])),

@@ -1,25 +1,26 @@
-//! Names in the Secret that describes a cluster in manual mode. The Secret is called as the
-//! cluster; all names but [`INSECURE_ANNOTATION`] are cluster-gateway's.
+//! The names in the Secret that describes a cluster in the manual mode. The Secret has the name of
+//! the cluster. All names except [`INSECURE_ANNOTATION`] are those of cluster-gateway.
 
 /// Label: the [`CredentialType`](super::CredentialType). A Secret without it is not a cluster.
 pub const CREDENTIAL_TYPE_LABEL: &str = "cluster.core.oam.dev/cluster-credential-type";
-/// Label: the [`EndpointType`](super::EndpointType); absent means `Const`.
+/// Label: the [`EndpointType`](super::EndpointType). If it is absent, the type is `Const`.
 pub const ENDPOINT_TYPE_LABEL: &str = "cluster.core.oam.dev/cluster-endpoint-type";
 
-/// Annotation: `"true"` or `"false"`, what the last probe found.
+/// Annotation: the result of the last probe, `"true"` or `"false"`.
 pub const HEALTHY_ANNOTATION: &str = "status.cluster.core.oam.dev/healthy";
-/// Annotation: why the last probe found the cluster unhealthy.
+/// Annotation: why the last probe failed.
 pub const HEALTHY_REASON_ANNOTATION: &str = "status.cluster.core.oam.dev/healthy-reason";
-/// Annotation, ours: `"true"` is the only way to ask for TLS to the cluster without verification.
+/// Spokeway's own annotation: `"true"` is the only way to request TLS to the cluster without
+/// verification.
 ///
-/// cluster-gateway skips verification whenever the Secret has no CA; that is never done here.
+/// cluster-gateway skips verification whenever the Secret has no CA. Spokeway never does that.
 pub const INSECURE_ANNOTATION: &str = "cluster.core.oam.dev/insecure-skip-tls-verify";
 
 /// Key: URL of the cluster's API server. A trailing newline is not part of it.
 pub const ENDPOINT_KEY: &str = "endpoint";
 /// Key: PEM bundle that the API server's certificate is verified with.
 pub const CA_CRT_KEY: &str = "ca.crt";
-/// Key: the older name of [`CA_CRT_KEY`], read when that one is absent.
+/// Key: the older name of [`CA_CRT_KEY`]. It is read if that key is absent.
 pub const CA_KEY: &str = "ca";
 /// Key: bearer token of a `ServiceAccountToken` credential.
 pub const TOKEN_KEY: &str = "token";

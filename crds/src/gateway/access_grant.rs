@@ -1,4 +1,4 @@
-//! `AccessGrant`: who of the hub may do what on which managed clusters.
+//! `AccessGrant`: which users of the hub may do what on which managed clusters.
 
 mod choice;
 mod status;
@@ -26,7 +26,7 @@ pub use self::{
 use super::PlacementReference;
 use crate::go_duration;
 
-/// Finalizer, ours: what was shipped goes before the grant does.
+/// Spokeway's finalizer. It is removed once the grant is removed from all clusters.
 pub const GRANT_FINALIZER: &str = "gateway.open-cluster-management.io/revocation";
 
 /// Who may do what on which managed clusters, for how long.
@@ -130,7 +130,8 @@ pub struct GrantNamespaces {
 }
 
 impl AccessGrant {
-    /// When it ends, if it does. A grant with an invalid `expiresAfter` has ended already.
+    /// When the grant ends. `None` if it does not. A grant with an invalid `expiresAfter` has ended
+    /// already.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let lives = self.spec.expires_after.as_ref()?;
         let begin = self.metadata.creation_timestamp.as_ref();
@@ -139,7 +140,7 @@ impl AccessGrant {
         Some(begin.checked_add(lives).unwrap_or(Timestamp::MAX))
     }
 
-    /// True if it has ended by then, or is being deleted.
+    /// True if the grant has ended at `now`, or is being deleted.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.metadata.deletion_timestamp.is_some()
             || self.expires_at().is_some_and(|end| end <= now)
@@ -158,7 +159,7 @@ fn expiry(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The definition.
+/// The CRD.
 pub fn grant_crd() -> CustomResourceDefinition {
     AccessGrant::crd()
 }

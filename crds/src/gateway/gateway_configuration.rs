@@ -1,4 +1,4 @@
-//! `GatewayConfiguration`: the one object that turns the gateway on and says how.
+//! `GatewayConfiguration`: the one object that turns on the gateway and configures it.
 
 mod egress;
 mod server;
@@ -191,7 +191,7 @@ fn validity(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The definition, with a rule on the name, which the schema of a field cannot have.
+/// The CRD. It has a rule on the name, which cannot be part of a field's schema.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = GatewayConfiguration::crd();
     let only = ValidationRule {
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(spec.egress.entrypoint.kind, EntrypointType::HubApi);
     }
 
-    /// A field that nothing carries out promises what it does not keep. Each comes with its code.
+    /// A field without an effect would be misleading. Each field is added together with its code.
     #[test]
     fn there_is_no_field_that_is_not_carried_out() {
         let crd = serde_json::to_value(crd()).unwrap();

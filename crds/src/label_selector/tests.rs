@@ -1,4 +1,4 @@
-//! Selectors as kubectl's users write them, and as they should not.
+//! Valid and invalid selectors, as users of kubectl write them.
 
 use super::*;
 

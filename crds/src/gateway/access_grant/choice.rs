@@ -1,5 +1,5 @@
-//! Which clusters a grant is for: one answer for the operator, which carries it out, and for the plugin,
-//! which says what would come of it.
+//! Which clusters a grant selects. The operator uses this to apply grants, and the plugin uses it
+//! to predict the result.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use kube::core::{Selector, SelectorExt as _};
 
 use super::{GrantClusters, PlacementReference};
 
-/// The clusters of a grant, read once to be asked for many.
+/// The clusters of a grant, parsed once for many lookups.
 #[derive(Clone, Debug)]
 pub struct ClusterChoice {
     names: Vec<String>,
-    /// Nothing where there is none, or one that makes no sense, which chooses nothing.
+    /// `None` if there is no selector or it is invalid. An invalid selector selects no clusters.
     selector: Option<Selector>,
     placements: Vec<PlacementReference>,
 }
@@ -28,8 +28,8 @@ impl From<&GrantClusters> for ClusterChoice {
 }
 
 impl ClusterChoice {
-    /// True where the grant is for a cluster of that name and these labels. `is_placed` says of a
-    /// placement whether it has chosen the cluster, and may have it.
+    /// True if the grant selects the cluster of this name with these labels. `is_placed` returns
+    /// whether a placement has selected the cluster and may use it.
     pub fn chooses(
         &self,
         cluster: &str,

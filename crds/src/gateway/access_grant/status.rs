@@ -1,10 +1,10 @@
-//! The status of an `AccessGrant`, cluster by cluster.
+//! The status of an `AccessGrant` on each cluster.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Reason of a cluster that is Pending because its rights are being removed.
+/// The reason of a cluster that is Pending because its rights are being removed.
 pub const REMOVING: &str = "Removing";
 
 /// The observed state of a grant.

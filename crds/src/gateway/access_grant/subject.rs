@@ -1,16 +1,16 @@
-//! Who gets a grant, and who that is on a managed cluster.
+//! The subject of a grant, and its name on managed clusters.
 
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Prefix of names that mean something else on the managed cluster than on the hub.
+/// The prefix on managed clusters of names that mean something else there than on the hub.
 pub const ON_CLUSTER_PREFIX: &str = "cluster:hub:";
-/// User name on a managed cluster of a caller whom only grants to its groups name. No right is bound to
-/// it, so that the caller has the rights of its groups and no others.
+/// The user name on a managed cluster for a caller that only grants to its groups name. No rights
+/// are bound to it, so that the caller has only the rights of its groups.
 pub const GROUP_MEMBER: &str = "cluster:hub:group-member";
-/// Key of the extra field by which the managed cluster's audit log knows such a caller.
+/// The key of the extra field that identifies such a caller in the managed cluster's audit log.
 pub const USER_EXTRA: &str = "gateway.open-cluster-management.io/user";
 const RESERVED: &str = "system:";
 
@@ -63,19 +63,19 @@ pub enum SubjectKind {
     Gateway,
 }
 
-/// Who a subject is on a managed cluster.
+/// A subject as a managed cluster knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OnCluster {
     /// A user.
     User(String),
     /// A group.
     Group(String),
-    /// The account that the gateway has there.
+    /// The gateway's account on the cluster.
     Gateway,
 }
 
 impl Subject {
-    /// Who that is on a managed cluster.
+    /// The subject as a managed cluster knows it.
     pub fn on_cluster(&self) -> OnCluster {
         match self.kind {
             SubjectKind::User => OnCluster::User(on_cluster(&self.name).into_owned()),
@@ -89,8 +89,8 @@ impl Subject {
     }
 }
 
-/// What a user or group of the hub is called on managed clusters: as on the hub, but for the system's
-/// own, which there would be somebody else.
+/// The name that a user or group of the hub has on managed clusters. It is the same as on the hub,
+/// except for names that the system reserves, because those mean something else there.
 pub fn on_cluster(name: &str) -> Cow<'_, str> {
     if name.starts_with(RESERVED) {
         Cow::Owned(format!("{ON_CLUSTER_PREFIX}{name}"))
