@@ -35,7 +35,7 @@ impl Requirement {
 /// Why a label selector is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelFault {
-    /// Something else was due.
+    /// Something else was expected.
     #[error("found {found:?}, expected {expected}")]
     Unexpected {
         /// The unexpected text.
@@ -43,13 +43,13 @@ pub enum LabelFault {
         /// What was expected.
         expected: &'static str,
     },
-    /// A key that no label has.
+    /// The key is not a valid label key.
     #[error("{0:?} is not a label key")]
     Key(String),
-    /// A value that no label has.
+    /// The value is not a valid label value.
     #[error("{0:?} is not a label value")]
     Value(String),
-    /// A bound that is no integer.
+    /// The bound is not an integer.
     #[error("{0:?} is not an integer")]
     Integer(String),
 }

@@ -13,13 +13,13 @@ pub struct ServiceAddress {
 /// Why a text is not a [`ServiceAddress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceAddressError {
-    /// It is not in that form.
+    /// The text does not have this form.
     #[error("a service is NAMESPACE/NAME:PORT")]
     Form,
-    /// The namespace or the name cannot be one.
+    /// The namespace or the name is not valid.
     #[error("namespace and name of a service are of a-z, 0-9 and '-', 63 at most")]
     Label,
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("the port of a service is a number from 1 to 65535")]
     Port,
 }

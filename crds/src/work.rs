@@ -1,4 +1,5 @@
-//! `work.open-cluster-management.io/v1`: `ManifestWork`, which carries objects to a managed cluster.
+//! `work.open-cluster-management.io/v1`: `ManifestWork`, which carries objects to a managed
+//! cluster.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Deserialize;

@@ -28,25 +28,25 @@ pub(crate) struct Hub {
 /// Why the hub did not give an answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HubError {
-    /// It refuses; its own words.
+    /// The hub refused the request. The message is the hub's own.
     #[error("the hub refused the request: {message} ({reason})")]
     Refused {
         code: u16,
         reason: String,
         message: String,
     },
-    /// It does not know a kind.
+    /// The hub does not know the kind.
     #[error("the hub does not serve {0}; {next}", next = next_step(.0))]
     UnknownKind(String),
-    /// There is no answer, or none that can be read.
+    /// There is no answer, or it cannot be read.
     #[error(
         "the hub did not answer; check the connection with kubectl version and the same context"
     )]
     Unreachable(#[source] Box<kube::Error>),
-    /// A user's plugin, certificate or the like is at fault.
+    /// The kubeconfig is at fault, e.g. a plugin or certificate in it.
     #[error("cannot create a client for context {0}")]
     Kubeconfig(String, #[source] Box<KubeconfigError>),
-    /// The server's address is none.
+    /// The server's address is not valid.
     #[error("the server of context {0} is not a valid URL")]
     Server(String, #[source] http::uri::InvalidUri),
 }

@@ -32,7 +32,8 @@ pub struct HttpProxy {
     authorization: Option<HeaderValue>,
 }
 
-/// A proxy's URL that cannot be used. It is not repeated: it may hold a password.
+/// Why a proxy's URL cannot be used. The error does not contain the URL, because that may hold a
+/// password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProxyUrlError {
     /// It does not parse.

@@ -1,4 +1,5 @@
-//! Attaching through the hub's API server: `clustergateways/NAME/attach`, upgraded.
+//! Attaches through the hub's API server: a request to `clustergateways/NAME/attach` that is
+//! upgraded.
 
 use std::{path::Path, time::Duration};
 

@@ -28,13 +28,13 @@ pub(crate) enum Capability {
 /// Why a lease flag is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AddonError {
-    /// It does not say what the add-on stands for.
+    /// The flag does not name an add-on and its capabilities.
     #[error("it must have the form [NAMESPACE/]ADDON=CAPABILITY[+CAPABILITY]")]
     Form,
-    /// No Lease or namespace can be called that.
+    /// The name is not valid for a Lease or namespace.
     #[error("{0:?} is not a valid name of a Lease or namespace")]
     Name(String),
-    /// The agent does no such thing.
+    /// The agent has no such capability.
     #[error("{0:?} is not one of tunnel, tokens and hub")]
     Capability(String),
 }

@@ -11,10 +11,10 @@ pub struct Validity(u64);
 /// Why a `validity` is not valid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ValidityError {
-    /// It is no duration.
+    /// The text is not a duration.
     #[error("spec.rotation.validity {0:?} is not a duration; write e.g. 24h or 1h30m")]
     Malformed(String),
-    /// API servers refuse to issue it.
+    /// API servers refuse to issue tokens with this lifetime.
     #[error(
         "spec.rotation.validity {0:?} is too short: API servers issue no tokens for less than 10m"
     )]

@@ -1,4 +1,4 @@
-//! A work that carries grants, read once per state: which grants it holds, of which generation, and
+//! A work that carries grants, parsed once per state: the grants in it with their generations, and
 //! what the cluster reports about each.
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! the subjects of these grants. Pure.
 //!
 //! ```text
-//! grant ──(selects, accepted, within the caps, not over)──► manifests ──► work ──► its word per grant
+//! grant ──(selects, accepted, within the caps, not over)──► manifests ──► work ──► grant's status
 //! ```
 
 mod cap;

@@ -109,7 +109,7 @@ pub(crate) struct Authorities {
     retired: Option<String>,
 }
 
-/// From when to when a certificate is valid.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug)]
 struct Life {
     begin: Timestamp,
@@ -144,7 +144,7 @@ impl Authorities {
         let signing = pair(signing, signing_key).filter(valid);
         let next = pair(next, next_key).filter(valid);
         let retired = retired.and_then(|retired| still_valid(&retired, now));
-        // One that has ended makes room for the one that was to come.
+        // If the signing authority has expired, the next one replaces it.
         let (signing, next) = match signing {
             Some(signing) => (signing, next),
             None => (next?, None),

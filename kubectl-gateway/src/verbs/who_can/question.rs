@@ -17,7 +17,7 @@ pub(crate) struct Asked {
     group: Option<String>,
 }
 
-/// A text that names no resource.
+/// The text is not a resource.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "write the resource as RESOURCE[/SUBRESOURCE][.GROUP], e.g. pods/log or deployments/scale.apps"

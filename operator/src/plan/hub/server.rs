@@ -21,7 +21,7 @@ use crate::{
     plan::{Desired, Plan, enrolment::FOR_CLUSTER, entrance},
 };
 
-/// The kinds of which the operator's objects belong to the server only.
+/// The kinds whose objects, if they are the operator's, all belong to the server.
 const OWN: [Kind; 6] = [
     Kind::Deployment,
     Kind::PodDisruptionBudget,
