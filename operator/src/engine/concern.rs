@@ -38,8 +38,8 @@ pub(super) fn of(key: &ObjectKey) -> Concerned<'_> {
     Concerned { hub, clusters }
 }
 
-/// The cluster that a binding exists for. A binding of one cluster's agent has the cluster's name
-/// in its own.
+/// The cluster that a binding exists for. A cluster-scoped binding has the name of the
+/// cluster after a colon.
 fn cluster_of(binding: &ObjectKey) -> Option<&str> {
     if binding.kind.is_namespaced() {
         (binding.name == TOKENS_ROLE).then_some(binding.namespace.as_str())

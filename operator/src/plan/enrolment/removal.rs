@@ -127,7 +127,7 @@ impl Leaving<'_> {
             let Some(row) = observed.object(&key).filter(|row| is_ours(row)) else {
                 continue;
             };
-            // This add-on is deleted last because it owns the others.
+            // This add-on is deleted last because the removal of the others depends on it.
             if addon != Addon::Gateway || plan.actions.is_empty() {
                 plan.unwanted(observed, &key);
                 if deleting(row).is_some() {

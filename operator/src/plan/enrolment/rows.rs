@@ -111,7 +111,8 @@ fn registrations(cluster: &SelectedCluster<'_>, registered: &Registered) -> Vec<
     all
 }
 
-/// The spec of the add-on that owns the other objects of its cluster.
+/// The fields of the add-on that carries the agent. Its finalizer keeps it until everything else of
+/// its cluster is removed.
 fn carrier() -> Value {
     json!({
         "metadata": {

@@ -22,7 +22,7 @@ const HUB_DIRECTORY: &str = "/managed/hub-kubeconfig";
 const TUNNEL_SECRET: &str = "cluster-gateway-gateway.open-cluster-management.io-tunnel-client-cert";
 const TUNNEL_VOLUME: &str = "tunnel-certificate";
 const TUNNEL_DIRECTORY: &str = "/managed/tunnel-certificate";
-/// The Secret with the authorities that the agent verifies the gateway with at that entrance.
+/// The `ConfigMap` with the authorities that the agent verifies the gateway with at that entrance.
 pub(super) const GATEWAY_AUTHORITY: &str = "spokeway-gateway-authority";
 pub(super) const AUTHORITY_KEY: &str = "ca.crt";
 const AUTHORITY_VOLUME: &str = "gateway-authority";
