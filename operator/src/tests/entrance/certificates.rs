@@ -141,8 +141,7 @@ fn an_authority_of_agents_is_trusted_before_it_signs_and_after_it_did() {
     assert!(!secret(&hub, TUNNEL_CLIENTS, "ca.crt").contains(&first));
 }
 
-/// Otherwise an agent whose certificate is no longer trusted would not notice that it needs a new
-/// one.
+/// An agent does not notice by itself that its certificate is no longer trusted.
 #[test]
 fn an_authority_that_was_lost_gives_agents_other_certificates() {
     let mut hub = hub("External", &hostname());
