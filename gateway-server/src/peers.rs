@@ -18,8 +18,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::task::TaskTracker;
 use tunnel::Hello;
 
-pub(crate) use self::{news::fuzz as fuzz_news, tls::PeerTlsError};
 use self::{discovery::Discovery, door::PeerDoor, links::Links, tls::PeerTls};
+pub(crate) use self::{news::fuzz as fuzz_news, tls::PeerTlsError};
 use crate::{
     args::PeerSettings, clusters::Clusters, ending::Ending, metrics::Metrics, tunnels::Tunnels,
 };

@@ -14,15 +14,15 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
 use crds::{ClusterName, cluster_core::ClusterGateway};
 use tokio::time::Instant;
 
-pub(crate) use self::{
-    change::{Change, Changes, History, Listed, Unknown},
-    gone::Went,
-};
 use self::{
     change::{Births, Step},
     entry::{Entry, Relabelling},
     gone::{Gone, Tombstone},
     reached::Reached,
+};
+pub(crate) use self::{
+    change::{Change, Changes, History, Listed, Unknown},
+    gone::Went,
 };
 use super::{cluster::Cluster, fleet::Fleet, health::LiveState, snapshot::Snapshot};
 
