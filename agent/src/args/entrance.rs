@@ -1,4 +1,4 @@
-//! The flags that say where the agent attaches, and as whom.
+//! The flags that say where the agent attaches, and with which credentials.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use crate::hub::{Hub, Mtls};
 /// Where to attach: through the hub's API server, or at the gateway's tunnel port.
 #[derive(Args, Clone, Debug)]
 pub(super) struct EntranceArgs {
-    /// Kubeconfig of the hub. It is read again for each new connection. Connections use the proxy that its
-    /// proxy-url or `HTTPS_PROXY` names.
+    /// Kubeconfig of the hub. It is read again for each new connection. Connections use the proxy
+    /// that its proxy-url or `HTTPS_PROXY` names.
     #[arg(
         long,
         env = "AGENT_HUB_KUBECONFIG",
@@ -20,8 +20,8 @@ pub(super) struct EntranceArgs {
         required_unless_present = "tunnel_address"
     )]
     hub_kubeconfig: Option<PathBuf>,
-    /// Address of the gateway's tunnel port. If it is set, the agent attaches there with mutual TLS instead of
-    /// through the hub's API server.
+    /// Address of the gateway's tunnel port. If it is set, the agent attaches there with mutual TLS
+    /// instead of through the hub's API server.
     #[arg(
         long,
         env = "AGENT_TUNNEL_ADDRESS",
