@@ -1,6 +1,6 @@
 use super::*;
 
-/// Milliseconds after some moment.
+/// The moment this many milliseconds after a fixed one.
 struct Clock(Instant);
 
 impl Clock {
