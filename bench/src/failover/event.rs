@@ -35,7 +35,7 @@ pub(super) enum Event {
     Drained,
     /// SIGTERM and a new start for each gateway in turn
     Rolled,
-    /// From two gateways to three and back, or from three to two and back
+    /// One gateway is added and removed again; of three, one is removed and added again
     Scaled,
 }
 
