@@ -260,7 +260,7 @@ async fn import(
     Ok(())
 }
 
-/// Writes an archive with the images of pods and of their sandboxes.
+/// An archive with the images of pods and of their sandboxes.
 fn toolbox(program: Vec<u8>) -> Result<Vec<u8>, PathTooLong> {
     let mut files = Tree::default();
     files.file("bin/toolbox", 0o755, program)?;

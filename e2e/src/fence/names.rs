@@ -61,7 +61,7 @@ impl Drop for NameServer {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // An empty answer.
+            // The result of the thread is not needed.
             let _ = thread.join();
         }
     }

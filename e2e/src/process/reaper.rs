@@ -22,7 +22,7 @@ pub(super) fn watch(pid: u32) -> io::Result<()> {
     tell(&format!("watch {pid}\n"))
 }
 
-/// Removes a process group that has ended, because its id may soon be reused.
+/// Tells the reaper that a process group has ended, because its id may soon be reused.
 pub(super) fn forget(pid: u32) {
     // If the pipe is broken, somebody has killed the reaper, and it cannot kill anything any more.
     let _ = tell(&format!("forget {pid}\n"));

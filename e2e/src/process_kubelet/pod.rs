@@ -213,7 +213,7 @@ impl Pod {
     }
 }
 
-/// The files that a pod has for its own API server.
+/// Writes the files that a pod has for its own API server.
 async fn write_token(
     node: &Shared,
     key: &str,
