@@ -134,7 +134,7 @@ impl Args {
         Duration::from_secs_f64(self.seconds)
     }
 
-    /// The event that happens.
+    /// The events to measure.
     fn events(&self) -> &[Event] {
         if self.event.is_empty() {
             Event::value_variants()

@@ -212,7 +212,7 @@ fn with_hosts(spec: Spec, hosts: &Path) -> Spec {
     }
 }
 
-/// The user name at the hub of an agent with that name and managed cluster.
+/// The credentials at the hub of an agent with that name and managed cluster.
 pub fn credentials(hub: &Cluster, cluster: &str, name: &str) -> Result<Credentials, PkiError> {
     let user =
         format!("system:open-cluster-management:cluster:{cluster}:addon:{ADDON}:agent:{name}");

@@ -107,7 +107,7 @@ impl Ocm {
         definitions::install_older_on_hub(hub, &Programs::ensure(&[&OCM])?).await
     }
 
-    /// Applies OCM's CRDs to the hub without its controllers.
+    /// Applies OCM's CRDs to the hub without starting OCM's controllers.
     pub async fn without_controllers(hub: &Cluster) -> Result<Self, OcmError> {
         let mut ocm = Self {
             hub: hub.clone(),
@@ -171,7 +171,7 @@ impl Drop for Ocm {
     }
 }
 
-/// The URL of the conversion webhook of the add-on API.
+/// The conversion webhook of the add-on API.
 struct Conversion {
     url: String,
     /// PEM.

@@ -46,7 +46,7 @@ impl TunnelPort {
         Ok(this)
     }
 
-    /// Its address.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const VALIDITY: &str = "10m";
-/// The time after the last token that still counts as issuing.
+/// How long to wait after the last token, which still counts as issuing.
 const SETTLED: Duration = Duration::from_secs(30);
 /// No token with a validity of ten minutes is renewed before this time.
 const STEADY: Duration = Duration::from_mins(5);

@@ -42,7 +42,7 @@ struct Cause {
 }
 
 impl Failure {
-    /// The failure of a complete answer, if it is one.
+    /// The failure that a complete answer reports.
     pub(super) fn refused(code: StatusCode, body: &[u8]) -> Self {
         let status: Option<Status> = serde_json::from_slice(body).ok();
         let (reason, details) = status.map_or((None, None), |it| (it.reason, it.details));

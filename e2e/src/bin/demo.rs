@@ -157,7 +157,7 @@ struct Tour<'a> {
 }
 
 impl Tour<'_> {
-    /// One object, from a file.
+    /// Creates the one object, from a file.
     async fn turn_on(&self, world: &World, replicas: &Replicas) -> anyhow::Result<()> {
         let file = world.directory().join("gateway.yaml");
         let configuration = Operator::configuration_of_replicas(replicas);

@@ -95,9 +95,9 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
     args
 }
 
-/// The audit log of an API server.
+/// The file with the audit policy of an API server.
 pub(super) const AUDIT_POLICY: &str = "audit-policy.json";
-/// The file of the log.
+/// The file of the audit log.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
 /// The further flags of an API server that keeps an audit log.

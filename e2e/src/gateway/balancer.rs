@@ -47,7 +47,7 @@ impl Balancer {
         })
     }
 
-    /// The address where it listens.
+    /// The port where it listens.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -63,7 +63,7 @@ impl Replicas {
         &self.gateways
     }
 
-    /// The address of the Service.
+    /// The port of the Service.
     pub fn port(&self) -> u16 {
         self.balancer.port()
     }

@@ -111,7 +111,8 @@ fn compile(
     Ok(())
 }
 
-/// The lock of a family. It is held until it is dropped; if a builder dies, the kernel releases it.
+/// Takes the lock of a family. It is held until the file is dropped; if a builder dies, the kernel
+/// releases it.
 fn lock(family: &Family, cache: &Path) -> Result<File, BuildError> {
     let path = cache.join(format!("{}.lock", family.name));
     let file = File::create(&path).map_err(files("create", &path))?;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The moment this many milliseconds after a fixed one.
+/// A clock that counts milliseconds from a fixed moment.
 struct Clock(Instant);
 
 impl Clock {
