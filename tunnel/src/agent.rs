@@ -57,7 +57,7 @@ pub enum Phase {
         /// Which of several gateways the other end is, if it says so.
         replica: Option<Replica>,
     },
-    /// No new pipes: one end wants to go. Those that are open may finish.
+    /// No new pipes are opened, because one end is shutting down. Open pipes may finish.
     Draining,
     /// It is over, and did not drain before.
     Ended,
@@ -154,8 +154,8 @@ async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
     }
 }
 
-/// The HTTP/2 preface and the hello. What is returned last is the body of the hello, which ends when
-/// the gateway drains.
+/// The HTTP/2 preface and the hello. What is returned last is the body of the hello, which ends
+/// when the gateway drains.
 async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     hello: &Hello,

@@ -14,7 +14,7 @@ pub(crate) struct Snapshot {
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
     /// Whether every source has been listed. If so, a cluster that is not in here does not exist.
     pub(crate) complete: bool,
-    /// When this snapshot was taken.
+    /// When the latest change in it came here.
     pub(super) came: Option<Instant>,
 }
 
