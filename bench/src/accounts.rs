@@ -1,4 +1,5 @@
-//! The run: one hub and one spoke, our agent and upstream's on both, and what accounts cost each.
+//! The run: our agent and upstream's run on one hub and one spoke, and the cost of accounts is
+//! measured for each.
 
 mod bars;
 mod burst;
@@ -18,20 +19,20 @@ use crate::{
 /// How long to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How often everything is measured; medians of the rounds are reported
+    /// Number of rounds; the report has the medians of the rounds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..))]
     rounds: u32,
-    /// Accounts that are created at once
+    /// Number of accounts that are created at once
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=2000))]
     burst: u16,
-    /// In so many of the rounds upstream's agent gets them too; it takes minutes
+    /// Number of rounds in which upstream's agent gets them too, which takes minutes
     #[arg(long, default_value_t = 1)]
     upstream_bursts: u32,
-    /// Accounts that an agent looks after while it is looked what it holds and calls
+    /// Number of accounts that an agent looks after while its memory and its calls are measured
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     accounts: u16,
-    /// Also count calls to the API servers, through a renewal of each account, which takes eleven
-    /// minutes; other work on the machine does not matter for these
+    /// Also count calls to the API servers until each account has been renewed, which takes eleven
+    /// minutes. Other work on the machine does not affect these counts
     #[arg(long)]
     calls: bool,
 }

@@ -1,4 +1,4 @@
-//! What was asked of an API server, as its audit log has it.
+//! The requests to an API server, as its audit log shows them.
 
 use std::{
     collections::BTreeMap,
@@ -34,11 +34,11 @@ struct Object {
     subresource: String,
 }
 
-/// How often something was asked for, by what it was.
+/// The number of requests of each kind.
 pub(crate) type Counts = BTreeMap<String, u64>;
 
-/// All of them but watches: those end after some minutes and are begun anew, however many accounts
-/// there are.
+/// All requests except watches. A watch ends after some minutes and is started again, however many
+/// accounts there are.
 pub(crate) fn calls(counts: &Counts) -> f64 {
     number(counts.values().sum()) - watches(counts)
 }
@@ -56,7 +56,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// From its present end on.
+    /// Reads the log from its present end on.
     pub(crate) fn open(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -64,7 +64,7 @@ impl Log {
         }
     }
 
-    /// Its new lines; one that is not complete yet is left for the next time.
+    /// The new lines. A line that is not complete yet is left for the next call.
     pub(crate) fn lines(&mut self) -> anyhow::Result<String> {
         let mut file = File::open(&self.path).context("there is no audit log")?;
         file.seek(SeekFrom::Start(self.read))?;

@@ -1,16 +1,16 @@
-//! The bars that a path has to clear, beside what was measured: how such a table is made. Which ones
-//! they are is each benchmark's own.
+//! The table that compares the limits of a path with what was measured. Each benchmark defines its
+//! own limits.
 
 use crate::table::{Table, figure};
 
-/// On which side of the bar a figure has to be.
+/// On which side of the limit a figure must be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bar {
     AtMost(f64),
     AtLeast(f64),
 }
 
-/// What is measured, its bar, its figure, and how many decimals to show.
+/// What is measured, its limit, its figure, and how many decimals to show.
 #[derive(Debug)]
 pub(crate) struct Line(
     pub(crate) &'static str,
@@ -34,14 +34,14 @@ impl Bar {
         }
     }
 
-    /// The figure as a share of the bar.
+    /// The figure as a share of the limit.
     fn share(self, value: f64) -> f64 {
         let (Self::AtMost(bar) | Self::AtLeast(bar)) = self;
         value / bar
     }
 }
 
-/// One row each: bar, measured, and by how much it holds or not.
+/// One row for each limit: the limit, the figure, and by how much it is kept or missed.
 pub(crate) fn table(lines: impl IntoIterator<Item = Line>) -> Table {
     let mut table = Table::new(&["what", "bar", "measured", "÷ bar", "holds"]);
     for Line(what, bar, value, decimals) in lines {

@@ -1,4 +1,4 @@
-//! One large download, and what its bytes cost.
+//! One large download, and the CPU time that its bytes cost.
 
 use anyhow::Context as _;
 use http_body_util::BodyExt as _;
@@ -14,7 +14,7 @@ use crate::{
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// Figures of the download on one way.
+/// The figures of the download on one way.
 #[derive(Debug)]
 struct Download<'a> {
     way: Way<'a>,
@@ -28,13 +28,13 @@ struct Download<'a> {
 /// All figures of the download.
 #[derive(Debug)]
 pub(crate) struct Bulk<'a> {
-    /// At least so many have to arrive.
+    /// The smallest number of bytes that must arrive.
     bytes: u64,
     downloads: Vec<Download<'a>>,
 }
 
 impl<'a> Bulk<'a> {
-    /// `path` is answered with at least so many bytes.
+    /// A request for `path` is answered with at least this many bytes.
     pub(crate) fn new(ways: &[Way<'a>], path: &str, bytes: u64) -> anyhow::Result<Self> {
         let mut downloads = Vec::new();
         for way in ways {

@@ -1,5 +1,6 @@
-//! Who calls: at a gateway's door an ordinary user whom the front proxy vouches for, so that
-//! authorization is part of the path; at a hub its admin; at the spoke the gateway's own account.
+//! The callers. At a gateway's door it is an ordinary user whom the front proxy vouches for, so
+//! that authorization is part of the path. At a hub it is the admin, and at the spoke it is the
+//! gateway's own account.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -23,7 +24,7 @@ const USER: &str = "bench";
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 const TOKEN_TTL: Duration = Duration::from_hours(6);
 
-/// At the door of a gateway of `hub`, for a managed cluster.
+/// The caller at the door of a gateway of `hub`, for a managed cluster.
 pub(crate) fn at_the_door(
     url: &str,
     ca_pem: &str,
@@ -37,7 +38,7 @@ pub(crate) fn at_the_door(
         .header(HeaderName::from_static(group), "system:authenticated")
 }
 
-/// At the API server of `hub`, for a managed cluster.
+/// The caller at the API server of `hub`, for a managed cluster.
 pub(crate) fn at_the_hub(hub: &Cluster, cluster: &str) -> anyhow::Result<Client> {
     let Credentials::Certificate(admin) = hub.admin() else {
         anyhow::bail!("the hub's admin has no certificate");
@@ -46,12 +47,12 @@ pub(crate) fn at_the_hub(hub: &Cluster, cluster: &str) -> anyhow::Result<Client>
     Ok(client.below(proxy_of(cluster)))
 }
 
-/// Before every path of a managed cluster, at the door and at the hub.
+/// The prefix of every path of a managed cluster, at the door and at the hub.
 pub(crate) fn proxy_of(cluster: &str) -> String {
     format!("{GATEWAYS}/{cluster}/proxy")
 }
 
-/// At the spoke itself, by a token of [`token`].
+/// The caller at the spoke itself, with a token of [`token`].
 pub(crate) fn at_the_spoke(spoke: &Cluster, token: &str) -> anyhow::Result<Client> {
     Client::new(spoke.url(), &spoke.ca_pem(), None)?
         .header(AUTHORIZATION, &format!("Bearer {token}"))
@@ -93,8 +94,8 @@ where
     created.map(drop).context("a cluster refused an object")
 }
 
-/// Waits until all of them are answered: a gateway learns of a spoke, and a hub of a new role, a
-/// moment after they are written.
+/// Waits until all callers get an answer, because a gateway learns of a spoke, and a hub of a new
+/// role, a moment after they are written.
 pub(crate) async fn all_answered(ways: &[Way<'_>]) -> anyhow::Result<()> {
     for way in ways {
         let request = way.client.get(way.upstream.small())?;

@@ -1,5 +1,5 @@
-//! The benchmark's own client: HTTP/2 over TLS on connections that stay open, with Go's window
-//! sizes, which is what the gateway's real callers have. And an upgrade, over HTTP/1.1.
+//! The benchmark's own client: HTTP/2 over TLS on connections that stay open. It has Go's window
+//! sizes, as the gateway's real callers do. It can also upgrade a connection over HTTP/1.1.
 
 use std::sync::Arc;
 
@@ -26,28 +26,28 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// `transportDefaultConnFlow` of Go's HTTP/2 client.
 const CONNECTION_WINDOW: u32 = 1 << 30;
 
-/// Somebody at a server, with everything that a connection and a request need.
+/// A caller of a server, with everything that a connection and a request need.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     server: Uri,
-    /// What every path begins with.
+    /// The prefix of every path.
     base: String,
     headers: HeaderMap,
     tls: Arc<ClientConfig>,
 }
 
-/// A connection; it closes when dropped.
+/// A connection, which closes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: http2::SendRequest<Empty<Bytes>>,
     _driver: JoinSet<()>,
 }
 
-/// A place to send requests to, as often as it takes.
+/// A handle that sends any number of requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender(http2::SendRequest<Empty<Bytes>>);
 
-/// An answer: its status, and its body if that came whole.
+/// An answer: its status, and its body if the body is complete.
 #[derive(Debug)]
 pub(crate) struct Whole(pub(crate) StatusCode, pub(crate) Option<Bytes>);
 
@@ -55,7 +55,7 @@ pub(crate) struct Whole(pub(crate) StatusCode, pub(crate) Option<Bytes>);
 pub(crate) type Get = Request<Empty<Bytes>>;
 
 impl Client {
-    /// Trusts `ca_pem`, and shows `identity` where there is one.
+    /// Trusts `ca_pem`, and presents `identity` if there is one.
     pub(crate) fn new(
         server: &str,
         ca_pem: &str,
@@ -128,7 +128,7 @@ impl Client {
             (header::CONNECTION, "Upgrade"),
             (header::UPGRADE, "websocket"),
             (header::SEC_WEBSOCKET_VERSION, "13"),
-            // RFC 6455 §1.3: any will do.
+            // Any key will do (RFC 6455 §1.3).
             (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
             (header::ORIGIN, "https://localhost"),
         ] {
@@ -157,7 +157,7 @@ impl Client {
             .await?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            // Requests in flight report the error.
+            // The error is reported by the requests in flight.
             let _ = connection.await;
         });
         Ok(Connection {
@@ -182,7 +182,7 @@ impl Connection {
 }
 
 impl Sender {
-    /// Sends a request and waits for the head of its answer, which has to be 200.
+    /// Sends a request and waits for the head of its answer, whose status must be 200.
     pub(crate) async fn send(&mut self, request: &Get) -> anyhow::Result<Response<Incoming>> {
         let response = self.0.send_request(request.clone()).await?;
         let status = response.status();
@@ -194,8 +194,8 @@ impl Sender {
         Ok(response)
     }
 
-    /// Sends a request and waits for the end of its answer: its status, whatever that is, and whether
-    /// its body came whole.
+    /// Sends a request and waits for the end of its answer. Returns its status, whatever it is, and
+    /// whether its body is complete.
     pub(crate) async fn status(&mut self, request: &Get) -> anyhow::Result<(StatusCode, bool)> {
         let Whole(status, body) = self.whole(request).await?;
         Ok((status, body.is_some()))
@@ -209,7 +209,7 @@ impl Sender {
         Ok(Whole(status, body.ok().map(Collected::to_bytes)))
     }
 
-    /// Whether the connection takes another request.
+    /// Whether the connection accepts another request.
     pub(crate) async fn is_usable(&mut self) -> bool {
         self.0.ready().await.is_ok()
     }

@@ -1,5 +1,5 @@
-//! The run: several gateways that answer as one, clusters by tunnel, and callers at both entrances who
-//! go on calling while one gateway after the other is lost and comes back.
+//! The run: several gateways answer as one for clusters behind tunnels. Callers at both entrances
+//! continue to call while one gateway after the other is lost and comes back.
 
 mod calls;
 mod event;
@@ -31,40 +31,40 @@ use crate::{
 /// How much to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Clusters, each with an agent of its own
+    /// Number of clusters, each with an agent of its own
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     clusters: u16,
-    /// Gateways
+    /// Number of gateways
     #[arg(long, default_value_t = 2, value_parser = replicas)]
     replicas: usize,
-    /// Seconds that are measured after each event, and of the quiet time before the first
+    /// Seconds to measure after each event, and before the first one
     #[arg(long, default_value_t = 10.0, value_parser = crate::report::seconds)]
     seconds: f64,
-    /// Callers in a closed loop, at each of the two entrances
+    /// Number of callers in a closed loop at each of the two entrances
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     callers: u16,
-    /// Watches at each entrance
+    /// Number of watches at each entrance
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(..=500))]
     watches: u16,
-    /// Watches over WebSocket at each entrance, on upgraded connections
+    /// Number of watches over WebSocket at each entrance, on upgraded connections
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(..=100))]
     upgrades: u16,
-    /// --shutdown-delay of the gateways; the operator's by default
+    /// --shutdown-delay of the gateways; the default is the operator's
     #[arg(long, default_value_t = 8, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=10))]
     shutdown_delay: u64,
-    /// --drain-timeout of the gateways: streams that are open make a drain last as long
+    /// --drain-timeout of the gateways. A drain lasts this long if streams are open
     #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=15))]
     drain_timeout: u64,
-    /// An event to measure; all if it is not given. May be given more than once
+    /// Event to measure. Can be repeated; all events are measured if it is not given
     #[arg(long, value_enum, value_name = "EVENT")]
     event: Vec<Event>,
 }
 
-/// Callers get as long to begin.
+/// How long callers have to start.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// Each cluster has each replica for so long before that counts.
+/// How long each cluster must have had a tunnel to each replica before it counts.
 const STABLE: Duration = Duration::from_secs(2);
-/// How long that is waited for after an event.
+/// How long to wait for that after an event.
 const SPREAD_WITHIN: Duration = Duration::from_secs(45);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut past = Vec::new();
     for &event in args.events() {
         tell(&event.to_string());
-        // Anew, so that connections are spread over all gateways again.
+        // Callers start afresh, so that connections are spread over all gateways again.
         let mut load = Load::begin(&site, numbers);
         sleep(WARM_UP).await;
         past.push(measure(event, &mut site, &load, args.after()).await?);
@@ -92,7 +92,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     report::tables(&past, numbers)
 }
 
-/// One event, and the time after it until each cluster has each replica again.
+/// One event, and the time after it until each cluster has a tunnel to each replica again.
 async fn measure(
     event: Event,
     site: &mut Site,
@@ -134,7 +134,7 @@ impl Args {
         Duration::from_secs_f64(self.seconds)
     }
 
-    /// What is to happen.
+    /// The events to measure.
     fn events(&self) -> &[Event] {
         if self.event.is_empty() {
             Event::value_variants()

@@ -1,5 +1,5 @@
-//! What the processes of a stack hold: freshly started, in use, after thousands of requests, and when
-//! the callers have gone.
+//! What the processes of a stack hold: just started, in use, after thousands of requests, and after
+//! the callers have left.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
 };
 
 const STREAMS: usize = 64;
-/// What is held so long after the callers left is kept.
+/// What is still held this long after the callers left counts as kept.
 const GONE: Duration = Duration::from_secs(5);
 
-/// When it is looked, in the order of a life.
+/// When to measure, in the order of a process's life.
 const MOMENTS: [&str; 4] = [
     "idle, just started",
     "after 64 requests, connections open",
@@ -62,7 +62,7 @@ impl Footprint {
         }
     }
 
-    /// One life of a stack that has just started.
+    /// One run of a stack that has just started.
     pub(crate) async fn round(&mut self, way: &Way<'_>) -> anyhow::Result<()> {
         let mut moments = 0..MOMENTS.len();
         let mut look = |this: &mut Self| {
@@ -102,7 +102,7 @@ impl Footprint {
         &mut self.lives[index]
     }
 
-    /// MiB that the requests added to what a process holds, while their connections are open.
+    /// The MiB that the requests added to a process while their connections are open.
     pub(crate) fn grown(&self, path: Path, role: Role) -> f64 {
         let resident = |life: &Life, at: usize| life.moments[at].resident.median();
         self.figure(path, role, |life| {
@@ -110,7 +110,7 @@ impl Footprint {
         })
     }
 
-    /// Open files that all the requests added to those of the first few.
+    /// The open files that all requests added to those of the first few.
     pub(crate) fn more_files(&self, path: Path, role: Role) -> f64 {
         let files = |life: &Life, at: usize| life.moments[at].open_files.median();
         self.figure(path, role, |life| files(life, AFTER) - files(life, USED))

@@ -1,5 +1,4 @@
-//! A closed loop: so many streams, each of which sends its next request when the answer to the last
-//! one is complete.
+//! A closed loop: each stream sends its next request when the answer to the last one is complete.
 
 use std::time::Duration;
 
@@ -14,13 +13,13 @@ use crate::{
 /// When a loop ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Extent {
-    /// After so long.
+    /// After this time.
     Lasting(Duration),
-    /// After so many requests, over all streams.
+    /// After this many requests over all streams.
     Requests(usize),
 }
 
-/// What a loop saw.
+/// The results of a loop.
 #[derive(Debug)]
 pub(crate) struct Load {
     /// From sending a request to the last byte of its answer.

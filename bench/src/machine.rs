@@ -1,4 +1,4 @@
-//! Where and with what was measured.
+//! The machine and the versions that were measured.
 
 use std::{fs, process::Command};
 
@@ -22,7 +22,7 @@ const LIBRARIES: [&str; 6] = [
     "tokio-rustls",
 ];
 
-/// Where, with what and how long was measured, as the beginning of a report.
+/// The machine, the versions and the length of the measurement, as the beginning of a report.
 pub(crate) async fn head(
     world: &World,
     started: Instant,
@@ -91,7 +91,7 @@ pub(crate) fn upstream_msa() -> String {
     format!(", managed-serviceaccount {}", version.unwrap_or("?"))
 }
 
-/// How many processes wanted to run at once over the last minute; what is measured counts too.
+/// The load average of the last minute, which includes what is measured.
 pub(crate) fn load_average() -> anyhow::Result<String> {
     let averages = fs::read_to_string("/proc/loadavg")?;
     let last_minute = averages.split(' ').next();

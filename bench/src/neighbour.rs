@@ -1,4 +1,4 @@
-//! Requests beside something that nobody reads: same caller, same managed cluster.
+//! Requests beside a stream that nobody reads, by the same caller to the same managed cluster.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 const STREAMS: usize = 4;
-/// Beside it or alone.
+/// Beside the stalled stream or alone.
 const SLICES: [bool; 8] = [false, true, true, false, false, true, true, false];
 const SLICES_OF_A_KIND: u32 = 4;
 
@@ -27,11 +27,11 @@ struct Pair {
     /// Milliseconds.
     alone: Latency,
     beside: Latency,
-    /// Slices that ended with a request that failed, over all rounds.
+    /// The number of slices that ended with a failed request, over all rounds.
     failed: usize,
 }
 
-/// All figures of the neighbour.
+/// All figures of requests beside a stalled stream.
 #[derive(Debug, Default)]
 pub(crate) struct Neighbour(Vec<Pair>);
 
@@ -39,11 +39,11 @@ pub(crate) struct Neighbour(Vec<Pair>);
 struct Latency {
     p50: Series,
     p99: Series,
-    /// Also while the buffers filled: a path that stops altogether does so then.
+    /// Also while the buffers fill, because a path that stops completely does so then.
     worst: Series,
 }
 
-/// What the slices of a kind saw in one round.
+/// The results of the slices of one kind in one round.
 #[derive(Debug, Default)]
 struct Slice {
     latencies: Vec<Duration>,
@@ -52,7 +52,7 @@ struct Slice {
 }
 
 impl Neighbour {
-    /// The requests go that way.
+    /// The way that the requests take.
     pub(crate) fn add(&mut self, way: &Way<'_>, stall: Stall) -> anyhow::Result<()> {
         self.0.push(Pair {
             path: way.path,
@@ -66,14 +66,14 @@ impl Neighbour {
         Ok(())
     }
 
-    /// One round: each path without and with what is stalled.
+    /// One round: each path without and with the stalled stream.
     pub(crate) async fn round(&mut self, lasting: Duration) {
         for path in &mut self.0 {
             path.round(lasting).await;
         }
     }
 
-    /// How much longer p99 is beside it, as a factor.
+    /// How much longer p99 is beside the stalled stream, as a factor.
     pub(crate) fn p99_ratio(&self, path: Path) -> f64 {
         let found = self.0.iter().find(|beside| beside.path == path);
         found.map_or(f64::NAN, |it| it.beside.p99.ratio_to(&it.alone.p99))
@@ -109,8 +109,8 @@ impl Neighbour {
 }
 
 impl Pair {
-    /// Alternates in short slices, in an order that cancels drift, and looks at all samples of a
-    /// kind together: one p99 needs more of them than a slice has.
+    /// Alternates in short slices, in an order that cancels drift. All samples of a kind are
+    /// evaluated together, because a p99 needs more of them than a slice has.
     async fn round(&mut self, lasting: Duration) {
         let (mut alone, mut beside) = (Slice::default(), Slice::default());
         let mut connection = None;

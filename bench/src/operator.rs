@@ -1,5 +1,5 @@
-//! The run: a hub with thousands of accepted clusters and one configuration, what that costs the
-//! operator and the hub, and ten minutes of a hub in which nothing changes.
+//! The run: a hub has thousands of accepted clusters and one configuration. The cost for the
+//! operator and the hub is measured, also over ten minutes in which nothing changes.
 
 mod baseline;
 mod journey;
@@ -27,19 +27,19 @@ use crate::{
 /// How much to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Clusters that the hub has accepted
+    /// Number of clusters that the hub has accepted
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(0..=5000))]
     clusters: u32,
-    /// Seconds in which nothing changes
+    /// Seconds to measure in which nothing changes
     #[arg(long, default_value_t = 60)]
     quiet: u64,
-    /// Minutes in which nothing changes on a hub whose clusters have agents, after the rest; 0 leaves
-    /// it out. Other work on the machine does not matter for it
+    /// Minutes to measure, after the rest, in which nothing changes on a hub whose clusters have
+    /// agents. 0 leaves this part out. Other work on the machine does not affect it
     #[arg(long, default_value_t = 0)]
     journey: u64,
 }
 
-/// Whoever has written nothing for that long has settled.
+/// An operator that has written nothing for this long has settled.
 const SETTLED: Duration = Duration::from_secs(5);
 
 /// Measures and prints the report.
@@ -101,7 +101,8 @@ async fn scale(args: &Args, started: Instant, load_before: &str) -> anyhow::Resu
     ))
 }
 
-/// From a configuration to all that clusters without agents get; gives what the operator held before.
+/// From a configuration to everything that clusters without agents get. Returns what the operator
+/// held before.
 async fn converge(site: &mut Site, phases: &mut Phases) -> anyhow::Result<Memory> {
     let at_start = site.start_operator().await?;
     let begin = Phase::begin(site)?;
@@ -117,7 +118,7 @@ async fn converge(site: &mut Site, phases: &mut Phases) -> anyhow::Result<Memory
     Ok(at_start)
 }
 
-/// Another argument for every agent.
+/// Changes an argument of every agent.
 async fn change(site: &mut Site, phases: &mut Phases) -> anyhow::Result<()> {
     let begin = Phase::begin(site)?;
     let services = [json!({"namespace": "monitoring", "name": "prometheus", "port": 9090})];

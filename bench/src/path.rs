@@ -1,4 +1,5 @@
-//! The run: two hubs and a spoke up, rounds of every workload in turn on every way, and the report.
+//! The run: starts two hubs and a spoke, runs rounds of every workload in turn on every way, and
+//! reports.
 
 mod bars;
 mod idle;
@@ -25,7 +26,7 @@ use crate::{
 /// How long to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How often everything is measured; medians of the rounds are reported
+    /// Number of rounds; the report has the medians of the rounds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds of one warm GET measurement; there are 33 in a round
@@ -37,16 +38,17 @@ pub(crate) struct Args {
     /// Number of watches
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=800))]
     watches: u16,
-    /// Events that each watch gets in a round
+    /// Number of events that each watch gets in a round
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..))]
     events: u16,
-    /// Requests before it is looked what the processes hold
+    /// Number of requests before the memory of the processes is measured
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(64..))]
     requests: u32,
-    /// Managed clusters with idle tunnels
+    /// Number of managed clusters with idle tunnels
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=1000))]
     idle_clusters: u16,
-    /// Leave the Go stack out, to look at ours alone; bars that are multiples of it stay open
+    /// Leave the Go stack out, to measure ours alone. Limits that are multiples of its figures stay
+    /// open
     #[arg(long)]
     without_go_stack: bool,
 }
@@ -100,7 +102,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     measured.print()
 }
 
-/// What is measured on stacks that have just started.
+/// The workloads on stacks that have just started.
 #[derive(Debug)]
 struct Lives {
     watches: Watches,
@@ -137,7 +139,7 @@ impl Lives {
     }
 }
 
-/// What needs no fresh start.
+/// The workloads that need no fresh start.
 fn lasting<'a>(
     ways: &[Way<'a>],
     list: &str,
@@ -146,7 +148,7 @@ fn lasting<'a>(
     let warm = Warm::new(ways)?;
     let bulk = Bulk::new(ways, list, u64::from(megabytes) * 1_000_000)?;
     let mut neighbour = Neighbour::default();
-    // Each round costs the Go stack ten seconds for every stall, so it is measured at its door alone.
+    // Each stall costs the Go stack ten seconds per round, so it is measured at its door only.
     for way in ways.iter().filter(|way| way.path != Path::GoHub) {
         let stall = Stall::WebSocket {
             client: way.client.clone(),
@@ -157,7 +159,7 @@ fn lasting<'a>(
     Ok((warm, bulk, neighbour))
 }
 
-/// The ways past the hubs.
+/// The ways that do not lead through the hubs.
 fn doors<'a>(ways: &'a [Way<'a>]) -> impl Iterator<Item = &'a Way<'a>> {
     let door = |way: &&Way<'_>| matches!(way.path, Path::Door | Path::GoDoor);
     ways.iter().filter(door)

@@ -1,5 +1,6 @@
-//! The plain upstream: hyper's HTTP/2 over TLS and nothing else, in a process of its own so that its
-//! CPU time is its own. A small JSON object at [`SMALL`], as many bytes as asked for at [`BULK`].
+//! The plain upstream: hyper's HTTP/2 over TLS and nothing else. It is a process of its own, so
+//! that its CPU time can be told apart. It serves a small JSON object at [`SMALL`], and as many
+//! bytes as requested at [`BULK`].
 
 use std::{convert::Infallible, fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,16 +29,16 @@ use tokio_rustls::TlsAcceptor;
 use crate::report::print;
 
 pub(crate) const SMALL: &str = "/small";
-/// Followed by how many bytes.
+/// The path is followed by the number of bytes.
 pub(crate) const BULK: &str = "/bulk/";
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const ANNOUNCEMENT: &str = "serving at ";
 const CHUNK: usize = 64 << 10;
-/// As long as a small ConfigMap.
+/// The small object has the size of a small ConfigMap.
 const BODY: &str = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bench","namespace":"default","uid":"7e9e3c66-0d4a-4c3a-9f53-6d5f8f5b6a1e","resourceVersion":"203","creationTimestamp":"2025-01-01T00:00:00Z","managedFields":[{"manager":"bench","operation":"Update","apiVersion":"v1","time":"2025-01-01T00:00:00Z","fieldsType":"FieldsV1","fieldsV1":{"f:data":{".":{},"f:key":{}}}}]},"data":{"key":"value"}}"#;
 
-/// How the process is started.
+/// The subcommand that starts the process.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
@@ -55,7 +56,7 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Starts this very program as the upstream, and waits until it listens.
+    /// Starts this same program as the upstream, and waits until it listens.
     pub(crate) async fn start(world: &World) -> anyhow::Result<Self> {
         let directory = world.directory().join("plain");
         fs::create_dir(&directory)?;
@@ -113,7 +114,7 @@ pub(crate) async fn serve(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// One connection, up to its end; how it ended is the other side's business.
+/// Serves one connection to its end. An error at the end is left to the other side.
 async fn connection(acceptor: TlsAcceptor, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     if let Ok(stream) = acceptor.accept(stream).await {

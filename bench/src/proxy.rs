@@ -1,4 +1,4 @@
-//! The run: everything up, rounds of every workload in turn, and the report.
+//! The run: starts everything, runs rounds of every workload in turn, and reports.
 
 mod bars;
 mod site;
@@ -22,13 +22,13 @@ use crate::{
 };
 
 const REQUESTS: usize = 10_000;
-/// What the stalled download would be.
+/// The size of the stalled download.
 const STALLED_BYTES: u64 = 1 << 30;
 
 /// How long to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How often everything is measured; medians of the rounds are reported
+    /// Number of rounds; the report has the medians of the rounds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds of one warm GET measurement; there are 24 in a round
@@ -40,10 +40,10 @@ pub(crate) struct Args {
     /// Number of watches
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=800))]
     watches: u16,
-    /// Events that each watch gets in a round
+    /// Number of events that each watch gets in a round
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     events: u16,
-    /// A variable of the gateway's environment, such as `TOKIO_WORKER_THREADS=1`, to try something
+    /// Environment variable for the gateway, such as `TOKIO_WORKER_THREADS=1`, for experiments
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     gateway_env: Vec<(String, String)>,
 }
@@ -107,7 +107,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     measured.print()
 }
 
-/// Each way, and a download on it that stalls.
+/// Each way, with a stalled download on it.
 fn neighbour(ways: &[Way<'_>]) -> anyhow::Result<Neighbour> {
     let mut neighbour = Neighbour::default();
     for way in ways {

@@ -1,5 +1,5 @@
-//! How a benchmark reports: figures on standard output, progress on standard error. It also parses
-//! the length of a measurement, which the reports quote.
+//! How a benchmark reports: figures go to standard output, progress goes to standard error. This
+//! module also parses the length of a measurement, which the reports quote.
 
 use std::io::Write as _;
 
@@ -10,13 +10,13 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
 }
 
-/// What is being done now, for whoever waits.
+/// Tells the person at the terminal what is being done now.
 pub(crate) fn tell(line: &str) {
-    // Where stderr is closed nobody waits.
+    // If stderr is closed, nobody is watching.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// The length of a measurement, as an argument.
+/// The length of a measurement, as given on the command line.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),

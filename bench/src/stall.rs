@@ -1,4 +1,4 @@
-//! Something that its reader has stopped reading: every buffer on its way fills, and then everything
+//! A stream that its reader has stopped reading. Every buffer on its way fills, and then everything
 //! behind it stops.
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::client::{Client, Connection, Get};
 /// What stalls.
 #[derive(Debug)]
 pub(crate) enum Stall {
-    /// A download on the very connection that the requests beside it are on, so that every window
-    /// they could share they do share.
+    /// A download on the same connection as the requests beside it, so that they share every window
+    /// that they could share.
     Download(Get),
-    /// A watch over WebSocket, an upgraded connection of its own as an exec is one.
+    /// A watch over WebSocket on an upgraded connection of its own, like an exec.
     WebSocket { client: Client, path: String },
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Stalled {
 }
 
 impl Stall {
-    /// Begins it.
+    /// Starts the stalled stream.
     pub(crate) async fn begin(&self, connection: &Connection) -> anyhow::Result<Stalled> {
         Ok(match self {
             Self::Download(request) => Stalled::Download(connection.sender().send(request).await?),
@@ -34,11 +34,11 @@ impl Stall {
         })
     }
 
-    /// Time until the buffers are full, which is work like any other.
+    /// The time until the buffers are full. Until then they cost work like any other stream.
     pub(crate) fn fills_within(&self) -> Duration {
         match self {
             Self::Download(_) => Duration::from_millis(100),
-            // It fills the socket buffers of connections that nobody else uses, too.
+            // It also fills the socket buffers of connections that nobody else uses.
             Self::WebSocket { .. } => Duration::from_millis(600),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// One figure, measured once a round.
+/// One figure that is measured once in each round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series(Vec<f64>);
 
@@ -11,7 +11,8 @@ impl Series {
         self.0.push(value);
     }
 
-    /// The middle of the rounds; of an even number, the mean of the two in the middle.
+    /// The median of the rounds. With an even number of rounds, it is the mean of the two in the
+    /// middle.
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -22,7 +23,8 @@ impl Series {
         }
     }
 
-    /// The median of what this is to `base`, round by round: noise that both shared cancels out.
+    /// The median of the ratios to `base`, round by round, so that noise that both shared cancels
+    /// out.
     pub(crate) fn ratio_to(&self, base: &Self) -> f64 {
         let pairs = self.0.iter().zip(&base.0);
         Self(pairs.map(|(own, base)| own / base).collect()).median()
@@ -45,7 +47,7 @@ impl Latencies {
         Self(latencies)
     }
 
-    /// In milliseconds, the latency that `percent` of 100 do not exceed.
+    /// The latency in milliseconds that `percent` of 100 requests do not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100);
         let found = self.0.get(rank.saturating_sub(1));
@@ -61,7 +63,7 @@ impl Latencies {
     }
 }
 
-/// A count to calculate with.
+/// A count as a floating-point number.
 #[expect(
     clippy::cast_precision_loss,
     reason = "no count of a benchmark comes near 2^52"

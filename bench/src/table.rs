@@ -52,12 +52,12 @@ impl fmt::Display for Table {
     }
 }
 
-/// A figure with so many decimals; a dash where there is none.
+/// A figure with this many decimals, or a dash if there is none.
 pub(crate) fn figure(value: f64, decimals: usize) -> String {
     if value.is_nan() {
         return "–".to_owned();
     }
-    // Rounding to nothing from below leaves the sign behind.
+    // A small negative number would be rounded to `-0`.
     let value = if value.abs() < 0.5 / 10_f64.powi(i32::try_from(decimals).unwrap_or(0)) {
         0.0
     } else {

@@ -1,4 +1,4 @@
-//! What a process has used, as `/proc` tells: CPU time, resident memory, open files.
+//! What a process has used according to `/proc`: CPU time, resident memory, open files.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -13,22 +13,23 @@ use crate::{
 /// `/proc` counts CPU time in hundredths of a second on every architecture (`USER_HZ`, proc(5)).
 const TICK: Duration = Duration::from_millis(10);
 
-/// CPU seconds, of user and kernel together, that each process of a way had used at one moment.
+/// The CPU seconds, in user and kernel mode together, that each process of a way had used at one
+/// moment.
 #[derive(Debug)]
 pub(crate) struct Cpu(Vec<(Role, f64)>);
 
-/// CPU time of each process of a way for some unit of work, round by round.
+/// The CPU time of each process of a way for a unit of work, round by round.
 #[derive(Debug, Default)]
 pub(crate) struct Costs(BTreeMap<Role, Series>);
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    /// All that is resident, in KiB.
+    /// All resident memory, in KiB.
     pub(crate) resident: f64,
-    /// What of it belongs to no file, in KiB: heap and stacks.
+    /// The part of it that belongs to no file, in KiB: heap and stacks.
     pub(crate) anonymous: f64,
-    /// The most that ever was resident, in KiB.
+    /// The largest resident memory so far, in KiB.
     pub(crate) peak: f64,
 }
 
@@ -41,7 +42,7 @@ impl Cpu {
 }
 
 impl Costs {
-    /// Adds a round: what `way` has used since `before`, `factor` times.
+    /// Adds a round: what `way` has used since `before`, multiplied by `factor`.
     pub(crate) fn push(&mut self, way: &Way<'_>, before: &Cpu, factor: f64) -> anyhow::Result<()> {
         let now = Cpu::of(way)?;
         for ((role, before), (_, now)) in before.0.iter().zip(now.0) {
@@ -51,19 +52,19 @@ impl Costs {
         Ok(())
     }
 
-    /// The median of one process; not a number where it is not on the way.
+    /// The median of one process; NaN if it is not on the way.
     pub(crate) fn median(&self, role: Role) -> f64 {
         self.0.get(&role).map_or(f64::NAN, Series::median)
     }
 
-    /// What all processes that are the stack's own used together.
+    /// The CPU time of all processes of the stack itself.
     pub(crate) fn own(&self) -> f64 {
         let own = [Role::Gateway, Role::Server, Role::Agent];
         let there = own.iter().filter_map(|role| self.0.get(role));
         there.map(Series::median).sum()
     }
 
-    /// The roles that any of several costs has, in order.
+    /// The roles that occur in any of several costs, in order.
     pub(crate) fn roles<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<Role> {
         let mut roles: Vec<_> = all.flat_map(|costs| costs.0.keys().copied()).collect();
         roles.sort();
@@ -89,7 +90,7 @@ pub(crate) fn memory(process: &Process) -> anyhow::Result<Memory> {
     })
 }
 
-/// What all processes that are the stack's own hold for themselves, in KiB.
+/// The anonymous memory of all processes of the stack itself, in KiB.
 pub(crate) fn anonymous_of_own(way: &Way<'_>) -> anyhow::Result<f64> {
     way.own()
         .map(|(_, process)| Ok(memory(process)?.anonymous))
@@ -112,8 +113,8 @@ fn pid(process: &Process) -> anyhow::Result<u32> {
         .with_context(|| format!("{} has ended:\n{}", process.name(), process.tail(20)))
 }
 
-/// `utime` and `stime`, fields 14 and 15. The second field, the program's name, may hold anything,
-/// so fields are counted from its closing parenthesis.
+/// `utime` and `stime`, fields 14 and 15. The second field, the program's name, may contain
+/// anything, so fields are counted from its closing parenthesis.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);

@@ -1,4 +1,4 @@
-//! The warm GET: connections that are open, one small answer after the other.
+//! The warm GET: one small answer after the other on open connections.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::{
     way::{Path, Upstream, Way},
 };
 
-/// Requests at once.
+/// The number of requests at once.
 const STREAMS: [usize; 3] = [1, 16, 64];
-/// Connections that they share, at most.
+/// The largest number of connections that they share.
 pub(crate) const CONNECTIONS: usize = 4;
 const WARM_UP: Duration = Duration::from_millis(150);
 
@@ -52,7 +52,7 @@ impl<'a> Warm<'a> {
         Ok(Self(cells))
     }
 
-    /// One round: every cell for `lasting`.
+    /// One round: every cell runs for `lasting`.
     pub(crate) async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
         for cell in &mut self.0 {
             let what = format!("{} at c={}", cell.way.path, cell.streams);
@@ -61,7 +61,7 @@ impl<'a> Warm<'a> {
         Ok(())
     }
 
-    /// One figure of a cell; not a number where there is no such cell.
+    /// One figure of a cell; NaN if there is no such cell.
     pub(crate) fn spoke(&self, path: Path, streams: usize, figure: fn(&Cell<'_>) -> f64) -> f64 {
         self.cell(Upstream::Spoke, path, streams)
             .map_or(f64::NAN, figure)
@@ -124,7 +124,8 @@ impl<'a> Cell<'a> {
     }
 
     async fn round(&mut self, lasting: Duration) -> anyhow::Result<()> {
-        // Anew in each round: an API server closes what is idle for 90 s.
+        // Connections are opened again in each round, because an API server closes those that are
+        // idle for 90 s.
         let connections = self.streams.min(CONNECTIONS);
         let connections = self.way.client.connections(connections).await?;
         let run = |extent| closed_loop(&connections, &self.request, self.streams, extent);

@@ -1,5 +1,5 @@
-//! Many watches on one object of the spoke: how long until all stand, how soon one event has
-//! reached every one of them, and what they cost the stack that they go through.
+//! Many watches on one object of the spoke: how long it takes until all are established, how soon
+//! an event has reached every one of them, and what they cost the stack that they go through.
 
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ use crate::{
     way::{Path, Way},
 };
 
-/// With the 100 streams that an API server takes on a connection, more than 500 watches need.
+/// The number of connections. An API server accepts 100 streams on each, so this is more than 500
+/// watches need.
 const CONNECTIONS: usize = 8;
 const OBJECT: &str = "watched";
 const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
@@ -57,7 +58,7 @@ struct Watching {
 #[derive(Debug)]
 pub(crate) struct Watches {
     extent: Extent,
-    /// Where the object is that all watch.
+    /// The path of the watched object.
     objects: Api<ConfigMap>,
     paths: Vec<Watching>,
 }
@@ -182,8 +183,8 @@ async fn begin(
     Ok(bodies)
 }
 
-/// Writes to the object again and again; how long each event took to reach each watch. They go on in
-/// `watches`.
+/// Writes to the object repeatedly. Returns how long each event took to reach each watch. The
+/// watches stay open in `watches`.
 async fn deliver(
     objects: &Api<ConfigMap>,
     events: usize,
@@ -211,7 +212,7 @@ async fn deliver(
     Ok(Latencies::new(delays))
 }
 
-/// Reports when each event was complete: they are lines.
+/// Reports when each event was complete. An event is a line.
 async fn follow(mut body: Incoming, arrived: mpsc::Sender<Instant>) -> anyhow::Result<()> {
     while let Some(frame) = body.frame().await {
         let frame = frame?;

@@ -1,4 +1,4 @@
-//! A way to something that answers: who calls where, and which processes work for it.
+//! A way to a server: who calls where, and which processes are involved.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use e2e::Process;
 
 use crate::{client::Client, plain};
 
-/// Who answers.
+/// The server that answers.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Upstream {
     /// The plain server of the benchmark's own.
@@ -18,22 +18,23 @@ pub(crate) enum Upstream {
 /// How a request gets there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Path {
-    /// Straight.
+    /// Directly.
     Direct,
-    /// Through our gateway, past the hub.
+    /// Through our gateway, without the hub.
     Door,
     /// Through the hub's API server and our gateway.
     Hub,
-    /// As [`Self::Door`] and [`Self::Hub`], the tunnel by mutual TLS at a port of the gateway's own.
+    /// Like [`Self::Door`] and [`Self::Hub`], but with a tunnel that is attached by mutual TLS at
+    /// the gateway's own port.
     DoorPort,
     HubPort,
-    /// Through the Go gateway, past its hub.
+    /// Through the Go gateway, without its hub.
     GoDoor,
-    /// Through the API server of the Go gateway's hub, and that gateway.
+    /// Through the API server of the Go gateway's hub, and then that gateway.
     GoHub,
 }
 
-/// What a process is for on its way; two stacks may each have one of a role.
+/// The role of a process on its way. Two stacks may each have a process of the same role.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Role {
     Gateway,
@@ -41,7 +42,7 @@ pub(crate) enum Role {
     Server,
     Agent,
     Hub,
-    /// The plain upstream or the spoke's API server, whichever answers.
+    /// The server that answers: the plain upstream or the spoke's API server.
     Upstream,
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct Way<'a> {
 }
 
 impl Upstream {
-    /// What a warm GET asks it for.
+    /// The path that a warm GET asks for.
     pub(crate) fn small(self) -> &'static str {
         match self {
             Self::Plain => plain::SMALL,
@@ -75,7 +76,7 @@ impl fmt::Display for Upstream {
 }
 
 impl Path {
-    /// Whose gateway it leads through.
+    /// Which stack's gateway it leads through.
     pub(crate) fn stack(self) -> &'static str {
         match self {
             Self::Direct => "no",
@@ -112,7 +113,7 @@ impl fmt::Display for Role {
 }
 
 impl<'a> Way<'a> {
-    /// The processes that are the stack's own, which a way without it does not need.
+    /// The processes of the stack itself, which a direct way does not need.
     pub(crate) fn own(&self) -> impl Iterator<Item = (Role, &'a Process)> {
         let own = |role| matches!(role, Role::Gateway | Role::Server | Role::Agent);
         self.processes

@@ -1,5 +1,5 @@
-//! Our agent as a process beside a spoke, with an OCM add-on agent's identity at the hub and no more
-//! rights there than to attach.
+//! Our agent as a process beside a spoke. At the hub it has the identity of an OCM add-on agent,
+//! and no right but to attach.
 
 use std::{
     fs, io,
@@ -23,17 +23,17 @@ use crate::{
 };
 
 const ADDON: &str = "cluster-proxy";
-/// All agents' one role, for they all have this group.
+/// The group of all agents, which have one role together.
 const GROUP: &str = "system:open-cluster-management:addon:cluster-proxy";
 const ROLE: &str = "spokeway-agent-tunnel";
-/// The rights that are shipped, which the role is among.
+/// The RBAC manifest that is shipped, which contains the role.
 const RIGHTS: &str = include_str!("../../config/agent/rbac-hub.yaml");
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(25);
-/// Puts a file in the place of /etc/hosts for what it becomes.
+/// Mounts a file over /etc/hosts for the program that it then executes.
 const WITH_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
 
-/// An agent that keeps tunnels of a spoke to its hub's gateway; killed when dropped.
+/// An agent that keeps tunnels from a spoke to its hub's gateway. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Agent {
     spoke: Cluster,
@@ -41,23 +41,23 @@ pub struct Agent {
     admin_url: String,
 }
 
-/// How an agent is to run.
+/// How to run an agent.
 #[derive(Clone, Debug, Default)]
 pub struct AgentOptions {
-    /// The cluster whose identity it has at the hub, where that is not the spoke's own name.
+    /// The cluster whose identity it has at the hub, if that differs from the spoke's name.
     pub identity: Option<String>,
-    /// The cluster it says it is, where that is a lie.
+    /// The cluster that it claims to be, if that is a lie.
     pub cluster: Option<String>,
-    /// Its credential at the hub, where OCM delivered one.
+    /// Its credential at the hub, if OCM delivered one.
     pub hub_kubeconfig: Option<PathBuf>,
-    /// Flags beside those that every agent gets.
+    /// Flags in addition to those that every agent gets.
     pub args: Vec<String>,
-    /// What it is to find in /etc/hosts, where that is not what the machine has there. It may be
-    /// written anew while the agent runs.
+    /// The file that it sees as /etc/hosts, if that is not the machine's own. It may be rewritten
+    /// while the agent runs.
     pub hosts: Option<PathBuf>,
 }
 
-/// Why an agent does not do what it was told.
+/// Why an agent does not run as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// Its program could not be built.
@@ -89,7 +89,7 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Starts an agent and waits for nothing.
+    /// Starts an agent without waiting for anything.
     pub async fn start(
         hub: &Cluster,
         spoke: &Cluster,
@@ -158,17 +158,17 @@ impl Agent {
         self.process.says_ready(READY_WITHIN, &client).await
     }
 
-    /// Where it shows its health and metrics.
+    /// The URL of its health and metrics.
     pub fn admin_url(&self) -> &str {
         &self.admin_url
     }
 
-    /// Its process: for its pid and log, and to pause it.
+    /// Its process, for its pid and log, and to pause it.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Asks it to end, as a rollout would.
+    /// Asks it to end, as a roll-out would.
     pub async fn stop(&self) -> ExitStatus {
         self.process.stop(STOP_WITHIN).await
     }
@@ -212,14 +212,14 @@ fn with_hosts(spec: Spec, hosts: &Path) -> Spec {
     }
 }
 
-/// What an agent of that name and managed cluster is to the hub.
+/// The credentials at the hub of an agent with that name and managed cluster.
 pub fn credentials(hub: &Cluster, cluster: &str, name: &str) -> Result<Credentials, PkiError> {
     let user =
         format!("system:open-cluster-management:cluster:{cluster}:addon:{ADDON}:agent:{name}");
     hub.certificate_of(&user, &[GROUP])
 }
 
-/// One role for all agents: which cluster each attaches is in its own name.
+/// Binds one role to all agents. Each agent's own user name says which cluster it attaches.
 async fn grant(hub: &Cluster) -> Result<(), AgentError> {
     let shipped: Vec<Value> = serde_saphyr::from_multiple(RIGHTS).expect("YAML that is shipped");
     let role = shipped

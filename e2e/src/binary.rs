@@ -1,4 +1,4 @@
-//! Builds our own programs beside the one that runs, in the same profile.
+//! Builds our own programs into the directory of the running one, in the same profile.
 
 use std::{
     ffi::OsString,
@@ -13,21 +13,22 @@ use crate::host;
 
 static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Why there is no program of ours to run.
+/// Why a program of ours could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BinaryError {
     /// Cargo could not be started.
     #[error("cannot run cargo")]
     Cargo(#[from] io::Error),
-    /// Cargo ended badly; it has said why on stderr.
+    /// Cargo failed and printed the reason on stderr.
     #[error("cargo build ended with {0}")]
     Build(ExitStatus),
-    /// The program that runs is not below a target directory.
+    /// The running program is not below a target directory.
     #[error("{} is not where cargo puts a program", .0.display())]
     Misplaced(PathBuf),
 }
 
-/// A program of ours, up to date with its source; cargo is asked once per process, for all of them.
+/// The path of a program of ours that is up to date with its source. Cargo runs once per process,
+/// for all of them.
 pub fn our_program(name: &str) -> Result<PathBuf, BinaryError> {
     let mut built = BUILT.lock();
     if let Some(directory) = &*built {
@@ -40,8 +41,8 @@ pub fn our_program(name: &str) -> Result<PathBuf, BinaryError> {
         .ok_or_else(|| BinaryError::Misplaced(own.clone()))?;
     let cargo = host::variable("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    // The features of a whole workspace's build, which is what the tests were built with: asking
-    // for the one package would build its dependencies once more.
+    // The features of a build of the whole workspace, because the tests were built with them. A
+    // build of the one package would build its dependencies once more.
     command.args([
         "build",
         "--quiet",

@@ -41,14 +41,15 @@ const SERVER_SANS: &[&str] = &[
     "10.96.0.1",
 ];
 
-/// Metadata of every call, but for those that a cluster makes of itself and those of a journey.
+/// The audit policy: metadata of every call except those of the cluster's own components and of the
+/// tests.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
 "omitStages": ["RequestReceived"], "rules": [
 {"level": "None", "userGroups": ["system:masters", "system:serviceaccounts:kube-system"]},
 {"level": "None", "users": ["system:apiserver", "system:kube-controller-manager"]},
 {"level": "Metadata"}]}"#;
 
-/// A running cluster; clones are the same cluster.
+/// A running cluster. Clones are the same cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster(Arc<Inner>);
 
@@ -64,25 +65,26 @@ struct Inner {
     admin: Credentials,
     apiserver: Process,
     controller_manager: Process,
-    /// Its own, where the World's is out of reach.
+    /// Its own etcd, if the World's is out of reach.
     etcd: Option<Process>,
     address: SocketAddrV4,
     node: Option<(Arc<Fence>, Side)>,
 }
 
-/// Where a cluster is to be.
+/// Where to put a cluster.
 pub(crate) struct Place {
-    /// Its API server's.
+    /// The address of its API server.
     pub(crate) address: SocketAddrV4,
-    /// Its etcd's URL.
+    /// The URL of its etcd.
     pub(crate) etcd: String,
-    /// The side on which it is, with a node; where it has none, that of whoever starts it.
+    /// The side of the fence on which it is, if it has a node. Otherwise it is on the side of the
+    /// thread that starts it.
     pub(crate) node: Option<(Arc<Fence>, Side)>,
-    /// Its API server writes down who calls what.
+    /// Whether its API server keeps an audit log.
     pub(crate) audited: bool,
 }
 
-/// Why a cluster's processes were not started.
+/// Why a cluster could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// A certificate or key could not be made.
@@ -97,7 +99,7 @@ pub enum LaunchError {
 }
 
 impl Cluster {
-    /// Starts the processes; [`wait_until_ready`](Self::wait_until_ready) says when they serve.
+    /// Starts the processes. [`wait_until_ready`](Self::wait_until_ready) waits until they serve.
     pub(crate) fn launch(site: &Arc<Site>, name: &str, place: Place) -> Result<Self, LaunchError> {
         let Place {
             address,
@@ -135,7 +137,7 @@ impl Cluster {
             write_identity(&directory, "kubelet-client", &kubelet_client)?;
             apiserver_flags.extend(flags::apiserver_with_node(&files));
             flags::add_pod_controllers(&mut manager_flags);
-            // The World's is on the hub's side.
+            // The World's etcd is on the hub's side.
             if *on == Side::Spoke {
                 let spec = site::etcd(site, &directory.join("etcd"), &etcd_url)?;
                 etcd = Some(Process::start(over_there(spec))?);
@@ -190,22 +192,22 @@ impl Cluster {
         self.0.apiserver.says_ready(READY_WITHIN, client).await
     }
 
-    /// The name it was given.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Its API server's URL.
+    /// The URL of its API server.
     pub fn url(&self) -> &str {
         &self.0.url
     }
 
-    /// The CA that its API server's certificate and its client certificates come from, PEM.
+    /// The CA of its API server's certificate and of its client certificates, PEM.
     pub fn ca_pem(&self) -> String {
         self.0.ca.certificate()
     }
 
-    /// That CA, to issue what a journey needs.
+    /// That CA, to issue further certificates.
     pub fn cluster_ca(&self) -> &Authority {
         &self.0.ca
     }
@@ -215,7 +217,7 @@ impl Cluster {
         &self.0.front_proxy_ca
     }
 
-    /// The certificate by which the aggregator proves itself to aggregated API servers.
+    /// The certificate by which the aggregator authenticates to aggregated API servers.
     pub fn front_proxy_client(&self) -> &Identity {
         &self.0.front_proxy_client
     }
@@ -230,15 +232,16 @@ impl Cluster {
         &self.0.directory
     }
 
-    /// Where an audited cluster's API server writes one line per call of anybody but the cluster's
-    /// admin and its own controllers, as it answers; see [`WorldBuilder::audited`].
+    /// The file in which an audited cluster's API server writes one line per call when it answers,
+    /// except for calls of the cluster's admin and its own controllers; see
+    /// [`WorldBuilder::audited`].
     ///
     /// [`WorldBuilder::audited`]: crate::world::WorldBuilder::audited
     pub fn audit_log(&self) -> PathBuf {
         self.directory().join(flags::AUDIT_LOG)
     }
 
-    /// The fence on whose spoke's side it is.
+    /// The fence, if it is on a spoke's side.
     pub fn fence(&self) -> Option<&Arc<Fence>> {
         let spokes = self
             .0
@@ -248,23 +251,23 @@ impl Cluster {
         spokes.map(|(fence, _)| fence)
     }
 
-    /// Where it has a node.
+    /// Where it is, if it has a node.
     pub(crate) fn node_place(&self) -> Option<(&Arc<Fence>, Side)> {
         self.0.node.as_ref().map(|(fence, side)| (fence, *side))
     }
 
-    /// Where its API server listens.
+    /// The address where its API server listens.
     pub(crate) fn address(&self) -> SocketAddrV4 {
         self.0.address
     }
 
-    /// The same program where its API server is.
+    /// The same program on the side of its API server.
     pub(crate) fn beside(&self, spec: Spec) -> Spec {
         beside(self.0.node.as_ref(), spec)
     }
 
-    /// Does something where its API server can be reached: on this thread, or, where it is behind a
-    /// fence, on another that this one waits for.
+    /// Runs `work` where its API server can be reached: on this thread or, if the cluster is behind
+    /// a fence, on another thread that this one waits for.
     pub async fn on_its_side<T, F>(&self, work: impl FnOnce() -> F + Send) -> T
     where
         T: Send,
@@ -280,7 +283,7 @@ impl Cluster {
         &self.0.site
     }
 
-    /// Its API server: for its pid, its log, and to pause it.
+    /// Its API server, for its pid and log, and to pause it.
     pub fn apiserver(&self) -> &Process {
         &self.0.apiserver
     }
@@ -290,19 +293,19 @@ impl Cluster {
         &self.0.controller_manager
     }
 
-    /// Its processes, the one that depends on the other first.
+    /// Its processes. A process comes before the one that it depends on.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         let own = [&self.0.controller_manager, &self.0.apiserver];
         own.into_iter().chain(&self.0.etcd)
     }
 
-    /// Ends the API server; what it stored stays in etcd. It is not asked first: it would drain its
-    /// watches for longer than a journey cares to wait.
+    /// Kills the API server. What it stored stays in etcd. It is not asked to end, because it would
+    /// drain its watches for longer than tests can wait.
     pub fn stop_apiserver(&self) -> ExitStatus {
         self.0.apiserver.kill()
     }
 
-    /// Starts the API server again on the same port and waits until it serves.
+    /// Starts the API server again on the same port, and waits until it serves.
     pub async fn start_apiserver(&self) -> Result<(), ProcessError> {
         self.0.apiserver.restart()?;
         let serves = || async { self.apiserver_serves(&self.client()).await };
@@ -338,7 +341,8 @@ pub(crate) fn write_identity(directory: &Path, name: &str, pair: &Identity) -> i
     fs::write(directory.join(format!("{name}.key")), &pair.key)
 }
 
-/// Of the controller manager, and of the admin, whose credentials it gives.
+/// Writes the kubeconfigs of the controller manager and of the admin, and returns the admin's
+/// credentials.
 fn write_kubeconfigs(
     directory: &Path,
     url: &str,

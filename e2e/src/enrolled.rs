@@ -1,5 +1,5 @@
-//! A spoke that has joined by OCM, with our agent there as an OCM add-on: no credential at the hub
-//! but what OCM issued, no right anywhere but what `config` ships.
+//! A spoke that has joined by OCM, with our agent as an OCM add-on. The agent has no credential at
+//! the hub except the one that OCM issued, and no rights except those in `config`.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,14 +17,14 @@ use crate::{
     ocm::{Addon, AddonError, Klusterlet, KlusterletOptions, Ocm, OcmError},
 };
 
-/// The add-on, which its lease is named after.
+/// The name of the add-on and of its lease.
 pub const ADDON: &str = "cluster-proxy";
-/// Where accounts of the hub are on a spoke.
+/// The namespace on a spoke of the hub's accounts.
 pub const TOKEN_NAMESPACE: &str = "open-cluster-management-managed-serviceaccount";
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// A managed cluster as in production.
+/// A managed cluster that was enrolled as in production.
 #[derive(Debug)]
 pub struct Enrolled {
     hub: Cluster,
@@ -43,13 +43,13 @@ pub enum EnrolError {
     /// The add-on got no credential.
     #[error(transparent)]
     Addon(#[from] AddonError),
-    /// The agent does not run.
+    /// The agent could not be started.
     #[error(transparent)]
     Agent(#[from] AgentError),
     /// The agent got no token on the spoke.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// An object was refused.
+    /// A cluster refused an object.
     #[error(transparent)]
     Kubectl(#[from] KubectlError),
     /// A kubeconfig could not be written.
@@ -60,7 +60,7 @@ pub enum EnrolError {
     Unserved(String),
 }
 
-/// What a hub holds for all agents.
+/// Applies what a hub needs for all agents.
 pub async fn prepare_hub(hub: &Cluster) -> Result<(), EnrolError> {
     apply_file(hub, "crds/managedserviceaccounts.yaml").await?;
     apply_file(hub, "agent/rbac-hub.yaml").await?;
@@ -72,14 +72,14 @@ pub async fn prepare_hub(hub: &Cluster) -> Result<(), EnrolError> {
     served.map_err(|elapsed| EnrolError::Unserved(elapsed.to_string()))
 }
 
-/// What a spoke holds for its agent.
+/// Applies what a spoke needs for its agent.
 pub async fn prepare_spoke(spoke: &Cluster) -> Result<(), EnrolError> {
     namespace(spoke, Addon::namespace()).await?;
     apply_file(spoke, "agent/rbac-spoke.yaml").await
 }
 
-/// Lets somebody look after the accounts of a managed cluster, in its namespace on the hub, which is
-/// made where it is not there.
+/// Lets a user manage the accounts of a managed cluster, in its namespace on the hub. The namespace
+/// is created if it does not exist.
 pub async fn allow(hub: &Cluster, cluster: &str, subject: &Value) -> Result<(), EnrolError> {
     namespace(hub, cluster).await?;
     let binding = json!({
@@ -92,7 +92,7 @@ pub async fn allow(hub: &Cluster, cluster: &str, subject: &Value) -> Result<(), 
 }
 
 impl Enrolled {
-    /// Lets a spoke join, and runs our agent there. A spoke that can be dialled needs no tunnel.
+    /// Lets a spoke join, and runs our agent there, without a tunnel if the spoke can be dialled.
     pub async fn start(
         ocm: &Ocm,
         hub: &Cluster,
@@ -103,7 +103,7 @@ impl Enrolled {
         let addon = klusterlet.addon(ADDON).await?;
         prepare_spoke(spoke).await?;
         let name = spoke.name();
-        // Of its own cluster's add-on, as the registration says.
+        // The group of its own cluster's add-on, as in the registration.
         let group = format!("system:open-cluster-management:cluster:{name}:addon:{ADDON}");
         allow(
             hub,
@@ -170,7 +170,7 @@ impl Enrolled {
         &self.agent
     }
 
-    /// OCM's agents.
+    /// OCM's agents on the spoke.
     pub fn klusterlet(&self) -> &Klusterlet {
         &self.klusterlet
     }
@@ -181,7 +181,7 @@ impl Enrolled {
     }
 }
 
-/// A kubeconfig with what a pod of the agent would be given on the spoke.
+/// A kubeconfig with the credentials that a pod of the agent would have on the spoke.
 pub async fn pod_kubeconfig(spoke: &Cluster) -> Result<PathBuf, EnrolError> {
     let hour = Duration::from_hours(1);
     let token = spoke.service_account_token(Addon::namespace(), "spokeway-agent", hour);

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// What was awaited did not come in time.
+/// The condition did not hold in time.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: not within {deadline:?}; last seen: {last_seen}")]
 pub struct Elapsed {
@@ -16,10 +16,10 @@ pub struct Elapsed {
     last_seen: String,
 }
 
-/// Calls `probe` until it gives `Ok`, for at most `deadline`.
+/// Calls `probe` until it returns `Ok`, for `deadline` at most.
 ///
-/// `Err` of the probe is not a failure but the state it saw: the last one ends up in the error. A
-/// probe that hangs is cut off at the deadline.
+/// An `Err` of the probe is not a failure but the state that it saw. The error contains the last
+/// one. A probe that hangs is cut off at the deadline.
 pub async fn eventually<T, S, F>(
     deadline: Duration,
     what: &str,

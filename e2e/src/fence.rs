@@ -1,8 +1,8 @@
-//! Two network namespaces, the hub's side and the spoke's, joined by a veth pair whose firewall
-//! lets only the spoke dial.
+//! Two network namespaces, the hub's side and the spoke's side. They are joined by a veth pair
+//! whose firewall lets only the spoke dial.
 //!
-//! Neither has a name: each is held by a process and goes, with its links and rules, when the last
-//! process in it does. The machine's own network is left as it is.
+//! Neither has a name. Each is held by a process, and disappears with its links and rules when the
+//! last process in it ends. The machine's own network is not changed.
 
 use std::{
     fs::{self, File},
@@ -34,12 +34,12 @@ const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub const SPOKE_ADDRESS: &str = "192.0.2.2";
 /// The spoke's address on its pods' bridge, which is also its node's.
 pub const NODE_ADDRESS: &str = "10.88.0.1";
-/// The pods' bridge, on either side.
+/// The name of the pods' bridge on either side.
 pub(crate) const BRIDGE: &str = "cni0";
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const HOLD: &str = "ip link set lo up && echo up && exec sleep infinity";
-/// The route makes the firewall, and nothing else, keep the hub from the node and its pods.
+/// With this route only the firewall keeps the hub from the node and its pods.
 const HUB_LINK: &str = "\
     ip link add to-spoke type veth peer name to-hub netns $1
     ip address add $2/30 dev to-spoke
@@ -79,13 +79,13 @@ table inet fence {
 /// One of the two sides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Side {
-    /// Cannot dial the other.
+    /// The hub's side, which cannot dial the other one.
     Hub,
-    /// Can dial the other.
+    /// The spoke's side, which can dial the other one.
     Spoke,
 }
 
-/// The two sides; gone when dropped, once nothing runs there any more.
+/// The two sides. They disappear after this is dropped and nothing runs there any more.
 #[derive(Debug)]
 pub struct Fence {
     hub: Process,
@@ -99,13 +99,13 @@ pub enum FenceError {
     /// There is no directory for its logs.
     #[error("cannot lay out the fence's directory")]
     Directory(#[source] io::Error),
-    /// A namespace could not be had.
+    /// A namespace could not be created.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// A link or a rule could not be made.
+    /// A link or a rule could not be created.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// A thread could not enter.
+    /// A thread could not enter a namespace.
     #[error("cannot enter the network namespace")]
     Enter(#[source] io::Error),
 }
@@ -119,7 +119,7 @@ pub struct CommandError {
 }
 
 impl Side {
-    /// The address of a node there, on its pods' bridge.
+    /// The address of a node on that side, on its pods' bridge.
     pub(crate) fn node_address(self) -> Ipv4Addr {
         match self {
             Self::Hub => Ipv4Addr::new(10, 89, 0, 1),
@@ -127,7 +127,7 @@ impl Side {
         }
     }
 
-    /// Where its pods are.
+    /// The network of its pods.
     pub(crate) fn pod_range(self) -> &'static str {
         match self {
             Self::Hub => "10.89.0.0/24",
@@ -137,7 +137,7 @@ impl Side {
 }
 
 impl Fence {
-    /// Makes both sides and joins them.
+    /// Creates both sides and joins them.
     pub async fn new() -> Result<Arc<Self>, FenceError> {
         let directory = tempfile::Builder::new()
             .prefix("spokeway-fence-")
@@ -166,27 +166,29 @@ impl Fence {
         Ok(())
     }
 
-    /// Where an API server on the hub's side is to listen, for both sides to reach it.
+    /// The address where an API server on the hub's side must listen, so that both sides can reach
+    /// it.
     pub fn hub_address(&self) -> SocketAddrV4 {
         SocketAddrV4::new(HUB, host::free_port())
     }
 
-    /// Where one on the spoke's side is to, for its node and pods to reach it.
+    /// The address where an API server on the spoke's side must listen, so that its node and pods
+    /// can reach it.
     pub fn node_address(&self) -> SocketAddrV4 {
         SocketAddrV4::new(Side::Spoke.node_address(), host::free_port())
     }
 
-    /// Moves the calling thread to the hub's side for good, with all that it connects, binds and
-    /// starts from now on.
+    /// Moves the calling thread to the hub's side for good, with everything that it connects, binds
+    /// and starts from now on.
     pub fn enter_hub_side(&self) -> Result<(), FenceError> {
         enter(&self.hub).map_err(FenceError::Enter)
     }
 
-    /// Runs something on the spoke's side, with a runtime and a thread of its own; the caller's is
-    /// held meanwhile.
+    /// Runs `work` on the spoke's side, with a runtime and a thread of its own. The calling thread
+    /// waits for it.
     ///
     /// # Panics
-    /// Where `work` does, or its thread cannot enter.
+    /// If `work` panics, or its thread cannot enter the namespace.
     pub fn on_spoke_side<T, F>(&self, work: impl FnOnce() -> F + Send) -> T
     where
         T: Send,
@@ -204,7 +206,8 @@ impl Fence {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Lets pods of a side reach its API server by the service's own address, as kube-proxy would.
+    /// Lets the pods of a side reach its API server by the address of the Service, as kube-proxy
+    /// would.
     pub(crate) fn serve_kubernetes(
         &self,
         side: Side,
@@ -287,7 +290,7 @@ fn script(side: &Process, text: &str, args: &[&str], stdin: &str) -> Result<(), 
     succeed("joining the two sides", &mut command, stdin).map(drop)
 }
 
-/// Runs a short command to its end; the error holds what it said.
+/// Runs a short command to its end. The error contains its output.
 pub(crate) fn succeed(
     what: &str,
     command: &mut Command,
@@ -313,7 +316,7 @@ fn feed(command: &mut Command, stdin: &str) -> io::Result<Output> {
         .stderr(Stdio::piped());
     let mut child = piped.spawn()?;
     let mut pipe = child.stdin.take().expect("stdin is piped");
-    // Where it ends without reading, its own words say why.
+    // If it ends without reading its input, its output says why.
     let _ = pipe.write_all(stdin.as_bytes());
     drop(pipe);
     child.wait_with_output()

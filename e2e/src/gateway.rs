@@ -1,5 +1,5 @@
-//! Our gateway-server as a process, registered at a hub as it would be in production: an identity
-//! with no more rights than it needs, a Service, an `APIService`, and a Secret per spoke.
+//! Our gateway-server as a process, registered at a hub as in production. It has an identity with
+//! no more rights than it needs, a Service, an `APIService`, and a Secret per spoke.
 
 use std::{fs, io, net::Ipv4Addr, path::Path, process::ExitStatus, time::Duration};
 
@@ -27,18 +27,19 @@ pub use replicas::Replicas;
 pub use spokes::SpokeOptions;
 pub(crate) use spokes::admin_token;
 
-/// The user that the gateway is at its hub.
+/// The gateway's user name at its hub.
 pub const USER: &str = "spokeway-gateway";
-/// Where its Service is.
+/// The namespace of its Service.
 pub const NAMESPACE: &str = "spokeway-system";
 pub(crate) const SERVICE: &str = "gateway";
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// Longer than it drains by default.
+/// How long to wait for its end. This is longer than its drain lasts by default.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 static SHARED: OnceCell<Gateway> = OnceCell::const_new();
 
-/// A gateway-server that serves `cluster.core.oam.dev` for one hub; killed when dropped.
+/// A gateway-server that serves `cluster.core.oam.dev` for one hub. It is killed when it is
+/// dropped.
 #[derive(Debug)]
 pub struct Gateway {
     hub: Cluster,
@@ -49,31 +50,31 @@ pub struct Gateway {
     process: Process,
 }
 
-/// How a gateway is to run.
+/// How to run a gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
     /// The namespace of the spokes' Secrets.
     pub secret_namespace: String,
-    /// Another address than loopback's at which it is to be found.
+    /// The address where it can be reached, if that is not loopback.
     pub address: Option<Ipv4Addr>,
-    /// Flags beside those that every gateway gets.
+    /// Flags in addition to those that every gateway gets.
     pub args: Vec<String>,
-    /// Its environment, such as `RUST_LOG`.
+    /// Variables of its environment, such as `RUST_LOG`.
     pub env: Vec<(String, String)>,
-    /// Whether an operator registers it at the hub.
+    /// Whether an operator, and not the harness, registers it at the hub.
     pub registered_by_operator: bool,
 }
 
-/// A test's hold on the shared gateway and World, which prints their logs when the test panics.
+/// A test's guard on the shared gateway and World. It prints their logs if the test panics.
 #[derive(Debug)]
 pub struct SharedGateway {
-    /// The World that it runs in.
+    /// The World that the gateway runs in.
     pub world: SharedWorld,
     gateway: &'static Gateway,
     _logs: LogWatch,
 }
 
-/// Why a gateway does not do what it was told.
+/// Why a gateway does not run as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// Its program could not be built.
@@ -99,7 +100,7 @@ pub enum GatewayError {
     /// There is no token for it on a spoke.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// A spoke's Secret was written and yet the hub does not serve the spoke.
+    /// A spoke's Secret was written, but the hub does not serve the spoke.
     #[error(transparent)]
     NotServed(#[from] Elapsed),
 }
@@ -119,7 +120,7 @@ impl Default for GatewayOptions {
 }
 
 impl GatewayOptions {
-    /// For an operator to register, with credentials of `ManagedServiceAccount`s.
+    /// A gateway for an operator to register, with credentials of `ManagedServiceAccount`s.
     pub fn for_operator() -> Self {
         Self {
             args: vec!["--managed-service-account=cluster-gateway".to_owned()],
@@ -128,7 +129,7 @@ impl GatewayOptions {
         }
     }
 
-    /// Whether it reads more of the hub than reviews and the Secrets of the manual mode.
+    /// Whether it needs more of the hub than access reviews and the Secrets of the manual mode.
     fn reads_the_hub(&self) -> bool {
         let flags = ["--managed-service-account", "--identity=impersonate"];
         let reads = |arg: &String| flags.iter().any(|flag| arg.starts_with(flag));
@@ -137,7 +138,7 @@ impl GatewayOptions {
 }
 
 impl Gateway {
-    /// Starts a gateway for `hub` and waits until the hub's API server calls it available.
+    /// Starts a gateway for `hub`, and waits until the hub's API server reports it as available.
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
         let program = our_program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
@@ -185,7 +186,7 @@ impl Gateway {
     /// `managed1` registered.
     ///
     /// # Panics
-    /// With the whole story, where it does not come up.
+    /// If it does not come up, with the full report.
     pub async fn shared() -> SharedGateway {
         let world = World::shared().await;
         let start = || async {
@@ -211,12 +212,12 @@ impl Gateway {
         self.port
     }
 
-    /// Its own URL, past the hub.
+    /// Its own URL, which does not lead through the hub.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
     }
 
-    /// Where it answers `/metrics`, over plain HTTP.
+    /// The URL where it serves `/metrics` over plain HTTP.
     pub fn admin_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.admin_port)
     }
@@ -226,7 +227,7 @@ impl Gateway {
         self.authority.certificate()
     }
 
-    /// That CA, to issue what a journey needs.
+    /// That CA, to issue further certificates.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
@@ -237,7 +238,7 @@ impl Gateway {
         log.parent().expect("the log is in the directory")
     }
 
-    /// A client that speaks to it directly, not through the hub.
+    /// A client that calls it directly and not through the hub.
     pub fn client_with(&self, credentials: &Credentials) -> Client {
         client(&self.url(), &self.ca_pem(), credentials)
     }
@@ -247,12 +248,12 @@ impl Gateway {
         &self.hub
     }
 
-    /// Its process: for its pid, its log, and to pause it.
+    /// Its process, for its pid and log, and to pause it.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Asks it to end, as a rollout would.
+    /// Asks it to end, as a roll-out would.
     pub async fn stop(&self) -> ExitStatus {
         self.process.stop(STOP_WITHIN).await
     }
@@ -262,8 +263,8 @@ impl Gateway {
         self.process.kill()
     }
 
-    /// Starts it again at the same address and waits until it serves; where it is registered, until
-    /// the hub has noticed.
+    /// Starts it again at the same address, and waits until it serves. If it is registered, also
+    /// waits until the hub has noticed.
     pub async fn restart(&self) -> Result<(), GatewayError> {
         self.process.restart()?;
         self.serves().await?;
@@ -274,12 +275,12 @@ impl Gateway {
         }
     }
 
-    /// Registers it at the hub, again where it is already, and waits until it is available.
+    /// Registers it at the hub, even if it is registered already, and waits until it is available.
     pub async fn register(&self) -> Result<(), GatewayError> {
         registration::register(&self.hub, self.port, &self.ca_pem(), &self.process).await
     }
 
-    /// Takes it out of the hub's API.
+    /// Removes it from the hub's API.
     pub async fn unregister(&self) -> Result<(), GatewayError> {
         registration::unregister(&self.hub).await
     }

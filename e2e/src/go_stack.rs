@@ -1,9 +1,9 @@
-//! The Go stack that benchmarks run ours beside: cluster-gateway over konnectivity, as processes on
-//! loopback, registered at a hub of its own.
+//! The Go stack that benchmarks compare ours with: cluster-gateway over konnectivity, as processes
+//! on loopback, registered at a hub of its own.
 //!
-//! The Go gateway dials a managed cluster as `<its name>:443`, resolved where the agent is. So the
-//! cluster is named by the loopback address that its API server listens on, at port 443: nothing
-//! has to be resolved and no hop lies between, see [`spoke_address`].
+//! The Go gateway dials a managed cluster as `<its name>:443`, which is resolved where the agent
+//! is. So the name of the cluster is the loopback address where its API server listens at port 443.
+//! Then nothing must be resolved, and there is no hop in between; see [`spoke_address`].
 
 use std::{
     fs, io,
@@ -32,10 +32,10 @@ mod flags;
 use flags::Ports;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// Where the Go gateway reads the managed clusters' Secrets.
+/// The namespace where the Go gateway reads the managed clusters' Secrets.
 pub const SECRETS: &str = "cluster-gateway-secrets";
 
-/// A running Go stack; killed when dropped.
+/// A running Go stack. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct GoStack {
     hub: Cluster,
@@ -47,7 +47,7 @@ pub struct GoStack {
     agent: Process,
 }
 
-/// Why the Go stack does not run.
+/// Why the Go stack could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum GoStackError {
     /// A program is missing and could not be built.
@@ -65,19 +65,19 @@ pub enum GoStackError {
     /// The hub refused an object, or did not find the gateway available.
     #[error(transparent)]
     Hub(#[from] GatewayError),
-    /// The spoke is not where the Go gateway dials.
+    /// The spoke's address is not one that the Go gateway dials.
     #[error("{0} is not https://<IPv4 address>:443, the only port that the Go gateway dials")]
     Unreachable(String),
 }
 
-/// A free loopback address with the port that the Go gateway dials, for the spoke's API server.
-/// That port takes root, or `net.ipv4.ip_unprivileged_port_start` of 443 or less.
+/// A free loopback address for the spoke's API server, with the port that the Go gateway dials.
+/// That port needs root, or `net.ipv4.ip_unprivileged_port_start` of at most 443.
 pub fn spoke_address() -> io::Result<SocketAddrV4> {
     host::free_address(443)
 }
 
 impl GoStack {
-    /// Starts the stack for `hub`, whose aggregated API it becomes, with one managed cluster.
+    /// Starts the stack with one managed cluster as an aggregated API of `hub`.
     pub async fn start(hub: &Cluster, spoke: &Cluster) -> Result<Self, GoStackError> {
         let host = dialled(spoke.url())?;
         let programs = Programs::ensure(GO_STACK)?;
@@ -111,7 +111,7 @@ impl GoStack {
         Ok(stack)
     }
 
-    /// Starts all of it anew, where it still runs or was killed, and waits until it serves.
+    /// Restarts all of it, even if it was killed, and waits until it serves.
     pub async fn restart(&self) -> Result<(), GoStackError> {
         self.kill();
         for process in self.processes() {
@@ -120,14 +120,14 @@ impl GoStack {
         self.serves().await
     }
 
-    /// Ends all of it at once.
+    /// Kills all of it.
     pub fn kill(&self) {
         for process in self.processes() {
             process.kill();
         }
     }
 
-    /// The gateway's own URL, past the hub.
+    /// The gateway's own URL, which does not lead through the hub.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.ports.gateway)
     }
@@ -212,7 +212,7 @@ fn free_ports() -> Ports {
     }
 }
 
-/// One authority for every connection among the three; it also signs what the hub is shown.
+/// One CA for every connection among the three. It also signs the certificate that the hub sees.
 fn write_pki(directory: &Path) -> Result<Authority, GoStackError> {
     let authority = Authority::new("go-stack-ca")?;
     fs::write(directory.join("ca.crt"), authority.certificate())?;

@@ -1,4 +1,5 @@
-//! helm as a user would run it. It has kubectl's ways: a kubeconfig, a home of its own, a deadline.
+//! helm as a user runs it. Like kubectl here, it has a kubeconfig, a home of its own and a
+//! deadline.
 
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use crate::{
     programs::{EnsureError, HELM, Programs},
 };
 
-/// The chart of this tree.
+/// The directory of our chart.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/chart");
 
 /// The pinned helm.
@@ -16,13 +17,13 @@ pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/chart");
 pub struct Helm(PathBuf);
 
 impl Helm {
-    /// Finds it, or builds it, which takes minutes.
+    /// Finds helm, or builds it, which takes minutes.
     pub fn ensure() -> Result<Self, EnsureError> {
         let programs = Programs::ensure(&[&HELM])?;
         Ok(Self(programs.path("helm").to_owned()))
     }
 
-    /// A command line of a cluster's admin.
+    /// A helm command line for a cluster's admin.
     pub fn on(&self, cluster: &Cluster, args: &[&str]) -> Kubectl {
         let home = &cluster.site().directory;
         Kubectl::new(&self.0, home, &cluster.kubeconfig_path(), args)

@@ -1,5 +1,5 @@
-//! What the harness takes from the machine: environment, wall clock, randomness, free ports, and
-//! the terminal. Nothing else reads them.
+//! What the harness uses of the machine: environment, wall clock, randomness, free ports, and the
+//! terminal. Nothing else in the harness reads them.
 
 use std::{
     ffi::OsString,
@@ -25,21 +25,21 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Tells the person at the terminal, past the capture of test output: a build takes minutes, and a
-/// silent test looks hung.
+/// Prints to the terminal in spite of the capture of test output, because a build takes minutes and
+/// a silent test looks hung.
 pub(crate) fn tell(line: &str) {
-    // A closed stderr is no reason to fail a build.
+    // A closed stderr must not fail a build.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// True while a thread of the process is neither stopped nor over.
+/// True while a thread of the process is neither stopped nor finished.
 pub(crate) fn has_running_threads(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
         return false;
     };
     threads.flatten().any(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The state follows the name, which is in brackets and may hold anything.
+        // The state follows the name, which is in parentheses and may contain anything.
         let state = stat
             .rsplit(')')
             .next()

@@ -1,5 +1,5 @@
-//! A bare HTTP/1.1 client over verified TLS, for what kube's client hides: upgrades, and requests
-//! with any header.
+//! A bare HTTP/1.1 client over verified TLS, for what kube's client does not offer: upgrades, and
+//! requests with any header.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct Http1 {
 }
 
 impl Http1 {
-    /// A client of the server at `url`, whose certificate must be of the CA in `ca_pem`.
+    /// A client of the server at `url`, whose certificate must be signed by the CA in `ca_pem`.
     pub fn new(url: &str, ca_pem: &str, credentials: &Credentials) -> anyhow::Result<Self> {
         let uri: Uri = url.parse()?;
         let authority = uri.authority().context("the URL has no host")?.to_string();
@@ -59,7 +59,8 @@ impl Http1 {
         })
     }
 
-    /// Sends one GET and gives the head of its answer; an agreed upgrade can be taken from it.
+    /// Sends one GET and returns the head of its answer. If the server agreed to an upgrade, it can
+    /// be taken from there.
     pub async fn get(
         &self,
         path: &str,
@@ -83,7 +84,7 @@ impl Http1 {
             .await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         self.drivers.lock().spawn(async move {
-            // A broken connection shows in the request that it carried.
+            // The request reports it if the connection breaks.
             let _ = connection.with_upgrades().await;
         });
         Ok(sender

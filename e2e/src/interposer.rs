@@ -1,6 +1,7 @@
-//! Stands between a client and a cluster's API server, and stops chosen calls: before the server has
-//! them, or after it has carried them out and before the client knows. So a journey kills a client, or
-//! its server, at one moment of its work and no other, and the client needs no hooks for it.
+//! Stands between a client and a cluster's API server, and stops chosen calls: before the server
+//! receives them, or after the server has carried them out and before the client knows. So a test
+//! can kill a client or its server at an exact moment of its work, and the client needs no hooks
+//! for it.
 //!
 //! ```text
 //!  client ──TLS, HTTP/1.1──► interposer ──TLS──► API server
@@ -8,9 +9,10 @@
 //!                             └ After: sent on, answered, held, then broken
 //! ```
 //!
-//! It can also hold every write into one namespace, and be cut: then it has no connections at all.
+//! It can also hold every write into one namespace, and it can be cut: then it has no connections
+//! at all.
 //!
-//! Callers are known by their bearer token, which passes; a client certificate cannot.
+//! Callers must use bearer tokens, because a client certificate does not pass through it.
 
 use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
@@ -40,7 +42,7 @@ use crate::{
     pki::PkiError,
 };
 
-/// The way to one API server; ends when dropped.
+/// The way to one API server. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Interposer {
     url: String,
@@ -49,49 +51,50 @@ pub struct Interposer {
     _serving: JoinSet<()>,
 }
 
-/// Writes that are held. Dropping it breaks their connections, and lets later ones pass.
+/// A guard that holds writes. Dropping it breaks the connections of held writes, and lets later
+/// ones pass.
 #[derive(Debug)]
 pub struct Hold {
     namespace: String,
     state: Arc<State>,
 }
 
-/// Why there is none.
+/// Why an interposer could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum InterposerError {
-    /// No port, or no files.
+    /// A port or a file is not available.
     #[error("cannot listen")]
     Listen(#[from] io::Error),
     /// A certificate could not be made.
     #[error(transparent)]
     Pki(#[from] PkiError),
-    /// A certificate of ours that TLS does not take.
+    /// TLS does not accept our certificate.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
 }
 
-/// Which call: of this method, on this kind of object, of this name.
+/// Which call: its method, and the kind and name of its object.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Call {
-    /// `POST`, say.
+    /// The method, e.g. `POST`.
     pub method: Method,
-    /// `serviceaccounts/token`, say.
+    /// The resource, e.g. `serviceaccounts/token`.
     pub resource: String,
-    /// The object's.
+    /// The name of the object.
     pub name: String,
 }
 
 /// When a call is stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Moment {
-    /// The server never has it.
+    /// The server never receives the call.
     Before,
-    /// The server has carried it out, and the client does not know.
+    /// The server has carried the call out, and the client does not know.
     After,
 }
 
-/// A call that is to be stopped. Dropping it breaks the connection, and lets later calls of the kind
-/// pass.
+/// A trap for a call. Dropping it breaks the connection of the held call, and lets later calls of
+/// the kind pass.
 #[derive(Debug)]
 pub struct Trap {
     sprung: watch::Receiver<bool>,
@@ -125,11 +128,11 @@ struct State {
     armed: Mutex<Vec<Armed>>,
     /// Namespaces into which nothing is written.
     held: watch::Sender<BTreeSet<String>>,
-    /// `ServiceAccount`s, and the tokens that were issued for them.
+    /// The tokens that were issued, with their `ServiceAccount`s.
     issued: Mutex<Vec<(String, String)>>,
 }
 
-/// The connection is to break.
+/// The connection must break.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("stopped")]
@@ -141,7 +144,7 @@ enum Broken {
 }
 
 impl Interposer {
-    /// Listens in front of a cluster's API server, by a certificate of the cluster's own authority.
+    /// Listens in front of a cluster's API server, with a certificate of the cluster's own CA.
     pub async fn start(cluster: &Cluster) -> Result<Self, InterposerError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("https://{}", listener.local_addr()?);
@@ -159,7 +162,7 @@ impl Interposer {
         })
     }
 
-    /// Where it listens.
+    /// The URL where it listens.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -192,18 +195,19 @@ impl Interposer {
         }
     }
 
-    /// Breaks every connection, watches included, and takes no new one until [`mend`](Self::mend).
+    /// Breaks every connection, including watches, and accepts no new one until
+    /// [`mend`](Self::mend).
     pub fn cut(&self) {
         self.cut.send_replace(true);
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub fn mend(&self) {
         self.cut.send_replace(false);
     }
 
-    /// Every token that the server issued for a `ServiceAccount`, those included that no client heard
-    /// of.
+    /// Every token that the server issued for a `ServiceAccount`, including those that no client
+    /// received.
     pub fn issued(&self, service_account: &str) -> Vec<String> {
         let issued = self.state.issued.lock();
         let of_account = issued.iter().filter(|(name, _)| name == service_account);
@@ -244,7 +248,8 @@ impl State {
         }
     }
 
-    /// Waits, where nothing is to be written into the namespace, until that ends, and then breaks.
+    /// If writes into the namespace are held, waits until that ends, and then breaks the
+    /// connection.
     async fn is_let_into(&self, path: &str) -> Result<(), Broken> {
         let namespace = path.split_once("/namespaces/").map(|(_, rest)| rest);
         let namespace = namespace.and_then(|rest| rest.split('/').next());
@@ -253,7 +258,7 @@ impl State {
         if !is_held(&held.borrow()) {
             return Ok(());
         }
-        // Its sender is ours.
+        // The sender is owned by `self`, so it cannot be closed.
         let _ = held.wait_for(|held| !is_held(held)).await;
         Err(Broken::Stopped)
     }
@@ -280,11 +285,11 @@ impl Drop for Hold {
 }
 
 impl Armed {
-    /// Until the trap is gone.
+    /// Waits until the trap is dropped.
     async fn hold(&self) -> Broken {
         self.sprung.send_replace(true);
         let mut release = self.release.clone();
-        // Nothing is ever sent; it ends with the sender.
+        // Nothing is ever sent. The channel ends when the sender is dropped.
         let _ = release.changed().await;
         Broken::Stopped
     }
@@ -311,7 +316,7 @@ async fn accept(
     state: Arc<State>,
 ) {
     let mut connections = JoinSet::new();
-    // A port that cannot accept any more shows as a client without answers.
+    // If the port fails to accept, clients get no answers, and the test reports that.
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, server, state) = (tls.clone(), server.clone(), Arc::clone(&state));
         let mut cut = is_cut.clone();
@@ -330,13 +335,13 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, server: Client, state: Arc<S
         return;
     };
     let service = service_fn(|request| state.pass(&server, request));
-    // A connection that broke is what this is for.
+    // Broken connections are the purpose of this module.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// What a request asks for, where it is about one object in a namespace.
+/// What a request asks for, if it is about one object in a namespace.
 fn call(method: &Method, path: &str, body: &Bytes) -> Option<Call> {
     let (_, rest) = path.split_once("/namespaces/")?;
     let mut segments = rest.split('/').skip(1);

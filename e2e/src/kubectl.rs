@@ -1,4 +1,4 @@
-//! kubectl as a user would run it, with a home of its own and a deadline.
+//! kubectl as a user runs it, with a home of its own and a deadline.
 
 use std::{
     fmt,
@@ -18,9 +18,9 @@ mod running;
 pub use running::Running;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How wide a terminal is; unlike any default, to be recognized.
+/// The width of a terminal. It differs from any default, so that tests can recognize it.
 pub const COLUMNS: u16 = 101;
-/// How high.
+/// The height of a terminal.
 pub const ROWS: u16 = 33;
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
@@ -37,19 +37,19 @@ pub struct Kubectl {
     timeout: Duration,
 }
 
-/// What a finished kubectl left.
+/// The results of a finished kubectl.
 #[derive(Clone)]
 pub struct Output {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What it printed.
+    /// Its stdout.
     pub stdout: String,
-    /// What it complained about.
+    /// Its stderr.
     pub stderr: String,
     command: String,
 }
 
-/// Why kubectl gave nothing.
+/// Why kubectl gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum KubectlError {
     /// It could not be started.
@@ -65,17 +65,17 @@ pub enum KubectlError {
     Timeout {
         /// The command line.
         command: String,
-        /// How long was waited.
+        /// The time that was waited.
         timeout: Duration,
-        /// What it printed until then.
+        /// Its output until then.
         said: String,
     },
-    /// It ended with an error.
+    /// It failed.
     #[error("{0}")]
     Failed(Output),
 }
 
-/// A child whose outputs are still to be read; its stdin is open where nothing was to be fed.
+/// A child whose outputs are not read yet. Its stdin is open if no input was given.
 struct Started {
     command: String,
     child: Supervised,
@@ -96,7 +96,7 @@ impl Kubectl {
         }
     }
 
-    /// Feeds it, as for `apply -f -`.
+    /// Sets its stdin, e.g. for `apply -f -`.
     pub fn stdin(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             stdin: Some(bytes.into()),
@@ -104,14 +104,14 @@ impl Kubectl {
         }
     }
 
-    /// Sets a variable of its environment, such as `KUBECTL_REMOTE_COMMAND_WEBSOCKETS`.
+    /// Sets an environment variable, such as `KUBECTL_REMOTE_COMMAND_WEBSOCKETS`.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Gives it a terminal of [`COLUMNS`] by [`ROWS`], as for `exec -it`: what it prints to stderr
-    /// comes on stdout then, and what is typed comes back.
+    /// Gives it a terminal of [`COLUMNS`] by [`ROWS`], as for `exec -it`. Then its stderr comes on
+    /// stdout, and what is typed is echoed.
     pub fn on_terminal(self) -> Self {
         Self {
             on_terminal: true,
@@ -119,12 +119,12 @@ impl Kubectl {
         }
     }
 
-    /// Kills it after so long; half a minute unless told. No concern of [`spawn`](Self::spawn).
+    /// Kills it after this time; the default is 30 s. [`spawn`](Self::spawn) ignores it.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Runs it to its end, whatever its exit status.
+    /// Runs it to its end, with any exit status.
     pub async fn run(self) -> Result<Output, KubectlError> {
         let timeout = self.timeout;
         let Started {
@@ -157,12 +157,12 @@ impl Kubectl {
         }
     }
 
-    /// Runs it and gives its stdout where it ended well; the error holds both streams.
+    /// Runs it and returns its stdout if it succeeds. The error contains both streams.
     pub async fn ok(self) -> Result<String, KubectlError> {
         self.run().await?.ok()
     }
 
-    /// Starts it and lets it go on, as for `get -w`, `logs -f` and `exec`.
+    /// Starts it and lets it run, as for `get -w`, `logs -f` and `exec`.
     pub fn spawn(self) -> Result<Running, KubectlError> {
         let Started {
             command,
@@ -199,8 +199,8 @@ impl Kubectl {
         if let Some(bytes) = self.stdin
             && let Some(mut pipe) = stdin.take()
         {
-            // In a thread, for it may say more than a pipe holds before it reads all. Where it ends
-            // without reading, its own words say why.
+            // In a thread, because it may print more than a pipe holds before it has read
+            // everything. If it ends without reading, its output says why.
             thread::spawn(move || pipe.write_all(&bytes));
         }
         Ok(Started {
@@ -210,7 +210,7 @@ impl Kubectl {
         })
     }
 
-    /// For a shell on the terminal; a size of nought is what `script` would give it.
+    /// Sets the size of the terminal for the shell; `script` would give it a size of zero.
     fn shell_line(&self) -> String {
         let program = self.program.display().to_string();
         let words = [&program].into_iter().chain(&self.args);
@@ -231,7 +231,7 @@ impl Kubectl {
 }
 
 impl Output {
-    /// Its stdout where it ended well.
+    /// Its stdout if it succeeded.
     pub fn ok(self) -> Result<String, KubectlError> {
         if self.status.success() {
             Ok(self.stdout)
@@ -256,7 +256,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// As it is printed, so that an `unwrap` stays readable.
+/// The same as `Display`, so that the message of an `unwrap` stays readable.
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -266,7 +266,7 @@ impl fmt::Debug for Output {
 fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before the pipe broke is all there is to show.
+        // If the pipe breaks, only what came before can be shown.
         let _ = pipe.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })

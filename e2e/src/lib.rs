@@ -1,8 +1,8 @@
 //! Real control planes as processes on loopback, for tests, the demo and benchmarks.
 //!
-//! [`World`] starts named clusters and hands out everything a journey needs to talk to them;
+//! [`World`] starts named clusters and provides everything that a test needs to talk to them.
 //! [`Gateway`] runs our gateway-server against one of them. Both own plain processes and files and
-//! nothing of an async runtime, so a test binary may share one World between its tests.
+//! nothing of an async runtime, so the tests of a binary can share one World.
 
 pub mod agent;
 mod binary;

@@ -1,4 +1,4 @@
-//! Metrics of a process, as much of them as a journey asks about.
+//! Reads the metrics of a process.
 
 use http::Request;
 use kube::Client;
@@ -10,23 +10,23 @@ use crate::{gateway::Gateway, process::readyz::plain};
 pub struct Metrics(String);
 
 impl Metrics {
-    /// What a gateway says of itself.
+    /// The metrics of a gateway.
     pub async fn of_gateway(gateway: &Gateway) -> Result<Self, kube::Error> {
         Self::scrape(&plain(&gateway.admin_url())).await
     }
 
-    /// What is at `/metrics` of the server that the client leads to.
+    /// The metrics at `/metrics` of the client's server.
     pub async fn scrape(client: &Client) -> Result<Self, kube::Error> {
         let request = Request::get("/metrics").body(Vec::new());
         let request = request.map_err(kube::Error::HttpError)?;
         Ok(Self(client.request_text(request).await?))
     }
 
-    /// The sum of the counters or gauges of this name that carry all these labels, each written as
-    /// `key="value"`.
+    /// The sum of the counters or gauges of this name that have all these labels. A label is
+    /// written `key="value"`.
     ///
     /// # Panics
-    /// Where one of them is no whole number.
+    /// If one of them is not an integer.
     pub fn sum(&self, name: &str, labels: &[&str]) -> u64 {
         let lines = self.0.lines().filter(|line| {
             let rest = line.strip_prefix(name);

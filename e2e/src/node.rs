@@ -29,18 +29,20 @@ use config::Layout;
 use control_group::ControlGroup;
 pub use obstacle::obstacle;
 
-/// The image of every pod: [`TESTIMAGE`](crate::programs::TESTIMAGE)'s toolbox, and nothing else.
+/// The image of every pod, which contains only the toolbox of
+/// [`TESTIMAGE`](crate::programs::TESTIMAGE).
 pub const IMAGE: &str = "spokeway.test/toolbox:1";
-/// The names under which the toolbox is to be found.
+/// The commands that the toolbox is linked as.
 const LINKS: [&str; 6] = ["sh", "cat", "tar", "test", "sleep", "echo"];
 const PAUSE_IMAGE: &str = "spokeway.test/pause:1";
 /// Where the kubelet listens.
 pub const KUBELET_PORT: u16 = 10250;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
-/// Runs as the first process of the PID namespace and adopts what shims leave.
+/// The script of the first process of the PID namespace, which adopts the orphans of shims.
 ///
-/// The kubelet writes sysctls of the whole machine unless it finds them as it wants them.
+/// The kubelet writes sysctls of the whole machine unless they already have the values that it
+/// wants.
 const CELL: &str = r"
     cd $1
     mount -t tmpfs tmpfs /run
@@ -55,11 +57,11 @@ const CELL: &str = r"
     echo up
     while :; do sleep 3600 & wait; done";
 
-/// A running node; all of it is gone when dropped.
+/// A running node. All of it is removed when it is dropped.
 #[derive(Debug)]
 pub struct Node {
     cluster: String,
-    // In the order in which they are to end.
+    // The processes, in the order in which they must end.
     scheduler: Process,
     kubelet: Process,
     containerd: Process,
@@ -70,7 +72,7 @@ pub struct Node {
     _fence: Arc<Fence>,
 }
 
-/// Why there is no node.
+/// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The cluster is not behind a fence.
@@ -94,7 +96,7 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Starts a node of `cluster` and waits until it is Ready.
+    /// Starts a node of `cluster`, and waits until it is Ready.
     pub(crate) async fn start(cluster: &Cluster) -> Result<Self, NodeError> {
         let (fence, side) = cluster.node_place().ok_or(NodeError::NoFence)?;
         let fence = Arc::clone(fence);
@@ -148,12 +150,12 @@ impl Node {
         &self.cluster
     }
 
-    /// Gives it the images of an OCI archive, for pods of the cluster to run.
+    /// Imports the images of an OCI archive, so that pods of the cluster can use them.
     pub fn import(&self, archive: &Path) -> Result<(), CommandError> {
         Inside(&self.cell).import(&self.ctr, archive)
     }
 
-    /// Its processes, those that depend on others first.
+    /// Its processes. A process comes before those that it depends on.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         [&self.scheduler, &self.kubelet, &self.containerd, &self.cell].into_iter()
     }
@@ -167,7 +169,7 @@ impl Drop for Node {
     }
 }
 
-/// The namespaces that a cell holds.
+/// The namespaces of the node.
 struct Inside<'a>(&'a Process);
 
 impl Inside<'_> {
@@ -181,7 +183,7 @@ impl Inside<'_> {
         ]
     }
 
-    /// The same program inside.
+    /// The same program inside these namespaces.
     fn spec(&self, spec: Spec) -> Spec {
         let program = spec.program.display().to_string();
         let args = self.args().into_iter().chain([program]);

@@ -1,5 +1,5 @@
-//! Open Cluster Management's own processes on a hub and its spokes, as in production but for the
-//! operators that would deploy them: real registration, placement, work and add-on controllers.
+//! Open Cluster Management's own processes on a hub and its spokes: real registration, placement,
+//! work and add-on controllers. Only the operators that would deploy them are missing.
 
 mod accepted;
 mod addon;
@@ -37,10 +37,10 @@ const NAMESPACES: [&str; 3] = [
     "open-cluster-management",
     "open-cluster-management-addon",
 ];
-/// Whoever has this name at the hub may ask to join, and is let in by the harness.
+/// The user that may ask to join the hub. The harness accepts its requests.
 const BOOTSTRAP_USER: &str = "ocm-bootstrap";
 
-/// OCM's hub side; killed when dropped.
+/// OCM's hub side. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Ocm {
     hub: Cluster,
@@ -48,7 +48,7 @@ pub struct Ocm {
     processes: Vec<Process>,
 }
 
-/// Why OCM does not run, or a cluster did not join.
+/// Why OCM could not be started, or a cluster did not join.
 #[derive(Debug, thiserror::Error)]
 pub enum OcmError {
     /// A program is missing and could not be built.
@@ -66,7 +66,7 @@ pub enum OcmError {
     /// A cluster refused an object.
     #[error(transparent)]
     Refused(#[from] GatewayError),
-    /// A definition of OCM's is not what it was.
+    /// A CRD of OCM does not have the expected form.
     #[error("{} is no definition: {why}", path.display())]
     Definition {
         /// Its file.
@@ -77,7 +77,7 @@ pub enum OcmError {
 }
 
 impl Ocm {
-    /// Starts the hub's side.
+    /// Starts OCM on the hub.
     pub async fn start(hub: &Cluster) -> Result<Self, OcmError> {
         let mut ocm = Self::without_controllers(hub).await?;
         namespaces(hub, &NAMESPACES).await?;
@@ -101,13 +101,13 @@ impl Ocm {
         Ok(ocm)
     }
 
-    /// Gives a hub the kinds of an older release, with add-ons in v1alpha1 only, and none of its programs,
-    /// which would not run on them. [`Ocm::start`] is then its upgrade.
+    /// Gives a hub the CRDs of an older release, with add-ons in v1alpha1 only, but no programs,
+    /// because ours would not run on these CRDs. [`Ocm::start`] then upgrades the hub.
     pub async fn install_older_kinds(hub: &Cluster) -> Result<(), OcmError> {
         definitions::install_older_on_hub(hub, &Programs::ensure(&[&OCM])?).await
     }
 
-    /// Serves OCM's kinds on the hub, and nobody acts on them.
+    /// Applies OCM's CRDs to the hub without starting OCM's controllers.
     pub async fn without_controllers(hub: &Cluster) -> Result<Self, OcmError> {
         let mut ocm = Self {
             hub: hub.clone(),
@@ -120,7 +120,7 @@ impl Ocm {
         Ok(ocm)
     }
 
-    /// Lets a spoke join, and waits until the hub calls it joined and available.
+    /// Lets a spoke join, and waits until the hub reports it as joined and available.
     pub async fn join(
         &self,
         spoke: &Cluster,
@@ -138,7 +138,7 @@ impl Ocm {
         self.hub.directory().join("ocm")
     }
 
-    /// The webhook that the add-on API's two versions need, before anything touches them.
+    /// Starts the webhook that the two versions of the add-on API need before anything uses them.
     async fn start_conversion(&mut self) -> Result<Conversion, OcmError> {
         let authority = Authority::new("ocm-conversion-ca")?;
         let port = host::free_port();
@@ -171,14 +171,14 @@ impl Drop for Ocm {
     }
 }
 
-/// Where the add-on API is converted.
+/// The conversion webhook of the add-on API.
 struct Conversion {
     url: String,
     /// PEM.
     authority: String,
 }
 
-/// What every process of OCM is told.
+/// The flags that every process of OCM gets.
 fn common(command: &str, kubeconfig: &std::path::Path, namespace: &str) -> Vec<String> {
     vec![
         command.to_owned(),

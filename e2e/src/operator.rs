@@ -1,4 +1,5 @@
-//! Our operator as a process against a hub, with no more rights there than `config/operator` ships.
+//! Our operator as a process against a hub. It has no more rights there than those in
+//! `config/operator`.
 
 use std::{
     fs, io,
@@ -23,11 +24,11 @@ use crate::{
 
 const NAMESPACE: &str = "spokeway-system";
 const ACCOUNT: &str = "spokeway-operator";
-/// Who the operator is to the hub, and in its audit log.
+/// The operator's user name at the hub and in its audit log.
 pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
-/// What a hub has to serve before there can be an operator.
+/// The manifests that a hub needs before an operator can run.
 const PREREQUISITES: [&str; 6] = [
     "crds/accessgrants.yaml",
     "crds/gatewayconfigurations.yaml",
@@ -37,14 +38,14 @@ const PREREQUISITES: [&str; 6] = [
     "operator/access-policy.yaml",
 ];
 
-/// An operator of a hub; killed when dropped.
+/// An operator of a hub. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
     admin_url: String,
 }
 
-/// Why there is no operator.
+/// Why an operator could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// Its program could not be built.
@@ -68,7 +69,7 @@ pub enum OperatorError {
 }
 
 impl Operator {
-    /// Gives the hub what an operator needs, as an install does.
+    /// Gives the hub what an operator needs, as an installation does.
     pub async fn install(hub: &Cluster) -> Result<(), OperatorError> {
         for file in PREREQUISITES {
             let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -84,12 +85,12 @@ impl Operator {
         Ok(())
     }
 
-    /// Starts one of a name of its own, and waits until it knows the hub.
+    /// Starts an operator with a name of its own, and waits until it has read the hub's state.
     pub async fn start(hub: &Cluster, name: &str, args: &[&str]) -> Result<Self, OperatorError> {
         Self::start_at(hub, hub.url(), name, args).await
     }
 
-    /// Starts one that finds the hub at another address.
+    /// Starts an operator that reaches the hub at another address.
     pub async fn start_at(
         hub: &Cluster,
         url: &str,
@@ -123,7 +124,7 @@ impl Operator {
         Ok(operator)
     }
 
-    /// Runs `operator uninstall` to its end; gives whether it was done, and its log.
+    /// Runs `operator uninstall` to its end. Returns whether it succeeded, and its log.
     pub async fn uninstall(hub: &Cluster, timeout: u64) -> Result<(bool, String), OperatorError> {
         let directory = hub.directory().to_owned();
         let log = directory.join("uninstall.log");
@@ -146,12 +147,12 @@ impl Operator {
         Ok((status.success(), fs::read_to_string(log)?))
     }
 
-    /// Its process: for its pid and log, and to pause it.
+    /// Its process, for its pid and log, and to pause it.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Asks it to end, as a rollout would.
+    /// Asks it to end, as a roll-out would.
     pub async fn stop(&self) -> ExitStatus {
         self.process.stop(STOP_WITHIN).await
     }
@@ -161,20 +162,20 @@ impl Operator {
         self.process.kill()
     }
 
-    /// Starts it again at once, and waits until it knows the hub.
+    /// Starts it again at once, and waits until it has read the hub's state.
     pub async fn restart(&self) -> Result<(), ProcessError> {
         self.process.restart()?;
         self.is_ready().await
     }
 
-    /// What it answers at `/metrics`.
+    /// Its metrics.
     pub async fn metrics(&self) -> Result<String, kube::Error> {
         let request = Request::get("/metrics").body(Vec::new());
         let request = request.map_err(kube::Error::HttpError)?;
         plain(&self.admin_url).request_text(request).await
     }
 
-    /// The configuration for a gateway that the harness runs; `more` is merged into its spec.
+    /// The configuration for a gateway that the harness runs. `more` is merged into its spec.
     pub fn configuration(gateway: &Gateway, more: &Value) -> String {
         Self::configuration_of((gateway.port(), &gateway.ca_pem()), more)
     }

@@ -1,7 +1,8 @@
-//! Certificates for every role on loopback, made on the spot with P-256 keys, which start fastest.
+//! Certificates for every role on loopback. They are created when needed, with P-256 keys, which
+//! are the fastest to create.
 //!
-//! [`Authority`] issues; [`Leaf`] says what. Journeys that need a wrong CA make another authority,
-//! those that need an expired certificate say so on the leaf.
+//! An [`Authority`] issues certificates; a [`Leaf`] describes one. Tests that need a wrong CA
+//! create another authority. Tests that need an expired certificate ask for it on the leaf.
 
 use std::{
     net::IpAddr,
@@ -13,17 +14,17 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 
-/// A second `O` in one subject: rcgen keeps one value per attribute type, and this one, given by
-/// its OID, is another type to it than `OrganizationName`.
+/// A second `O` in one subject. rcgen keeps one value per attribute type, and for it this one,
+/// given by its OID, is a different type than `OrganizationName`.
 const ORGANIZATION_OID: [u64; 4] = [2, 5, 4, 10];
 
-/// Why a certificate could not be made.
+/// Why a certificate could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
-    /// A name that no certificate can carry, or a key that cannot be made.
+    /// A name that no certificate can contain, or a key that cannot be created.
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
-    /// A subject carries two organizations at most.
+    /// A subject can have two organizations at most.
     #[error("a client certificate of this harness carries at most two groups, not {0}")]
     TooManyGroups(usize),
 }
@@ -37,7 +38,7 @@ pub struct Identity {
     pub key: String,
 }
 
-/// A key pair without a certificate, both PEM: what signs and verifies service-account tokens.
+/// A key pair without a certificate, both PEM. It signs and verifies service-account tokens.
 #[derive(Clone, Debug)]
 pub struct SigningKey {
     /// The private key, PKCS #8.
@@ -46,7 +47,7 @@ pub struct SigningKey {
     pub public: String,
 }
 
-/// What an end-entity certificate is to say.
+/// The content of an end-entity certificate.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     common_name: String,
@@ -75,7 +76,8 @@ impl Leaf {
         }
     }
 
-    /// A client certificate; Kubernetes takes the common name as user, organizations as groups.
+    /// A client certificate. Kubernetes uses the common name as the user and the organizations as
+    /// groups.
     pub fn client(user: &str, groups: &[&str]) -> Self {
         Self {
             common_name: user.to_owned(),
@@ -86,14 +88,14 @@ impl Leaf {
         }
     }
 
-    /// For both ends of a connection, as replicas of a gateway have it.
+    /// A certificate for both ends of a connection, as replicas of a gateway have it.
     pub fn peer(name: &str) -> Self {
         let mut leaf = Self::server(&[name]);
         leaf.usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         leaf
     }
 
-    /// Valid until then, to the second; without it the certificate outlives every test.
+    /// Limits the validity, to the second. Without it the certificate outlives every test.
     pub fn not_after(self, end: SystemTime) -> Self {
         Self {
             not_after: Some(end),
@@ -101,7 +103,7 @@ impl Leaf {
         }
     }
 
-    /// Expired long ago.
+    /// Makes the certificate one that expired long ago.
     pub fn expired(self) -> Self {
         self.not_after(SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365 * 40))
     }
@@ -135,7 +137,7 @@ impl Authority {
         self.0.key().serialize_pem()
     }
 
-    /// Signs what `leaf` says, with a fresh key.
+    /// Signs a certificate as `leaf` describes it, with a fresh key.
     pub fn issue(&self, leaf: &Leaf) -> Result<Identity, PkiError> {
         let key = KeyPair::generate()?;
         let certificate = leaf_params(leaf)?.signed_by(&key, &self.0)?;

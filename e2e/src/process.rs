@@ -1,7 +1,8 @@
-//! One supervised program: started, watched, stopped, and never left behind.
+//! One supervised program: it is started, watched, stopped, and never left behind.
 //!
-//! Children are `std::process` children in process groups of their own: a World outlives any one
-//! test's runtime, and a Ctrl-C at the terminal must reach the runner first, not them.
+//! Children are `std::process` children, because a World outlives the runtime of any single test.
+//! They are in process groups of their own, because a Ctrl-C at the terminal must reach the runner
+//! first.
 
 use std::{
     fs::File,
@@ -26,42 +27,42 @@ pub use log::LogTail;
 
 use crate::host;
 
-/// How much of a log goes into an error.
+/// How many lines of a log go into an error.
 const ERROR_TAIL: usize = 25;
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
-/// The child waits for a line on stdin before it becomes the program, and gets that line once the
-/// reaper knows of it; if the runner dies in between, stdin closes and the child ends by itself.
+/// The child waits for a line on stdin before it executes the program. It gets that line after the
+/// reaper knows about it. If the runner dies in between, stdin closes and the child ends by itself.
 const GATE: &str = r#"read -r _ && exec "$0" "$@" </dev/null"#;
 
-/// How to start a program, as often as it takes.
+/// How to start a program, any number of times.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// What it is called in errors and logs.
+    /// Its name in errors and logs.
     pub name: String,
-    /// The program.
+    /// The path of the program.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Its environment beside `PATH` and `HOME`; nothing else is inherited.
+    /// Its environment in addition to `PATH` and `HOME`. Nothing else is inherited.
     pub env: Vec<(String, String)>,
-    /// Where it runs, and its `HOME`.
+    /// Its working directory and its `HOME`.
     pub directory: PathBuf,
     /// The file that collects its stdout and stderr.
     pub log: PathBuf,
 }
 
-/// A program that runs, or has run and can be started again.
+/// A program that runs, or that has run and can be started again.
 #[derive(Debug)]
 pub struct Process {
     spec: Spec,
     child: Mutex<Supervised>,
 }
 
-/// Why a process is not what it should be.
+/// Why a process does not run as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// It could not be started at all.
+    /// It could not be started.
     #[error("cannot start {name}")]
     Start {
         /// The process.
@@ -84,9 +85,9 @@ pub enum ProcessError {
     NotReady {
         /// The process.
         name: String,
-        /// How long was waited.
+        /// The time that was waited.
         deadline: Duration,
-        /// What the last probe saw.
+        /// The state that the last probe saw.
         last_seen: String,
         /// The last lines of its log.
         tail: LogTail,
@@ -103,18 +104,18 @@ impl Process {
         })
     }
 
-    /// What it is called.
+    /// Its name in errors and logs.
     pub fn name(&self) -> &str {
         &self.spec.name
     }
 
-    /// Its process id while it runs, paused or not.
+    /// Its process id while it runs, even if it is paused.
     pub fn pid(&self) -> Option<u32> {
         let mut child = self.child.lock();
         child.poll().is_none().then(|| child.id())
     }
 
-    /// Its log: everything it ever printed, over all its starts.
+    /// Its log: everything that it has printed over all its starts.
     pub fn log(&self) -> &Path {
         &self.spec.log
     }
@@ -124,7 +125,7 @@ impl Process {
         LogTail::read(&self.spec.log, 0, lines)
     }
 
-    /// How it ended, where it has.
+    /// How it ended; `None` if it still runs.
     pub fn exited(&self) -> Option<ExitStatus> {
         self.child.lock().poll()
     }
@@ -132,7 +133,7 @@ impl Process {
     /// Asks it to end, waits for `grace`, then kills it.
     pub async fn stop(&self, grace: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
-        // A paused process takes the signal only once it runs again.
+        // A paused process receives the signal only after it runs again.
         self.signal(Signal::CONT);
         let end = Instant::now() + grace;
         while Instant::now() < end {
@@ -144,13 +145,14 @@ impl Process {
         self.kill()
     }
 
-    /// Ends it at once.
+    /// Kills it at once.
     pub fn kill(&self) -> ExitStatus {
         self.child.lock().kill()
     }
 
-    /// Holds it: it keeps its connections and answers nothing until [`resume`](Self::resume). Returns
-    /// when every one of its threads has stopped, for on a busy machine some go on for a while.
+    /// Pauses it. It keeps its connections and answers nothing until [`resume`](Self::resume).
+    /// Returns when all its threads have stopped, because on a busy machine some continue for a
+    /// while.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
         while self.pid().is_some_and(host::has_running_threads) {
@@ -158,12 +160,12 @@ impl Process {
         }
     }
 
-    /// Lets a paused process go on.
+    /// Lets a paused process continue.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Starts it again with the same arguments, killing it first where it still runs.
+    /// Starts it again with the same arguments. If it still runs, it is killed first.
     pub fn restart(&self) -> Result<(), ProcessError> {
         let mut child = self.child.lock();
         child.kill();
@@ -171,7 +173,8 @@ impl Process {
         Ok(())
     }
 
-    /// Probes until `Ok`, at most `deadline` long, and gives up at once if the process ends.
+    /// Calls `probe` until it returns `Ok`, for `deadline` at most. Gives up at once if the process
+    /// ends.
     pub async fn ready<F, T, S>(
         &self,
         deadline: Duration,

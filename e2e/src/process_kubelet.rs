@@ -1,7 +1,7 @@
-//! Stands for a node of a spoke, so far as our agent needs one: runs the program that its Deployment
-//! names as a process, with exactly the Deployment's arguments and environment. What a pod finds in its
-//! file system (mounted Secrets, its `ServiceAccount`'s token) is in files, to which paths are mapped;
-//! what it finds by DNS is told by a flag.
+//! Stands in for a node of a spoke, as far as our agent needs one. It runs the program of the
+//! agent's Deployment as a process, with exactly the Deployment's arguments and environment. What a
+//! pod finds in its file system (mounted Secrets, its `ServiceAccount`'s token) is written to
+//! files, and paths are mapped to them. What a pod finds by DNS is passed by a flag.
 
 mod pod;
 
@@ -35,7 +35,7 @@ use crate::{
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
-/// The Deployment of our agent has it.
+/// The label of our agent's Deployment.
 const LABEL: &str = "app.kubernetes.io/name=spokeway-agent";
 
 /// Runs the agents of one spoke until it is dropped.
@@ -56,7 +56,7 @@ struct Shared {
     fault: Mutex<Option<String>>,
 }
 
-/// Why there is no kubelet.
+/// Why the kubelet could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum KubeletError {
     /// The agent could not be built.
@@ -68,7 +68,7 @@ pub enum KubeletError {
 }
 
 impl ProcessKubelet {
-    /// Begins to run what the spoke's Deployments say.
+    /// Starts to run the spoke's Deployments.
     pub fn start(spoke: &Cluster) -> Result<Self, KubeletError> {
         let directory = spoke.directory().join("pods");
         fs::create_dir(&directory)?;
@@ -94,7 +94,7 @@ impl ProcessKubelet {
         })
     }
 
-    /// How many agents run.
+    /// The number of running agents.
     pub fn running(&self) -> usize {
         let pods = self.shared.pods.lock();
         pods.values()
@@ -102,13 +102,13 @@ impl ProcessKubelet {
             .count()
     }
 
-    /// Ends all agents and starts none any more, as when the cluster's nodes are lost.
+    /// Ends all agents and starts no new ones, as if the cluster's nodes were lost.
     pub fn lose_nodes(&self) {
         self.shared.is_held.store(true, Ordering::Relaxed);
         self.shared.pods.lock().clear();
     }
 
-    /// Why the last look came to nothing, where it did.
+    /// Why the last check failed; `None` if it succeeded.
     pub fn fault(&self) -> Option<String> {
         self.shared.fault.lock().clone()
     }
@@ -152,7 +152,7 @@ impl Shared {
         }
     }
 
-    /// Makes processes equal to Deployments.
+    /// Makes the processes match the Deployments.
     async fn look(&self) -> Result<(), String> {
         let client = self.spoke.client();
         let deployments = Api::<Deployment>::all(client.clone());
@@ -169,7 +169,7 @@ impl Shared {
             let known = self.pods.lock().remove(&key);
             let pod = pod::keep(self, &key, deployment, known, &client).await;
             let pod = pod.map_err(|fault| format!("{key}: {fault}"))?;
-            // Nodes may have been lost meanwhile.
+            // The nodes may have been lost in the meantime.
             let mut pods = self.pods.lock();
             if let Some(pod) = pod.filter(|_| !self.is_held.load(Ordering::Relaxed)) {
                 pods.insert(key, pod);

@@ -1,7 +1,8 @@
-//! Where the programs of a control plane are: found, or built once from pinned Go modules.
+//! The programs of a control plane: they are found, or built once from pinned Go modules.
 //!
-//! A program in `KUBEBUILDER_ASSETS` wins; otherwise it lives in a cache outside the tree, keyed by
-//! its module's checksum file, so a new pin is a new entry and nothing stale is ever run.
+//! A program in `KUBEBUILDER_ASSETS` is preferred. Otherwise it is in a cache outside the tree. The
+//! key of the cache is the module's checksum file, so a new pin is a new entry, and nothing stale
+//! is ever run.
 
 use std::{
     collections::BTreeMap,
@@ -29,14 +30,14 @@ pub use module::BuildError;
 pub use node::{CNI, CONTAINERD, KUBELET, NODE, RUNC, TESTIMAGE};
 pub use ocm::{MANAGED_SERVICEACCOUNT, MANAGED_SERVICEACCOUNT_E2E, OCM};
 
-/// Programs that are there and ready to start.
+/// Programs that exist and are ready to start.
 #[derive(Clone, Debug)]
 pub struct Programs(BTreeMap<&'static str, PathBuf>);
 
-/// Why not every wanted program is there.
+/// Why a requested program is missing.
 #[derive(Debug, thiserror::Error)]
 pub enum EnsureError {
-    /// Nowhere to keep programs.
+    /// There is no directory for the cache.
     #[error("no cache directory: neither XDG_CACHE_HOME nor HOME is set")]
     NoCache,
     /// A family's pins cannot be read.
@@ -54,7 +55,7 @@ pub enum EnsureError {
 
 impl Programs {
     /// Finds the programs of `families` and builds those that are missing, which takes minutes and
-    /// is told on stderr. Safe to run in several processes at once.
+    /// is reported on stderr. It is safe to run in several processes at once.
     pub fn ensure(families: &[&'static Family]) -> Result<Self, EnsureError> {
         let cache = cache_directory().ok_or(EnsureError::NoCache)?;
         let assets = host::variable("KUBEBUILDER_ASSETS").map(PathBuf::from);
@@ -85,7 +86,7 @@ impl Programs {
     /// The path of a program.
     ///
     /// # Panics
-    /// Where `name` belongs to none of the families that were asked for.
+    /// If `name` belongs to none of the requested families.
     pub fn path(&self, name: &str) -> &Path {
         self.0
             .get(name)
@@ -95,7 +96,7 @@ impl Programs {
     /// The directory of a family's [`Manifests`].
     ///
     /// # Panics
-    /// Where `name` belongs to none of the families that were asked for.
+    /// If `name` belongs to none of the requested families.
     pub fn manifests(&self, name: &str) -> &Path {
         self.path(name)
     }

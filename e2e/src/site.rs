@@ -1,5 +1,5 @@
-//! A World's directory and programs, and how to start one of them; for etcd, with its whole command
-//! line.
+//! A World's directory and programs, and how to start one of them. For etcd this includes the whole
+//! command line.
 
 use std::{
     fs, io,
@@ -13,7 +13,7 @@ use crate::{
     programs::Programs,
 };
 
-/// Where a World lives and what it runs: shared by everything that belongs to it.
+/// The directory and the programs of a World, shared by everything that belongs to it.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) directory: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Makes the directory; it goes with the World, or when this process ends.
+    /// Creates the directory. It is removed with the World, or when this process ends.
     pub(crate) fn new(programs: Programs) -> io::Result<Arc<Self>> {
         let directory = tempfile::Builder::new().prefix("spokeway-").tempdir()?;
         reaper::sweep(directory.path())?;
@@ -44,7 +44,7 @@ impl Site {
     }
 }
 
-/// How to start an etcd that keeps its data in a directory yet to be made.
+/// How to start an etcd with its data in a directory that does not exist yet.
 pub(crate) fn etcd(site: &Site, directory: &Path, url: &str) -> io::Result<Spec> {
     fs::create_dir(directory)?;
     let peer_url = format!("http://127.0.0.1:{}", host::free_port());

@@ -1,5 +1,5 @@
-//! The gateway's own port for agents, by mutual TLS: the flags of both ends, and the authority of those
-//! who may come in.
+//! The gateway's own port for agents, with mutual TLS: the flags of both ends, and the CA of the
+//! agents that may attach.
 
 use std::{
     fs, io,
@@ -12,7 +12,7 @@ use crate::{
     pki::{Authority, Identity, PkiError},
 };
 
-/// A tunnel port in the making: first its gateway is started, then its agents.
+/// A tunnel port that is prepared before its gateway is started, and then its agents.
 #[derive(Debug)]
 pub struct TunnelPort {
     authority: Authority,
@@ -33,7 +33,8 @@ pub enum TunnelPortError {
 }
 
 impl TunnelPort {
-    /// At `host`, as the gateway's certificate names it; files go into `directory`.
+    /// A port at `host`, which the gateway's certificate must name. Files are written into
+    /// `directory`.
     pub fn new(directory: &Path, host: &str) -> Result<Self, TunnelPortError> {
         let this = Self {
             authority: Authority::new("agents-ca")?,
@@ -45,17 +46,17 @@ impl TunnelPort {
         Ok(this)
     }
 
-    /// Where it is.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Lets the gateway take certificates of these authorities, PEM, instead of ours.
+    /// Makes the gateway accept certificates of these CAs, PEM, instead of ours.
     pub fn trust(&self, authorities: &str) -> io::Result<()> {
         self.write("agents-ca.crt", authorities).map(drop)
     }
 
-    /// Signs the agents' certificates.
+    /// The CA that signs the agents' certificates.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
@@ -69,7 +70,7 @@ impl TunnelPort {
         ]
     }
 
-    /// The flags of an agent with this certificate; `name` is that of its files.
+    /// The flags of an agent with this certificate. `name` is the name of its files.
     pub fn of_agent(
         &self,
         gateway: &Gateway,

@@ -1,5 +1,6 @@
-//! Upstream's managed-serviceaccount agent, as benchmarks run it beside ours: the same hub, the same
-//! spoke, a managed cluster's name of its own, and the rights that its manager would give it.
+//! Upstream's managed-serviceaccount agent, which benchmarks compare ours with. It runs on the same
+//! hub and the same spoke, under a managed cluster's name of its own, with the rights that its
+//! manager would give it.
 
 use std::{fs, io, time::Duration};
 
@@ -22,22 +23,22 @@ use crate::{
 };
 
 const PROGRAM: &str = "managed-serviceaccount";
-/// What its manager calls the roles.
+/// The name that its manager gives the roles.
 const HUB_ROLE: &str = "managed-serviceaccount-addon-agent";
 const SPOKE_ROLE: &str = "open-cluster-management:managed-serviceaccount:addon-agent";
-/// Who it is on the spoke.
+/// Its account on the spoke.
 const ACCOUNT: &str = "managed-serviceaccount";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const MSA: &str = "authentication.open-cluster-management.io";
 const TOKEN_TTL: Duration = Duration::from_hours(6);
 
-/// A running agent of upstream's; killed when dropped.
+/// A running agent of upstream's. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct UpstreamMsa {
     process: Process,
 }
 
-/// Why it does not run.
+/// Why it could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamMsaError {
     /// Its program is missing and could not be built.
@@ -61,8 +62,8 @@ pub enum UpstreamMsaError {
 }
 
 impl UpstreamMsa {
-    /// Starts an agent that is `cluster` to the hub, and waits for nothing. The definition of
-    /// accounts has to be there. One at a time per machine: it takes port 8000 of every address.
+    /// Starts an agent of `cluster` without waiting for anything. The CRD of accounts must exist.
+    /// Only one can run on a machine, because it listens on port 8000 of every address.
     pub async fn start(
         hub: &Cluster,
         spoke: &Cluster,
@@ -107,17 +108,17 @@ impl UpstreamMsa {
         Ok(Self { process })
     }
 
-    /// Where it keeps the `ServiceAccount`s of accounts on the spoke: among all add-ons' own.
+    /// The namespace of the accounts' `ServiceAccount`s on the spoke, which all add-ons share.
     pub fn namespace() -> &'static str {
         Addon::namespace()
     }
 
-    /// Who it is to the spoke.
+    /// Its user name on the spoke.
     pub fn user_on_spoke() -> String {
         format!("system:serviceaccount:{}:{ACCOUNT}", Addon::namespace())
     }
 
-    /// Its process: for its pid and log, and to start it again.
+    /// Its process, for its pid and log, and to start it again.
     pub fn process(&self) -> &Process {
         &self.process
     }

@@ -1,6 +1,6 @@
-//! A set of named clusters on loopback: one etcd, one temporary directory, no trace afterwards.
+//! A set of named clusters on loopback: one etcd, one temporary directory, and no trace afterwards.
 //!
-//! Nothing in here belongs to an async runtime, so tests that each run their own may share one.
+//! Nothing in here belongs to an async runtime, so tests with different runtimes can share a World.
 
 use std::{
     fs, io,
@@ -30,7 +30,7 @@ pub(crate) use report::{LogWatch, ends_of_logs};
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
 
-/// Running clusters; all of it stops and vanishes when dropped, or when this process ends.
+/// Running clusters. Everything stops and is removed when it is dropped, or when this process ends.
 #[derive(Debug)]
 pub struct World {
     site: Arc<Site>,
@@ -40,7 +40,7 @@ pub struct World {
     nodes: Vec<Node>,
 }
 
-/// Which clusters a World is to have.
+/// The clusters that a World will have.
 #[derive(Clone, Debug, Default)]
 pub struct WorldBuilder {
     clusters: Vec<Wanted>,
@@ -50,18 +50,18 @@ pub struct WorldBuilder {
 struct Wanted {
     name: String,
     address: Option<SocketAddrV4>,
-    /// Where it has a node.
+    /// Where it is, if it has a node.
     node: Option<(Arc<Fence>, Side)>,
     audited: bool,
 }
 
-/// Why a World did not come up.
+/// Why a World could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// A program is missing and could not be built.
     #[error(transparent)]
     Programs(#[from] EnsureError),
-    /// The temporary directory is at fault.
+    /// The temporary directory could not be used.
     #[error("cannot lay out the World's directory")]
     Directory(#[from] io::Error),
     /// A process did not start or did not become ready.
@@ -70,13 +70,13 @@ pub enum WorldError {
     /// A cluster could not be started.
     #[error(transparent)]
     Cluster(#[from] LaunchError),
-    /// A node did not come up.
+    /// A node could not be started.
     #[error(transparent)]
     Node(#[from] NodeError),
 }
 
 impl WorldBuilder {
-    /// Adds a cluster; names are unique and fit for a file.
+    /// Adds a cluster. Names must be unique and usable as file names.
     pub fn cluster(mut self, name: &str) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
@@ -87,7 +87,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Lets the API servers of the clusters so far write down who calls what; see
+    /// Turns on the audit logs of the clusters that have been added so far; see
     /// [`Cluster::audit_log`].
     pub fn audited(mut self) -> Self {
         for wanted in &mut self.clusters {
@@ -96,7 +96,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds a cluster whose API server listens there.
+    /// Adds a cluster whose API server listens at this address.
     pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
@@ -107,8 +107,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds a cluster on the spoke's side of a fence, with a node that runs pods. The caller is on
-    /// the hub's side, where the hub listens at [`Fence::hub_address`].
+    /// Adds a cluster on the spoke's side of a fence, with a node that runs pods. The caller must
+    /// be on the hub's side, where the hub listens at [`Fence::hub_address`].
     pub fn cluster_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
@@ -119,8 +119,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Adds a cluster on the hub's side of a fence, where the caller is, with a node that runs pods. Its
-    /// aggregated APIs are dialled at their pods.
+    /// Adds a cluster on the hub's side of a fence, where the caller must be, with a node that runs
+    /// pods. Its aggregated APIs are dialled at their pods.
     pub fn hub_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
         self.clusters.push(Wanted {
             name: name.to_owned(),
@@ -131,7 +131,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Starts everything at once and waits until every cluster serves.
+    /// Starts everything at once, and waits until every cluster serves.
     pub async fn start(self) -> Result<World, WorldError> {
         let mut families = programs::ALL.to_vec();
         if self.clusters.iter().any(|wanted| wanted.node.is_some()) {
@@ -176,7 +176,7 @@ impl World {
     /// The World that all tests of this process share: a `hub` and a spoke, `managed1`.
     ///
     /// # Panics
-    /// With the whole story, where it does not come up.
+    /// If it does not come up, with the full report.
     pub async fn shared() -> SharedWorld {
         let start = || Self::builder().cluster("hub").cluster("managed1").start();
         match SHARED.get_or_try_init(start).await {
@@ -188,28 +188,28 @@ impl World {
     /// A cluster by name.
     ///
     /// # Panics
-    /// Where no such cluster was asked for.
+    /// If no such cluster was requested.
     pub fn cluster(&self, name: &str) -> &Cluster {
         let found = self.clusters.iter().find(|cluster| cluster.name() == name);
         found.unwrap_or_else(|| panic!("this World has no cluster {name}"))
     }
 
-    /// Its temporary directory, a good place for a journey's own files.
+    /// Its temporary directory, where a test can put its own files.
     pub fn directory(&self) -> &Path {
         &self.site.directory
     }
 
-    /// The programs it runs.
+    /// The programs that it runs.
     pub fn programs(&self) -> &Programs {
         &self.site.programs
     }
 
-    /// Its etcd: to pause it.
+    /// Its etcd, to pause it.
     pub fn etcd(&self) -> &Process {
         &self.etcd
     }
 
-    /// Where its etcd answers, over plain HTTP: gRPC, and JSON below `/v3`.
+    /// The URL of its etcd over plain HTTP: gRPC, and JSON below `/v3`.
     pub fn etcd_url(&self) -> &str {
         &self.etcd_url
     }
@@ -217,7 +217,7 @@ impl World {
     /// The node of a cluster.
     ///
     /// # Panics
-    /// Where no such cluster with a node was asked for.
+    /// If no such cluster with a node was requested.
     pub fn node(&self, cluster: &str) -> &Node {
         let found = self.nodes.iter().find(|node| node.cluster() == cluster);
         found.unwrap_or_else(|| panic!("this World has no node of {cluster}"))
@@ -242,7 +242,7 @@ impl Drop for World {
             process.kill();
         }
         self.etcd.kill();
-        // The reaper tries again when this process ends.
+        // If this fails, the reaper tries again when this process ends.
         let _ = fs::remove_dir_all(&self.site.directory);
     }
 }

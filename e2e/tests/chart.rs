@@ -1,5 +1,5 @@
-//! The chart by a real helm, on a hub's API server: what it installs, what its values mean, and what it
-//! refuses. Nothing runs here; `install` has pods.
+//! The chart, installed by a real helm on a hub's API server: what it installs, what its values
+//! mean, and what it refuses. No pods run here; they do in `install`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 

@@ -1,6 +1,6 @@
-//! Managed clusters that nobody wrote a Secret for: derived from `ManagedCluster`s and the tokens of
-//! `ManagedServiceAccount`s, on real control planes. Which agent writes those tokens is not of
-//! interest here, so the tests write them where an agent does.
+//! Managed clusters without a hand-written Secret: they are derived from `ManagedCluster`s and the
+//! tokens of `ManagedServiceAccount`s, on real control planes. It does not matter here which agent
+//! writes those tokens, so the tests write them where an agent would.
 
 #![expect(
     clippy::print_stdout,

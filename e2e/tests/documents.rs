@@ -1,4 +1,4 @@
-//! Documents that say which test shows what: every one of those tests exists.
+//! Some documents name tests for what they state. All these tests must exist.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -24,7 +24,7 @@ fn tests(folders: &[&str]) -> BTreeSet<String> {
     found
 }
 
-/// The functions behind a `#[test]` of any kind in all files under `folder`, and properties.
+/// The test functions of any kind in all files under `folder`, including properties.
 fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -45,7 +45,7 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What is between backquotes.
+/// The text between backquotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -107,7 +107,7 @@ fn every_behaviour_of_accounts_names_tests_that_exist() {
     assert!(count > 30, "{count} rows");
 }
 
-/// The literals in what a source says before its tests, each with what stands before it.
+/// The literals in the part of a source before its tests, each with the text before it.
 fn literals(source: &str) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(workspace().join(source)).unwrap();
     let text = text.split("#[cfg(test)]").next().unwrap();
@@ -118,7 +118,7 @@ fn literals(source: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Words as conditions, reasons and phases are spelt.
+/// Whether a word is spelled like a condition, a reason or a phase.
 fn is_camel_case(word: &str) -> bool {
     word.len() > 3
         && word.starts_with(|it: char| it.is_ascii_uppercase())

@@ -1,5 +1,5 @@
-//! Faults of the hub, of others on it, of single clusters, and of the operator itself: each ends in the
-//! right state, and a condition says what happened for as long as it lasts.
+//! Faults of the hub, of others on it, of single clusters, and of the operator itself. Each must
+//! end in the right state, and a condition must report the fault for as long as it lasts.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 

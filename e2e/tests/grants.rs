@@ -1,6 +1,6 @@
-//! Identity: hub users act on a managed cluster as themselves where an `AccessGrant` names them, for as
-//! long as it does, on real hub and spoke. The grants' status and the spoke's RBAC are written here, as
-//! the operator would.
+//! Identity: hub users act on a managed cluster as themselves if an `AccessGrant` names them, and
+//! for as long as it does. Hub and spoke are real. The tests write the grants' status and the
+//! spoke's RBAC as the operator would.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 

@@ -1,5 +1,5 @@
-//! Installed as people install it: by a real helm, on a hub and a spoke that have nodes, from our images;
-//! and uninstalled without a trace.
+//! An installation as users do it: by a real helm, on a hub and a spoke that have nodes, from our
+//! images. Uninstalling it leaves nothing behind.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -23,11 +23,11 @@ use tokio::time::Instant;
 const SPOKE: &str = "managed1";
 const NAMESPACE: &str = "spokeway-system";
 const SOON: Duration = Duration::from_mins(1);
-/// Helm's own deadline, and ours on helm.
+/// Helm's own deadline, and our deadline for helm.
 const TIMEOUT: &str = "--timeout=3m";
 const HELM_WITHIN: Duration = Duration::from_mins(4);
 const HEALTHZ: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy/healthz";
-/// What an install and an operator make on the hub.
+/// The kinds that an installation and an operator create on the hub.
 const ON_HUB: &str = "clustermanagementaddons,managedclusteraddons,manifestworks,rolebindings,roles,\
     clusterrolebindings,clusterroles,apiservices,deployments,pods,jobs,services,serviceaccounts,leases,\
     secrets,poddisruptionbudgets,customresourcedefinitions";
@@ -85,7 +85,7 @@ impl Stage {
         spoke.on_its_side(|| kubectl(spoke, args)).await
     }
 
-    /// Whatever might be ours, as `kind/namespace/name`.
+    /// Every object that might be ours, as `kind/namespace/name`.
     async fn ours(&self) -> Result<Vec<String>, String> {
         let list = |kinds| ["get", kinds, "--all-namespaces", "--output=json"];
         let on_hub = self.on_hub(&list(ON_HUB)).await?;
@@ -124,7 +124,7 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     let stage = Stage::set(&fence).await;
     let before = stage.ours().await.unwrap();
 
-    // The strictest that a namespace can be about its pods.
+    // The strictest pod security that a namespace can have.
     let namespace = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../config/operator/namespace.yaml"
@@ -178,7 +178,7 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     eventually(SOON, "nothing is left", nothing).await.unwrap();
 }
 
-/// What Kubernetes puts into every namespace, and into each that stays.
+/// Whether Kubernetes creates this object in every namespace.
 fn of_a_namespace(object: &str) -> bool {
     object.ends_with("/default") && object.contains("ServiceAccount")
 }
@@ -202,7 +202,7 @@ async fn all_run_our_images(stage: &Stage) {
     assert_eq!(on_spoke.trim(), images::name(images::REGISTRY, "agent"));
 }
 
-/// For whoever reads why it failed.
+/// Prints details for the reader of a failure.
 async fn pods(stage: &Stage) -> String {
     let pods = ["get", "pods,jobs,managedclusteraddons", "-A", "-o=wide"];
     let agents = ["get", "pods", "-A", "-o=wide"];
@@ -232,7 +232,7 @@ async fn pods(stage: &Stage) -> String {
     said.join("\n")
 }
 
-/// Past the capture of test output.
+/// Prints in spite of the capture of test output.
 fn tell(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");

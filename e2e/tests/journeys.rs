@@ -1,5 +1,5 @@
 //! What people and programs do through the gateway, on real processes: kubectl and kube's client
-//! through the hub, callers at the gateway's own door, and the hub itself, which must not suffer.
+//! through the hub, and callers at the gateway's own port. The hub itself must stay healthy.
 
 #![expect(
     clippy::unwrap_used,
@@ -43,9 +43,9 @@ mod writes;
 
 use std::time::Duration;
 
-/// Where the hub serves our kind.
+/// The path where the hub serves our kind.
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-/// Longer than anything takes that needs no more than a few round trips.
+/// Longer than anything takes that needs only a few round trips.
 const SOON: Duration = Duration::from_secs(10);
 
 /// A path of a managed cluster's API as the hub serves it.

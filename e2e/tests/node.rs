@@ -1,5 +1,5 @@
-//! A spoke that cannot be dialled, with a real node: what people do with pods, through hub, gateway
-//! and the tunnel of the spoke's agent.
+//! What users do with pods through the hub, the gateway and the tunnel of the spoke's agent. The
+//! spoke cannot be dialled, and has a real node.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(

@@ -1,4 +1,4 @@
-//! Open Cluster Management itself, as journeys use it: clusters join, add-ons get credentials.
+//! Open Cluster Management itself, as the tests use it: clusters join, and add-ons get credentials.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -77,7 +77,7 @@ async fn whoami(kubeconfig: &std::path::Path) -> (String, Vec<String>) {
     (user.username.unwrap(), user.groups.unwrap_or_default())
 }
 
-/// A figure for whoever reads the log.
+/// Prints a figure for the reader of the log.
 fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

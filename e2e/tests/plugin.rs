@@ -1,5 +1,5 @@
-//! The kubectl plugin as a user has it: a real kubectl that finds it, on a real hub, and a managed cluster
-//! behind the gateway. What an operator would write of grants, the tests write.
+//! The kubectl plugin as a user runs it: a real kubectl finds it, the hub is real, and a managed
+//! cluster is behind the gateway. The tests write the status of grants instead of an operator.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 

@@ -1,5 +1,5 @@
-//! What the gateway refuses, and in which words: each a `metav1.Status` that names the cluster, the
-//! phase and the next step, on real processes.
+//! What the gateway refuses, and how. Each refusal is a `metav1.Status` that names the cluster, the
+//! phase and the next step. All processes are real.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
-/// A hub with a gateway, one good spoke, and one that tests freeze.
+/// A hub with a gateway, one good spoke, and one that tests pause.
 struct Stage {
     world: World,
     gateway: Gateway,
@@ -54,8 +54,8 @@ impl Stage {
         self.world.cluster("hub")
     }
 
-    /// A client at the gateway's own port, with the hub's front-proxy certificate: what the hub's
-    /// API server is to it.
+    /// A client at the gateway's own port, with the hub's front-proxy certificate, like the hub's
+    /// API server.
     fn as_hub(&self) -> kube::Client {
         let identity = self.hub().front_proxy_client().clone();
         self.gateway

@@ -1,4 +1,4 @@
-//! The Tiltfile, run by a Starlark interpreter in which Tilt's functions tell what they are asked for.
+//! The Tiltfile, run by a Starlark interpreter in which Tilt's functions print their arguments.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -11,7 +11,7 @@ use std::{
 use e2e::programs::{HELM, Programs, STARLARK};
 use serde_json::Value;
 
-/// Tilt's functions, with the arguments that they take; each prints its call.
+/// Tilt's functions with their parameters. Each prints its call.
 const TILT: &str = r#"
 def _tell(call, **arguments):
     print(json.encode({"call": call, "arguments": arguments}))
@@ -43,13 +43,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What it asks Tilt for, in order; or what the interpreter complains about.
+/// The calls of Tilt's functions in order, or the interpreter's error.
 fn run(text: &str, context: &str) -> Result<Vec<Value>, String> {
     let programs = Programs::ensure(&[&STARLARK]).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("Tiltfile");
     fs::write(&file, TILT.replace("CONTEXT", context) + text).unwrap();
-    // Tilt lets statements stand outside of functions, too.
+    // Like Tilt, it allows statements outside of functions.
     let mut starlark = Command::new(programs.path("starlark"));
     let output = starlark.arg("-globalreassign").arg(&file).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

@@ -1,5 +1,5 @@
-//! The life of tokens on a real hub and a real managed cluster: issued, repaired, refused, revoked, by
-//! an agent that has exactly the rights of `config/agent`.
+//! The life of tokens on a real hub and a real managed cluster: an agent with exactly the rights of
+//! `config/agent` issues, repairs, refuses and revokes them.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(

@@ -1,5 +1,6 @@
-//! Managed clusters behind tunnels, by both entrances, on real processes: served like any other,
-//! refused when an agent is not who it says, and back soon after anything in between died.
+//! Managed clusters behind tunnels, at both entrances, on real processes. They are served like any
+//! other, refused if an agent is not what it claims to be, and back soon after anything in between
+//! died.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(

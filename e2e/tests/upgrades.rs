@@ -1,6 +1,6 @@
 //! exec, attach, port-forward and cp need an upgraded connection. Without a node there is no pod to
-//! exec into, so the spoke here is a TLS server that agrees to upgrades; hub, aggregator and gateway
-//! are the real ones.
+//! exec into, so the spoke here is a TLS server that agrees to upgrades. Hub, aggregator and
+//! gateway are real.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -27,7 +27,7 @@ const WEBSOCKET: [(&str, &str); 2] = [
     ("upgrade", "websocket"),
 ];
 
-/// A gateway, a spoke that upgrades, and both ways in.
+/// A gateway, a spoke that agrees to upgrades, and both entrances.
 struct Stage {
     gateway: SharedGateway,
     spoke: Spoke,
@@ -69,7 +69,7 @@ impl Stage {
         )
     }
 
-    /// At the gateway's own port, as the hub's API server.
+    /// A client at the gateway's own port, like the hub's API server.
     async fn at_the_door(
         &self,
         tail: &str,
@@ -87,7 +87,7 @@ impl Stage {
         response
     }
 
-    /// Through the hub's API server, as its admin.
+    /// A client of the hub's API server, as its admin.
     async fn through_the_hub(
         &self,
         tail: &str,
@@ -101,7 +101,7 @@ impl Stage {
     }
 }
 
-/// The byte pipe of an answer that agreed to `protocol`.
+/// The byte stream of an answer that agreed to `protocol`.
 async fn pipe(answer: http::Response<hyper::body::Incoming>, protocol: &str) -> TokioIo<Upgraded> {
     assert_eq!(answer.status(), 101, "{answer:?}");
     assert_eq!(answer.headers()["upgrade"], protocol);

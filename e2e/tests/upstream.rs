@@ -1,6 +1,6 @@
-//! Upstream's own end-to-end suites for managed-serviceaccount, run against our agent. They take one
-//! cluster for hub and spoke. Left out are those for what is no agent's: the add-on's installation by
-//! upstream's manager, and the copies that its manager makes for `ClusterProfile`s.
+//! Upstream's own end-to-end suites for managed-serviceaccount, run against our agent. They use one
+//! cluster as hub and spoke. Suites that do not test the agent are left out: the installation of
+//! the add-on by upstream's manager, and the copies that its manager makes for `ClusterProfile`s.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -16,7 +16,7 @@ use e2e::{
 };
 use serde_json::json;
 
-/// What the suites call their cluster.
+/// The name that the suites give their cluster.
 const CLUSTER: &str = "loopback";
 const ENDS_WITHIN: Duration = Duration::from_mins(5);
 const SOON: Duration = Duration::from_secs(20);
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(20);
 async fn upstreams_own_suites_pass_against_our_agent() {
     let world = World::builder().cluster(CLUSTER).start().await.unwrap();
     let cluster = world.cluster(CLUSTER);
-    // For the kind of the add-on, which the suites ask where `ServiceAccount`s are.
+    // For the kind of the add-on, from which the suites read the namespace of `ServiceAccount`s.
     let _ocm = Ocm::start(cluster).await.unwrap();
     prepare_hub(cluster).await.unwrap();
     prepare_spoke(cluster).await.unwrap();
@@ -56,7 +56,7 @@ async fn upstreams_own_suites_pass_against_our_agent() {
     }
 }
 
-/// Runs a suite to its end, and gives what it said.
+/// Runs a suite to its end, and returns its output.
 async fn run(cluster: &Cluster, name: &str, program: &Path) -> String {
     let directory = cluster.directory().to_owned();
     let suite = Process::start(Spec {
@@ -81,7 +81,7 @@ async fn run(cluster: &Cluster, name: &str, program: &Path) -> String {
     said
 }
 
-/// As the add-on's manager would.
+/// Registers the add-on, as its manager would.
 async fn say_where_accounts_are(cluster: &Cluster) {
     let addon = json!({
         "apiVersion": "addon.open-cluster-management.io/v1alpha1",

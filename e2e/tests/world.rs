@@ -1,4 +1,4 @@
-//! The harness on real processes: what journeys take for granted.
+//! The harness on real processes: what all other tests rely on.
 
 #![expect(
     clippy::unwrap_used,

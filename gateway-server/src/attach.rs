@@ -82,7 +82,7 @@ impl Attach {
         let cluster = &agent.cluster;
         let held = async {
             let budget = self.tunnels.budget(cluster);
-            // On the heap: a handshake's state is kilobytes, and goes with it.
+            // Boxed, because the state of a handshake is kilobytes and is needed only here.
             let attached = Box::pin(Session::attach(io, &self.hello, budget.clone())).await;
             match attached {
                 Ok((session, driver)) => {
@@ -113,7 +113,7 @@ impl Attach {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let cluster = &agent.cluster;
-        // Each connection has a turn of its own, so that an agent is never without one.
+        // Each connection has a turn of its own, so that an agent never loses all of them at once.
         let turn = format!(
             "{cluster}/{}",
             self.attached.fetch_add(1, Ordering::Relaxed)

@@ -15,10 +15,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{acting::Tether, metrics::Counter, upstream::Lease, watch::Watch};
 
-/// What a response of the gateway carries.
+/// The body of a response of the gateway.
 #[derive(Debug, Default)]
 pub(crate) enum Body {
-    /// Nothing.
+    /// No bytes.
     #[default]
     Empty,
     /// An answer of the gateway itself.
@@ -41,22 +41,22 @@ pub(crate) enum BodyError {
 /// A streamed answer. Dropping it unread resets its stream, and gives the connection back.
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
-    /// Came with the head.
+    /// The frame that came with the head.
     first: Option<Frame<Bytes>>,
     body: Incoming,
     lease: Option<Lease>,
     bytes: Counter,
-    /// Ends it, if it is long-lived.
+    /// Ends a long-lived answer when the caller's access ends.
     tether: Option<Arc<Tether>>,
-    /// Set for a watch.
+    /// Present if the answer is a watch.
     watch: Option<WatchEnd>,
 }
 
-/// A watch may end at any time: informers then resume it, and their rights are checked again. For any
-/// other body, a normal end would claim that it is complete.
+/// A watch may end at any time, because informers then resume it, and their rights are checked
+/// again. Any other body must not end normally before it is complete.
 #[derive(Debug)]
 struct WatchEnd {
-    /// The process is about to end.
+    /// Resolves shortly before the process ends.
     last_call: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -75,13 +75,13 @@ impl UpstreamBody {
         this
     }
 
-    /// It ends when the tether is cut.
+    /// Makes the body end when the tether is cut.
     pub(crate) fn hangs_on(&mut self, tether: Arc<Tether>) {
         self.tether = Some(tether);
     }
 
-    /// From now on, a broken connection or a cut is a normal end of this body instead of an error, and it
-    /// ends by itself at the last call.
+    /// From now on, a broken connection or a cut is a normal end of this body instead of an error,
+    /// and it ends by itself at the last call.
     pub(crate) fn is_a_watch(&mut self, last_call: &CancellationToken) {
         let last_call = Box::pin(last_call.clone().cancelled_owned());
         self.watch = Some(WatchEnd { last_call });
@@ -128,7 +128,7 @@ impl UpstreamBody {
         }
     }
 
-    /// Ready when its tether is cut. Only a stream that is waiting for data asks to be woken.
+    /// Ready when the tether is cut. Only a stream that is waiting for data asks to be woken.
     fn poll_cut(&self, idle: bool, context: &mut Context<'_>) -> Poll<()> {
         match &self.tether {
             Some(tether) if idle => tether.poll_cut(context),
@@ -202,7 +202,7 @@ impl http_body::Body for Body {
                     }
                 }
                 let end = upstream.watch.is_none().then_some(Err(BodyError::Revoked));
-                // Dropped at once, which ends it at the managed cluster as well.
+                // Dropping the body at once ends the request at the managed cluster as well.
                 *this = Self::Empty;
                 Poll::Ready(end)
             }

@@ -105,8 +105,8 @@ impl Clusters {
         Ok(Arc::clone(cluster))
     }
 
-    /// All clusters as they are shown; `None` until all have been read once. What came just now is in it
-    /// once its order with other changes is known.
+    /// All clusters as they are shown; `None` until all have been read once. Waits until the order
+    /// of the latest changes is known, so that they are in the list.
     pub(crate) async fn list(&self) -> Option<Listed> {
         let came = self.feed.lock().last_came(&self.snapshot.load());
         if let Some(came) = came {
@@ -118,7 +118,8 @@ impl Clusters {
     /// All clusters as they are shown now; `None` until all have been read once.
     fn listed(&self) -> Option<Listed> {
         let mut feed = self.feed.lock();
-        // Read in here, so that the feed never goes back.
+        // The snapshot is loaded under the lock, so that the feed never sees an older one than
+        // before.
         let snapshot = self.snapshot.load();
         let now = Instant::now();
         snapshot.complete.then(|| feed.list(&snapshot, now))
@@ -141,7 +142,7 @@ impl Clusters {
         feed.after(position, &self.snapshot.load(), now)
     }
 
-    /// Where a watch goes on that has seen everything up to a revision, here or at another replica.
+    /// Continues a watch that has seen everything up to a revision, here or at another replica.
     pub(crate) fn resume(&self, revision: u64, now: Instant) -> Result<Changes, Unknown> {
         let mut feed = self.feed.lock();
         feed.resume(revision, &self.snapshot.load(), now)
@@ -213,7 +214,7 @@ impl Clusters {
         }
     }
 
-    /// What a deleted object has as its revision is that of its deletion.
+    /// The revision of a deleted object is that of its deletion.
     fn set<S: Source>(&self, cluster: ClusterName, entry: Option<S::Entry>, revision: u64) {
         let mut inventory = self.inventory.lock();
         let known = entry.map(|entry| Known { entry, revision });

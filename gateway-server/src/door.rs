@@ -31,9 +31,9 @@ use crate::{
 
 /// Requests at once on one HTTP/2 connection; Go's clients open another one beyond it.
 const MAX_STREAMS: u32 = 250;
-/// What one upload may have in flight towards us …
+/// What one upload may have in flight towards us.
 const STREAM_WINDOW: u32 = 128 << 10;
-/// … and all of them may stall before they hold up their neighbours.
+/// Large enough for all uploads to stall at their windows without holding up each other.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 /// Callers in thousands of groups have long heads.
 const MAX_HEAD: u32 = 256 << 10;

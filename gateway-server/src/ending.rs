@@ -1,6 +1,6 @@
-//! The end of the process, in its order: those who send requests and agents here learn of it, agents go
-//! one after the other, requests are still accepted for a while, then only what is in flight goes on, and
-//! at last everything ends.
+//! The shutdown of the process, step by step: the readiness probe fails and the other replicas are
+//! told, agents leave one after the other while requests are still accepted, then only what is in
+//! flight continues, and at last everything is cut.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -10,17 +10,18 @@ use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
-/// What watches get to end in good order, of the time that is in flight.
+/// The part of the drain timeout that is reserved for watches to end cleanly.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// The steps, each a signal that stays.
+/// The steps of the shutdown. Each is a signal that stays set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ending {
-    /// This replica wants to go: it is not ready, its peers know, and its agents leave.
+    /// This replica is shutting down: it is not ready, its peers are told, and its agents leave.
     pub(crate) leaving: CancellationToken,
-    /// Nothing new is accepted; what is in flight may finish.
+    /// Nothing new is accepted. What is in flight may finish.
     pub(crate) drain: CancellationToken,
-    /// The time of what is in flight is nearly over: what may end in good order at any time does.
+    /// The drain timeout is nearly over: whatever can end cleanly at any time, such as a watch,
+    /// ends.
     pub(crate) last_call: CancellationToken,
     /// Everything ends now.
     pub(crate) cut: CancellationToken,
@@ -36,7 +37,7 @@ impl Ending {
         }
     }
 
-    /// Takes the first two steps once `told` resolves.
+    /// Takes the first two steps after `told` resolves.
     pub(crate) async fn begin(self, told: impl Future<Output = ()>, serving: Condition) {
         told.await;
         serving.set(false);
@@ -51,7 +52,7 @@ impl Ending {
         self.drain.cancel();
     }
 
-    /// Waits until it is the turn of one of many, who leave spread over the first five eighths of the
+    /// Waits for the turn of `of` to leave. The turns are spread over the first five eighths of the
     /// delay.
     pub(crate) async fn turn(&self, of: &str) {
         self.leaving.cancelled().await;
@@ -60,7 +61,7 @@ impl Ending {
         sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Waits until both are done, at most for `deadline`, and takes the last step.
+    /// Waits until both trackers are empty, for `deadline` at most, and then takes the last step.
     pub(crate) async fn finish(
         self,
         requests: &TaskTracker,

@@ -39,7 +39,7 @@ use crate::{
     watch::{Printer, Watch},
 };
 
-/// How long a list or a watch waits until the hub is known to have come to a revision.
+/// How long a list or a watch waits until the hub is known to have reached a revision.
 const REACH_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Everything that is needed to answer a request.
@@ -143,7 +143,7 @@ impl Gateway {
     async fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let options = options(head)?;
         if let Some(revision) = options.not_older_than() {
-            // Another replica has come to it already.
+            // Another replica may have seen this revision already.
             self.clusters.reached(revision, REACH_DEADLINE).await;
         }
         if let Some(watch) = options.watch {

@@ -41,9 +41,8 @@ pub use crate::{
 
 use crate::route::{Endpoint, Route};
 
-/// Feeds bytes of another replica to the reader of its news, and checks what must hold for any of them: a
-/// line that is understood is written as a line that says the same. The fuzz target and its corpus call
-/// this.
+/// Feeds bytes of another replica to the reader of its news, and checks that each line that is
+/// understood is written and read back unchanged. The fuzz target and its corpus call this.
 pub fn fuzz_news(bytes: &[u8]) {
     peers::fuzz_news(&String::from_utf8_lossy(bytes));
 }

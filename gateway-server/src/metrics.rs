@@ -48,7 +48,7 @@ pub(crate) struct Metrics {
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
     /// Other replicas that this one is linked to now.
     pub(crate) peer_links: Gauge,
-    /// Peers that were refused because they are no replica.
+    /// Peers that were refused because they are not replicas.
     pub(crate) peer_refusals: Counter,
     /// Pipes that were opened through another replica.
     pub(crate) pipes_passed: Counter,

@@ -1,7 +1,8 @@
-//! The other replicas of this gateway. Each keeps a link to each other one, by mutual TLS with
-//! certificates of an authority of their own, and speaks the tunnel's protocol on it: who dialled opens
-//! pipes, and the other end passes them to its own tunnels, never on to a third one. Over the same link
-//! each tells the others which clusters it has tunnels of (protocol.md §10).
+//! The links between the replicas of this gateway. Every replica dials every other one, over mutual
+//! TLS with certificates from a CA of their own, and speaks the tunnel protocol: the replica that
+//! dialled opens pipes, and the other one passes them to its own tunnels, never to a third replica.
+//! On the same link the replica that was dialled tells which clusters it has tunnels of
+//! (protocol.md §10).
 
 mod discovery;
 mod door;
@@ -24,24 +25,24 @@ use crate::{
     args::PeerSettings, clusters::Clusters, ending::Ending, metrics::Metrics, tunnels::Tunnels,
 };
 
-/// What links to other replicas share with the rest of the process.
+/// What the links to other replicas share with the rest of the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
-    /// What this gateway says of itself.
+    /// The hello of this replica.
     pub(crate) hello: Arc<Hello>,
     pub(crate) tunnels: Tunnels,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) metrics: Metrics,
-    /// Holds the connections to others.
+    /// Runs the connections to other replicas.
     pub(crate) tasks: TaskTracker,
-    /// Holds the connections of others, whose pipes a drain waits for.
+    /// Runs the connections from other replicas. A drain waits for their pipes.
     pub(crate) passing: TaskTracker,
     pub(crate) ending: Ending,
 }
 
 impl Peers {
-    /// Accepts the other replicas at `listener`, and keeps links to them. Readiness waits a moment for
-    /// what they have to say.
+    /// Accepts the other replicas at `listener` and keeps a link to each. Readiness waits up to 5 s
+    /// for their first news.
     pub(crate) fn start(
         self,
         settings: PeerSettings,

@@ -198,7 +198,7 @@ impl Process {
     }
 }
 
-/// What agents are told of this gateway.
+/// What this replica tells agents and other replicas about itself.
 pub(crate) fn hello(replicas: u16) -> Hello {
     Hello {
         replica: Some(Replica {

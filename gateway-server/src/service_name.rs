@@ -1,15 +1,15 @@
-//! The name of a Service of the hub, as a flag names it.
+//! The name of a Service on the hub, as a flag spells it.
 
 use std::str::FromStr;
 
-/// A Service, as NAMESPACE/NAME.
+/// The name of a Service, written NAMESPACE/NAME.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceName {
     namespace: String,
     name: String,
 }
 
-/// It is not NAMESPACE/NAME.
+/// The text is not NAMESPACE/NAME.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a Service is written NAMESPACE/NAME")]
 pub struct ServiceNameError;

@@ -1,5 +1,6 @@
-//! The tunnels of each managed cluster: those that agents keep open to this gateway, and those of the
-//! other replicas, which pass pipes on. Adding and removing them, and opening pipes through them.
+//! The tunnels of each managed cluster: those that agents keep open to this replica, and those of
+//! the other replicas, which pass pipes on. This module adds and removes them, and opens pipes
+//! through them.
 
 mod dialer;
 pub(crate) mod identity;
@@ -22,7 +23,7 @@ pub(crate) use self::{
     pipe::{Carrier, Pipe},
 };
 
-/// All tunnels of this gateway. Clones share them.
+/// All tunnels that this replica can use. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tunnels(Arc<Inner>);
 
@@ -31,22 +32,23 @@ struct Inner {
     clusters: RwLock<HashMap<ClusterName, Arc<Entry>>>,
     process: Budget,
     per_cluster: usize,
-    /// Says that the clusters with a tunnel here are others than before.
+    /// Signals that the set of clusters with a tunnel to this replica may have changed.
     held: watch::Sender<()>,
 }
 
 /// The tunnels of one managed cluster.
 #[derive(Debug)]
 struct Entry {
-    /// To this gateway.
+    /// The tunnels to this replica.
     sessions: Sessions,
-    /// The replicas that say that they have some.
+    /// The other replicas that say that they have tunnels of the cluster.
     peers: RwLock<Vec<Arc<Peer>>>,
     budget: Budget,
 }
 
 impl Tunnels {
-    /// No tunnels yet; what peers may make this process hold is bounded by both numbers of bytes.
+    /// No tunnels yet. Both numbers are bytes: they bound what peers can make this process hold, in
+    /// all and for each cluster.
     pub(crate) fn new(process: usize, per_cluster: usize) -> Self {
         let process = Budget::new(process);
         Self(Arc::new(Inner {
@@ -57,18 +59,19 @@ impl Tunnels {
         }))
     }
 
-    /// What all pipes of this process are charged to.
+    /// The budget that all pipes of this process are charged to.
     pub(crate) fn process_budget(&self) -> &Budget {
         &self.0.process
     }
 
-    /// What pipes of `cluster` are charged to: one account, however often its agents reconnect.
+    /// The budget that pipes of `cluster` are charged to. It stays the same, however often its
+    /// agents reconnect.
     pub(crate) fn budget(&self, cluster: &ClusterName) -> Budget {
         let known = self.entry(cluster).map(|entry| entry.budget.clone());
         known.unwrap_or_else(|| self.0.process.part(self.0.per_cluster))
     }
 
-    /// Adds a session of `cluster`. The budget is used if it is the first.
+    /// Adds a session of `cluster`. The budget is used if it is the cluster's first session.
     pub(crate) fn add(&self, cluster: &ClusterName, session: Session, budget: Budget) {
         let mut clusters = self.0.clusters.write();
         let entry = clusters
@@ -92,19 +95,19 @@ impl Tunnels {
         self.0.held.send_replace(());
     }
 
-    /// The clusters with a tunnel to this gateway.
+    /// The clusters with a tunnel to this replica.
     pub(crate) fn held(&self) -> BTreeSet<ClusterName> {
         let clusters = self.0.clusters.read();
         let held = clusters.iter().filter(|(_, entry)| entry.is_held());
         held.map(|(cluster, _)| cluster.clone()).collect()
     }
 
-    /// Whether there is a tunnel of `cluster` to this gateway that takes pipes.
+    /// Whether a tunnel of `cluster` to this replica takes pipes.
     fn holds(&self, cluster: &ClusterName) -> bool {
         self.entry(cluster).is_some_and(|entry| entry.is_held())
     }
 
-    /// Waits until there is one.
+    /// Waits until a tunnel of `cluster` to this replica takes pipes.
     async fn come_here(&self, cluster: &ClusterName) {
         let mut held = self.changes();
         while !self.holds(cluster) {
@@ -114,12 +117,12 @@ impl Tunnels {
         }
     }
 
-    /// Is marked as changed when [`Self::held`] may have changed.
+    /// A receiver that is marked as changed when [`Self::held`] may have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.held.subscribe()
     }
 
-    /// Takes it from a replica that it has a tunnel of `cluster`.
+    /// A replica says that it has a tunnel of `cluster`.
     pub(crate) fn peer_holds(&self, peer: &Arc<Peer>, cluster: ClusterName) {
         let mut clusters = self.0.clusters.write();
         let entry = clusters.entry(cluster).or_insert_with(|| {
@@ -132,7 +135,7 @@ impl Tunnels {
         }
     }
 
-    /// Takes it from a replica that it has no tunnel of `cluster`.
+    /// A replica says that it has no tunnel of `cluster` any more.
     pub(crate) fn peer_lacks(&self, peer: &Arc<Peer>, cluster: &ClusterName) {
         let mut clusters = self.0.clusters.write();
         if clusters
@@ -149,7 +152,8 @@ impl Tunnels {
         clusters.retain(|_, entry| !entry.let_go(peer));
     }
 
-    /// Opens a pipe to `target` in `cluster` through a tunnel to this gateway, and through no other.
+    /// Opens a pipe to `target` in `cluster` through a tunnel to this replica, never through
+    /// another replica.
     pub(crate) async fn open_here(
         &self,
         cluster: &ClusterName,
@@ -180,7 +184,7 @@ impl Entry {
         }
     }
 
-    /// Whether there is a tunnel to this gateway that takes pipes.
+    /// Whether a tunnel to this replica takes pipes.
     fn is_held(&self) -> bool {
         self.sessions.are_open()
     }
@@ -190,7 +194,7 @@ impl Entry {
         self.is_held() || self.peers.read().iter().any(|peer| peer.is_open())
     }
 
-    /// The replicas to ask, those first that stay.
+    /// The replicas to ask for a pipe, best first: those that are shutting down come last.
     fn peers(&self) -> Vec<Arc<Peer>> {
         let mut peers = self.peers.read().clone();
         peers.retain(|peer| peer.is_open());
@@ -198,7 +202,7 @@ impl Entry {
         peers
     }
 
-    /// Forgets a replica; true if nothing is left.
+    /// Forgets a replica; true if the cluster has no tunnel left.
     fn let_go(&self, peer: &Arc<Peer>) -> bool {
         let mut peers = self.peers.write();
         peers.retain(|known| !Arc::ptr_eq(known, peer));

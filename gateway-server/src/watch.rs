@@ -1,6 +1,6 @@
-//! A watch of `clustergateways`: a body that looks for changes once a second, and ends when the
+//! A watch of `clustergateways`: a body that looks for changes once a second. It ends when the
 //! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds
-//! only its revision and the events that are not sent yet.
+//! only its position and the events that are not sent yet.
 
 mod event;
 
@@ -28,11 +28,11 @@ use crate::{
     status::Refusal,
 };
 
-/// How often to look for changes, because they are not announced.
+/// How often to look for changes. They are not announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The same as in API servers.
+/// How often to send a bookmark, as in API servers.
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
-/// A piece that is sent at once, but for its last line.
+/// The size of what is sent at once, which the last line may exceed.
 const PIECE: usize = 64 << 10;
 
 /// The body of a watch.
@@ -41,9 +41,9 @@ pub(crate) struct Watch {
     clusters: Arc<Clusters>,
     selection: Selection,
     printer: Printer,
-    /// Changes up to this position are sent or wait in `events` …
+    /// Changes up to this position are sent or wait in `events`.
     position: u64,
-    /// … and those up to this revision of the hub.
+    /// The same as a revision of the hub.
     revision: u64,
     events: VecDeque<Event>,
     ticks: Interval,
@@ -54,7 +54,7 @@ pub(crate) struct Watch {
     is_over: bool,
 }
 
-/// How a watch writes objects, at whatever time it does.
+/// How a watch writes objects. It takes the time of each rendering, because tables show ages.
 #[derive(Debug)]
 pub(crate) struct Printer {
     pub(crate) rendering: Rendering,
@@ -71,7 +71,7 @@ impl Printer {
 }
 
 impl Watch {
-    /// Begins at the caller's start. Until all clusters have been read once, there is none.
+    /// Begins where the caller asks. Until all clusters have been read once, a watch is refused.
     pub(crate) async fn begin(
         clusters: Arc<Clusters>,
         options: WatchOptions,
@@ -91,7 +91,7 @@ impl Watch {
                     events.extend(missed.all.into_iter().filter_map(told));
                     (position, revision) = (missed.position, missed.revision);
                 }
-                // As API servers say it: in the watch.
+                // Like API servers, this reports the error as an event of the watch.
                 Err(unknown @ Unknown::TooOld { .. }) => {
                     let status = unknown.refusal().into_status();
                     events.push_back(Event::Error(Box::new(status)));

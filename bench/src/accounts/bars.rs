@@ -1,4 +1,4 @@
-//! The bars that agents are held to, and the report.
+//! The limits that agents must keep, and the report.
 
 use super::{burst::Bursts, calls::Calls, held::Held, prompt::Prompt, site::Site};
 use crate::{

@@ -1,4 +1,5 @@
-//! Many accounts at once: how long until all have tokens, and until all tokens are dead again.
+//! Many accounts at once: how long it takes until all have tokens, and until all tokens are
+//! revoked.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +18,11 @@ use crate::{
 struct Figures {
     issued: Series,
     revoked: Series,
-    /// Its CPU time for both.
+    /// The agent's CPU time for both.
     cpu: Series,
 }
 
-/// All figures of many accounts.
+/// All figures of the burst.
 #[derive(Debug)]
 pub(crate) struct Bursts {
     accounts: u16,
@@ -36,7 +37,7 @@ impl Bursts {
         }
     }
 
-    /// All of them come, and go.
+    /// Creates all accounts and deletes them again.
     pub(crate) async fn round(&mut self, site: &Site, tenant: &Tenant) -> anyhow::Result<()> {
         let process = site.process(tenant.stack);
         let before = cpu_seconds(process)?;

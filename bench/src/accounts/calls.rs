@@ -1,6 +1,6 @@
-//! What agents ask of the API servers, as the audit logs have it: while nothing happens, to issue, and
-//! through a real renewal of each account. The shortest life that an API server grants is ten minutes,
-//! so agents renew after seven to eight.
+//! The calls of agents to the API servers, as the audit logs show them: while nothing happens,
+//! while tokens are issued, and until each account has been renewed. The shortest validity that an
+//! API server grants is ten minutes, so agents renew after seven to eight.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,11 +14,11 @@ use crate::{
 };
 
 const VALIDITY: &str = "10m";
-/// After the last token.
+/// How long to wait after the last token, which still counts as issuing.
 const SETTLED: Duration = Duration::from_secs(30);
-/// Of tokens of ten minutes none is renewed before.
+/// No token with a validity of ten minutes is renewed before this time.
 const STEADY: Duration = Duration::from_mins(5);
-/// All have been renewed once, and none twice.
+/// At this time all tokens have been renewed once, and none twice.
 const RENEWED: Duration = Duration::from_mins(10);
 
 /// One agent's calls.
@@ -45,7 +45,8 @@ impl Calls {
         }
     }
 
-    /// Lets both agents look after accounts, at the same time, from their creation to their end.
+    /// Lets both agents look after accounts at the same time, from the accounts' creation to their
+    /// deletion.
     pub(crate) async fn count(&mut self, site: &Site) -> anyhow::Result<()> {
         let [ours, theirs] = site.tenants();
         let mut logs = [site.hub(), site.spoke()].map(|cluster| Log::open(&cluster.audit_log()));
@@ -70,7 +71,7 @@ impl Calls {
         self.take(&mut logs, site, |figures| &mut figures.revocation)
     }
 
-    /// What came into the logs since it was looked last.
+    /// What has been added to the logs since the last look.
     fn take(
         &mut self,
         logs: &mut [Log; 2],
@@ -82,14 +83,14 @@ impl Calls {
             for tenant in site.tenants() {
                 let counts = phase(self.tenants.entry(tenant.cluster).or_default());
                 count(&lines, &tenant.users[server], counts)?;
-                // What the tunnel is asked for is none of the accounts'.
+                // Requests for the tunnel do not belong to the accounts.
                 counts.retain(|kind, _| !kind.contains(" clustergateways"));
             }
         }
         Ok(())
     }
 
-    /// The calls of each phase, and what they make in an hour.
+    /// The calls of each phase, and what they amount to in an hour.
     pub(crate) fn tables(&self, tenants: &[Tenant; 2]) -> Vec<Table> {
         if self.tenants.is_empty() {
             return Vec::new();
@@ -122,7 +123,7 @@ impl Calls {
                 [tenant.stack.to_string()].into_iter().chain(cells)
             };
             phases.row(named(&phase, 2));
-            // Renewed at 75 % of its life by ours, at 80 % by upstream's.
+            // Our agent renews a token at 75 % of its life, upstream's at 80 %.
             let share = if tenant.stack.is_ours() { 0.75 } else { 0.8 };
             let quiet = of(&figures.steady) * 3600.0 / STEADY.as_secs_f64();
             let with = |hours: f64| quiet + renewal / (hours * share);
@@ -160,7 +161,7 @@ impl Calls {
         Some(table)
     }
 
-    /// Calls of one agent while nothing happened, in all.
+    /// All calls of one agent while nothing happened.
     pub(crate) fn quiet(&self, tenant: &Tenant) -> f64 {
         let figures = self.tenants.get(tenant.cluster);
         figures.map_or(f64::NAN, |figures| calls(&figures.steady))

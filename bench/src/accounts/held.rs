@@ -1,4 +1,5 @@
-//! What an agent holds: memory with an idle tunnel and its accounts, and its program's size.
+//! What an agent holds: its memory with an idle tunnel and its accounts, and the size of its
+//! program.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -13,16 +14,18 @@ use crate::{
     usage::memory,
 };
 
-/// After the last token: Events, statuses and what upstream's agent looks at again are over by then.
+/// How long to wait after the last token. By then Events, statuses and upstream's second looks are
+/// done.
 const SETTLED: Duration = Duration::from_secs(15);
 const MIB: f64 = 1_048_576.0;
 
-/// What one agent held, in MiB, round by round.
+/// The memory of one agent in MiB, round by round.
 #[derive(Debug, Default)]
 struct Memory {
     resident: Series,
     anonymous: Series,
-    /// The rest of what is resident, which is of the program's file and its libraries'.
+    /// The rest of the resident memory, which belongs to the files of the program and its
+    /// libraries.
     of_files: Series,
 }
 
@@ -41,7 +44,7 @@ impl Held {
         }
     }
 
-    /// One life, from its start.
+    /// One run of an agent, from its start.
     pub(crate) async fn round(&mut self, site: &Site, tenant: &Tenant) -> anyhow::Result<()> {
         let process = site.process(tenant.stack);
         process.restart()?;
@@ -93,15 +96,15 @@ impl Held {
         Ok(table)
     }
 
-    /// MiB resident.
+    /// Resident memory in MiB.
     pub(crate) fn resident(&self, tenant: &Tenant) -> f64 {
         let memory = self.tenants.get(tenant.cluster);
         memory.map_or(f64::NAN, |memory| memory.resident.median())
     }
 }
 
-/// Bytes of a process's program: what of it is loaded, which is what is left of it without debug
-/// information, and the whole file.
+/// The size of a process's program in bytes: of its loaded segments, which is its size without
+/// debug information, and of the whole file.
 fn program(process: &Process) -> anyhow::Result<(f64, f64)> {
     let pid = process.pid().context("it has ended")?;
     let bytes = fs::read(format!("/proc/{pid}/exe")).context("cannot read the program")?;

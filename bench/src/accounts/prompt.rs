@@ -1,4 +1,4 @@
-//! How soon there is a token: after an agent's start, and after an account was created.
+//! How soon there is a token after an agent's start, and after the creation of an account.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const ACCOUNTS: u16 = 5;
 pub(crate) struct Prompt {
     /// From the start of the process to the first token in a Secret.
     started: BTreeMap<&'static str, Series>,
-    /// From an account's creation to a token in its Secret that the spoke takes.
+    /// From an account's creation to a token in its Secret that the spoke accepts.
     usable: BTreeMap<&'static str, Series>,
 }
 
@@ -74,7 +74,7 @@ impl Prompt {
         table
     }
 
-    /// Seconds from an account to a usable token.
+    /// Seconds from an account's creation to a usable token.
     pub(crate) fn usable(&self, tenant: &Tenant) -> f64 {
         self.usable
             .get(tenant.cluster)

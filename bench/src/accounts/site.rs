@@ -1,4 +1,4 @@
-//! What is measured: our agent and upstream's, side by side on one hub and one spoke, and what a
+//! What is measured: our agent and upstream's, side by side on one hub and one spoke. Also what a
 //! benchmark does to the accounts of either.
 
 use std::{fmt, time::Duration};
@@ -21,11 +21,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 const SPOKE: &str = "managed1";
-/// How many of the benchmark's own calls are under way at once.
+/// The number of the benchmark's own calls that run at once.
 const AT_ONCE: usize = 32;
 const POLL: Duration = Duration::from_millis(5);
 
-/// Whose agent.
+/// Which agent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stack {
     Ours,
@@ -51,11 +51,11 @@ impl fmt::Display for Stack {
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) stack: Stack,
-    /// The managed cluster that it is to the hub.
+    /// The managed cluster that it belongs to on the hub.
     pub(crate) cluster: &'static str,
     /// Where it keeps `ServiceAccount`s on the spoke.
     namespace: &'static str,
-    /// How the API servers' logs name it on the hub, and on the spoke.
+    /// Its user name in the audit log of the hub, and of the spoke.
     pub(crate) users: [String; 2],
 }
 
@@ -122,7 +122,7 @@ impl Site {
         &self.tenants
     }
 
-    /// Both agents, another one first in every round.
+    /// Both agents. The first one alternates from round to round.
     pub(crate) fn in_turn(&self, round: u32) -> [&Tenant; 2] {
         let [one, other] = &self.tenants;
         if round % 2 == 1 {
@@ -139,7 +139,7 @@ impl Site {
         }
     }
 
-    /// Waits until our tunnel is up; upstream's agent has none.
+    /// Waits until our agent's tunnel is up. Upstream's agent has none.
     pub(crate) async fn is_attached(&self, stack: Stack) -> anyhow::Result<()> {
         if stack.is_ours() {
             self.agent.is_attached().await?;
@@ -159,7 +159,7 @@ impl Site {
         Api::namespaced(self.spoke().client(), tenant.namespace)
     }
 
-    /// Creates so many accounts at once.
+    /// Creates this many accounts at once.
     pub(crate) async fn create(
         &self,
         tenant: &Tenant,
@@ -182,7 +182,7 @@ impl Site {
         created.try_for_each(|_| async { Ok(()) }).await
     }
 
-    /// Deletes every account of a tenant, and waits until nothing is left of them.
+    /// Deletes every account of a tenant, and waits until all their objects are gone.
     pub(crate) async fn delete_all(&self, tenant: &Tenant) -> anyhow::Result<()> {
         let (parameters, all) = (DeleteParams::default(), ListParams::default());
         self.accounts(tenant)
@@ -212,7 +212,7 @@ impl Site {
             .context("ServiceAccounts are left")
     }
 
-    /// Waits until so many Secrets hold a token.
+    /// Waits until this many Secrets hold a token.
     pub(crate) async fn are_issued(&self, tenant: &Tenant, count: u16) -> anyhow::Result<()> {
         let secrets = self.secrets(tenant);
         let issued = || async {
@@ -235,7 +235,7 @@ impl Site {
         within(PATIENCE, POLL, token).await.context("no token")
     }
 
-    /// Waits until the spoke takes a token.
+    /// Waits until the spoke accepts a token.
     pub(crate) async fn is_usable(&self, token: String) -> anyhow::Result<()> {
         let client: Client = self.spoke().client_with(&Credentials::Token(token));
         let works = || async {
@@ -253,7 +253,7 @@ impl Site {
     }
 }
 
-/// Longer than upstream's agent takes for what is asked of it here.
+/// Longer than upstream's agent takes for any step here.
 const PATIENCE: Duration = Duration::from_mins(6);
 
 fn tenants() -> [Tenant; 2] {
@@ -285,7 +285,7 @@ fn labelled() -> ListParams {
     ListParams::default().labels(&format!("{LABEL}=true"))
 }
 
-/// Asks again and again until there is something.
+/// Asks repeatedly until there is an answer.
 async fn within<T, F: Future<Output = anyhow::Result<Option<T>>>>(
     deadline: Duration,
     pause: Duration,

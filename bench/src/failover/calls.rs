@@ -1,5 +1,5 @@
-//! Requests in a closed loop: each caller waits for one answer before it sends the next request, to
-//! the next cluster, on a connection that it keeps for as long as that lasts.
+//! Requests in a closed loop: each caller waits for the answer before it sends the next request to
+//! the next cluster. It keeps its connection for as long as the connection lasts.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::{
 };
 use crate::client::{Connection, Get, Whole};
 
-/// Who has no answer by then gives up.
+/// After this time without an answer a caller gives up.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
-/// Between an answer and the next request, so that the machine is not the limit.
+/// The pause between an answer and the next request. It keeps the machine from being the limit.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How often a request is sent again that was provably not begun.
+/// How often a request is sent again if the server has provably not begun with it.
 const TRIES: usize = 3;
 
-/// One caller, until it is dropped. It begins with the cluster `first`.
+/// One caller, which calls until it is dropped. It begins with the cluster `first`.
 pub(super) async fn call(caller: Caller, first: usize, journal: Journal) {
     let mut connection = None;
     for cluster in (first..).map(|it| it % caller.clusters()) {
         let sent = Instant::now();
         let asked = timeout(DEADLINE, ask(&caller, cluster, &mut connection)).await;
         let outcome = asked.unwrap_or(Err(Failure::Silent(DEADLINE.as_secs())));
-        // An answer leaves a connection as it is; anything else may be the connection's fault.
+        // After an answer the connection is good. Any other outcome may be the connection's fault.
         if !matches!(outcome, Ok(()) | Err(Failure::Refused { .. })) {
             connection = None;
         }
@@ -55,7 +55,7 @@ async fn ask(
         tries.next();
         let usable = match connection.take() {
             Some(it) if it.sender().is_usable().await => it,
-            // The server has closed it, or it is the first.
+            // The server has closed the connection, or there was none yet.
             _ => client
                 .connect()
                 .await

@@ -1,4 +1,4 @@
-//! What happens to the gateways.
+//! The events that happen to the gateways.
 
 use std::{fmt, time::Duration};
 
@@ -10,16 +10,16 @@ use super::site::Site;
 
 /// How long a gateway that was killed stays away.
 const AWAY: Duration = Duration::from_secs(5);
-/// How long one is paused: longer than a replica or a caller waits for it.
+/// How long a gateway is paused. This is longer than a replica or a caller waits for it.
 const PAUSED: Duration = Duration::from_secs(12);
-/// How long a Service leads to a pod that is told to end.
+/// How long a Service still routes to a pod that is told to end.
 const ENDPOINTS_LAG: Duration = Duration::from_secs(1);
-/// Between the two changes of scale.
+/// The time between the two changes of scale.
 const SCALED: Duration = Duration::from_secs(10);
-/// For how long the busiest gateway is looked for.
+/// How long to count requests to find the busiest gateway.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// The harness can link so many gateways.
+/// The largest number of gateways that the harness can link.
 pub(super) const MOST: usize = 3;
 
 /// One event.
@@ -27,20 +27,20 @@ pub(super) const MOST: usize = 3;
 pub(super) enum Event {
     /// Nothing, for comparison
     Quiet,
-    /// SIGKILL, and started again
+    /// SIGKILL, then a new start
     Killed,
-    /// SIGSTOP, and continued: a node that goes silent
+    /// SIGSTOP, then SIGCONT, as on a node that goes silent
     Paused,
-    /// SIGTERM, and started again
+    /// SIGTERM, then a new start
     Drained,
-    /// Each in turn as drained
+    /// SIGTERM and a new start for each gateway in turn
     Rolled,
-    /// One more, and one fewer again; from three to two and back
+    /// One gateway is added and removed again; of three, one is removed and added again
     Scaled,
 }
 
 impl Event {
-    /// Makes it happen to one gateway or to all, and returns when all are there again.
+    /// Makes the event happen to one gateway or to all, and returns when all are there again.
     pub(super) async fn happen(self, victim: usize, site: &mut Site) -> anyhow::Result<()> {
         match self {
             Self::Quiet => {}
@@ -90,7 +90,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// The gateway that proxies most requests now: the one that the hub's API server is connected to.
+/// The gateway that proxies most requests now, because the hub's API server is connected to it.
 pub(super) async fn busiest(site: &Site) -> anyhow::Result<usize> {
     let before = site.spread.proxied().await;
     sleep(BUSY).await;
@@ -111,12 +111,12 @@ async fn restart(index: usize, site: &Site) -> anyhow::Result<()> {
     site.tell_of_gateways()
 }
 
-/// Ends a gateway as a pod ends: it is told to, and a moment later nothing new leads to it.
+/// Ends a gateway as a pod ends: it is told to end, and a moment later nothing new is routed to it.
 async fn drain(index: usize, site: &Site) {
     let gateways = site.replicas.each();
     let mut others: Vec<_> = (0..gateways.len()).collect();
     others.remove(index);
-    // Its tunnels take no new pipes, though some may stay for a while.
+    // Its tunnels take no new pipes any more, though open pipes may stay for a while.
     site.spread
         .of(others.iter().map(|it| gateways[*it].admin_url()).collect());
     let lead_away = async {

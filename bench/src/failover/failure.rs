@@ -1,4 +1,4 @@
-//! What a caller saw instead of an answer, in few enough words to be counted. Pure.
+//! What a caller saw instead of an answer, in categories that can be counted. Pure.
 
 use std::{error::Error, fmt};
 
@@ -8,19 +8,19 @@ use serde::Deserialize;
 /// Why a request has no answer of the managed cluster.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Failure {
-    /// A refusal, with the reason and the phase of its `metav1.Status` if it has one.
+    /// A refusal, with the reason and the phase of its `metav1.Status` if there is one.
     Refused {
         code: u16,
         reason: Option<String>,
         phase: Option<String>,
     },
-    /// The answer began, and broke off.
+    /// The answer began and broke off.
     Cut(u16),
-    /// No connection.
+    /// There was no connection.
     Connect(String),
     /// The connection broke before an answer began.
     Broken(String),
-    /// Nothing for so many seconds.
+    /// There was no answer for this many seconds.
     Silent(u64),
 }
 
@@ -42,7 +42,7 @@ struct Cause {
 }
 
 impl Failure {
-    /// Of an answer that came whole.
+    /// The failure that a complete answer reports.
     pub(super) fn refused(code: StatusCode, body: &[u8]) -> Self {
         let status: Option<Status> = serde_json::from_slice(body).ok();
         let (reason, details) = status.map_or((None, None), |it| (it.reason, it.details));
@@ -54,17 +54,17 @@ impl Failure {
         }
     }
 
-    /// Of a connection that could not be made.
+    /// The failure of a connection that could not be made.
     pub(super) fn connect(error: &anyhow::Error) -> Self {
         Self::Connect(words(error.root_cause()))
     }
 
-    /// Of a request that was sent.
+    /// The failure of a request that was sent.
     pub(super) fn broken(error: &hyper::Error) -> Self {
         Self::Broken(words(root(error)))
     }
 
-    /// Whether the caller was told by a status what had happened.
+    /// Whether a status told the caller what had happened.
     pub(super) fn is_typed(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if matches!(code, 429 | 502..=504))
     }
@@ -92,8 +92,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether the server has provably not begun with the request, so that a client may send it again, as
-/// Go's does (RFC 9113 §8.7).
+/// Whether the server has provably not begun with the request. A client may then send it again, as
+/// Go's client does (RFC 9113 §8.7).
 pub(super) fn is_unsent(error: &hyper::Error) -> bool {
     let not_begun = |error: &h2::Error| match error.reason() {
         Some(h2::Reason::REFUSED_STREAM) => true,
@@ -103,7 +103,7 @@ pub(super) fn is_unsent(error: &hyper::Error) -> bool {
     error.is_canceled() || root(error).downcast_ref().is_some_and(not_begun)
 }
 
-/// What an error says, without the address of a manual.
+/// The text of an error, without a link to a manual.
 pub(super) fn words(error: &dyn Error) -> String {
     let said = error.to_string();
     match said.split_once(": https://") {

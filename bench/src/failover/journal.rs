@@ -1,4 +1,4 @@
-//! What all callers saw, as they tell it, and what it amounts to for one event. Pure but for its lock.
+//! What all callers report, and the totals for one event. Pure except for its lock.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ pub(super) enum Entrance {
     Hub,
     /// The gateways' own port, behind the Service.
     Door,
-    /// The managed cluster's API server, past all gateways, for comparison.
+    /// The managed cluster's API server without a gateway, for comparison.
     Direct,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Upgrade,
 }
 
-/// A request that is over.
+/// A request that has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) entrance: Entrance,
@@ -51,60 +51,60 @@ pub(super) struct Stream {
     pub(super) what: Happened,
 }
 
-/// What happened to it.
+/// What happened to the stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Happened {
-    /// An event arrived, so many after the one that should have been next.
+    /// An event arrived, this many after the one that should have been next.
     Event { lost: u64 },
-    /// It ended, with these words.
+    /// It ended with this message.
     Cut(String),
-    /// It could not begin again.
+    /// It could not be started again.
     NotBegun(String),
 }
 
-/// All that callers have told since it was last taken. Clones share it.
+/// Everything that callers have reported since the last [`take`](Self::take). Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Journal(Arc<Mutex<Entries>>);
 
-/// What callers told.
+/// What callers have reported.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pub(super) requests: Vec<Request>,
     pub(super) streams: Vec<Stream>,
 }
 
-/// What requests at one entrance came to.
+/// The totals of the requests at one entrance.
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) made: usize,
     pub(super) failed: usize,
-    /// Of those that failed, how many had been sent before the event.
+    /// How many of the failed requests had been sent before the event.
     pub(super) in_flight: usize,
     /// The longest time in which no caller had an answer.
     pub(super) gap: Duration,
-    /// The same of the cluster for which it was longest.
+    /// The same for the cluster with the longest time.
     pub(super) cluster_gap: Duration,
-    /// Of those that were sent after the event began, and answered.
+    /// The latencies of requests that were sent after the event began and were answered.
     pub(super) latencies: Latencies,
 }
 
-/// How often one failure was seen, and how long a caller waited for it at most.
+/// How often a failure was seen, and the longest time that a caller waited for it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Seen {
     pub(super) count: usize,
     pub(super) longest: Duration,
 }
 
-/// What became of the streams of one kind at one entrance.
+/// The totals of the streams of one kind at one entrance.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Streams {
-    /// How many there were.
+    /// The number of streams.
     pub(super) count: usize,
-    /// How often one was cut, by the words with which it ended.
+    /// How often a stream was cut, by the message with which it ended.
     pub(super) cuts: BTreeMap<String, usize>,
-    /// How often one could not begin again at once, by what it saw.
+    /// How often a stream could not be started again at once, by the failure.
     pub(super) not_begun: BTreeMap<String, usize>,
-    /// Events that none of its lives delivered.
+    /// Events that no watch of a stream delivered.
     pub(super) lost: u64,
     /// The longest time without an event.
     pub(super) silence: Duration,
@@ -119,14 +119,14 @@ impl Journal {
         self.0.lock().streams.push(stream);
     }
 
-    /// Everything until now.
+    /// Takes everything that was reported until now.
     pub(super) fn take(&self) -> Entries {
         std::mem::take(&mut self.0.lock())
     }
 }
 
 impl Entries {
-    /// Of the requests at `entrance` that ended between two moments.
+    /// The totals of the requests at `entrance` that ended between two moments.
     pub(super) fn requests(&self, entrance: Entrance, from: Instant, to: Instant) -> Requests {
         let made: Vec<_> = self.at(entrance).collect();
         let failed = || made.iter().filter(|it| it.outcome.is_err());
@@ -160,7 +160,7 @@ impl Entries {
         failures
     }
 
-    /// Of `count` streams between two moments.
+    /// The totals of `count` streams between two moments.
     pub(super) fn streams(
         &self,
         (entrance, kind): (Entrance, Kind),
@@ -199,7 +199,7 @@ impl Entries {
     }
 }
 
-/// The longest time between two moments in which none of these moments is.
+/// The longest gap without any of these moments.
 fn longest_gap(moments: impl IntoIterator<Item = Instant>, from: Instant, to: Instant) -> Duration {
     let mut moments: Vec<_> = moments.into_iter().collect();
     moments.retain(|moment| (from..=to).contains(moment));

@@ -1,4 +1,4 @@
-//! Everybody who calls while gateways come and go.
+//! All callers while gateways come and go.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use super::{
     streams::{Watch, write},
 };
 
-/// How many call at each entrance.
+/// How many callers there are at each entrance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbers {
     pub(super) callers: usize,
@@ -24,7 +24,7 @@ pub(super) struct Numbers {
     pub(super) upgrades: usize,
 }
 
-/// Calls go on until it is dropped.
+/// The running callers, which stop when this is dropped.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) journal: Journal,
@@ -49,7 +49,8 @@ impl Load {
         for entrance in [Entrance::Hub, Entrance::Door] {
             let caller = site.caller(entrance);
             for number in 0..numbers.callers {
-                // Apart, so that each cluster is called as often as it can be.
+                // The callers start at different clusters, so that each cluster is called as often
+                // as possible.
                 let first = number * caller.clusters() / numbers.callers;
                 callers.spawn(call(caller.clone(), first, journal.clone()));
             }
@@ -80,7 +81,7 @@ impl Load {
         }
     }
 
-    /// Forgets what was seen until now; gives the moment from which on it is seen.
+    /// Forgets what was seen until now. Returns the moment from which on results count.
     pub(super) fn forget(&self) -> Instant {
         self.journal.take();
         self.standing.lock().two.lacking = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! The tables: what each event cost requests and streams, with what requests failed, and when each
+//! The tables: what each event cost requests and streams, how requests failed, and when each
 //! cluster had two replicas again.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -17,11 +17,12 @@ use crate::{
 };
 
 const ENTRANCES: [Entrance; 2] = [Entrance::Hub, Entrance::Door];
-/// Those, and past the gateways: what is slow there is the machine's fault.
+/// The entrances, and the direct path without a gateway: if that is slow as well, the machine is to
+/// blame.
 const WAYS: [Entrance; 3] = [Entrance::Hub, Entrance::Door, Entrance::Direct];
 const KINDS: [Kind; 2] = [Kind::Watch, Kind::Upgrade];
 
-/// An event that is over, with everything that callers saw of it.
+/// A finished event, with everything that callers saw during it.
 #[derive(Debug)]
 pub(super) struct Past {
     pub(super) event: Event,
@@ -141,7 +142,7 @@ fn ends(past: &[Past], numbers: Numbers) -> Table {
     table
 }
 
-/// Of each event, entrance and kind.
+/// The rows for each event, entrance and kind.
 fn all_streams(past: &[Past], numbers: Numbers) -> Vec<(String, Streams)> {
     let mut all = Vec::new();
     for it in past {

@@ -1,27 +1,27 @@
-//! Reads the events of a watch from its bytes, whether they come as lines or in frames. Pure.
+//! Reads the events of a watch from its bytes, which may come as lines or in frames. Pure.
 
-/// What the watched object carries, in its data.
+/// The key in the watched object's data.
 const EVENT: &[u8] = br#""event":""#;
 const VERSION: &[u8] = br#""resourceVersion":""#;
 const ERROR: &[u8] = br#""type":"ERROR""#;
-/// More than one event of the object.
+/// The largest size of an event of the object.
 const MOST: usize = 64 << 10;
 
-/// Bytes that are not understood yet.
+/// Bytes that are not parsed yet.
 #[derive(Debug, Default)]
 pub(super) struct Scan(Vec<u8>);
 
-/// Something that a watch said.
+/// An event that a watch reported.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Said {
-    /// The object's number, at a version.
+    /// The object's number and version.
     Event { number: u64, version: String },
-    /// It does not go on, because its version is too old.
+    /// The watch cannot be resumed, because its version is too old.
     Error,
 }
 
 impl Scan {
-    /// Takes bytes in, and gives what is complete.
+    /// Takes bytes in, and returns the complete events.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<Said> {
         self.0.extend_from_slice(bytes);
         let mut said = Vec::new();
@@ -42,7 +42,7 @@ impl Scan {
     }
 }
 
-/// The string behind the first `key`, and the position behind that.
+/// The string after the first `key`, and the position after that string.
 fn value(bytes: &[u8], key: &[u8]) -> Option<(String, usize)> {
     let begin = find(bytes, key)? + key.len();
     let length = find(&bytes[begin..], b"\"")?;

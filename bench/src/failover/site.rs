@@ -1,5 +1,5 @@
-//! What is measured: a hub with several gateways behind a stand-in for their Service, and one managed
-//! cluster under many names, each with a tunnel of an agent process of its own.
+//! What is measured: a hub with several gateways behind a stand-in for their Service, and one
+//! managed cluster under many names. Each name has an agent process with tunnels of its own.
 
 use std::time::Duration;
 
@@ -21,18 +21,18 @@ use crate::{
 };
 
 const SPOKE: &str = "managed1";
-/// What all watches watch.
+/// The object that all watches watch.
 pub(super) const WATCHED: &str = "watched";
-/// What is set up at once.
+/// The number of clusters that are set up at once.
 const AT_ONCE: usize = 4;
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 const SPREAD_WITHIN: Duration = Duration::from_mins(1);
 
-/// Everything that runs; it ends when dropped.
+/// Everything that runs. It ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) replicas: Replicas,
-    /// Where the gateways are, for whoever looks whether tunnels are spread.
+    /// The gateways, for the check that tunnels are spread.
     pub(super) spread: Spread,
     doors: watch::Sender<Client>,
     hub: watch::Sender<Client>,
@@ -42,7 +42,7 @@ pub(super) struct Site {
     pub(super) world: World,
 }
 
-/// Who calls at one entrance. It learns of gateways that come.
+/// The caller at one entrance. It learns of gateways that are added.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) entrance: Entrance,
@@ -94,7 +94,7 @@ impl Site {
         let (client, names) = match entrance {
             Entrance::Hub => (&self.hub, &self.names[..]),
             Entrance::Door => (&self.doors, &self.names[..]),
-            // There it has no name.
+            // The direct path has no cluster name.
             Entrance::Direct => (&self.direct, &self.names[..1]),
         };
         Caller {
@@ -104,7 +104,7 @@ impl Site {
         }
     }
 
-    /// Tells callers, and who looks at the spread, which gateways there are now.
+    /// Tells callers and the check of the spread which gateways there are now.
     pub(super) fn tell_of_gateways(&self) -> anyhow::Result<()> {
         let gateways = self.replicas.each().iter();
         self.spread.of(gateways.map(Gateway::admin_url).collect());
@@ -113,7 +113,7 @@ impl Site {
         Ok(())
     }
 
-    /// Each cluster is served at each entrance, and has tunnels to each replica.
+    /// Waits until each cluster is served at each entrance and has tunnels to each replica.
     async fn is_up(&self) -> anyhow::Result<()> {
         for entrance in [Entrance::Hub, Entrance::Door] {
             let caller = self.caller(entrance);
@@ -142,7 +142,7 @@ impl Site {
 }
 
 impl Caller {
-    /// How many clusters there are.
+    /// The number of clusters.
     pub(super) fn clusters(&self) -> usize {
         self.names.len()
     }
@@ -160,7 +160,7 @@ impl Caller {
     }
 }
 
-/// At the Service of all gateways.
+/// The caller at the Service of all gateways.
 fn door(hub: &Cluster, replicas: &Replicas) -> anyhow::Result<Client> {
     let url = format!("https://127.0.0.1:{}", replicas.port());
     at_the_door(&url, &replicas.ca_pem(), hub, SPOKE)
@@ -174,7 +174,7 @@ async fn register(gateway: &Gateway, spoke: &Cluster, names: &[String]) -> anyho
         credentials,
         ..SpokeOptions::default()
     };
-    // The first one brings the account about whose token all others share.
+    // The first one creates the account whose token all others share.
     let own = tunnelled(first, None);
     gateway.register_spoke(spoke, own).await?;
     let shared = Credentials::Token(token(spoke).await?);

@@ -1,5 +1,5 @@
-//! Which gateways have tunnels of which clusters, as their metrics say, and since when each cluster has
-//! had tunnels to two of them.
+//! Which gateways have tunnels of which clusters, according to their metrics, and since when each
+//! cluster has had tunnels to two of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use tokio::{
 const METRIC: &str = "gateway_tunnels{";
 const REQUESTS: &str = "gateway_proxied_requests_total{";
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Who does not answer within it is paused or dead.
+/// A gateway that does not answer within this time is paused or dead.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 
 /// The gateways to ask. Clones share it.
@@ -31,31 +31,31 @@ pub(super) struct Spread(Arc<Mutex<Vec<String>>>);
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Held(BTreeMap<String, usize>);
 
-/// Whether tunnels are spread, over time.
+/// For how long tunnels were spread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Standing {
-    /// Whether each cluster has two replicas.
+    /// Whether each cluster has tunnels to two replicas.
     pub(super) two: Holds,
-    /// Whether each cluster has as many as there are.
+    /// Whether each cluster has tunnels to all replicas.
     pub(super) all: Holds,
 }
 
-/// Whether something holds, over time.
+/// For how long a condition held.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Holds {
-    /// Since when it has held without a break.
+    /// Since when the condition has held without a break.
     pub(super) since: Option<Instant>,
-    /// How long in all it did not.
+    /// The total time for which it did not hold.
     pub(super) lacking: Duration,
 }
 
 impl Spread {
-    /// From now on asks the gateways with these admin URLs.
+    /// Sets the admin URLs of the gateways that are asked from now on.
     pub(super) fn of(&self, urls: Vec<String>) {
         *self.0.lock() = urls;
     }
 
-    /// Asks every gateway. One that does not answer has nothing.
+    /// Asks every gateway. A gateway that does not answer counts as having no tunnels.
     pub(super) async fn look(&self) -> Held {
         let mut held = Held::default();
         for said in self.ask().await.into_iter().flatten() {
@@ -72,7 +72,7 @@ impl Spread {
         said.map(|said| total(&said.unwrap_or_default())).collect()
     }
 
-    /// Looks again and again until it is dropped, and notes what it saw.
+    /// Checks repeatedly until it is dropped, and records the results.
     pub(super) async fn follow(self, names: Vec<String>, standing: Arc<Mutex<Standing>>) {
         let mut last = Instant::now();
         loop {
@@ -101,7 +101,7 @@ impl Spread {
 }
 
 impl Held {
-    /// Whether each of these clusters has tunnels to so many replicas or more.
+    /// Whether each of these clusters has tunnels to this many replicas or more.
     pub(super) fn at(&self, replicas: usize, names: &[String]) -> bool {
         let has = |name| self.0.get(name).copied().unwrap_or_default();
         names.iter().all(|name| has(name) >= replicas)
@@ -109,7 +109,7 @@ impl Held {
 }
 
 impl Holds {
-    /// Takes in what was seen `now`, when the last look was at `last`.
+    /// Records what was seen `now`. The check before was at `last`.
     fn note(&mut self, holds: bool, last: Instant, now: Instant) {
         if holds {
             self.since.get_or_insert(now);
@@ -120,7 +120,7 @@ impl Holds {
     }
 }
 
-/// The clusters with a tunnel.
+/// The clusters with a tunnel to this gateway.
 fn clusters(metrics: &str) -> BTreeSet<String> {
     let lines = metrics.lines().filter_map(|it| it.strip_prefix(METRIC));
     let held = lines.filter(|line| !line.ends_with(" 0"));
@@ -128,14 +128,14 @@ fn clusters(metrics: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// All requests.
+/// The number of all requests.
 fn total(metrics: &str) -> u64 {
     let lines = metrics.lines().filter(|it| it.starts_with(REQUESTS));
     let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
     values.sum()
 }
 
-/// What a process says at its admin URL.
+/// The metrics at a process's admin URL.
 async fn metrics(url: &str) -> anyhow::Result<String> {
     let address = url.strip_prefix("http://").context("not a plain URL")?;
     let mut stream = TcpStream::connect(address).await?;

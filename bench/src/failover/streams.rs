@@ -1,4 +1,4 @@
-//! Watches, plain ones and over WebSocket. Each begins again where it ended, as an informer does.
+//! Watches, plain ones and over WebSocket. Each is resumed where it ended, as an informer does.
 
 use std::time::Duration;
 
@@ -26,23 +26,23 @@ use super::{
 };
 use crate::client::{Client, Connection};
 
-/// The object changes so often.
+/// How often the object changes.
 pub(super) const EVERY: Duration = Duration::from_millis(500);
-/// Between the end of a watch and its next beginning.
+/// The pause between the end of a watch and its next start.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// One watch in all its lives, until it is dropped.
+/// One watch that is resumed until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) caller: Caller,
     pub(super) kind: Kind,
     pub(super) number: usize,
     pub(super) journal: Journal,
-    /// What arrived last: the object's number and version.
+    /// The latest number and version of the object that arrived.
     pub(super) last: Option<(u64, String)>,
 }
 
-/// What a watch comes through.
+/// The connection or stream that a watch comes through.
 enum Pipe {
     Watch {
         body: Incoming,
@@ -51,7 +51,7 @@ enum Pipe {
     Upgrade(TokioIo<hyper::upgrade::Upgraded>),
 }
 
-/// Changes the object that all watch, until it is dropped.
+/// Changes the watched object until it is dropped.
 pub(super) async fn write(maps: Api<ConfigMap>) -> anyhow::Result<()> {
     for number in 1_u64.. {
         let patch = Patch::Merge(json!({"data": {"event": number.to_string()}}));
@@ -91,7 +91,7 @@ impl Watch {
         }
     }
 
-    /// Until it ends; gives the words for that.
+    /// Reads the watch to its end. Returns the message for how it ended.
     async fn follow(&mut self, mut pipe: Pipe) -> String {
         let mut scan = Scan::default();
         loop {

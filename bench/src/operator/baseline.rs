@@ -1,5 +1,5 @@
-//! What the hub's API server can write, whoever asks: server-side apply of small objects by as many
-//! callers at once as the operator has plans under way.
+//! How much the hub's API server can write for any client: server-side apply of small objects by as
+//! many callers at once as the operator runs plans at once.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn metadata(number: u32) -> Value {
     json!({"name": format!("{LABEL}-{number}"), "labels": {"app.kubernetes.io/managed-by": LABEL}})
 }
 
-/// Creates objects, each another one, and deletes them again.
+/// Creates different objects, and deletes them again.
 async fn rate<K>(api: &Api<K>, object: impl Fn(u32) -> Value) -> anyhow::Result<f64>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,

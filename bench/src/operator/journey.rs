@@ -1,5 +1,5 @@
-//! Minutes in which nothing changes, on a hub with real Open Cluster Management and clusters whose
-//! agents run: what the operator calls, by the hub's audit log.
+//! The operator's calls in minutes in which nothing changes, by the hub's audit log. The hub has
+//! real Open Cluster Management, and the clusters' agents run.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use crate::{
 };
 
 const CLUSTERS: [(&str, bool); 2] = [("managed1", false), ("managed2", true)];
-/// OCM looks at leases every half minute.
+/// OCM checks leases every 30 s.
 const READY_WITHIN: Duration = Duration::from_mins(3);
-/// What settling has set off is over by then.
+/// By then the last effects of settling are over.
 const SETTLED: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(quiet: Duration) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! A stretch of the run: how long it took, what the operator called, and what each process used.
+//! A phase of the run: how long it took, what the operator called, and what each process used.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::{
 
 const PROGRAMS: [&str; 5] = ["operator", "gateway", "API server", "etcd", "conversion"];
 
-/// One that has begun.
+/// A phase that has begun.
 pub(super) struct Phase {
     begin: Instant,
     cpu: [f64; 5],
 }
 
-/// One that is over.
+/// A phase that is over.
 pub(super) struct Past {
     took: Duration,
     calls: Counts,
     cpu: [f64; 5],
 }
 
-/// All that are over.
+/// All phases that are over.
 pub(super) struct Phases {
     clusters: u32,
     past: Vec<(String, Past)>,
@@ -58,7 +58,7 @@ impl Phase {
         })
     }
 
-    /// The same, where the operator is another process than at the beginning.
+    /// The same, if the operator's process was replaced during the phase.
     pub(super) fn end_of_new(mut self, site: &mut Site) -> anyhow::Result<Past> {
         self.cpu[0] = 0.0;
         self.end(site)
@@ -102,7 +102,7 @@ impl Phases {
         table
     }
 
-    /// Every kind of call, in all.
+    /// Every kind of call and the total.
     fn calls(&self) -> Table {
         let names = self.past.iter().map(|(name, _)| name.clone());
         let head: Vec<_> = ["calls".to_owned()].into_iter().chain(names).collect();

@@ -1,5 +1,5 @@
-//! A hub of real etcd and kube-apiserver that has accepted clusters of which nothing runs, a gateway of
-//! ours, and an operator.
+//! A hub of real etcd and kube-apiserver with a gateway of ours and an operator. The hub has
+//! accepted clusters that do not run.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ use crate::{
     usage::{self, Memory},
 };
 
-/// Calls of the benchmark's own that are under way at once.
+/// The number of the benchmark's own calls that run at once.
 pub(super) const AT_ONCE: usize = 32;
 const POLL: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_mins(8);
 
-/// Everything that runs; it ends when dropped.
+/// Everything that runs. It ends when it is dropped.
 pub(super) struct Site {
     operator: Option<Operator>,
     pub(super) gateway: Gateway,
@@ -80,7 +80,7 @@ impl Site {
         self.operator.as_ref().context("no operator runs")
     }
 
-    /// Starts it, and gives what it held when it was ready.
+    /// Starts the operator, and returns what it held when it was ready.
     pub(super) async fn start_operator(&mut self) -> anyhow::Result<Memory> {
         let operator = Operator::start(self.hub(), "operator-1", &[]).await?;
         let memory = usage::memory(operator.process())?;
@@ -88,8 +88,8 @@ impl Site {
         Ok(memory)
     }
 
-    /// Ends it in order and starts it again; until it is ready, and until it has looked at every
-    /// cluster.
+    /// Ends the operator cleanly and starts it again. Returns the times until it is ready and until
+    /// it has looked at every cluster.
     pub(super) async fn restart_operator(
         &self,
         clusters: u32,
@@ -120,8 +120,8 @@ impl Site {
         Ok(())
     }
 
-    /// Waits until there is a work for every cluster, which is the last that a cluster without an agent
-    /// gets.
+    /// Waits until there is a `ManifestWork` for every cluster, which is the last thing that a
+    /// cluster without an agent gets.
     pub(super) async fn have_works(&self) -> anyhow::Result<()> {
         let works = self.api("work.open-cluster-management.io", "v1", "ManifestWork");
         let first = ListParams::default().limit(1);
@@ -135,7 +135,8 @@ impl Site {
         .context("works are missing")
     }
 
-    /// Waits until the operator has patched the work of every cluster since the log was opened.
+    /// Waits until the operator has patched the `ManifestWork` of every cluster since the log was
+    /// opened.
     pub(super) async fn works_are_patched(&self) -> anyhow::Result<()> {
         within(PATIENCE, || async {
             let mut counts = Counts::new();
@@ -148,8 +149,8 @@ impl Site {
         .context("works are not rolled out")
     }
 
-    /// Waits until joining has taken so long that the configuration calls it trouble: that is its last
-    /// word on clusters without agents.
+    /// Waits until joining has taken so long that the configuration reports it as trouble. This is
+    /// the final status of clusters without agents.
     pub(super) async fn are_in_trouble(&self) -> anyhow::Result<()> {
         within(PATIENCE, || async {
             let get = ["get", "gatewayconfiguration", "default", "-o", "json"];
@@ -165,7 +166,7 @@ impl Site {
         .context("nobody calls it trouble")
     }
 
-    /// Looks whether every cluster has all that it is to have.
+    /// Checks that every cluster has everything that it should have.
     pub(super) async fn verify(&self) -> anyhow::Result<()> {
         let clusters = usize::try_from(self.clusters)?;
         let rows = self.api(
@@ -201,7 +202,7 @@ impl Site {
         Ok(())
     }
 
-    /// Waits until the operator has written nothing for that long.
+    /// Waits until the operator has written nothing for this long.
     pub(super) async fn is_settled(&self, quiet: Duration) -> anyhow::Result<()> {
         let mut log = Log::open(&self.hub().audit_log());
         let begin = Instant::now();
@@ -222,7 +223,7 @@ impl Site {
     }
 }
 
-/// Writes but those of the leader's Lease.
+/// All writes except those of the leader's Lease.
 pub(super) fn writes(counts: &Counts) -> u64 {
     let reads = ["get ", "list ", "watch "];
     let writes = counts.iter().filter(|(kind, _)| {
@@ -235,7 +236,7 @@ pub(super) fn name(number: u32) -> String {
     format!("cluster{number:05}")
 }
 
-/// What a cluster's agent would have brought: with it the gateway serves the cluster.
+/// Writes what a cluster's agent would have written, so that the gateway serves the cluster.
 async fn token(client: &Client, cluster: &str) -> kube::Result<()> {
     let mut secret = Secret::default();
     secret.metadata.name = Some("cluster-gateway".to_owned());
@@ -247,8 +248,8 @@ async fn token(client: &Client, cluster: &str) -> kube::Result<()> {
     Ok(())
 }
 
-/// Until the controller manager has given every namespace what every namespace gets: that is none of
-/// the operator's doing.
+/// Waits until the controller manager has created the default objects in every namespace, because
+/// these are not the operator's work.
 async fn is_populated(client: &Client) -> anyhow::Result<()> {
     let namespaces = Api::<Namespace>::all(client.clone());
     let wanted = namespaces
@@ -266,7 +267,7 @@ async fn is_populated(client: &Client) -> anyhow::Result<()> {
     .context("namespaces are not populated")
 }
 
-/// Looks again and again until there is something.
+/// Asks repeatedly until there is an answer.
 pub(super) async fn within<T, F: Future<Output = anyhow::Result<Option<T>>>>(
     patience: Duration,
     mut look: impl FnMut() -> F,

@@ -1,5 +1,5 @@
-//! The bars that the whole path can show. Those that are multiples of the Go stack take its figures
-//! from the same run.
+//! The limits that the whole path can be checked against. Multiples of the Go stack use its figures
+//! of the same run.
 
 use super::{idle::Idle, recovery::Recovery};
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     way::{Path, Role},
 };
 
-/// The measurements that the bars are about.
+/// The measurements that the limits apply to.
 #[derive(Debug)]
 pub(crate) struct Measured<'a> {
     pub(crate) warm: &'a Warm<'a>,

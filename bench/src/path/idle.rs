@@ -1,5 +1,5 @@
-//! Tunnels that nothing goes through: what each holds at the gateway. Their agents' ends are the
-//! benchmark's own, for a process per agent would fill the machine; what they attach through is real.
+//! The cost of idle tunnels at the gateway. The benchmark itself serves the agents' ends, because a
+//! process per agent would fill the machine. What they attach through is real.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::{
     way::Path,
 };
 
-/// As many as an agent keeps by default.
+/// The number of connections of one cluster, as many as an agent keeps by default.
 const CONNECTIONS: usize = 2;
 const ATTACHED_WITHIN: Duration = Duration::from_secs(10);
-/// Longer than the gateway takes to look at an agent's right again.
+/// Longer than the gateway takes to check an agent's right again.
 const SETTLED: Duration = Duration::from_secs(7);
 
 /// All figures of idle tunnels.
@@ -51,7 +51,7 @@ impl Idle {
         }
     }
 
-    /// One life of a gateway: clusters are registered, then attached.
+    /// One run of a gateway: clusters are registered, then attached.
     pub(crate) async fn round(&mut self, site: &Site) -> anyhow::Result<()> {
         site.restart(Path::Door).await?;
         let held = || Ok::<_, anyhow::Error>(memory(site.gateway.process())?.anonymous);
@@ -134,7 +134,7 @@ async fn attach(site: &Site, cluster: &str, tunnels: &mut JoinSet<()>) -> anyhow
         let (phase, mut attached) = watch::channel(Phase::Greeting);
         tunnels.spawn(async move {
             let (hello, budget) = (Hello::default(), Budget::new(0));
-            // How it ended is told by the round, which expects it not to.
+            // The round reports it if a connection ends, because none should.
             let _ = serve(io, &hello, Arc::new(Nowhere), &budget, phase, pending()).await;
         });
         let attached = attached.wait_for(|phase| *phase != Phase::Greeting);

@@ -1,5 +1,5 @@
-//! The agent dies with requests in flight: when each of them is answered, and with what; and how long
-//! after it was started again the spoke is served.
+//! The agent dies with requests in flight. Measured is when and how each of them is answered, and
+//! how soon the spoke is served after the agent was started again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,11 +21,11 @@ use crate::{
 };
 
 const STREAMS: usize = 32;
-/// So long the streams run before the agent dies.
+/// How long the streams run before the agent dies.
 const UNDER_WAY: Duration = Duration::from_secs(1);
-/// Who has no answer by then gets none.
+/// After this time without an answer a request counts as unanswered.
 const GIVEN_UP: Duration = Duration::from_mins(1);
-/// The spoke's answer had begun.
+/// The spoke's answer had begun and broke off.
 const CUT_OFF: &str = "cut off";
 const PROBE_EVERY: Duration = Duration::from_millis(10);
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ struct Death {
     path: Path,
     /// Seconds from the kill to the last answer of a request in flight.
     last: Series,
-    /// How often each answer came, over all rounds.
+    /// The number of each kind of answer, over all rounds.
     answers: BTreeMap<String, usize>,
     /// Seconds from the agent's start to the first answer of the spoke.
     served: Series,
@@ -103,8 +103,8 @@ impl Recovery {
             .map_or(f64::NAN, |death| death.last.median())
     }
 
-    /// Requests that failed otherwise than by a typed refusal or in the middle of the spoke's answer,
-    /// over all rounds.
+    /// The number of requests that failed without a typed refusal and not in the middle of the
+    /// spoke's answer, over all rounds.
     pub(crate) fn untyped(&self, path: Path) -> usize {
         let typed = |answer: &str| ["502", "503"].contains(&answer) || answer.ends_with(CUT_OFF);
         let answers = self.find(path).map(|death| &death.answers);
@@ -115,7 +115,7 @@ impl Recovery {
         untyped.map(|(_, count)| count).sum()
     }
 
-    /// Seconds from the agent's start until it is served through.
+    /// Seconds from the agent's start until a request through it is answered.
     pub(crate) fn served(&self, path: Path) -> f64 {
         self.find(path)
             .map_or(f64::NAN, |death| death.served.median())
@@ -149,8 +149,8 @@ impl Recovery {
     }
 }
 
-/// Sends one request after the other until one fails: what came of it, and how long after the kill.
-/// Those that the spoke still answers while the agent is being killed are none of its victims.
+/// Sends one request after the other until one fails. Returns how it failed, and how long after the
+/// kill. Requests that the spoke still answers while the agent is being killed do not count.
 async fn until_killed(
     mut sender: Sender,
     request: Get,
@@ -160,7 +160,7 @@ async fn until_killed(
         let answer = match timeout(GIVEN_UP, sender.status(&request)).await {
             Ok(Ok((StatusCode::OK, true))) => continue,
             Ok(Ok((status, true))) => status.as_str().to_owned(),
-            // Once its head is out an answer can only be reset.
+            // After its head is sent, an answer can only be reset.
             Ok(Ok((status, false))) => format!("{} {CUT_OFF}", status.as_str()),
             Ok(Err(_)) => "broken".to_owned(),
             Err(_) => "none".to_owned(),

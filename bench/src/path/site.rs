@@ -1,5 +1,5 @@
-//! What is measured: two hubs that share one spoke, ours with our gateway and agent, the other with
-//! the Go stack, and every way to the spoke.
+//! What is measured: two hubs that share one spoke, and every way to the spoke. One hub has our
+//! gateway and agent, the other one has the Go stack.
 
 use anyhow::Context as _;
 use e2e::{
@@ -17,23 +17,23 @@ use crate::{
 };
 
 const SPOKE: &str = "managed1";
-/// The same cluster once more, for the agent that comes by mutual TLS.
+/// The same cluster once more, for the agent that attaches by mutual TLS.
 const BY_PORT: &str = "managed1-port";
 const AGENT: &str =
     "system:open-cluster-management:cluster:managed1-port:addon:cluster-proxy:agent:bench";
 const BULK: &str = "bulk";
-/// Bytes of one object of the download; an API server takes little more in one.
+/// The bytes of one object of the download. An API server accepts little more in one object.
 const OBJECT: usize = 1_000_000;
 
-/// Everything that runs; it ends when dropped.
+/// Everything that runs. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     agent: Agent,
     by_port: Agent,
-    /// Nothing where it is left out.
+    /// `None` if it is left out.
     go: Option<GoStack>,
-    /// The token by which the spoke is called directly.
+    /// The token for direct calls to the spoke.
     token: String,
     pub(crate) world: World,
 }
@@ -98,7 +98,7 @@ impl Site {
         self.world.cluster(SPOKE)
     }
 
-    /// Fills the spoke with objects that are `megabytes` together, and says how to ask for them.
+    /// Fills the spoke with objects of `megabytes` in all. Returns the path that lists them.
     pub(crate) async fn fill(&self, megabytes: u32) -> anyhow::Result<String> {
         let client = self.spoke().client();
         let namespace = json!({"metadata": {"name": BULK}});
@@ -110,7 +110,7 @@ impl Site {
             let object = json!({"metadata": {"name": name}, "data": {"bulk": data}});
             create(&objects, object).await?;
         }
-        // From the API server's memory, as informers list.
+        // Served from the API server's memory, as for informers.
         Ok(format!(
             "/api/v1/namespaces/{BULK}/configmaps?resourceVersion=0"
         ))
@@ -125,7 +125,7 @@ impl Site {
             (SPOKE, &self.agent, Path::Door, Path::Hub),
             (BY_PORT, &self.by_port, Path::DoorPort, Path::HubPort),
         ] {
-            // The first one's tunnel goes through the hub's API server, whoever calls.
+            // The tunnel of the first one always goes through the hub's API server.
             let ours = vec![
                 (Role::Gateway, gateway.process()),
                 (Role::Agent, agent.process()),
@@ -152,7 +152,7 @@ impl Site {
         Ok(ways)
     }
 
-    /// Starts all of the stack on that path anew.
+    /// Restarts the whole stack on that path.
     pub(crate) async fn restart(&self, path: Path) -> anyhow::Result<()> {
         match path {
             Path::Direct => return Ok(()),

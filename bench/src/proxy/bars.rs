@@ -1,7 +1,7 @@
-//! The bars that the proxy alone can show. Those that are multiples of the Go stack (cluster-gateway
-//! over konnectivity) take its figures from an earlier run: it is not part of this one. Where a bar
-//! was set on a machine whose spoke alone was faster or slower than here, a second line says it
-//! relative to the spoke alone.
+//! The limits that the proxy alone can be checked against. Multiples of the Go stack
+//! (cluster-gateway over konnectivity) use its figures from an earlier run, because it is not part
+//! of this one. If a limit was set on a machine where the spoke alone was faster or slower than
+//! here, a second line gives it relative to the spoke alone.
 
 use crate::{
     bars::{
@@ -20,15 +20,16 @@ use crate::{
     way::{Path, Role},
 };
 
-/// Requests per second of the Go stack at c=64: its own door, and through the hub.
+/// Requests per second of the Go stack at c=64: at its own door, and through the hub.
 const GO_RATE: (f64, f64) = (346.0, 288.0);
 /// MiB/s of the Go stack, at its best.
 const GO_DOWNLOAD: f64 = 82.0;
 
-/// What the spoke alone did where the bars were set: p50 in ms at c=1, requests per second at c=64.
+/// The figures of the spoke alone on the machine where the limits were set: p50 in ms at c=1,
+/// requests per second at c=64.
 const SPOKE_ALONE: (f64, f64) = (0.70, 5250.0);
 
-/// The measurements that the bars are about.
+/// The measurements that the limits apply to.
 #[derive(Debug)]
 pub(crate) struct Measured<'a> {
     pub(crate) warm: &'a Warm<'a>,

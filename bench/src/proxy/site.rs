@@ -1,4 +1,5 @@
-//! What is measured: a hub, a spoke, the gateway and the plain upstream, and every way through them.
+//! What is measured: a hub, a spoke, the gateway and the plain upstream, and every way through
+//! them.
 
 use e2e::{Cluster, Credentials, Gateway, GatewayOptions, SpokeOptions, World};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -14,12 +15,12 @@ use crate::{
 
 const PATHS: [Path; 3] = [Path::Direct, Path::Door, Path::Hub];
 
-/// Everything that runs; it ends when dropped.
+/// Everything that runs. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Site {
     gateway: Gateway,
     plain: Plain,
-    /// The token by which the spoke is called directly.
+    /// The token for direct calls to the spoke.
     token: String,
     pub(crate) world: World,
 }
@@ -58,7 +59,7 @@ impl Site {
         self.world.cluster("managed1")
     }
 
-    /// Starts the gateway anew.
+    /// Restarts the gateway.
     pub(crate) async fn restart(&self) -> anyhow::Result<()> {
         self.gateway.restart().await?;
         all_answered(&self.ways()?).await
@@ -71,7 +72,7 @@ impl Site {
         all.collect()
     }
 
-    /// One of them.
+    /// One of the ways.
     pub(crate) fn way(&self, upstream: Upstream, path: Path) -> anyhow::Result<Way<'_>> {
         let answers = match upstream {
             Upstream::Plain => &self.plain.process,

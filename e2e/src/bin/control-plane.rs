@@ -1,4 +1,4 @@
-//! Builds the control plane's programs that are missing and says where each one is.
+//! Builds the missing programs of the control plane, and prints the path of each one.
 
 use std::io::Write as _;
 
@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         families.extend(programs::GO_STACK);
         families.push(&programs::MANAGED_SERVICEACCOUNT);
     }
-    // Benchmarks run on no node.
+    // Benchmarks need no node.
     let obstacle = if go_stack { None } else { node::obstacle() };
     if obstacle.is_none() && !go_stack {
         families.extend(programs::NODE);

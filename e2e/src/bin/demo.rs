@@ -1,7 +1,7 @@
-//! The walkthrough on this machine: a hub with two gateways, as an install has, and two clusters that join
-//! it by Open Cluster Management, one of them behind the tunnel of its agent. One object makes both
-//! reachable. The hub admin's commands run with their real output. Stays up until Ctrl-C unless told
-//! `--once`.
+//! The walkthrough on this machine: a hub with two gateways, as in an installation, and two
+//! clusters that join it by Open Cluster Management, one of them behind the tunnel of its agent.
+//! One object makes both reachable. The hub admin's commands run with their real output. The demo
+//! stays up until Ctrl-C unless `--once` is given.
 
 use std::{
     fs,
@@ -20,20 +20,20 @@ use e2e::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// Can be reached at its address, too.
+/// The cluster that can also be reached at its address.
 const SPOKE: &str = "managed1";
-/// Reached through the tunnel of its agent alone.
+/// The cluster that can be reached only through the tunnel of its agent.
 const TUNNELLED: &str = "managed2";
-/// How many gateways answer as one.
+/// The number of gateways that answer as one.
 const REPLICAS: usize = 2;
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-/// Whom the gateway logs in as.
+/// The account that the gateway uses on clusters.
 const ACCOUNT: &str = "cluster-gateway";
 const ACCOUNTS: &str = "open-cluster-management-managed-serviceaccount";
 const OPEN_WITHIN: Duration = Duration::from_mins(1);
-/// OCM looks at leases every half minute.
+/// OCM checks leases every 30 s.
 const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
-/// The answer to a write may take this long to be seen by a watch.
+/// How long it may take until a watch sees a write.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 const CONFIG_MAP: &str = "\
@@ -113,7 +113,7 @@ async fn demo(once: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A cluster joins, and has nodes for whatever comes.
+/// Lets a cluster join, with nodes that run the agents of add-ons.
 async fn join(
     ocm: &Ocm,
     spoke: &Cluster,
@@ -143,7 +143,7 @@ fn rights(cluster: &str) -> Value {
     })
 }
 
-/// The hub's kubeconfig with the proxy's path behind its server.
+/// The hub's kubeconfig with the proxy's path appended to its server.
 fn edited_kubeconfig(hub: &Cluster, spoke: &str) -> anyhow::Result<PathBuf> {
     let server = format!("{}{GATEWAYS}/{spoke}/proxy", hub.url());
     let file = format!("{spoke}.kubeconfig");
@@ -157,7 +157,7 @@ struct Tour<'a> {
 }
 
 impl Tour<'_> {
-    /// One object, from a file.
+    /// Creates the one object, from a file.
     async fn turn_on(&self, world: &World, replicas: &Replicas) -> anyhow::Result<()> {
         let file = world.directory().join("gateway.yaml");
         let configuration = Operator::configuration_of_replicas(replicas);
@@ -196,7 +196,7 @@ impl Tour<'_> {
         Ok(())
     }
 
-    /// Waits until kubectl's answer is good.
+    /// Waits until kubectl succeeds.
     async fn wait_for(
         &self,
         deadline: Duration,
@@ -215,7 +215,7 @@ impl Tour<'_> {
         Ok(eventually(deadline, &args.join(" "), asked).await?)
     }
 
-    /// The first refusal, and the rights that end it.
+    /// Shows the first refusal, and grants the rights that end it.
     async fn grant(&self, spoke: &str, config: &Path) -> anyhow::Result<()> {
         announce(&["get", "ns"])?;
         let refused = self.kubectl(config, &["get", "ns"]).ok().await;

@@ -1,4 +1,4 @@
-//! Ways into a cluster: clients, kubeconfigs, tokens, kubectl.
+//! Access to a cluster: clients, kubeconfigs, tokens and kubectl.
 
 use std::{
     fs, io,
@@ -40,18 +40,19 @@ pub enum TokenError {
         /// What the cluster said.
         source: Box<kube::Error>,
     },
-    /// The cluster granted a token and sent none.
+    /// The cluster granted a token but sent none.
     #[error("the TokenRequest came back without a token")]
     Absent,
 }
 
 impl Cluster {
-    /// A new client of the cluster admin, for the runtime that calls.
+    /// A new client of the cluster admin for the current runtime.
     pub fn client(&self) -> Client {
         self.client_with(self.admin())
     }
 
-    /// A new client of somebody else: a certificate with these names, signed by the cluster's CA.
+    /// A new client of another user, who has a certificate with these names, signed by the
+    /// cluster's CA.
     pub fn client_as(&self, user: &str, groups: &[&str]) -> Result<Client, PkiError> {
         Ok(self.client_with(&self.certificate_of(user, groups)?))
     }
@@ -61,7 +62,7 @@ impl Cluster {
         credentials::client(self.url(), &self.ca_pem(), credentials)
     }
 
-    /// Credentials of somebody, signed by the cluster's CA.
+    /// The credentials of a user, signed by the cluster's CA.
     pub fn certificate_of(&self, user: &str, groups: &[&str]) -> Result<Credentials, PkiError> {
         Ok(Credentials::Certificate(
             self.cluster_ca().issue_client(user, groups)?,
@@ -73,13 +74,13 @@ impl Cluster {
         credentials::kubeconfig(self.url(), &self.ca_pem(), self.admin())
     }
 
-    /// The file that holds the cluster admin's kubeconfig.
+    /// The file with the cluster admin's kubeconfig.
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.directory().join("admin.kubeconfig")
     }
 
-    /// Writes another kubeconfig into the cluster's directory. `server` may be any URL, with a path
-    /// too, and `ca_pem` any CA.
+    /// Writes another kubeconfig into the cluster's directory. `server` may be any URL, also one
+    /// with a path, and `ca_pem` any CA.
     pub fn write_kubeconfig(
         &self,
         file: &str,
@@ -93,8 +94,8 @@ impl Cluster {
         Ok(path)
     }
 
-    /// A token of a service account, which is created with its namespace where it is not there.
-    /// The API server grants ten minutes at least, whatever `ttl` says.
+    /// A token of a service account. The account and its namespace are created if they do not
+    /// exist. The API server grants at least ten minutes, even if `ttl` is shorter.
     pub async fn service_account_token(
         &self,
         namespace: &str,
@@ -152,7 +153,7 @@ async fn request_token(
         .await
 }
 
-/// Makes an object that is nothing but a name.
+/// Creates an object that has only a name.
 pub(crate) async fn create_if_absent<K>(api: &Api<K>, name: &str) -> kube::Result<()>
 where
     K: Resource + Clone + std::fmt::Debug + Default + DeserializeOwned + Serialize,
@@ -168,7 +169,7 @@ where
     }
 }
 
-/// Server-side applies an object of which `body` says everything but kind and name.
+/// Server-side applies an object. `body` has everything except kind and name.
 pub(crate) async fn apply<K>(api: &Api<K>, name: &str, mut body: Value) -> kube::Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,

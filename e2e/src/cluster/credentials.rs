@@ -1,4 +1,4 @@
-//! Who one is to a cluster, and the kubeconfig and client that say so.
+//! The credentials of a user of a cluster, and the kubeconfig and client with them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{
@@ -10,18 +10,18 @@ use serde_json::json;
 
 use crate::pki::Identity;
 
-/// How a client proves who it is.
+/// How a client authenticates.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// A client certificate.
     Certificate(Identity),
     /// A bearer token.
     Token(String),
-    /// Not at all.
+    /// No credential.
     Anonymous,
 }
 
-/// A kubeconfig with one context; `server` may carry a path, such as the gateway's proxy suffix.
+/// A kubeconfig with one context. `server` may have a path, such as the gateway's proxy suffix.
 pub(super) fn kubeconfig(server: &str, ca_pem: &str, credentials: &Credentials) -> Kubeconfig {
     let user = match credentials {
         Credentials::Certificate(identity) => json!({
@@ -43,7 +43,7 @@ pub(super) fn kubeconfig(server: &str, ca_pem: &str, credentials: &Credentials) 
     serde_json::from_value(config).expect("a kubeconfig of the type's own shape")
 }
 
-/// A client that never retries by itself: a journey that expects a 503 has to see it.
+/// A client that never retries by itself, because a test that expects a 503 must see it.
 pub(crate) fn client(server: &str, ca_pem: &str, credentials: &Credentials) -> Client {
     let mut config = Config::new(server.parse().expect("our own URL parses"));
     let roots = CertificateDer::pem_slice_iter(ca_pem.as_bytes());

@@ -1,10 +1,10 @@
-//! The command lines of a kube-apiserver and a kube-controller-manager, as values: what a cluster on
-//! loopback needs and nothing that costs start-up time without a journey missing it.
+//! The command lines of a kube-apiserver and a kube-controller-manager, as values. They have what a
+//! cluster on loopback needs, and nothing that costs start-up time and that no test needs.
 
 use std::{net::SocketAddrV4, path::Path};
 
-/// What the controller manager runs: what the aggregation layer, RBAC, service accounts and OCM's
-/// registration rely on.
+/// The controllers that run: those that the aggregation layer, RBAC, service accounts and OCM's
+/// registration depend on.
 const CONTROLLERS: &[&str] = &[
     "certificatesigningrequest-approving-controller",
     "certificatesigningrequest-cleaner-controller",
@@ -17,7 +17,7 @@ const CONTROLLERS: &[&str] = &[
     "serviceaccount-token-controller",
 ];
 
-/// What pods and the things that make them take besides.
+/// The further controllers that pods and their owners need.
 const POD_CONTROLLERS: &[&str] = &[
     "deployment-controller",
     "endpointslice-controller",
@@ -27,7 +27,7 @@ const POD_CONTROLLERS: &[&str] = &[
     "replicaset-controller",
 ];
 
-/// A cluster's certificates and keys by file name; see [`super::Cluster`] for who writes them.
+/// A cluster's certificates and keys by file name. [`super::Cluster`] writes them.
 pub(super) struct Files<'a>(pub(super) &'a Path);
 
 impl Files<'_> {
@@ -79,12 +79,13 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
         files.flag("kubeconfig", "controller-manager.kubeconfig"),
         files.flag("root-ca-file", "ca.crt"),
         files.flag("service-account-private-key-file", "service-account.key"),
-        // The one signer that OCM uses. Each takes an inotify instance, of which a user has 128 by default.
+        // Only the signer that OCM uses is on, because each signer takes an inotify instance, and a
+        // user has 128 of them by default.
         files.flag("cluster-signing-kube-apiserver-client-cert-file", "ca.crt"),
         files.flag("cluster-signing-kube-apiserver-client-key-file", "ca.key"),
     ];
     let fixed = [
-        // Nobody asks it anything; its log and the API tell what it does.
+        // Nobody calls it. Its log and the API show what it does.
         "--secure-port=0",
         "--leader-elect=false",
         "--use-service-account-credentials=true",
@@ -94,12 +95,12 @@ pub(super) fn controller_manager(files: &Files<'_>) -> Vec<String> {
     args
 }
 
-/// What of its calls an API server writes down.
+/// The file with the audit policy of an API server.
 pub(super) const AUDIT_POLICY: &str = "audit-policy.json";
-/// Where it writes it.
+/// The file of the audit log.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
-/// What the API server is told besides where its calls are written down.
+/// The further flags of an API server that keeps an audit log.
 pub(super) fn audit(files: &Files<'_>) -> Vec<String> {
     vec![
         files.flag("audit-policy-file", AUDIT_POLICY),
@@ -107,7 +108,7 @@ pub(super) fn audit(files: &Files<'_>) -> Vec<String> {
     ]
 }
 
-/// What the API server is told besides where it has a node.
+/// The further flags of an API server whose cluster has a node.
 pub(super) fn apiserver_with_node(files: &Files<'_>) -> Vec<String> {
     vec![
         files.flag("kubelet-certificate-authority", "ca.crt"),
@@ -115,12 +116,12 @@ pub(super) fn apiserver_with_node(files: &Files<'_>) -> Vec<String> {
         files.flag("kubelet-client-key", "kubelet-client.key"),
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
         "--allow-privileged=true".to_owned(),
-        // Nothing there makes services reachable for processes.
+        // There is no kube-proxy, so processes cannot reach services by their addresses.
         "--enable-aggregator-routing=true".to_owned(),
     ]
 }
 
-/// Lets the controller manager run the controllers of pods too.
+/// Makes the controller manager run the controllers of pods, too.
 pub(super) fn add_pod_controllers(args: &mut [String]) {
     let controllers = args
         .iter_mut()

@@ -1,5 +1,5 @@
-//! The name server of a node's pods, which knows what everything in a cluster knows: where the API server
-//! is. DNS as far as that takes (RFC 1035).
+//! The name server of a node's pods. It knows only the name of the API server, and implements only
+//! as much of DNS as that needs (RFC 1035).
 
 use std::{
     io,
@@ -37,7 +37,7 @@ impl NameServer {
         let thread = fence.thread(side, move || {
             let socket = UdpSocket::bind((side.node_address(), 53))?;
             socket.set_read_timeout(Some(LOOK_EVERY))?;
-            // Where nobody waits any more, nobody asks either.
+            // If nobody waits any more, there are no more questions either.
             let _ = ready.send(());
             serve(&socket, &until)
         });
@@ -61,7 +61,7 @@ impl Drop for NameServer {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say.
+            // The result of the thread is not needed.
             let _ = thread.join();
         }
     }
@@ -73,7 +73,7 @@ fn serve(socket: &UdpSocket, ends: &AtomicBool) -> io::Result<()> {
         match socket.recv_from(&mut question) {
             Ok((length, from)) => {
                 if let Some(answer) = answer(&question[..length]) {
-                    // Whoever is gone asks again or not at all.
+                    // A client whose answer is lost asks again.
                     let _ = socket.send_to(&answer, from);
                 }
             }
@@ -84,20 +84,20 @@ fn serve(socket: &UdpSocket, ends: &AtomicBool) -> io::Result<()> {
     Ok(())
 }
 
-/// The answer to a question; `None` where it is none.
+/// The answer to a question; `None` if it is not a question.
 fn answer(question: &[u8]) -> Option<Vec<u8>> {
     let name = question.get(HEADER..)?;
     let length = name.iter().position(|&byte| byte == 0)? + 1;
     let kind = name.get(length..length + ADDRESS.len())?;
     let is_known = name[..length].eq_ignore_ascii_case(&labels(KUBERNETES));
     let has_answer = is_known && kind == ADDRESS;
-    // Authoritative; no such name is 3.
+    // The answer is authoritative. Code 3 means that there is no such name.
     let code = if is_known { 0 } else { 3 };
     let mut answer = question[..2].to_vec();
     answer.extend([0x85, 0x80 | code, 0, 1, 0, u8::from(has_answer), 0, 0, 0, 0]);
     answer.extend(&name[..length + ADDRESS.len()]);
     if has_answer {
-        // The name in the question; five seconds; four bytes.
+        // A pointer to the name in the question, a TTL of five seconds, and four bytes of data.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4]);
         answer.extend(KUBERNETES_ADDRESS.octets());
     }
@@ -129,7 +129,7 @@ mod tests {
         let known = ask(KUBERNETES, 1);
         assert_eq!(known[..8], [7, 9, 0x85, 0x80, 0, 1, 0, 1]);
         assert!(known.ends_with(&[10, 96, 0, 1]));
-        // There is such a name, but not of that type (AAAA).
+        // There is such a name, but no record of that type (AAAA).
         assert_eq!(ask(KUBERNETES, 28)[..8], [7, 9, 0x85, 0x80, 0, 1, 0, 0]);
         assert_eq!(ask("example.org", 1)[..8], [7, 9, 0x85, 0x83, 0, 1, 0, 0]);
         assert_eq!(answer(&[0; 12]), None);

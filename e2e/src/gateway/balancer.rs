@@ -1,6 +1,6 @@
-//! A stand-in for a Service: picks one of several backends at random for each connection, and another one
-//! if that does not accept. It has a thread of its own, so that tests that each run a runtime of their own
-//! may share it.
+//! A stand-in for a Service: it picks one of several backends at random for each connection, and
+//! another one if that does not accept. It has a thread of its own, so that tests with different
+//! runtimes can share it.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -22,12 +22,12 @@ use tokio::{
 pub struct Balancer {
     port: u16,
     backends: Arc<Mutex<Vec<u16>>>,
-    /// None only while it is dropped.
+    /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
 
 impl Balancer {
-    /// Stands before these ports of this machine.
+    /// A balancer for these ports of this machine.
     pub fn start(backends: Vec<u16>) -> io::Result<Self> {
         let mut runtime = Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build()?;
@@ -47,13 +47,13 @@ impl Balancer {
         })
     }
 
-    /// Where it listens.
+    /// The port where it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// New connections lead to these ports from now on, as to endpoints that are ready. Those that are
-    /// open stay where they are.
+    /// New connections are routed to these ports from now on, as to endpoints that are ready. Open
+    /// connections stay where they are.
     pub fn lead_to(&self, backends: Vec<u16>) {
         *self.backends.lock() = backends;
     }
@@ -62,7 +62,7 @@ impl Balancer {
 impl Drop for Balancer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Waiting for its thread would block whichever runtime drops it.
+            // Waiting for its thread would block the runtime that drops it.
             runtime.shutdown_background();
         }
     }
@@ -81,14 +81,14 @@ async fn pass_on(mut caller: TcpStream, mut backends: Vec<u16>) {
     while !backends.is_empty() {
         let chosen = backends.swap_remove(random(backends.len()));
         if let Ok(mut backend) = TcpStream::connect((Ipv4Addr::LOCALHOST, chosen)).await {
-            // Either end may break it; both learn of it by the end of the other.
+            // Either end may break the connection. The other end then sees it end.
             let _ = copy_bidirectional(&mut caller, &mut backend).await;
             return;
         }
     }
 }
 
-/// Below `most`, as good as dice.
+/// A random number below `most`.
 fn random(most: usize) -> usize {
     let number = RandomState::new().hash_one(0);
     usize::try_from(number % most as u64).expect("it is below a usize")

@@ -1,4 +1,4 @@
-//! What a hub must hold for a gateway: its rights, its Service and its `APIService`.
+//! The objects that a hub needs for a gateway: its rights, its Service and its `APIService`.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::{
 };
 
 const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
-/// The role that is shipped.
+/// The manifest of the role that is shipped.
 const SHIPPED: &str = include_str!("../../../config/gateway/rbac.yaml");
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// The aggregator looks again by itself only every half minute, but at once when the `APIService`
+/// The aggregator checks again by itself only every 30 s, but at once when the `APIService`
 /// changes.
 const NUDGE_EVERY: Duration = Duration::from_millis(500);
 
-/// Gives [`USER`] what a gateway needs and nothing else.
+/// Gives [`USER`] the rights that a gateway needs, and no others.
 pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayError> {
     let client = hub.client();
     let namespaces = Api::<Namespace>::all(client.clone());
@@ -67,7 +67,8 @@ pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayErr
     .await
 }
 
-/// Gives [`USER`] what a gateway needs to derive clusters and identities: the role that is shipped.
+/// Gives [`USER`] the role that is shipped, which a gateway needs to derive clusters and
+/// identities.
 pub(super) async fn grant_shipped(hub: &Cluster) -> Result<(), GatewayError> {
     let role: Value = serde_saphyr::from_str(SHIPPED).expect("a file of ours");
     let name = role["metadata"]["name"].as_str().expect("it has a name");
@@ -81,17 +82,17 @@ pub(super) async fn grant_shipped(hub: &Cluster) -> Result<(), GatewayError> {
     .await
 }
 
-/// Makes whatever listens on `port` a Service of the hub.
+/// Creates a Service on the hub for what listens on `port`.
 pub(super) async fn serve(hub: &Cluster, port: u16) -> Result<(), GatewayError> {
     let services = Api::<Service>::namespaced(hub.client(), NAMESPACE);
-    // Endpoints cannot hold loopback addresses; a name can stand for one.
+    // Endpoints cannot contain loopback addresses, but a name can stand for one.
     let service = json!({"spec": {
         "type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}],
     }});
     put(&services, SERVICE, service).await
 }
 
-/// Registers whatever listens on `port`, and waits until the aggregator calls it available or the
+/// Registers what listens on `port`, and waits until the aggregator reports it as available or the
 /// process ends.
 pub(crate) async fn register(
     hub: &Cluster,
@@ -145,7 +146,7 @@ pub(super) async fn unregister(hub: &Cluster) -> Result<(), GatewayError> {
     }
 }
 
-/// Applies an object, naming it in the error.
+/// Applies an object. An error names it.
 pub(crate) async fn put<K>(api: &Api<K>, name: &str, body: Value) -> Result<(), GatewayError>
 where
     K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,

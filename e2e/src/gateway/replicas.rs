@@ -1,4 +1,4 @@
-//! Several gateways that one Service of the hub leads to, linked to each other.
+//! Several gateways behind one Service of the hub, linked to each other.
 
 use std::{path::Path, process::ExitStatus};
 
@@ -11,7 +11,8 @@ use crate::{
     pki::{Authority, Leaf},
 };
 
-/// So many can be linked to each other: each is told at its start where all others may be.
+/// The largest number of gateways that can be linked to each other, because each is told at its
+/// start where all others may be.
 const MOST: usize = 3;
 
 /// Gateways behind a [`Balancer`], registered at the hub as one.
@@ -19,15 +20,15 @@ const MOST: usize = 3;
 pub struct Replicas {
     hub: Cluster,
     options: GatewayOptions,
-    /// Where they link to each other, those among them that are yet to come.
+    /// The ports of the links, including those of gateways that are added later.
     peer_ports: [u16; MOST],
     gateways: Vec<Gateway>,
     balancer: Balancer,
 }
 
 impl Replicas {
-    /// Starts `count` gateways, each told of the others. Unless an operator registers them, waits until
-    /// the hub's API server calls them available.
+    /// Starts `count` gateways, each told of the others. Unless an operator registers them, waits
+    /// until the hub's API server calls them available.
     pub async fn start(
         hub: &Cluster,
         options: &GatewayOptions,
@@ -57,12 +58,12 @@ impl Replicas {
         Ok(replicas)
     }
 
-    /// Each of them.
+    /// All of the gateways.
     pub fn each(&self) -> &[Gateway] {
         &self.gateways
     }
 
-    /// Where the Service leads.
+    /// The port of the Service.
     pub fn port(&self) -> u16 {
         self.balancer.port()
     }
@@ -72,36 +73,36 @@ impl Replicas {
         self.gateways.iter().map(Gateway::ca_pem).collect()
     }
 
-    /// New connections lead to these of them from now on, as if no other were ready.
+    /// Routes new connections only to these gateways from now on, as if no other were ready.
     pub fn lead_to(&self, chosen: &[usize]) {
         let ports = chosen.iter().map(|index| self.gateways[*index].port());
         self.balancer.lead_to(ports.collect());
     }
 
-    /// New connections lead to any of them from now on.
+    /// Routes new connections to all gateways from now on.
     pub fn lead_to_all(&self) {
         let ports = self.gateways.iter().map(Gateway::port);
         self.balancer.lead_to(ports.collect());
     }
 
-    /// Starts one more, and leads to it, too.
+    /// Starts one more gateway, and routes connections to it, too.
     ///
     /// # Panics
-    /// Where there are three.
+    /// If there are three already.
     pub async fn add(&mut self) -> Result<(), GatewayError> {
         let index = self.gateways.len();
         let gateway = self.one(index, index + 1).await?;
         self.gateways.push(gateway);
-        // The hub must know its CA before a connection leads to it.
+        // The hub must know its CA before a connection is routed to it.
         self.register().await?;
         self.lead_to_all();
         Ok(())
     }
 
-    /// Ends the last one, as a change of scale would, and gives how it ended.
+    /// Ends the last gateway, as scaling down would, and returns how it ended.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     pub async fn remove_last(&mut self) -> ExitStatus {
         let last = self.gateways.pop().expect("there is one");
         self.lead_to_all();

@@ -1,4 +1,4 @@
-//! Spokes in manual mode: one Secret each, as people have written them for cluster-gateway.
+//! Spokes in manual mode: one Secret each, in the format of cluster-gateway.
 
 use std::time::Duration;
 
@@ -22,18 +22,18 @@ const TOKEN_TTL: Duration = Duration::from_hours(12);
 /// The gateway's account on a spoke.
 const ACCOUNT: (&str, &str) = ("spokeway-system", "gateway");
 
-/// What a spoke's Secret says, where it is not to be the plain truth about the cluster.
+/// The content of a spoke's Secret, if it differs from the truth about the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct SpokeOptions {
-    /// Another name than the cluster's.
+    /// A name that is not the cluster's.
     pub name: Option<String>,
-    /// Another endpoint than the cluster's URL.
+    /// An endpoint that is not the cluster's URL.
     pub endpoint: Option<String>,
-    /// Another CA than the cluster's, PEM.
+    /// A CA that is not the cluster's, PEM.
     pub ca_pem: Option<String>,
-    /// Whether it is reached through a tunnel of its agent, and not at its endpoint.
+    /// Whether it is reached through a tunnel of its agent instead of at its endpoint.
     pub tunnelled: bool,
-    /// Other credentials than a token of a service account that is cluster-admin there.
+    /// Credentials, if they are not a token of a service account that is cluster-admin there.
     pub credentials: Option<Credentials>,
 }
 
@@ -73,7 +73,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Writes the Secret of a spoke that need not exist, and waits for nothing.
+    /// Writes the Secret of a spoke that need not exist, without waiting for anything.
     pub async fn write_spoke(
         &self,
         name: &str,
@@ -130,7 +130,7 @@ impl Gateway {
             .map_err(refused(format!("to delete Secret {name}")))
     }
 
-    /// The Secrets that it reads, as the hub's admin sees them.
+    /// The Secrets that the gateway reads, through a client of the hub's admin.
     pub fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.hub.client(), &self.options.secret_namespace)
     }

@@ -1,5 +1,5 @@
-//! The command lines of the Go stack: what its own charts set, on loopback; everything else is left
-//! at its default.
+//! The command lines of the Go stack. They set what its own charts set, on loopback, and leave
+//! everything else at its default.
 
 use std::{net::Ipv4Addr, path::Path};
 
@@ -8,9 +8,9 @@ use std::{net::Ipv4Addr, path::Path};
 pub(super) struct Ports {
     /// The gateway's own door.
     pub(super) gateway: u16,
-    /// Where the proxy-server takes the gateway in.
+    /// The proxy-server's port for the gateway.
     pub(super) frontend: u16,
-    /// Where it takes agents in.
+    /// The proxy-server's port for agents.
     pub(super) agents: u16,
     pub(super) server_health: u16,
     pub(super) server_admin: u16,
@@ -39,7 +39,7 @@ pub(super) fn proxy_server(directory: &Path, ports: &Ports) -> Vec<String> {
     ]
 }
 
-/// The host that the gateway dials is all that the agent tells the proxy-server about itself.
+/// The agent tells the proxy-server only the host that the gateway dials.
 pub(super) fn proxy_agent(directory: &Path, ports: &Ports, host: Ipv4Addr) -> Vec<String> {
     let file = |flag, name| file(flag, directory, name);
     vec![
@@ -66,8 +66,8 @@ pub(super) fn gateway(
     let kubeconfig = |flag| format!("--{flag}={}", kubeconfig.display());
     vec![
         "--bind-address=127.0.0.1".to_owned(),
-        // It asks for v1beta3 of flowcontrol, which Kubernetes 1.32 has taken away, and would wait
-        // for it for good; proxied requests bypass it anyway.
+        // Priority and fairness would wait forever for v1beta3 of flowcontrol, which Kubernetes
+        // 1.32 removed. Proxied requests bypass it anyway.
         "--feature-gates=APIPriorityAndFairness=false".to_owned(),
         format!("--secure-port={}", ports.gateway),
         file("tls-cert-file", "server.crt"),

@@ -1,5 +1,5 @@
-//! Loopback ports and addresses for the servers of this process, apart from those of every other process
-//! of ours on the machine.
+//! Loopback ports and addresses for the servers of this process. They never collide with those of
+//! another process of ours on the machine.
 
 use std::{
     env,
@@ -13,28 +13,28 @@ use std::{
     },
 };
 
-/// Below every usual ephemeral range (Linux begins at 32768), so that an outgoing connection never
-/// sits on a port that was picked for a server.
+/// The range is below every usual ephemeral range (Linux begins at 32768), so that an outgoing
+/// connection never uses a port that was picked for a server.
 const FIRST_PORT: u16 = 10_000;
-/// More than one process takes.
+/// The size of a block, which is more than one process uses.
 const BLOCK: u16 = 1_000;
 const BLOCKS: u16 = 22;
 const PORTS: u16 = BLOCK * BLOCKS;
 
 static MINE: LazyLock<Ports> = LazyLock::new(Ports::claim);
 
-/// The ports of one process. A block of its own also keeps a port free for the server that was killed
-/// and is to come back on it, which looking for a listener cannot.
+/// The ports of one process. A block of its own also keeps a port free for a server that was killed
+/// and will be started again there. A check for a listener could not do that.
 #[derive(Debug)]
 struct Ports {
     next: AtomicU16,
-    /// Locked as long as this process lives, then given back by the kernel.
+    /// The lock that holds the block. The kernel releases it when this process ends.
     _claim: Option<File>,
 }
 
 impl Ports {
-    /// Takes a block that nobody has. If there is none, begins somewhere, so that two processes rarely
-    /// meet.
+    /// Takes a block that no other process has. If there is none, starts at a random one, so that
+    /// two processes rarely collide.
     fn claim() -> Self {
         let seed = RandomState::new().hash_one(std::process::id());
         let start = u16::try_from(seed % u64::from(BLOCKS)).expect("less than BLOCKS");
@@ -64,7 +64,7 @@ fn lock(block: u16) -> Option<File> {
     Some(file)
 }
 
-/// A loopback port nobody listens on, never twice the same in one process.
+/// A loopback port that nobody listens on. A process never gets the same one twice.
 pub fn free_port() -> u16 {
     loop {
         let port = MINE.next();
@@ -74,7 +74,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A loopback address of which nobody listens on `port`. All of 127.0.0.0/8 is loopback.
+/// A loopback address where nobody listens on `port`. All of 127.0.0.0/8 is loopback.
 pub(crate) fn free_address(port: u16) -> io::Result<SocketAddrV4> {
     let seed = RandomState::new().hash_one(port).to_be_bytes();
     let ip = Ipv4Addr::new(127, seed[0], seed[1], seed[2].clamp(2, 254));

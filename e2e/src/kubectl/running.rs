@@ -1,4 +1,4 @@
-//! A kubectl that goes on by itself: its lines as they come.
+//! A kubectl that keeps running, and its lines as they come.
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{KubectlError, Output, collect};
 use crate::process::child::Supervised;
 
-/// Lines read ahead of whoever waits for them; beyond that kubectl's own pipe fills.
+/// The number of lines that are read ahead. Beyond that kubectl's own pipe fills.
 const LINES_AHEAD: usize = 256;
 
 /// A running kubectl, killed when dropped.
@@ -63,19 +63,19 @@ impl Running {
         Ok(None)
     }
 
-    /// Types something, where nothing was fed at the start.
+    /// Types text, if no input was given at the start.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         stdin.write_all(bytes)?;
         stdin.flush()
     }
 
-    /// Its stdin, for a thread that writes more than it may take at once.
+    /// Its stdin, for a thread that writes more than it may accept at once.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.stdin.take()
     }
 
-    /// Says that nothing more will be typed.
+    /// Closes its stdin.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
@@ -85,13 +85,13 @@ impl Running {
         self.child.id()
     }
 
-    /// Kills it and gives what it left: the lines nobody took, and its stderr.
+    /// Kills it and returns its results: the lines that were not read, and its stderr.
     pub async fn kill(mut self) -> Output {
         self.child.kill();
         self.wait().await
     }
 
-    /// Waits for its end, which is the caller's to bound, and gives what it left.
+    /// Waits for its end without a deadline, and returns its results.
     pub async fn wait(mut self) -> Output {
         self.close_stdin();
         let mut stdout = String::new();
@@ -99,7 +99,7 @@ impl Running {
             stdout += &line;
             stdout.push('\n');
         }
-        // Both streams are closed by now, so that neither of these takes long.
+        // Both streams are closed by now, so neither of these takes long.
         let status = self.child.wait();
         let stderr = self
             .stderr

@@ -1,4 +1,4 @@
-//! Where a node keeps what, and what containerd, CNI and kubelet are told.
+//! The files of a node, and the configuration of containerd, CNI and kubelet.
 
 use std::{
     fs, io,
@@ -16,7 +16,7 @@ use crate::{
     site::Site,
 };
 
-/// A node's directory and everything that follows from where it is.
+/// A node's directory and the paths that follow from it.
 pub(super) struct Layout {
     site: Arc<Site>,
     cluster: String,
@@ -27,7 +27,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Makes the directory and writes every configuration into it.
+    /// Creates the directory and writes every configuration into it.
     pub(super) fn create(cluster: &Cluster, on: Side) -> io::Result<Self> {
         let site = Arc::clone(cluster.site());
         let world = site.directory.file_name().unwrap_or_default();
@@ -89,7 +89,7 @@ impl Layout {
         self.directory.join(name).display().to_string()
     }
 
-    /// State and sockets are below `/run`, which is the node's own.
+    /// State and sockets are below `/run`, which is private to the node.
     fn containerd_config(&self) -> String {
         let plugins = self.program("bridge").with_file_name("");
         let (plugins, runc) = (plugins.display(), self.program("runc").display());

@@ -1,18 +1,19 @@
-//! The control group below which all containers of a node are, in whichever hierarchies there are.
+//! The control group that contains all containers of a node, in all hierarchies of the machine.
 
 use std::{fs, path::Path, thread, time::Duration};
 
 const HIERARCHIES: &str = "/sys/fs/cgroup";
-/// The kernel lets go of the last process a moment after it was killed.
+/// How long to wait for the kernel, which releases the last process a moment after it was killed.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Removed when dropped; the reaper does it where that never happens.
+/// The control group of a node. It is removed when it is dropped; if that never happens, the reaper
+/// removes it.
 #[derive(Debug)]
 pub(super) struct ControlGroup(String);
 
 impl ControlGroup {
-    /// runc makes it when the first container starts.
+    /// runc creates it when the first container starts.
     pub(super) fn named(name: &str) -> Self {
         Self(name.to_owned())
     }
@@ -35,12 +36,12 @@ impl Drop for ControlGroup {
     }
 }
 
-/// A group is removed by `rmdir`, after those in it; the files in it are the kernel's.
+/// Removes a group by `rmdir` after its child groups. The files in it belong to the kernel.
 fn remove(group: &Path) {
     let inner = fs::read_dir(group).into_iter().flatten().flatten();
     for entry in inner.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         remove(&entry.path());
     }
-    // Busy while a process dies: the caller comes back.
+    // The group is busy while a process dies. The caller tries again.
     let _ = fs::remove_dir(group);
 }

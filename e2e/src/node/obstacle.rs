@@ -1,10 +1,11 @@
-//! Whether this machine lets us have a node at all.
+//! Checks whether a node can run on this machine.
 
 use std::{fs, process::Command};
 
 use crate::fence::succeed;
 
-/// All that a fence and a node do to the kernel, in namespaces that are gone at once.
+/// A script that tries everything that a fence and a node need from the kernel, in namespaces that
+/// disappear at once.
 const REHEARSAL: &str = "\
     ip link set lo up
     ip link add one type veth peer name other
@@ -13,7 +14,7 @@ const REHEARSAL: &str = "\
     mount -t tmpfs tmpfs /run
     mount --bind /run /var/lib";
 
-/// Why no node can run here, in words for whoever reads a test's output; `None` where one can.
+/// Why no node can run here, in words for the reader of a test's output; `None` if one can.
 pub fn obstacle() -> Option<String> {
     let mut command = Command::new("unshare");
     command

@@ -1,4 +1,4 @@
-//! Managed clusters of which there is nothing but what the hub holds: accepted, and never heard of.
+//! Managed clusters that exist only as objects of the hub: they are accepted but never join.
 
 use crds::cluster::{ManagedCluster, ManagedClusterSpec};
 use k8s_openapi::api::core::v1::Namespace;
@@ -6,7 +6,7 @@ use kube::{Api, Client, api::PostParams};
 
 use crate::cluster::create_if_absent;
 
-/// Accepts a cluster that nobody runs, with the namespace that registration would make.
+/// Accepts a cluster that does not run, with the namespace that registration would create.
 pub async fn accept(hub: &Client, name: &str) -> kube::Result<()> {
     create_if_absent(&Api::<Namespace>::all(hub.clone()), name).await?;
     let spec = ManagedClusterSpec {

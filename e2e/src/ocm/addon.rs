@@ -1,6 +1,6 @@
-//! An add-on on one cluster, so far as somebody has to play its manager on the hub: says who its
-//! agent is, approves that agent's certificate request and no other, and lays the credential that
-//! OCM delivers out as a kubelet would mount it.
+//! An add-on on one cluster. The harness plays the add-on's manager on the hub: it registers the
+//! agent's identity, approves that agent's certificate request and no other, and writes the
+//! credential that OCM delivers to files as a kubelet would mount it.
 
 use std::{
     collections::BTreeMap,
@@ -53,7 +53,7 @@ pub enum AddonError {
         addon: String,
         /// The managed cluster.
         cluster: String,
-        /// What was seen last.
+        /// The last state that was seen.
         why: String,
     },
     /// The files could not be written.
@@ -109,7 +109,7 @@ impl Klusterlet {
 }
 
 impl Addon {
-    /// Who its agent is at the hub.
+    /// The identity of its agent at the hub.
     pub fn identity(&self) -> &AddonIdentity {
         &self.identity
     }
@@ -124,7 +124,7 @@ impl Addon {
         ADDON_NAMESPACE
     }
 
-    /// Lays the credential out anew, as a kubelet does after OCM renewed it.
+    /// Writes the credential again, as a kubelet does after OCM renewed it.
     pub async fn refresh(&mut self) -> Result<(), AddonError> {
         let credential = self
             .credential()
@@ -151,7 +151,7 @@ impl Addon {
         if whole { Ok(data) } else { Err(has()) }
     }
 
-    /// All files change at once, by one rename.
+    /// Replaces all files at once, by one rename.
     fn lay_out(&mut self, credential: &BTreeMap<String, ByteString>) -> io::Result<()> {
         self.delivered += 1;
         let current = format!("..{}", self.delivered);
@@ -170,7 +170,8 @@ impl Addon {
     }
 }
 
-/// Says that there is such an add-on, who its agent is, and that its rights are in place.
+/// Creates the add-on, and sets the identity of its agent and the condition that its rights are in
+/// place.
 async fn register(hub: &Client, identity: &AddonIdentity) -> Result<(), AddonError> {
     let AddonIdentity { cluster, addon, .. } = identity;
     let about = json!({"spec": {

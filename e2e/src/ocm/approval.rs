@@ -1,4 +1,4 @@
-//! Approving certificate requests on the hub, where the harness plays whoever does that.
+//! Approves certificate requests on the hub, if the harness plays the approver.
 
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::{
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::refused;
 use crate::gateway::GatewayError;
 
-/// Approves those with these labels that nobody has decided and that fit.
+/// Approves the requests with these labels that are undecided and that `fits` accepts.
 pub(super) async fn approve(
     hub: &Client,
     labels: &str,

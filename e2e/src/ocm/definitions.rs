@@ -1,4 +1,4 @@
-//! OCM's `CustomResourceDefinition`s, from its own module. Two of them are templates, which its
+//! OCM's `CustomResourceDefinition`s, from its Go module. Two of them are templates, which OCM's
 //! operator would fill in.
 
 use std::{fs, path::Path, time::Duration};
@@ -25,7 +25,7 @@ pub(super) async fn install_on_hub(
     install(hub, programs.manifests("ocm-hub-crds"), fill_in).await
 }
 
-/// As older releases had them: add-ons in their first version only.
+/// The CRDs of older releases: add-ons in their first version only.
 pub(super) async fn install_older_on_hub(
     hub: &Cluster,
     programs: &Programs,
@@ -84,8 +84,8 @@ fn served(definition: &Value) -> Vec<ApiResource> {
     served.map(resource).collect()
 }
 
-/// Asks for each kind once, before somebody depends on it: the first request for a new kind opens its
-/// store, which can take longer than a controller gives the one request that it makes.
+/// Requests each kind once before it is used. The first request for a new kind opens its store,
+/// which can take longer than the timeout of a controller's request.
 async fn are_answered(cluster: &Cluster, versions: &[ApiResource]) -> Result<(), String> {
     let one = ListParams::default().limit(1);
     for version in versions {
@@ -96,7 +96,7 @@ async fn are_answered(cluster: &Cluster, versions: &[ApiResource]) -> Result<(),
     Ok(())
 }
 
-/// A definition as OCM's operator would apply it, where the conversion is at.
+/// A CRD as OCM's operator would apply it, with the URL of its conversion.
 fn filled_in(text: &str, conversion: Option<&Conversion>) -> Result<Value, String> {
     let mut definition = read(text)?;
     if let Some(webhook) = definition.pointer_mut("/spec/conversion/webhook") {
@@ -109,7 +109,7 @@ fn filled_in(text: &str, conversion: Option<&Conversion>) -> Result<Value, Strin
     Ok(definition)
 }
 
-/// A definition without the versions that were added to the first one of add-ons.
+/// A CRD with only the first version of add-ons.
 fn older(text: &str) -> Result<Value, String> {
     let mut definition = read(text)?;
     let spec = &mut definition["spec"];
@@ -123,7 +123,7 @@ fn older(text: &str) -> Result<Value, String> {
     Ok(definition)
 }
 
-/// Reads a definition, whatever its placeholders stand for.
+/// Reads a CRD and ignores its placeholders.
 fn read(text: &str) -> Result<Value, String> {
     let plain: String = text
         .lines()

@@ -1,4 +1,5 @@
-//! OCM's two agents beside a spoke: one registers it at the hub, the other applies `ManifestWork`s.
+//! OCM's two agents beside a spoke. One registers it at the hub, the other one applies
+//! `ManifestWork`s.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -21,12 +22,12 @@ use crate::{
 const JOINED_WITHIN: Duration = Duration::from_mins(1);
 const NAMESPACE: &str = "open-cluster-management-agent";
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// The registration agent's own name, which add-ons' certificate requests are judged by.
+/// The registration agent's own name. The certificate requests of add-ons are checked against it.
 pub(super) const AGENT: &str = "e2e";
-/// Where add-ons' agents are installed.
+/// The namespace where add-ons' agents are installed.
 pub(super) const ADDON_NAMESPACE: &str = "open-cluster-management-agent-addon";
 
-/// OCM's agents of a spoke that has joined; killed when dropped.
+/// OCM's agents of a spoke that has joined. They are killed when this is dropped.
 #[derive(Debug)]
 pub struct Klusterlet {
     pub(super) hub: Cluster,
@@ -35,10 +36,10 @@ pub struct Klusterlet {
     work: Process,
 }
 
-/// How a spoke is to join.
+/// How a spoke joins.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KlusterletOptions {
-    /// Whether the hub is told where the spoke's API server can be dialled.
+    /// Whether the hub is told the address of the spoke's API server.
     pub dialable: bool,
     /// Whether add-ons' agents get tokens instead of client certificates.
     pub addon_tokens: bool,
@@ -111,7 +112,7 @@ impl Klusterlet {
         &self.registration
     }
 
-    /// The agent that applies what the hub has for the spoke.
+    /// The agent that applies the hub's `ManifestWork`s to the spoke.
     pub fn work(&self) -> &Process {
         &self.work
     }
@@ -152,8 +153,9 @@ fn managed_clusters(hub: &Cluster) -> Api<DynamicObject> {
     Api::all_with(hub.client(), &ApiResource::from_gvk(&kind))
 }
 
-/// Approves the certificate of a registration agent once the hub has its cluster. An agent that gets the
-/// certificate earlier breaks off the one request that creates the cluster, and never makes another one.
+/// Approves the certificate of a registration agent after the hub has its cluster. An agent that
+/// gets the certificate earlier cancels its only request to create the cluster, and never sends
+/// another one.
 async fn let_in(hub: &Cluster, cluster: &str) -> Result<(), String> {
     let found = managed_clusters(hub).get(cluster).await;
     found.map_err(|error| error.to_string())?;
@@ -165,7 +167,7 @@ async fn let_in(hub: &Cluster, cluster: &str) -> Result<(), String> {
     approved.map_err(|error| error.to_string())
 }
 
-/// A kubeconfig of somebody who may ask to join.
+/// A kubeconfig of a user who may ask to join.
 async fn bootstrap(hub: &Cluster, spoke: &Cluster) -> Result<PathBuf, OcmError> {
     let rules = json!({"rules": [
         {

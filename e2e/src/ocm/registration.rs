@@ -1,5 +1,6 @@
-//! Who an add-on's agent is at the hub, and which certificate request is its. Nobody approves the
-//! requests of an add-on without a manager, so the harness does, as strictly as an operator has to.
+//! The identity of an add-on's agent at the hub, and the check of its certificate requests. Nobody
+//! approves the requests of an add-on without a manager, so the harness does, as strictly as an
+//! operator must.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use x509_parser::{
 const SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 const USAGES: [&str; 3] = ["client auth", "digital signature", "key encipherment"];
 
-/// The agent of an add-on on one cluster, with the names that add-on managers give it.
+/// The agent of an add-on on one cluster, with the names that an add-on manager gives it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AddonIdentity {
     /// The managed cluster.
@@ -25,13 +26,13 @@ pub struct AddonIdentity {
     pub agent: String,
 }
 
-/// Why a request is not the agent's.
+/// Why a request is not that of the agent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the certificate request is not the add-on agent's: its {0} differs")]
 pub struct Unfit(&'static str);
 
 impl AddonIdentity {
-    /// Its user at the hub.
+    /// Its user name at the hub.
     pub fn user(&self) -> String {
         format!("{}:agent:{}", self.own_group(), self.agent)
     }
@@ -51,8 +52,8 @@ impl AddonIdentity {
         format!("system:open-cluster-management:cluster:{cluster}:addon:{addon}")
     }
 
-    /// Whether `request`, made by the cluster's registration agent of that name, asks for this
-    /// identity and nothing beside it.
+    /// Checks that `request`, which the cluster's registration agent of that name made, asks for
+    /// this identity and nothing else.
     pub fn fits(
         &self,
         request: &CertificateSigningRequest,

@@ -1,5 +1,5 @@
-//! A child process that is registered with the reaper, waited for exactly once, and killed when
-//! dropped.
+//! A child process. It is registered with the reaper, waited for exactly once, and killed when it
+//! is dropped.
 
 use std::{
     io,
@@ -20,7 +20,7 @@ pub(crate) struct Supervised {
 }
 
 impl Supervised {
-    /// Spawns `command` in a process group and a home of its own, with none of the user's settings.
+    /// Spawns `command` in a process group and a home of its own, without the user's settings.
     pub(crate) fn spawn(command: &mut Command, home: &Path) -> io::Result<Self> {
         let child = command.current_dir(home).process_group(0).spawn()?;
         let spawned = Self {
@@ -47,15 +47,16 @@ impl Supervised {
         self.child.stderr.take()
     }
 
-    /// A child that was not waited for keeps its number, so a signal never hits a stranger.
+    /// A child that was not waited for keeps its process id, so a signal never hits another
+    /// process.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.status.is_none() {
-            // It may have ended this moment, which is as good.
+            // It may have ended just now, which is as good.
             let _ = kill_process_group(Pid::from_child(&self.child), signal);
         }
     }
 
-    /// How it ended, where it has.
+    /// How it ended; `None` if it still runs.
     pub(crate) fn poll(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             let status = self

@@ -1,4 +1,4 @@
-//! Reads the end of a log file, for the error that has to explain itself.
+//! Reads the end of a log file for error messages.
 
 use std::{
     fmt,
@@ -7,15 +7,15 @@ use std::{
     path::Path,
 };
 
-/// No more than this is read, however long the log has grown.
+/// The largest number of bytes that are read, however long the log is.
 const WINDOW: u64 = 64 * 1024;
 
-/// The end of a log, which stays readable where an `unwrap` prints the error that holds it.
+/// The end of a log. It stays readable if an `unwrap` prints the error that contains it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogTail(String);
 
 impl LogTail {
-    /// The last `lines` lines written at or after byte `from`; nothing where there is no log.
+    /// The last `lines` lines that were written at or after byte `from`; empty if there is no log.
     pub(crate) fn read(log: &Path, from: u64, lines: usize) -> Self {
         let text = window(log, from).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! The question that each of these servers answers: whether it is ready.
+//! The readiness check that all these servers have.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Process, ProcessError};
 use crate::eventually::chain;
 
 impl Process {
-    /// Waits until it says so to `client`, at most `deadline` long.
+    /// Waits until the server tells `client` that it is ready, for `deadline` at most.
     pub(crate) async fn says_ready(
         &self,
         deadline: Duration,
@@ -26,7 +26,7 @@ impl Process {
     }
 }
 
-/// A client without credentials, as health listeners over plain HTTP want it.
+/// A client without credentials, for health listeners over plain HTTP.
 pub(crate) fn plain(url: &str) -> Client {
     let config = Config::new(url.parse().expect("our own URL parses"));
     Client::try_from(config).expect("a client without credentials")

@@ -1,8 +1,8 @@
 //! The runner's one helper process, which cleans up when the runner no longer can.
 //!
 //! It holds the read end of a pipe and acts when the pipe closes: at the normal end of a process
-//! whose shared World is never dropped, after a panic, and after SIGKILL. It sits in a process
-//! group of its own, so that nothing aimed at the runner's group ends it.
+//! whose shared World is never dropped, after a panic, and after SIGKILL. It is in a process group
+//! of its own, so that signals to the runner's group do not end it.
 
 use std::{
     io::{self, Write as _},
@@ -17,18 +17,18 @@ const SCRIPT: &str = include_str!("reaper.sh");
 
 static REAPER: Mutex<Option<ChildStdin>> = Mutex::new(None);
 
-/// From now on the process group of `pid` ends with this process.
+/// Makes the process group of `pid` end with this process.
 pub(super) fn watch(pid: u32) -> io::Result<()> {
     tell(&format!("watch {pid}\n"))
 }
 
-/// The process group is gone; its number may be somebody else's soon.
+/// Tells the reaper that a process group has ended, because its id may soon be reused.
 pub(super) fn forget(pid: u32) {
-    // A reaper that cannot be told has been killed by someone, and kills nobody any more.
+    // If the pipe is broken, somebody has killed the reaper, and it cannot kill anything any more.
     let _ = tell(&format!("forget {pid}\n"));
 }
 
-/// From now on the directory goes with this process.
+/// Makes the directory be removed with this process.
 pub(crate) fn sweep(directory: &Path) -> io::Result<()> {
     let Some(path) = directory.to_str().filter(|path| !path.contains('\n')) else {
         return Err(io::Error::other(
@@ -38,7 +38,7 @@ pub(crate) fn sweep(directory: &Path) -> io::Result<()> {
     tell(&format!("sweep {path}\n"))
 }
 
-/// From now on the control groups of that name go with this process.
+/// Makes the control groups of that name be removed with this process.
 pub(crate) fn uproot(control_group: &str) -> io::Result<()> {
     tell(&format!("uproot {control_group}\n"))
 }

@@ -31,12 +31,12 @@ use crate::{
 
 const TOKEN_LIVES: Duration = Duration::from_hours(1);
 const TOKEN_RENEWED_AFTER: Duration = Duration::from_mins(20);
-/// A container that ended is not started again at once.
+/// How long to wait before a container that ended is started again.
 const PAUSE: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const ADMIN: &str = "--admin-bind-address=";
 
-/// A pod that runs.
+/// A running pod.
 #[derive(Debug)]
 pub(super) struct Pod {
     pub(super) process: Process,
@@ -48,7 +48,7 @@ pub(super) struct Pod {
     started: Instant,
 }
 
-/// Why a pod does not run.
+/// Why a pod could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PodError {
     #[error(transparent)]
@@ -63,11 +63,11 @@ pub(super) enum PodError {
     Empty,
 }
 
-/// What is in volumes, by volume and key.
+/// The content of volumes, by volume and key.
 type Content = BTreeMap<String, Keys>;
 type Keys = BTreeMap<String, ByteString>;
 
-/// Makes a pod what its Deployment says; none while it waits for what it mounts or its `ServiceAccount`.
+/// Starts the pod of a Deployment; `None` while a volume or its `ServiceAccount` is missing.
 pub(super) async fn keep(
     node: &Shared,
     key: &str,
@@ -105,7 +105,7 @@ pub(super) async fn keep(
     }
 }
 
-/// What is mounted; nothing while something is missing that is not optional.
+/// The content of the volumes; `None` while one that is not optional is missing.
 async fn content(
     client: &Client,
     namespace: &str,
@@ -186,7 +186,7 @@ async fn start(
 }
 
 impl Pod {
-    /// Follows what is mounted, and tokens, and starts a process anew that has ended.
+    /// Updates mounted files and tokens, and starts the process again if it has ended.
     async fn refresh(
         mut self,
         node: &Shared,
@@ -213,7 +213,7 @@ impl Pod {
     }
 }
 
-/// What a pod is given to talk to its own API server.
+/// Writes the files that a pod has for its own API server.
 async fn write_token(
     node: &Shared,
     key: &str,
@@ -268,7 +268,7 @@ fn environment(container: &Container, key: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A volume's content as files, all of which change at once, by one rename.
+/// Writes a volume's content to files. All files change at once, by one rename.
 fn lay_out(volume: &Path, content: &BTreeMap<String, ByteString>, version: u32) -> io::Result<()> {
     fs::create_dir_all(volume)?;
     let current = format!("..{version}");

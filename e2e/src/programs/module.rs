@@ -1,4 +1,4 @@
-//! A family's Go module during a build: where the files of its required modules are, and why the
+//! A family's Go module during a build: the files of its required modules, and the reasons why the
 //! build may fail.
 
 use std::{
@@ -12,15 +12,15 @@ use super::{Family, GoError};
 /// Why a family could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// No Go toolchain is to be had.
+    /// There is no Go toolchain.
     #[error(transparent)]
     Go(#[from] GoError),
-    /// A file or directory of the cache or the module is at fault.
+    /// An operation on a file or directory of the cache or the module failed.
     #[error("cannot {action} {}", path.display())]
     Files {
         /// What was tried.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
@@ -31,7 +31,7 @@ pub enum BuildError {
         /// The family at fault.
         family: &'static str,
     },
-    /// `go build` ended badly; it has said why on stderr.
+    /// `go build` failed and printed the reason on stderr.
     #[error("go build of {family} ended with {status}")]
     Compile {
         /// The family at fault.
@@ -49,7 +49,7 @@ pub enum BuildError {
         /// What it said.
         said: String,
     },
-    /// `go build` ended well and yet a program is not there.
+    /// `go build` succeeded, but a program is missing.
     #[error("{family} was built but holds no {program}")]
     Absent {
         /// The family at fault.
@@ -84,7 +84,7 @@ pub(super) fn directory(
     })
 }
 
-/// Says what was tried on which file, when it fails.
+/// Adds the operation and the file to an error.
 pub(super) fn files(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
     let path = path.to_owned();
     move |source| BuildError::Files {

@@ -1,11 +1,11 @@
-//! What a node takes beside a control plane, and what runs in its pods.
+//! The programs that a node needs in addition to a control plane, and those in its pods.
 
 use super::family::{Family, KUBERNETES_STAMP, PLAIN, Program};
 
 /// Every family of a node.
 pub const NODE: &[&Family] = &[&CONTAINERD, &RUNC, &CNI, &KUBELET, &TESTIMAGE];
 
-/// The kubelet, apart from the control plane, which most tests need without it.
+/// The kubelet. It is not part of the control plane, because most tests do not need it.
 pub static KUBELET: Family = Family {
     name: "kubelet",
     programs: &[Program {
@@ -16,7 +16,7 @@ pub static KUBELET: Family = Family {
     ..PLAIN
 };
 
-/// The container runtime that the kubelet talks to.
+/// The container runtime that the kubelet uses.
 pub static CONTAINERD: Family = Family {
     name: "containerd",
     programs: &[
@@ -37,7 +37,7 @@ pub static CONTAINERD: Family = Family {
     ..PLAIN
 };
 
-/// What starts a container; no pod starts without seccomp, which is a C library.
+/// The program that starts a container. No pod starts without seccomp, which is a C library.
 pub static RUNC: Family = Family {
     name: "runc",
     programs: &[Program {
@@ -49,7 +49,7 @@ pub static RUNC: Family = Family {
     ..PLAIN
 };
 
-/// What gives a pod its network.
+/// The CNI plugins, which give a pod its network.
 pub static CNI: Family = Family {
     name: "cni",
     programs: &[
@@ -69,7 +69,7 @@ pub static CNI: Family = Family {
     ..PLAIN
 };
 
-/// The one program in the images of our pods; its source is ours.
+/// The only program in the images of our pods. Its source is ours.
 pub static TESTIMAGE: Family = Family {
     name: "testimage",
     programs: &[Program {

@@ -1,5 +1,5 @@
-//! OCM's own processes, for the journeys that join a managed cluster as in production, and
-//! upstream's managed-serviceaccount, for benchmarks to run ours beside.
+//! OCM's own processes, for tests in which a managed cluster joins as in production, and upstream's
+//! managed-serviceaccount, which benchmarks compare ours with.
 
 use super::family::{Family, Manifests, PLAIN, Program};
 
@@ -43,7 +43,7 @@ pub static OCM: Family = Family {
     ..PLAIN
 };
 
-/// Upstream's managed-serviceaccount, manager and agent in one program.
+/// Upstream's managed-serviceaccount: manager and agent in one program.
 pub static MANAGED_SERVICEACCOUNT: Family = Family {
     name: "managed-serviceaccount",
     programs: &[Program {
@@ -53,7 +53,7 @@ pub static MANAGED_SERVICEACCOUNT: Family = Family {
     ..PLAIN
 };
 
-/// Upstream's own suites for what its agent does, to be run against ours, and its definition of accounts.
+/// Upstream's own test suites for its agent, which are run against ours, and its CRD of accounts.
 pub static MANAGED_SERVICEACCOUNT_E2E: Family = Family {
     name: "managed-serviceaccount",
     programs: &[

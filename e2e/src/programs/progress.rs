@@ -1,4 +1,4 @@
-//! Runs a long command and tells every few seconds that it is still at it.
+//! Runs a long command and reports every few seconds that it is still running.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use crate::host;
 const TELL_EVERY: Duration = Duration::from_secs(15);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// Runs `command` to its end; its own output goes where ours goes.
+/// Runs `command` to its end. Its output goes where ours goes.
 pub(super) fn run(what: &str, command: &mut Command) -> io::Result<ExitStatus> {
     let begin = Instant::now();
     host::tell(&format!("{what} …"));

@@ -1,15 +1,15 @@
-//! What a failing test gets to see: the ends of the logs that may explain it.
+//! What a failing test prints: the ends of the logs that may explain the failure.
 
 use std::{fs, ops::Deref};
 
 use super::World;
 use crate::process::{LogTail, Process};
 
-/// A dead process explains a failure best; of a live one only a few lines are worth reading.
+/// A dead process explains a failure best. Of a live one only a few lines are useful.
 const DEAD_TAIL: usize = 40;
 const LIVE_TAIL: usize = 8;
 
-/// A test's hold on the shared World. When the test panics, it prints what the World's processes
+/// A test's guard on the shared World. If the test panics, it prints what the World's processes
 /// logged since the test began.
 #[derive(Debug)]
 pub struct SharedWorld {
@@ -17,7 +17,7 @@ pub struct SharedWorld {
     _logs: LogWatch,
 }
 
-/// Remembers where logs end, and prints what came after if it is dropped by a panic.
+/// Remembers where the logs end. If it is dropped by a panic, it prints what came after.
 #[derive(Debug)]
 pub(crate) struct LogWatch(Vec<(&'static Process, u64)>);
 
@@ -59,7 +59,7 @@ impl Drop for LogWatch {
     }
 }
 
-/// Prints the ends of the logs of `processes`, the dead ones at length.
+/// Prints the ends of the logs of `processes`; those of dead ones are longer.
 pub(crate) fn ends_of_logs<'a>(processes: impl Iterator<Item = &'a Process>) {
     for process in processes {
         print(process, 0);

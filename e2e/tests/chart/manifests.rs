@@ -29,7 +29,8 @@ fn objects(text: &str) -> BTreeMap<(String, String), Value> {
 async fn the_chart_is_the_plain_manifests_but_for_the_namespace() {
     let stage = Stage::set().await;
     let chart = stage.helm("template", NAMESPACE, &["--no-hooks"]).await;
-    // By way of kustomize as well, which writes everything its own way.
+    // The chart is formatted by kustomize as well, because kustomize formats everything in its own
+    // way.
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("chart.yaml"), chart.unwrap()).unwrap();
     let kustomization = "resources: [chart.yaml]";
@@ -60,7 +61,7 @@ async fn the_plain_manifests_and_the_sample_are_taken_by_an_api_server() {
     stage.kubectl(&["apply", "-f", &sample]).await.unwrap();
     let sampled = stage.configuration().await["spec"].clone();
 
-    // It says what an empty spec says.
+    // The chart's spec means the same as an empty spec.
     let empty = r#"{"apiVersion": "gateway.open-cluster-management.io/v1alpha1",
         "kind": "GatewayConfiguration", "metadata": {"name": "default"}, "spec": {}}"#;
     let delete = ["delete", "gatewayconfiguration", "default"];

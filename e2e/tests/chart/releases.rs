@@ -79,7 +79,8 @@ async fn the_walkthroughs_switches_mean_what_they_mean_there() {
     }
 }
 
-/// A configuration that is made anew would take every cluster's way to the hub away first.
+/// A configuration that is deleted and created again would first cut off every cluster from the
+/// hub.
 #[tokio::test]
 async fn a_configuration_stays_the_same_object_through_upgrades_and_rollbacks() {
     let stage = Stage::set().await;

@@ -1,4 +1,4 @@
-//! A hub, and helm on it.
+//! A hub, and helm for it.
 
 use e2e::{Cluster, Helm, World, helm::CHART};
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl Stage {
         done.map_err(|error| error.to_string())
     }
 
-    /// The `GatewayConfiguration`, as the hub has it.
+    /// The `GatewayConfiguration` on the hub.
     pub(crate) async fn configuration(&self) -> Value {
         let get = ["get", "gatewayconfiguration", "default", "-o", "json"];
         serde_json::from_str(&self.kubectl(&get).await.unwrap()).unwrap()

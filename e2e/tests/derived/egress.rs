@@ -1,4 +1,4 @@
-//! Ways that are chosen, not found: only the tunnel, or only the addresses.
+//! Ways to a cluster that are configured: only the tunnel, or only the addresses.
 
 use e2e::{Agent, AgentOptions, Gateway};
 
@@ -13,7 +13,7 @@ async fn egress_direct_never_takes_a_tunnel_and_egress_tunnel_never_an_address()
     let options = AgentOptions::default();
     let agent = Agent::attached(stage.hub(), stage.spoke(), options).await;
     let agent = agent.unwrap();
-    // It is there, and is not used.
+    // There is a tunnel, but it is not used.
     stage.shows("managed1", &["Const", "true"]).await;
     agent.process().pause();
     stage.answers("managed1", 200, "default").await;
@@ -27,7 +27,7 @@ async fn egress_direct_never_takes_a_tunnel_and_egress_tunnel_never_an_address()
     stage.gateway.kill();
     let tunnel = Stage::options(&["--egress=tunnel"]);
     stage.gateway = Gateway::start(stage.hub(), tunnel).await.unwrap();
-    // Its address could be dialled.
+    // Its address could be dialled, but it is not used.
     stage
         .answers("managed1", 503, "no agent of this cluster is connected")
         .await;

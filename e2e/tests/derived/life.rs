@@ -81,7 +81,7 @@ async fn a_manual_secret_wins_and_leaves_the_derived_cluster_behind() {
     is(stage, "both", ":derived").await;
 }
 
-/// Waits until the gateway is this account to the spoke.
+/// Waits until the gateway uses this account on the spoke.
 async fn is(stage: &Stage, name: &str, account: &str) {
     let is = || async {
         let user = stage.account(name).await;

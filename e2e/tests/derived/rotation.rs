@@ -1,4 +1,4 @@
-//! Tokens change under load, and old ones die early: no caller sees any of it.
+//! Tokens are rotated under load, and old ones become invalid early. Callers notice nothing.
 
 use std::cell::Cell;
 
@@ -61,7 +61,7 @@ async fn tokens_revoked_before_they_are_replaced_fail_no_request() {
     join!(join_all(callers), rotate);
     println!("{} requests during {ROTATIONS} rotations", sent.get());
 
-    // Begun with the first token, and not cut since.
+    // This watch began with the first token, and has not been cut since.
     let spoke = Api::<ConfigMap>::namespaced(stage.spoke().client(), "default");
     apply(&spoke, "after-rotation", json!({})).await;
     let seen = watch.line_with("after-rotation", SOON).await.unwrap();

@@ -1,4 +1,4 @@
-//! A hub that knows `ManagedCluster`s, one spoke, and a gateway that derives clusters.
+//! A hub that has `ManagedCluster`s, one spoke, and a gateway that derives clusters.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 pub(crate) const ACCOUNT: &str = "cluster-gateway";
 pub(crate) const SOON: Duration = Duration::from_secs(15);
-/// Where the account is on the spoke.
+/// The namespace of the account on the spoke.
 const NAMESPACE: &str = "token-agent";
 const TOKEN_TTL: Duration = Duration::from_hours(1);
 
@@ -36,7 +36,7 @@ impl Stage {
         STAGE.get_or_init(|| Self::start(&[])).await
     }
 
-    /// How a gateway is to run with these flags besides.
+    /// The options of a gateway with these additional flags.
     pub(crate) fn options(args: &[&str]) -> GatewayOptions {
         let own = format!("--managed-service-account={ACCOUNT}");
         let args = args.iter().map(|&arg| arg.to_owned());
@@ -46,12 +46,12 @@ impl Stage {
         }
     }
 
-    /// In a World of its own, with a gateway of these flags.
+    /// Starts a World of its own, with a gateway of these flags.
     pub(crate) async fn start(args: &[&str]) -> Self {
         let world = World::builder().cluster("hub").cluster("managed1");
         let world = world.start().await.unwrap();
         let options = Self::options(args);
-        // It starts, and is ready, on a hub that does not have the kind yet.
+        // It starts and becomes ready on a hub that does not have the kind yet.
         let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
         apply::<CustomResourceDefinition>(
             &Api::all(world.cluster("hub").client()),
@@ -74,7 +74,7 @@ impl Stage {
         Api::all(self.hub().client())
     }
 
-    /// Registers the spoke under a name at these addresses, accepted, as registration would.
+    /// Registers the spoke under a name at these addresses, and accepts it, as registration would.
     pub(crate) async fn register(&self, name: &str, urls: &[&str]) {
         let bundle = ByteString(self.spoke().ca_pem().into_bytes());
         let configs = urls
@@ -84,7 +84,7 @@ impl Stage {
         let spec = json!({"hubAcceptsClient": true, "managedClusterClientConfigs": configs});
         let _: ManagedClusterSpec = serde_json::from_value(spec.clone()).unwrap();
         let api = self.clusters();
-        // The definition is established a moment after it was applied.
+        // The CRD is established a moment after it was applied.
         eventually(SOON, "ManagedClusters are served", || async {
             let body = json!({"spec": spec});
             try_apply(&api, name, body)
@@ -97,8 +97,8 @@ impl Stage {
         apply(&namespaces, name, json!({})).await;
     }
 
-    /// Writes a token of an account of the spoke to where its agent would, and makes the account
-    /// cluster-admin there.
+    /// Writes a token of an account of the spoke where its agent would write it, and makes the
+    /// account cluster-admin there.
     pub(crate) async fn project(&self, name: &str, account: &str) {
         let spoke = self.spoke();
         let token = spoke.service_account_token(NAMESPACE, account, TOKEN_TTL);
@@ -120,15 +120,15 @@ impl Stage {
         apply(&self.tokens(name), ACCOUNT, body).await;
     }
 
-    /// Deletes the account with every token it ever had.
+    /// Deletes the account with all its tokens.
     pub(crate) async fn revoke(&self, account: &str) {
         let accounts = Api::<ServiceAccount>::namespaced(self.spoke().client(), NAMESPACE);
         let deleted = accounts.delete(account, &DeleteParams::default()).await;
         deleted.unwrap();
     }
 
-    /// Waits until the spoke no longer takes the token in the cluster's Secret: its API server
-    /// remembers good ones for a while.
+    /// Waits until the spoke no longer accepts the token in the cluster's Secret. Its API server
+    /// caches valid tokens for a while.
     pub(crate) async fn spoke_rejects(&self, name: &str) {
         let secret = self.tokens(name).get(ACCOUNT).await.unwrap();
         let ByteString(token) = secret.data.unwrap().remove("token").unwrap();
@@ -152,21 +152,21 @@ impl Stage {
         Api::namespaced(self.hub().client(), name)
     }
 
-    /// What `kubectl get clustergateway` shows of one.
+    /// What `kubectl get clustergateway` shows of a cluster.
     pub(crate) async fn shown(&self, name: &str) -> String {
         let get = ["get", "clustergateway", name, "--no-headers"];
         let output = self.hub().kubectl(&get).run().await.unwrap();
         format!("{}{}", output.stdout, output.stderr)
     }
 
-    /// GETs a path of a managed cluster through the hub: status and body.
+    /// GETs a path of a managed cluster through the hub, and returns status and body.
     pub(crate) async fn get(&self, name: &str, tail: &str) -> (u16, String) {
         let client = self.hub().client();
         let request = Request::get(proxy(name, tail)).body(Body::empty()).unwrap();
         read(client.send(request).await.unwrap()).await
     }
 
-    /// Waits until a cluster answers so, and gives the whole answer.
+    /// Waits until a cluster gives this answer, and returns the whole answer.
     pub(crate) async fn answers(&self, name: &str, code: u16, words: &str) -> String {
         let wanted = format!("{name}: {code} {words}");
         let answers = || async {
@@ -180,7 +180,7 @@ impl Stage {
         eventually(SOON * 3, &wanted, answers).await.unwrap()
     }
 
-    /// Waits until the list shows this of a cluster.
+    /// Waits until the list shows this for a cluster.
     pub(crate) async fn shows(&self, name: &str, words: &[&str]) -> String {
         let shows = || async {
             let row = self.shown(name).await;
@@ -193,7 +193,7 @@ impl Stage {
         eventually(SOON, &words.join(" "), shows).await.unwrap()
     }
 
-    /// Who the gateway is to the spoke.
+    /// The gateway's user name on the spoke.
     pub(crate) async fn account(&self, name: &str) -> String {
         let path = proxy(name, "/apis/authentication.k8s.io/v1/selfsubjectreviews");
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});

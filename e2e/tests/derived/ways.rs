@@ -1,4 +1,4 @@
-//! How a derived cluster is reached, and what the list says of it.
+//! How a derived cluster is reached, and what the list shows.
 
 use e2e::{Agent, AgentOptions, free_port};
 
@@ -60,7 +60,7 @@ async fn a_dead_address_hands_over_to_the_next_and_is_not_tried_again_at_once() 
     stage
         .register("two-addresses", &[&first, stage.spoke().url()])
         .await;
-    // What listens there ends every connection before TLS is up, and counts them.
+    // The listener there ends every connection before TLS is up, and counts them.
     let tried = || {
         let mut count = 0;
         while dead.accept().is_ok() {

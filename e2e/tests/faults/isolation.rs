@@ -1,5 +1,5 @@
-//! One cluster that is slow or broken delays no other, and is named with a reason; and what the
-//! operator's metrics say of it.
+//! One cluster that is slow or broken delays no other. It is reported with a reason, and in the
+//! operator's metrics.
 
 use std::time::UNIX_EPOCH;
 
@@ -36,7 +36,7 @@ async fn a_slow_and_a_broken_cluster_delay_no_other_and_are_named() {
         quick.accept(cluster).await;
     }
     let begin = Instant::now();
-    // Whoever waited for the slow one would wait for as long as it is held.
+    // If anything waited for the slow cluster, it would wait for as long as the cluster is held.
     let enrolled = || quick.are_enrolled(&others);
     let others_are = eventually(AVAILABLE_WITHIN, "the others have their works", enrolled);
     others_are.await.unwrap();
@@ -71,7 +71,7 @@ async fn a_slow_and_a_broken_cluster_delay_no_other_and_are_named() {
 }
 
 async fn the_broken_one_is_named(quick: &Quick) {
-    // A policy takes a moment to be in force; until then what is deleted is made anew.
+    // A policy takes effect after a moment. Until then deleted objects are created again.
     let refused = || async {
         let delete = ["delete", "manifestworks", "--all", "-n", "broken"];
         quick.kubectl(&delete).await?;

@@ -1,5 +1,5 @@
-//! Keys of the gateway's server that are lost or expired: made anew, and at no moment does what is
-//! registered distrust what serves.
+//! Keys of the gateway's server are lost or expire, and are created again. At every moment the
+//! registered CA must trust the serving certificate.
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ metadata: {name: default}
 spec: {}
 ";
 
-/// A state of what serves or of what is trusted, by the version that the hub gave it.
+/// One version of the serving certificate or of the trusted CA, with the hub's resource version.
 #[derive(Clone, Debug)]
 enum Seen {
     Serves(String),
@@ -135,7 +135,8 @@ fn text(data: &Data, key: &str) -> String {
         .map_or_else(String::new, |it| String::from_utf8(it.0.clone()).unwrap())
 }
 
-/// The newest certificate is of that authority, and what is registered trusts it.
+/// Checks that the newest certificate is signed by that CA, and that the registered CA bundle
+/// trusts it.
 fn newest_is_trusted_alone(history: &History, authority: &Data) -> Result<(), String> {
     let mut seen = history.lock().clone();
     seen.sort_by_key(|(version, _)| *version);
@@ -150,7 +151,7 @@ fn newest_is_trusted_alone(history: &History, authority: &Data) -> Result<(), St
     verify(&leaf, &bundle)
 }
 
-/// Puts an authority in place that ended yesterday.
+/// Replaces the CA with one that expired yesterday.
 async fn expire(hub: &e2e::Cluster) {
     let day = Duration::from_hours(24);
     let mut parameters = rcgen::CertificateParams::default();
@@ -186,7 +187,7 @@ async fn an_event_says_so(hub: &e2e::Cluster) -> Result<(), String> {
     }
 }
 
-/// Notes every state of what serves and of what is trusted.
+/// Records every version of the serving certificate and of the trusted CA.
 async fn follow(client: kube::Client, history: History) {
     let of = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
     let secrets = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
@@ -209,7 +210,7 @@ async fn follow(client: kube::Client, history: History) {
     }
 }
 
-/// Whatever served once may still serve: pods read their certificate anew when they like.
+/// An old certificate may still be in use, because pods reload it at any time.
 fn what_served_was_trusted(history: &[(u64, Seen)]) {
     let mut history = history.to_vec();
     history.sort_by_key(|(version, _)| *version);

@@ -1,4 +1,4 @@
-//! What is lost on the way: watches that break, and a leader that dies between two writes.
+//! Lost connections and leaders: watches that break, and a leader that dies between two writes.
 
 use e2e::{
     Operator, eventually,

@@ -1,4 +1,5 @@
-//! A hub that is gone for a while: its API server ends, or answers nothing, or its storage does not.
+//! A hub that is down for a while: its API server ends, or its API server or its storage does not
+//! answer.
 
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use crate::{
     quick::Quick,
 };
 
-/// Longer than a leader goes on without its Lease, and than a gateway may be away.
+/// Longer than a leader continues without its Lease, and than a gateway may be away.
 const FROZEN: Duration = Duration::from_secs(30);
-/// Longer than a write waits for its answer.
+/// Longer than the operator waits for the answer to a write.
 const STUCK: Duration = Duration::from_secs(18);
 
 #[tokio::test]
@@ -53,7 +54,7 @@ async fn a_hub_that_comes_back_is_as_it_was_and_the_gateway_keeps_its_place() {
         quick.world.etcd().resume();
     });
     let begin = Instant::now();
-    // Its own deadline may have passed.
+    // The deadline of the request itself may have passed.
     if accepted.is_err() {
         let delete = ["delete", "managedcluster", "managed3", "--ignore-not-found"];
         quick.kubectl(&delete).await.unwrap();
@@ -71,7 +72,7 @@ async fn a_hub_that_comes_back_is_as_it_was_and_the_gateway_keeps_its_place() {
 }
 
 async fn a_new_process_has_nothing_to_write(quick: &Quick) {
-    // Its last word on clusters without agents, for the next two minutes.
+    // This is its final status of clusters without agents for the next two minutes.
     let said = || async {
         let status = quick.status().await?;
         let troubled = status["troubled"].as_array().into_iter().flatten();

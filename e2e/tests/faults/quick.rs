@@ -1,5 +1,6 @@
-//! A hub that serves OCM's kinds without its controllers, with accepted clusters of which nothing runs:
-//! they get as far as the work that would bring their agent, which is as far as the operator alone goes.
+//! A hub that serves OCM's kinds without its controllers. It has accepted clusters that do not run.
+//! They get as far as the `ManifestWork` that would install their agent, because that is as far as
+//! the operator alone gets.
 
 use std::collections::BTreeMap;
 
@@ -28,8 +29,8 @@ pub(crate) struct Quick {
 }
 
 impl Quick {
-    /// With an operator that has the interposer between it and the hub, and a gateway that something
-    /// else runs.
+    /// A hub, an operator that reaches it through the interposer, and a gateway that the operator
+    /// does not run.
     pub(crate) async fn set() -> Self {
         let world = World::builder()
             .cluster("hub")
@@ -73,13 +74,13 @@ impl Quick {
         ocm::accept(&self.hub().client(), cluster).await.unwrap();
     }
 
-    /// What the configuration says of itself.
+    /// The status of the configuration.
     pub(crate) async fn status(&self) -> Result<Value, String> {
         let said = read(self.hub(), &["gatewayconfiguration", "default"]).await?;
         Ok(said["status"].clone())
     }
 
-    /// The message of a condition, where it has that reason.
+    /// The message of a condition, if it has that reason.
     pub(crate) async fn condition(&self, kind: &str, reason: &str) -> Result<String, String> {
         let status = self.status().await?;
         let conditions = status["conditions"].as_array().into_iter().flatten();
@@ -92,7 +93,7 @@ impl Quick {
         }
     }
 
-    /// What is said of a cluster in trouble, where it has that reason.
+    /// The message about a cluster in trouble, if it has that reason.
     pub(crate) async fn trouble(&self, cluster: &str, reason: &str) -> Result<String, String> {
         let status = self.status().await?;
         let troubled = status["troubled"].as_array().into_iter().flatten();
@@ -105,7 +106,7 @@ impl Quick {
         }
     }
 
-    /// True once each of these clusters has all that it gets without an agent, once and no more.
+    /// True if each of these clusters has everything that it gets without an agent, exactly once.
     pub(crate) async fn are_enrolled(&self, clusters: &[&str]) -> Result<(), String> {
         for (group, kind, each) in [
             (
@@ -132,7 +133,7 @@ impl Quick {
         Ok(())
     }
 
-    /// How many of ours there are in each namespace.
+    /// The number of our objects in each namespace.
     async fn ours(&self, group: &str, kind: &str) -> Result<BTreeMap<String, usize>, String> {
         let (group, version) = group.split_once('/').unwrap();
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -150,7 +151,7 @@ impl Quick {
         Ok(found)
     }
 
-    /// Which object the gateway's place in the API is, so that another one is noticed.
+    /// The UID of the gateway's `APIService`, to notice that it was replaced.
     pub(crate) async fn place_in_the_api(&self) -> Result<String, String> {
         let get = [
             "get",
@@ -162,7 +163,7 @@ impl Quick {
         self.kubectl(&get).await
     }
 
-    /// The operator writes again, and all that it says is well but for clusters without agents.
+    /// Waits until the operator writes again and reports no trouble except clusters without agents.
     pub(crate) async fn is_well(&self, cluster: &str) {
         let own = [cluster];
         let delete = [
@@ -184,7 +185,7 @@ impl Quick {
         .await;
     }
 
-    /// The sum of the operator's metrics of that name that have all these labels.
+    /// The sum of the operator's metrics with that name and all these labels.
     pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let metrics = self.operator.metrics().await.unwrap();
         let lines = metrics.lines().filter(|line| {
@@ -197,7 +198,7 @@ impl Quick {
     }
 }
 
-/// A policy by which the operator may not write objects of a resource, where that holds.
+/// A policy that forbids the operator to write objects of a resource if the expression holds.
 pub(crate) fn policy(name: &str, group: &str, resource: &str, holds_where: &str) -> String {
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",

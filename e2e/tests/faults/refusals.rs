@@ -1,4 +1,5 @@
-//! Others who will not have it: a policy that refuses, and a manager that wants the same fields.
+//! Conflicts with others: a policy that refuses the operator's writes, and a manager that sets the
+//! same fields.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ async fn a_policy_that_refuses(quick: &Quick) {
     let denied = policy("no-roles", RBAC, "clusterroles", "true");
     let apply = quick.hub().kubectl(&["apply", "-f", "-"]).stdin(denied);
     apply.ok().await.unwrap();
-    // A policy takes a moment to be in force; until then what is deleted is made anew.
+    // A policy takes effect after a moment. Until then deleted objects are created again.
     let refused = || async {
         let delete = ["delete", "clusterrole", ROLE, "--ignore-not-found"];
         quick.kubectl(&delete).await?;
@@ -56,7 +57,7 @@ async fn a_policy_that_refuses(quick: &Quick) {
     .await;
 }
 
-/// Taken back once, and nobody need know.
+/// If the field is taken back once, nothing is reported.
 async fn another_owner_of_a_field(quick: &Quick) {
     let wanted = rules(quick).await.unwrap();
     meddle(quick).await;
@@ -77,7 +78,7 @@ async fn another_owner_of_a_field(quick: &Quick) {
         .unwrap();
 }
 
-/// Taken back ever more slowly, and said.
+/// If it happens repeatedly, the field is taken back ever more slowly, and that is reported.
 async fn another_owner_that_insists(quick: &Quick) {
     let wanted = rules(quick).await.unwrap();
     let contested = || async {

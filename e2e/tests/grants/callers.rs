@@ -1,4 +1,4 @@
-//! Whom callers act as, and what those are told who act as nobody yet.
+//! The users that callers act as, and the answer to callers that do not act as anybody yet.
 
 use e2e::Credentials;
 use serde_json::json;
@@ -13,7 +13,7 @@ async fn without_a_grant_the_spoke_forbids_the_gateways_account() {
     let nobody = stage.user("nobody", &["nothing"]);
     let wanted = format!("namespaces is forbidden: User \"{ACCOUNT}\" cannot list resource");
     nobody.hears(&["get", "namespaces"], &wanted).await;
-    // Not for the hub's most powerful either: their rights are the hub's.
+    // Not even for the hub's admins, because their rights apply only to the hub.
     let admin = stage.caller("admin", stage.hub().admin());
     admin.hears(&["get", "namespaces"], &wanted).await;
 }
@@ -32,7 +32,7 @@ async fn a_user_with_a_grant_is_itself_on_the_spoke() {
     assert_eq!(is["username"], "alice", "{line}");
     assert_eq!(is["groups"], json!(["system:authenticated"]));
     assert!(is["extra"].is_null() && is["uid"].is_null(), "{line}");
-    // It may view and nothing else.
+    // It may view, but nothing else.
     let create = ["create", "configmap", "x", "--namespace", "default"];
     let forbidden = alice
         .hears(&create, "is forbidden: User \"alice\" cannot create")

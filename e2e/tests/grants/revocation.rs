@@ -1,4 +1,4 @@
-//! What lasts ends with the grant that let it begin.
+//! Long-lived requests end with the grant that allowed them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::{io::AsyncReadExt as _, time::timeout};
 
 use crate::stage::{ACCOUNT, Caller, SOON, Stage, bind, proxy};
 
-/// From the hub's word to the end of what lasted.
+/// The time limit from the change on the hub to the end of a long-lived request.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 const WATCH: [&str; 7] = [
     "get",
@@ -22,7 +22,7 @@ const WATCH: [&str; 7] = [
 ];
 const LIST: [&str; 4] = ["get", "configmaps", "--namespace", "default"];
 
-/// A watch that has shown that it runs.
+/// A watch that has delivered an event.
 async fn watch(caller: &Caller<'_>, args: &[&str]) -> Running {
     caller.hears(&LIST, "kube-root-ca.crt").await;
     let mut watch = caller.kubectl(args).spawn().unwrap();
@@ -68,7 +68,7 @@ async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
     let hub = stage.hub();
     let leaver = hub.certificate_of("leaver", &["leavers"]).unwrap();
     let client = Http1::new(hub.url(), &hub.ca_pem(), &leaver).unwrap();
-    // A watch over WebSocket: an upgrade that takes no node.
+    // A watch over WebSocket: an upgrade that needs no node.
     let path =
         proxy("/api/v1/namespaces/default/configmaps?watch=true&labelSelector=by%21%3Dleaver");
     let headers = [
@@ -78,7 +78,7 @@ async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ("origin", "https://localhost"),
     ];
-    // It is a connection of its own, maybe to the gateway that was not asked yet.
+    // It is a connection of its own, perhaps to the gateway that has not been asked yet.
     let agreed = || async {
         let answer = client.get(&path, &headers).await.unwrap();
         match answer.status().as_u16() {
@@ -95,7 +95,7 @@ async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
         .unwrap();
     stage.revoke("leavers-view").await;
     let mut rest = Vec::new();
-    // Broken or closed: it is over.
+    // It has ended, whether it broke or was closed.
     let _ = timeout(REVOKED_WITHIN, pipe.read_to_end(&mut rest))
         .await
         .expect("it ends");

@@ -1,4 +1,4 @@
-//! Callers at a gateway's own port, with whatever headers they like.
+//! Callers at a gateway's own port, with forged headers.
 
 use e2e::{Credentials, Gateway, Http1, eventually};
 use http_body_util::BodyExt as _;

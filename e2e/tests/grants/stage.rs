@@ -1,4 +1,4 @@
-//! A hub, a spoke that writes down who calls what, and two gateways, as are shipped, that act for their
+//! A hub, a spoke with an audit log, and two gateways, as many as are shipped, that act for their
 //! callers.
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 pub(crate) const SOON: Duration = Duration::from_secs(15);
-/// What the gateway is on the spoke.
+/// The gateway's account on the spoke.
 pub(crate) const ACCOUNT: &str = "system:serviceaccount:spokeway-system:impersonator";
-/// Whom it may act as there: the subjects of all tests, and nobody else.
+/// The users that it may impersonate there: the subjects of all tests, and nobody else.
 const USERS: &[&str] = &[
     "alice",
     "cluster:hub:group-member",
@@ -36,7 +36,7 @@ pub(crate) struct Stage {
     pub(crate) replicas: Replicas,
 }
 
-/// Somebody of the hub, on the spoke.
+/// A user of the hub, on the spoke.
 pub(crate) struct Caller<'a> {
     stage: &'a Stage,
     kubeconfig: PathBuf,
@@ -58,7 +58,7 @@ impl Stage {
             args: vec!["--identity=impersonate".to_owned()],
             ..GatewayOptions::default()
         };
-        // They start, and are ready, on a hub that does not have the kind yet.
+        // They start and become ready on a hub that does not have the kind yet.
         let replicas = Replicas::start(world.cluster("hub"), &options, 2).await;
         let replicas = replicas.unwrap();
         let stage = Self { world, replicas };
@@ -79,7 +79,7 @@ impl Stage {
         Api::all(self.hub().client())
     }
 
-    /// Brings the kind to the hub, and lets everybody there use the gateway.
+    /// Applies the CRD to the hub, and lets all its users use the gateway.
     async fn define(&self) {
         let definitions = Api::<CustomResourceDefinition>::all(self.hub().client());
         let definition = crds::gateway::grant_crd();
@@ -104,7 +104,7 @@ impl Stage {
         bind(self.hub(), "use-the-gateway", "use-the-gateway", everybody).await;
     }
 
-    /// Registers the spoke by hand, with an account that may do nothing but act as others.
+    /// Registers the spoke in manual mode, with an account that may only impersonate others.
     async fn let_impersonate(&self) {
         let spoke = self.spoke();
         let rules = json!([
@@ -134,7 +134,7 @@ impl Stage {
         self.caller(name, &certificate)
     }
 
-    /// Anybody of the hub.
+    /// Any user of the hub.
     pub(crate) fn caller(&self, name: &str, credentials: &Credentials) -> Caller<'_> {
         let hub = self.hub();
         let server = format!("{}{}", hub.url(), proxy(""));
@@ -146,7 +146,7 @@ impl Stage {
         }
     }
 
-    /// A grant that nothing is known of yet.
+    /// A grant without a status.
     pub(crate) async fn grant(&self, name: &str, subject: Value, expires_after: Option<&str>) {
         let grant = json!({
             "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "AccessGrant",
@@ -163,7 +163,7 @@ impl Stage {
         created.unwrap();
     }
 
-    /// Says how a grant is on the spoke, as the operator does.
+    /// Writes the status of a grant on the spoke, as the operator does.
     pub(crate) async fn says(&self, name: &str, state: &str, reason: &str) {
         let grants = self.grants();
         let generation = grants.get(name).await.unwrap().metadata.generation;
@@ -180,7 +180,7 @@ impl Stage {
         patched.unwrap();
     }
 
-    /// Makes a grant and brings it to the spoke: to `who` there, as a flag of kubectl.
+    /// Creates a grant and applies it to the spoke for `who`, which is a flag of kubectl.
     pub(crate) async fn apply(&self, name: &str, subject: Value, who: &str) {
         bind(self.spoke(), name, "view", who).await;
         self.grant(name, subject, None).await;
@@ -192,7 +192,7 @@ impl Stage {
         deleted.unwrap();
     }
 
-    /// How many streams the gateways have cut because their caller's access had ended.
+    /// The number of streams that the gateways have cut because their caller's access had ended.
     pub(crate) async fn streams_cut(&self) -> u64 {
         let mut cut = 0;
         for gateway in self.replicas.each() {
@@ -202,7 +202,7 @@ impl Stage {
         cut
     }
 
-    /// The line of the spoke's audit log about a request with these words in its URI.
+    /// The line of the spoke's audit log for a request with this text in its URI.
     pub(crate) async fn audited(&self, words: &str) -> Value {
         let log = self.spoke().audit_log();
         let found = || async {
@@ -227,7 +227,7 @@ impl Caller<'_> {
         self.stage.hub().kubectl_with(&self.kubeconfig, args)
     }
 
-    /// Runs kubectl until it says these words, and gives all that it said then.
+    /// Runs kubectl until it prints this text, and returns its whole output.
     pub(crate) async fn hears(&self, args: &[&str], words: &str) -> String {
         let hears = || async {
             let output = self.kubectl(args).run().await.unwrap();
@@ -258,7 +258,7 @@ pub(crate) async fn role(cluster: &Cluster, name: &str, rules: &Value) {
     create.ok().await.unwrap();
 }
 
-/// Gives somebody a role everywhere.
+/// Gives a user a role in the whole cluster.
 pub(crate) async fn bind(cluster: &Cluster, name: &str, role: &str, who: &str) {
     let role = format!("--clusterrole={role}");
     let create = ["create", "clusterrolebinding", name, &role, who];

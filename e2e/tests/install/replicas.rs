@@ -1,4 +1,4 @@
-//! The two gateways that an install has by default answer as one.
+//! The two gateways that an installation has by default answer as one.
 
 use e2e::eventually;
 
@@ -13,7 +13,8 @@ const PODS: [&str; 6] = [
     "--output=name",
 ];
 
-/// Each request by a client of its own, at the start and right after one of the gateways was deleted.
+/// Each request comes from a client of its own, at the start and right after one of the gateways
+/// was deleted.
 pub(crate) async fn answer_as_one(stage: &Stage) {
     linked(stage).await;
     forty_of_forty(stage).await;

@@ -1,4 +1,4 @@
-//! What a hub admin types after the install, line by line, and what is printed.
+//! What a hub admin types after the installation, line by line, and what is printed.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{SOON, SPOKE, Stage};
 
-/// OCM looks at leases every half minute.
+/// OCM checks leases every 30 s.
 const AVAILABLE_WITHIN: std::time::Duration = std::time::Duration::from_mins(2);
 const ROWS: &str = "\
 managed1 cluster-gateway True
@@ -34,7 +34,7 @@ pub(super) async fn walk(stage: &Stage) {
     let table = stage.on_hub(&["get", "clustergateway"]).await.unwrap();
     let shown = "NAME PROVIDER CREDENTIAL-TYPE ENDPOINT-TYPE";
     assert_eq!(words(&table, 4).lines().next(), Some(shown), "{table}");
-    // The provider is empty.
+    // The column of the provider is empty.
     let row = words(table.lines().nth(1).unwrap_or_default(), 3);
     assert_eq!(row, "managed1 ServiceAccountToken ClusterProxy", "{table}");
 
@@ -55,7 +55,7 @@ pub(super) async fn walk(stage: &Stage) {
     );
 }
 
-/// The first words of each line.
+/// The first word of each line.
 fn words(table: &str, count: usize) -> String {
     let line = |line: &str| {
         line.split_whitespace()
@@ -66,7 +66,7 @@ fn words(table: &str, count: usize) -> String {
     table.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The hub's kubeconfig with the proxy's path behind its server.
+/// The hub's kubeconfig with the proxy's path appended to its server.
 fn tweaked(stage: &Stage) -> std::path::PathBuf {
     let hub = stage.world.cluster("hub");
     let own = Kubeconfig::read_from(hub.kubeconfig_path()).unwrap();

@@ -1,4 +1,4 @@
-//! Much at once: long lists in chunks, large objects.
+//! Large amounts of data: long lists in chunks, and large objects.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::managed::{Managed, config_map};
 const OBJECTS: usize = 5_000;
 const CHUNK: usize = 500;
 const WRITERS: usize = 64;
-/// The API server takes 1 MiB at most, and etcd 1.5 MiB.
+/// The API server accepts 1 MiB at most, and etcd 1.5 MiB.
 const LARGE: usize = 900 << 10;
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn five_thousand_objects_are_listed_in_chunks() {
     let list = list.run().await.unwrap();
     let rows = list.stdout.lines().filter(|row| row.starts_with("n-"));
     assert_eq!(rows.count(), OBJECTS);
-    // The log line of a request names its URL once when it is sent or answered.
+    // A log line names the URL of a request once, either when it is sent or when it is answered.
     let wanted = format!("limit={CHUNK}");
     let chunks = list.stderr.lines().filter(|line| line.contains(&wanted));
     assert!(chunks.count() >= OBJECTS / CHUNK, "{}", list.stderr);
@@ -58,7 +58,7 @@ async fn five_thousand_objects_are_listed_in_chunks() {
 #[tokio::test]
 async fn a_large_object_arrives_byte_for_byte() {
     let managed = Managed::with_namespace("large").await;
-    // No two parts alike, so that a lost or doubled one shows.
+    // No two parts are alike, so that a lost or repeated one is noticed.
     let bytes: Vec<u8> = (0_u32..).flat_map(u32::to_le_bytes).take(LARGE).collect();
     let large = serde_json::json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"},

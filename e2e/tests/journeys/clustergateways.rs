@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{SOON, managed::permit, openapi::openapi_is_complete, proxy};
 
-/// The shared gateway with one more cluster, labelled so that selectors have something to choose.
+/// The shared gateway with one more cluster, which has labels for selectors.
 async fn with_labelled(name: &str) -> e2e::SharedGateway {
     let gateway = Gateway::shared().await;
     let spoke = gateway.world.cluster("managed1");
@@ -23,8 +23,8 @@ async fn with_labelled(name: &str) -> e2e::SharedGateway {
     gateway
 }
 
-/// What `kubectl get clustergateway` prints with these arguments, once it is `wanted`: the gateway
-/// sees a Secret a moment after the hub has stored it.
+/// Waits until `kubectl get clustergateway` prints `wanted` with these arguments, because the
+/// gateway sees a Secret a moment after the hub has stored it.
 async fn names(gateway: &Gateway, selector: &[&str], wanted: &str) {
     let output = ["-o", "jsonpath={.items[*].metadata.name}"];
     let args = [&["get", "clustergateways"], &output[..], selector].concat();

@@ -1,5 +1,5 @@
-//! What the gateway holds open for its callers: many watches, few connections, and nothing for
-//! those who have left.
+//! What the gateway keeps open for its callers: many watches on few connections, and nothing for
+//! callers that have left.
 
 use std::{collections::HashSet, fs, path::PathBuf};
 
@@ -19,7 +19,7 @@ use crate::{
 const WATCHES: usize = 300;
 /// Less than the gateway allows on one of its callers' connections.
 const WATCHES_PER_DOOR: usize = 100;
-/// The spoke allows a hundred streams on a connection; other journeys use the same gateway.
+/// The spoke allows a hundred streams on a connection. Other tests use the same gateway.
 const A_HANDFUL: usize = 16;
 const AT_ONCE: usize = 200;
 const IN_A_ROW: usize = 2_000;
@@ -94,7 +94,7 @@ async fn thousands_of_requests_share_a_handful_of_connections() {
 
 #[tokio::test]
 async fn whoever_leaves_leaves_no_watch_behind() {
-    // Of a kind that no other journey watches, so that the spoke's count is ours.
+    // Watches of a kind that no other test watches, so that the spoke counts only ours.
     const EACH: u64 = 10;
     let managed = Managed::with_namespace("leaving").await;
     let path = proxy(
@@ -162,7 +162,7 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// How many established connections to the API server of `spoke` it holds.
+    /// The number of its established connections to the API server of `spoke`.
     fn connections_to(&self, spoke: &Cluster) -> usize {
         let port: u16 = spoke.url().rsplit(':').next().unwrap().parse().unwrap();
         let own = self.sockets();
@@ -178,7 +178,7 @@ impl Process {
             .count()
     }
 
-    /// Inodes of its open sockets.
+    /// The inodes of its open sockets.
     fn sockets(&self) -> HashSet<String> {
         let descriptors = fs::read_dir(self.0.join("fd")).unwrap();
         let links = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());

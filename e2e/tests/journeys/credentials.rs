@@ -1,4 +1,4 @@
-//! A managed cluster's credential changes, or goes, while requests are under way.
+//! A managed cluster's credential changes or is removed while requests are in flight.
 
 use std::{cell::Cell, time::Duration};
 
@@ -43,7 +43,7 @@ async fn token(spoke: &Cluster, account: &str) -> Credentials {
     Credentials::Token(token)
 }
 
-/// Who the gateway is to the spoke.
+/// The gateway's user name on the spoke.
 async fn account(door: &Door, cluster: &str) -> String {
     let path = proxy(cluster, "/apis/authentication.k8s.io/v1/selfsubjectreviews");
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
@@ -119,7 +119,7 @@ async fn a_rotated_token_takes_effect_without_a_failed_request() {
         ROTATIONS.len()
     );
 
-    // Begun with the first token, and not cut since.
+    // This watch began with the first token, and has not been cut since.
     let api = Api::<ConfigMap>::namespaced(spoke.client(), NAMESPACE);
     api.create(&PostParams::default(), &config_map("late", "x"))
         .await

@@ -1,5 +1,5 @@
-//! The gateway's own door: one HTTP/2 connection that shows the hub's front-proxy certificate, as
-//! the aggregator's do, and says in headers who calls.
+//! The gateway's own port: one HTTP/2 connection that presents the hub's front-proxy certificate,
+//! as the aggregator does, and names the caller in headers.
 
 use std::{net::Shutdown, sync::Arc};
 
@@ -24,12 +24,12 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::SOON;
 
-/// Who calls, as the front proxy says.
+/// The caller, as the front proxy names it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Caller {
-    /// A member of `system:masters`, about whom the hub need not be asked.
+    /// A member of `system:masters`. The gateway need not ask the hub about it.
     Master,
-    /// Somebody whose rights are the hub's to know.
+    /// A user about whose rights the gateway must ask the hub.
     User(&'static str),
 }
 
@@ -63,7 +63,7 @@ impl Door {
         let (sender, connection) = handshake.await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            // A broken connection shows in the requests that it carried.
+            // The requests report it if the connection breaks.
             let _ = connection.await;
         });
         Self {
@@ -75,12 +75,12 @@ impl Door {
         }
     }
 
-    /// The certificate that the gateway showed, DER.
+    /// The certificate that the gateway presented, DER.
     pub(crate) fn certificate(&self) -> &[u8] {
         &self.certificate
     }
 
-    /// Sends one request and gives the head of its answer.
+    /// Sends one request and returns the head of its answer.
     pub(crate) async fn send(
         &self,
         caller: Caller,
@@ -105,7 +105,7 @@ impl Door {
         self.sender.clone().send_request(request).await
     }
 
-    /// A GET by somebody to whom everything is allowed: its code and its whole answer.
+    /// A GET by a user who may do everything. Returns its code and its whole answer.
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
         self.get_as(Caller::Master, path).await
     }
@@ -115,7 +115,7 @@ impl Door {
         read(answer.unwrap()).await
     }
 
-    /// Begins a watch.
+    /// Starts a watch.
     pub(crate) async fn watch(&self, path: &str) -> Watch {
         let answer = self
             .send(Caller::Master, Method::GET, path, Vec::new())
@@ -130,20 +130,20 @@ impl Door {
         }
     }
 
-    /// Closes the connection without a word, as the kernel does for a client that is killed.
+    /// Closes the connection abruptly, as the kernel does for a client that is killed.
     pub(crate) fn slam(self) {
         self.socket.shutdown(Shutdown::Both).unwrap();
     }
 }
 
-/// A watch through the door; dropping it cancels its stream and leaves the connection alone.
+/// A watch on such a connection. Dropping it cancels its stream and keeps the connection.
 pub(crate) struct Watch {
     data: BoxStream<'static, Bytes>,
     pending: Vec<u8>,
 }
 
 impl Watch {
-    /// The next event; `None` once the spoke has ended the watch.
+    /// The next event; `None` if the spoke has ended the watch.
     pub(crate) async fn event(&mut self) -> Option<Value> {
         timeout(SOON, self.line())
             .await

@@ -1,8 +1,8 @@
-//! A hub that aggregates the gateway stays a healthy hub, whatever becomes of the gateway.
+//! A hub that aggregates the gateway stays healthy, whatever happens to the gateway.
 //!
-//! What Kubernetes does to a hub whose aggregated API server is dead is Kubernetes' own affair and
-//! pinned here as it is: other groups are served, and namespaces are emptied but not removed, since
-//! the namespace controller cannot tell what else is in them until discovery is complete again.
+//! Kubernetes itself decides how a hub behaves if an aggregated API server is dead. These tests pin
+//! that behaviour: other groups are served, and namespaces are emptied but not removed, because the
+//! namespace controller cannot tell what else is in them until discovery is complete again.
 
 use std::time::Duration;
 
@@ -30,12 +30,12 @@ const OTHERS: &[&str] = &[
     "deployments.apps",
     "apiservices.apiregistration.k8s.io",
 ];
-/// The namespace controller waits five seconds before it begins.
+/// The namespace controller waits five seconds before it starts.
 const DELETED_WITHIN: Duration = Duration::from_secs(15);
-/// It pauses for up to twice as long as it has failed already.
+/// It pauses for up to twice as long as it has been failing.
 const DELETED_ONCE_POSSIBLE: Duration = Duration::from_mins(1);
 
-/// A hub of its own, which is its own managed cluster too.
+/// A hub of its own, which is also its own managed cluster.
 struct Hub {
     world: World,
 }
@@ -65,7 +65,7 @@ impl Hub {
         kubectl.ok().await.map_err(|error| error.to_string())
     }
 
-    /// What `kubectl api-resources` prints and complains about.
+    /// The stdout and stderr of `kubectl api-resources`.
     async fn api_resources(&self) -> (String, String) {
         let args = ["api-resources", "-o", "name"];
         let output = self.cluster().kubectl(&args).run().await.unwrap();
@@ -80,7 +80,7 @@ impl Hub {
         (output.stdout, output.stderr)
     }
 
-    /// A namespace with something in it, of which the deletion has begun.
+    /// A namespace with something in it, whose deletion has begun.
     async fn doomed(&self, name: &str) -> Doomed {
         let client = self.cluster().client();
         create_namespace(client.clone(), name).await;
@@ -101,7 +101,7 @@ impl Hub {
         }
     }
 
-    /// Everything works: ours, and all of Kubernetes.
+    /// Checks that everything works: our API, and all of Kubernetes.
     async fn is_whole(&self, namespace: &str) {
         let doomed = self.doomed(namespace).await;
         openapi_is_complete(self.cluster()).await;
@@ -112,7 +112,7 @@ impl Hub {
         doomed.is_gone(DELETED_WITHIN).await;
     }
 
-    /// The aggregator has noticed what became of the gateway.
+    /// Waits until the aggregator has noticed what happened to the gateway.
     async fn calls_it_available(&self, wanted: &str) {
         let services = Api::<APIService>::all(self.cluster().client());
         nudged(self.cluster(), wanted, || async {
@@ -153,7 +153,8 @@ impl Doomed {
         );
     }
 
-    /// It is emptied, and yet stays: the namespace controller says that discovery failed.
+    /// Checks that the namespace is emptied but stays, because the namespace controller reports
+    /// that discovery failed.
     async fn is_stuck(&self) {
         let what = format!("namespace {} to be stuck", self.name);
         let stuck = eventually(DELETED_WITHIN, &what, || async {
@@ -179,20 +180,22 @@ impl Doomed {
     }
 }
 
-/// Requests to our group are refused with a clear 503 and everything else goes on.
+/// Checks that requests to our group are refused with a clear 503, and that everything else
+/// continues.
 async fn goes_on_without(hub: &Hub) {
     let refused = hub.healthz().await.unwrap_err();
     assert!(refused.contains("(ServiceUnavailable)"), "{refused}");
     hub.calls_it_available("False").await;
     let refused = hub.healthz().await.unwrap_err();
     assert!(refused.contains("(ServiceUnavailable)"), "{refused}");
-    // kubectl passes over a group that the hub calls stale, without a word.
+    // kubectl silently skips a group that the hub reports as stale.
     let (kinds, complaint) = hub.api_resources().await;
     assert!(
         !kinds.contains("oam.dev") && complaint.is_empty(),
         "{kinds}{complaint}"
     );
-    // The others' part of it, which this asserts, is what counts; ours is that of before.
+    // This asserts the part of the other groups, which is what counts. Our part is the one from
+    // before.
     Listed::by(hub.cluster()).await;
 }
 

@@ -19,13 +19,13 @@ use crate::{
     managed::{Managed, client, config_map, edited_kubeconfig, value},
 };
 
-/// The shortest watch that can be asked for, in seconds.
+/// The shortest watch that can be requested, in seconds.
 const WATCH_SECONDS: u32 = 1;
 const CLUSTER: &str = "informed";
 
 type Events = Pin<Box<dyn Stream<Item = Result<Event<ConfigMap>, watcher::Error>>>>;
 
-/// The next event that concerns the object, in one word and its value.
+/// The next event of the object, as one word and its value.
 async fn next(events: &mut Events, name: &str) -> String {
     let next = async {
         while let Some(event) = events.try_next().await.unwrap() {
@@ -58,7 +58,7 @@ fn informer(client: Client, namespace: &str) -> Events {
 #[tokio::test]
 async fn an_informer_sees_every_change_and_goes_on_when_its_watch_ends() {
     let managed = Managed::with_namespace("informer").await;
-    // A name of its own, so that the gateway counts its watches apart from everybody's.
+    // A name of its own, so that the gateway counts its watches separately.
     let options = SpokeOptions {
         name: Some(CLUSTER.to_owned()),
         ..SpokeOptions::default()
@@ -102,7 +102,7 @@ async fn watches(gateway: &Gateway) -> u64 {
     metrics.sum("gateway_proxied_requests_total", &labels)
 }
 
-/// The spoke has ended the watch, and the informer has begun another.
+/// Waits until the spoke has ended the watch and the informer has started another one.
 async fn watches_beyond(gateway: &Gateway, before: u64) {
     eventually(SOON, "another watch", || async {
         let now = watches(gateway).await;
@@ -119,11 +119,11 @@ async fn watches_beyond(gateway: &Gateway, before: u64) {
 #[tokio::test]
 async fn an_expired_resource_version_is_told_as_the_spoke_tells_it() {
     let managed = Managed::with_namespace("expired").await;
-    // No further than this, for others list and watch at newer revisions.
+    // It must not go further than this, because others list and watch at newer revisions.
     compact(managed.gateway.world.etcd_url(), 10).await;
     let kubeconfig = edited_kubeconfig(managed.hub(), "managed1", "expired");
     let client = client(&kubeconfig).await;
-    // Alone of all kinds, Events are watched in etcd and not in the API server's cache.
+    // Events are the only kind that is watched in etcd and not in the API server's cache.
     let events = Api::<core::v1::Event>::namespaced(client, managed.namespace());
     let watch = events.watch(&WatchParams::default(), "1").await;
     let told = match timeout(SOON, pin!(watch.unwrap()).try_next()).await {
@@ -133,7 +133,7 @@ async fn an_expired_resource_version_is_told_as_the_spoke_tells_it() {
     assert_eq!((told.code, told.reason.as_str()), (410, "Expired"));
 }
 
-/// Makes etcd forget what was before a revision, as API servers tell it every five minutes.
+/// Makes etcd forget everything before a revision, as API servers do every five minutes.
 async fn compact(etcd: &str, revision: u64) {
     let client = Client::try_from(Config::new(etcd.parse().unwrap())).unwrap();
     let body = json!({"revision": revision.to_string()}).to_string();

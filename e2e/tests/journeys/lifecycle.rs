@@ -1,4 +1,4 @@
-//! The gateway's own life: its certificate is replaced, it is told to end, its hub goes away.
+//! The gateway's own life: its certificate is replaced, it is told to end, and its hub goes away.
 
 use std::{fs, io::ErrorKind, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     proxy,
 };
 
-/// How long the watch lasts that a drain has to wait for, in seconds.
+/// The length of the watch that a drain must wait for, in seconds.
 const WATCH_SECONDS: u64 = 10;
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn requests_go_on_while_the_hub_is_away() {
     watch.sees("afterwards").await;
 }
 
-/// Everything works again through the hub, and news of Secrets arrive.
+/// Checks that everything works again through the hub, and that changes of Secrets arrive.
 async fn recovers(hub: &Cluster, spoke: &Cluster, gateway: &Gateway) {
     let options = SpokeOptions {
         name: Some("newcomer".to_owned()),

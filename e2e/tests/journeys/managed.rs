@@ -1,5 +1,6 @@
-//! The managed cluster as a hub admin has it: the hub's kubeconfig with the proxy's path behind its
-//! server. Beside it stands the spoke itself, to write and to check past the gateway.
+//! The managed cluster as a hub admin uses it: with the hub's kubeconfig and the proxy's path
+//! appended to its server. Tests can also use the spoke directly, to write and to check without the
+//! gateway.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::proxy;
 
-/// `managed1` behind the shared gateway, and a namespace of the journey's own on it.
+/// `managed1` behind the shared gateway, and a namespace of the test's own on it.
 pub(crate) struct Managed {
     pub(crate) gateway: SharedGateway,
     namespace: String,
@@ -43,19 +44,19 @@ impl Managed {
         self.gateway.world.cluster("managed1")
     }
 
-    /// kubectl through the hub and the gateway, in the journey's namespace.
+    /// kubectl through the hub and the gateway, in the test's namespace.
     pub(crate) fn kubectl(&self, args: &[&str]) -> Kubectl {
         let args = [&["--namespace", &self.namespace], args].concat();
         self.hub().kubectl_with(&self.kubeconfig, &args)
     }
 
-    /// kubectl straight at the spoke, in the journey's namespace.
+    /// kubectl directly at the spoke, in the test's namespace.
     pub(crate) fn directly(&self, args: &[&str]) -> Kubectl {
         let args = [&["--namespace", &self.namespace], args].concat();
         self.spoke().kubectl(&args)
     }
 
-    /// Each ConfigMap of the journey, straight at the spoke.
+    /// The ConfigMaps of the test, directly at the spoke.
     pub(crate) fn config_maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.spoke().client(), &self.namespace)
     }
@@ -65,8 +66,8 @@ impl Managed {
     }
 }
 
-/// Writes the hub admin's kubeconfig with the proxy's path behind its server; `journey` keeps the
-/// files apart.
+/// Writes the hub admin's kubeconfig with the proxy's path appended to its server. `journey` keeps
+/// the files apart.
 pub(crate) fn edited_kubeconfig(hub: &Cluster, cluster: &str, journey: &str) -> PathBuf {
     let server = format!("{}{}", hub.url(), proxy(cluster, ""));
     let file = format!("{cluster}-{journey}.kubeconfig");
@@ -74,7 +75,7 @@ pub(crate) fn edited_kubeconfig(hub: &Cluster, cluster: &str, journey: &str) -> 
         .unwrap()
 }
 
-/// kube's client as a kubeconfig says.
+/// kube's client with a kubeconfig.
 pub(crate) async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let options = KubeConfigOptions::default();

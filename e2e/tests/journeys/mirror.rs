@@ -1,5 +1,5 @@
-//! A spoke that answers every request with the method, path and query that reached it, which no
-//! real API server tells.
+//! A spoke that answers every request with the method, path and query that reached it, which a real
+//! API server would not reveal.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(crate) struct Mirror {
     _serving: JoinSet<()>,
 }
 
-/// What it speaks.
+/// The protocol that it speaks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Protocol {
     Http1,
@@ -59,7 +59,7 @@ impl Mirror {
         }
     }
 
-    /// Makes it a managed cluster, with `base_path` behind its endpoint.
+    /// Makes it a managed cluster, with `base_path` appended to its endpoint.
     pub(crate) async fn register(&self, gateway: &Gateway, name: &str, base_path: &str) {
         let options = SpokeOptions {
             name: Some(name.to_owned()),
@@ -85,7 +85,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, protocol: Protocol)
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, protocol: Protocol) {
     let io = TokioIo::new(acceptor.accept(stream).await.unwrap());
     let service = service_fn(reflect);
-    // However it ends: the gateway closes when the test does.
+    // An error at the end is ignored, because the gateway closes the connection when the test ends.
     let _ = match protocol {
         Protocol::Http1 => {
             conn::http1::Builder::new()

@@ -1,4 +1,4 @@
-//! The hub's `OpenAPI`, of which our part comes from the gateway by way of the aggregator.
+//! The hub's `OpenAPI` document. Our part of it comes from the gateway through the aggregator.
 
 use std::{fmt::Display, time::Duration};
 
@@ -40,7 +40,7 @@ impl Listed {
     }
 }
 
-/// Waits until our group is in the hub's `OpenAPI`, both versions.
+/// Waits until our group is in both versions of the hub's document.
 pub(crate) async fn openapi_is_complete(hub: &Cluster) {
     let wanted = Listed { v2: true, v3: true };
     nudged(hub, "our group in the OpenAPI of the hub", || async {
@@ -54,9 +54,9 @@ pub(crate) async fn openapi_is_complete(hub: &Cluster) {
     .await;
 }
 
-/// Waits like [`eventually`], and makes the aggregator look at our `APIService` again now and then:
-/// by itself it does so only twice a minute, and a document that it could not have when it asked
-/// for the first time it asks for a minute later.
+/// Waits like [`eventually`], and repeatedly makes the aggregator check our `APIService`. By itself
+/// the aggregator does so only twice a minute, and if its first request for a document fails, it
+/// asks again only a minute later.
 pub(crate) async fn nudged<S, F>(hub: &Cluster, what: &str, mut probe: impl FnMut() -> F)
 where
     F: Future<Output = Result<(), S>>,

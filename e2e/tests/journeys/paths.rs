@@ -1,4 +1,4 @@
-//! What is behind `/proxy` reaches the spoke as it was sent, byte for byte.
+//! The path after `/proxy` reaches the spoke as it was sent, byte for byte.
 
 use e2e::Gateway;
 use http::{Method, Request, StatusCode};
@@ -10,7 +10,7 @@ use crate::{
     proxy,
 };
 
-/// Paths and queries that some server or library on the way would like to tidy up.
+/// Paths and queries that a server or library on the way might normalize.
 const TAILS: &[&str] = &[
     "/",
     "//",
@@ -90,8 +90,8 @@ async fn a_dry_run_asked_for_twice_is_still_one() {
     assert_eq!(code, StatusCode::NOT_FOUND);
 }
 
-/// The aggregator parses path and query and writes them anew, which is Kubernetes' own affair and
-/// pinned here as it is: whoever needs every byte goes through the gateway's own door.
+/// The aggregator parses path and query and writes them again. That is how Kubernetes works, and it
+/// is pinned here. A client that needs every byte must use the gateway's own port.
 #[tokio::test]
 async fn the_hub_writes_some_paths_and_queries_anew() {
     let gateway = Gateway::shared().await;

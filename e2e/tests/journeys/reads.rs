@@ -1,4 +1,4 @@
-//! kubectl through the hub looks at a managed cluster and sees what is there.
+//! kubectl reads a managed cluster through the hub.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use crate::{
     proxy,
 };
 
-/// From the answer to a write on the spoke to the line that a watching kubectl prints.
+/// The time limit from the answer to a write on the spoke to the line that a watching kubectl
+/// prints.
 const WATCH_LAG: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -98,7 +99,7 @@ async fn a_watch_shows_what_the_spoke_does_within_a_second() {
     maps.create(&PostParams::default(), &first).await.unwrap();
     let watch = ["get", "configmaps", "--watch", "-o", "name"];
     let mut watch = managed.kubectl(&watch).spawn().unwrap();
-    // Proves that it watches: the list comes first, on the same stdout.
+    // This proves that it watches, because the list comes first on the same stdout.
     watch
         .line_with(&seen("first"), SOON)
         .await
@@ -170,8 +171,8 @@ async fn kubectl_asks_the_spoke_who_it_is_and_what_it_may() {
     assert_eq!(user, "system:serviceaccount:identity:robot");
 }
 
-/// kubectl itself decodes what it is given, so that the escapes of the path are not what this is
-/// about; the door's journeys are.
+/// kubectl itself decodes its arguments, so this test is not about escapes in the path. The tests
+/// at the gateway's own port are.
 #[tokio::test]
 async fn raw_paths_and_queries_answer_as_if_asked_directly() {
     let managed = Managed::with_namespace("raw").await;
@@ -205,7 +206,7 @@ async fn raw_paths_and_queries_answer_as_if_asked_directly() {
     }
 }
 
-/// An answer without what depends on the moment at which a list was read.
+/// An answer without the fields that depend on when a list was read.
 fn timeless(answer: &str) -> String {
     let Ok(mut list) = serde_json::from_str::<Value>(answer) else {
         return answer.to_owned();

@@ -1,5 +1,5 @@
-//! Watches of the hub's list of managed clusters: kubectl's, and those of programs, which go on where they
-//! ended.
+//! Watches of the hub's list of managed clusters: those of kubectl, and those of programs, which
+//! resume where they ended.
 
 use std::{pin::Pin, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::{SOON, proxy};
 
-/// The shortest watch that can be asked for, in seconds.
+/// The shortest watch that can be requested, in seconds.
 const WATCH_SECONDS: u32 = 1;
 
 type Events = Pin<Box<dyn Stream<Item = Result<Event<ClusterGateway>, watcher::Error>>>>;
@@ -36,7 +36,7 @@ async fn label(gateway: &SharedGateway, name: &str, value: &str) {
     secrets.patch(name, &parameters, &labels).await.unwrap();
 }
 
-/// What comes next of a cluster, in one word, and whether it is healthy.
+/// The next event of a cluster in one word, and whether the cluster is healthy.
 async fn next(events: &mut Events, name: &str) -> (&'static str, Option<bool>) {
     let next = async {
         while let Some(event) = events.try_next().await.unwrap() {
@@ -68,7 +68,8 @@ async fn kubectl_shows_who_comes_changes_and_goes() {
     ];
     let watch = gateway.hub().kubectl(&watch);
     let mut watch = watch.timeout(Duration::from_mins(1)).spawn().unwrap();
-    // It says nothing before the first event; a cluster that is not chosen is none.
+    // kubectl prints nothing before the first event, and a cluster that is not selected causes
+    // none.
     for name in ["watched-1", "watched-2"] {
         register(&gateway, name).await;
     }
@@ -105,7 +106,7 @@ async fn an_informer_misses_nothing_and_goes_on_when_its_watch_ends() {
         let config = config.timeout(WATCH_SECONDS);
         let mut events: Events = Box::pin(watcher(api(gateway.hub().client()), config));
         assert_eq!(next(&mut events, name).await, ("listed", None));
-        // What was seen of it on its first request is no change of any object on the hub.
+        // What was seen on its first request does not change any object on the hub.
         let healthz = ["get", "--raw", &proxy(name, "/healthz")];
         gateway.hub().kubectl(&healthz).ok().await.unwrap();
         assert_eq!(next(&mut events, name).await, ("applied", Some(true)));
@@ -135,7 +136,7 @@ async fn a_version_of_another_gateway_is_told_to_be_none() {
     assert!(watch.try_next().await.unwrap().is_none());
 }
 
-/// For scripts: nothing but a request, or a probe of its health, makes a connection.
+/// This matters for scripts: only a request, or a health check, opens a connection.
 #[tokio::test]
 async fn kubectl_waits_until_a_cluster_is_healthy() {
     let gateway = Gateway::shared().await;
@@ -154,7 +155,7 @@ async fn kubectl_waits_until_a_cluster_is_healthy() {
     gateway.unregister_spoke("awaited").await.unwrap();
 }
 
-/// As at any API server: whoever may list and watch one of them asks for it by its name.
+/// As at any API server, a user who may list and watch one object selects it by its name.
 #[tokio::test]
 async fn who_may_see_one_cluster_lists_and_watches_that_one() {
     let gateway = Gateway::shared().await;

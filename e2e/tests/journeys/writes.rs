@@ -1,4 +1,5 @@
-//! kubectl through the hub changes a managed cluster; what it changed is read back past the gateway.
+//! kubectl changes a managed cluster through the hub. The changes are read back directly from the
+//! spoke.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::PostParams;
@@ -94,7 +95,7 @@ async fn server_side_apply_refuses_a_conflict_until_forced() {
 #[tokio::test]
 async fn patches_of_all_three_kinds_reach_the_object() {
     let managed = Managed::with_namespace("patches").await;
-    // A Service, for its ports are merged by key only where the patch is a strategic one.
+    // A Service, because its ports are merged by key only if the patch is a strategic one.
     let service = serde_json::json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80}]},

@@ -1,6 +1,6 @@
-//! Nothing of a node outlives the runner that started it, however that ends.
+//! Nothing of a node outlives the runner that started it, no matter how the runner ends.
 //!
-//! The runner is this test binary again, running an ignored test that starts a node, says what to
+//! The runner is this test binary again. It runs an ignored test that starts a node, prints what to
 //! look for, and then ends in the way under test.
 
 use std::{
@@ -38,7 +38,7 @@ async fn drops() {
     drop(start_and_tell().await);
 }
 
-/// One after the other, for a node takes a machine's full attention to come up.
+/// The runs are sequential, because the start of a node needs the whole machine.
 #[tokio::test]
 async fn a_runner_leaves_nothing_however_it_ends() {
     if let Some(why) = obstacle() {
@@ -106,8 +106,8 @@ fn runner(test: &str) -> (Child, PathBuf) {
     (child, directory)
 }
 
-/// Whatever still names the World's directory: its processes on their command lines or in their
-/// mounts, containers in their control groups, and the directory itself.
+/// Everything that still names the World's directory: processes in their command lines or mounts,
+/// containers in their control groups, and the directory itself.
 fn traces(directory: &Path) -> Vec<String> {
     let name = directory.file_name().unwrap().to_str().unwrap();
     let mut traces = Vec::new();

@@ -1,4 +1,4 @@
-//! Files of a pod, copied out and in.
+//! Copies files out of a pod and into it.
 
 use std::{fs, process::Command, time::Duration};
 

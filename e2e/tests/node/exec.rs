@@ -9,7 +9,7 @@ use e2e::{
 
 use crate::stage::{Stage, WAYS, Way};
 
-/// A hundred megabytes of lines.
+/// The number of lines that make a hundred megabytes.
 const LINES: usize = 1600;
 const LINE: usize = 64 << 10;
 const LINE_WITHIN: Duration = Duration::from_secs(20);
@@ -86,7 +86,7 @@ async fn a_terminal_has_its_size_and_its_exit_code() {
     for way in WAYS {
         let shell = stage.exec(way, &["-it", "exec-terminal"], &["sh"]);
         let mut shell = shell.on_terminal().spawn().unwrap();
-        // The size follows the command in a message of its own.
+        // kubectl sends the size in a message of its own, after the command.
         loop {
             shell.write(b"tty\n").unwrap();
             let line = shell
@@ -104,8 +104,8 @@ async fn a_terminal_has_its_size_and_its_exit_code() {
     }
 }
 
-/// stdin stays open until all is back: once a command has ended, Kubernetes itself drops what a
-/// client that pings has not read yet.
+/// stdin stays open until all output is back, because after the end of a command Kubernetes itself
+/// drops what a client that pings has not read yet.
 #[tokio::test]
 async fn a_hundred_megabytes_go_in_and_come_out_whole() {
     let Some(stage) = Stage::shared().await else {
@@ -136,7 +136,7 @@ async fn a_hundred_megabytes_go_in_and_come_out_whole() {
     }
 }
 
-/// As long as every other, and like no other.
+/// A line that has the same length as all others, but is different from all others.
 fn line(number: usize) -> String {
     format!("{number:0width$}", width = LINE - 1)
 }

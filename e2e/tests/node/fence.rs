@@ -1,4 +1,4 @@
-//! The hub cannot dial the spoke: what makes every other journey here worth something.
+//! The hub cannot dial the spoke. All other tests here depend on this.
 
 use std::{io::ErrorKind, net::TcpStream, time::Duration};
 
@@ -6,7 +6,7 @@ use e2e::{fence::NODE_ADDRESS, node::KUBELET_PORT};
 
 use crate::stage::Stage;
 
-/// Much longer than it takes on one machine.
+/// Much longer than a connection takes on one machine.
 const DIAL: Duration = Duration::from_secs(2);
 
 #[tokio::test]

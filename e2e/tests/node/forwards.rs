@@ -1,4 +1,4 @@
-//! Ports of a pod, forwarded to here.
+//! Ports of a pod that are forwarded to the test.
 
 use std::{io, time::Duration};
 
@@ -77,7 +77,8 @@ async fn fifty_connections(forward: Kubectl, way: &str) {
     }
 }
 
-/// Says the rest of the request; how many bytes came behind the header, and how it ended.
+/// Sends the rest of the request. Returns how many bytes came after the header, and how the
+/// connection ended.
 async fn answer(mut connection: TcpStream) -> (usize, io::Result<()>) {
     let rest = format!("{SIZE} HTTP/1.0\r\n\r\n");
     connection.write_all(rest.as_bytes()).await.unwrap();

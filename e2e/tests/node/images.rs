@@ -1,4 +1,5 @@
-//! The agent's image on a node: it starts as nobody, with nothing to write to, and resolves names.
+//! The agent's image on a node: it runs as an unprivileged user with a read-only file system, and
+//! resolves names.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -48,7 +49,7 @@ async fn the_agents_image_runs_restricted_and_resolves_names() {
     }
 }
 
-/// On the node: a name server that knows one name, and a port at which both agents are to appear.
+/// On the node: a name server that knows one name, and a port where both agents must appear.
 async fn both_names_are_resolved() -> bool {
     let names = UdpSocket::bind((SPOKE_ADDRESS, 53)).await.unwrap();
     let hub = TcpListener::bind((NODE_ADDRESS, PORT)).await.unwrap();
@@ -74,7 +75,8 @@ async fn both_names_are_resolved() -> bool {
     tokio::time::timeout(SOON, both).await.is_ok()
 }
 
-/// The node's address where an address of [`BY_DNS`] is asked for, else that there is none (RFC 1035).
+/// The node's address if the question is for an address of [`BY_DNS`]; otherwise the answer that
+/// there is none (RFC 1035).
 fn answer(question: &[u8]) -> Vec<u8> {
     const A: [u8; 4] = [0, 1, 0, 1];
     let wanted: Vec<u8> = BY_DNS
@@ -97,7 +99,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Kubeconfigs of a hub by each name; nobody gets far enough to look at the credentials.
+/// Kubeconfigs of a hub with each name. No agent gets far enough to use the credentials.
 fn kubeconfigs() -> Value {
     let kubeconfig = |name: &str| {
         json!({

@@ -1,7 +1,7 @@
 //! A Service of the spoke beside its API server, reached from the hub through the tunnel.
 //!
-//! The spoke has no DNS. The Services are headless, so what one would answer for them is what their
-//! `EndpointSlices` hold, and that is put into the hosts file that the agents see.
+//! The spoke has no DNS. The Services are headless, so DNS would answer with the addresses in their
+//! `EndpointSlices`. The test writes these into the hosts file that the agents see.
 
 use std::{io::ErrorKind, net::TcpStream, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::stage::{BY_MTLS, GATEWAYS, SPOKE, Stage, pod};
 const PORT: u16 = 8080;
 const BULK: usize = 5 << 20;
 const SOON: Duration = Duration::from_secs(20);
-/// Much longer than it takes on one machine.
+/// Much longer than a request takes on one machine.
 const DIAL: Duration = Duration::from_secs(2);
 
 static ADDRESS: OnceCell<String> = OnceCell::const_new();
@@ -44,7 +44,7 @@ async fn an_exposed_service_is_reached_and_no_other() {
         let nowhere = Request::get(path(cluster, "front", "/nowhere"));
         assert_eq!(ask(&admin, nowhere, Vec::new()).await.0, 404, "{cluster}");
 
-        // All of them are the same pod, so that nothing but the lists keeps a caller from it.
+        // All of them lead to the same pod, so only the lists can keep a caller from it.
         for (service, code, why) in [
             ("side", 403, "is not exposed by the gateway"),
             ("back", 502, "the agent does not serve this target"),
@@ -68,7 +68,7 @@ async fn a_service_takes_its_own_right_at_the_hub() {
     ADDRESS.get_or_init(|| services(&stage)).await;
     let user = stage.hub().client_as("visitor", &[]).unwrap();
     let front = || Request::get(path(SPOKE, "front", "/"));
-    // Whoever may use the cluster's API server may not use its services yet.
+    // A user who may use the cluster's API server may not use its services yet.
     permit(&stage, "clustergateways/proxy").await;
     let proxy = format!("{GATEWAYS}/{SPOKE}/proxy/readyz");
     let allowed = || async {
@@ -100,7 +100,8 @@ async fn a_service_takes_its_own_right_at_the_hub() {
     assert_eq!(greeting, b"hello from web-pod\n");
 }
 
-/// Three headless Services of one pod, whose names the agents can resolve; gives its address.
+/// Creates three headless Services of one pod, whose names the agents can resolve. Returns the
+/// pod's address.
 async fn services(stage: &Stage) -> String {
     let labels = json!({"app": "services"});
     let mut pod = pod("web-pod", &["serve", &PORT.to_string()]);

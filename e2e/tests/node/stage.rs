@@ -18,18 +18,18 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 pub(crate) const SPOKE: &str = "managed1";
-/// The same cluster once more, for the agent that comes by the other entrance.
+/// The same cluster once more, for the agent that attaches at the other entrance.
 pub(crate) const BY_MTLS: &str = "managed1-by-mtls";
 const AGENT: &str =
     "system:open-cluster-management:cluster:managed1-by-mtls:addon:cluster-proxy:agent:e2e";
 pub(crate) const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-/// Services that the gateway lists, and of them those that the agents list, too.
+/// The services that the gateway exposes, and those of them that the agents expose, too.
 const LISTED: &str = "--expose=default/front:8080,default/back:8080";
 const SERVED: &str = "--expose=default/front:8080";
 const TAIL: usize = 20;
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 
-/// How a byte stream gets to a pod: what kubectl speaks, and by which entrance the agent came.
+/// How a byte stream gets to a pod: the protocol of kubectl, and the entrance of the agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way(pub(crate) Protocol, pub(crate) Entrance);
 
@@ -65,12 +65,12 @@ pub(crate) struct Stage {
     by_mtls: PathBuf,
 }
 
-/// A test's hold on the shared stage, which prints the ends of the logs when the test panics.
+/// A test's guard on the shared stage. It prints the ends of the logs if the test panics.
 pub(crate) struct Shared(&'static Stage);
 
 impl Stage {
-    /// With the calling thread on the hub's side; `None`, and a line that says why, where this
-    /// machine cannot have it.
+    /// The shared stage, with the calling thread moved to the hub's side. If this machine cannot
+    /// run it, prints why and returns `None`.
     pub(crate) async fn shared() -> Option<Shared> {
         if let Some(why) = obstacle() {
             skip(&why);
@@ -83,7 +83,7 @@ impl Stage {
         Some(Shared(STAGE.get_or_init(|| Self::start(fence)).await))
     }
 
-    /// Not shared, and gone when dropped.
+    /// A stage that is not shared and is removed when it is dropped.
     pub(crate) async fn of_its_own() -> Self {
         let fence = Fence::new().await.unwrap();
         fence.enter_hub_side().unwrap();
@@ -134,7 +134,7 @@ impl Stage {
         self.hub().kubectl_with(&self.by_hub_api, args)
     }
 
-    /// The same, held to one way.
+    /// The same, restricted to one way.
     pub(crate) fn kubectl_by(&self, Way(protocol, entrance): Way, args: &[&str]) -> Kubectl {
         let websockets = match protocol {
             Protocol::Spdy => "false",
@@ -166,7 +166,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// Lets the agents know these addresses by these names, as a spoke's own DNS would.
+    /// Lets the agents resolve these names to these addresses, as a spoke's own DNS would.
     pub(crate) fn resolve(&self, names: &[(&str, &str)]) {
         let lines = names.iter().map(|(name, ip)| format!("{ip} {name}\n"));
         fs::write(&self.hosts, lines.collect::<String>()).unwrap();
@@ -201,7 +201,7 @@ impl Drop for Shared {
     }
 }
 
-/// A gateway, and an agent of the spoke attached by each entrance.
+/// Starts a gateway, and an agent of the spoke at each entrance.
 async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
     let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
     let port = TunnelPort::new(world.directory(), HUB_ADDRESS).unwrap();
@@ -240,7 +240,7 @@ async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
     (gateway, [by_hub_api, by_mtls])
 }
 
-/// The hub's admin on a cluster, through the gateway.
+/// A kubeconfig of the hub's admin for a cluster, through the gateway.
 fn kubeconfig(world: &World, name: &str) -> PathBuf {
     let hub = world.cluster("hub");
     let server = format!("{}{GATEWAYS}/{name}/proxy", hub.url());
@@ -249,7 +249,7 @@ fn kubeconfig(world: &World, name: &str) -> PathBuf {
         .unwrap()
 }
 
-/// A pod of ours; nothing in it needs a token.
+/// A pod. Nothing in it needs a token.
 pub(crate) fn pod(name: &str, command: &[&str]) -> Value {
     json!({
         "apiVersion": "v1",
@@ -267,7 +267,8 @@ pub(crate) fn pod(name: &str, command: &[&str]) -> Value {
     })
 }
 
-/// Past the capture of test output, for a test that was not run must not look like one that was.
+/// Prints in spite of the capture of test output, because a test that was not run must not look
+/// like one that passed.
 pub(crate) fn skip(why: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "skipped: no node on this machine: {why}");

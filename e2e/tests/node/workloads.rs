@@ -1,4 +1,4 @@
-//! What a node makes of objects: they are applied, scheduled, watched, and their output is read.
+//! Workloads on a node: they are applied, scheduled and watched, and their output is read.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From a `ManagedServiceAccount` to kubectl on a cluster that nobody described by hand, and back.
+//! From a `ManagedServiceAccount` to kubectl on a derived cluster, and back.
 
 use std::{fmt::Display, time::Duration};
 
@@ -14,7 +14,7 @@ const NAMESPACES: &str =
     "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy/api/v1/namespaces";
 const ACCOUNT: &str = "cluster-gateway";
 const SOON: Duration = Duration::from_secs(30);
-/// OCM looks at leases every half minute.
+/// OCM checks leases every 30 s.
 const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn an_account_opens_a_cluster_and_its_deletion_closes_it() {
     );
     enrolled.account(ACCOUNT, "view").await.unwrap();
     soon("healthz", || raw(hub, HEALTHZ)).await;
-    // The role comes by another way than the token.
+    // The role arrives separately from the token.
     let listed = soon("namespaces", || raw(hub, NAMESPACES)).await;
     assert!(listed.contains("NamespaceList"), "{listed}");
     let shown = kubectl(hub, &["get", "clustergateway", "--no-headers"]).await;
@@ -51,7 +51,7 @@ async fn an_account_opens_a_cluster_and_its_deletion_closes_it() {
     );
     is_available(hub).await;
 
-    // A new agent finds the account as it was left, and the token goes on.
+    // A new agent finds the account as it was, and the token stays valid.
     enrolled.agent().kill();
     enrolled.agent().restart().await.unwrap();
     soon("healthz after a restart", || raw(hub, HEALTHZ)).await;
@@ -74,7 +74,7 @@ async fn an_account_opens_a_cluster_and_its_deletion_closes_it() {
     assert!(!left.contains(ACCOUNT), "{left}");
 }
 
-/// Waits until OCM calls the add-on available, which it takes from the lease.
+/// Waits until OCM reports the add-on as available, which OCM derives from the lease.
 async fn is_available(hub: &Cluster) {
     let condition = r#"jsonpath={.status.conditions[?(@.type=="Available")].status}"#;
     let get = [

@@ -1,4 +1,4 @@
-//! Agents that attach at an entrance of the gateway's own, by certificates that the operator signed.
+//! Agents that attach at the gateway's own entrance, with certificates that the operator signed.
 
 #[path = "entrance/balancer.rs"]
 mod balancer;
@@ -36,7 +36,7 @@ const AGENTS: &str = "open-cluster-management-agent-addon";
 const DELIVERED: &str = "cluster-gateway-gateway.open-cluster-management.io-tunnel-client-cert";
 const CLUSTER: &str = "managed1";
 
-/// A stage whose gateway has an entrance of its own, to which a path leads that can be cut.
+/// A stage whose gateway has an entrance of its own. The path to it can be cut.
 struct Entrance {
     stage: Stage,
     port: TunnelPort,
@@ -61,20 +61,20 @@ impl Entrance {
         this
     }
 
-    /// What the operator has for whoever runs the gateway.
+    /// The objects that the operator creates for whoever runs the gateway.
     async fn bundle(&self) -> Result<String, String> {
         let secret = secret(self.stage.hub(), NAMESPACE, "spokeway-tunnel-clients").await?;
         Ok(text(&secret, "ca.crt"))
     }
 
-    /// Who attached, by the gateway's log.
+    /// The agents that attached, by the gateway's log.
     fn attached(&self) -> Vec<String> {
         let log = fs::read_to_string(self.stage.gateway.process().log()).unwrap();
         let attached = log.lines().filter(|line| line.contains("agent attached"));
         attached.map(str::to_owned).collect()
     }
 
-    /// Waits until so many more have attached.
+    /// Waits until this many more agents have attached.
     async fn attach(&self, before: usize, more: usize) {
         let all = || async {
             let now = self.attached().len();
@@ -129,7 +129,7 @@ async fn an_agent_attaches_past_the_hub_and_again_while_the_hub_is_down() {
 
     stage.hub().stop_apiserver();
     assert!(stage.through(CLUSTER, "/healthz").await.is_err());
-    // Longer than the gateway takes to look at every agent's right again.
+    // Longer than the gateway takes to check every agent's right again.
     sleep(Duration::from_secs(12)).await;
     assert_eq!(entrance.attached().len(), before.len());
     assert_eq!(entrance.path.open(), before.len());
@@ -177,7 +177,7 @@ async fn others_requests_are_left_alone(stage: &Stage) {
             "{name}: {status}"
         );
     }
-    // Whoever grants one of them does not get it signed.
+    // If somebody else approves such a request, it is still not signed.
     stage
         .kubectl(&["certificate", "approve", "other-name"])
         .await
@@ -187,7 +187,8 @@ async fn others_requests_are_left_alone(stage: &Stage) {
     assert!(requests.status("other-name").await["certificate"].is_null());
 }
 
-/// The agent's certificate for the hub's API server names it as well, and is of another authority.
+/// The agent's certificate for the hub's API server names the agent as well, but is signed by
+/// another CA.
 async fn the_hubs_own_certificate_is_refused(entrance: &Entrance) {
     let Entrance { stage, port, path } = entrance;
     let spoke = stage.world.cluster(CLUSTER);
@@ -254,7 +255,7 @@ async fn the_authority_changes(entrance: &Entrance) {
             }
         };
         soon("the next one signs", signs).await;
-        // The row says so, and its registration agent asks anew.
+        // The `ManagedClusterAddOn` says so, and the registration agent requests a new one.
         let renewed = || async {
             let secret = secret(spoke, AGENTS, DELIVERED).await?;
             let issuer = issuer(&text(&secret, "tls.crt"));
@@ -266,7 +267,7 @@ async fn the_authority_changes(entrance: &Entrance) {
         };
         soon("a certificate of the next one", renewed).await;
         entrance.attach(before, 2).await;
-        // Only those that showed it stay.
+        // Only the connections that presented the new certificate stay.
         port.trust(&next.certificate()).unwrap();
         sleep(Duration::from_secs(12)).await;
     };
@@ -288,7 +289,7 @@ async fn the_authority_changes(entrance: &Entrance) {
     stage.through(CLUSTER, "/healthz").await.unwrap();
 }
 
-/// Gives the operator a next authority that is old enough to sign.
+/// Gives the operator a next CA that is old enough to sign.
 async fn come_next(stage: &Stage, next: &Authority) {
     let secret = secret(stage.hub(), NAMESPACE, "spokeway-tunnel-ca")
         .await

@@ -1,5 +1,5 @@
-//! Who may grant: nobody more than the verb `grant` on clusters and placements says, by making a grant or
-//! by changing one, and nobody nonsense.
+//! Who may grant: the verb `grant` on clusters and placements limits who may create or change a
+//! grant. Invalid grants are refused for everybody.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ impl Bob {
         done.map_err(|error| error.to_string())
     }
 
-    /// Makes the grant g, or changes it.
+    /// Creates the grant g or changes it.
     async fn grants(&self, more: &Value) -> Result<String, String> {
         self.kubectl(&["apply", "-f", "-"], grant("g", more).to_string())
             .await
@@ -47,7 +47,7 @@ impl Bob {
 async fn nobody_grants_more_than_it_may() {
     let bob = Bob::new().await;
     let on = |clusters: Value| json!({"clusters": clusters});
-    // Policies are compiled in the background.
+    // The API server compiles policies in the background.
     let refuse = || async {
         let granted = bob.grants(&on(json!({"names": ["managed2"]}))).await;
         granted.map_or_else(Ok, |_| Err("it was granted"))
@@ -60,7 +60,7 @@ async fn nobody_grants_more_than_it_may() {
     let own = json!({"namespace": "team", "name": "own"});
     let allowed = json!({"names": ["managed1"], "placements": [own]});
     bob.grants(&on(allowed)).await.unwrap();
-    // As much as is judged at once.
+    // The largest number of items that are checked at once.
     let most = json!({"names": vec!["managed1"; 16], "placements": vec![own; 8]});
     bob.grants(&on(most)).await.unwrap();
 
@@ -83,7 +83,7 @@ async fn nobody_grants_more_than_it_may() {
         let refused = bob.grants(&on(wanted)).await.unwrap_err();
         assert!(refused.contains(words), "{refused}");
     }
-    // What a grant says of itself is the operator's alone to say.
+    // Only the operator may write the status of a grant.
     let patch = [
         "patch",
         "accessgrant",
@@ -109,7 +109,7 @@ async fn samples_are_taken(hub: &Cluster) {
     );
 }
 
-/// With words that say what to change.
+/// Each message says what to change.
 async fn nonsense_is_refused(bob: &Bob) {
     let nonsense = [
         (

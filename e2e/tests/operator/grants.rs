@@ -1,5 +1,5 @@
-//! Grants on real clusters: who was granted something works there under its own name, for as long as
-//! it was granted, and nobody grants more than it may.
+//! Grants on real clusters: a user with a grant acts there under its own name for as long as the
+//! grant lasts, and nobody can grant more than is allowed.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -39,7 +39,7 @@ pub(crate) async fn stage(clusters: &[&str]) -> Stage {
     stage
 }
 
-/// Everybody of the group may use the gateway, which is no right on any cluster.
+/// All members of the group may use the gateway. That alone is not a right on any cluster.
 async fn may_proxy(hub: &Cluster) {
     let group = "rbac.authorization.k8s.io";
     let role = json!({
@@ -59,7 +59,7 @@ async fn may_proxy(hub: &Cluster) {
     }
 }
 
-/// The kubeconfig of somebody of the hub, for the hub or by its proxy for a cluster.
+/// The kubeconfig of a user of the hub, for the hub itself or, through its proxy, for a cluster.
 pub(crate) fn kubeconfig(
     stage: &Stage,
     user: &str,
@@ -161,7 +161,7 @@ async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
     deletion_and_detachment(&stage).await;
 }
 
-/// A grant that is deleted, or whose cluster leaves, ends as well, and an uninstall takes all with it.
+/// A grant that is deleted, or whose cluster leaves, ends as well. Uninstalling ends all grants.
 async fn deletion_and_detachment(stage: &Stage) {
     let team = kubeconfig(stage, "bob", &["team"], Some(CLUSTER));
     let subjects =
@@ -215,7 +215,7 @@ async fn deletion_and_detachment(stage: &Stage) {
     assert_eq!(stage.kubectl(&held).await.unwrap(), "");
 }
 
-/// The cluster's audit log names the person, and the account that spoke for it.
+/// The cluster's audit log names the user, and the account that impersonated it.
 fn by_its_own_name(spoke: &Cluster) {
     let log = fs::read_to_string(spoke.audit_log()).unwrap();
     let lines = log
@@ -228,7 +228,7 @@ fn by_its_own_name(spoke: &Cluster) {
     assert_eq!(line["user"]["username"], account);
 }
 
-/// The account may act as alice and as nobody else.
+/// The account may impersonate alice and nobody else.
 async fn exactly_what_is_granted(spoke: &Cluster) {
     let account =
         "--as=system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway";

@@ -1,14 +1,15 @@
-//! What journeys of the operator ask of a hub, however it was set up, and how long they wait for it.
+//! What tests of the operator ask of any hub, and how long they wait for it.
 
 use std::{fmt::Display, fs, io::Write as _, time::Duration};
 
 use e2e::{Cluster, eventually, operator};
 use serde_json::Value;
 
-/// Twice what the hub needs: its garbage collector looks for new kinds every 30 s only, and a Secret goes
-/// with the account that owns it, whose kind is as old as the test.
+/// Twice the time that the hub needs. Its garbage collector looks for new kinds only every 30 s. A
+/// Secret is removed with the account that owns it, and the kind of that account is as old as the
+/// test.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
-/// OCM looks at leases every half minute.
+/// OCM checks leases every 30 s.
 pub(crate) const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
 
 pub(crate) async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, String> {
@@ -16,7 +17,7 @@ pub(crate) async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, 
     done.map_err(|error| error.to_string())
 }
 
-/// An object, as kubectl gets it.
+/// An object as kubectl gets it.
 pub(crate) async fn read(cluster: &Cluster, what: &[&str]) -> Result<Value, String> {
     let get = [&["get"], what, &["-o", "json"]].concat();
     let text = kubectl(cluster, &get).await?;
@@ -30,12 +31,12 @@ pub(crate) async fn soon<T, E: Display, F: Future<Output = Result<T, E>>>(
     eventually(SOON, what, probe).await.unwrap()
 }
 
-/// A figure for whoever reads the log.
+/// Prints a figure for the reader of the log.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// What operators have written, by the hub's audit log, but for the Lease of the leader.
+/// The writes of operators in the hub's audit log, except those of the leader's Lease.
 pub(crate) fn writes_of_operators(hub: &Cluster) -> Vec<String> {
     let log = fs::read_to_string(hub.audit_log()).unwrap();
     let entries = log

@@ -1,5 +1,5 @@
-//! What comes and goes: clusters that are no longer selected, operators that die, and a hub in which
-//! nothing changes.
+//! The life of an operator: clusters that are no longer selected, operators that die, and a hub in
+//! which nothing changes.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn what_a_cluster_had_goes_with_it_and_a_quiet_hub_is_left_alone() {
 const OURS: &str = "app.kubernetes.io/managed-by=spokeway-operator";
 const LISTED: &str = "clustermanagementaddons,managedclusteraddons,manifestworks,managedserviceaccounts,rolebindings,clusterrolebindings,clusterroles,apiservices";
 
-/// Waits until the configuration says that all is well.
+/// Waits until the configuration reports that all is well.
 async fn is_settled(stage: &Stage, clusters: i64) {
     let settled = || async {
         let said = read(stage.hub(), &["gatewayconfiguration", "default"]).await?;
@@ -90,9 +90,9 @@ async fn is_settled(stage: &Stage, clusters: i64) {
     .unwrap();
 }
 
-/// Nothing is written where nothing changes, but for the Lease of the leader.
+/// If nothing changes, nothing is written except the Lease of the leader.
 async fn quiet_minute(stage: &Stage) {
-    // What settling has set off is over by then.
+    // By then the last effects of settling are over.
     sleep(Duration::from_secs(5)).await;
     let before = stage.writes_of_operators();
     sleep(QUIET).await;
@@ -118,7 +118,7 @@ async fn the_standby_takes_over(stage: &Stage) {
         .await
         .unwrap();
     tell(&format!("standby took over after {:.1?}", begin.elapsed()));
-    // A leader that ends in order leaves no gap.
+    // A leader that ends cleanly leaves no gap.
     stage.operator.process().restart().unwrap();
     standby.stop().await;
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! Clusters whose agents are gone for good, and clusters that are detached.
+//! Clusters whose agents are permanently lost, and clusters that are detached.
 
 use e2e::{ProcessKubelet, ocm::KlusterletOptions};
 use serde_json::json;
@@ -37,7 +37,7 @@ async fn an_agent_that_is_gone_holds_nothing_and_neither_does_a_detached_cluster
     };
     soon("an Event says so", told).await;
 
-    // With nodes again it joins as if it were new.
+    // When it has nodes again, it joins as if it were new.
     stage.kubelets.remove(CLUSTER);
     std::fs::remove_dir_all(stage.world.cluster(CLUSTER).directory().join("pods")).unwrap();
     let kubelet = ProcessKubelet::start(stage.world.cluster(CLUSTER)).unwrap();

@@ -1,5 +1,5 @@
-//! What callers may do on clusters is what grants say, and nothing else: sets of grants, made up by
-//! chance, against the clusters' own answers through the gateway.
+//! Callers may do exactly what grants say on clusters. Random sets of grants are compared with the
+//! clusters' own answers through the gateway.
 
 use std::time::Duration;
 
@@ -41,12 +41,12 @@ enum Role {
 struct Grant {
     subjects: Vec<Subject>,
     role: Role,
-    /// In namespace a alone.
+    /// Only in namespace a.
     is_bounded: bool,
     clusters: Vec<&'static str>,
 }
 
-/// Verb, resource, its group, and namespace; none for the whole cluster.
+/// A verb, a resource, its group and a namespace, which is `None` for the whole cluster.
 type Question = (
     &'static str,
     &'static str,
@@ -140,7 +140,8 @@ impl Grant {
     }
 }
 
-/// What grants say: somebody who was granted nothing on the cluster acts as the gateway's account.
+/// The rights according to the grants. A user without a grant on the cluster acts as the gateway's
+/// account.
 fn expected(grants: &[Grant], who: Option<Subject>, cluster: &str, question: Question) -> bool {
     let there = || {
         grants
@@ -184,7 +185,7 @@ async fn what_callers_may_do_is_what_grants_say() {
     tell(&format!("{asked} questions on {ROUNDS} sets of grants"));
 }
 
-/// Alice, somebody of the group devs, a `ServiceAccount`, and somebody whom no grant names.
+/// Alice, a member of the group devs, a `ServiceAccount`, and a user whom no grant names.
 async fn callers(hub: &Cluster) -> Vec<(Option<Subject>, Client)> {
     let hours = Duration::from_hours(1);
     let token = hub.service_account_token("ci", "bot", hours).await.unwrap();
@@ -205,7 +206,7 @@ async fn callers(hub: &Cluster) -> Vec<(Option<Subject>, Client)> {
     ]
 }
 
-/// Replaces the grants of the round before by these, and waits until clusters have them.
+/// Replaces the grants of the previous round with these, and waits until the clusters have them.
 async fn put(stage: &Stage, round: usize, grants: &[Grant]) {
     stage
         .kubectl(&["delete", "accessgrants", "--all", "--timeout=30s"])

@@ -1,5 +1,5 @@
-//! From the Go add-ons to ours, as `docs/migration.md` says it, and back: clients change nothing, and
-//! neither side touches what is the other's.
+//! The migration from the Go add-ons to ours and back, as in `docs/migration.md`. Clients change
+//! nothing, and neither side touches the objects of the other one.
 
 use e2e::{
     GatewayOptions, GoStack, SpokeOptions, UpstreamMsa, World, go_stack, ocm::KlusterletOptions,
@@ -46,7 +46,7 @@ async fn from_the_go_addons_to_ours_and_back() {
     hand_back(&stage, &go, &agent).await;
 }
 
-/// What the managers of the Go add-ons keep on the hub.
+/// The objects of the Go add-ons' managers on the hub.
 async fn theirs(stage: &Stage) {
     let version = "addon.open-cluster-management.io/v1alpha1";
     for addon in ADDONS {
@@ -87,7 +87,7 @@ async fn theirs(stage: &Stage) {
     stage.gateway.register_spoke(spoke, options).await.unwrap();
 }
 
-/// Ours beside theirs: it says what is in its way, and leaves all of it alone.
+/// Ours is installed beside theirs. It reports what is in its way, and does not touch any of it.
 async fn both_are_installed(stage: &Stage) {
     let resources =
         "clustermanagementaddons,managedclusteraddons,managedserviceaccounts,apiservices";
@@ -127,7 +127,7 @@ async fn hand_over(stage: &Stage, go: &GoStack, agent: &UpstreamMsa) {
     let by_secret = stage.kubectl(&shown).await.unwrap();
     assert!(by_secret.contains("Const"), "{by_secret}");
 
-    // The copy that the Go installer made of its token would be used for good, and never renewed.
+    // The copy that the Go installer made of its token would be used forever and never renewed.
     let copy = ["delete", "secret", CLUSTER, "-n", go_stack::SECRETS];
     stage.kubectl(&copy).await.unwrap();
     let by_account = || async {
@@ -186,7 +186,7 @@ async fn says(stage: &Stage, addons: &str, gateway: &str) -> Result<(), String> 
         .ok_or_else(|| object["status"].to_string())
 }
 
-/// Who each object is, and in which generation.
+/// The UID and the generation of each object.
 fn generations(list: &str) -> Vec<String> {
     let list: Value = serde_json::from_str(list).unwrap();
     let objects = list["items"].as_array().unwrap().iter();

@@ -1,6 +1,6 @@
 //! A hub that serves only the older version of the add-on API, as older releases of Open Cluster
-//! Management do, and what becomes of it at its upgrade. Nothing of Open Cluster Management
-//! runs before it, for what is at hand speaks the newer version.
+//! Management do, and its upgrade. Open Cluster Management itself does not run before the upgrade,
+//! because the available programs need the newer version.
 
 use e2e::{Gateway, GatewayOptions, Operator, World, ocm::Ocm};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ async fn a_hub_with_the_older_api_gets_its_agents_and_keeps_them_at_its_upgrade(
     );
 }
 
-/// The row as that version has it.
+/// The `ManagedClusterAddOn` in that version.
 async fn row(hub: &e2e::Cluster, version: &str) -> Value {
     let kind = format!("managedclusteraddons.{version}.addon.open-cluster-management.io");
     let row = [&kind, "cluster-gateway", "-n", CLUSTER];

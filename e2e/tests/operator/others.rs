@@ -1,4 +1,4 @@
-//! What others have a say in: add-ons of theirs by the same names, and how the agent is deployed.
+//! What others can decide: add-ons of theirs with the same names, and how the agent is deployed.
 
 use e2e::ocm::KlusterletOptions;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ async fn an_addon_of_others_is_used_until_it_goes_and_the_agent_goes_where_it_is
     assert_eq!(left.await.unwrap().trim(), "deployment.apps/spokeway-agent");
 }
 
-/// An add-on as somebody else's manager has it.
+/// An add-on as another manager creates it.
 async fn theirs(stage: &Stage) {
     let version = format!("{ADDON_GROUP}/v1alpha1");
     let manager = json!({
@@ -111,7 +111,7 @@ async fn carried_out(stage: &Stage) -> Result<(), String> {
     }
 }
 
-/// The arguments and variables of the agent that is deployed there.
+/// The arguments and environment variables of the agent that is deployed there.
 async fn arguments(stage: &Stage, namespace: &str) -> Result<Vec<String>, String> {
     let spoke = stage.world.cluster(CLUSTER);
     let deployment = ["deployment", "spokeway-agent", "-n", namespace];

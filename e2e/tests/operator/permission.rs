@@ -1,6 +1,7 @@
-//! Open Cluster Management's `ClusterPermission` beside grants. Its controller is no Go module that can be
-//! had, so that its part is played here: it reads where the add-on has its accounts, in the older of the
-//! two APIs, and that the account is there, and writes one work that binds it.
+//! Open Cluster Management's `ClusterPermission` beside grants. Its controller is not available as
+//! a Go module, so the test plays its part: it reads the namespace of the add-on's accounts in the
+//! older of the two APIs, checks that the account exists, and writes one `ManifestWork` that binds
+//! it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use e2e::Credentials;
@@ -13,7 +14,8 @@ use super::{
 
 const ACCOUNT: &str = "auditor";
 
-/// An account that a `ClusterPermission` names has its rights, and loses them with it.
+/// An account that a `ClusterPermission` names has the rights of that permission, and loses them
+/// with it.
 pub(crate) async fn works_unchanged(stage: &Stage, cluster: &str) {
     let account = json!({
         "apiVersion": "authentication.open-cluster-management.io/v1beta1", "kind": "ManagedServiceAccount",
@@ -64,7 +66,7 @@ pub(crate) async fn works_unchanged(stage: &Stage, cluster: &str) {
     soon("the account is gone", gone).await;
 }
 
-/// A text in an object, once it is there.
+/// Waits for a text in an object and returns it.
 async fn field(
     stage: &Stage,
     object: &[&str; 2],
@@ -77,7 +79,7 @@ async fn field(
         .ok_or_else(|| format!("{path} is not there: {}", object["status"]))
 }
 
-/// As it names and fills it.
+/// The `ManifestWork` with the name and content that the controller uses.
 fn work(cluster: &str, namespace: &str) -> Value {
     let (group, version) = ("rbac.authorization.k8s.io", "rbac.authorization.k8s.io/v1");
     let role = json!({

@@ -1,5 +1,5 @@
-//! The gateway's server where the operator runs it, so far as a hub without nodes can tell; and what the
-//! API server refuses to take for a configuration.
+//! The gateway's server if the operator runs it, as far as a hub without nodes can show, and the
+//! configurations that the API server refuses.
 
 use e2e::{Operator, World, ocm::Ocm};
 use serde_json::json;
@@ -80,7 +80,7 @@ async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
     assert_eq!(left.await.unwrap(), "");
 }
 
-/// With words that say what to change.
+/// Each message says what to change.
 async fn nonsense_is_refused(hub: &e2e::Cluster) {
     for (change, message) in [
         (
@@ -113,7 +113,8 @@ async fn nonsense_is_refused(hub: &e2e::Cluster) {
     }
 }
 
-/// The API server's own judgement of a pod of the template, where only restricted ones may run.
+/// The API server's own check of a pod of the template in a namespace where only restricted pods
+/// may run.
 async fn runs_under_the_strictest_rules(hub: &e2e::Cluster) {
     let label = [
         "label",

@@ -80,7 +80,7 @@ impl Stage {
             .await;
     }
 
-    /// The walkthrough's table: cluster and add-on to the word on whether it is available.
+    /// The table of the walkthrough: whether each add-on of each cluster is available.
     pub(crate) async fn rows(&self) -> BTreeMap<(String, String), String> {
         let table = self
             .kubectl(&["get", "managedclusteraddon", "-A", "--no-headers"])
@@ -102,7 +102,7 @@ impl Stage {
         writes_of_operators(self.hub())
     }
 
-    /// A GET by way of the hub and the gateway.
+    /// A GET through the hub and the gateway.
     pub(crate) async fn through(&self, cluster: &str, path: &str) -> Result<String, String> {
         let path =
             format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{cluster}/proxy{path}");

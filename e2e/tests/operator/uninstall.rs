@@ -26,7 +26,7 @@ async fn an_uninstall_waits_for_the_operator_and_leaves_nothing_also_where_a_clu
     );
     stage.operator.process().resume();
 
-    // Nobody is there to revoke the token, to remove the agent, or to say that it is removed.
+    // Nothing runs that could revoke the token, remove the agent, or report that it is removed.
     stage.klusterlets[0].work().kill();
     stage.kubelets["managed1"].lose_nodes();
     let (done, said) = Operator::uninstall(stage.hub(), 60).await.unwrap();
@@ -52,7 +52,7 @@ async fn an_uninstall_waits_for_the_operator_and_leaves_nothing_also_where_a_clu
     };
     soon("the work is gone", gone).await;
 
-    // Again, with nothing to do.
+    // A second run has nothing to do.
     let (done, said) = Operator::uninstall(stage.hub(), 3).await.unwrap();
     assert!(done, "{said}");
 }

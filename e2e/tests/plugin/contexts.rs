@@ -1,4 +1,4 @@
-//! Contexts for managed clusters, and the list of these.
+//! Contexts for managed clusters, and the list of managed clusters.
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, about};
 
-/// A directory of this test, with the admin's kubeconfig as people have theirs: with more in it than
-/// this plugin knows.
+/// A directory of this test with the admin's kubeconfig. Like a real user's it has fields that the
+/// plugin does not know.
 fn kubeconfig(stage: &Stage, test: &str) -> (PathBuf, Value) {
     let directory = stage.world.directory().join(test);
     fs::create_dir(&directory).unwrap();
@@ -29,7 +29,7 @@ fn read(path: &Path) -> Value {
     serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// By what a cluster is told from others.
+/// The key by which a cluster is distinguished from others.
 async fn identity(stage: &Stage, kubeconfig: &Path, context: &str) -> String {
     let uid = "jsonpath={.metadata.uid}";
     let get = [
@@ -77,7 +77,7 @@ async fn a_context_reaches_the_managed_cluster_and_the_rest_of_the_file_stays() 
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    // A cluster's context stands for its hub, also where it is the current one.
+    // A cluster's context stands for its hub, even if it is the current one.
     let again = stage.plugin_with(&path, &["kubeconfig", "managed1", "--use"]);
     again.ok().await.unwrap();
     assert_eq!(read(&path)["current-context"], "managed1");

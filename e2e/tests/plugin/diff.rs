@@ -1,4 +1,4 @@
-//! What files would change.
+//! The changes that files would make.
 
 use std::{fs, path::PathBuf};
 
@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::stage::{Stage, about, grant};
 
-/// Placement `diff/placed`, which has chosen both clusters, of which one is of a set that it may use.
+/// Placement `diff/placed`, which has chosen both clusters. Only one of them is in a set that it
+/// may use.
 async fn placed(stage: &Stage) {
     let group = "cluster.open-cluster-management.io";
     let namespace = ["create", "namespace", "diff"];

@@ -1,4 +1,4 @@
-//! Grants from a command line.
+//! Grants from the command line.
 
 use std::{fs, time::Duration};
 
@@ -94,7 +94,7 @@ async fn what_the_hub_refuses_is_said_in_its_own_words() {
             }
         }
     };
-    // Policies are compiled in the background.
+    // The API server compiles policies in the background.
     let beyond = || refused(&["--clusters", "managed1,managed2", "--dry-run"]);
     let said = e2e::eventually(SOON, "the policy holds", beyond)
         .await

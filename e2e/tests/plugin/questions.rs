@@ -1,4 +1,4 @@
-//! Who may do what, where.
+//! Questions about who may do what on which cluster.
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -8,8 +8,8 @@ use crate::stage::{Stage, about, grant};
 const EVA: &str = "eva-views";
 const SHOP: &str = "shop-looks";
 
-/// Eva views both clusters, of which one is out of reach; the shop's people and robot look at a little
-/// within their namespace, where the environment is `prod`.
+/// Eva may view both clusters, one of which is unreachable. The shop's people and robot may view a
+/// little within their namespace on clusters whose environment is `prod`.
 async fn granted() -> &'static Stage {
     static GRANTED: OnceCell<()> = OnceCell::const_new();
     let stage = Stage::shared().await;
@@ -103,7 +103,7 @@ async fn who_can_reads_resources_namespaces_and_labels() {
         let rows: Value = serde_json::from_str(&stage.plugin(&args).ok().await.unwrap()).unwrap();
         let names = rows.as_array().unwrap().iter();
         let names = names.map(|row| row["grant"].as_str().unwrap());
-        // Other tests grant as well.
+        // Other tests create grants as well.
         let own: Vec<_> = names.filter(|name| [EVA, SHOP].contains(name)).collect();
         assert_eq!(own, grants, "{args:?}");
     }

@@ -1,5 +1,5 @@
-//! A hub that knows grants and Open Cluster Management's kinds, with a gateway that serves `managed1`.
-//! `managed2` is a managed cluster, too, which the gateway has no way to.
+//! A hub with grants and Open Cluster Management's kinds, and a gateway that serves `managed1`.
+//! `managed2` is a managed cluster, too, but the gateway cannot reach it.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,7 +25,7 @@ const KINDS: [&str; 4] = [
 pub(crate) struct Stage {
     pub(crate) world: World,
     _gateway: Gateway,
-    /// Where kubectl looks for plugins.
+    /// The directory where kubectl looks for plugins.
     path: String,
 }
 
@@ -83,7 +83,7 @@ impl Stage {
         self.plugin_with(&self.hub().kubeconfig_path(), args)
     }
 
-    /// `kubectl gateway …` as somebody else.
+    /// `kubectl gateway …` as another user.
     pub(crate) fn plugin_with(&self, kubeconfig: &Path, args: &[&str]) -> Kubectl {
         let args = [&["gateway"], args].concat();
         let kubectl = self.hub().kubectl_with(kubeconfig, &args);
@@ -99,7 +99,7 @@ impl Stage {
             .unwrap()
     }
 
-    /// Gives a user rules on the hub.
+    /// Gives a user these RBAC rules on the hub.
     pub(crate) async fn may(&self, user: &str, rules: Value) {
         let group = "rbac.authorization.k8s.io";
         let (role, subject) = (
@@ -124,7 +124,7 @@ impl Stage {
         apply.stdin(object.to_string()).ok().await.unwrap();
     }
 
-    /// Writes what a controller would.
+    /// Writes an object's status as a controller would.
     pub(crate) async fn status(&self, object: &[&str], status: &Value) {
         let patch = json!({"status": status}).to_string();
         let patch = ["--subresource=status", "--type=merge", "-p", &patch];
@@ -132,7 +132,7 @@ impl Stage {
         self.hub().kubectl(&args).ok().await.unwrap();
     }
 
-    /// Writes what the operator would: how the grant is on clusters, once there is one.
+    /// Waits for the grant, and writes its status on clusters as the operator would.
     pub(crate) async fn carried_out(&self, grant: &str, states: &[(&str, &str, &str)]) {
         let generation = [
             "get",
@@ -158,7 +158,7 @@ impl Stage {
     }
 }
 
-/// A grant of `view` on `managed1` to somebody, but for what is said otherwise.
+/// The options of a grant, which by default gives a user `view` on `managed1`.
 pub(crate) fn grant(name: &str, user: &str, more: &Value) -> Value {
     let mut grant = json!({
         "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "AccessGrant",
@@ -175,7 +175,7 @@ pub(crate) fn grant(name: &str, user: &str, more: &Value) -> Value {
     grant
 }
 
-/// Those lines that say something of it, with single spaces.
+/// The lines that contain it, with single spaces.
 pub(crate) fn about(text: &str, word: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| line.contains(word));
     let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));

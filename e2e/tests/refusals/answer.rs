@@ -1,4 +1,4 @@
-//! A raw answer and what every refusal's body has to say.
+//! A raw answer, and the check of a refusal's body.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use kube::{Client, client::Body};
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// What is longer than that is no refusal.
+/// The longest time that a refusal may take.
 const WHOLE_WITHIN: Duration = Duration::from_mins(1);
 
-/// An answer, read to its end.
+/// An answer that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
@@ -21,7 +21,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// GETs a path, which goes out byte for byte.
+    /// GETs a path, which is sent byte for byte.
     pub(crate) async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Self {
         let mut request = Request::get(path);
         for (name, value) in headers {
@@ -52,7 +52,7 @@ impl Answer {
         }
     }
 
-    /// Checks that it is a `Status` of this code and reason, and gives its message.
+    /// Checks that it is a `Status` with this code and reason, and returns its message.
     pub(crate) fn refuses(&self, code: u16, reason: &str) -> String {
         assert_eq!(self.code, code, "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
@@ -65,7 +65,8 @@ impl Answer {
         status["message"].as_str().unwrap().to_owned()
     }
 
-    /// Checks that its details name the cluster and the phase, as its message names the cluster.
+    /// Checks that its details name the cluster and the phase, and that its message names the
+    /// cluster.
     pub(crate) fn blames(&self, cluster: &str, phase: &str) {
         let status = self.json();
         let details = &status["details"];

@@ -1,4 +1,4 @@
-//! Requests that are refused for what they are or who sends them.
+//! Requests that are refused because of their content or their sender.
 
 use e2e::{Authority, Credentials};
 
@@ -31,7 +31,7 @@ async fn a_caller_without_rights_gets_403_of_the_hub_and_of_the_gateway() {
         "{message}"
     );
 
-    // Past the hub's own check, the gateway asks the hub again.
+    // Behind the hub's own check, the gateway asks the hub again.
     let answer = Answer::get(&stage.as_hub(), &path, &[ALICE]).await;
     let message = answer.refuses(403, "Forbidden");
     assert!(
@@ -87,7 +87,7 @@ async fn forged_identity_headers_without_the_front_proxys_certificate_are_401() 
     let nameless = Answer::get(&stage.as_hub(), &path, &[MASTERS]).await;
     let message = nameless.refuses(401, "Unauthorized");
     assert!(message.contains("x-remote-user"), "{message}");
-    // Health is for everybody: the kubelet has no certificate.
+    // Anybody may read the health, because the kubelet has no certificate.
     let anonymous = stage.gateway.client_with(&Credentials::Anonymous);
     for path in ["/livez", "/readyz"] {
         assert_eq!(
@@ -116,7 +116,7 @@ async fn parent_segments_are_400_in_every_spelling() {
         let message = answer.refuses(400, "BadRequest");
         assert!(message.contains("segment"), "{tail}: {message}");
     }
-    // The hub undoes escapes before it passes a request on; the gateway sees what is left.
+    // The hub decodes escapes before it passes a request on. The gateway sees what is left.
     for tail in ["/..", "/%2e%2e/x", "/a%2f..%2fb", "/%252e%252e/x"] {
         let answer = Answer::get(&stage.hub().client(), &proxy("managed1", tail), &[]).await;
         answer.refuses(400, "BadRequest");
@@ -178,12 +178,12 @@ async fn impersonation_headers_past_the_hub_are_refused() {
                 ("connection", connection),
             ];
             let answer = Answer::get(&stage.as_hub(), &path, &headers).await;
-            // HTTP/2 has no Connection header at all; sent over HTTP/1.1 it must not hide anything.
+            // HTTP/2 has no Connection header. Over HTTP/1.1 it must not hide other headers.
             let message = answer.refuses(400, "BadRequest");
             assert!(message.contains(header), "{message}");
         }
     }
-    // The hub's own --as works as ever: it is the hub that decides.
+    // The hub's own --as still works, because the hub decides about it.
     let get = [
         "get",
         "--raw",

@@ -1,4 +1,4 @@
-//! Requests that are fine, for spokes that are not.
+//! Good requests for broken spokes.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Stage, answer::Answer, proxy};
 
-/// Registers a spoke and asks it for its namespaces through the hub, until the gateway knows it.
+/// Registers a spoke, and requests its namespaces through the hub until the gateway knows it.
 async fn ask(stage: &Stage, name: &str, endpoint: &str, ca_pem: &str, who: &Credentials) -> Answer {
     stage
         .gateway
@@ -48,7 +48,7 @@ async fn a_spoke_with_another_ca_is_502_with_the_tls_error() {
     assert!(message.contains("UnknownIssuer"), "{message}");
     answer.blames("wrong-ca", "TLSHandshake");
 
-    // An upgrade takes another connection and must be told the same.
+    // An upgrade uses another connection and must get the same answer.
     let upgrade = [
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
@@ -64,7 +64,7 @@ async fn a_spoke_with_another_ca_is_502_with_the_tls_error() {
     answer.blames("wrong-ca", "TLSHandshake");
 }
 
-/// Over HTTP/1.1, since HTTP/2 has no upgrades.
+/// Over HTTP/1.1, because HTTP/2 has no upgrades.
 async fn upgrade_of(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Answer {
     let identity = Credentials::Certificate(stage.hub().front_proxy_client().clone());
     let (url, ca_pem) = (stage.gateway.url(), stage.gateway.ca_pem());

@@ -1,4 +1,5 @@
-//! The agent's own files change under it: what it holds for the managed cluster, and for the hub.
+//! The agent's own files change while it runs: its credentials for the managed cluster, and for the
+//! hub.
 
 use std::{fs, path::Path};
 
@@ -24,7 +25,7 @@ async fn a_new_authority_of_the_managed_cluster_is_in_every_secret_soon_and_toke
         stage.says(name, "True TokenReported").await;
     }
     let tokens = [stage.token("a").await, stage.token("b").await];
-    // As while an authority is replaced: the old one, and the one to come.
+    // As during the rotation of a CA: the old one and the next one.
     let next = Authority::new("the next authority").unwrap();
     let bundle = format!("{}{}", stage.spoke().ca_pem(), next.certificate());
     write_spoke_kubeconfig(stage.spoke(), stage.spoke().url(), &bundle).await;
@@ -64,7 +65,7 @@ async fn a_hub_certificate_renewed_in_place_is_used_without_a_restart() {
     stage.usable_token("before", None).await;
     let pid = stage.agent.process().pid();
 
-    // The old certificate is worth nothing from now on.
+    // The old certificate is invalid from now on.
     allow(stage.hub(), "second").await;
     renew(
         stage.hub(),
@@ -77,7 +78,7 @@ async fn a_hub_certificate_renewed_in_place_is_used_without_a_restart() {
     assert_eq!(stage.agent.process().pid(), pid);
 }
 
-/// Writes another certificate where the agent has its, one file after the other as registration does.
+/// Replaces the agent's certificate, one file after the other, as registration does.
 fn renew(hub: &Cluster, directory: &Path, agent: &str) {
     let Credentials::Certificate(identity) = hub.certificate_of(&user(agent), &[]).unwrap() else {
         unreachable!("a certificate was asked for");
@@ -86,7 +87,7 @@ fn renew(hub: &Cluster, directory: &Path, agent: &str) {
     fs::write(directory.join("tls.crt"), identity.certificate).unwrap();
 }
 
-/// Lets this agent, and no other, look after the cluster's accounts.
+/// Lets only this agent manage the cluster's accounts.
 async fn allow(hub: &Cluster, agent: &str) {
     let rbac = "rbac.authorization.k8s.io";
     let subject = json!({"apiGroup": rbac, "kind": "User", "name": user(agent)});

@@ -1,4 +1,4 @@
-//! The agent is killed in every moment of a token's life, and started again.
+//! The agent is killed at every moment of a token's life, and started again.
 
 use super::{
     phases::{self, are_entered},

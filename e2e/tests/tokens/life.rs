@@ -1,4 +1,4 @@
-//! From an account to a token that works, whatever others do to it.
+//! From an account to a token that works, no matter what others do to it.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::stage::{NAMESPACE, SOON, Stage, account};
 #[tokio::test]
 async fn an_account_has_a_token_that_works_and_a_secret_as_upstream_writes_it() {
     let stage = Stage::start(&[]).await;
-    // Let it see everything first, so that only its work is timed.
+    // The agent sees everything first, so that only its work is timed.
     stage.create("warm-up", "1h").await;
     stage.usable_token("warm-up", None).await;
     let before = stage.calls().await;
@@ -116,7 +116,7 @@ async fn what_others_do_to_secrets_and_service_accounts_is_healed() {
         .await
         .unwrap();
     stage.usable_token("gateway", Some(&before)).await;
-    // API servers remember for a moment whom they knew.
+    // API servers cache authenticated tokens for a moment.
     stage.is_revoked(&before).await;
     stage.is_revoked(&first).await;
 }
@@ -153,7 +153,7 @@ async fn what_belongs_to_others_is_refused_and_left_alone() {
         "{kept:?}"
     );
 
-    // Nor does it go with an account that never had it.
+    // Nor is it removed with an account that never owned it.
     for name in ["powerful", "import"] {
         stage.delete(name).await;
         stage.is_gone(name).await;
@@ -170,7 +170,7 @@ async fn what_belongs_to_others_is_refused_and_left_alone() {
     stage.create("import", "1h").await;
     stage.says("import", "False SecretConflict").await;
 
-    // Nobody else suffers, and once the name is free the account is served.
+    // No other account is affected, and when the name is free the account is served.
     stage.create("gateway", "1h").await;
     stage.usable_token("gateway", None).await;
     stage
@@ -203,7 +203,7 @@ async fn what_makes_no_sense_is_refused_and_where_it_got_in_harms_nobody() {
             other => panic!("{other:?}"),
         }
     }
-    // By upstream's definition, which takes anything.
+    // With upstream's CRD, which accepts anything.
     let programs = Programs::ensure(&[&MANAGED_SERVICEACCOUNT_E2E]).unwrap();
     let definitions = programs.manifests("managed-serviceaccount-crds");
     let apply = [
@@ -274,7 +274,7 @@ async fn a_steady_cluster_costs_no_call_and_a_restart_one_review_each() {
         stage.create(name, "1h").await;
         stage.says(name, "True TokenReported").await;
     }
-    // The Events come after all else.
+    // The Events come after everything else.
     let settled = || async {
         let events = stage
             .metric("agent_tokens_api_calls_total", "create_event")
@@ -312,7 +312,7 @@ async fn a_steady_cluster_costs_no_call_and_a_restart_one_review_each() {
     assert!((calls - 3.0).abs() < 0.1, "{calls} calls after a restart");
 }
 
-/// For what is printed, never for what is asserted to be fast.
+/// For figures that are printed, never for assertions about speed.
 #[expect(clippy::disallowed_methods, reason = "measures")]
 pub(crate) fn begin() -> Instant {
     Instant::now()

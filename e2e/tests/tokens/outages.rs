@@ -1,5 +1,5 @@
-//! An API server is away for a minute, with accounts in every moment of a token's life. Meanwhile
-//! requests go through the gateway by the token of one that has long had it.
+//! An API server is down for a minute, with accounts in every moment of a token's life. Meanwhile
+//! requests go through the gateway with the token of an account that has had it for long.
 
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
@@ -32,7 +32,7 @@ const BETWEEN_REQUESTS: Duration = Duration::from_millis(100);
 async fn a_hub_away_for_a_minute_fails_no_request_and_loses_nothing() {
     let stage = Stage::alone().await;
     let answers = outage(&stage, stage.hub()).await;
-    // By a caller whom the gateway need not ask the hub about.
+    // The caller is one that the gateway need not ask the hub about.
     assert_eq!(answers.keys().collect::<Vec<_>>(), [&200], "{answers:?}");
     assert!(answers[&200] > 100, "{answers:?}");
 }
@@ -41,14 +41,16 @@ async fn a_hub_away_for_a_minute_fails_no_request_and_loses_nothing() {
 async fn a_spoke_away_for_a_minute_costs_no_token_and_loses_nothing() {
     let stage = Stage::alone().await;
     let answers = outage(&stage, stage.spoke()).await;
-    // 403 is the managed cluster's own: it serves a moment before it has read its roles.
+    // A 403 comes from the managed cluster itself, because it serves a moment before it has read
+    // its roles.
     let served = answers
         .keys()
         .all(|code| [200, 403, 502, 503, 504].contains(code));
     assert!(served && answers[&200] > 10, "{answers:?}");
 }
 
-/// Takes an API server away in every phase; how often the gateway answered what meanwhile.
+/// Takes an API server down in every phase. Returns how often the gateway gave which answer
+/// meanwhile.
 async fn outage(stage: &Stage, server: &Cluster) -> BTreeMap<u16, u32> {
     let gateway = gateway(stage).await;
     let token = stage.token(ACCOUNT).await;
@@ -90,7 +92,7 @@ async fn outage(stage: &Stage, server: &Cluster) -> BTreeMap<u16, u32> {
     answers.take()
 }
 
-/// A gateway that serves the managed cluster by the account's token.
+/// A gateway that serves the managed cluster with the account's token.
 async fn gateway(stage: &Stage) -> Gateway {
     let definitions = Api::<CustomResourceDefinition>::all(stage.hub().client());
     let name = "managedclusters.cluster.open-cluster-management.io";
@@ -131,7 +133,7 @@ async fn is_served(stage: &Stage, gateway: &Gateway) {
         .unwrap();
 }
 
-/// What a caller of the gateway's own door gets.
+/// The answer to a caller of the gateway's own port.
 async fn get(stage: &Stage, gateway: &Gateway) -> u16 {
     let front_proxy = Credentials::Certificate(stage.hub().front_proxy_client().clone());
     let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{CLUSTER}/proxy/api");

@@ -1,6 +1,6 @@
-//! The calls of a token's life, each as a moment at which something may break: just before the API
-//! server has it, and just after it carried it out, before the agent knows. Each moment has an account
-//! of its own, so that many can be in theirs at the same time.
+//! The calls in a token's life, each as moments at which something may break: just before the API
+//! server receives the call, and just after it has carried it out but before the agent knows. Each
+//! moment has an account of its own, so that many can be tested at the same time.
 
 use e2e::{
     eventually,
@@ -12,16 +12,16 @@ use serde_json::json;
 
 use super::stage::{SOON, Stage};
 
-/// When in a token's life.
+/// The stages of a token's life.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Age {
     Creation,
-    /// A shorter validity has the agent renew at once, as it would when the time has come.
+    /// A shorter validity makes the agent renew at once, as it would when a renewal is due.
     Renewal,
     Deletion,
 }
 
-/// One moment, and the account that is caught in it.
+/// One moment, and the account that is held in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
     pub(crate) age: Age,
@@ -29,7 +29,7 @@ pub(crate) struct Phase {
     pub(crate) call: Call,
 }
 
-/// Every moment of every age, in the order of a life.
+/// Every moment of every stage, in the order of a token's life.
 pub(crate) fn all() -> Vec<Phase> {
     let accounts = "managedserviceaccounts";
     let calls = [
@@ -47,7 +47,7 @@ pub(crate) fn all() -> Vec<Phase> {
         (Age::Renewal, Method::PATCH, "managedserviceaccounts/status"),
         (Age::Deletion, Method::DELETE, "serviceaccounts"),
         (Age::Deletion, Method::DELETE, "secrets"),
-        // The finalizer.
+        // The call that removes the finalizer.
         (Age::Deletion, Method::PATCH, accounts),
     ];
     let both = calls
@@ -74,7 +74,7 @@ impl Phase {
         &self.call.name
     }
 
-    /// What has to be there before.
+    /// Creates what must exist before the moment.
     pub(crate) async fn prepare(&self, stage: &Stage) {
         if self.age != Age::Creation {
             stage.create(self.name(), "2h").await;
@@ -83,7 +83,7 @@ impl Phase {
         }
     }
 
-    /// Lets the agent come to the moment.
+    /// Lets the agent reach the moment.
     pub(crate) async fn enter(&self, stage: &Stage) -> Trap {
         let between = stage.between.as_ref().unwrap();
         let trap = between.of(&self.call).stop(self.call.clone(), self.moment);
@@ -98,22 +98,24 @@ impl Phase {
         trap
     }
 
-    /// True where a token was issued that the agent never heard of.
+    /// True if a token was issued that the agent never received.
     pub(crate) fn loses_an_answer(&self) -> bool {
         self.moment == Moment::After && self.call.resource == "serviceaccounts/token"
     }
 
-    /// True where a token that the agent had was in no Secret yet.
+    /// True if a token that the agent received was not in a Secret yet.
     pub(crate) fn loses_memory(&self) -> bool {
         self.moment == Moment::Before && self.call.resource == "secrets"
     }
 
-    /// Everything is as if nothing had happened; `lost` tokens were issued for nothing.
+    /// Checks that everything is as if nothing had happened, except that `lost` tokens were issued
+    /// in vain.
     pub(crate) async fn is_over(&self, stage: &Stage, lost: usize) {
         let name = self.name();
         if self.age == Age::Deletion {
             stage.is_gone(name).await;
-            // The hub's garbage collector takes it where the agent was refused; its token is dead.
+            // If the agent was refused, the hub's garbage collector removes the Secret. Its token
+            // is invalid.
             let gone = || async { stage.token(name).await.map_or(Ok(()), |_| Err("a Secret")) };
             eventually(SOON, name, gone).await.unwrap();
             let left = stage.service_accounts().get_opt(name).await.unwrap();
@@ -133,7 +135,7 @@ impl Phase {
     }
 }
 
-/// Deletes what is left of all phases, and sees every token that was ever issued die.
+/// Deletes what is left of all phases, and waits until every token that was ever issued is invalid.
 pub(crate) async fn all_die(stage: &Stage, phases: &[Phase]) {
     for phase in phases.iter().filter(|phase| phase.age != Age::Deletion) {
         stage.delete(phase.name()).await;

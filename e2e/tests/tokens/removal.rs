@@ -1,4 +1,4 @@
-//! The end of accounts: the token is dead on the managed cluster, whoever was away.
+//! The end of accounts: the token becomes invalid on the managed cluster, no matter what was down.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn an_account_deleted_while_the_agent_is_down_waits_for_it() {
     for name in ["held", "forced"] {
         stage.delete(name).await;
     }
-    // Somebody gives up waiting for one of them.
+    // A client gives up waiting for one of them.
     stage
         .change("forced", json!({"metadata": {"finalizers": null}}))
         .await;

@@ -1,5 +1,5 @@
-//! The rights of `config/agent`, asked of real API servers: what an agent does is allowed, and nothing
-//! that would reach others.
+//! The rights of `config/agent`, checked on real API servers: what an agent does is allowed, and
+//! nothing that would affect others.
 
 use e2e::Cluster;
 use k8s_openapi::api::authorization::v1::{
@@ -13,10 +13,10 @@ use super::stage::{AGENTS, CLUSTER, NAMESPACE, Stage};
 const ADDONS: &str = "open-cluster-management-agent-addon";
 const ON_HUB: &str = "system:open-cluster-management:cluster:managed1:addon:cluster-proxy:agent:a";
 const ON_SPOKE: &str = "system:serviceaccount:open-cluster-management-agent-addon:spokeway-agent";
-/// What everybody who is authenticated may ask about himself.
+/// What every authenticated user may ask about itself.
 const OF_EVERYBODY: &[&str] = &["authorization.k8s.io", "authentication.k8s.io"];
 
-/// Verb, group, resource with its subresource, namespace.
+/// A verb, a group, a resource with its subresource, and a namespace.
 type Question = (&'static str, &'static str, &'static str, &'static str);
 
 const MSA: &str = "authentication.open-cluster-management.io";
@@ -72,7 +72,7 @@ const MAY_ON_SPOKE: &[Question] = &[
     ("patch", "coordination.k8s.io", "leases", ADDONS),
 ];
 const MAY_NOT_ON_SPOKE: &[Question] = &[
-    // All add-ons' accounts are there.
+    // The accounts of all add-ons are there.
     ("create", "", "serviceaccounts/token", ADDONS),
     ("create", "", "serviceaccounts/token", "kube-system"),
     ("create", "", "serviceaccounts", ADDONS),
@@ -133,7 +133,8 @@ async fn an_agent_has_no_right_at_all_in_other_namespaces() {
     );
 }
 
-/// About whoever asks, or to attach one's own tunnel, which is cluster-scoped and goes by the name.
+/// Whether the right is about the caller itself, or allows it to attach its own tunnel, which is
+/// cluster-scoped and restricted by name.
 fn is_harmless(rule: &ResourceRule) -> bool {
     let groups = rule.api_groups.iter().flatten();
     let resources: Vec<_> = rule
@@ -160,7 +161,7 @@ async fn rules(client: &Client, namespace: &str) -> Vec<ResourceRule> {
     answer.unwrap().status.unwrap().resource_rules
 }
 
-/// Asks a cluster's API server each of these about somebody.
+/// Asks a cluster's API server about each of these rights of a user.
 async fn answers(cluster: &Cluster, user: &str, groups: &[&str], all: &[Question], wanted: bool) {
     let reviews = Api::<SubjectAccessReview>::all(cluster.client());
     for &(verb, group, resource, namespace) in all {

@@ -1,4 +1,4 @@
-//! Many accounts at once: measured and printed, bounded generously.
+//! Many accounts at once. The times are measured and printed, with generous limits.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -16,7 +16,7 @@ use super::{
 };
 
 const MANY: usize = 300;
-/// On a machine that does other things besides.
+/// The limit on a machine that does other things at the same time.
 const DEADLINE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn create_all(stage: &Stage) {
     created.for_each(|()| async {}).await;
 }
 
-/// Waits until so many objects are there.
+/// Waits until there are this many objects.
 async fn left<K>(api: &Api<K>, parameters: &ListParams, wanted: usize)
 where
     K: Resource + Clone + Debug + DeserializeOwned,

@@ -1,4 +1,4 @@
-//! A hub and a managed cluster, an agent between them, and one journey at a time.
+//! A hub and a managed cluster with an agent between them, for one test at a time.
 
 use std::{any::Any, path::PathBuf, time::Duration};
 
@@ -21,10 +21,10 @@ pub(crate) const NAMESPACE: &str = enrolled::TOKEN_NAMESPACE;
 pub(crate) const CLUSTER: &str = "managed1";
 /// The group that every add-on agent is a member of.
 pub(crate) const AGENTS: &str = "system:open-cluster-management:addon:cluster-proxy";
-/// Longer than anything takes that the agent does at once.
+/// Longer than anything takes that the agent does immediately.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// The World is shared, and an agent is alone in its namespaces.
+/// Only one test at a time uses the shared World, because an agent must be alone in its namespaces.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Stage {
@@ -32,11 +32,11 @@ pub(crate) struct Stage {
     pub(crate) between: Option<Between>,
     hub: Cluster,
     spoke: Cluster,
-    /// What has to live as long: a World, or a turn in the shared one.
+    /// What must live as long as the stage: a World, or the lock of the shared one.
     _held: Box<dyn Any>,
 }
 
-/// What the agent's calls go through.
+/// The interposers that the agent's calls go through.
 pub(crate) struct Between {
     pub(crate) hub: Interposer,
     pub(crate) spoke: Interposer,
@@ -50,7 +50,7 @@ impl Between {
         }
     }
 
-    /// The one that such a call goes through.
+    /// The interposer that such a call goes through.
     pub(crate) fn of(&self, call: &Call) -> &Interposer {
         if call.resource.starts_with("serviceaccounts") {
             &self.spoke
@@ -61,7 +61,7 @@ impl Between {
 }
 
 impl Stage {
-    /// With nothing left of earlier journeys, and an agent.
+    /// A stage without leftovers of earlier tests, with an agent.
     pub(crate) async fn start(args: &[&str]) -> Self {
         let turn = TURN.lock().await;
         let world = World::shared().await;
@@ -73,7 +73,7 @@ impl Stage {
         Self::with(clusters, None, options, Box::new((world, turn))).await
     }
 
-    /// The same, with an agent of these options; they may name files that are laid out for the hub.
+    /// The same, with an agent of these options, which may name files for the hub.
     pub(crate) async fn with_options(options: impl FnOnce(&Cluster) -> AgentOptions) -> Self {
         let turn = TURN.lock().await;
         let world = World::shared().await;
@@ -97,7 +97,7 @@ impl Stage {
         .await
     }
 
-    /// The same in a World of its own, for journeys that take long.
+    /// The same in a World of its own, for tests that take long.
     pub(crate) async fn alone() -> Self {
         let world = World::builder().cluster("hub").cluster(CLUSTER);
         let world = world.start().await.unwrap();
@@ -151,7 +151,7 @@ impl Stage {
         &self.spoke
     }
 
-    /// Every token that was ever issued for an account, where all calls go through interposers.
+    /// Every token that was ever issued for an account, if all calls go through interposers.
     pub(crate) fn issued(&self, name: &str) -> Vec<String> {
         self.between.as_ref().unwrap().spoke.issued(name)
     }
@@ -183,7 +183,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// Somebody writes into a Secret.
+    /// Writes into a Secret as another user.
     pub(crate) async fn edit(&self, name: &str, change: Value) {
         self.secrets()
             .patch(name, &PatchParams::default(), &Patch::Merge(change))
@@ -198,13 +198,13 @@ impl Stage {
             .unwrap();
     }
 
-    /// The token in the Secret by now.
+    /// The token that is in the Secret now.
     pub(crate) async fn token(&self, name: &str) -> Option<String> {
         let secret = self.secrets().get_opt(name).await.unwrap()?;
         String::from_utf8(secret.data?.remove(TOKEN_KEY)?.0).ok()
     }
 
-    /// Waits for a token that the managed cluster takes, other than `old`.
+    /// Waits for a token other than `old` that the managed cluster accepts.
     pub(crate) async fn usable_token(&self, name: &str, old: Option<&str>) -> String {
         let usable = || async {
             let token = self.token(name).await.ok_or("no token")?;
@@ -222,7 +222,7 @@ impl Stage {
             .unwrap()
     }
 
-    /// Whether the managed cluster knows the bearer of a token.
+    /// Whether the managed cluster accepts a token.
     pub(crate) async fn is_taken(&self, token: &str) -> bool {
         let client = self
             .spoke()
@@ -246,7 +246,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// Waits until the account says so: status and reason of `TokenReported`.
+    /// Waits until the condition `TokenReported` of the account has this status and reason.
     pub(crate) async fn says(&self, name: &str, wanted: &str) -> String {
         let says = || async {
             let account = self
@@ -279,7 +279,7 @@ impl Stage {
         eventually(SOON, "the account is gone", gone).await.unwrap();
     }
 
-    /// One of the agent's metrics, summed over those of its labels that contain `label`.
+    /// One of the agent's metrics, summed over the label sets that contain `label`.
     pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
         let config = kube::Config::new(self.agent.admin_url().parse().unwrap());
         let client = Client::try_from(config).unwrap();
@@ -293,7 +293,7 @@ impl Stage {
             .sum()
     }
 
-    /// Every call of the agent but its watches.
+    /// The number of all calls of the agent except watches.
     pub(crate) async fn calls(&self) -> f64 {
         self.metric("agent_tokens_api_calls_total", "").await
     }
@@ -318,21 +318,21 @@ pub(crate) fn account(name: &str, validity: &str) -> ManagedServiceAccount {
     .unwrap()
 }
 
-/// What the agent is on a cluster where it is a `ServiceAccount`.
+/// The agent's credentials on a cluster where it is a `ServiceAccount`.
 async fn token(cluster: &Cluster, namespace: &str) -> Credentials {
     let hour = Duration::from_hours(1);
     let token = cluster.service_account_token(namespace, "spokeway-agent", hour);
     Credentials::Token(token.await.unwrap())
 }
 
-/// Writes the agent's kubeconfig of the managed cluster, anew where it is there.
+/// Writes the agent's kubeconfig of the managed cluster, or replaces it.
 pub(crate) async fn write_spoke_kubeconfig(spoke: &Cluster, url: &str, ca_pem: &str) -> PathBuf {
     let token = token(spoke, "open-cluster-management-agent-addon").await;
     let file = "agent-on-spoke.kubeconfig";
     spoke.write_kubeconfig(file, url, ca_pem, &token).unwrap()
 }
 
-/// The definition, the rights as they are in `config`, and nothing else.
+/// Applies the CRD and the rights in `config`, and nothing else.
 async fn prepare(hub: &Cluster, spoke: &Cluster, by_token: bool) {
     enrolled::prepare_hub(hub).await.unwrap();
     enrolled::prepare_spoke(spoke).await.unwrap();
@@ -347,7 +347,7 @@ async fn prepare(hub: &Cluster, spoke: &Cluster, by_token: bool) {
 
 async fn clean(hub: &Cluster, spoke: &Cluster) {
     let accounts: Api<ManagedServiceAccount> = Api::namespaced(hub.client(), CLUSTER);
-    // A definition that is new is refused for a moment.
+    // Objects of a new CRD are refused for a moment.
     let listed = || async { accounts.list(&ListParams::default()).await };
     let listed = eventually(SOON, "accounts are served", listed)
         .await

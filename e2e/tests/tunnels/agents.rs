@@ -1,4 +1,4 @@
-//! Agents that are not who they say, or may not be there any more.
+//! Agents that are not what they claim to be, or that may not attach any more.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
     let stage = Stage::start().await;
     let spoke = stage.world.cluster("managed1");
 
-    // Says that it is another cluster than the hub knows it as.
+    // This agent claims another cluster than the hub knows it as.
     let before = stage.metric("gateway_attach_refusals_total").await;
     let lies = AgentOptions {
         cluster: Some("managed2".to_owned()),
@@ -54,7 +54,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
         .await
         .unwrap();
 
-    // Shows a certificate of somebody else's authority, one that expired, and one of no agent.
+    // A certificate of another CA, one that has expired, and one that is not an agent's.
     let strangers = [
         (
             Authority::new("agents-ca")
@@ -81,7 +81,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
         refused(&stage, before, &stranger, wanted).await;
     }
 
-    // A certificate of managed1, used beside managed2, still speaks for managed1 alone.
+    // A certificate of managed1 that is used beside managed2 still speaks only for managed1.
     let stolen = stage
         .tunnel_port
         .authority()
@@ -92,7 +92,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
     let _thief = Agent::attached(stage.hub(), thief, options).await.unwrap();
     stage.reached("managed1").await;
     assert_eq!(stage.get("managed2", "/healthz").await.0, 503);
-    // And what it answers with is not managed1's API server: its certificate is another CA's.
+    // The API server behind it is not managed1's, because its certificate is signed by another CA.
     let (code, body) = stage.get("managed1", "/healthz").await;
     assert!(
         code == 502 && body.contains("invalid peer certificate"),
@@ -160,7 +160,7 @@ async fn services_are_denied_unless_gateway_and_agent_both_list_them() {
     let table = [
         ("kube-system/dns:53", 403, "is not exposed by the gateway"),
         ("web/back:80/", 502, "the agent does not serve this target"),
-        // Both let it through; there is no DNS here that knows it.
+        // Both allow this target, but there is no DNS here that knows it.
         (
             "web/front:80/",
             503,

@@ -1,4 +1,4 @@
-//! The health of a tunnelled cluster is looked at when it is asked for.
+//! The health of a tunnelled cluster is checked when it is requested.
 
 use http::Request;
 use serde_json::Value;
@@ -16,7 +16,7 @@ async fn health_is_what_a_request_would_meet_now() {
         (Some(true), String::new())
     );
 
-    // Nothing else has been asked for meanwhile: only the probe can have noticed.
+    // There was no other request meanwhile, so only the probe can have noticed.
     stage.world.cluster("managed1").stop_apiserver();
     let (healthy, reason) = health(&stage, "managed1").await;
     assert_eq!(healthy, Some(false), "{reason}");

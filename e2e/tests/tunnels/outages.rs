@@ -1,4 +1,5 @@
-//! What dies in between is told and comes back, and nothing is lost but what was in flight.
+//! If a process in between dies, callers get an error, it comes back, and only what was in flight
+//! is lost.
 
 use std::{cell::Cell, time::Duration};
 
@@ -20,11 +21,11 @@ use tokio::{
 use super::stage::{GATEWAYS, Stage, through_hub};
 
 const SOON: Duration = Duration::from_secs(20);
-/// Callers of the gateway that is restarted.
+/// The number of callers of the gateway that is restarted.
 const CALLERS: usize = 8;
-/// What they have to get done before, and again after.
+/// The number of requests that they must complete before, and again after.
 const ENOUGH: usize = 50;
-/// How long an informer waits before it asks again.
+/// How long an informer waits before it tries again.
 const RETRY: Duration = Duration::from_millis(50);
 
 #[tokio::test]
@@ -68,7 +69,8 @@ async fn an_agent_that_dies_is_told_at_once_and_comes_back() {
         );
     }
     assert!(took < Duration::from_secs(1), "{took:?}");
-    // Told as an end, after which whoever watches resumes, and not as an error.
+    // The end of a watch must look like a normal end, after which clients resume, and not like an
+    // error.
     assert_eq!(watching.line(Duration::from_secs(1)).await.unwrap(), None);
     let watched = watching.wait().await;
     assert!(watched.status.success(), "{watched}");
@@ -134,8 +136,8 @@ async fn an_informer_resumes_behind_an_agent_that_died() {
     applied(&mut events, "afterwards").await;
 }
 
-/// Waits for a change and checks that nothing is listed again for it: the watch before has ended
-/// well, and only beginning another one may have failed.
+/// Waits for a change, and checks that nothing is listed again for it: the previous watch ended
+/// normally, and only the start of another one may have failed.
 async fn applied(events: &mut BoxStream<'_, watcher::Result<Event<ConfigMap>>>, name: &str) {
     let applied = async {
         loop {
@@ -155,7 +157,7 @@ async fn applied(events: &mut BoxStream<'_, watcher::Result<Event<ConfigMap>>>, 
 struct Asked {
     begun: Instant,
     ended: Instant,
-    /// None where the hub broke off, too: the gateway died in the middle of its answer.
+    /// `None` if the hub broke off, too, because the gateway died in the middle of its answer.
     code: Option<u16>,
 }
 
@@ -194,7 +196,7 @@ async fn a_gateway_restarted_under_load_loses_only_what_is_in_flight() {
         for lost in in_flight {
             assert!(lost.ended > told, "graceful: {graceful}, {lost:?}");
         }
-        // While there is no gateway the hub says so at once; afterwards nothing fails.
+        // While there is no gateway, the hub reports that at once. Afterwards nothing fails.
         for refused in later {
             assert!(
                 refused.begun < back && (refused.begun < gone || refused.code >= Some(500)),
@@ -204,7 +206,7 @@ async fn a_gateway_restarted_under_load_loses_only_what_is_in_flight() {
     }
 }
 
-/// Asks one thing after the other until it is over.
+/// Sends one request after the other until the test is over.
 async fn caller(stage: &Stage, over: &Cell<bool>, done: &Cell<usize>) -> Vec<Asked> {
     let client = stage.hub().client();
     let path = format!("{GATEWAYS}/managed1/proxy/api/v1/namespaces/default");
@@ -230,7 +232,7 @@ async fn caller(stage: &Stage, over: &Cell<bool>, done: &Cell<usize>) -> Vec<Ask
     asked
 }
 
-/// Waits until as much again has been done.
+/// Waits until the same number of requests has been completed again.
 async fn enough(done: &Cell<usize>) {
     let wanted = done.get() + ENOUGH;
     let enough = || async {

@@ -1,5 +1,5 @@
-//! Gateways behind a Service that picks one at random answer as one: each for each cluster, whichever of
-//! them comes, goes or is killed.
+//! Gateways behind a Service that picks one at random answer as one. Each serves each cluster,
+//! whichever of them is added, removed or killed.
 
 #[path = "replicas/callers.rs"]
 mod callers;

@@ -63,7 +63,7 @@ async fn both_entrances_serve_all_of_kubectl() {
             .await
             .unwrap()
             .unwrap();
-        // A bulk answer, larger than any window on its way.
+        // A bulk answer that is larger than any window on its way.
         let big = kubectl(&["get", "--raw", "/openapi/v2"]).ok().await;
         let there = stage.world.cluster(spoke);
         let direct = there.kubectl(&["get", "--raw", "/openapi/v2"]).ok().await;

@@ -1,4 +1,4 @@
-//! A hub, two spokes behind tunnels, and a gateway that takes agents in by both entrances.
+//! A hub, two spokes behind tunnels, and a gateway where agents attach at both entrances.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Nobody is attached yet; `managed1` and `managed2` are registered as tunnelled.
+    /// A stage without attached agents. `managed1` and `managed2` are registered as tunnelled.
     pub(crate) async fn start() -> Self {
         let world = World::builder()
             .cluster("hub")
@@ -69,7 +69,8 @@ impl Stage {
         agent
     }
 
-    /// Waits until the gateway has taken in an agent of the spoke, which knows it a moment earlier.
+    /// Waits until the gateway has attached an agent of the spoke. The agent itself knows it a
+    /// moment earlier.
     pub(crate) async fn reached(&self, spoke: &str) {
         let reached = || async {
             let (_, body) = self.get(spoke, "/healthz").await;
@@ -88,7 +89,7 @@ impl Stage {
         .unwrap();
     }
 
-    /// Flags of an agent that attaches at the tunnel port with this certificate.
+    /// The flags of an agent that attaches at the tunnel port with this certificate.
     pub(crate) fn by_mtls(&self, name: &str, identity: &Identity) -> AgentOptions {
         let args = self.tunnel_port.of_agent(&self.gateway, name, identity);
         AgentOptions {
@@ -97,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// GETs a path of a managed cluster through the hub: status and body.
+    /// GETs a path of a managed cluster through the hub, and returns status and body.
     pub(crate) async fn get(&self, spoke: &str, tail: &str) -> (u16, String) {
         get(
             &self.hub().client(),
@@ -106,7 +107,7 @@ impl Stage {
         .await
     }
 
-    /// GETs a path of a managed cluster's service through the hub: status and body.
+    /// GETs a path of a managed cluster's service through the hub, and returns status and body.
     pub(crate) async fn service(&self, spoke: &str, service: &str) -> (u16, String) {
         get(
             &self.hub().client(),
@@ -115,7 +116,7 @@ impl Stage {
         .await
     }
 
-    /// What `kubectl get clustergateway` shows of one.
+    /// What `kubectl get clustergateway` shows of a cluster.
     pub(crate) async fn shown(&self, spoke: &str) -> String {
         let get = ["get", "clustergateway", spoke, "--no-headers"];
         self.hub().kubectl(&get).ok().await.unwrap()
@@ -132,7 +133,7 @@ impl Stage {
     }
 }
 
-/// A client of a managed cluster, by the hub, as its admin.
+/// A client of a managed cluster through the hub, as the hub's admin.
 pub(crate) async fn through_hub(hub: &Cluster, cluster: &str) -> Client {
     let server = format!("{}{GATEWAYS}/{cluster}/proxy", hub.url());
     let file = format!("{cluster}-through-hub.kubeconfig");

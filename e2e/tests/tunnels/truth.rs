@@ -1,4 +1,5 @@
-//! `clustergateways` at two gateways: the same at each, and a watch goes on at the other one.
+//! `clustergateways` at two gateways: both show the same, and a watch can continue at the other
+//! one.
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Stage {
         self.world.cluster("hub")
     }
 
-    /// One API server under as many names as are wanted.
+    /// Registers one API server under any number of names.
     async fn register(&self, name: &str) {
         let options = SpokeOptions {
             name: Some(name.to_owned()),
@@ -46,7 +47,7 @@ impl Stage {
         registered.await.unwrap();
     }
 
-    /// What one of the gateways answers to an administrator, past the hub.
+    /// The answer of one of the gateways to an administrator, without the hub.
     async fn get(&self, gateway: &Gateway, path: &str) -> Result<String, String> {
         let identity = Credentials::Certificate(self.hub().front_proxy_client().clone());
         let request = Request::get(path)
@@ -66,7 +67,7 @@ impl Stage {
         serde_json::from_str(&listed).map_err(|error| format!("{error}: {listed}"))
     }
 
-    /// What both list, once it is the same.
+    /// The list of both gateways, when it is the same.
     async fn both_list(&self, names: &[&str]) -> Value {
         let same = || async {
             let [one, other] = self.replicas.each() else {
@@ -113,7 +114,7 @@ async fn each_gateway_shows_the_same_and_a_watch_goes_on_at_the_other() {
 
     stage.register("comes").await;
     one.unregister_spoke("goes").await.unwrap();
-    // Only one of them has ever connected to it, and both say that it is healthy.
+    // Only one of them has ever connected to the cluster, but both report it as healthy.
     let path = format!("{GATEWAYS}/stays/proxy/healthz");
     assert_eq!(stage.get(one, &path).await.unwrap(), "ok");
     let now = stage.both_list(&["comes", "stays"]).await;
@@ -139,7 +140,7 @@ async fn each_gateway_shows_the_same_and_a_watch_goes_on_at_the_other() {
         events.sort();
         assert_eq!(events, ["ADDED comes", "DELETED goes", "MODIFIED stays"]);
     }
-    // A gateway that has just come knows what went before it came.
+    // A gateway that has just started knows what was removed before its start.
     other.kill();
     other.restart().await.unwrap();
     stage.both_list(&["comes", "stays"]).await;

@@ -1,5 +1,5 @@
-//! A spoke that agrees to upgrades: a TLS server, HTTP/1.1 only, which also shows that the gateway
-//! gets along with a server that has no HTTP/2.
+//! A spoke that agrees to upgrades: a TLS server with HTTP/1.1 only. It also shows that the gateway
+//! works with a server that has no HTTP/2.
 
 use std::{
     convert::Infallible,
@@ -30,10 +30,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// What `/echo` says once the other end has finished.
+/// What `/echo` sends after the other end has finished.
 pub(crate) const GOODBYE: &str = "; goodbye";
 
-/// The server; it ends when dropped.
+/// The server, which ends when it is dropped.
 pub(crate) struct Spoke {
     pub(crate) url: String,
     pub(crate) ca_pem: String,
@@ -78,12 +78,12 @@ impl Spoke {
         }
     }
 
-    /// Pipes open now.
+    /// The number of open byte streams.
     pub(crate) fn open(&self) -> usize {
         self.seen.open.load(Ordering::SeqCst)
     }
 
-    /// The different Authorization headers seen.
+    /// The distinct Authorization headers that were seen.
     pub(crate) fn authorizations(&self) -> Vec<String> {
         let mut all = self.seen.authorizations.lock().clone();
         all.sort();
@@ -91,12 +91,12 @@ impl Spoke {
         all
     }
 
-    /// Keeps a client's connections until the test ends …
+    /// Keeps a client's connections until the test ends.
     pub(crate) fn keep(&self, client: Http1) {
         self.clients.lock().push(client);
     }
 
-    /// … or until now.
+    /// Closes these connections.
     pub(crate) fn hang_up(&self) {
         self.clients.lock().clear();
     }
@@ -118,7 +118,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, seen: Arc<Seen>) {
                 async move { Ok::<_, Infallible>(answer) }
             });
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A broken connection is the test's business.
+            // If the connection breaks, the test notices.
             let _ = connection.with_upgrades().await;
             let mut pipes = std::mem::take(&mut *pipes.lock());
             while pipes.join_next().await.is_some() {}
@@ -149,7 +149,7 @@ fn answer(
     pipes.spawn(async move {
         seen.open.fetch_add(1, Ordering::SeqCst);
         if let Ok(upgraded) = upgrade.await {
-            // A pipe that the other end breaks is the test's business.
+            // If the other end breaks the stream, the test notices.
             let _ = run(&path, TokioIo::new(upgraded)).await;
         }
         seen.open.fetch_sub(1, Ordering::SeqCst);

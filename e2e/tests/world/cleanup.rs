@@ -1,6 +1,6 @@
-//! Nothing outlives a runner, however it ends.
+//! Nothing outlives a runner, no matter how it ends.
 //!
-//! The runner is this test binary again, running one ignored test that starts a World, says where
+//! The runner is this test binary again. It runs one ignored test that starts a World, prints where
 //! it is and what runs in it, and then ends in the way under test.
 
 use std::{
@@ -16,7 +16,7 @@ use e2e::{World, eventually};
 const SOON: Duration = Duration::from_secs(10);
 const MARK: &str = "world: ";
 
-/// What a runner has started.
+/// What a runner has printed about its World.
 struct Traces {
     directory: PathBuf,
     pids: Vec<u32>,
@@ -61,7 +61,7 @@ impl Traces {
     }
 }
 
-/// A zombie is dead: it only waits for whoever adopted it.
+/// A zombie counts as dead. It only waits for the process that adopted it.
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
     stat.is_ok_and(|stat| {
@@ -97,7 +97,7 @@ fn runner(test: &str) -> (Child, Traces) {
             "the runner says what it started"
         );
     }
-    // Kept open, for the runner still has its own verdict to print.
+    // It is kept open, because the runner still prints its own result.
     child.stdout = Some(output.into_inner());
     let traces = Traces::parse(line.split_once(MARK).unwrap().1);
     (child, traces)

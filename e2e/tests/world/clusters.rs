@@ -1,4 +1,4 @@
-//! Two clusters that are up, and every way into them.
+//! Two running clusters, and every kind of access to them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A gateway's life at a hub, as journeys will play with it.
+//! A gateway's life at a hub, as other tests change it.
 
 use e2e::{Gateway, GatewayOptions, SpokeOptions, World};
 

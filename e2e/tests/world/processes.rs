@@ -1,4 +1,4 @@
-//! Supervision on programs small enough to see through.
+//! Supervision, tested on very small programs.
 
 use std::{path::Path, time::Duration};
 

@@ -9,21 +9,21 @@ use clap::Args;
 
 use crate::service_name::ServiceName;
 
-/// Why the files are there if the port is.
+/// The settings of the files are present whenever the port is.
 const WITH_A_PORT: &str = "clap requires it with --peer-port";
 
 /// How replicas find and trust each other.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
-    /// Where the others connect to this one.
+    /// The address where the other replicas connect to this one.
     pub address: SocketAddr,
-    /// The certificate chain that each shows the others.
+    /// The certificate chain that every replica presents to the others.
     pub certificate: PathBuf,
     /// Its key.
     pub private_key: PathBuf,
-    /// Whose certificates count.
+    /// The CA that must have signed a replica's certificate.
     pub authority: PathBuf,
-    /// Where the others are.
+    /// Where the other replicas are.
     pub others: Others,
 }
 
@@ -32,14 +32,14 @@ pub struct PeerSettings {
 pub enum Others {
     /// The endpoints of this headless Service.
     Service(ServiceName),
-    /// At these addresses, each a host and a port.
+    /// These addresses, each a host and a port.
     Addresses(Vec<String>),
 }
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct PeerArgs {
-    /// Port where the other replicas of this gateway connect with mutual TLS. A replica that has no
-    /// tunnel of a cluster sends its requests through one that has.
+    /// Port where the other replicas of this gateway connect with mutual TLS. A replica without a
+    /// tunnel of a cluster sends that cluster's requests through a replica that has one.
     #[arg(
         long,
         env = "GATEWAY_PEER_PORT",
@@ -47,8 +47,8 @@ pub(super) struct PeerArgs {
         requires_all = ["peer_cert_file", "peer_private_key_file", "peer_ca_file", "peers"]
     )]
     peer_port: Option<u16>,
-    /// PEM file with the certificate chain that replicas show each other. Its DNS name must be
-    /// gateway-server-peer. It is reloaded when it changes.
+    /// PEM file with the certificate chain that the replicas present to each other. Its DNS name
+    /// must be gateway-server-peer. It is reloaded when it changes.
     #[arg(
         long,
         env = "GATEWAY_PEER_CERT_FILE",

@@ -43,7 +43,7 @@ impl TunnelDoor {
         })
     }
 
-    /// Accepts until this replica wants to go.
+    /// Accepts connections until this replica begins to shut down.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
         let (tasks, leaving) = (
             self.attach.tasks.clone(),

@@ -13,7 +13,7 @@ use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(super) written: Written,
-    /// As its source shows it; `None` if the source is too broken to show.
+    /// The object as its source defines it; `None` if the source is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
     /// How to reach it, or why that is not possible.
     pub(crate) access: Result<Access, Unusable>,
@@ -27,19 +27,19 @@ pub(crate) struct Cluster {
     pub(super) superseded: CancellationToken,
 }
 
-/// When what a cluster is made from was written.
+/// When the sources of a cluster last changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Written {
-    /// The newest revision of the hub's objects that it is made from.
+    /// The newest revision among the hub's objects that it is made from.
     pub(super) revision: u64,
-    /// When the last of them came here.
+    /// When the latest of these objects came here.
     pub(super) came: Instant,
 }
 
 /// The route and credential of one cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
-    /// Where to send it.
+    /// Where to send the request.
     pub(crate) way: Arc<Way>,
     /// The token to send, if that is the credential.
     pub(crate) credential: Option<Arc<Credential>>,

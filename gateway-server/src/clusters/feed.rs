@@ -1,8 +1,9 @@
-//! Managed clusters as `clustergateways` shows them. What is shown depends on nothing but objects of the
-//! hub and what the replicas have told each other, so each replica shows the same with the same revision:
-//! the newest of the hub's that is in it. Changes have positions of this process's own; who comes from
-//! another replica, with a revision, gets all changes again that came here since a moment before that
-//! revision was reached. The feed looks for changes when somebody asks. No I/O, no clock.
+//! Managed clusters as `clustergateways` shows them. What is shown depends only on the hub's
+//! objects and on what the replicas have told each other, so each replica shows the same at the
+//! same revision. The revision of a shown object is the newest hub revision that it is made from. A
+//! position numbers the changes of this process only. A watch that comes from another replica
+//! brings a revision, and is told again all changes that came here since a moment before the hub
+//! reached that revision. The feed looks for changes when somebody asks. No I/O, no clock.
 
 mod change;
 mod entry;
@@ -26,28 +27,29 @@ pub(crate) use self::{
 };
 use super::{cluster::Cluster, fleet::Fleet, health::LiveState, snapshot::Snapshot};
 
-/// The feed looks for changes no more often than this, however many watch.
+/// How often the feed looks for changes at most, however many watches there are.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A change is taken in once it is this old. The hub tells of each kind of object by itself: in this time
-/// it has told of everything that came before, so that whoever has seen a revision here has seen all up to
-/// it, and can go on at another replica.
+/// A change is taken in when it is this old. The hub reports each kind of object in a watch of its
+/// own, and within this time it has reported everything that came before. So a client that has seen
+/// a revision here has seen everything up to it, and can continue at another replica.
 pub(super) const SETTLE: Duration = Duration::from_millis(250);
 
-/// What is shown, and its last changes.
+/// What is shown, and its latest changes.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// The newest revision of the hub that this replica knows of.
+    /// The revisions that the hub is known to have reached.
     reached: Reached,
     position: u64,
     shown: BTreeMap<ClusterName, Entry>,
-    /// The last change of each that is shown.
+    /// The position of the last change of each cluster that is shown.
     changed: BTreeMap<u64, ClusterName>,
     gone: Gone,
-    /// Those that are missed, and not taken for gone yet.
+    /// Clusters that are missing from the snapshot but still shown, and since when they are
+    /// missing.
     leaving: BTreeMap<ClusterName, Instant>,
     pub(super) fleet: Fleet,
     looked: Option<Instant>,
-    /// The list that a change came with that was there at the start counts as old.
+    /// Whether all sources have been listed once. What was in these first lists counts as old.
     is_started: bool,
 }
 
@@ -66,17 +68,18 @@ impl Feed {
         }
     }
 
-    /// The hub has come to this revision.
+    /// The hub has reached this revision.
     pub(super) fn reach(&mut self, revision: u64, now: Instant) {
         self.reached.reach(revision, now);
     }
 
-    /// The newest revision that is known.
+    /// The newest revision that the hub is known to have reached.
     pub(super) fn newest(&self) -> u64 {
         self.reached.newest()
     }
 
-    /// All clusters. What this replica has seen of one a moment ago is in it already.
+    /// All clusters, with what this replica sees of them now, even if no decision on it is taken
+    /// yet.
     pub(super) fn list(&mut self, snapshot: &Snapshot, now: Instant) -> Listed {
         self.look(snapshot, now);
         let objects = self.shown.iter().map(|(name, entry)| {
@@ -93,13 +96,13 @@ impl Feed {
         }
     }
 
-    /// When the last change came that is not taken in yet.
+    /// When the latest change came, which may not be taken in yet.
     pub(super) fn last_came(&self, snapshot: &Snapshot) -> Option<Instant> {
         let decided = self.fleet.last_came();
         snapshot.came.filter(|_| snapshot.complete).max(decided)
     }
 
-    /// One cluster as of now; `None` if it cannot be shown.
+    /// One cluster as it is now; `None` if it cannot be shown.
     pub(super) fn one(
         &mut self,
         name: &ClusterName,
@@ -117,8 +120,8 @@ impl Feed {
         }
     }
 
-    /// Where a watch goes on that has seen everything up to a revision, at this replica or another one, with
-    /// what it has to be told again.
+    /// Continues a watch that has seen everything up to a revision, at this replica or another one.
+    /// Returns the changes that it must be told, some of them perhaps again.
     pub(super) fn resume(
         &mut self,
         revision: u64,
@@ -142,7 +145,8 @@ impl Feed {
         }
         let known = self.reached.moment_of(revision);
         let is_wanted = |step: Step| match (step.at, known) {
-            // That was before this replica came: it can go by what the hub says.
+            // The revision is older than this replica, so only the revisions of the hub can be
+            // compared.
             (_, None) => step.revision > revision,
             (None, Some(_)) => false,
             (Some(at), Some(known)) => at > known && step.revision != revision,
@@ -167,25 +171,25 @@ impl Feed {
                 oldest,
             });
         }
-        // What came and went meanwhile is nothing that it has to hear of.
+        // A cluster that was created and removed since then was never shown to this watch.
         let births = Births::UpTo(position);
         let is_wanted = |step: Step| step.position > position;
         Ok(self.changes(now, is_wanted, births))
     }
 
-    /// Takes in what another replica says is gone, and since when it knows.
+    /// Takes in a cluster that another replica says was removed.
     pub(super) fn hear_gone(&mut self, went: Went) {
         if !self.shown.contains_key(&went.cluster) {
             self.gone.hear(went);
         }
     }
 
-    /// Another replica knows of everything that went after that revision, and has told it.
+    /// Another replica has reported all clusters that were removed after that revision.
     pub(super) fn hear_oldest(&mut self, revision: u64) {
         self.gone.hear_oldest(revision);
     }
 
-    /// What went, and the revision after which all of it is known.
+    /// The clusters that were removed, and the revision after which all removals are known.
     pub(super) fn history(&self) -> History {
         History {
             oldest: self.is_started.then(|| self.gone.oldest()),
@@ -198,7 +202,8 @@ impl Feed {
         self.refresh(snapshot, now);
     }
 
-    /// Takes in what this replica sees of each cluster; true if a decision on what is shown is due.
+    /// Takes in what this replica sees of each cluster. Returns true if this replica must take a
+    /// decision.
     pub(super) fn see(&mut self, snapshot: &Snapshot) -> bool {
         for (name, cluster) in &snapshot.by_name {
             self.fleet.see(name, cluster.view());
@@ -212,7 +217,7 @@ impl Feed {
         let gone: Vec<_> = self.shown.keys().filter(is_gone).cloned().collect();
         self.leaving.retain(|name, _| is_gone(&name));
         for name in gone {
-            // It went no later than the snapshot came in which it is missed first.
+            // It was removed no later than the first snapshot without it came.
             let came = snapshot.came.unwrap_or(now);
             let came = *self.leaving.entry(name.clone()).or_insert(came);
             if is_settled(came, now) {
@@ -228,7 +233,7 @@ impl Feed {
         }
     }
 
-    /// Takes the decisions on what is shown that are due, at that revision of the hub.
+    /// Takes the decisions that are due, at that revision of the hub.
     pub(super) fn decide(&mut self, revision: u64, now: Instant) {
         let Self { fleet, shown, .. } = self;
         fleet.decide(revision, now, |name| {
@@ -236,7 +241,7 @@ impl Feed {
         });
     }
 
-    /// When somebody last asked for changes, or for all.
+    /// When somebody last asked for a list or for changes.
     pub(super) fn looked(&self) -> Option<Instant> {
         self.looked
     }
@@ -247,7 +252,7 @@ impl Feed {
         let decision = &decided.decision;
         let revision = cluster.written.revision.max(decision.revision);
         let known = self.shown.get(name);
-        // A decision does not put off that a new one is shown at all.
+        // A decision must not delay that a new cluster is shown.
         let came = match decided.came {
             Some(at) if known.is_some() => at.max(cluster.written.came),
             _ => cluster.written.came,
@@ -314,7 +319,8 @@ impl Feed {
         self.shown.insert(name.clone(), entry);
     }
 
-    /// The object in this state, with the revision of what is decided.
+    /// The object in this state, at the revision of its sources or of the decision, whichever is
+    /// newer.
     fn made(
         &self,
         name: &ClusterName,
@@ -347,7 +353,7 @@ impl Feed {
         self.gone.bury(name.clone(), tombstone, self.shown.len());
     }
 
-    /// The object with what the replicas see now, whether that is decided already or not.
+    /// The object with what the replicas see now, even if no decision on it is taken yet.
     fn fresh(
         &self,
         name: &ClusterName,
@@ -366,7 +372,7 @@ impl Feed {
         )
     }
 
-    /// The changes that are wanted, in the order of the hub.
+    /// The changes that are wanted, in the order of the hub's revisions.
     fn changes(&self, now: Instant, is_wanted: impl Fn(Step) -> bool, births: Births) -> Changes {
         let after = match births {
             Births::Any => 0,

@@ -1,6 +1,6 @@
-//! The health of all clusters, as this replica and the others see it, and as all of them show it. What is
-//! shown of a cluster is decided by the replica whose view counts, and taken over by the others, newest
-//! revision first. If that replica does not decide, because it is gone, another one does. Pure.
+//! The health of all clusters: how each replica sees it, and how all of them show it. The replica
+//! whose view counts decides what is shown of a cluster, and the others adopt the decision with the
+//! newest revision. If that replica does not decide, because it is gone, another one does. Pure.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,29 +10,30 @@ use tunnel::ReplicaId;
 
 use super::health::{Decision, LiveState, View, best};
 
-/// How often in a row it may be seen that another replica has not decided what its view says.
+/// How often in a row another replica may be found not to have decided yet, before this one decides
+/// in its place.
 const PATIENCE: u8 = 3;
 
-/// Clusters that others may tell of.
+/// The largest number of clusters that other replicas can make this one remember.
 const MAX_CLUSTERS: usize = 64 << 10;
 
 /// What is known of the health of each cluster.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
     known: BTreeMap<ClusterName, Known>,
-    /// Counts the changes of what others are told.
+    /// Counts the changes of what other replicas are told.
     changes: u64,
     last_came: Option<Instant>,
 }
 
-/// What is decided of one cluster, and when that came here.
+/// The decision on one cluster, and when it came here.
 #[derive(Debug)]
 pub(super) struct Decided<'a> {
     pub(super) decision: &'a Arc<Decision>,
     pub(super) came: Option<Instant>,
 }
 
-/// What is known of the health of one.
+/// What is known of the health of one cluster.
 #[derive(Debug, Default)]
 struct Known {
     own: Arc<View>,
@@ -40,11 +41,11 @@ struct Known {
     decision: Arc<Decision>,
     /// When the decision came here.
     came: Option<Instant>,
-    /// How often in a row the decision was seen to differ from the view that counts.
+    /// How often in a row the decision differed from the view that counts.
     overdue: u8,
 }
 
-/// What this replica tells others of one cluster.
+/// What this replica tells the others about one cluster.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Sighting {
     pub(crate) view: Arc<View>,
@@ -52,7 +53,7 @@ pub(crate) struct Sighting {
 }
 
 impl Fleet {
-    /// Takes in what this replica sees now; true if that is something else than before.
+    /// Takes in what this replica sees now. Returns true if that has changed.
     pub(super) fn see(&mut self, cluster: &ClusterName, view: View) -> bool {
         let known = match self.known.get_mut(cluster) {
             Some(known) if *known.own == view => return false,
@@ -81,7 +82,8 @@ impl Fleet {
         }
     }
 
-    /// Others may know of a cluster a moment earlier.
+    /// The entry of a cluster, which is created if needed, because other replicas may know a
+    /// cluster a moment earlier.
     fn entry(&mut self, cluster: ClusterName) -> Option<&mut Known> {
         if self.known.len() >= MAX_CLUSTERS && !self.known.contains_key(&cluster) {
             return None;
@@ -89,20 +91,20 @@ impl Fleet {
         Some(self.known.entry(cluster).or_default())
     }
 
-    /// Forgets what a replica sees that is gone.
+    /// Forgets what another replica saw, because it is gone.
     pub(super) fn lose(&mut self, replica: &ReplicaId) {
         for known in self.known.values_mut() {
             known.others.remove(replica);
         }
     }
 
-    /// Forgets a cluster that is gone.
+    /// Forgets a cluster that was removed.
     pub(super) fn forget(&mut self, cluster: &ClusterName) {
         self.known.remove(cluster);
         self.changes += 1;
     }
 
-    /// What is decided.
+    /// The decision on a cluster.
     pub(super) fn decided(&self, cluster: &ClusterName) -> Option<Decided<'_>> {
         self.known.get(cluster).map(|known| Decided {
             decision: &known.decision,
@@ -110,17 +112,17 @@ impl Fleet {
         })
     }
 
-    /// When the last decision came.
+    /// When the latest decision came.
     pub(super) fn last_came(&self) -> Option<Instant> {
         self.last_came
     }
 
-    /// What the view that counts says now.
+    /// The state in the view that counts.
     pub(super) fn state(&self, cluster: &ClusterName) -> Option<&LiveState> {
         self.known.get(cluster).map(Known::state)
     }
 
-    /// Looks which decisions are due, and whether this replica has to take some.
+    /// Finds the decisions that are due. Returns true if this replica must take some.
     pub(super) fn look(&mut self) -> bool {
         let mut due = false;
         for known in self.known.values_mut() {
@@ -130,8 +132,8 @@ impl Fleet {
         due
     }
 
-    /// Takes the decisions that are due, at that revision of the hub or, if it is no newer than what is
-    /// `shown` already, the next one.
+    /// Takes the decisions that are due, at that revision of the hub. If it is not newer than what
+    /// is `shown` already, they get the revision after that.
     pub(super) fn decide(
         &mut self,
         revision: u64,
@@ -151,12 +153,12 @@ impl Fleet {
         }
     }
 
-    /// Differs if what others are told differs.
+    /// A number that changes whenever what other replicas are told changes.
     pub(super) fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// What others are told.
+    /// What other replicas are told.
     pub(super) fn sightings(&self) -> BTreeMap<ClusterName, Sighting> {
         let sighting = |known: &Known| Sighting {
             view: Arc::clone(&known.own),
@@ -175,7 +177,8 @@ impl Known {
         self.came = Some(now);
     }
 
-    /// What nobody sees any more stays as it is shown.
+    /// The state in the view that counts. If no replica sees the health any more, the state that is
+    /// shown stays.
     fn state(&self) -> &LiveState {
         let views = self.others.values().chain([&*self.own]);
         let seen = &best(views).expect("its own is one").state;
@@ -196,7 +199,8 @@ impl Known {
         };
     }
 
-    /// What is shown of a cluster of which nothing was ever seen follows from its sources.
+    /// Needs no decision if nothing was ever seen of the cluster: then what is shown follows from
+    /// its sources.
     fn is_as_decided(&self) -> bool {
         let state = self.state();
         let was_never_seen = self.decision.revision == 0 && state.health.is_none();
@@ -207,7 +211,7 @@ impl Known {
         self.overdue >= PATIENCE
     }
 
-    /// Whether it is this replica's view that counts.
+    /// Whether this replica's view is the one that counts.
     fn counts(&self) -> bool {
         best(self.others.values()).is_none_or(|other| *other <= *self.own)
     }

@@ -1,4 +1,4 @@
-//! What replicas tell each other of clusters, as it goes out and comes in.
+//! What replicas tell each other about clusters: what this one sends, and what it takes in.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use tunnel::ReplicaId;
 use super::{Clusters, Decision, History, Sighting, View, Went};
 
 impl Clusters {
-    /// What a replica is told that has just come.
+    /// What a replica that has just started is told first.
     pub(crate) fn history(&self) -> History {
         self.feed.lock().history()
     }
 
-    /// Differs if [`Self::sightings`] differ.
+    /// A number that changes whenever [`Self::sightings`] change.
     pub(crate) fn sightings_change(&self) -> u64 {
         self.feed.lock().fleet.changes()
     }
@@ -35,17 +35,17 @@ impl Clusters {
         self.feed.lock().fleet.adopt(cluster, decision, now);
     }
 
-    /// A cluster went before this replica came.
+    /// Another replica says that a cluster was removed.
     pub(crate) fn hear_gone(&self, went: Went) {
         self.feed.lock().hear_gone(went);
     }
 
-    /// Another replica has told all that went after that revision.
+    /// Another replica has reported all clusters that were removed after that revision.
     pub(crate) fn hear_oldest(&self, revision: u64) {
         self.feed.lock().hear_oldest(revision);
     }
 
-    /// A replica is gone.
+    /// The link to another replica has ended.
     pub(crate) fn lose_replica(&self, replica: &ReplicaId) {
         self.feed.lock().fleet.lose(replica);
     }

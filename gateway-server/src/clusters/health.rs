@@ -1,23 +1,23 @@
-//! What replicas see of one managed cluster, and what they all show of it. Each has a view of its own;
-//! the one with the best evidence is shown, by all of them alike. Pure.
+//! What replicas see of one managed cluster, and what they show of it. Each replica has a view of
+//! its own, and all of them show the view with the best evidence. Pure.
 
 use crds::cluster_core::ClusterGatewayStatus;
 use serde::{Deserialize, Serialize};
 
-/// The part of a cluster that is shown and changes without a change of its sources.
+/// The part of a shown cluster that can change without a change of its sources.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct LiveState {
     pub(super) in_use: InUse,
-    /// `None` until something was seen of it.
+    /// `None` until something is known of its health.
     pub(super) health: Option<ClusterGatewayStatus>,
 }
 
-/// The place that a request would go to now.
+/// Where a request would go now.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum InUse {
     Tunnel,
-    /// Index into the addresses that are shown.
+    /// The index into the addresses that are shown.
     Address(usize),
     #[default]
     Unknown,
@@ -27,12 +27,13 @@ pub(super) enum InUse {
 #[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct View {
     pub(super) evidence: Evidence,
-    /// Seconds since 1970 of the last attempt to connect, in steps of [`STEP`].
+    /// When the last attempt to connect was, in seconds since 1970, rounded down to a multiple of
+    /// [`STEP`].
     pub(super) attempted: i64,
     pub(super) state: LiveState,
 }
 
-/// What it rests on, the weakest first.
+/// What a view is based on, the weakest first.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Evidence {
@@ -41,14 +42,14 @@ pub(super) enum Evidence {
     Nothing,
     /// An agent is attached.
     Agent,
-    /// There was an attempt to connect, whatever came of it.
+    /// There was an attempt to connect, successful or not.
     Attempt,
     /// A connection is open.
     Connection,
 }
 
-/// Attempts closer to each other than this many seconds count as one, so that a cluster that fails does
-/// not have news with each request.
+/// Attempts to connect within this many seconds count as one. Otherwise each request to a failing
+/// cluster would cause news.
 pub(super) const STEP: i64 = 10;
 
 /// What is shown of a cluster, and the revision of the hub at which that was decided.
@@ -58,13 +59,14 @@ pub(crate) struct Decision {
     pub(super) state: LiveState,
 }
 
-/// The view that counts of several replicas'.
+/// The view that counts among those of several replicas.
 pub(super) fn best<'a>(views: impl IntoIterator<Item = &'a View>) -> Option<&'a View> {
     views.into_iter().max()
 }
 
 impl Decision {
-    /// Whether it came after another one.
+    /// Whether it replaces another decision. At the same revision the state breaks the tie, so that
+    /// all replicas end alike.
     pub(super) fn supersedes(&self, other: &Self) -> bool {
         (self.revision, &self.state) > (other.revision, &other.state)
     }

@@ -1,5 +1,6 @@
-//! Brings what is shown of clusters up to date while somebody looks or other replicas are there: once a
-//! second it looks at what is seen of each, and asks the hub for its revision before a change is decided.
+//! Keeps what is shown of clusters up to date while clients ask for it or other replicas are
+//! linked. Once a second it checks what this replica sees of each cluster, and it asks the hub for
+//! its revision before a decision is taken.
 
 use std::{future::Future, time::Duration};
 
@@ -11,24 +12,24 @@ use tokio::{
 
 use super::Clusters;
 
-/// How often to look.
+/// How often to check.
 const EVERY: Duration = Duration::from_secs(1);
-/// After nobody has asked for so long, nobody looks.
+/// If nobody has asked for this long, nothing is checked.
 const IDLE: Duration = Duration::from_mins(2);
-/// How often the hub is asked for its revision though nothing has changed, as long as somebody asks.
+/// How often the hub is asked for its revision while clients ask and nothing changes.
 const CLOCK_EVERY: Duration = Duration::from_mins(1);
-/// It is asked no more often than this.
+/// The shortest time between two questions to the hub.
 const CLOCK_AT_MOST_EVERY: Duration = Duration::from_millis(250);
-/// How long the hub may take to answer. Then what is known of its revision must do.
+/// How long the hub may take to answer. After that the newest revision that is known is used.
 const CLOCK_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Wakes whoever keeps the pulse.
+/// Wakes [`Clusters::keep_pulse`].
 #[derive(Debug, Default)]
 pub(super) struct Pulse(Notify);
 
 impl Clusters {
-    /// Keeps what is shown up to date for as long as it is polled. `clock` asks the hub for its revision;
-    /// `is_told` says whether there are replicas that want to know what is seen here.
+    /// Keeps what is shown up to date for as long as it is polled. `clock` asks the hub for its
+    /// revision. `is_told` says whether any other replica is told what this one sees.
     pub(crate) async fn keep_pulse<F: Future<Output = Option<u64>>>(
         &self,
         clock: impl Fn() -> F,
@@ -49,7 +50,7 @@ impl Clusters {
             let is_late = is_awake && asked.is_none_or(|asked| asked + CLOCK_EVERY <= now);
             if wanted || is_due || is_late {
                 if let Some(asked) = asked {
-                    // However many wait for it.
+                    // Many requests may wait for the answer; the hub is asked once for all of them.
                     sleep_until(asked + CLOCK_AT_MOST_EVERY).await;
                 }
                 asked = Some(Instant::now());
@@ -59,14 +60,14 @@ impl Clusters {
         }
     }
 
-    /// The hub has come to this revision now.
+    /// The hub has reached this revision now.
     pub(super) fn reach(&self, revision: u64) -> Instant {
         let now = Instant::now();
         self.feed.lock().reach(revision, now);
         now
     }
 
-    /// Waits until the hub is known to have come to this revision, up to a deadline.
+    /// Waits until the hub is known to have reached this revision, for `deadline` at most.
     pub(crate) async fn reached(&self, revision: u64, deadline: Duration) {
         let begin = Instant::now();
         while self.feed.lock().newest() < revision && begin.elapsed() < deadline {
@@ -80,7 +81,7 @@ impl Clusters {
         looked.is_some_and(|looked| looked + IDLE > now)
     }
 
-    /// Whether a change of what is shown is to be decided.
+    /// Takes in what this replica sees. Returns true if it must take a decision.
     fn look(&self) -> bool {
         let mut feed = self.feed.lock();
         feed.see(&self.snapshot.load())

@@ -1,5 +1,5 @@
-//! A managed cluster as `clustergateways` shows it: the definition from its source, and what this
-//! gateway last saw of it.
+//! A managed cluster as `clustergateways` shows it: the definition from its source, and the health
+//! that the replicas have seen.
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Cluster {
-    /// What this replica sees of it now.
+    /// What this replica sees of the cluster now.
     pub(super) fn view(&self) -> View {
         let Ok(access) = &self.access else {
             return View::default();
@@ -36,7 +36,7 @@ impl Cluster {
         Some(object)
     }
 
-    /// The endpoint, if it depends on the place in use.
+    /// The endpoint, if it depends on which place is in use.
     fn endpoint(&self, in_use: InUse) -> Option<ClusterEndpoint> {
         match in_use {
             InUse::Unknown => None,

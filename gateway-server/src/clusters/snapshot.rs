@@ -1,4 +1,4 @@
-//! All managed clusters at one moment, and why one is not among them.
+//! All managed clusters at one moment, and the reasons why one is missing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,11 +10,11 @@ use super::cluster::Cluster;
 /// All managed clusters at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    /// By name, in the order of lists.
+    /// The clusters by name, in the order of lists.
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
-    /// Every source has been listed: a cluster that is not in here does not exist.
+    /// Whether every source has been listed. If so, a cluster that is not in here does not exist.
     pub(crate) complete: bool,
-    /// When it came to be so.
+    /// When the latest change in it came here.
     pub(super) came: Option<Instant>,
 }
 

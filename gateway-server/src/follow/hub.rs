@@ -64,8 +64,8 @@ pub(crate) fn follow_hub(
     follows
 }
 
-/// The revision that the hub has come to: that of a list of as little as possible of what is watched
-/// anyway.
+/// The revision that the hub has reached. It is that of a list of the smallest part of what is
+/// watched anyway.
 async fn newest_revision(secrets: &Api<Secret>) -> Option<u64> {
     let listed = secrets.list_metadata(&ListParams::default().limit(1)).await;
     let revision = listed.ok()?.metadata.resource_version?;

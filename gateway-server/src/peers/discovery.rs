@@ -1,4 +1,5 @@
-//! Where the other replicas are: the endpoints of a headless Service, or addresses that a flag names.
+//! The addresses of the other replicas: the endpoints of a headless Service, or the addresses in a
+//! flag.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,21 +17,21 @@ use crate::{
     follow::{follow, follower::Follower},
 };
 
-/// The label that says whose endpoints a slice has.
+/// The label of a slice that names its Service.
 const SERVICE: &str = "kubernetes.io/service-name";
 
-/// Finds the addresses of the replicas, this one among them.
+/// Finds the addresses of all replicas, including this one.
 #[derive(Debug)]
 pub(super) struct Discovery {
     pub(super) others: Others,
-    /// The port of every endpoint whose slice does not name one.
+    /// The port of an endpoint if its slice does not name one.
     pub(super) port: u16,
-    /// `None` until they are known.
+    /// The addresses; `None` until they are known.
     pub(super) found: watch::Sender<Option<BTreeSet<String>>>,
 }
 
 impl Discovery {
-    /// Follows them for as long as it is polled.
+    /// Follows the addresses for as long as it is polled.
     pub(super) async fn follow(self, hub: Client) {
         let Self {
             others,
@@ -40,7 +41,7 @@ impl Discovery {
         match others {
             Others::Addresses(addresses) => {
                 found.send_replace(Some(addresses.into_iter().collect()));
-                // They stay as they are for as long as the process runs.
+                // Flags do not change while the process runs.
                 std::future::pending::<()>().await;
             }
             Others::Service(service) => {
@@ -52,7 +53,8 @@ impl Discovery {
                 let api: Api<EndpointSlice> = Api::namespaced(hub, service.namespace());
                 let config = watcher::Config::default();
                 let config = config.labels(&format!("{SERVICE}={}", service.name()));
-                // Readiness does not depend on it: a lone replica becomes ready, whatever is broken.
+                // The process's readiness must not depend on this: if discovery is broken, a lone
+                // replica still becomes ready.
                 let listed = Readiness::default().condition("endpoints");
                 follow(&slices, api, config, listed).await;
             }
@@ -60,7 +62,7 @@ impl Discovery {
     }
 }
 
-/// The `EndpointSlice`s of the Service, each with its addresses.
+/// The `EndpointSlice`s of the Service and the addresses in each.
 struct Slices {
     port: u16,
     found: watch::Sender<Option<BTreeSet<String>>>,
@@ -106,8 +108,8 @@ impl Follower for Slices {
     }
 }
 
-/// The addresses in a slice. Those that are not ready count, too: a replica that starts or ends has
-/// something to say.
+/// The addresses in a slice, including those that are not ready, because a replica that is starting
+/// or shutting down has news as well.
 fn addresses(slice: &EndpointSlice, default_port: u16) -> BTreeSet<String> {
     let mut ports = slice.ports.iter().flatten();
     let port = ports.find_map(|port| u16::try_from(port.port?).ok());

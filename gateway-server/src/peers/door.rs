@@ -1,5 +1,5 @@
-//! The listener for other replicas: it passes their pipes to this gateway's own tunnels, and tells them
-//! which ones there are.
+//! The listener for other replicas: it passes their pipes to the tunnels of this replica, and tells
+//! them which tunnels there are.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,9 +23,9 @@ use super::{
 use crate::{accept::accept, tunnels::parse_passed};
 
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// How often to look whether there is something new to tell of clusters.
+/// How often to check for news of clusters.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// What may wait to be read of the news.
+/// Bytes of news that may wait for the reader.
 const NEWS_BUFFER: usize = 4 << 10;
 
 /// Accepts other replicas.
@@ -40,7 +40,7 @@ impl PeerDoor {
         Arc::new(Self { peers, tls })
     }
 
-    /// Accepts until this replica takes no more pipes.
+    /// Accepts connections until the drain begins.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
         let (passing, drain) = (self.peers.passing.clone(), self.peers.ending.drain.clone());
         accept(listener, passing, drain, |stream| {
@@ -74,7 +74,8 @@ impl PeerDoor {
         let passes = Arc::new(Passes(self.peers.clone()));
         let budget = self.peers.tunnels.process_budget();
         let drain = self.peers.ending.drain.cancelled();
-        // On the heap: a handshake's state is kilobytes, and every connection has a place for it.
+        // Boxed, because the state of a handshake is kilobytes, and every connection's future would
+        // reserve space for it.
         let served = Box::pin(serve(
             stream,
             &self.peers.hello,
@@ -89,7 +90,7 @@ impl PeerDoor {
     }
 }
 
-/// Passes pipes of other replicas to tunnels of this one.
+/// Passes the pipes of other replicas to the tunnels of this one.
 struct Passes(Peers);
 
 impl Dial for Passes {
@@ -112,7 +113,7 @@ impl Dial for Passes {
     }
 }
 
-/// A tunnel's pipe, or the news.
+/// A pipe of a tunnel, or the news.
 pub(super) trait PassedIo: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<IO: AsyncRead + AsyncWrite + Send + Unpin> PassedIo for IO {}
@@ -128,7 +129,7 @@ fn refusal(error: &OpenError) -> Refusal {
 }
 
 impl Peers {
-    /// Tells the other end what there is to know, until it goes.
+    /// Tells the other replica the state of this one and its changes, until either of them ends.
     async fn tell(self, mut out: DuplexStream) {
         let mut held = self.tunnels.changes();
         let mut told = Told::default();
@@ -150,11 +151,13 @@ impl Peers {
             select! {
                 changed = held.changed() => if changed.is_err() { return },
                 () = self.ending.leaving.cancelled(), if !drains => {}
-                // What others know of this replica is over: they open no more pipes here.
+                // The end of the news makes other replicas forget this one, so they open no more
+                // pipes here.
                 () = self.ending.drain.cancelled() => return,
                 () = self.sightings_other_than(seen) => {}
                 () = self.ending.cut.cancelled() => return,
-                // The other end never sends anything: this is its end.
+                // The other replica never sends anything, so this means that it has closed the
+                // pipe.
                 () = closed(&mut out) => return,
             }
         }
@@ -162,7 +165,7 @@ impl Peers {
 }
 
 impl Peers {
-    /// Looks now and then whether others are to be told something else of clusters.
+    /// Waits until there is news of clusters.
     async fn sightings_other_than(&self, seen: u64) {
         while seen == self.clusters.sightings_change() {
             sleep(LOOK_EVERY).await;

@@ -1,5 +1,6 @@
-//! The link to one replica: made again when it ends, with what the replica says taken in as long as it
-//! lasts. When the news end, what the replica has said is forgotten at once; pipes that are open go on.
+//! The link to one replica. It is reestablished when it ends, and while it lasts it takes in the
+//! replica's news. When the news ends, everything that the replica has said is forgotten at once,
+//! and open pipes continue.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -23,13 +24,13 @@ use super::{
 };
 use crate::{metrics::Counted, tunnels::Peer};
 
-/// Time for TCP and TLS together.
+/// The time limit for TCP and TLS together.
 const DEADLINE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long an address is left alone that leads to this replica itself.
+/// How long an address is not dialled again if it is this replica's own.
 const OWN_ADDRESS: Duration = Duration::from_mins(1);
-/// Connections to one replica, at most; each carries 256 pipes.
+/// The largest number of connections to one replica. Each carries 256 pipes.
 const MAX_CONNECTIONS: usize = 32;
 
 /// The link to the replica at one address.
@@ -40,7 +41,7 @@ pub(super) struct Link {
     address: String,
 }
 
-/// A link that did not come about, or ended.
+/// Why a link could not be established, or was lost.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
     #[error("cannot connect: {0}")]
@@ -61,19 +62,19 @@ enum LinkError {
     Line,
 }
 
-/// How a link ended that came about.
+/// How an established link ended.
 enum Ended {
-    /// The replica closed it in good order.
+    /// The replica closed it cleanly.
     Closed,
-    /// It is this replica itself.
+    /// The address is that of this replica itself.
     Itself,
 }
 
-/// A session, and what ends it.
+/// A session and the guard that ends it.
 struct Connected {
     session: Session,
     replica: ReplicaId,
-    /// Dropped when no more pipes are to be opened.
+    /// Dropping it ends the opening of pipes.
     guard: DropGuard,
 }
 
@@ -86,8 +87,8 @@ impl Link {
         }
     }
 
-    /// Keeps the link up for as long as it is polled. `tried` is called once the first attempt has
-    /// failed, or all that the replica had to say at first is known.
+    /// Keeps the link up for as long as it is polled. `tried` is called when the first attempt has
+    /// failed, or when the replica has told its whole state once.
     pub(super) async fn keep(self, tried: impl FnOnce() + Send + 'static) {
         let mut tried = Some(tried);
         let mut pauses = self.pauses();
@@ -155,7 +156,7 @@ impl Link {
         read.map(|()| Ended::Closed)
     }
 
-    /// Takes in what the replica says, to the end of it.
+    /// Takes in the replica's news until it ends.
     async fn listen(
         &self,
         peer: &Arc<Peer>,
@@ -196,13 +197,13 @@ impl Link {
                     info!(replica = %peer.id, "another replica drains");
                     peer.drains();
                 }
-                // Too many, or of a later version.
+                // One cluster too many, or a line of a later version.
                 Some(Line::Holds(_)) | None => debug!(replica = %peer.id, "line ignored"),
             }
         }
     }
 
-    /// Opens one more connection whenever those that there are get full.
+    /// Opens one more connection whenever the existing ones are nearly full.
     async fn grow<T>(&self, peer: &Peer) -> T {
         let mut guards = Vec::new();
         loop {
@@ -224,13 +225,13 @@ impl Link {
         }
     }
 
-    /// A connection to whoever is at the address. Its bytes are moved by a task of its own, so that its
-    /// pipes go on when the link does not.
+    /// Connects to the replica at the address. A task of its own moves the bytes, so that pipes
+    /// continue after the link has ended.
     async fn connect(&self) -> Result<Connected, LinkError> {
         let stream = timeout(DEADLINE, self.dial()).await;
         let stream = stream.unwrap_or(Err(LinkError::Deadline))?;
         let budget = self.peers.tunnels.process_budget().clone();
-        // On the heap: a handshake's state is kilobytes, and goes with it.
+        // Boxed, because the state of a handshake is kilobytes and is needed only here.
         let attached = Box::pin(Session::attach(stream, &self.peers.hello, budget)).await;
         let (session, driver) = attached?;
         let replica = session.replica().cloned().ok_or(LinkError::Nameless)?;
@@ -258,7 +259,7 @@ impl Link {
     }
 }
 
-/// Forgets a replica when its link is over, for whatever reason.
+/// Forgets a replica when its link ends, for whatever reason.
 struct Here<'a> {
     peers: &'a Peers,
     peer: &'a Arc<Peer>,

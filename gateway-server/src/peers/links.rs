@@ -1,4 +1,4 @@
-//! One link for each address of a replica, for as long as it is found.
+//! One link to each address, for as long as discovery finds the address.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,10 +16,10 @@ use tokio::{
 
 use super::{Peers, link::Link, tls::PeerTls};
 
-/// How long readiness waits for what other replicas have to say.
+/// How long readiness waits for the first news of other replicas.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Links to all addresses.
+/// The links to all addresses.
 #[derive(Debug)]
 pub(super) struct Links {
     peers: Peers,
@@ -31,8 +31,8 @@ impl Links {
         Self { peers, tls }
     }
 
-    /// Keeps a link to each address that is found. `heard` is met once each replica that was found first
-    /// has told what it has or cannot be reached, and after a moment in any case.
+    /// Keeps a link to each address that is found. `heard` is set when each replica of the first
+    /// discovery has told its state or could not be reached, and after [`PATIENCE`] in any case.
     pub(super) async fn keep(
         self,
         mut found: watch::Receiver<Option<BTreeSet<String>>>,

@@ -1,5 +1,6 @@
-//! What one replica tells another about itself, as lines of text (protocol.md §10): first all of it, then
-//! changes. It is the state that counts: who reads slowly misses steps in between, and never the end.
+//! What one replica tells another about itself, as lines of text (protocol.md §10): first its whole
+//! state, then changes. A slow reader may miss steps in between, but always reaches the current
+//! state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,39 +10,39 @@ use tunnel::Target;
 
 use crate::clusters::{Decision, History, Sighting, View, Went};
 
-/// A line is no longer than this.
+/// The largest length of a line, in bytes.
 pub(super) const MAX_LINE: usize = 16 << 10;
-/// Clusters that one replica may claim; what is beyond is ignored.
+/// The largest number of clusters that one replica may claim. Further claims are ignored.
 pub(super) const MAX_CLUSTERS: usize = 64 << 10;
 
-/// One line.
+/// One line of the news. The subject is the replica that writes it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Line {
-    /// It has a tunnel of this cluster …
+    /// It has a tunnel of this cluster.
     Holds(ClusterName),
-    /// … or no longer.
+    /// It has no tunnel of this cluster any more.
     Lacks(ClusterName),
     /// It sees this of a cluster.
     Saw(ClusterName, View),
     /// It has decided that this is shown of a cluster.
     Shows(ClusterName, Decision),
-    /// This cluster went …
+    /// This cluster was removed.
     Gone(Went),
-    /// … as did all that went after this revision.
+    /// It has reported all clusters that were removed after this revision.
     Since(u64),
-    /// All that it had to say at the beginning is said.
+    /// It has told its whole state once.
     Told,
-    /// It wants to go.
+    /// It is shutting down.
     Drains,
 }
 
-/// What a pipe for news leads to. No cluster is part of it, unlike in every other target.
+/// The target of the pipe for news. It is the only target that names no cluster.
 pub(super) fn target() -> Target {
     "news:1".parse().expect("a constant that parses")
 }
 
 impl Line {
-    /// Reads a line; `None` if it is of a later version, or nonsense.
+    /// Reads a line; `None` if it is of a later version or malformed.
     pub(super) fn read(line: &str) -> Option<Self> {
         match line.split_once(' ') {
             Some(("holds", cluster)) => Some(Self::Holds(cluster.parse().ok()?)),
@@ -89,7 +90,7 @@ fn json(what: &impl Serialize) -> String {
     serde_json::to_string(what).expect("plain structs with string keys")
 }
 
-/// Reads lines and writes what was understood.
+/// Reads lines, and checks that each one that was understood is written and read back unchanged.
 pub(crate) fn fuzz(text: &str) {
     for line in text.lines().filter_map(Line::read) {
         let mut written = String::new();
@@ -99,7 +100,7 @@ pub(crate) fn fuzz(text: &str) {
     }
 }
 
-/// What was told so far.
+/// What the other replica has been told so far.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     held: BTreeSet<ClusterName>,
@@ -108,19 +109,19 @@ pub(super) struct Told {
     drains: bool,
 }
 
-/// What there is to tell.
+/// The current state of this replica, as the news tells it.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The clusters with a tunnel to this replica.
     pub(super) held: BTreeSet<ClusterName>,
-    /// What is seen and shown of each cluster.
+    /// What this replica sees of each cluster, and what is shown of it.
     pub(super) sightings: BTreeMap<ClusterName, Sighting>,
-    /// It wants to go.
+    /// It is shutting down.
     pub(super) drains: bool,
 }
 
 impl Told {
-    /// The lines that bring a reader up to date, who has read all lines before.
+    /// The lines that bring a reader of all earlier lines up to date.
     pub(super) fn update(&mut self, state: State, history: impl FnOnce() -> History) -> String {
         let State {
             held,

@@ -11,7 +11,7 @@ use self::stage::{Authority, Replica, eventually};
 use super::news;
 use crate::tunnels::TunnelError;
 
-/// What the agent behind the pipe says, and what it heard before.
+/// What the agent at the end of the pipe answers: its name and what it was sent.
 async fn answer(replica: &Replica, cluster: &str) -> Result<String, TunnelError> {
     let mut pipe = replica.dialer(cluster).dial().await?.stream;
     pipe.write_all(b"hello").await.unwrap();
@@ -55,7 +55,7 @@ async fn a_pipe_is_never_passed_on_a_second_time() {
         answer(&one, "managed1").await,
         Err(TunnelError::Absent)
     ));
-    // What is no target of a cluster is refused, and nothing else is disturbed.
+    // A target that names no cluster is refused, and nothing else is disturbed.
     let session = one.session_to(&other, &authority).await.unwrap();
     for target in ["kubernetes.default.svc:443", "a_B:1", "_managed1:1"] {
         let refused = session.open(&target.parse().unwrap()).await;
@@ -94,7 +94,7 @@ async fn a_replica_that_wants_to_go_is_asked_last_and_keeps_its_open_pipes() {
     other.ending.leaving.cancel();
     pipe.carrier.retired().await;
     assert!(pipe.carrier.is_retiring());
-    // It is the only one that has the tunnel.
+    // It is used nevertheless, because no other replica has the tunnel.
     answer(&one, "managed1").await.unwrap();
     let _twin = third.attach("managed1").await;
     eventually(|| third.sees("managed1")).await;
@@ -131,7 +131,7 @@ async fn pipes_beyond_one_connection_get_another_one() {
 async fn who_is_no_replica_is_refused() {
     let authority = Authority::new();
     let [one, other] = Replica::linked(&authority).await;
-    // Of another authority; and of ours, with the name of something else.
+    // The first certificate is of another CA; the second is of the right CA, but has another name.
     let stranger = Authority::new();
     assert!(one.session_to(&other, &stranger).await.is_err());
     let named = authority.naming("gateway-server.spokeway.svc");

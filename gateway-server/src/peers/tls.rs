@@ -1,5 +1,5 @@
-//! What replicas prove themselves with: one certificate for all of them, with one name, of an authority
-//! that signs nothing else. It follows its files.
+//! The certificate by which replicas authenticate each other: one for all of them, with one DNS
+//! name, from a CA that signs nothing else. It is reloaded when its files change.
 
 use std::{
     fs, io,
@@ -19,13 +19,13 @@ use rustls::{
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-/// The name of this use of the tunnel's protocol in TLS ALPN, so that no agent's connection is taken for
-/// a replica's.
+/// The TLS ALPN name of this use of the tunnel protocol. It differs from the agents' name, so that
+/// no agent's connection is mistaken for a replica's.
 const PROTOCOL: &[u8] = b"spokeway-peer";
 /// How often the files are read; see `runtime::certificate`.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Certificate, key and authority, kept equal to three PEM files.
+/// Certificate, key and CA, kept up to date with three PEM files.
 #[derive(Debug)]
 pub(super) struct PeerTls {
     files: Files,
@@ -46,7 +46,7 @@ struct Current {
     client: Arc<ClientConfig>,
 }
 
-/// Replicas could not prove themselves.
+/// Why the certificate, key or CA cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PeerTlsError {
     #[error("cannot read {}: {source}", path.display())]
@@ -74,7 +74,8 @@ impl PeerTls {
         Ok(Arc::new(Self { files, current }))
     }
 
-    /// Follows the files for as long as it is polled; the last good content stays in use.
+    /// Follows the files for as long as it is polled. If they become unusable, the last good
+    /// content stays in use.
     pub(super) async fn follow(self: Arc<Self>) {
         let mut ticks = interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,12 +123,12 @@ impl PeerTls {
     }
 }
 
-/// The name that every replica must prove.
+/// The DNS name that every replica's certificate must have.
 pub(super) fn name() -> ServerName<'static> {
     ServerName::try_from(PEER_NAME).expect("a constant that is a DNS name")
 }
 
-/// Whether the holder of a certificate, whose chain was verified, is a replica.
+/// Checks that the holder of a certificate is a replica. The chain must have been verified already.
 pub(super) fn is_replica(chain: Option<&[CertificateDer<'_>]>) -> Result<(), rustls::Error> {
     let leaf = chain.and_then(<[_]>::first);
     let leaf = leaf.ok_or(rustls::Error::NoCertificatesPresented)?;

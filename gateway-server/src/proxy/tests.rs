@@ -1,5 +1,5 @@
-//! What is sent a second time, what is not, and as whom, against a real managed API server's
-//! manners: TLS and either HTTP on loopback.
+//! Which requests are sent a second time, which are not, and in whose name. The managed API server
+//! is a stub on loopback that speaks TLS and HTTP/2 or HTTP/1.1.
 
 mod spoke;
 
@@ -34,7 +34,7 @@ struct Sent {
     body: &'static str,
 }
 
-/// What the caller of a gateway with these clusters, and no identities, gets.
+/// The answer to a caller of a gateway that has these clusters and no identities.
 async fn call(clusters: &Arc<Clusters>, method: Method, body: &'static str) -> (u16, String) {
     let (code, body) = call_by(clusters, None, Sent { method, body }, "/api", &|| {}).await;
     (code, body.unwrap())
@@ -65,8 +65,8 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
     }
 }
 
-/// What alice, a developer, gets: nothing of a body that broke. `begun` is called with each part of
-/// it.
+/// The answer to alice, a developer; the body is `None` if it broke off. `begun` is called with
+/// each part of the body.
 async fn call_by(
     clusters: &Arc<Clusters>,
     grants: Option<&Arc<Grants>>,
@@ -245,7 +245,7 @@ async fn a_cut_ends_a_watch_in_good_order_and_breaks_anything_else_that_lasts() 
     }
 }
 
-/// How a request ends whose connection the server ends without having taken it.
+/// The error of a request if the server closes the connection before it has taken the request.
 async fn ended(how: impl FnOnce(&mut h2::server::Connection<DuplexStream, Bytes>)) -> hyper::Error {
     let (client, server) = duplex(1 << 16);
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(client));

@@ -1,12 +1,12 @@
-//! A tunnel as one more way to dial: a pipe to the managed cluster's API server, under TLS and the
-//! pool like any other.
+//! Dialling through a tunnel: a pipe to the managed cluster's API server carries TLS and is pooled
+//! like a TCP connection.
 
 use crds::{ClusterName, ServiceAddress};
 use tunnel::{OpenError, Refusal, ReplicaId, Target};
 
 use super::{Pipe, Tunnels};
 
-/// Replicas that are asked for a pipe, at most.
+/// The largest number of replicas that are asked for one pipe.
 const PEERS_ASKED: usize = 2;
 
 /// Dials something in one managed cluster through its tunnels.
@@ -17,16 +17,16 @@ pub(crate) struct TunnelDialer {
     target: Target,
 }
 
-/// No pipe through a tunnel.
+/// Why no pipe could be opened through a tunnel.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TunnelError {
     /// No agent of the cluster is connected to any replica of this gateway.
     #[error("no agent of this cluster is connected")]
     Absent,
-    /// There is a tunnel, and no pipe through it.
+    /// This replica has a tunnel, but the pipe could not be opened.
     #[error("through the tunnel: {0}")]
     Open(#[from] OpenError),
-    /// Another replica has a tunnel, and there is no pipe through that.
+    /// Another replica has a tunnel, but the pipe could not be opened through it.
     #[error("through the tunnel of replica {replica} of the gateway: {source}")]
     Passed {
         replica: ReplicaId,
@@ -35,10 +35,11 @@ pub(crate) enum TunnelError {
 }
 
 impl TunnelDialer {
-    /// The name under which agents serve their own API server; its certificate has it, too.
+    /// The name under which agents serve their own API server. That server's certificate is valid
+    /// for it.
     pub(crate) const APISERVER: &str = "kubernetes.default.svc:443";
 
-    /// The way to the API server of `cluster`.
+    /// A dialer for the API server of `cluster`.
     pub(crate) fn apiserver(cluster: &ClusterName, tunnels: &Tunnels) -> Self {
         let target = Self::APISERVER.parse().expect("a constant that parses");
         Self {
@@ -48,7 +49,7 @@ impl TunnelDialer {
         }
     }
 
-    /// The way to a service of the same cluster.
+    /// A dialer for a service of the same cluster.
     pub(crate) fn service(&self, service: &ServiceAddress) -> Self {
         let address = format!("{}:{}", service.host(), service.port());
         let target = address.parse().expect("labels and a port are a target");
@@ -64,9 +65,9 @@ impl TunnelDialer {
         entry.is_some_and(|entry| entry.is_attached())
     }
 
-    /// Opens a pipe: through a tunnel to this gateway if there is one, otherwise through another
-    /// replica. No byte of a caller was sent while a pipe opens, so each failure that says nothing of
-    /// the target itself leads to the next.
+    /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
+    /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
+    /// says nothing about the target itself, the next replica is tried.
     pub(crate) async fn dial(&self) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.ok_or(TunnelError::Absent)?;
@@ -82,7 +83,7 @@ impl TunnelDialer {
                 Ok(stream) => {
                     return Ok(Pipe::through(peer, &self.cluster, &self.tunnels, stream));
                 }
-                // What it has said about the cluster is out of date.
+                // Its news about the cluster is out of date.
                 Err(OpenError::Refused(Refusal::Absent) | OpenError::Closing) => continue,
                 Err(source) => source,
             };

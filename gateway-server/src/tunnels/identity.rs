@@ -1,10 +1,10 @@
 //! Which managed cluster an agent speaks for: the one that the hub's own authentication put into
-//! its user name. What the agent says about itself is never asked. Pure.
+//! its user name. What the agent says about itself is ignored. Pure.
 
 use crds::ClusterName;
 
-/// The managed cluster of an agent's user name: an OCM add-on agent's, or a service account in the
-/// cluster's namespace on the hub.
+/// The managed cluster of an agent's user name. The user is an OCM add-on agent, or a service
+/// account in the cluster's namespace on the hub.
 pub(crate) fn speaks_for(user: &str) -> Option<ClusterName> {
     let cluster = if let Some(rest) = user.strip_prefix("system:open-cluster-management:cluster:") {
         let (cluster, rest) = rest.split_once(':')?;

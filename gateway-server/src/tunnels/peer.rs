@@ -1,4 +1,4 @@
-//! Another replica of this gateway, as seen from here: connections that it takes pipes on.
+//! Another replica of this gateway, as this one uses it: the connections on which it takes pipes.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -15,9 +15,9 @@ use tunnel::{Budget, OpenError, ReplicaId, Session, Sessions, Stream, Target};
 
 use crate::metrics::Counter;
 
-/// How long a pipe waits for one more connection if all are full.
+/// How long the opening of a pipe waits for another connection if all are full.
 const GROWTH_DEADLINE: Duration = Duration::from_secs(2);
-/// Pipes on a connection, from which on another one is opened.
+/// The number of pipes on each connection at which another connection is opened.
 const NEARLY_FULL: usize = 192;
 
 /// Another replica.
@@ -25,13 +25,14 @@ const NEARLY_FULL: usize = 192;
 pub(crate) struct Peer {
     pub(crate) id: ReplicaId,
     sessions: Sessions,
-    /// It wants to go: pipes are opened at others, if others have a tunnel.
+    /// Cancelled when it is shutting down. Then pipes are opened at other replicas that have a
+    /// tunnel, if there are any.
     draining: CancellationToken,
-    /// The same, for who only asks.
+    /// The same as a flag, which is cheaper to read.
     is_draining: AtomicBool,
     crowded: Notify,
     grown: watch::Sender<()>,
-    /// Counts the pipes that it took.
+    /// Counts the pipes that were opened through it.
     passed: Counter,
 }
 
@@ -48,7 +49,7 @@ impl Peer {
         }
     }
 
-    /// Adds a connection, and forgets those that are over.
+    /// Adds a connection and removes those that have ended.
     pub(crate) fn add(&self, session: Session) {
         let over = |session: &Session| session.is_closing() && session.streams() == 0;
         for session in self.sessions.all().iter().filter(|it| over(it)) {
@@ -58,12 +59,12 @@ impl Peer {
         self.grown.send_replace(());
     }
 
-    /// Waits until another connection is wanted.
+    /// Waits until another connection is needed.
     pub(crate) async fn crowded(&self) {
         self.crowded.notified().await;
     }
 
-    /// It has said that it wants to go.
+    /// It has said that it is shutting down.
     pub(crate) fn drains(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
         self.draining.cancel();
@@ -73,22 +74,22 @@ impl Peer {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    /// Waits until it has said that it wants to go.
+    /// Waits until it has said that it is shutting down.
     pub(super) async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
-    /// Whether it may take pipes.
+    /// Whether it takes pipes.
     pub(crate) fn is_open(&self) -> bool {
         self.sessions.are_open()
     }
 
-    /// Pipes through it now.
+    /// The number of pipes that are open through it.
     pub(crate) fn pipes(&self) -> usize {
         self.sessions.all().iter().map(Session::streams).sum()
     }
 
-    /// Opens a pipe through its tunnel of `cluster`.
+    /// Opens a pipe through one of its tunnels of `cluster`.
     pub(super) async fn open(
         &self,
         target: &Target,
@@ -102,7 +103,7 @@ impl Peer {
             self.crowded.notify_one();
         }
         let opened = if matches!(opened, Err(OpenError::Budget)) && !self.sessions.have_room() {
-            // If there is no other connection in time, the error stands.
+            // If no other connection is there in time, the error is returned.
             let _ = timeout(GROWTH_DEADLINE, grown.changed()).await;
             self.sessions.open_for(&passed, budget).await
         } else {
@@ -120,10 +121,10 @@ impl Peer {
     }
 }
 
-/// What stands between the target's host and the cluster. Neither may contain it.
+/// The separator between the target's host and the cluster's name. Neither can contain it.
 const SEPARATOR: char = '_';
 
-/// A target of a cluster, as one replica names it to another (protocol.md §10).
+/// The target in a cluster, as one replica names it to another (protocol.md §10).
 fn passed(target: &Target, cluster: &ClusterName) -> Target {
     let (host, port) = (target.host(), target.port());
     let text = format!("{host}{SEPARATOR}{cluster}:{port}");
@@ -131,7 +132,7 @@ fn passed(target: &Target, cluster: &ClusterName) -> Target {
         .expect("a host, a name and a port are a target")
 }
 
-/// The cluster and the target in it that another replica names.
+/// The cluster, and the target in it, that another replica names.
 pub(crate) fn parse_passed(passed: &Target) -> Option<(ClusterName, Target)> {
     let (host, cluster) = passed.host().rsplit_once(SEPARATOR)?;
     let target = format!("{host}:{}", passed.port()).parse().ok()?;

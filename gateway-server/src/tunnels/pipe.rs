@@ -1,4 +1,4 @@
-//! A pipe to a managed cluster, and what carries it.
+//! A pipe to a managed cluster, and the tunnel that carries it.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use tunnel::{Session, Stream};
 
 use super::{Peer, Tunnels};
 
-/// A pipe, and what it goes through.
+/// A pipe, and the tunnel that carries it.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     pub(crate) stream: Stream,
     pub(crate) carrier: Carrier,
 }
 
-/// The tunnel that a pipe goes through, and the replica if it is another one's.
+/// The tunnel that carries a pipe, and the replica that has the tunnel if it is not this one.
 #[derive(Clone, Debug)]
 pub(crate) struct Carrier {
     session: Session,
@@ -58,13 +58,13 @@ impl Pipe {
 }
 
 impl Carrier {
-    /// The other replica that it goes through, if it does.
+    /// The other replica that the pipe goes through; `None` if it goes through none.
     #[cfg(test)]
     pub(crate) fn replica(&self) -> Option<&tunnel::ReplicaId> {
         self.detour.as_ref().map(|detour| &detour.peer.id)
     }
 
-    /// Waits until it is about to go.
+    /// Waits until new requests should use another pipe.
     pub(crate) async fn retired(&self) {
         match &self.detour {
             None => self.session.closing().await,
@@ -76,14 +76,14 @@ impl Carrier {
         }
     }
 
-    /// Whether it is about to go: what has not begun yet takes another pipe.
+    /// Whether new requests should use another pipe.
     pub(crate) fn is_retiring(&self) -> bool {
         self.session.is_closing() || self.detour.as_ref().is_some_and(Detour::is_needless)
     }
 }
 
 impl Detour {
-    /// The other replica wants to go, or there is a tunnel here.
+    /// True if the other replica is shutting down, or if this replica has a tunnel itself.
     fn is_needless(&self) -> bool {
         self.peer.is_draining() || self.tunnels.holds(&self.cluster)
     }

@@ -83,7 +83,7 @@ pub(crate) struct Http2 {
     /// Its driver, which is asked for the peer's limits; gone when it has ended, since hyper hands
     /// back what waits to be sent only when the driver is dropped.
     driver: Arc<Mutex<Option<Driver>>>,
-    /// The tunnel that it goes through, if it does.
+    /// The tunnel that it goes through; `None` if it goes through none.
     carrier: Option<Carrier>,
     /// Cancelled when it has ended.
     ended: CancellationToken,
@@ -162,8 +162,8 @@ impl Connector {
 
     /// An HTTP/1.1 connection that can be upgraded.
     pub(crate) async fn http1(&self) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
-        // On the heap: a handshake's state is kilobytes, and every request's future has a place for
-        // it.
+        // Boxed, because the state of a handshake is kilobytes, and every request's future would
+        // reserve space for it.
         Box::pin(async {
             match &self.tls {
                 Some(tls) => {
@@ -273,8 +273,8 @@ impl Http2 {
             .map_or(0, Driver::current_max_send_streams)
     }
 
-    /// What resolves once its tunnel is about to go, with true, or it has ended, with false; `None` if it
-    /// goes through no tunnel.
+    /// A future that resolves with true when its tunnel is about to end, or with false when the
+    /// connection has ended; `None` if it goes through no tunnel.
     pub(crate) fn retired(&self) -> Option<impl Future<Output = bool> + Send + use<>> {
         let (carrier, ended) = (self.carrier.clone()?, self.ended.clone());
         Some(async move {
@@ -283,7 +283,7 @@ impl Http2 {
         })
     }
 
-    /// Whether its tunnel is about to go: new requests take another connection.
+    /// Whether its tunnel is about to end. New requests should use another connection.
     pub(crate) fn is_retiring(&self) -> bool {
         self.carrier.as_ref().is_some_and(Carrier::is_retiring)
     }

@@ -1,5 +1,6 @@
-//! The connections of one upstream. Least loaded first; another one is opened before streams run
-//! out, once for all who wait; a warm request opens nothing.
+//! The connections of one upstream. A request uses the least loaded one. Another one is opened
+//! before streams run out, and all requests that wait share it. A request that finds a place opens
+//! nothing.
 
 mod slots;
 
@@ -30,18 +31,18 @@ use super::{
     request_body::RequestBody,
 };
 
-/// HTTP/2 connections to one upstream, at most. With kube-apiserver's 100 streams on each, this is
-/// 3,200 requests and watches at once.
+/// The largest number of HTTP/2 connections to one upstream. With kube-apiserver's 100 streams on
+/// each, this is 3,200 requests and watches at once.
 const MAX_HTTP2: usize = 32;
-/// HTTP/1.1 connections to one upstream, at most; each carries one request.
+/// The largest number of HTTP/1.1 connections to one upstream. Each carries one request.
 const MAX_HTTP1: usize = 256;
-/// How often to look whether a connection that retires is still used.
+/// How often to check whether a retiring connection is still used.
 const RETIRE_EVERY: Duration = Duration::from_millis(200);
-/// How long a connection that retires is kept for requests that come while there is no other: an agent
-/// whose connections all leave at once is back within a second.
+/// How long a retiring connection is kept for new requests while there is no other one. An agent
+/// whose connections all end at once is back within a second.
 const SUCCESSOR_WITHIN: Duration = Duration::from_secs(3);
-/// How often one request may find its new connection gone before it gives up. One that others who
-/// waited have filled does not count: another one follows, up to [`MAX_HTTP2`].
+/// How often a request may find its new connection gone before it gives up. A connection that other
+/// waiting requests have filled does not count, because another one is opened, up to [`MAX_HTTP2`].
 const ATTEMPTS: usize = 4;
 
 /// The pool of one upstream.
@@ -51,7 +52,7 @@ pub(crate) struct Pool {
     state: Arc<Mutex<State>>,
 }
 
-/// A place on a connection, not used yet.
+/// A place on a connection for a request that is not sent yet.
 #[derive(Debug)]
 pub(crate) struct Pooled {
     sender: Sender,
@@ -65,7 +66,7 @@ pub(crate) struct Lease(Hold);
 /// How the last attempt to connect went.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Health {
-    /// There was none yet.
+    /// There was no attempt yet.
     #[default]
     Unknown,
     Good,
@@ -76,7 +77,7 @@ pub(crate) enum Health {
     },
 }
 
-/// What a pool knows of the other end.
+/// What a pool knows about its upstream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sighting {
     pub(crate) health: Health,
@@ -86,7 +87,7 @@ pub(crate) struct Sighting {
     pub(crate) is_open: bool,
 }
 
-/// No place on a connection.
+/// Why there is no place on a connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PoolError {
     /// A new connection was needed and failed.
@@ -96,10 +97,10 @@ pub(crate) enum PoolError {
         /// The first failure since the last success.
         since: Timestamp,
     },
-    /// Every connection allowed is full.
+    /// All connections that are allowed are full.
     #[error("all {connections} connections to the managed cluster are full")]
     Exhausted { connections: usize },
-    /// New connections come up and are gone at once.
+    /// New connections close as soon as they are open.
     #[error("{ATTEMPTS} new connections in a row closed before they could be used")]
     Unstable,
 }
@@ -107,9 +108,9 @@ pub(crate) enum PoolError {
 /// A request that got no answer.
 #[derive(Debug)]
 pub(crate) enum SendError {
-    /// It never left: the connection had closed before. It can be sent again.
+    /// It was never sent, because the connection had closed before. It can be sent again.
     Unsent(Box<Request<RequestBody>>),
-    /// It may have left.
+    /// It may have been sent.
     Broken(hyper::Error),
 }
 
@@ -119,13 +120,13 @@ struct State {
     opening: Option<Opening>,
     health: Health,
     attempted: Option<Timestamp>,
-    /// The peer has no HTTP/2.
+    /// The upstream does not speak HTTP/2.
     http1_only: bool,
     http1_open: usize,
     http1_idle: Vec<http1::SendRequest<RequestBody>>,
 }
 
-/// Resolves when the connection being opened is in the pool, or failed.
+/// Resolves when the connection that is being opened is in the pool or has failed.
 type Opening = watch::Receiver<Option<Result<Opened, PoolError>>>;
 
 /// The new connection, unless it speaks HTTP/1.1.
@@ -182,7 +183,7 @@ impl Pool {
         Err(PoolError::Unstable)
     }
 
-    /// What is known of the other end.
+    /// What is known about the upstream.
     pub(crate) fn sighting(&self) -> Sighting {
         let state = self.state.lock();
         let is_open = state.http2.iter().any(|slots| !slots.is_gone())
@@ -224,8 +225,8 @@ impl Pool {
         }
     }
 
-    /// All connections retire. Another one is opened; until it is there, and if it cannot be had, the
-    /// one that is there is used.
+    /// All connections are retiring. Another one is opened. Until it is there, or if it fails, the
+    /// request uses a retiring one.
     fn next_beside(&self, state: &mut State, retiring: Arc<Slots>) -> Next {
         let opening = match &state.opening {
             Some(opening) => opening.clone(),
@@ -254,8 +255,8 @@ impl Pool {
         Ok(Next::OpenHttp1)
     }
 
-    /// Opens one connection for everybody who waits. It is finished even when they all leave, so
-    /// that an impatient client does not keep a cluster from ever being connected.
+    /// Opens one connection for all requests that wait. The attempt goes on even if they all give
+    /// up; otherwise an impatient client could keep a cluster from ever being connected.
     fn open(&self, state: &mut State) -> Opening {
         let (done, opening) = watch::channel(None);
         state.opening = Some(opening.clone());
@@ -286,7 +287,7 @@ impl Pool {
     }
 
     async fn open_http1(&self) -> Result<Pooled, PoolError> {
-        // Gives the place back if the caller leaves before the connection is open.
+        // Gives the place back if the caller gives up before the connection is open.
         let place = Lease(Hold::Http1 {
             home: Arc::downgrade(&self.state),
             sender: None,
@@ -300,8 +301,8 @@ impl Pool {
     }
 }
 
-/// Lets go of a connection whose tunnel is about to go as soon as nothing uses it, so that nobody waits
-/// for its end.
+/// Drops a connection as soon as nothing uses it, because its tunnel is about to end and must not
+/// wait for an unused connection.
 async fn retire(home: Weak<Mutex<State>>, slots: Weak<Slots>) {
     let end = Instant::now() + SUCCESSOR_WITHIN;
     loop {
@@ -318,8 +319,8 @@ async fn retire(home: Weak<Mutex<State>>, slots: Weak<Slots>) {
 }
 
 impl State {
-    /// Removes a connection that retires if nothing uses it and another one is there, or none came in
-    /// time.
+    /// Removes a retiring connection if nothing uses it, and another one is there or none came in
+    /// time. Returns true if it is removed.
     fn let_go(&mut self, retiring: &Arc<Slots>, is_late: bool) -> bool {
         let has_successor = self.http2.iter().any(|known| !known.is_retiring());
         let is_unused = retiring.used() == 0 && (has_successor || is_late);
@@ -354,7 +355,7 @@ impl State {
                     connection,
                     used: AtomicUsize::new(0),
                 });
-                // What still uses them holds them until it is done.
+                // Requests on retiring connections hold them until they are done.
                 self.http2.retain(|slots| !slots.is_retiring());
                 self.http2.push(Arc::clone(&slots));
                 Some(slots)
@@ -389,7 +390,7 @@ impl Pooled {
         }
     }
 
-    /// True when requests here need a Host header instead of an absolute URI.
+    /// Whether requests need a Host header instead of an absolute URI.
     pub(crate) fn is_http1(&self) -> bool {
         matches!(self.sender, Sender::Http1(_))
     }
@@ -426,7 +427,7 @@ impl Pooled {
 }
 
 impl Lease {
-    /// The answer was read to its end: the connection can be used again.
+    /// The answer was read to its end, so the connection can be used again.
     pub(crate) fn finish(mut self) {
         if let Hold::Http1 { home, sender } = &mut self.0
             && let (Some(home), Some(sender)) = (home.upgrade(), sender.take())
@@ -434,7 +435,7 @@ impl Lease {
         {
             let mut state = home.lock();
             state.http1_idle.push(sender);
-            // Undoes what dropping this lease is about to take off.
+            // Dropping this lease is about to subtract one.
             state.http1_open += 1;
         }
     }

@@ -17,26 +17,26 @@ use crate::{
     clusters::Change,
 };
 
-/// One event.
+/// An event of a watch.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Added(Arc<ClusterGateway>),
     Modified(Arc<ClusterGateway>),
-    /// As it was last, with the revision at which it went.
+    /// The object as it was last, at the revision at which it was removed.
     Deleted(Arc<ClusterGateway>),
-    /// Nothing has changed up to here.
+    /// Everything up to this revision has been sent.
     Bookmark {
         revision: u64,
         /// All clusters that existed at the start have been sent.
         ends_initial: bool,
     },
-    /// There is nothing more after it.
+    /// The last event of a watch that failed.
     Error(Box<Status>),
 }
 
 impl Event {
-    /// What a change means to a caller who selected some clusters; `None` if it concerns none of
-    /// them.
+    /// The event that a change means for this selection; `None` if neither the old nor the new
+    /// object is selected.
     pub(crate) fn of(change: Change, selection: &Selection) -> Option<Self> {
         let Change {
             revision,
@@ -56,7 +56,7 @@ impl Event {
         }
     }
 
-    /// Appends its line.
+    /// Appends the event as one line.
     pub(crate) fn render(&self, rendering: Rendering, lines: &mut Vec<u8>) {
         match self {
             Self::Added(object) => append(lines, "ADDED", &Single::new(object, rendering)),
@@ -85,7 +85,7 @@ fn append(lines: &mut Vec<u8>, kind: &'static str, object: &impl Serialize) {
     lines.push(b'\n');
 }
 
-/// An object that has a version and nothing else.
+/// An object with a resource version and nothing else.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Bookmark<'a> {

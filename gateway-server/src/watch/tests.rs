@@ -1,4 +1,4 @@
-//! What a watch says, and when it ends, in a time that the tests let pass.
+//! What a watch sends and when it ends, in paused time.
 
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -37,7 +37,8 @@ impl Reader {
         }
     }
 
-    /// What comes next, each event's type and its object's name or version; nothing at the end.
+    /// The next events, each as its type and its object's name or version; empty at the end of the
+    /// watch.
     async fn next(&mut self) -> Option<Vec<String>> {
         let frame = self.body.frame().await?;
         let lines = frame.unwrap().into_data().unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Milliseconds after some moment.
+/// A clock that counts milliseconds from a fixed moment.
 struct Clock(Instant);
 
 impl Clock {

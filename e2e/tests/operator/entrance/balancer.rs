@@ -1,4 +1,4 @@
-//! A load balancer, on a hub whose cloud is the test.
+//! A load balancer. The test plays the cloud of the hub.
 
 use e2e::{Cluster, Operator, World, ocm::Ocm};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -63,7 +63,7 @@ async fn agents_are_sent_to_a_load_balancer_once_it_has_an_address() {
     assert!(!gateway.to_string().contains("--tunnel-port"));
 }
 
-/// As a cloud does.
+/// Sets the address of the load balancer, as a cloud does.
 async fn give_address(hub: &Cluster) {
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}});
     let status = status.to_string();
@@ -89,7 +89,7 @@ async fn apply(hub: &Cluster, object: &Value) {
     apply.ok().await.unwrap();
 }
 
-/// Whether the agent's work sends it to the load balancer, as it should.
+/// Whether the agent's `ManifestWork` sends it to the load balancer.
 async fn is_told(hub: &Cluster, wanted: bool) -> Result<(), String> {
     let work = kubectl(
         hub,

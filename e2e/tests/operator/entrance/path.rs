@@ -1,4 +1,4 @@
-//! The way from agents to a port, which can be cut.
+//! The network path from agents to a port, which can be cut.
 
 use std::{
     net::Ipv4Addr,
@@ -42,7 +42,7 @@ impl Path {
         self.port
     }
 
-    /// Connections that are open.
+    /// The number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -70,7 +70,7 @@ async fn pass(listener: TcpListener, target: u16, open: Arc<AtomicUsize>, cut: A
 
 async fn copy(mut from: TcpStream, target: u16, _open: Open) {
     if let Ok(mut to) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await {
-        // An error is its end.
+        // An error means the end of the connection.
         let _ = copy_bidirectional(&mut from, &mut to).await;
     }
 }

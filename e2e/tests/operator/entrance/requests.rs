@@ -12,14 +12,14 @@ use super::super::{
     stage::Stage,
 };
 
-/// The name of the agent of managed1.
+/// The user name of the agent of managed1.
 pub(crate) const OWN: &str =
     "system:open-cluster-management:cluster:managed1:addon:cluster-gateway:agent:spokeway-agent";
 
 pub(crate) struct Requests<'a> {
     hub: &'a Cluster,
     cluster: String,
-    /// Of the registration agent.
+    /// The kubeconfig of the registration agent.
     kubeconfig: PathBuf,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// The unit that the row asks its certificate to name.
+    /// The organizational unit that the `ManagedClusterAddOn` wants in the certificate.
     async fn unit(&self) -> String {
         let path = "jsonpath={.status.registrations[1].customSigner.subject.organizationUnits[0]}";
         let row = [

@@ -17,11 +17,11 @@ use tokio::{
 use super::stage::{SPOKES, request};
 use crate::stage::GATEWAYS;
 
-/// Longer than anything waits for an answer.
+/// Longer than any component waits for an answer.
 const SOON: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Where a request comes in.
+/// The entrance of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Entrance {
     /// At the hub's API server.
@@ -30,20 +30,20 @@ pub(super) enum Entrance {
     Gateway,
 }
 
-/// A request that got no good answer.
+/// A failed request.
 #[derive(Debug)]
 #[expect(dead_code, reason = "what was said is for whoever reads a failure")]
 pub(super) struct Failed {
-    /// Who was asked.
+    /// The entrance that was used.
     pub(super) by: Entrance,
     pub(super) begun: Instant,
     pub(super) ended: Instant,
-    /// None where it broke off.
+    /// `None` if it broke off.
     pub(super) code: Option<u16>,
     pub(super) said: String,
 }
 
-/// Asks one thing after the other until it is over, and gives what failed.
+/// Sends one request after the other until the test is over, and returns those that failed.
 pub(super) async fn call(
     by: Entrance,
     client: Client,
@@ -79,7 +79,7 @@ pub(super) async fn call(
 
 /// The code and body of an answer, or how it broke off.
 async fn answer(client: &Client, path: &str) -> (Option<u16>, String) {
-    // The hub puts its own word for who calls in the place of ours.
+    // The hub replaces our headers about the caller by its own.
     let request = request(path).body(Body::empty());
     let answer = match client.send(request.unwrap()).await {
         Ok(answer) => answer,

@@ -1,4 +1,4 @@
-//! A gateway that no agent is connected to.
+//! A gateway without a connected agent.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn a_gateway_without_the_tunnel_answers_through_the_one_that_has_it() {
     }
 }
 
-/// A watch opened at the gateway sees what changes on the spoke.
+/// Checks that a watch at the gateway sees changes on the spoke.
 async fn watch_over_there(stage: &Stage, gateway: &Gateway) {
     let spoke = stage.world.cluster("managed1").client();
     watches::put(&spoke, 0).await;
@@ -78,7 +78,7 @@ async fn stream_both_ways(stage: &Stage, gateway: &Gateway) {
     }
 }
 
-/// The column HEALTHY of `kubectl get clustergateways`, of a gateway that is asked directly.
+/// The column HEALTHY of `kubectl get clustergateways` at a gateway that is called directly.
 async fn healthy(stage: &Stage, gateway: &Gateway) -> Vec<String> {
     let (status, body) = stage.ask(gateway, GATEWAYS, TABLE).await.unwrap();
     assert_eq!(status, 200, "{body}");

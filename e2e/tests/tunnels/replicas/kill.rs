@@ -1,4 +1,4 @@
-//! A gateway that is killed, as with its node.
+//! A gateway that is killed, as if its node failed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{callers::Entrance, load::Load, stage::Stage};
 
-/// Long after the hub's API server has noticed.
+/// Long after the hub's API server has noticed the failure.
 const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_gateway_that_is_killed_takes_with_it_only_what_was_in_flight_there() 
     let [one, other] = stage.replicas.each() else {
         panic!("there are two");
     };
-    // The hub's API server sends all that it can over one connection.
+    // The hub's API server sends as much as it can over one connection.
     let is_one = served(one).await > served(other).await;
     let (killed, stays) = if is_one { (one, other) } else { (other, one) };
     load.also_asks(&stage, stays);
@@ -39,8 +39,8 @@ async fn a_gateway_that_is_killed_takes_with_it_only_what_was_in_flight_there() 
             failed.by,
             failed.ended - at
         );
-        // A connection of the other gateway may have led through this one since before it had a tunnel
-        // itself. The gateway itself says what failed, and the hub may break off.
+        // A connection of the other gateway may lead through this one since before that gateway had
+        // a tunnel itself. The gateway itself reports the failure, but the hub may break off.
         let typed = match failed.by {
             Entrance::Hub => matches!(failed.code, None | Some(502 | 503)),
             Entrance::Gateway => matches!(failed.code, Some(502 | 503)),
@@ -65,7 +65,7 @@ async fn a_gateway_that_is_killed_takes_with_it_only_what_was_in_flight_there() 
     }
 }
 
-/// Requests that a gateway has passed to managed clusters.
+/// The number of requests that a gateway has passed to managed clusters.
 async fn served(gateway: &Gateway) -> u64 {
     let metrics = Metrics::of_gateway(gateway).await.unwrap();
     metrics.sum("gateway_proxied_requests_total", &[])

@@ -1,4 +1,4 @@
-//! What goes on through the hub while gateways come and go: requests one after the other, watches, and
+//! The load through the hub while gateways come and go: requests one after the other, watches, and
 //! upgraded connections.
 
 use std::{
@@ -25,11 +25,11 @@ const CALLERS: usize = 16;
 const DIRECT_CALLERS: usize = 4;
 const WATCHES: usize = 10;
 const STREAMS: usize = 2;
-/// What callers have to get done before something happens, and again after.
+/// The number of requests that callers must complete before an event, and again after it.
 const ENOUGH: usize = 200;
 const SOON: Duration = Duration::from_mins(1);
 
-/// Everything that goes on.
+/// The running load.
 pub(super) struct Load {
     over: watch::Sender<bool>,
     last: watch::Sender<u64>,
@@ -40,7 +40,7 @@ pub(super) struct Load {
     writer: JoinSet<u64>,
 }
 
-/// What became of it.
+/// The results of the load.
 pub(super) struct Outcome {
     pub(super) failed: Vec<Failed>,
     pub(super) watches: Vec<Watched>,
@@ -48,7 +48,7 @@ pub(super) struct Outcome {
 }
 
 impl Load {
-    /// Begins all of it.
+    /// Starts the load.
     pub(super) async fn start(stage: &Stage) -> Self {
         let (over, is_over) = watch::channel(false);
         let (last, is_last) = watch::channel(u64::MAX);
@@ -81,7 +81,7 @@ impl Load {
         load
     }
 
-    /// Asks one gateway directly, too.
+    /// Adds a caller that calls one gateway directly.
     pub(super) fn also_asks(&mut self, stage: &Stage, gateway: &Gateway) {
         let credentials = stage.front_proxy();
         for number in 0..DIRECT_CALLERS {
@@ -95,7 +95,7 @@ impl Load {
         self.callers.spawn(call(by, client, number, over, done));
     }
 
-    /// Waits until as much again has been done.
+    /// Waits until the same number of requests has been completed again.
     pub(super) async fn goes_on(&self) {
         let done = || self.done.load(Ordering::Relaxed);
         let wanted = done() + ENOUGH;
@@ -110,7 +110,7 @@ impl Load {
             .unwrap();
     }
 
-    /// Ends all of it, once watches have seen what was written.
+    /// Ends the load after the watches have seen everything that was written.
     pub(super) async fn finish(self) -> Outcome {
         self.over.send_replace(true);
         let failed = self.callers.join_all().await;

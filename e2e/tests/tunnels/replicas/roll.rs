@@ -1,5 +1,5 @@
-//! A roll-out, as a Deployment does it: each gateway in turn is taken out of the Service, told to end, and
-//! comes back.
+//! A roll-out as a Deployment does it: each gateway in turn is removed from the Service, is told to
+//! end, and comes back.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use super::{load::Load, stage::Stage};
 
 const DELAY: Duration = Duration::from_secs(3);
 const DRAIN: Duration = Duration::from_secs(10);
-/// How much a clock of a busy machine is late.
+/// How late a timer on a busy machine may fire.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// When the next gateway's turn comes.
+/// When the next gateway is rolled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Pace {
-    /// As soon as the one before serves again, as a Deployment does it.
+    /// As soon as the previous one serves again, as a Deployment does it.
     Ready,
-    /// Once agents have come to it, too.
+    /// After agents have connected to the previous one, too.
     Spread,
 }
 
@@ -26,7 +26,7 @@ async fn a_roll_out_fails_no_request_and_loses_no_event() {
     roll(Pace::Spread).await;
 }
 
-/// All connections of an agent may lead to the gateway that goes next.
+/// All connections of an agent may lead to the gateway that is rolled next.
 #[tokio::test]
 async fn a_roll_out_that_does_not_wait_for_agents_fails_no_request_either() {
     roll(Pace::Ready).await;

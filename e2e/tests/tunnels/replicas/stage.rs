@@ -1,4 +1,4 @@
-//! A hub with two gateways, and two spokes that only a tunnel reaches.
+//! A hub with two gateways, and two spokes that can be reached only through a tunnel.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use super::streams::WEBSOCKET;
 use crate::stage::{GATEWAYS, get};
 
 pub(super) const SPOKES: [&str; 2] = ["managed1", "managed2"];
-/// The promise of docs/operations.md.
+/// The time limit that docs/operations.md promises.
 const SPREAD_WITHIN: Duration = Duration::from_secs(30);
-/// A watch that says something at once.
+/// The path of a watch that sends an event at once.
 const DEFAULT_NAMESPACE: &str =
     "/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3Ddefault";
-/// Who asks a gateway directly, as the hub's API server tells it.
+/// The caller of a gateway that is called directly, as the hub's API server would name it.
 const CALLER: [(&str, &str); 2] = [
     ("X-Remote-User", "admin"),
     ("X-Remote-Group", "system:masters"),
@@ -33,7 +33,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Two gateways, each with these flags, and an agent of each spoke.
+    /// Starts two gateways with these flags, and an agent of each spoke.
     pub(super) async fn start(args: &[&str]) -> Self {
         Self::start_with(args, |_| ()).await
     }
@@ -75,7 +75,7 @@ impl Stage {
         self.world.cluster("hub")
     }
 
-    /// Status and body of a GET that a gateway is asked directly.
+    /// The status and body of a GET from one gateway directly.
     pub(super) async fn ask(
         &self,
         gateway: &Gateway,
@@ -92,14 +92,14 @@ impl Stage {
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    /// The body of a GET that a gateway is asked directly, as it comes.
+    /// The body of a GET from one gateway directly, as a stream.
     pub(super) async fn follow(&self, gateway: &Gateway, path: &str) -> impl AsyncBufRead {
         let client = gateway.client_with(&self.front_proxy());
         let request = request(path).body(Vec::new()).unwrap();
         client.request_stream(request).await.unwrap()
     }
 
-    /// The head of a GET that a gateway is asked directly with these headers, over HTTP/1.1.
+    /// The head of the answer to a GET with these headers from one gateway directly, over HTTP/1.1.
     pub(super) async fn upgrade(
         &self,
         gateway: &Gateway,
@@ -112,12 +112,12 @@ impl Stage {
         (client, answer)
     }
 
-    /// What the hub's API server is to a gateway.
+    /// A client that is for a gateway what the hub's API server is.
     pub(super) fn front_proxy(&self) -> Credentials {
         Credentials::Certificate(self.hub().front_proxy_client().clone())
     }
 
-    /// Each gateway answers for each cluster by itself.
+    /// Checks that each gateway serves each cluster.
     async fn each_answers(&self) -> Result<(), String> {
         for gateway in self.replicas.each() {
             for spoke in SPOKES {
@@ -131,7 +131,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The same, soon.
+    /// Waits until each gateway serves each cluster.
     pub(super) async fn answers(&self) {
         let answers = || self.each_answers();
         eventually(
@@ -150,7 +150,8 @@ impl Stage {
             .unwrap();
     }
 
-    /// Each gateway has a tunnel of each cluster: no pipe takes the way by another one.
+    /// Waits until each gateway has a tunnel of each cluster, so that no pipe goes through another
+    /// gateway.
     async fn is_spread(&self) -> Result<(), String> {
         self.each_answers().await?;
         for gateway in self.replicas.each() {
@@ -170,16 +171,16 @@ impl Stage {
         Ok(())
     }
 
-    /// How many pipes a gateway has passed to others.
+    /// The number of pipes that a gateway has passed to others.
     pub(super) async fn passed(&self, gateway: &Gateway) -> u64 {
         let metrics = Metrics::of_gateway(gateway).await.unwrap();
         metrics.sum("gateway_pipes_passed_total", &[])
     }
 
-    /// By the hub, whichever gateway its connection leads to.
+    /// Checks that the hub answers forty times, whichever gateway its connections lead to.
     pub(super) async fn answers_forty_times(&self, spoke: &str) {
         for number in 0..40 {
-            // Another connection each time, as other API servers of the hub have.
+            // Each call uses a new connection, as another API server of the hub would.
             let client = self.hub().client();
             let path = format!("{GATEWAYS}/{spoke}/proxy/healthz");
             let (status, body) = get(&client, &path).await;
@@ -188,7 +189,7 @@ impl Stage {
     }
 }
 
-/// A GET for whoever asks a gateway directly.
+/// A GET request for calling a gateway directly.
 pub(super) fn request(path: &str) -> Builder {
     let mut request = Request::get(path);
     for (name, value) in CALLER {

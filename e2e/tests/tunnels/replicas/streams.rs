@@ -1,4 +1,4 @@
-//! Upgraded connections with traffic both ways: watches over WebSocket, which take no node.
+//! Upgraded connections with traffic both ways: watches over WebSocket, which need no node.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) const WEBSOCKET: [(&str, &str); 5] = [
     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ("origin", "https://localhost"),
 ];
-/// A text of one byte, as a client sends it; the server reads and forgets it.
+/// A text frame of one byte, as a client sends it. The server ignores it.
 const WORD: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'x'];
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -37,18 +37,18 @@ pub(super) struct Stream {
     pipe: TokioIo<Upgraded>,
 }
 
-/// What became of one stream.
+/// The result of one stream.
 #[derive(Debug)]
 pub(super) struct Lasted {
-    /// None where it still lived in the end.
+    /// `None` if it was still open at the end.
     pub(super) ended: Option<Instant>,
     pub(super) events: u64,
-    /// Events that it left out.
+    /// The numbers of the events that it missed.
     pub(super) lost: Vec<u64>,
 }
 
 impl Stream {
-    /// Takes the pipe from an answer that agreed to it.
+    /// Takes the byte stream from an answer that agreed to the upgrade.
     pub(super) async fn new((client, answer): (Http1, Response<Incoming>)) -> Result<Self, String> {
         if answer.status() != 101 {
             return Err(answer.status().to_string());
@@ -60,7 +60,7 @@ impl Stream {
         })
     }
 
-    /// Sends a word, and reads what comes next; none once the stream is over.
+    /// Sends a frame and reads the next one; `None` if the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
             self.pipe.write_all(&WORD).await.ok()?;
@@ -74,7 +74,7 @@ impl Stream {
         }
     }
 
-    /// One frame of a server (RFC 6455 §5.2), which masks nothing.
+    /// One frame of a server, which is not masked (RFC 6455 §5.2).
     async fn frame(&mut self) -> std::io::Result<(u8, Vec<u8>)> {
         let opcode = self.pipe.read_u8().await? & 0xf;
         let length = match self.pipe.read_u8().await? {
@@ -88,7 +88,7 @@ impl Stream {
     }
 }
 
-/// Keeps one stream after the other through the hub until it is over.
+/// Keeps one stream after the other open through the hub until the test is over.
 pub(super) async fn keep(hub: Cluster, mut over: watch::Receiver<bool>) -> Vec<Lasted> {
     let mut all = Vec::new();
     while !*over.borrow() {

@@ -1,4 +1,5 @@
-//! A writer on a spoke that counts in a ConfigMap, and watches through the hub that must see each number.
+//! A writer on a spoke that writes ascending numbers into a ConfigMap, and watches through the hub
+//! that must see each number.
 
 use std::time::Duration;
 
@@ -15,22 +16,22 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// A watch of what is written, below a cluster's path.
+/// The path of a watch of this ConfigMap, below a cluster's path.
 pub(super) const NEWS: &str =
     "/api/v1/namespaces/default/configmaps?watch=true&fieldSelector=metadata.name%3Dnews";
 const WRITE_EVERY: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(100);
 
-/// What one watcher met.
+/// The results of one watcher.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    /// Events that it saw.
+    /// The number of events that it saw.
     pub(super) seen: u64,
-    /// Watches that it began.
+    /// The number of watches that it started.
     pub(super) begun: usize,
-    /// Numbers that it never saw, or saw out of order.
+    /// The numbers that it never saw, or saw out of order.
     pub(super) lost: Vec<u64>,
-    /// What ended otherwise than in good order, or could not be begun.
+    /// The watches that did not end cleanly or could not be started.
     pub(super) broken: Vec<(Instant, String)>,
 }
 
@@ -40,7 +41,7 @@ pub(super) fn number(data: &Value) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Writes one number after the other until it is over, and gives the last.
+/// Writes one number after the other until the test is over, and returns the last one.
 pub(super) async fn write(spoke: Client, over: watch::Receiver<bool>) -> u64 {
     let mut last = 0;
     while !*over.borrow() {
@@ -62,8 +63,8 @@ pub(super) async fn put(spoke: &Client, number: u64) -> ConfigMap {
     maps.patch("news", &parameters, &map).await.unwrap()
 }
 
-/// Watches from the first number on, in one watch after the other, each from where the one before had
-/// come to, until `last` has been seen.
+/// Watches from the first number until `last` has been seen. Each watch starts where the previous
+/// one ended.
 pub(super) async fn watch(
     client: Client,
     first: ConfigMap,

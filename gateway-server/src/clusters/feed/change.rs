@@ -1,4 +1,4 @@
-//! Changes of what is shown, as watches are told of them. Pure.
+//! Changes of what is shown, as watches report them. Pure.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use tokio::time::Instant;
 
 use super::gone::Went;
 
-/// A change, as the hub and this replica number it.
+/// When a change happened, as the hub and as this replica count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) revision: u64,
     pub(super) position: u64,
-    /// When it came here; `None` for what was there at the start.
+    /// When it came here; `None` if it was there at the start.
     pub(super) at: Option<Instant>,
 }
 
-/// Which clusters of those that went are told.
+/// Which removed clusters a watch is told of.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Births {
-    /// All, for somebody who may have known them from elsewhere.
+    /// All, because the watch may have seen them at another replica.
     Any,
-    /// Those that were shown at this position already.
+    /// Those that were first shown at this position or before.
     UpTo(u64),
 }
 
-/// A change of one cluster: how it was shown before, and how it is.
+/// A change of one cluster: how it was shown before, and how it is shown now.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) revision: u64,
@@ -49,24 +49,24 @@ pub(crate) struct Listed {
     pub(crate) objects: Vec<Arc<ClusterGateway>>,
 }
 
-/// What one replica tells another one that has just come.
+/// What one replica tells another one that has just started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// The revision after which it knows of everything that went; `None` if it has just come itself.
+    /// The revision after which it knows all removals; `None` if it has just started itself.
     pub(crate) oldest: Option<u64>,
     pub(crate) gone: Vec<Went>,
 }
 
-/// No watch can go on from there.
+/// Why a watch cannot continue from a revision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Unknown {
-    /// There were too many changes since, or no replica was there then.
+    /// There were too many changes since then, or no replica was running then.
     #[error(
         "too old resource version: {asked}; the changes after {oldest} are known: list clustergateways again, \
          and watch from the resourceVersion of that list"
     )]
     TooOld { asked: u64, oldest: u64 },
-    /// The hub has not come to that yet.
+    /// The hub has not reached this revision yet.
     #[error("too large resource version: {asked}, current: {newest}")]
     TooNew { asked: u64, newest: u64 },
 }

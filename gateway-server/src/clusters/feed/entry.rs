@@ -15,14 +15,14 @@ pub(super) struct Entry {
     pub(super) revision: u64,
     pub(super) state: LiveState,
     pub(super) object: Arc<ClusterGateway>,
-    /// When it was shown first …
+    /// When it was shown first.
     pub(super) born: Step,
-    /// … and changed last.
+    /// When it changed last.
     pub(super) changed: Step,
     pub(super) relabelled: Option<Relabelling>,
 }
 
-/// The last change of a cluster's labels, which decide who has selected it.
+/// The last change of a cluster's labels, which decide which watches select it.
 #[derive(Debug)]
 pub(super) struct Relabelling {
     pub(super) step: Step,
@@ -30,7 +30,7 @@ pub(super) struct Relabelling {
 }
 
 impl Entry {
-    /// What it means to somebody who wants these changes, and has seen the others.
+    /// The change as it looks to a watch that wants these steps and has seen all others.
     pub(super) fn change(&self, is_wanted: impl Fn(Step) -> bool) -> Change {
         let before = match &self.relabelled {
             _ if is_wanted(self.born) => None,

@@ -1,4 +1,4 @@
-//! Clusters that are no longer shown, for those who watch and have not heard of it. Pure.
+//! Clusters that were removed, for watches that have not been told yet. Pure.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,30 +16,31 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Births, Change, Step};
 
-/// Number of clusters that are remembered, plus one for each that is shown.
+/// How many removed clusters are remembered, in addition to as many as are shown.
 pub(super) const KEPT: usize = 1024;
 
-/// Clusters that went, the last one last.
+/// Clusters that were removed, in the order of their removal.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     buried: VecDeque<(ClusterName, Tombstone)>,
-    /// All that went after this revision is in here; `None` before the start.
+    /// All clusters that were removed after this revision are in here; `None` before the start.
     oldest: Option<u64>,
-    /// What went up to this position is forgotten.
+    /// Clusters that were removed up to this position are forgotten.
     forgotten: u64,
 }
 
-/// One that went.
+/// A cluster that was removed.
 #[derive(Debug)]
 pub(super) struct Tombstone {
-    /// As it was shown last.
+    /// The object as it was shown last.
     pub(super) last: Arc<ClusterGateway>,
-    /// The position at which it was shown first.
+    /// The position at which the cluster was shown first.
     pub(super) born: u64,
     pub(super) went: Step,
 }
 
-/// A cluster that went, as replicas tell each other: enough for everybody who selected it.
+/// A cluster that was removed, as replicas tell each other. The labels tell which watches had
+/// selected it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct Went {
     pub(crate) cluster: ClusterName,
@@ -49,18 +50,18 @@ pub(crate) struct Went {
 }
 
 impl Gone {
-    /// From this revision on, this replica sees for itself what goes.
+    /// From this revision on, this replica sees removals itself.
     pub(super) fn begin(&mut self, revision: u64) {
         let oldest = self.oldest.get_or_insert(revision);
         *oldest = revision.min(*oldest);
     }
 
-    /// The revision after which everything is known.
+    /// The revision after which all removals are known.
     pub(super) fn oldest(&self) -> u64 {
         self.oldest.unwrap_or(u64::MAX)
     }
 
-    /// What went up to this position is forgotten.
+    /// Clusters that were removed up to this position are forgotten.
     pub(super) fn forgotten(&self) -> u64 {
         self.forgotten
     }
@@ -75,7 +76,7 @@ impl Gone {
         }
     }
 
-    /// Another replica says that this one went.
+    /// Another replica says that this cluster was removed.
     pub(super) fn hear(&mut self, went: Went) {
         let is_known = |(name, it): &(ClusterName, Tombstone)| {
             *name == went.cluster && it.went.revision >= went.revision
@@ -100,7 +101,7 @@ impl Gone {
         self.buried.push_front((cluster, tombstone));
     }
 
-    /// Another replica has told all that went after that revision.
+    /// Another replica has reported all clusters that were removed after that revision.
     pub(super) fn hear_oldest(&mut self, revision: u64) {
         self.begin(revision);
     }
@@ -114,7 +115,7 @@ impl Gone {
         self.buried.iter().map(went).collect()
     }
 
-    /// What went and is wanted, each with its position.
+    /// The removals that are wanted, each with its position.
     pub(super) fn changes(
         &self,
         is_wanted: impl Fn(Step) -> bool,
@@ -137,7 +138,7 @@ impl Gone {
     }
 }
 
-/// All that is known of a cluster that went before this replica came.
+/// Everything that is known of a cluster that was removed before this replica started.
 fn named(cluster: &ClusterName, labels: Option<BTreeMap<String, String>>) -> ClusterGateway {
     let spec = ClusterGatewaySpec {
         provider: String::new(),

@@ -1,16 +1,17 @@
-//! Which revisions of the hub this replica has come to, and when. Pure.
+//! Which revisions the hub has reached, and when this replica learnt of them. Pure.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// How many are remembered; they are as far apart as changes of what is shown.
+/// How many revisions are remembered. There is about one for each change of what is shown.
 const REMEMBERED: usize = 4096;
-/// How long before a revision that only another replica came to a change may have come here that the other
-/// one did not have yet at that revision.
+/// How much earlier than another replica this one may have seen a change. It matters if a revision
+/// was reached only at the other replica: changes that came here up to this long before may have
+/// been unknown there.
 const LAG_OF_OTHERS: Duration = Duration::from_secs(10);
 
-/// Revisions with the time at which they were reached, both in their order.
+/// Revisions and the times at which they were reached, both ascending.
 #[derive(Debug, Default)]
 pub(super) struct Reached(VecDeque<(u64, Instant)>);
 
@@ -28,14 +29,15 @@ impl Reached {
         self.0.back().map_or(0, |(revision, _)| *revision)
     }
 
-    /// The newest that was reached by then, or the first.
+    /// The newest revision that was reached at that moment, or the first one that is remembered.
     pub(super) fn newest_at(&self, moment: Instant) -> u64 {
         let index = self.0.partition_point(|(_, at)| *at <= moment);
         let known = self.0.get(index.saturating_sub(1));
         known.map_or(0, |(revision, _)| *revision)
     }
 
-    /// What came here up to this moment was known at every replica at that revision; `None` if nothing was.
+    /// The moment up to which everything that came here was known to every replica at that
+    /// revision; `None` if there is no such moment.
     pub(super) fn moment_of(&self, revision: u64) -> Option<Instant> {
         let index = self.0.partition_point(|(known, _)| *known < revision);
         let (first, begin) = self.0.front()?;

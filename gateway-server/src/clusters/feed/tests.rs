@@ -1,4 +1,4 @@
-//! What is shown at which revision, and what watches that come from elsewhere are told.
+//! What is shown at which revision, and what watches from another replica are told.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn names(changes: &Changes) -> Vec<String> {
     changes.all.iter().map(arrow).collect()
 }
 
-/// Looks at once, whoever looked before.
+/// Looks for changes at once, even if somebody has just done so.
 fn changes(clusters: &Clusters, position: u64) -> Result<Changes, Unknown> {
     clusters.changes(position, Instant::now() + LOOK_EVERY * 2)
 }
@@ -69,7 +69,7 @@ async fn what_comes_changes_and_goes_has_the_revision_of_the_hub() {
     clusters.remove::<Manual>(&at(21, token_secret("managed2")));
     let then = ["managed1 > managed1", "managed2 > -"];
     assert_eq!(names(&changes(&clusters, all.position).unwrap()), then);
-    // Whoever saw nothing of it before needs to hear only of what is there.
+    // A watch that began before both clusters existed is told only of the one that is left.
     assert_eq!(names(&changes(&clusters, begin).unwrap()), ["- > managed1"]);
     let newest = listed(&clusters).await;
     assert_eq!(newest.revision, 21);
@@ -78,7 +78,7 @@ async fn what_comes_changes_and_goes_has_the_revision_of_the_hub() {
     assert_eq!(shown.metadata.resource_version.as_deref(), Some("20"));
 }
 
-/// Replicas that have seen different steps show the same in the end.
+/// Two replicas that saw different intermediate states show the same in the end.
 #[tokio::test(start_paused = true)]
 async fn what_is_shown_depends_on_the_hub_and_not_on_what_was_seen_before() {
     let (old, fresh) = (clusters(), clusters());
@@ -102,7 +102,8 @@ async fn a_watch_goes_on_at_another_replica_from_any_revision() {
     let clusters = clusters();
     clusters.reset::<Manual>(&[at(10, token_secret("a")), at(12, token_secret("b"))]);
     assert_eq!(listed(&clusters).await.revision, 12);
-    // It came to this one here: nothing is missed, and nothing is told again.
+    // This replica has reached exactly this revision, so nothing is missed and nothing is told
+    // again.
     assert_eq!(resumed(&clusters, 12), [""; 0]);
     pass(60).await;
     clusters.apply::<Manual>(&at(20, token_secret("c")));
@@ -114,7 +115,8 @@ async fn a_watch_goes_on_at_another_replica_from_any_revision() {
     assert_eq!(resumed(&clusters, 32), [""; 0]);
     pass(60).await;
     assert_eq!(resumed(&clusters, 20), ["- > d", "b > -"]);
-    // To this one only another replica came: what came here a moment before is told again.
+    // Only another replica has reached this revision, so what came here a moment before is told
+    // again.
     assert_eq!(resumed(&clusters, 19), ["- > c", "- > d", "b > -"]);
     assert_eq!(resumed(&clusters, 25), ["- > d", "b > -"]);
 }

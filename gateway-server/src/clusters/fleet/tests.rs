@@ -1,4 +1,4 @@
-//! Replicas that tell each other everything, or not.
+//! Replicas that tell each other everything, or cannot.
 
 use super::*;
 use crate::clusters::health::{Evidence, tests::view};
@@ -11,7 +11,7 @@ fn id(number: usize) -> ReplicaId {
     format!("r{number}").parse().unwrap()
 }
 
-/// Each tells each other one what it sees and has decided.
+/// Each fleet tells every other one what it sees and has decided.
 fn gossip(fleets: &mut [Fleet]) {
     for from in 0..fleets.len() {
         for (cluster, told) in fleets[from].sightings() {
@@ -54,7 +54,7 @@ fn all_show_what_the_replica_decides_whose_view_counts() {
     fleets[1].decide(70, Instant::now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(shown(&fleets), vec![(70, "refused".to_owned()); 3]);
-    // Somebody gets through: that is the last word, and what the other one saw is old.
+    // An open connection counts more than the failed attempt that another replica saw.
     fleets[2].see(&name(), view(Evidence::Connection, 10, ""));
     gossip(&mut fleets);
     assert!(fleets[2].look() && !fleets[1].look());
@@ -79,7 +79,7 @@ fn if_the_replica_is_gone_that_should_decide_another_one_does() {
     assert!(fleets[0].look());
     fleets[0].decide(80, Instant::now(), |_| 0);
     assert_eq!(shown(&fleets[..1]), [(80, String::new())]);
-    // It comes back with what it knew: the newer decision stands.
+    // The replica comes back with an older decision. The newer decision stands.
     fleets[1].decide(75, Instant::now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(fleets[0].decided(&name()).unwrap().decision.revision, 80);

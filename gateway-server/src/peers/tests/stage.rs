@@ -1,4 +1,5 @@
-//! Replicas of this process, each with a listener, links to the others, and agents on pipes in memory.
+//! Replicas in this process. Each has a listener, links to the others, and agents on in-memory
+//! pipes.
 
 use std::{
     fs,
@@ -42,7 +43,7 @@ use crate::{
     tunnels::{TunnelDialer, Tunnels},
 };
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 pub(super) async fn eventually(is_so: impl Fn() -> bool) {
     let wait = async {
         while !is_so() {
@@ -52,7 +53,7 @@ pub(super) async fn eventually(is_so: impl Fn() -> bool) {
     timeout(Duration::from_secs(20), wait).await.unwrap();
 }
 
-/// Who signs the certificates of replicas, and the name that it puts into them.
+/// The CA of the replicas' certificates, and the DNS name in them.
 pub(super) struct Authority {
     issuer: Arc<CertifiedIssuer<'static, KeyPair>>,
     name: &'static str,
@@ -70,7 +71,7 @@ impl Authority {
         }
     }
 
-    /// The same, for another name.
+    /// The same CA with another DNS name.
     pub(super) fn naming(&self, name: &'static str) -> Self {
         Self {
             issuer: Arc::clone(&self.issuer),
@@ -78,7 +79,7 @@ impl Authority {
         }
     }
 
-    /// Writes certificate, key and authority.
+    /// Writes the certificate, the key and the CA to files.
     fn files(&self, directory: &tempfile::TempDir) -> [PathBuf; 3] {
         let mut params = CertificateParams::new([self.name.to_owned()]).unwrap();
         params.extended_key_usages = vec![
@@ -116,12 +117,12 @@ pub(super) struct Replica {
     _files: tempfile::TempDir,
 }
 
-/// An agent; it goes when it is dropped.
+/// An agent, which disconnects when it is dropped.
 pub(super) struct Agent {
     _tasks: JoinSet<()>,
 }
 
-/// Answers every pipe with the cluster's name and what it heard.
+/// Answers every pipe with the cluster's name and what it was sent.
 struct Echo {
     name: String,
     answers: Mutex<JoinSet<()>>,
@@ -147,7 +148,7 @@ impl Dial for Echo {
     }
 }
 
-/// Tells this to everybody who asks for news, and has no tunnel.
+/// A peer without tunnels that tells this as its news.
 struct Says {
     news: String,
     tasks: Mutex<JoinSet<()>>,
@@ -172,7 +173,7 @@ impl Dial for Says {
 }
 
 impl Replica {
-    /// As many as wanted, each linked to each other one.
+    /// Starts `COUNT` replicas and links each of them to every other one.
     pub(super) async fn linked<const COUNT: usize>(authority: &Authority) -> [Self; COUNT] {
         let mut listeners = Vec::new();
         for _ in 0..COUNT {
@@ -235,13 +236,13 @@ impl Replica {
         replica
     }
 
-    /// Ends it without a word.
+    /// Ends it abruptly, like a crash.
     pub(super) fn kill(&self) {
         self.background.lock().abort_all();
         self.ending.cut.cancel();
     }
 
-    /// An agent of `cluster`, attached here.
+    /// Attaches an agent of `cluster` to this replica.
     pub(super) async fn attach(&self, cluster: &str) -> Agent {
         let (ours, theirs) = duplex(64 << 10);
         let mut tasks = JoinSet::new();
@@ -276,7 +277,7 @@ impl Replica {
         self.dialer(cluster).is_attached()
     }
 
-    /// How many other replicas have said that they have a tunnel, and take pipes.
+    /// The number of other replicas that say that they have a tunnel and take pipes.
     pub(super) fn peers_of(&self, cluster: &str) -> usize {
         self.peers.tunnels.peers_of(&name(cluster)).len()
     }
@@ -285,7 +286,8 @@ impl Replica {
         &self.peers.hello.replica.as_ref().unwrap().id
     }
 
-    /// Takes it that whoever has a tunnel of `known` has one of `cluster`.
+    /// Makes this replica believe that each peer with a tunnel of `known` has a tunnel of
+    /// `cluster`, too.
     pub(super) async fn believes_of(&self, cluster: &str, known: &str) {
         eventually(|| self.peers_of(known) == 1).await;
         for peer in self.peers.tunnels.peers_of(&name(known)) {
@@ -293,7 +295,7 @@ impl Replica {
         }
     }
 
-    /// A link to something that proves to be a replica, and tells `news`.
+    /// Links this replica to a peer that has a replica's certificate and tells `news`.
     pub(super) async fn link_to_a_peer_that_says(
         &self,
         authority: &Authority,
@@ -324,7 +326,7 @@ impl Replica {
         Agent { _tasks: tasks }
     }
 
-    /// A connection to another replica, with a certificate of that authority.
+    /// Connects to another replica with a certificate of that CA.
     pub(super) async fn session_to(
         &self,
         other: &Self,

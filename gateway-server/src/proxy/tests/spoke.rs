@@ -1,4 +1,5 @@
-//! A managed API server on loopback: TLS and either HTTP, and what requests said of their sender.
+//! A stub of a managed API server on loopback: TLS, HTTP/2 and HTTP/1.1. It records what requests
+//! say about their sender.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -23,11 +24,11 @@ use crate::clusters::Clusters;
 
 const UNAUTHORIZED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
 
-/// A managed API server that takes one token.
+/// A managed API server that accepts one token.
 pub(super) struct Spoke {
     url: String,
     authority: String,
-    /// The `Authorization` of every request so far, and as whom.
+    /// The `Authorization` and the impersonated user of every request so far.
     seen: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
 }
@@ -99,7 +100,8 @@ async fn serve(
     }
 }
 
-/// What a request said of its sender, and the answer. Watches and logs begin, and go on for good.
+/// What a request says about its sender, and the answer to it. Watches and logs begin and never
+/// end.
 fn answer(
     good: &str,
     request: &Request<Incoming>,

@@ -20,7 +20,7 @@ impl Slots {
         self.connection.allowed_streams()
     }
 
-    /// Whether requests take another connection if there is one.
+    /// Whether requests should use another connection if there is one.
     pub(super) fn is_retiring(&self) -> bool {
         self.connection.is_retiring()
     }

@@ -83,7 +83,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicU
             let service = service_fn(|_request| {
                 ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
             });
-            // How a connection ends is the pool's business.
+            // Errors of a connection are left to the pool.
             let _ = if http2 {
                 let mut server = server2::Builder::new(TokioExecutor::new());
                 server.max_concurrent_streams(STREAMS);
@@ -97,7 +97,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicU
     }
 }
 
-/// A place is all that can be had without a request: hyper makes bodies only on connections.
+/// A lease stands for a request here, because hyper creates bodies only on real connections.
 async fn places(server: &Server, count: usize) -> Vec<Pooled> {
     let leases = join_all((0..count).map(|_| server.upstream.lease())).await;
     leases.into_iter().map(Result::unwrap).collect()
