@@ -20,6 +20,8 @@ use crate::stage::GATEWAYS;
 /// Longer than any component waits for an answer.
 const SOON: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(50);
+/// The pause after each answer. Without it the callers would take the machine from other tests.
+const THINK: Duration = Duration::from_millis(10);
 
 /// The entrance of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +62,7 @@ pub(super) async fn call(
         let (code, said) = match answer.unwrap_or_else(|late| (None, late.to_string())) {
             (Some(200), _) => {
                 done.fetch_add(1, Ordering::Relaxed);
+                sleep(THINK).await;
                 continue;
             }
             answer => answer,

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::stage::through_hub;
 
-const CALLERS: usize = 16;
-const DIRECT_CALLERS: usize = 4;
+const CALLERS: usize = 6;
+const DIRECT_CALLERS: usize = 2;
 const WATCHES: usize = 10;
 const STREAMS: usize = 2;
 /// The number of requests that callers must complete before an event, and again after it.
