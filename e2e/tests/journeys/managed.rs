@@ -56,7 +56,7 @@ impl Managed {
         self.spoke().kubectl(&args)
     }
 
-    /// The ConfigMaps of the test, directly at the spoke.
+    /// The `ConfigMap`s of the test, directly at the spoke.
     pub(crate) fn config_maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.spoke().client(), &self.namespace)
     }
