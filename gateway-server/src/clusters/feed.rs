@@ -22,8 +22,8 @@ use self::{
     reached::Reached,
 };
 pub(crate) use self::{
-    change::{Change, Changes, History, Listed, Unknown},
-    gone::Went,
+    change::{Change, Changes, Listed, Unknown},
+    gone::{History, Went},
 };
 use super::{cluster::Cluster, fleet::Fleet, health::LiveState, snapshot::Snapshot};
 

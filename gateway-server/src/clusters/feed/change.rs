@@ -5,8 +5,6 @@ use std::sync::Arc;
 use crds::cluster_core::ClusterGateway;
 use tokio::time::Instant;
 
-use super::gone::Went;
-
 /// When a change happened, as the hub and as this replica count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
@@ -47,14 +45,6 @@ pub(crate) struct Listed {
     pub(crate) revision: u64,
     pub(crate) position: u64,
     pub(crate) objects: Vec<Arc<ClusterGateway>>,
-}
-
-/// What one replica tells another one that has just started.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct History {
-    /// The revision after which it knows all removals; `None` if it has just started itself.
-    pub(crate) oldest: Option<u64>,
-    pub(crate) gone: Vec<Went>,
 }
 
 /// Why a watch cannot continue from a revision.

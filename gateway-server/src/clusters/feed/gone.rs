@@ -49,6 +49,14 @@ pub(crate) struct Went {
     pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
+/// What one replica tells another one that has just started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// The revision after which it knows all removals; `None` if it has just started itself.
+    pub(crate) oldest: Option<u64>,
+    pub(crate) gone: Vec<Went>,
+}
+
 impl Gone {
     /// From this revision on, this replica sees removals itself.
     pub(super) fn begin(&mut self, revision: u64) {
