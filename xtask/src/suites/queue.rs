@@ -1,8 +1,8 @@
 //! The order in which suites start, and how many run at a time. Pure.
 
-/// Each suite takes some of these units while it runs, about one for each half of a core that it
-/// keeps busy.
-const UNITS_PER_CORE: usize = 2;
+/// Each suite takes some of these units while it runs, about one for each core that its control
+/// planes keep busy. With more units the machine is so slow that deadlines of journeys pass.
+const UNITS_PER_CORE: usize = 1;
 
 /// The cost of a suite. Only the order and the load depend on it, so rough values are good enough.
 /// The gate prints the time of each suite.
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_takes_the_most_starts_first_and_small_suites_fill_the_gaps() {
-        let mut queue = Queue::new(&TITLES, 2);
+        let mut queue = Queue::new(&TITLES, 4);
         assert_eq!(started(&mut queue), [3, 1, 0]);
         queue.end(0);
         queue.end(1);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_suite_that_takes_more_than_the_machine_has_runs_alone() {
-        let mut queue = Queue::new(&TITLES, 1);
+        let mut queue = Queue::new(&TITLES, 2);
         assert_eq!(started(&mut queue), [3]);
         queue.end(3);
         assert_eq!(started(&mut queue), [1, 0]);
