@@ -30,6 +30,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// After a connection that lasted this long, the next pause is short again.
 const GOOD: Duration = Duration::from_secs(10);
+/// A drained connection that lasted this long is replaced without a pause.
+const LASTED: Duration = Duration::from_secs(1);
 /// How many times in a row a link that leads to an already connected replica is replaced at once.
 const QUICK_TRIES: u32 = 8;
 /// How long such a link is kept if that has not helped. Perhaps no other replica is ready.
@@ -106,8 +108,9 @@ impl Links {
                 Link::Spare => spares + 1,
                 Link::Held | Link::Drained => 0,
             };
-            if link == Link::Drained {
-                // Gateways drain their agents one by one, so there is no crowd to avoid.
+            if link == Link::Drained && begin.elapsed() >= LASTED {
+                // Gateways drain their agents one by one, so there is no crowd to avoid. A gateway
+                // that drains every connection at once gets the usual pauses.
                 continue;
             }
             select! {

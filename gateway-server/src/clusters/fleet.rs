@@ -36,6 +36,8 @@ pub(super) struct Decided<'a> {
 /// What is known of the health of one cluster.
 #[derive(Debug, Default)]
 struct Known {
+    /// Whether this replica knows the cluster itself. Otherwise it tells nobody about it.
+    is_seen: bool,
     own: Arc<View>,
     others: BTreeMap<ReplicaId, View>,
     decision: Arc<Decision>,
@@ -56,10 +58,11 @@ impl Fleet {
     /// Takes in what this replica sees now. Returns true if that has changed.
     pub(super) fn see(&mut self, cluster: &ClusterName, view: View) -> bool {
         let known = match self.known.get_mut(cluster) {
-            Some(known) if *known.own == view => return false,
+            Some(known) if known.is_seen && *known.own == view => return false,
             Some(known) => known,
             None => self.known.entry(cluster.clone()).or_default(),
         };
+        known.is_seen = true;
         known.own = Arc::new(view);
         self.changes += 1;
         true
@@ -96,6 +99,8 @@ impl Fleet {
         for known in self.known.values_mut() {
             known.others.remove(replica);
         }
+        self.known
+            .retain(|_, known| known.is_seen || !known.others.is_empty());
     }
 
     /// Forgets a cluster that was removed.
@@ -125,7 +130,7 @@ impl Fleet {
     /// Finds the decisions that are due. Returns true if this replica must take some.
     pub(super) fn look(&mut self) -> bool {
         let mut due = false;
-        for known in self.known.values_mut() {
+        for known in self.known.values_mut().filter(|known| known.is_seen) {
             known.look();
             due |= known.is_due();
         }
@@ -164,9 +169,8 @@ impl Fleet {
             view: Arc::clone(&known.own),
             decision: Arc::clone(&known.decision),
         };
-        self.known
-            .iter()
-            .map(|(cluster, known)| (cluster.clone(), sighting(known)))
+        let seen = self.known.iter().filter(|(_, known)| known.is_seen);
+        seen.map(|(cluster, known)| (cluster.clone(), sighting(known)))
             .collect()
     }
 }

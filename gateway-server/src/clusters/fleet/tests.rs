@@ -97,3 +97,12 @@ fn decisions_at_the_same_revision_end_alike() {
     let shown = shown(&fleets);
     assert_eq!(shown[0], shown[1]);
 }
+
+#[test]
+fn a_cluster_that_only_others_know_is_told_to_nobody_and_forgotten_with_them() {
+    let mut fleet = Fleet::default();
+    fleet.hear(&id(1), name(), view(Evidence::Attempt, 10, "refused"));
+    assert!(!fleet.look() && fleet.sightings().is_empty());
+    fleet.lose(&id(1));
+    assert!(fleet.decided(&name()).is_none());
+}
