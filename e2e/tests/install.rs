@@ -168,7 +168,7 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     tell(&format!("uninstalled after {:.1?}", begin.elapsed()));
     let nothing = || async {
         let mut left = stage.ours().await?;
-        left.retain(|object| !before.contains(object) && !of_a_namespace(object));
+        left.retain(|object| !before.contains(object) && !is_kubernetes_own(object));
         if left.is_empty() {
             Ok(())
         } else {
@@ -178,9 +178,11 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     eventually(SOON, "nothing is left", nothing).await.unwrap();
 }
 
-/// Whether Kubernetes creates this object in every namespace.
-fn of_a_namespace(object: &str) -> bool {
-    object.ends_with("/default") && object.contains("ServiceAccount")
+/// Whether Kubernetes creates this object by itself, at a time of its own: in every namespace, or
+/// for every node once its kubelet has registered.
+fn is_kubernetes_own(object: &str) -> bool {
+    let of_a_namespace = object.contains("ServiceAccount/") && object.ends_with("/default");
+    of_a_namespace || object.contains("Lease/kube-node-lease/")
 }
 
 async fn all_run_our_images(stage: &Stage) {
