@@ -3,21 +3,24 @@
 
 mod access_grant;
 mod gateway_configuration;
+mod server_settings;
 mod status;
+mod user_prefix;
 
 pub use access_grant::{
     AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterChoice, ClusterGrant, GRANT_FINALIZER,
-    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState,
-    ON_CLUSTER_PREFIX, OnCluster, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
-    on_cluster,
+    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, OnHub,
+    REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
 };
 pub use gateway_configuration::{
     Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, Egress,
-    EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, GatewayConfiguration,
-    GatewayConfigurationSpec, Identity, Limits, LoadBalancer, NodePlacement, PlacementReference,
-    Protocol, Server, ServerDeployment, crd,
+    EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, Fallback,
+    GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType, Limits, LoadBalancer,
+    NodePlacement, PlacementReference, Protocol, Server, ServerDeployment, crd,
 };
+pub use server_settings::{SETTINGS_PATH, ServerSettings};
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};
+pub use user_prefix::{InvalidUserPrefix, ON_CLUSTER_PREFIX, UserPrefix};
 
 /// API group.
 pub const GROUP: &str = "gateway.open-cluster-management.io";
@@ -27,6 +30,9 @@ pub const VERSION: &str = "v1alpha1";
 pub const SINGLETON: &str = "default";
 /// The only DNS name in the certificate that the gateway's replicas present to each other.
 pub const PEER_NAME: &str = "gateway-server-peer";
+/// The `ConfigMap` in the namespace of a managed cluster that says that an `AccessGrant` was used on
+/// it.
+pub const ACCESS_RECORD: &str = "spokeway-access";
 /// Spokeway's finalizer. It is removed once everything that was created for the configuration is
 /// removed.
 pub const FINALIZER: &str = "gateway.open-cluster-management.io/cleanup";

@@ -128,13 +128,6 @@ impl GatewayOptions {
             ..Self::default()
         }
     }
-
-    /// Whether it needs more of the hub than access reviews and the Secrets of the manual mode.
-    fn reads_the_hub(&self) -> bool {
-        let flags = ["--managed-service-account", "--identity=impersonate"];
-        let reads = |arg: &String| flags.iter().any(|flag| arg.starts_with(flag));
-        self.args.iter().any(reads)
-    }
 }
 
 impl Gateway {
@@ -142,9 +135,7 @@ impl Gateway {
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
         let program = our_program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
-        if options.reads_the_hub() {
-            registration::grant_shipped(hub).await?;
-        }
+        registration::grant_shipped(hub).await?;
         let (port, admin_port) = (host::free_port(), host::free_port());
         let directory = hub.directory().join(format!("gateway-{port}"));
         fs::create_dir(&directory)?;

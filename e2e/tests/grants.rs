@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "grants/alone.rs"]
+mod alone;
 #[path = "grants/callers.rs"]
 mod callers;
 #[path = "grants/revocation.rs"]

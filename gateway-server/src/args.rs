@@ -1,6 +1,7 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! become [`Settings`].
 
+mod identity;
 mod peers;
 
 use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
@@ -9,9 +10,9 @@ use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::log::Format;
 
-use self::peers::PeerArgs;
 pub use self::peers::{Others, PeerSettings};
-use crate::account_name::AccountName;
+use self::{identity::IdentityArgs, peers::PeerArgs};
+use crate::{account_name::AccountName, grants::Identities};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]
@@ -46,18 +47,8 @@ pub struct Args {
         requires = "managed_service_account"
     )]
     egress: Egress,
-    /// The identity of callers on managed clusters: service-account (every caller acts as the
-    /// gateway's account), or impersonate (a caller whom an `AccessGrant` names acts as itself, any
-    /// other as the gateway's account).
-    #[arg(
-        long,
-        env = "GATEWAY_IDENTITY",
-        value_name = "IDENTITY",
-        value_enum,
-        hide_possible_values = true,
-        default_value = "service-account"
-    )]
-    identity: Identity,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// IP address that the API is served on.
     #[arg(
         long,
@@ -200,15 +191,6 @@ pub enum Egress {
     Direct,
 }
 
-/// The identity of callers on managed clusters.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Identity {
-    /// A caller whom an `AccessGrant` names acts as itself, any other as the gateway's account.
-    Impersonate,
-    /// Every caller acts as the gateway's account.
-    ServiceAccount,
-}
-
 /// What the process does.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -220,8 +202,8 @@ pub struct Settings {
     pub managed_service_account: Option<AccountName>,
     /// How those are reached.
     pub egress: Egress,
-    /// The identity of callers on managed clusters.
-    pub identity: Identity,
+    /// Who callers are on managed clusters. If it is `None`, all are the gateway's account.
+    pub identities: Option<Identities>,
     /// Where the API is served.
     pub address: SocketAddr,
     /// The serving certificate chain.
@@ -295,7 +277,7 @@ impl From<Args> for Settings {
             secret_namespace,
             managed_service_account,
             egress,
-            identity,
+            identities: identity.settings(),
             address: SocketAddr::new(bind_address, secure_port),
             certificate: tls_cert_file,
             private_key: tls_private_key_file,

@@ -2,6 +2,7 @@
 //! for a few seconds and asked once however many requests wait for it.
 
 mod cache;
+mod recheck;
 mod review;
 
 use std::sync::Arc;
@@ -13,10 +14,13 @@ use kube::{Api, Client, api::PostParams};
 use tokio::time::timeout;
 use tracing::warn;
 
-pub(crate) use self::review::{Action, Question};
 use self::{
     cache::Cache,
     review::{DEADLINE, RESOURCE, ReviewError, Verdict, review, verdict},
+};
+pub(crate) use self::{
+    recheck::keep_checking,
+    review::{Action, Question},
 };
 use crate::{
     authentication::User,
@@ -56,15 +60,7 @@ impl Authorizer {
     /// Refuses what the hub's RBAC does not allow.
     pub(crate) async fn authorize(&self, question: &Arc<Question>) -> Result<(), Refusal> {
         let Question { user, action } = &**question;
-        if user.groups.iter().any(|group| group == ALL_POWERFUL) {
-            return Ok(());
-        }
-        let verdict = self
-            .cache
-            // On the heap: hardly any request asks, and every one's future has a place for it.
-            .get(Arc::clone(question), |question| Box::pin(self.ask(question)))
-            .await;
-        match verdict {
+        match self.verdict(question).await {
             Ok(Verdict::Allowed) => Ok(()),
             Ok(Verdict::Denied(reason)) => Err(forbidden(user, action, &reason)),
             Err(error) => {
@@ -74,6 +70,21 @@ impl Authorizer {
                 Err(Refusal::new(code, "ServiceUnavailable", message).retry_after(1))
             }
         }
+    }
+
+    /// True if the hub says no. If it does not answer, nothing is known.
+    async fn denies(&self, question: &Arc<Question>) -> bool {
+        matches!(self.verdict(question).await, Ok(Verdict::Denied(_)))
+    }
+
+    async fn verdict(&self, question: &Arc<Question>) -> Result<Verdict, ReviewError> {
+        let mut groups = question.user.groups.iter();
+        if groups.any(|group| group == ALL_POWERFUL) {
+            return Ok(Verdict::Allowed);
+        }
+        // On the heap: hardly any request asks, and every one's future has a place for it.
+        let ask = |question| Box::pin(self.ask(question));
+        self.cache.get(Arc::clone(question), ask).await
     }
 
     async fn ask(&self, question: Arc<Question>) -> Result<Verdict, ReviewError> {

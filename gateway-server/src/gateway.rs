@@ -53,6 +53,8 @@ pub(crate) struct Gateway {
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) admin: Admin,
+    /// The settings that the operator has to know, as JSON.
+    pub(crate) settings: String,
     /// The process is about to end.
     pub(crate) drain: CancellationToken,
     /// Connections of callers open now.
@@ -80,6 +82,7 @@ impl Gateway {
         let asked = match route(request.uri().path()) {
             Ok(Route::Livez) => return Ok(text(StatusCode::OK, "ok")),
             Ok(Route::Readyz) => return Ok(self.readyz()),
+            Ok(Route::Settings) => return Ok(json(&self.settings)),
             Ok(Route::Endpoint(endpoint)) => Ok(Asked::of(endpoint, &request)),
             Err(fault) => Err(Refusal::bad_request(fault.to_string())),
         };
@@ -97,7 +100,7 @@ impl Gateway {
                 tail_length,
             } => {
                 let call = Call {
-                    caller: &question.user,
+                    question: &question,
                     cluster,
                     service,
                     tail_length,
@@ -249,6 +252,12 @@ fn text(code: StatusCode, text: &str) -> Response<Body> {
     *response.status_mut() = code;
     let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn json(text: &str) -> Response<Body> {
+    let mut response = Response::new(Body::Full(text.to_owned().into()));
+    describe(response.headers_mut(), "application/json", None);
     response
 }
 

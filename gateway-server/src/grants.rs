@@ -1,14 +1,15 @@
 //! Identity by `AccessGrant`s: which identity a caller acts as on a managed cluster. The result of
 //! all grants is one immutable snapshot behind one pointer; a request reads it without a lock. When
-//! a subject loses its standing on a cluster, its streams there end.
+//! it changes, the streams of callers who may no longer do what they do end.
 
 mod claim;
 mod decision;
+mod identities;
 mod ledger;
 mod reading;
 mod standings;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use crds::{ClusterName, gateway::AccessGrant};
@@ -17,20 +18,23 @@ use kube::ResourceExt as _;
 use parking_lot::Mutex;
 
 pub(crate) use self::decision::Denied;
+pub use self::identities::Identities;
+pub(crate) use self::identities::settings;
 use self::{
     decision::decide,
-    ledger::{Cuts, Ledger},
+    ledger::{Changed, Ledger},
     reading::Reading,
     standings::Standings,
 };
 #[cfg(test)]
 pub(crate) use self::{
-    reading::Obstacle,
+    reading::{Obstacle, State},
     tests::{applied, grant},
 };
 use crate::{
     acting::{Acting, Streams, Tether},
     authentication::User,
+    authorization::Question,
     clusters::Clusters,
     metrics::Metrics,
 };
@@ -38,6 +42,7 @@ use crate::{
 /// The grants, and the only place that changes them.
 #[derive(Debug)]
 pub(crate) struct Grants {
+    identities: Identities,
     standings: ArcSwap<Standings>,
     /// The source of the snapshot. Only the watch and the clock lock it.
     ledger: Mutex<Ledger>,
@@ -56,10 +61,11 @@ pub(crate) struct Admitted {
 
 impl Grants {
     /// None are known yet.
-    pub(crate) fn new(clusters: Arc<Clusters>, metrics: Metrics) -> Self {
+    pub(crate) fn new(identities: Identities, clusters: Arc<Clusters>, metrics: Metrics) -> Self {
         Self {
             standings: ArcSwap::default(),
-            ledger: Mutex::default(),
+            ledger: Mutex::new(Ledger::new(identities.prefix.clone())),
+            identities,
             clusters,
             metrics,
         }
@@ -69,16 +75,19 @@ impl Grants {
     /// cluster's `streams`, to be tied to that identity there.
     pub(crate) fn admit(
         &self,
-        caller: &User,
+        question: &Arc<Question>,
         cluster: &ClusterName,
         streams: Option<&Streams>,
     ) -> Result<Admitted, Denied> {
         loop {
             let standings = self.standings.load();
-            let acting = decide(caller, cluster, &standings)?;
-            let tether = streams.map(|streams| streams.tie(acting.clone()));
-            // The snapshot changed before the stream was tied, so its cut may have missed the
-            // stream: decide again by the newer snapshot.
+            let acting = decide(&question.user, cluster, &standings, &self.identities)?;
+            let tether = streams.map(|streams| {
+                let acting = Some(acting.clone());
+                streams.tie(Arc::clone(question), acting)
+            });
+            // The snapshot changed before the stream was tied, so its review may have missed
+            // the stream: decide again by the newer snapshot.
             if tether.is_none() || Arc::ptr_eq(&standings, &self.standings.load()) {
                 return Ok(Admitted { acting, tether });
             }
@@ -98,9 +107,9 @@ impl Grants {
     pub(crate) fn set(&self, name: &str, grant: Option<&AccessGrant>, now: Timestamp) {
         let reading = grant.map(Reading::of);
         self.change(|ledger| {
-            let mut cuts = Cuts::new();
-            ledger.set(name, reading, now, &mut cuts);
-            cuts
+            let mut changed = Changed::new();
+            ledger.set(name, reading, now, &mut changed);
+            changed
         });
     }
 
@@ -114,18 +123,31 @@ impl Grants {
         self.ledger.lock().next_end()
     }
 
-    /// Publishes the result of a change before it cuts streams, so that a caller who reconnects
+    /// A grant was ever used on exactly these clusters.
+    pub(crate) fn replace_used(&self, clusters: HashSet<ClusterName>) {
+        self.change(|ledger| ledger.replace_used(clusters));
+    }
+
+    /// Whether a grant was ever used on this cluster.
+    pub(crate) fn set_used(&self, cluster: &ClusterName, is_used: bool) {
+        self.change(|ledger| ledger.set_used(cluster, is_used));
+    }
+
+    /// Publishes the result of a change before it ends streams, so that a caller who reconnects
     /// meets the new snapshot.
-    fn change(&self, change: impl FnOnce(&mut Ledger) -> Cuts) {
+    fn change(&self, change: impl FnOnce(&mut Ledger) -> Changed) {
         let mut ledger = self.ledger.lock();
-        let cuts = change(&mut ledger);
-        self.standings.store(Arc::new(ledger.standings().clone()));
+        let changed = change(&mut ledger);
+        let standings = Arc::new(ledger.standings().clone());
+        self.standings.store(Arc::clone(&standings));
         let clusters = self.clusters.snapshot();
-        for (name, subjects) in &cuts {
-            if let Some(cluster) = clusters.by_name.get(name) {
-                let cut = cluster.streams.cut(subjects);
-                self.metrics.streams_cut.inc_by(cut);
-            }
+        for name in &changed {
+            let Some(cluster) = clusters.by_name.get(name) else {
+                continue;
+            };
+            let may_act = |caller: &User| decide(caller, name, &standings, &self.identities).ok();
+            let cut = cluster.streams.review(may_act);
+            self.metrics.streams_cut.inc_by(cut);
         }
     }
 }

@@ -33,7 +33,8 @@ mod way;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},
-    args::{Args, Egress, Identity, Others, PeerSettings, Settings, TunnelEntrance},
+    args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
+    grants::Identities,
     route::PathError,
     run::run,
     service_name::{ServiceName, ServiceNameError},

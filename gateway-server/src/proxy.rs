@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     acting::{Acting, cut_of},
-    authentication::User,
+    authorization::Question,
     body::Body,
     clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
@@ -51,7 +51,8 @@ pub(crate) struct Proxy {
 /// The caller and the destination of a request.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
-    pub(crate) caller: &'a User,
+    /// Who asks, and what the hub allowed.
+    pub(crate) question: &'a Arc<Question>,
     pub(crate) cluster: ClusterName,
     /// The service of the cluster that is meant, if it is not the API server.
     pub(crate) service: Option<ServiceAddress>,
@@ -119,15 +120,19 @@ impl Proxy {
 impl Proxy {
     /// The identity that the caller acts as. A service of the cluster is not told.
     fn admit(&self, call: &Call<'_>, cluster: &Cluster, lasts: bool) -> Result<Admitted, Denied> {
-        let grants = self.grants.as_ref().filter(|_| call.service.is_none());
-        let admitted = match grants {
-            Some(grants) => {
-                let streams = lasts.then_some(&*cluster.streams);
-                grants.admit(call.caller, &call.cluster, streams)
+        let streams = lasts.then_some(&*cluster.streams);
+        let tie = |acting| streams.map(|it| it.tie(Arc::clone(call.question), acting));
+        let admitted = match &self.grants {
+            Some(grants) if call.service.is_none() => {
+                grants.admit(call.question, &call.cluster, streams)
             }
+            Some(_) => Ok(Admitted {
+                acting: Acting::Account,
+                tether: tie(None),
+            }),
             None => Ok(Admitted {
                 acting: Acting::Account,
-                tether: None,
+                tether: tie(Some(Acting::Account)),
             }),
         };
         match &admitted {

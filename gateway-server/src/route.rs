@@ -5,7 +5,7 @@ mod tail;
 
 use std::str::FromStr;
 
-use crds::{ClusterName, ServiceAddress, ServiceAddressError};
+use crds::{ClusterName, ServiceAddress, ServiceAddressError, gateway::SETTINGS_PATH};
 
 pub(crate) use self::tail::check_tail;
 
@@ -20,6 +20,8 @@ pub(crate) enum Route<'a> {
     Livez,
     /// `/readyz`. Answered to anybody.
     Readyz,
+    /// What the operator has to know. Answered to anybody.
+    Settings,
     /// Anything else: only callers who are known and allowed get an answer.
     Endpoint(Endpoint<'a>),
 }
@@ -126,6 +128,7 @@ pub(crate) fn route(path: &str) -> Result<Route<'_>, PathError> {
     Ok(match path {
         "/livez" | "/healthz" => Route::Livez,
         "/readyz" => Route::Readyz,
+        SETTINGS_PATH => Route::Settings,
         _ => Route::Endpoint(endpoint(path)?),
     })
 }

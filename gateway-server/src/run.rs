@@ -22,7 +22,7 @@ use tunnel::{Hello, Replica, ReplicaId};
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
-    args::{Identity, Settings},
+    args::Settings,
     attach::{AgentAuthority, Attach, TunnelDoor},
     authentication::Authenticator,
     authorization::Authorizer,
@@ -31,7 +31,7 @@ use crate::{
     ending::Ending,
     follow::follow_hub,
     gateway::Gateway,
-    grants::Grants,
+    grants::{self, Grants},
     metrics::Metrics,
     peers::Peers,
     proxy::{Outbound, Proxy},
@@ -155,10 +155,8 @@ impl Process {
             connections.clone(),
         ));
         let authorizer = Authorizer::new(hub, metrics.clone());
-        let grants = match settings.identity {
-            Identity::Impersonate => Some(Grants::new(Arc::clone(&clusters), metrics.clone())),
-            Identity::ServiceAccount => None,
-        };
+        let identities = settings.identities.clone();
+        let grants = identities.map(|it| Grants::new(it, Arc::clone(&clusters), metrics.clone()));
         let authenticator = Arc::<Authenticator>::default();
         let outbound = Outbound {
             clusters: Arc::clone(&clusters),
@@ -192,6 +190,7 @@ impl Process {
             discovery: Discovery::new(),
             openapi: OpenApi::new(),
             admin,
+            settings: grants::settings(settings.identities.as_ref()),
             drain: ending.drain,
             connections: metrics.connections,
         })

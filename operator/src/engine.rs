@@ -294,7 +294,7 @@ impl Engine {
         match answer {
             Answer::Server(answer) => {
                 let seen = match (answer, &self.observed.server) {
-                    (Ok(()), _) => ServerSeen::Ready,
+                    (Ok(settings), _) => ServerSeen::Ready(settings),
                     (Err(why), ServerSeen::Unready { since, .. }) => {
                         let since = *since;
                         ServerSeen::Unready { why, since }
@@ -305,6 +305,10 @@ impl Engine {
                     self.observed.server = seen;
                     self.queue.touch(&Key::Hub, now);
                     self.queue.touch(&Key::Status, now);
+                    // Whether grants have an effect depends on the server.
+                    for name in self.observed.grants.keys() {
+                        self.queue.touch(&Key::Grant(name.clone()), now);
+                    }
                 }
             }
             Answer::Clusters(seen) => {

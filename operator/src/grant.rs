@@ -5,14 +5,11 @@ mod shipped;
 
 use std::collections::BTreeSet;
 
-use crds::gateway::{AccessGrant, ClusterChoice, OnCluster, Subject, SubjectKind};
+use crds::gateway::{AccessGrant, ClusterChoice, OnHub, Subject};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-pub(crate) use self::{
-    manifests::Account,
-    shipped::{HeldGrant, Shipped},
-};
+pub(crate) use self::shipped::{HeldGrant, Shipped};
 use crate::{
     digest,
     kind::{Kind, ObjectKey},
@@ -28,9 +25,8 @@ pub(crate) struct Grant {
     pub(crate) choice: ClusterChoice,
     /// The clusters that its status lists.
     listed: BTreeSet<String>,
-    /// Its manifests. `None` if they differ from cluster to cluster, because the gateway's account
-    /// may.
-    manifests: Option<Vec<Manifest>>,
+    /// Its rights as objects of a cluster.
+    pub(crate) manifests: Vec<Manifest>,
     /// Roughly how many bytes the manifests have.
     pub(crate) size: usize,
     /// The hash that chooses one of a cluster's works for it.
@@ -53,13 +49,12 @@ impl Grant {
             object,
             choice,
             listed,
-            manifests: None,
+            manifests: Vec::new(),
             size: 0,
             shard,
         };
-        let manifests = manifests::of(&grant, Some(&Account::longest()));
-        grant.size = manifests.iter().map(Manifest::size).sum();
-        grant.manifests = Some(manifests).filter(|_| grant.can_name_all(None));
+        grant.manifests = manifests::of(&grant);
+        grant.size = grant.manifests.iter().map(Manifest::size).sum();
         Some(grant)
     }
 
@@ -80,12 +75,6 @@ impl Grant {
         self.listed.contains(cluster)
     }
 
-    /// Its rights as objects of a cluster.
-    pub(crate) fn manifests(&self, account: Option<&Account>) -> Vec<Manifest> {
-        let known = self.manifests.clone();
-        known.unwrap_or_else(|| manifests::of(self, account))
-    }
-
     /// The namespaces that it creates.
     pub(crate) fn made_namespaces(&self) -> impl Iterator<Item = &str> {
         let namespaces = self.object.spec.namespaces.as_ref();
@@ -94,15 +83,9 @@ impl Grant {
             .flat_map(|it| it.names.iter().map(String::as_str))
     }
 
-    /// Its subjects, as a cluster knows them.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = OnCluster> {
-        self.object.spec.subjects.iter().map(Subject::on_cluster)
-    }
-
-    /// False if it is for the gateway's account and the cluster has none.
-    pub(crate) fn can_name_all(&self, account: Option<&Account>) -> bool {
-        let mut subjects = self.object.spec.subjects.iter();
-        account.is_some() || !subjects.any(|it| it.kind == SubjectKind::Gateway)
+    /// Its subjects, as the hub knows them.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = OnHub> {
+        self.object.spec.subjects.iter().map(Subject::on_hub)
     }
 }
 

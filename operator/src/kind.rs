@@ -128,6 +128,7 @@ const ALL: Filter = Filter::All;
 const OURS: Filter = Filter::Label(MANAGED_BY, MANAGER);
 const OUR_ADDON: Filter = Filter::Label(addon::ADDON_LABEL, GATEWAY);
 const OUR_SERVICE: Filter = Filter::Label(SERVICE_NAME, SERVICE);
+const OUR_RECORD: Filter = Filter::Name(gateway::ACCESS_RECORD);
 const OUR_POLICY: Filter = Filter::Name(ACCESS_POLICY);
 const OUR_API_SERVICE: Filter = Filter::Name(API_SERVICE);
 
@@ -144,6 +145,7 @@ kinds! {
     AddOnDeploymentConfig: ADDON, Namespaces, ALL, Clusters;
     ManifestWork: WORK, Namespaces, OUR_ADDON, ClusterOfNamespace;
     ManagedServiceAccount: AUTHENTICATION, Namespaces, ALL, ClusterOfNamespace;
+    ConfigMap: CORE, Namespaces, OUR_RECORD, ClusterOfNamespace;
     CertificateSigningRequest: CERTIFICATES, Cluster, OUR_ADDON, ClusterOfNamespace;
     ClusterRole: RBAC_API, Cluster, OURS, Hub;
     ClusterRoleBinding: RBAC_API, Cluster, OURS, HubOrCluster;

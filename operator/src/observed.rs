@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use crds::{addon, gateway};
+use crds::{
+    addon,
+    gateway::{self, ServerSettings},
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 
@@ -80,12 +83,10 @@ pub(crate) struct GatewaySeen {
 pub(crate) enum ServerSeen {
     /// It has not been probed.
     Unknown,
-    Ready,
+    /// It is ready, and these are its settings if it tells them.
+    Ready(Option<ServerSettings>),
     /// Why it is not ready, and since when.
-    Unready {
-        why: String,
-        since: Timestamp,
-    },
+    Unready { why: String, since: Timestamp },
 }
 
 /// A write that failed.
@@ -333,14 +334,14 @@ mod tests {
         let kind = Kind::GatewayConfiguration;
         observed.put(
             kind,
-            configuration("10", &json!({"identity": "ServiceAccount"})),
+            configuration("10", &json!({"identity": {"type": "ServiceAccount"}})),
         );
         let key = ObjectKey::global(kind, gateway::SINGLETON);
         for version in ["9", "10"] {
             assert_eq!(observed.put(kind, configuration(version, &json!({}))), None);
         }
         assert_eq!(
-            observed.object(&key).unwrap().data["spec"]["identity"],
+            observed.object(&key).unwrap().data["spec"]["identity"]["type"],
             "ServiceAccount"
         );
     }

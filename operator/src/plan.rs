@@ -8,6 +8,7 @@ mod desired;
 pub(crate) mod enrolment;
 pub(crate) mod entrance;
 mod hub;
+mod identity;
 mod matching;
 pub(crate) mod pki;
 mod status;

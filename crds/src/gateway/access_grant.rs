@@ -1,6 +1,7 @@
 //! `AccessGrant`: which users of the hub may do what on which managed clusters.
 
 mod choice;
+mod grant_group;
 mod status;
 mod subject;
 
@@ -19,9 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     choice::ClusterChoice,
     status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, REMOVING},
-    subject::{
-        GROUP_MEMBER, ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, USER_EXTRA, on_cluster,
-    },
+    subject::{GROUP_MEMBER, OnHub, Subject, SubjectKind, USER_EXTRA},
 };
 use super::PlacementReference;
 use crate::go_duration;

@@ -1,6 +1,7 @@
 //! `GatewayConfiguration`: the one object that turns on the gateway and configures it.
 
 mod egress;
+mod identity;
 mod server;
 
 use k8s_openapi::{
@@ -17,6 +18,7 @@ pub use self::{
     egress::{
         Egress, EgressType, Entrypoint, EntrypointType, ExposedService, LoadBalancer, Protocol,
     },
+    identity::{Fallback, Identity, IdentityType},
     server::{ExternalServer, NodePlacement, Server, ServerDeployment},
 };
 use super::{SINGLETON, status::GatewayConfigurationStatus};
@@ -57,7 +59,7 @@ pub struct GatewayConfigurationSpec {
     pub egress: Egress,
     /// The credential that the gateway uses on managed clusters.
     pub credentials: Credentials,
-    /// The identity that a caller has on a managed cluster. Defaults to Impersonate.
+    /// The identity that a caller has on a managed cluster.
     pub identity: Identity,
     /// The rights that `AccessGrant`s may give.
     pub access: Access,
@@ -146,17 +148,6 @@ pub struct AccountReference {
     /// issue tokens with a shorter lifetime.
     #[schemars(schema_with = "validity")]
     pub validity: String,
-}
-
-/// The identity that a caller has on a managed cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Identity {
-    /// Callers keep their own identity on clusters where an `AccessGrant` names them. All others act as the
-    /// gateway's account.
-    #[default]
-    Impersonate,
-    /// All callers act as the gateway's account.
-    ServiceAccount,
 }
 
 /// Limits on requests to managed clusters.
@@ -249,7 +240,7 @@ mod tests {
             "server": {"deployment": "External", "external": {"caBundle": "Y2E="}},
             "egress": {"type": "Tunnel", "entrypoint": {"type": "HubAPI"}},
             "credentials": {"type": "Manual"},
-            "identity": "ServiceAccount",
+            "identity": {"type": "ServiceAccount", "userPrefix": "", "fallback": "Deny"},
         }))
         .unwrap();
         assert_eq!(spec.egress.kind, EgressType::Tunnel);

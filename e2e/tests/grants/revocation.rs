@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::{io::AsyncReadExt as _, time::timeout};
 
-use crate::stage::{ACCOUNT, Caller, SOON, Stage, bind, proxy};
+use crate::stage::{Caller, SOON, Stage, proxy};
 
 /// The time limit from the change on the hub to the end of a long-lived request.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
@@ -40,9 +40,7 @@ async fn ends(watch: Running, within: Duration) {
 async fn a_watch_ends_with_its_grant_and_the_next_command_is_forbidden() {
     let stage = Stage::shared().await;
     let subject = json!({"kind": "User", "name": "watcher"});
-    stage
-        .apply("watcher-views", subject, "--user=watcher")
-        .await;
+    stage.apply("watcher-views", subject).await;
     let watcher = stage.user("watcher", &[]);
     let running = watch(&watcher, &WATCH).await;
     let before = stage.streams_cut().await;
@@ -50,7 +48,7 @@ async fn a_watch_ends_with_its_grant_and_the_next_command_is_forbidden() {
     ends(running, REVOKED_WITHIN).await;
     assert!(stage.streams_cut().await > before);
     watcher
-        .hears(&LIST, &format!("User \"{ACCOUNT}\" cannot list"))
+        .hears(&LIST, "no AccessGrant names hub user \"watcher\"")
         .await;
 }
 
@@ -58,9 +56,8 @@ async fn a_watch_ends_with_its_grant_and_the_next_command_is_forbidden() {
 async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
     let stage = Stage::shared().await;
     let subject = json!({"kind": "Group", "name": "leavers"});
-    stage
-        .apply("leavers-view", subject, "--group=leavers")
-        .await;
+    stage.apply("leavers-view", subject).await;
+    let group = stage.group_of("leavers-view").await;
     stage
         .user("leaver", &["leavers"])
         .hears(&LIST, "kube-root-ca.crt")
@@ -103,7 +100,7 @@ async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
     let is = &line["impersonatedUser"];
     assert_eq!(
         is["groups"],
-        json!(["leavers", "system:authenticated"]),
+        json!([group, "system:authenticated"]),
         "{line}"
     );
     assert_eq!(is["extra"], json!({crds::gateway::USER_EXTRA: ["leaver"]}));
@@ -112,16 +109,14 @@ async fn an_upgraded_connection_ends_with_the_group_that_let_it_begin() {
 #[tokio::test]
 async fn a_grant_ends_by_the_gateways_clock_though_nobody_says_so() {
     let stage = Stage::shared().await;
-    bind(stage.spoke(), "short-views", "view", "--user=short").await;
     let short = stage.user("short", &[]);
     let subject = json!({"kind": "User", "name": "short"});
     stage.grant("short-views", subject, Some("20s")).await;
-    stage.says("short-views", "Applied", "").await;
+    stage.ship("short-views").await;
     let running = watch(&short, &WATCH).await;
     ends(running, SOON * 2).await;
-    short
-        .hears(&LIST, &format!("User \"{ACCOUNT}\" cannot list"))
-        .await;
+    let ended = "AccessGrant \"short-views\", which names you, has ended there";
+    short.hears(&LIST, ended).await;
     let states = stage
         .grants()
         .get("short-views")
@@ -135,40 +130,30 @@ async fn a_grant_ends_by_the_gateways_clock_though_nobody_says_so() {
     );
 }
 
+/// The bindings of the older version stay on the spoke, because nobody removes them.
 #[tokio::test]
-async fn what_the_gateways_own_account_is_granted_is_everybodys_until_it_is_taken_back() {
+async fn what_a_grant_no_longer_allows_is_forbidden_though_it_is_still_bound() {
     let stage = Stage::shared().await;
-    let spoke = stage.spoke();
-    spoke
-        .kubectl(&["create", "namespace", "lobby"])
-        .ok()
-        .await
-        .unwrap();
-    let account = "--serviceaccount=spokeway-system:impersonator";
-    let bind = [
-        "create",
-        "rolebinding",
-        "lobby",
-        "--namespace",
-        "lobby",
-        "--clusterrole=view",
-        account,
-    ];
-    spoke.kubectl(&bind).ok().await.unwrap();
-    stage.grant("lobby", json!({"kind": "Gateway"}), None).await;
-    stage.says("lobby", "Applied", "").await;
-    let visitor = stage.user("visitor", &[]);
-    let lobby: Vec<_> = WATCH
-        .iter()
-        .map(|it| if *it == "default" { "lobby" } else { it })
-        .collect();
-    visitor.hears(&lobby[..4], "kube-root-ca.crt").await;
-    let mut running = visitor.kubectl(&lobby).spawn().unwrap();
-    running
-        .line_with("kube-root-ca.crt", SOON)
-        .await
-        .unwrap()
-        .unwrap();
-    stage.revoke("lobby").await;
-    ends(running, REVOKED_WITHIN).await;
+    let edited = stage.user("edited", &[]);
+    let subject = json!({"kind": "User", "name": "edited"});
+    stage.apply("edited-role", subject).await;
+    let watch = watch(&edited, &WATCH).await;
+    let secrets = ["get", "secrets", "--namespace", "default"];
+    stage
+        .change("edited-role", &json!({"role": {"clusterRole": "admin"}}))
+        .await;
+    let pending = "AccessGrant \"edited-role\", which names you, is pending there";
+    edited.hears(&LIST, pending).await;
+    ends(watch, REVOKED_WITHIN).await;
+    stage.ship("edited-role").await;
+    edited.hears(&secrets, "No resources found").await;
+
+    stage
+        .change("edited-role", &json!({"role": {"clusterRole": "view"}}))
+        .await;
+    edited.hears(&secrets, pending).await;
+    stage.ship("edited-role").await;
+    edited.hears(&LIST, "kube-root-ca.crt").await;
+    let refused = "User \"hub:edited\" cannot list resource \"secrets\"";
+    edited.hears(&secrets, refused).await;
 }

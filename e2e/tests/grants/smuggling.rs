@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::stage::{SOON, Stage, proxy};
 
 /// A GET as the hub's API server would pass it on, over HTTP/1.1.
-async fn get(gateway: &Gateway, tail: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+pub(crate) async fn get(gateway: &Gateway, tail: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let hub = Credentials::Certificate(gateway.hub().front_proxy_client().clone());
     let client = Http1::new(&gateway.url(), &gateway.ca_pem(), &hub).unwrap();
     let answer = client.get(&proxy(tail), headers).await.unwrap();
@@ -20,7 +20,7 @@ async fn get(gateway: &Gateway, tail: &str, headers: &[(&str, &str)]) -> (u16, V
 async fn nothing_of_a_caller_crosses_but_what_was_granted() {
     let stage = Stage::shared().await;
     let subject = json!({"kind": "User", "name": "door"});
-    stage.apply("door-views", subject, "--user=door").await;
+    stage.apply("door-views", subject).await;
     let caller = [
         ("x-remote-user", "door"),
         ("x-remote-group", "system:masters"),
@@ -43,7 +43,7 @@ async fn nothing_of_a_caller_crosses_but_what_was_granted() {
 async fn crosses_as_granted(stage: &Stage) {
     let line = stage.audited("by%21%3Ddoor").await;
     let is = &line["impersonatedUser"];
-    assert_eq!(is["username"], "door", "{line}");
+    assert_eq!(is["username"], "hub:door", "{line}");
     assert!(is["extra"].is_null() && is["uid"].is_null(), "{line}");
     let groups = is["groups"].as_array().unwrap();
     assert!(!groups.contains(&"system:masters".into()), "{line}");
@@ -66,17 +66,19 @@ async fn forged_names_are_refused(gateway: &Gateway, path: &str, caller: &[(&str
 }
 
 #[tokio::test]
-async fn nobody_is_called_what_a_system_identity_of_the_hub_is_called_there() {
+async fn nobody_is_called_what_an_identity_of_the_cluster_is_called() {
     let stage = Stage::shared().await;
     let names = [
         crds::gateway::GROUP_MEMBER,
-        "cluster:hub:system:serviceaccount:ci:bot",
+        "system:admin",
+        "kubernetes-admin",
     ];
     let each = stage.replicas.each().iter();
     for (gateway, name) in each.flat_map(|gateway| names.map(|name| (gateway, name))) {
         let caller = [
             ("x-remote-user", name),
             ("x-remote-group", "system:masters"),
+            ("x-remote-group", "kubeadm:cluster-admins"),
         ];
         let (code, body) = get(gateway, "/api/v1/namespaces", &caller).await;
         assert_eq!(
@@ -86,7 +88,7 @@ async fn nobody_is_called_what_a_system_identity_of_the_hub_is_called_there() {
         );
         let message = body["message"].as_str().unwrap();
         assert!(
-            message.contains("names that begin with cluster:hub:"),
+            message.contains("no AccessGrant names hub user"),
             "{message}"
         );
     }

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use crds::gateway::AccessGrant;
+use crds::gateway::{ACCESS_RECORD as RECORD, AccessGrant};
 use e2e::{
     Cluster, Credentials, GatewayOptions, Kubectl, Metrics, Replicas, SpokeOptions, World,
     eventually,
@@ -21,15 +21,15 @@ pub(crate) const SOON: Duration = Duration::from_secs(15);
 pub(crate) const ACCOUNT: &str = "system:serviceaccount:spokeway-system:impersonator";
 /// The users that it may impersonate there: the subjects of all tests, and nobody else.
 const USERS: &[&str] = &[
-    "alice",
     "cluster:hub:group-member",
-    "cluster:hub:system:serviceaccount:ci:bot",
-    "door",
-    "short",
-    "target",
-    "watcher",
+    "hub:alice",
+    "hub:door",
+    "hub:edited",
+    "hub:short",
+    "hub:system:serviceaccount:ci:bot",
+    "hub:target",
+    "hub:watcher",
 ];
-const GROUPS: &[&str] = &["team", "leavers"];
 
 pub(crate) struct Stage {
     pub(crate) world: World,
@@ -48,22 +48,21 @@ impl Stage {
         STAGE.get_or_init(Self::start).await
     }
 
-    async fn start() -> Self {
+    /// A stage of its own, for a test that changes what others rely on.
+    pub(crate) async fn start() -> Self {
         let world = World::builder()
             .cluster("hub")
             .cluster("managed1")
             .audited();
         let world = world.start().await.unwrap();
-        let options = GatewayOptions {
-            args: vec!["--identity=impersonate".to_owned()],
-            ..GatewayOptions::default()
-        };
+        let options = GatewayOptions::default();
         // They start and become ready on a hub that does not have the kind yet.
         let replicas = Replicas::start(world.cluster("hub"), &options, 2).await;
         let replicas = replicas.unwrap();
         let stage = Self { world, replicas };
         stage.define().await;
         stage.let_impersonate().await;
+        stage.was_used().await;
         stage
     }
 
@@ -109,7 +108,6 @@ impl Stage {
         let spoke = self.spoke();
         let rules = json!([
             {"apiGroups": [""], "resources": ["users"], "resourceNames": USERS, "verbs": ["impersonate"]},
-            {"apiGroups": [""], "resources": ["groups"], "resourceNames": GROUPS, "verbs": ["impersonate"]},
             {
                 "apiGroups": ["authentication.k8s.io"],
                 "resources": [format!("userextras/{}", crds::gateway::USER_EXTRA)],
@@ -158,9 +156,21 @@ impl Stage {
                 "expiresAfter": expires_after,
             },
         });
-        let grant = serde_json::from_value(grant).unwrap();
+        self.create(&grant).await;
+    }
+
+    pub(crate) async fn create(&self, grant: &Value) {
+        let grant = serde_json::from_value(grant.clone()).unwrap();
         let created = self.grants().create(&PostParams::default(), &grant).await;
         created.unwrap();
+    }
+
+    /// Changes these fields of a grant's spec.
+    pub(crate) async fn change(&self, name: &str, spec: &Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        let grants = self.grants();
+        let patched = grants.patch(name, &PatchParams::default(), &patch).await;
+        patched.unwrap();
     }
 
     /// Writes the status of a grant on the spoke, as the operator does.
@@ -180,11 +190,45 @@ impl Stage {
         patched.unwrap();
     }
 
-    /// Creates a grant and applies it to the spoke for `who`, which is a flag of kubectl.
-    pub(crate) async fn apply(&self, name: &str, subject: Value, who: &str) {
-        bind(self.spoke(), name, "view", who).await;
+    /// Creates a grant and applies it to the spoke.
+    pub(crate) async fn apply(&self, name: &str, subject: Value) {
         self.grant(name, subject, None).await;
+        self.ship(name).await;
+    }
+
+    /// Applies the present version of a grant to the spoke, beside what it allowed before, and says
+    /// so.
+    pub(crate) async fn ship(&self, name: &str) {
+        let grant = self.grants().get(name).await.unwrap();
+        let (spoke, group, role) = (self.spoke(), grant.group(), grant.spec.role.cluster_role);
+        let object = format!("{name}-{}", grant.metadata.generation.unwrap());
+        let flag = format!("--group={group}");
+        bind(spoke, &object, &role.unwrap(), &flag).await;
+        let rules = json!([{
+            "apiGroups": [""], "resources": ["groups"], "resourceNames": [group], "verbs": ["impersonate"],
+        }]);
+        let impersonate = format!("impersonate-{object}");
+        self::role(spoke, &impersonate, &rules).await;
+        let account = "--serviceaccount=spokeway-system:impersonator";
+        bind(spoke, &impersonate, &impersonate, account).await;
         self.says(name, "Applied", "").await;
+    }
+
+    /// The group that a grant has on the spoke.
+    pub(crate) async fn group_of(&self, grant: &str) -> String {
+        self.grants().get(grant).await.unwrap().group()
+    }
+
+    /// Records that a grant was used on the spoke, as the operator does before the first one.
+    async fn was_used(&self) {
+        for (kind, flags) in [
+            ("namespace", ["managed1", ""]),
+            ("configmap", [RECORD, "-n=managed1"]),
+        ] {
+            let flags = flags.into_iter().filter(|it| !it.is_empty());
+            let create: Vec<_> = ["create", kind].into_iter().chain(flags).collect();
+            self.hub().kubectl(&create).ok().await.unwrap();
+        }
     }
 
     pub(crate) async fn revoke(&self, name: &str) {

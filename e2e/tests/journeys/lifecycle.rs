@@ -3,11 +3,12 @@
 use std::{fs, io::ErrorKind, time::Duration};
 
 use e2e::{Cluster, Gateway, GatewayOptions, SpokeOptions, World, eventually};
-use http::StatusCode;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 use serde_json::Value;
-use tokio::{join, net::TcpStream};
+use tokio::{join, net::TcpStream, time::timeout};
 
 use crate::{
     SOON,
@@ -82,6 +83,37 @@ async fn sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new() {
     };
     let (status, ()) = join!(gateway.stop(), drains);
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_watch_ends_if_the_hub_no_longer_lets_its_caller_use_the_gateway() {
+    let gateway = Gateway::shared().await;
+    let hub = gateway.hub();
+    let door = Door::open(&gateway).await;
+    permit(hub, "leaving").await;
+    let leaving = Caller::User("leaving");
+    let path = proxy(
+        "managed1",
+        "/api/v1/namespaces/default/configmaps?watch=true",
+    );
+    let begun = || async {
+        let answer = door.send(leaving, Method::GET, &path, Vec::new()).await;
+        let answer = answer.unwrap();
+        match answer.status() {
+            StatusCode::OK => Ok(answer),
+            other => Err(other),
+        }
+    };
+    let watch = eventually(SOON, "the watch begins", begun).await.unwrap();
+    let mut events = watch.into_body();
+    events.frame().await.unwrap().unwrap();
+    let delete = ["delete", "clusterrolebinding", "read-leaving"];
+    hub.kubectl(&delete).ok().await.unwrap();
+    let rest = async { while events.frame().await.is_some_and(|it| it.is_ok()) {} };
+    timeout(SOON * 3, rest).await.expect("the watch ends");
+    let (code, body) = door.get_as(leaving, &path).await;
+    assert_eq!(code, StatusCode::FORBIDDEN, "{body}");
+    assert!(body.contains("cannot get resource"), "{body}");
 }
 
 #[tokio::test]

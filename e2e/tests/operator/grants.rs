@@ -16,6 +16,7 @@ use super::{
 const CLUSTER: &str = "managed1";
 const FORBIDDEN: &str = "User \"system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway\" \
                          cannot list resource";
+const NO_GRANT: &str = "no AccessGrant names hub user";
 
 /// A stage whose gateway lets callers act as themselves, and whose clusters keep audit logs.
 pub(crate) async fn stage(clusters: &[&str]) -> Stage {
@@ -24,8 +25,7 @@ pub(crate) async fn stage(clusters: &[&str]) -> Stage {
         builder = builder.cluster(cluster);
     }
     let world = builder.audited().start().await.unwrap();
-    let mut options = GatewayOptions::for_operator();
-    options.args.push("--identity=impersonate".to_owned());
+    let options = GatewayOptions::for_operator();
     let joins: Vec<_> = clusters
         .iter()
         .map(|cluster| (*cluster, KlusterletOptions::default()))
@@ -106,6 +106,7 @@ async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
     let stage = stage(&[CLUSTER]).await;
     let alice = kubeconfig(&stage, "alice", &["staff"], Some(CLUSTER));
     let pods = ["get", "pods", "-A"];
+    // No grant was ever used on the cluster: callers act as the gateway's account.
     let refused = run(&stage, &alice, &pods).await.unwrap_err();
     assert!(refused.contains(FORBIDDEN), "{refused}");
 
@@ -123,20 +124,22 @@ async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
         .await
         .unwrap_err();
     assert!(
-        refused.contains("User \"alice\" cannot list resource \"secrets\""),
+        refused.contains("User \"hub:alice\" cannot list resource \"secrets\""),
         "{refused}"
     );
     by_its_own_name(stage.world.cluster(CLUSTER));
-    exactly_what_is_granted(stage.world.cluster(CLUSTER)).await;
     let whoami = ["auth", "whoami", "-o", "json"];
     let whoami: Value = serde_json::from_str(&run(&stage, &alice, &whoami).await.unwrap()).unwrap();
     let who = &whoami["status"]["userInfo"];
-    assert_eq!(who["username"], "alice");
-    assert_eq!(
-        who["groups"],
-        json!(["system:authenticated"]),
-        "no group was granted anything"
+    assert_eq!(who["username"], "hub:alice");
+    let groups = who["groups"].as_array().unwrap();
+    let group = groups[0].as_str().unwrap();
+    assert!(
+        groups.len() == 2 && group.starts_with("cluster:hub:grant:"),
+        "{who}"
     );
+
+    exactly_what_is_granted(stage.world.cluster(CLUSTER), group).await;
 
     // A running watch ends with the grant, and the next command is refused as before.
     let watch = ["get", "configmaps", "-n", "default", "-w"];
@@ -147,7 +150,11 @@ async fn a_grant_is_in_force_in_seconds_and_over_when_it_says() {
     assert!(begin.elapsed() > Duration::from_secs(35), "{output:?}");
     let forbidden = || async { run(&stage, &alice, &pods).await.map_or_else(Ok, Err) };
     let refused = soon("alice is refused", forbidden).await;
-    assert!(refused.contains(FORBIDDEN), "{refused}");
+    let ended = "AccessGrant \"alice-views\", which names you, has ended there";
+    assert!(refused.contains(ended), "{refused}");
+    let bob = kubeconfig(&stage, "bob", &[], Some(CLUSTER));
+    let refused = run(&stage, &bob, &pods).await.unwrap_err();
+    assert!(refused.contains(NO_GRANT), "{refused}");
     let gone = || async { nothing_is_left(&stage).await };
     soon("nothing of it is on the cluster", gone).await;
     tell(&format!(
@@ -192,7 +199,7 @@ async fn deletion_and_detachment(stage: &Stage) {
     let refused = run(stage, &team, &["get", "configmaps", "-A"])
         .await
         .unwrap_err();
-    assert!(refused.contains(FORBIDDEN), "{refused}");
+    assert!(refused.contains(NO_GRANT), "{refused}");
 
     stage.apply(&grant("stays", &json!({})).to_string()).await;
     soon("a last grant holds", || async {
@@ -221,20 +228,23 @@ fn by_its_own_name(spoke: &Cluster) {
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut own = lines.filter(|it| it["impersonatedUser"]["username"] == "alice");
+    let mut own = lines.filter(|it| it["impersonatedUser"]["username"] == "hub:alice");
     let line = own.next().expect("alice is in the audit log");
     let account =
         "system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway";
     assert_eq!(line["user"]["username"], account);
 }
 
-/// The account may impersonate alice and nobody else.
-async fn exactly_what_is_granted(spoke: &Cluster) {
+/// The account may impersonate alice with the group of her grant, and nobody else.
+async fn exactly_what_is_granted(spoke: &Cluster, group: &str) {
     let account =
         "--as=system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway";
+    let own = format!("groups/{group}");
     for (what, may) in [
-        ("users/alice", true),
-        ("users/bob", false),
+        ("users/hub:alice", true),
+        (&own, true),
+        ("users/alice", false),
+        ("users/hub:bob", false),
         ("users/system:admin", false),
         ("groups/system:masters", false),
         ("groups/staff", false),

@@ -1,9 +1,10 @@
 //! Long-lived streams of one managed cluster: watches, logs, upgraded connections. Each is tied to
-//! the identity that it acts as, and ends when that identity is cut. A running stream pays for this
-//! with one load of a flag per frame.
+//! caller and to the identity that it acts as, and ends when the caller may no longer act as that, or
+//! when the hub no longer lets the caller use the gateway for it. A running stream pays for this with
+//! one load of a flag per frame.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     future::{pending, poll_fn},
     sync::{
         Arc, Weak,
@@ -12,11 +13,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use crds::gateway::OnCluster;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::Acting;
+use crate::{authentication::User, authorization::Question};
 
 /// The streams of one managed cluster.
 #[derive(Debug, Default)]
@@ -26,7 +27,10 @@ pub(crate) struct Streams(Mutex<Vec<Tied>>);
 struct Tied {
     /// Gone when the stream is over.
     tether: Weak<Tether>,
-    acting: Acting,
+    /// Who asked the hub for what.
+    question: Arc<Question>,
+    /// `None` if the stream has no identity on the cluster.
+    acting: Option<Acting>,
 }
 
 /// Ends one stream when it is cut.
@@ -38,8 +42,9 @@ pub(crate) struct Tether {
 }
 
 impl Streams {
-    /// Ties a stream to an identity until the returned tether is dropped.
-    pub(crate) fn tie(&self, acting: Acting) -> Arc<Tether> {
+    /// Ties a stream to what the hub allowed and to an identity, until the returned tether is
+    /// dropped.
+    pub(crate) fn tie(&self, question: Arc<Question>, acting: Option<Acting>) -> Arc<Tether> {
         let tether = Arc::new(Tether::default());
         let mut streams = self.0.lock();
         // Ended streams are removed when the list is full, so that it never grows beyond twice the
@@ -49,19 +54,45 @@ impl Streams {
         }
         streams.push(Tied {
             tether: Arc::downgrade(&tether),
+            question,
             acting,
         });
         tether
     }
 
-    /// Ends all streams that depend on one of these subjects, and returns their number.
-    pub(crate) fn cut(&self, subjects: &BTreeSet<OnCluster>) -> u64 {
+    /// Ends the streams of callers who may no longer act as they did, and returns their number.
+    /// `may_act` tells what a caller may act as now, if it may at all.
+    pub(crate) fn review(&self, may_act: impl Fn(&User) -> Option<Acting>) -> u64 {
+        self.keep(
+            |Tied {
+                 question, acting, ..
+             }| {
+                acting.as_ref().is_none_or(|acting| {
+                    may_act(&question.user).is_some_and(|now| acting.is_within(&now))
+                })
+            },
+        )
+    }
+
+    /// What the hub allowed to the callers of the open streams, each once.
+    pub(crate) fn questions(&self) -> HashSet<Arc<Question>> {
+        let streams = self.0.lock();
+        let open = streams.iter().filter(|it| it.tether.strong_count() > 0);
+        open.map(|it| Arc::clone(&it.question)).collect()
+    }
+
+    /// Ends the streams that the hub allows no longer, and returns their number.
+    pub(crate) fn forbid(&self, question: &Question) -> u64 {
+        self.keep(|tied| *tied.question != *question)
+    }
+
+    fn keep(&self, stays: impl Fn(&Tied) -> bool) -> u64 {
         let mut cut = 0;
         self.0.lock().retain(|tied| {
             let Some(tether) = tied.tether.upgrade() else {
                 return false;
             };
-            if !tied.acting.depends_on(subjects) {
+            if stays(tied) {
                 return true;
             }
             tether.cut.store(true, Ordering::Release);
@@ -108,52 +139,62 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::acting::Named;
+    use crate::authorization::Action;
 
-    fn user(name: &str) -> OnCluster {
-        OnCluster::User(name.to_owned())
-    }
-
-    fn group(name: &str) -> OnCluster {
-        OnCluster::Group(name.to_owned())
-    }
-
-    fn acting(name: &str, groups: &[&str]) -> Acting {
-        let named = |who| Arc::new(Named::new(&who).unwrap());
-        Acting::User {
-            user: named(user(name)),
-            groups: groups.iter().map(|it| named(group(it))).collect(),
-        }
+    fn question(name: &str) -> Arc<Question> {
+        let user = User {
+            name: name.to_owned(),
+            ..User::default()
+        };
+        let cluster = "managed1".parse().unwrap();
+        let action = Action::attach(&cluster);
+        Arc::new(Question { user, action })
     }
 
     #[tokio::test]
-    async fn ends_what_depends_on_a_subject_and_wakes_who_waits() {
+    async fn ends_what_its_caller_may_no_longer_do_and_wakes_who_waits() {
         let streams = Streams::default();
-        let alice = streams.tie(acting("alice", &["dev"]));
-        let bob = streams.tie(acting("bob", &[]));
-        let account = streams.tie(Acting::Account);
-        let (ended, cut) = tokio::join!(alice.cut(), async {
+        let account = Some(Acting::Account);
+        let alice = streams.tie(question("alice"), account.clone());
+        let bob = streams.tie(question("bob"), account);
+        let nameless = streams.tie(question("alice"), None);
+        let is_bob = |caller: &User| (caller.name == "bob").then_some(Acting::Account);
+        let ((), cut) = tokio::join!(alice.cut(), async {
             tokio::task::yield_now().await;
-            streams.cut(&[group("dev"), user("carol")].into())
+            streams.review(is_bob)
         });
-        let () = ended;
         assert_eq!(cut, 1);
-        assert!(!bob.is_cut() && !account.is_cut());
-        assert_eq!(streams.cut(&[OnCluster::Gateway].into()), 1);
-        assert!(account.cut().now_or_never().is_some());
-        // A user of that name is another than a group.
-        assert_eq!(streams.cut(&[group("bob")].into()), 0);
+        assert!(!bob.is_cut());
+        assert_eq!(streams.review(is_bob), 0);
+        assert_eq!(streams.review(|_| None), 1);
+        assert!(bob.cut().now_or_never().is_some());
+        assert!(!nameless.is_cut());
+    }
+
+    #[test]
+    fn ends_what_the_hub_no_longer_allows() {
+        let streams = Streams::default();
+        let alice = streams.tie(question("alice"), None);
+        let also = streams.tie(question("alice"), Some(Acting::Account));
+        let bob = streams.tie(question("bob"), None);
+        drop(streams.tie(question("carol"), None));
+        assert_eq!(
+            streams.questions(),
+            [question("alice"), question("bob")].into()
+        );
+        assert_eq!(streams.forbid(&question("alice")), 2);
+        assert!(alice.is_cut() && also.is_cut() && !bob.is_cut());
     }
 
     #[test]
     fn forgets_streams_that_are_over() {
         let streams = Streams::default();
-        let lasting = streams.tie(Acting::Account);
+        let lasting = streams.tie(question("alice"), Some(Acting::Account));
         for _ in 0..10_000 {
-            drop(streams.tie(Acting::Account));
+            drop(streams.tie(question("bob"), None));
         }
         assert!(streams.0.lock().capacity() < 100);
-        assert_eq!(streams.cut(&[OnCluster::Gateway].into()), 1);
+        assert_eq!(streams.review(|_| None), 1);
         assert!(lasting.is_cut());
     }
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use crds::gateway::AccessGrant;
+use crds::{
+    ClusterName,
+    gateway::{ACCESS_RECORD, AccessGrant},
+};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt as _, runtime::watcher};
 use kubernetes::clock::now;
 use runtime::readiness::Condition;
@@ -36,6 +40,46 @@ impl Follower for Grants {
     fn remove(&self, grant: &AccessGrant) {
         self.set(&grant.name_any(), None, now());
     }
+}
+
+/// The clusters on which a grant was ever used. Each has a `ConfigMap` in its namespace that says so.
+struct Used<'a>(&'a Grants);
+
+impl Follower for Used<'_> {
+    type Object = ConfigMap;
+    const WHAT: &'static str = "records of used AccessGrants";
+
+    fn reset(&self, records: &[ConfigMap]) {
+        self.0
+            .replace_used(records.iter().filter_map(cluster_of).collect());
+        info!(objects = records.len(), "{} listed", Self::WHAT);
+    }
+
+    fn has_no_kind(&self) {}
+
+    fn apply(&self, record: &ConfigMap) {
+        if let Some(cluster) = cluster_of(record) {
+            self.0.set_used(&cluster, true);
+        }
+    }
+
+    fn remove(&self, record: &ConfigMap) {
+        if let Some(cluster) = cluster_of(record) {
+            self.0.set_used(&cluster, false);
+        }
+    }
+}
+
+fn cluster_of(record: &ConfigMap) -> Option<ClusterName> {
+    record.metadata.namespace.as_ref()?.parse().ok()
+}
+
+/// Follows the records of used grants for as long as it is polled; `listed` is met from the first
+/// full list on.
+pub(super) async fn follow_used(grants: &Grants, client: Client, listed: Condition) {
+    let api: Api<ConfigMap> = Api::all(client);
+    let records = watcher::Config::default().fields(&format!("metadata.name={ACCESS_RECORD}"));
+    follow(&Used(grants), api, records, listed).await;
 }
 
 /// Follows the hub's grants for as long as it is polled; `listed` is met from the first full list

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use super::{
     clusters::{follow_managed_clusters, follow_manual, follow_tokens},
     front_proxy::follow_front_proxy,
-    grants::follow_grants,
+    grants::{follow_grants, follow_used},
 };
-use crate::{args::Settings, gateway::Gateway};
+use crate::{args::Settings, authorization::keep_checking, gateway::Gateway};
 
 /// Keeps everything up to date that the request path knows about the hub.
 pub(crate) fn follow_hub(
@@ -42,7 +42,17 @@ pub(crate) fn follow_hub(
             clusters.keep_pulse(clock, || links.get() > 0).await;
         }
     });
+    follows.spawn({
+        let (clusters, authorizer) = (Arc::clone(&gateway.clusters), gateway.authorizer.clone());
+        let metrics = gateway.proxy.metrics.clone();
+        async move { keep_checking(&clusters, &authorizer, &metrics).await }
+    });
     if let Some(grants) = gateway.proxy.grants.clone() {
+        follows.spawn({
+            let (grants, hub) = (Arc::clone(&grants), hub.clone());
+            let listed = readiness.condition("used-access-grants");
+            async move { follow_used(&grants, hub, listed).await }
+        });
         follows.spawn({
             let hub = hub.clone();
             let listed = readiness.condition("access-grants");

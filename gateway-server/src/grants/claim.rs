@@ -1,119 +1,94 @@
-//! What one grant allows on one cluster, and which streams a change of it ends there. Pure.
+//! What one grant allows on one cluster. Pure.
 //!
 //! ```text
 //!                 ┌──────── edited, or on its way again ────────┐
 //!                 ▼                                             │
 //!   awaited ──► changing ───────────────────► holds ────────────┘
-//!   all wait    who could go on, others wait  all may
+//!   all wait    who could go on if it         all may
+//!               allows the same, others wait    │
 //!                 │                             │
-//!                 └──► refused, or ending ◄─────┘ ──► gone
-//!                      nobody may; rights may linger there
+//!                 └──► refused, or over ◄───────┘ ──► gone
+//!                      nobody may
 //! ```
 //!
-//! Streams of a subject are cut when it may no longer, and once more when the rights that it had
-//! are known to be gone: in between, another grant may have let it come back while the old rights
-//! still lingered. They are cut as well when a newer version holds, which may allow less.
+//! Who may has the group of the grant's present version. What an older version allowed is bound to
+//! another group, so nobody can use it, even while it is still on the cluster.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use crds::gateway::OnCluster;
+use crds::gateway::OnHub;
+use http::HeaderValue;
 
-use super::reading::{Obstacle, Phase, Subjects};
+use super::reading::{Allowed, Obstacle, Phase, Subjects};
 
 /// What a grant allows on a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     /// Subjects that may use it.
     usable: Subjects,
-    /// Subjects that may not use it yet, and why.
+    /// The group that they have.
+    group: HeaderValue,
+    /// Subjects that may not use it, and why.
     waiting: Option<Waiting>,
-    /// Subjects that may no longer use it, though their rights may still be on the cluster.
-    lingering: BTreeSet<OnCluster>,
-    /// The last generation that held there.
-    held: Option<i64>,
 }
 
-/// Who waits for a grant, and why.
+/// Who cannot use a grant, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Waiting {
     who: Subjects,
     why: Arc<Obstacle>,
 }
 
-/// The result of a change.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Step {
-    /// `None` if nothing of the grant is left on the cluster.
-    pub(super) claim: Option<Claim>,
-    /// Subjects whose streams end.
-    pub(super) cut: BTreeSet<OnCluster>,
-}
-
 /// What a subject has by one grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Share {
-    Counts,
+    /// This group.
+    Counts(HeaderValue),
+    /// Nothing.
     Waits(Arc<Obstacle>),
 }
 
 impl Claim {
     /// What each subject has by it.
-    pub(super) fn shares(&self) -> impl Iterator<Item = (&OnCluster, Share)> {
-        let usable = self.usable.iter().map(|who| (who, Share::Counts));
+    pub(super) fn shares(&self) -> impl Iterator<Item = (&OnHub, Share)> {
+        let usable = self
+            .usable
+            .iter()
+            .map(|who| (who, Share::Counts(self.group.clone())));
         let waiting = self.waiting.iter().flat_map(|Waiting { who, why }| {
             who.iter()
                 .map(move |who| (who, Share::Waits(Arc::clone(why))))
         });
         usable.chain(waiting)
     }
+
+    fn may(&self, who: &OnHub) -> bool {
+        self.usable.binary_search(who).is_ok()
+    }
 }
 
-/// The claim of a grant after a change. It names these subjects now and is in this phase on the
-/// cluster.
-pub(super) fn step(old: Option<&Claim>, named: &Subjects, generation: i64, phase: &Phase) -> Step {
-    let nothing = Claim::default();
-    let old = old.unwrap_or(&nothing);
+/// The claim of a grant after a change: it allows this now, and is in this phase on the cluster.
+/// `None` if nothing of the grant is on the cluster.
+pub(super) fn step(old: Option<&Claim>, allowed: &Allowed, phase: &Phase) -> Option<Claim> {
+    let Allowed { named, group } = allowed;
     let (usable, waiting) = match phase {
         Phase::Holds => (Arc::clone(named), None),
         Phase::Changing(why) => {
-            let (usable, others): (Vec<_>, Vec<_>) =
-                named.iter().cloned().partition(|it| old.may(it));
+            let old = old.filter(|old| old.group == *group);
+            let goes_on = |who: &OnHub| old.is_some_and(|old| old.may(who));
+            let (usable, others): (Vec<_>, Vec<_>) = named.iter().cloned().partition(goes_on);
             (usable.into(), waiting(others.into(), why))
         }
-        Phase::Awaited(why) | Phase::Refused(why) => (none(), waiting(Arc::clone(named), why)),
-        Phase::Ending | Phase::Gone => (none(), None),
-    };
-    let mut claim = Claim {
-        usable,
-        waiting,
-        lingering: old.lingering.clone(),
-        held: old.held,
-    };
-    let lost = old.usable.iter().filter(|it| !claim.may(it)).cloned();
-    let mut cut: BTreeSet<_> = lost.collect();
-    claim.lingering.extend(cut.iter().cloned());
-    match phase {
-        Phase::Changing(_) => {}
-        // Rights may have been brought that this gateway has never seen count.
-        Phase::Refused(_) | Phase::Ending => claim.lingering.extend(named.iter().cloned()),
-        Phase::Holds | Phase::Awaited(_) | Phase::Gone => cut.append(&mut claim.lingering),
-    }
-    if let Phase::Holds = phase {
-        if old.held.is_some_and(|held| held != generation) {
-            cut.extend(old.usable.iter().cloned());
+        Phase::Awaited(why) | Phase::Refused(why) | Phase::Over(why) => {
+            (Arc::default(), waiting(Arc::clone(named), why))
         }
-        claim.held = Some(generation);
-    }
-    Step {
-        claim: (!matches!(phase, Phase::Gone)).then_some(claim),
-        cut,
-    }
-}
-
-impl Claim {
-    fn may(&self, who: &OnCluster) -> bool {
-        self.usable.binary_search(who).is_ok()
-    }
+        Phase::Gone => return None,
+    };
+    Some(Claim {
+        usable,
+        group: group.clone(),
+        waiting,
+    })
 }
 
 fn waiting(who: Subjects, why: &Arc<Obstacle>) -> Option<Waiting> {
@@ -121,8 +96,4 @@ fn waiting(who: Subjects, why: &Arc<Obstacle>) -> Option<Waiting> {
         who,
         why: Arc::clone(why),
     })
-}
-
-fn none() -> Subjects {
-    Arc::default()
 }

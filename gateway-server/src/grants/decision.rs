@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use crds::{ClusterName, gateway::ON_CLUSTER_PREFIX};
+use crds::{
+    ClusterName,
+    gateway::{Fallback, ON_CLUSTER_PREFIX},
+};
 use http::HeaderValue;
 
 use super::{
-    reading::Obstacle,
-    standings::{Found, Standings},
+    identities::Identities,
+    reading::{Obstacle, State},
+    standings::{Standing, Standings},
 };
 use crate::{
-    acting::{Acting, Named},
+    acting::{Acting, header_value},
     authentication::User,
 };
 
@@ -29,6 +33,12 @@ pub(crate) enum Denied {
     /// A grant names it, but does not hold.
     #[error("{}", tell(.0))]
     Grant(Arc<Obstacle>),
+    /// No grant names it, and others than those that grants name may not act.
+    #[error("no AccessGrant names hub user {caller:?} or one of its groups there")]
+    NoGrant {
+        /// Its name on the hub.
+        caller: String,
+    },
 }
 
 impl Denied {
@@ -37,80 +47,103 @@ impl Denied {
         match self {
             Self::NotReadYet => "not-read-yet",
             Self::Name(_) => "name",
-            Self::Grant(obstacle) if obstacle.failed => "failed",
-            Self::Grant(_) => "pending",
+            Self::Grant(obstacle) => match obstacle.state {
+                State::Pending => "pending",
+                State::Failed => "failed",
+                State::Over => "over",
+            },
+            Self::NoGrant { .. } => "no-grant",
         }
     }
 }
 
-/// Decides. The caller's uid and extra fields play no role, and never reach the cluster.
+/// Decides. The caller has the groups of all grants that count and name it, one of its groups, or
+/// everyone. Its uid, its extra fields and its groups on the hub never reach the cluster.
 pub(super) fn decide(
     caller: &User,
     cluster: &ClusterName,
     standings: &Standings,
+    identities: &Identities,
 ) -> Result<Acting, Denied> {
-    if !standings.listed {
+    if !standings.listed || !standings.use_is_known {
         return Err(Denied::NotReadYet);
     }
     let unfit = || Denied::Name(caller.name.clone());
-    if caller.name.starts_with(ON_CLUSTER_PREFIX) {
+    if identities.prefix.on_cluster(&caller.name).is_none() {
         return Err(unfit());
     }
-    let mut obstacle = None;
-    let user = standings
-        .user(&caller.name, cluster)
-        .and_then(|found| counting(found, &mut obstacle));
-    let mut groups = Vec::new();
+    let mut sum = Sum::default();
+    let user = standings.user(&caller.name, cluster);
+    sum.add(user.map(|found| found.standing));
+    let is_named = !sum.groups.is_empty();
     for name in &caller.groups {
-        let group = standings
-            .group(name, cluster)
-            .and_then(|found| counting(found, &mut obstacle));
-        if let Some(group) = group
-            && !groups.contains(group)
-        {
-            groups.push(Arc::clone(group));
-        }
+        sum.add(standings.group(name, cluster));
     }
-    match (user, obstacle) {
+    sum.add(standings.everyone(cluster));
+    let Sum { groups, obstacle } = sum;
+    match (user.filter(|_| is_named), obstacle) {
         (Some(user), _) => Ok(Acting::User {
-            user: Arc::clone(user),
+            user: user.name.clone(),
             groups,
         }),
         (None, _) if !groups.is_empty() => Ok(Acting::Member {
-            caller: HeaderValue::from_bytes(caller.name.as_bytes()).map_err(|_| unfit())?,
+            caller: header_value(&caller.name).ok_or_else(unfit)?,
             groups,
         }),
         (None, Some(obstacle)) => Err(Denied::Grant(Arc::clone(obstacle))),
-        (None, None) => Ok(Acting::Account),
+        (None, None) => {
+            let falls_back = match identities.fallback {
+                Fallback::Account => true,
+                Fallback::Deny => false,
+                Fallback::Auto => !standings.used.contains(cluster),
+            };
+            let denied = || Denied::NoGrant {
+                caller: caller.name.clone(),
+            };
+            falls_back.then_some(Acting::Account).ok_or_else(denied)
+        }
     }
 }
 
-/// The subject, if a grant counts for it. Otherwise notes the obstacle; a pending grant is
-/// preferred to a failed one, because it may still come to hold.
-fn counting<'a>(
-    found: Found<'a>,
-    obstacle: &mut Option<&'a Arc<Obstacle>>,
-) -> Option<&'a Arc<Named>> {
-    let Found { named, standing } = found;
-    if standing.counts() {
-        return Some(named);
+/// What all standings of a caller on a cluster come to.
+#[derive(Default)]
+struct Sum<'a> {
+    /// The groups of grants that count, each once.
+    groups: Vec<HeaderValue>,
+    /// The most hopeful reason why a grant does not count: a pending grant may still come to hold.
+    obstacle: Option<&'a Arc<Obstacle>>,
+}
+
+impl<'a> Sum<'a> {
+    fn add(&mut self, standing: Option<&'a Standing>) {
+        let Some(standing) = standing else {
+            return;
+        };
+        for group in standing.groups() {
+            if !self.groups.contains(group) {
+                self.groups.push(group.clone());
+            }
+        }
+        let all = standing.obstacles().iter().chain(self.obstacle.take());
+        self.obstacle = all.min_by_key(|it| (it.state, it.grant.as_str()));
     }
-    let all = standing.obstacles().iter().chain(obstacle.take());
-    *obstacle = all.min_by_key(|it| (it.failed, it.grant.as_str()));
-    None
 }
 
 fn tell(obstacle: &Obstacle) -> String {
     let Obstacle {
         grant,
-        failed,
+        state,
         since,
         why,
     } = obstacle;
     let colon = if why.is_empty() { "" } else { ": " };
-    let state = if *failed { "failing" } else { "pending" };
+    let state = match state {
+        State::Pending => "is pending",
+        State::Failed => "is failing",
+        State::Over => "has ended",
+    };
     let since = since.map_or_else(String::new, |since| format!(" (since {since:.0})"));
-    format!("AccessGrant {grant:?}, which names you, is {state} there{since}{colon}{why}")
+    format!("AccessGrant {grant:?}, which names you, {state} there{since}{colon}{why}")
 }
 
 #[cfg(test)]

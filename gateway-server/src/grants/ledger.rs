@@ -1,25 +1,29 @@
 //! All grants, and the standings that result from them. The cost of a change depends only on the
 //! clusters and subjects that the changed grant names. Pure: each change brings the time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
-use crds::{ClusterName, gateway::OnCluster};
+use crds::{ClusterName, gateway::UserPrefix};
 use jiff::Timestamp;
 
 use super::{
-    claim::{self, Claim, Step},
-    reading::{Phase, Reading, Subjects},
+    claim::{self, Claim},
+    reading::Reading,
     standings::Standings,
 };
 
-/// The subjects whose streams must end, by cluster.
-pub(super) type Cuts = BTreeMap<ClusterName, BTreeSet<OnCluster>>;
+/// The clusters on which a change may have taken something from somebody.
+pub(super) type Changed = BTreeSet<ClusterName>;
 
 type Claims = BTreeMap<ClusterName, Claim>;
 
 /// All grants.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    prefix: UserPrefix,
     grants: HashMap<String, Entry>,
     standings: Standings,
 }
@@ -33,14 +37,22 @@ struct Entry {
 }
 
 impl Ledger {
+    /// None is known yet.
+    pub(super) fn new(prefix: UserPrefix) -> Self {
+        Self {
+            prefix,
+            ..Self::default()
+        }
+    }
+
     /// The standings that result.
     pub(super) fn standings(&self) -> &Standings {
         &self.standings
     }
 
     /// Replaces all grants by these.
-    pub(super) fn replace(&mut self, all: Vec<(String, Reading)>, now: Timestamp) -> Cuts {
-        let mut cuts = Cuts::new();
+    pub(super) fn replace(&mut self, all: Vec<(String, Reading)>, now: Timestamp) -> Changed {
+        let mut changed = Changed::new();
         let named: BTreeSet<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         let known = self.grants.keys();
         let gone: Vec<_> = known
@@ -48,13 +60,13 @@ impl Ledger {
             .cloned()
             .collect();
         for name in gone {
-            self.set(&name, None, now, &mut cuts);
+            self.set(&name, None, now, &mut changed);
         }
         for (name, reading) in all {
-            self.set(&name, Some(reading), now, &mut cuts);
+            self.set(&name, Some(reading), now, &mut changed);
         }
         self.standings.listed = true;
-        cuts
+        changed
     }
 
     /// Adds or replaces a grant, or removes it.
@@ -63,24 +75,20 @@ impl Ledger {
         name: &str,
         reading: Option<Reading>,
         now: Timestamp,
-        cuts: &mut Cuts,
+        changed: &mut Changed,
     ) {
         let known = self.grants.remove(name);
-        let uid = known.as_ref().map(|known| known.reading.uid.clone());
-        let mut claims = known.map(|known| known.claims).unwrap_or_default();
-        let Some(reading) = reading else {
-            self.step(claims, None, now, cuts);
-            return;
-        };
-        if uid.is_some_and(|uid| uid != reading.uid) {
-            claims = self.step(claims, None, now, cuts);
+        let old = known.map(|known| known.claims).unwrap_or_default();
+        let claims = self.step(old, reading.as_ref(), now, changed);
+        if let Some(reading) = reading {
+            let over = reading.is_over(now);
+            let entry = Entry {
+                reading,
+                claims,
+                over,
+            };
+            self.grants.insert(name.to_owned(), entry);
         }
-        let entry = Entry {
-            claims: self.step(claims, Some(&reading), now, cuts),
-            over: reading.is_over(now),
-            reading,
-        };
-        self.grants.insert(name.to_owned(), entry);
     }
 
     /// When the next grant expires.
@@ -90,8 +98,8 @@ impl Ledger {
     }
 
     /// Ends the grants that have expired by `now`.
-    pub(super) fn pass(&mut self, now: Timestamp) -> Cuts {
-        let mut cuts = Cuts::new();
+    pub(super) fn pass(&mut self, now: Timestamp) -> Changed {
+        let mut changed = Changed::new();
         let ends_now = |entry: &Entry| !entry.over && entry.reading.is_over(now);
         let ended: Vec<_> = self
             .grants
@@ -100,9 +108,29 @@ impl Ledger {
             .map(|(name, entry)| (name.clone(), entry.reading.clone()))
             .collect();
         for (name, reading) in ended {
-            self.set(&name, Some(reading), now, &mut cuts);
+            self.set(&name, Some(reading), now, &mut changed);
         }
-        cuts
+        changed
+    }
+
+    /// A grant was ever used on exactly these clusters.
+    pub(super) fn replace_used(&mut self, used: HashSet<ClusterName>) -> Changed {
+        let old = &self.standings.used;
+        let changed = used.symmetric_difference(old).cloned().collect();
+        self.standings.used = Arc::new(used);
+        self.standings.use_is_known = true;
+        changed
+    }
+
+    /// Whether a grant was ever used on this cluster.
+    pub(super) fn set_used(&mut self, cluster: &ClusterName, is_used: bool) -> Changed {
+        let used = Arc::make_mut(&mut self.standings.used);
+        let differs = if is_used {
+            used.insert(cluster.clone())
+        } else {
+            used.remove(cluster)
+        };
+        differs.then(|| cluster.clone()).into_iter().collect()
     }
 
     /// The claims of a grant after a change. Without a reading, the grant no longer exists.
@@ -111,29 +139,22 @@ impl Ledger {
         mut old: Claims,
         reading: Option<&Reading>,
         now: Timestamp,
-        cuts: &mut Cuts,
+        changed: &mut Changed,
     ) -> Claims {
         let mut clusters: BTreeSet<_> = old.keys().cloned().collect();
         clusters.extend(reading.into_iter().flat_map(Reading::clusters).cloned());
-        let nobody = Subjects::default();
         let mut claims = Claims::new();
         for cluster in clusters {
             let before = old.remove(&cluster);
-            let Step { claim, cut } = match reading {
-                Some(reading) => {
-                    let phase = reading.phase(&cluster, now);
-                    let (named, generation) = (&reading.named, reading.generation);
-                    claim::step(before.as_ref(), named, generation, &phase)
-                }
-                None => claim::step(before.as_ref(), &nobody, 0, &Phase::Gone),
-            };
-            if before != claim {
-                self.account(&cluster, before.as_ref(), claim.as_ref());
+            let after = reading.and_then(|reading| {
+                let phase = reading.phase(&cluster, now);
+                claim::step(before.as_ref(), &reading.allowed, &phase)
+            });
+            if before != after {
+                self.account(&cluster, before.as_ref(), after.as_ref());
+                changed.insert(cluster.clone());
             }
-            if !cut.is_empty() {
-                cuts.entry(cluster.clone()).or_default().extend(cut);
-            }
-            claims.extend(claim.map(|claim| (cluster, claim)));
+            claims.extend(after.map(|claim| (cluster, claim)));
         }
         claims
     }
@@ -143,7 +164,7 @@ impl Ledger {
             self.standings.withdraw(who, cluster, &share);
         }
         for (who, share) in after.into_iter().flat_map(Claim::shares) {
-            self.standings.add(who, cluster, &share);
+            self.standings.add(&self.prefix, who, cluster, &share);
         }
     }
 }

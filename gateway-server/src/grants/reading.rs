@@ -7,40 +7,55 @@ use std::{
 
 use crds::{
     ClusterName,
-    gateway::{
-        AccessGrant, ClusterGrant, GrantState, ON_CLUSTER_PREFIX, OnCluster, REMOVING, Subject,
-    },
+    gateway::{AccessGrant, ClusterGrant, GrantState, OnHub, REMOVING, Subject},
 };
+use http::HeaderValue;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::acting::Named;
-
 /// Subjects, sorted and without duplicates.
-pub(super) type Subjects = Arc<[OnCluster]>;
+pub(super) type Subjects = Arc<[OnHub]>;
 
 /// A grant that names a subject but does not hold for it on a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     /// The grant's name.
     pub(crate) grant: String,
-    /// It cannot be carried out there; if false, it does not hold yet.
-    pub(crate) failed: bool,
+    /// Why it does not hold, in one word.
+    pub(crate) state: State,
     /// Since when, if that is known.
     pub(crate) since: Option<Timestamp>,
     /// The reason and message of its status.
     pub(crate) why: String,
 }
 
+/// Why a grant does not hold, the most hopeful reason first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// It does not hold yet.
+    Pending,
+    /// It cannot be carried out.
+    Failed,
+    /// It no longer holds.
+    Over,
+}
+
+/// What the present version of a grant allows, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Allowed {
+    pub(super) named: Subjects,
+    /// The group on managed clusters that its role is bound to.
+    pub(super) group: HeaderValue,
+}
+
 /// What a grant says.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    pub(super) uid: String,
-    pub(super) generation: i64,
-    pub(super) named: Subjects,
+    name: String,
+    pub(super) allowed: Allowed,
     /// Its status is about an older generation.
     unseen: Option<Arc<Obstacle>>,
-    deleting: bool,
+    deleted: Option<Timestamp>,
     ends: Option<Timestamp>,
     clusters: BTreeMap<ClusterName, Reported>,
 }
@@ -51,8 +66,8 @@ enum Reported {
     Applied,
     Pending(Arc<Obstacle>),
     Failed(Arc<Obstacle>),
-    Removing,
-    Expired,
+    Removing(Arc<Obstacle>),
+    Expired(Arc<Obstacle>),
     /// Not reported yet, though the grant names the cluster.
     Nothing,
 }
@@ -68,8 +83,8 @@ pub(super) enum Phase {
     Changing(Arc<Obstacle>),
     /// It cannot be carried out.
     Refused(Arc<Obstacle>),
-    /// It no longer counts, but its rights may still be on the cluster.
-    Ending,
+    /// It no longer counts, whatever is still on the cluster.
+    Over(Arc<Obstacle>),
     /// Nothing of it is there.
     Gone,
 }
@@ -82,11 +97,13 @@ impl Reading {
         let unseen = (status.observed_generation != Some(generation)).then(|| {
             Arc::new(Obstacle {
                 grant: name.clone(),
-                failed: false,
+                state: State::Pending,
                 since: None,
                 why: "the operator has not seen its newest version yet".to_owned(),
             })
         });
+        let group = HeaderValue::try_from(grant.group());
+        let deleted = grant.metadata.deletion_timestamp.as_ref();
         let mut clusters = BTreeMap::new();
         if unseen.is_some() {
             let names = grant.spec.clusters.names.iter();
@@ -96,11 +113,13 @@ impl Reading {
         clusters
             .extend(told.filter_map(|told| Some((told.name.parse().ok()?, reported(&name, told)))));
         Self {
-            uid: grant.uid().unwrap_or_default(),
-            generation,
-            named: named(&grant.spec.subjects),
+            name,
+            allowed: Allowed {
+                named: named(&grant.spec.subjects),
+                group: group.expect("it has letters, digits and colons"),
+            },
             unseen,
-            deleting: grant.metadata.deletion_timestamp.is_some(),
+            deleted: deleted.map(|time| time.0),
             ends: grant.expires_at(),
             clusters,
         }
@@ -108,12 +127,12 @@ impl Reading {
 
     /// When it expires; `None` if it never does, or if it is being deleted.
     pub(super) fn ends(&self) -> Option<Timestamp> {
-        self.ends.filter(|_| !self.deleting)
+        self.ends.filter(|_| self.deleted.is_none())
     }
 
     /// As [`AccessGrant::is_over`].
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.deleting || self.ends.is_some_and(|end| end <= now)
+        self.deleted.is_some() || self.ends.is_some_and(|end| end <= now)
     }
 
     /// The clusters that it concerns.
@@ -126,16 +145,15 @@ impl Reading {
         let Some(reported) = self.clusters.get(cluster) else {
             return Phase::Gone;
         };
-        let over = self.is_over(now);
+        if self.is_over(now) {
+            return Phase::Over(self.end());
+        }
         match (reported, &self.unseen) {
-            (Reported::Nothing | Reported::Expired, Some(why)) if !over => {
+            (Reported::Nothing | Reported::Expired(_), Some(why)) => {
                 Phase::Awaited(Arc::clone(why))
             }
-            (Reported::Nothing | Reported::Expired, _) => Phase::Gone,
-            (Reported::Applied | Reported::Pending(_) | Reported::Failed(_), _) if over => {
-                Phase::Ending
-            }
-            (Reported::Removing, _) => Phase::Ending,
+            (Reported::Nothing, None) => Phase::Gone,
+            (Reported::Expired(why) | Reported::Removing(why), _) => Phase::Over(Arc::clone(why)),
             (Reported::Failed(why), _) => Phase::Refused(Arc::clone(why)),
             (Reported::Pending(why), _) | (Reported::Applied, Some(why)) => {
                 Phase::Changing(Arc::clone(why))
@@ -143,38 +161,45 @@ impl Reading {
             (Reported::Applied, None) => Phase::Holds,
         }
     }
+
+    fn end(&self) -> Arc<Obstacle> {
+        let (since, why) = match self.deleted {
+            Some(deleted) => (Some(deleted), "it is being deleted"),
+            None => (self.ends, "it has expired"),
+        };
+        Arc::new(Obstacle {
+            grant: self.name.clone(),
+            state: State::Over,
+            since,
+            why: why.to_owned(),
+        })
+    }
 }
 
 fn reported(grant: &str, told: &ClusterGrant) -> Reported {
-    let obstacle = |failed| {
+    let obstacle = |state| {
         let words: Vec<_> = [told.reason.as_str(), told.message.as_str()]
             .into_iter()
             .filter(|it| !it.is_empty())
             .collect();
         Arc::new(Obstacle {
             grant: grant.to_owned(),
-            failed,
+            state,
             since: Some(told.since.0),
             why: words.join(": "),
         })
     };
     match told.state {
         GrantState::Applied => Reported::Applied,
-        GrantState::Pending if told.reason == REMOVING => Reported::Removing,
-        GrantState::Pending => Reported::Pending(obstacle(false)),
-        GrantState::Failed => Reported::Failed(obstacle(true)),
-        GrantState::Expired => Reported::Expired,
+        GrantState::Pending if told.reason == REMOVING => Reported::Removing(obstacle(State::Over)),
+        GrantState::Pending => Reported::Pending(obstacle(State::Pending)),
+        GrantState::Failed => Reported::Failed(obstacle(State::Failed)),
+        GrantState::Expired => Reported::Expired(obstacle(State::Over)),
     }
 }
 
-/// Who of the subjects can be somebody on a cluster, each once: a name that no request can carry is
-/// nobody's.
+/// The subjects, each once.
 fn named(subjects: &[Subject]) -> Subjects {
-    let known: BTreeSet<_> = subjects
-        .iter()
-        .filter(|subject| !subject.name.starts_with(ON_CLUSTER_PREFIX))
-        .map(Subject::on_cluster)
-        .filter(|who| *who == OnCluster::Gateway || Named::new(who).is_some())
-        .collect();
-    known.into_iter().collect()
+    let named: BTreeSet<_> = subjects.iter().map(Subject::on_hub).collect();
+    named.into_iter().collect()
 }

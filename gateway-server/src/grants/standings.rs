@@ -1,15 +1,19 @@
 //! The result of all grants together, by subject and cluster. A change copies only the subjects
 //! that it concerns, so that the snapshot that requests still read does not change.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crds::{
     ClusterName,
-    gateway::{ON_CLUSTER_PREFIX, OnCluster},
+    gateway::{OnHub, UserPrefix},
 };
+use http::HeaderValue;
 
 use super::{claim::Share, reading::Obstacle};
-use crate::acting::Named;
+use crate::acting::header_value;
 
 /// Everybody's standing at one moment.
 #[derive(Clone, Debug, Default)]
@@ -17,38 +21,47 @@ pub(crate) struct Standings {
     /// By their names on the hub, so that a request can look them up without building a name.
     users: Known,
     groups: Known,
+    /// What every caller has.
+    everyone: Arc<Clusters>,
+    /// The clusters on which a grant was ever used.
+    pub(super) used: Arc<HashSet<ClusterName>>,
     /// All grants have been read: a subject that is not in here has no grant.
     pub(super) listed: bool,
+    /// It is known on which clusters a grant was ever used.
+    pub(super) use_is_known: bool,
 }
 
 type Known = HashMap<Arc<str>, Arc<Subject>>;
+type Clusters = HashMap<ClusterName, Standing>;
 
 /// One user or group.
 #[derive(Clone, Debug)]
 struct Subject {
-    named: Arc<Named>,
-    clusters: HashMap<ClusterName, Standing>,
+    /// The user's name on managed clusters. `None` for groups: a caller has those of its grants.
+    name: Option<HeaderValue>,
+    clusters: Clusters,
 }
 
-/// A subject that grants name on one cluster.
+/// A user that grants name on one cluster.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
-    pub(super) named: &'a Arc<Named>,
+    /// Its name on managed clusters.
+    pub(super) name: &'a HeaderValue,
     pub(super) standing: &'a Standing,
 }
 
 /// The grants of a subject on one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// How many grants count.
-    counting: usize,
+    /// The groups of the grants that count.
+    groups: Vec<HeaderValue>,
     /// Why the others do not count.
     obstacles: Vec<Arc<Obstacle>>,
 }
 
 impl Standing {
-    pub(super) fn counts(&self) -> bool {
-        self.counting > 0
+    pub(super) fn groups(&self) -> &[HeaderValue] {
+        &self.groups
     }
 
     pub(super) fn obstacles(&self) -> &[Arc<Obstacle>] {
@@ -57,103 +70,115 @@ impl Standing {
 
     fn add(&mut self, share: &Share) {
         match share {
-            Share::Counts => self.counting += 1,
+            Share::Counts(group) => self.groups.push(group.clone()),
             Share::Waits(why) => self.obstacles.push(Arc::clone(why)),
         }
     }
 
     fn withdraw(&mut self, share: &Share) {
         match share {
-            Share::Counts => self.counting = self.counting.saturating_sub(1),
-            Share::Waits(why) => {
-                if let Some(at) = self.obstacles.iter().position(|it| it == why) {
-                    self.obstacles.swap_remove(at);
-                }
-            }
+            Share::Counts(group) => take(&mut self.groups, group),
+            Share::Waits(why) => take(&mut self.obstacles, why),
         }
     }
 
     fn is_nothing(&self) -> bool {
-        self.counting == 0 && self.obstacles.is_empty()
+        self.groups.is_empty() && self.obstacles.is_empty()
+    }
+}
+
+fn take<T: PartialEq>(all: &mut Vec<T>, one: &T) {
+    if let Some(at) = all.iter().position(|it| it == one) {
+        all.swap_remove(at);
     }
 }
 
 impl Standings {
     /// A user of the hub on a cluster.
     pub(super) fn user(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
-        find(&self.users, name, cluster)
+        let Subject { name, clusters } = &**self.users.get(name)?;
+        Some(Found {
+            name: name.as_ref()?,
+            standing: clusters.get(cluster)?,
+        })
     }
 
     /// A group of the hub on a cluster.
-    pub(super) fn group(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
-        find(&self.groups, name, cluster)
+    pub(super) fn group(&self, name: &str, cluster: &ClusterName) -> Option<&Standing> {
+        self.groups.get(name)?.clusters.get(cluster)
     }
 
-    /// Adds what a subject has by one grant. Grants to the gateway's own account are left out:
-    /// callers without a standing act as that account anyway.
-    pub(super) fn add(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
-        let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
-            return;
+    /// Every caller on a cluster.
+    pub(super) fn everyone(&self, cluster: &ClusterName) -> Option<&Standing> {
+        self.everyone.get(cluster)
+    }
+
+    /// Adds what a subject has by one grant. A user that can have no name on managed clusters is
+    /// left out.
+    pub(super) fn add(
+        &mut self,
+        prefix: &UserPrefix,
+        who: &OnHub,
+        cluster: &ClusterName,
+        share: &Share,
+    ) {
+        let clusters = match who {
+            OnHub::Everyone => Arc::make_mut(&mut self.everyone),
+            OnHub::Group(name) => clusters_of(&mut self.groups, name, None),
+            OnHub::User(user) => {
+                let name = prefix.on_cluster(user);
+                let Some(name) = name.and_then(|name| header_value(&name)) else {
+                    return;
+                };
+                clusters_of(&mut self.users, user, Some(name))
+            }
         };
-        let subject = match known.get_mut(name) {
-            Some(subject) => subject,
-            None => match Named::new(who) {
-                Some(named) => known.entry(name.into()).or_insert(Arc::new(Subject {
-                    named: Arc::new(named),
-                    clusters: HashMap::new(),
-                })),
-                None => return,
-            },
-        };
-        let clusters = &mut Arc::make_mut(subject).clusters;
         clusters.entry(cluster.clone()).or_default().add(share);
     }
 
     /// Takes back what [`add`](Self::add) added.
-    pub(super) fn withdraw(&mut self, who: &OnCluster, cluster: &ClusterName, share: &Share) {
-        let (Some(known), Some(name)) = (self.known(who), on_hub(who)) else {
-            return;
+    pub(super) fn withdraw(&mut self, who: &OnHub, cluster: &ClusterName, share: &Share) {
+        let (known, name) = match who {
+            OnHub::Everyone => {
+                withdraw(Arc::make_mut(&mut self.everyone), cluster, share);
+                return;
+            }
+            OnHub::User(name) => (&mut self.users, name.as_str()),
+            OnHub::Group(name) => (&mut self.groups, name.as_str()),
         };
         let Some(subject) = known.get_mut(name) else {
             return;
         };
         let clusters = &mut Arc::make_mut(subject).clusters;
-        if let Some(standing) = clusters.get_mut(cluster) {
-            standing.withdraw(share);
-            if standing.is_nothing() {
-                clusters.remove(cluster);
-            }
-        }
+        withdraw(clusters, cluster, share);
         if clusters.is_empty() {
             known.remove(name);
         }
     }
-
-    fn known(&mut self, who: &OnCluster) -> Option<&mut Known> {
-        match who {
-            OnCluster::User(_) => Some(&mut self.users),
-            OnCluster::Group(_) => Some(&mut self.groups),
-            OnCluster::Gateway => None,
-        }
-    }
 }
 
-/// The name of a user or group on the hub.
-fn on_hub(who: &OnCluster) -> Option<&str> {
-    match who {
-        OnCluster::User(name) | OnCluster::Group(name) => {
-            Some(name.strip_prefix(ON_CLUSTER_PREFIX).unwrap_or(name))
-        }
-        OnCluster::Gateway => None,
-    }
+fn clusters_of<'a>(
+    known: &'a mut Known,
+    subject: &str,
+    name: Option<HeaderValue>,
+) -> &'a mut Clusters {
+    let subject = known.entry(subject.into()).or_insert_with(|| {
+        Arc::new(Subject {
+            name,
+            clusters: Clusters::new(),
+        })
+    });
+    &mut Arc::make_mut(subject).clusters
 }
 
-fn find<'a>(known: &'a Known, name: &str, cluster: &ClusterName) -> Option<Found<'a>> {
-    let subject = known.get(name)?;
-    Some(Found {
-        named: &subject.named,
-        standing: subject.clusters.get(cluster)?,
-    })
+fn withdraw(clusters: &mut Clusters, cluster: &ClusterName, share: &Share) {
+    let Some(standing) = clusters.get_mut(cluster) else {
+        return;
+    };
+    standing.withdraw(share);
+    if standing.is_nothing() {
+        clusters.remove(cluster);
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{acting::Named, follow::end_in_time};
+use crate::{authorization::Action, follow::end_in_time};
 
 const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -58,28 +58,33 @@ pub(super) fn caller(name: &str, groups: &[&str]) -> User {
     }
 }
 
-/// What is decided about a caller, in a few words.
-pub(super) fn told(decided: Result<Acting, Denied>) -> String {
-    let groups = |groups: Vec<Arc<Named>>| {
-        let names = groups.iter().map(|it| format!(" {}", text(&it.value)));
-        names.collect::<String>()
+/// The caller asks for something of the cluster.
+fn asks(user: User) -> Arc<Question> {
+    let action = Action::attach(&cluster());
+    Arc::new(Question { user, action })
+}
+
+/// What is decided about a caller, in a few words: its name on the cluster (or on the hub, in
+/// parentheses), and the grants that count for it.
+pub(super) fn told(decided: Result<Acting, Denied>, grants: &[&str]) -> String {
+    let sorted = |groups: Vec<http::HeaderValue>| {
+        let is_of = |name: &&&str| groups.contains(&group_of(name));
+        let names: Vec<_> = grants.iter().filter(is_of).copied().collect();
+        assert_eq!(names.len(), groups.len(), "{groups:?}");
+        names.join(" ")
     };
     match decided {
-        Ok(Acting::User {
-            user,
-            groups: known,
-        }) => {
-            format!("{}{}", text(&user.value), groups(known))
-        }
-        Ok(Acting::Member {
-            caller,
-            groups: known,
-        }) => {
-            format!("({}){}", text(&caller), groups(known))
-        }
+        Ok(Acting::User { user, groups }) => format!("{} {}", text(&user), sorted(groups)),
+        Ok(Acting::Member { caller, groups }) => format!("({}) {}", text(&caller), sorted(groups)),
         Ok(Acting::Account) => "account".to_owned(),
         Err(denied) => denied.to_string(),
     }
+}
+
+/// The group of a grant that [`grant`] makes.
+fn group_of(name: &str) -> http::HeaderValue {
+    let group = grant(name, &[], &[]).group();
+    group.try_into().unwrap()
 }
 
 fn text(value: &http::HeaderValue) -> &str {
@@ -96,16 +101,19 @@ fn grants(all: &[AccessGrant]) -> Grants {
     let clusters = Clusters::at_addresses();
     clusters.derive_at("managed1", "https://10.0.0.1", "no authority", "token");
     let metrics = Metrics::register(&mut Registry::default());
-    let grants = Grants::new(Arc::new(clusters), metrics);
+    let grants = Grants::new(Identities::default(), Arc::new(clusters), metrics);
     grants.replace(all, EPOCH);
+    grants.replace_used(HashSet::new());
     grants
 }
 
 impl Grants {
     /// These grants at once, as of now.
     pub(crate) fn of(clusters: Arc<Clusters>, all: &[AccessGrant]) -> Self {
-        let grants = Self::new(clusters, Metrics::register(&mut Registry::default()));
+        let metrics = Metrics::register(&mut Registry::default());
+        let grants = Self::new(Identities::default(), clusters, metrics);
         grants.replace(all, EPOCH);
+        grants.replace_used(HashSet::new());
         grants
     }
 
@@ -117,12 +125,14 @@ impl Grants {
     fn lasting(&self, caller: &User) -> Admitted {
         let clusters = self.clusters.snapshot();
         let streams = &clusters.by_name[&cluster()].streams;
-        self.admit(caller, &cluster(), Some(streams)).unwrap()
+        self.admit(&asks(caller.clone()), &cluster(), Some(streams))
+            .unwrap()
     }
 
     fn told(&self, name: &str, groups: &[&str]) -> String {
-        let admitted = self.admit(&caller(name, groups), &cluster(), None);
-        told(admitted.map(|admitted| admitted.acting))
+        let admitted = self.admit(&asks(caller(name, groups)), &cluster(), None);
+        let known = ["both", "bob", "g", "short", "long"];
+        told(admitted.map(|admitted| admitted.acting), &known)
     }
 }
 
@@ -132,8 +142,9 @@ pub(crate) fn applied(name: &str, subjects: &[&str]) -> AccessGrant {
 }
 
 #[test]
-fn nobody_is_let_in_before_all_grants_were_read() {
+fn nobody_is_let_in_before_all_grants_and_their_use_were_read() {
     let unread = Grants::new(
+        Identities::default(),
         Arc::new(Clusters::at_addresses()),
         Metrics::register(&mut Registry::default()),
     );
@@ -142,13 +153,15 @@ fn nobody_is_let_in_before_all_grants_were_read() {
     unread.set("g", Some(&applied("g", &["user:alice"])), EPOCH);
     assert!(unread.told("alice", &[]).contains("has not read"));
     unread.replace(&[], EPOCH);
+    assert!(unread.told("alice", &[]).contains("has not read"));
+    unread.replace_used(HashSet::new());
     assert_eq!(unread.told("alice", &[]), "account");
 }
 
 #[test]
 fn streams_end_with_what_let_them_in_and_no_others() {
     let both = applied("both", &["user:alice", "group:dev"]);
-    let grants = grants(&[both.clone(), applied("bob", &["user:bob", "gateway"])]);
+    let grants = grants(&[both.clone(), applied("bob", &["user:bob"])]);
     let alice = grants.lasting(&caller("alice", &["dev"])).tether.unwrap();
     let member = grants.lasting(&caller("carol", &["dev"])).tether.unwrap();
     let bob = grants.lasting(&caller("bob", &[])).tether.unwrap();
@@ -158,13 +171,31 @@ fn streams_end_with_what_let_them_in_and_no_others() {
     narrower.spec.subjects.pop();
     narrower.metadata.generation = Some(2);
     grants.set("both", Some(&narrower), EPOCH);
-    assert!(alice.is_cut() && member.is_cut());
-    assert_eq!(grants.told("alice", &["dev"]), "alice");
-    assert!(!bob.is_cut() && !nobody.is_cut());
+    // Alice has the same by her own name.
+    assert!(member.is_cut() && !alice.is_cut());
+    assert_eq!(grants.told("alice", &["dev"]), "hub:alice both");
+
+    let mut other = narrower.clone();
+    other.spec.role.cluster_role = Some("edit".to_owned());
+    other.metadata.generation = Some(3);
+    grants.set("both", Some(&other), EPOCH);
+    assert!(alice.is_cut() && !bob.is_cut() && !nobody.is_cut());
 
     grants.set("bob", None, EPOCH);
-    assert!(bob.is_cut() && nobody.is_cut());
+    assert!(bob.is_cut() && !nobody.is_cut());
+    // From the first grant on, the account is nobody's.
+    grants.set_used(&cluster(), true);
+    assert!(nobody.is_cut());
     assert_eq!(grants.metrics.streams_cut.get(), 4);
+}
+
+#[test]
+fn who_is_named_while_it_acts_as_the_account_no_longer_does() {
+    let grants = grants(&[]);
+    let alice = grants.lasting(&caller("alice", &[])).tether.unwrap();
+    let bob = grants.lasting(&caller("bob", &[])).tether.unwrap();
+    grants.set("g", Some(&applied("g", &["user:alice"])), EPOCH);
+    assert!(alice.is_cut() && !bob.is_cut());
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,13 +216,15 @@ async fn a_grant_ends_by_the_clock_alone() {
         () = sleep(Duration::from_secs(89)) => {}
     }
     assert!(!alice.is_cut());
-    assert_eq!(grants.told("alice", &[]), "alice");
+    assert_eq!(grants.told("alice", &[]), "hub:alice short");
     select! {
         () = &mut clock => {}
         () = alice.cut() => {}
     }
     assert_eq!(begin.elapsed().as_secs(), 90);
-    assert_eq!(grants.told("alice", &[]), "account");
+    let told = grants.told("alice", &[]);
+    let wanted = "AccessGrant \"short\", which names you, has ended there (since 1970-01-01T00:01:30Z): it has expired";
+    assert_eq!(told, wanted);
     assert!(!bob.is_cut());
-    assert_eq!(grants.told("bob", &[]), "bob");
+    assert_eq!(grants.told("bob", &[]), "hub:bob long");
 }

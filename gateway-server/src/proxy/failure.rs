@@ -208,6 +208,23 @@ fn denied_by_grants(denied: &Denied) -> Told {
             "Grant",
             format!("see `kubectl describe accessgrant {}`", obstacle.grant),
         ),
+        Denied::NoGrant { caller } => forbidden(
+            "Grant",
+            format!(
+                "ask an administrator of the hub for a grant: `kubectl gateway grant {} --role ROLE \
+                 --clusters CLUSTER`",
+                subject_of(caller)
+            ),
+        ),
+    }
+}
+
+/// The user of the hub as a subject of `kubectl gateway grant`.
+fn subject_of(user: &str) -> String {
+    let account = user.strip_prefix("system:serviceaccount:");
+    match account.and_then(|account| account.split_once(':')) {
+        Some((namespace, name)) => format!("sa:{namespace}/{name}"),
+        None => format!("user:{user}"),
     }
 }
 
@@ -257,7 +274,10 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::{grants::Obstacle, upstream::Phase};
+    use crate::{
+        grants::{Obstacle, State},
+        upstream::Phase,
+    };
 
     fn through(error: TunnelError) -> Failure {
         Failure::Connect(Arc::new(ConnectError::Dial(DialError::Tunnel(error))))
@@ -271,13 +291,19 @@ mod tests {
         }))
     }
 
-    fn obstacle(failed: bool) -> Arc<Obstacle> {
+    fn obstacle(state: State) -> Arc<Obstacle> {
         Arc::new(Obstacle {
             grant: "alice-views".to_owned(),
-            failed,
+            state,
             since: Some(jiff::Timestamp::UNIX_EPOCH),
             why: "Unreachable: its agent has not been heard of".to_owned(),
         })
+    }
+
+    fn no_grant(caller: &str) -> Denied {
+        Denied::NoGrant {
+            caller: caller.to_owned(),
+        }
     }
 
     #[test]
@@ -326,8 +352,11 @@ mod tests {
             Failure::Revoked,
             Failure::Denied(Denied::NotReadYet),
             Failure::Denied(Denied::Name("cluster:hub:system:admin".to_owned())),
-            Failure::Denied(Denied::Grant(obstacle(false))),
-            Failure::Denied(Denied::Grant(obstacle(true))),
+            Failure::Denied(Denied::Grant(obstacle(State::Pending))),
+            Failure::Denied(Denied::Grant(obstacle(State::Failed))),
+            Failure::Denied(Denied::Grant(obstacle(State::Over))),
+            Failure::Denied(no_grant("alice")),
+            Failure::Denied(no_grant("system:serviceaccount:ci:bot")),
             Failure::Headers(HeaderError::Impersonation(http::HeaderName::from_static(
                 "impersonate-user",
             ))),

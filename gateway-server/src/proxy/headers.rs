@@ -71,7 +71,7 @@ pub(crate) fn to_spoke(headers: &mut HeaderMap) -> Result<(), HeaderError> {
 pub(crate) fn impersonate(headers: &mut HeaderMap, acting: &Acting) {
     let groups = match acting {
         Acting::User { user, groups } => {
-            headers.insert(IMPERSONATE_USER, user.value.clone());
+            headers.insert(IMPERSONATE_USER, user.clone());
             groups
         }
         Acting::Member { caller, groups } => {
@@ -83,7 +83,7 @@ pub(crate) fn impersonate(headers: &mut HeaderMap, acting: &Acting) {
         Acting::Account => return,
     };
     for group in groups {
-        headers.append(IMPERSONATE_GROUP, group.value.clone());
+        headers.append(IMPERSONATE_GROUP, group.clone());
     }
 }
 
@@ -139,13 +139,9 @@ fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use crds::gateway::OnCluster;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::acting::Named;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         lines
@@ -206,14 +202,6 @@ mod tests {
         }
     }
 
-    fn named(who: &OnCluster) -> Arc<Named> {
-        Arc::new(Named::new(who).unwrap())
-    }
-
-    fn group(name: &str) -> Arc<Named> {
-        named(&OnCluster::Group(name.to_owned()))
-    }
-
     #[test]
     fn says_whom_a_request_acts_as_and_nothing_else() {
         let sent = |acting: &Acting| {
@@ -229,16 +217,15 @@ mod tests {
             all.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
                 .collect::<Vec<_>>()
         };
-        let user = named(&OnCluster::User("alice".to_owned()));
-        let groups = vec![group("dev"), group("ops")];
+        let groups = ["dev", "ops"].map(HeaderValue::from_static).to_vec();
         let as_user = Acting::User {
-            user,
+            user: HeaderValue::from_static("hub:alice"),
             groups: groups.clone(),
         };
         assert_eq!(
             sent(&as_user),
             [
-                "impersonate-user: alice",
+                "impersonate-user: hub:alice",
                 "impersonate-group: dev",
                 "impersonate-group: ops"
             ]

@@ -6,6 +6,7 @@ mod spoke;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use crds::gateway::AccessGrant;
 use http::Method;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::{
@@ -21,6 +22,8 @@ use tokio_util::task::TaskTracker;
 use self::spoke::Spoke;
 use super::{exchange::is_goodbye, *};
 use crate::{
+    authentication::User,
+    authorization::Action,
     clusters::Clusters,
     ending::Ending,
     grants::{applied, grant},
@@ -76,10 +79,14 @@ async fn call_by(
 ) -> (u16, Option<String>) {
     let proxy = proxy(clusters, grants);
     let (caller, gateway) = duplex(1 << 16);
-    let alice = alice();
+    let action = Action::of(Verb::Get, "proxy", &NAME.parse().unwrap());
+    let question = Arc::new(Question {
+        user: alice(),
+        action,
+    });
     let forward = service_fn(|request: Request<Incoming>| {
         let call = Call {
-            caller: &alice,
+            question: &question,
             cluster: NAME.parse().unwrap(),
             service: None,
             tail_length: request.uri().path().len(),
@@ -173,11 +180,13 @@ const GET: Sent = Sent {
     method: Method::GET,
     body: "",
 };
-const AS_ALICE: &str = "impersonate-user=alice impersonate-group=dev";
+
+fn grant_to_alice() -> AccessGrant {
+    applied("g", &["user:alice", "group:dev", "group:ops"])
+}
 
 fn granted(clusters: &Arc<Clusters>) -> Arc<Grants> {
-    let grant = applied("g", &["user:alice", "group:dev", "group:ops"]);
-    Arc::new(Grants::of(Arc::clone(clusters), &[grant]))
+    Arc::new(Grants::of(Arc::clone(clusters), &[grant_to_alice()]))
 }
 
 #[tokio::test]
@@ -206,7 +215,9 @@ async fn every_attempt_says_whom_it_acts_as() {
             &|| {},
         );
         assert_eq!(post.await.0, 200);
-        let seen = ["old", "new", "new"].map(|token| format!("Bearer {token} {AS_ALICE}"));
+        let group = grant_to_alice().group();
+        let alice = format!("impersonate-user=hub:alice impersonate-group={group}");
+        let seen = ["old", "new", "new"].map(|token| format!("Bearer {token} {alice}"));
         assert_eq!(spoke.seen(), seen, "{protocol}");
     }
 }

@@ -27,6 +27,7 @@ fn finds_every_route() {
         ("/livez", Route::Livez),
         ("/healthz", Route::Livez),
         ("/readyz", Route::Readyz),
+        ("/settings", Route::Settings),
         ("/metrics", document(Document::Metrics)),
         ("/apis", document(Document::Groups)),
         ("/apis/cluster.core.oam.dev", document(Document::Group)),

@@ -41,7 +41,7 @@ const FIELD_MANAGER: &str = "kubectl-gateway";
   kubectl gateway grant group:shop --role edit -l env=staging --namespaces shop --create-namespaces
   kubectl gateway grant sa:ci/deployer --rules-file rules.yaml --placement ci/all --dry-run")]
 pub(crate) struct GrantArgs {
-    /// user:NAME, group:NAME, sa:NAMESPACE/NAME, or gateway for everybody whom no other grant names
+    /// user:NAME, group:NAME, sa:NAMESPACE/NAME, or gateway for everybody who may use the gateway for a cluster
     #[arg(value_parser = subject::parse)]
     pub(crate) subject: Subject,
     /// Name of a ClusterRole on the managed clusters, e.g. view, edit, admin or cluster-admin

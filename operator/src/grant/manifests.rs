@@ -1,56 +1,27 @@
-//! A grant's rights as objects of a cluster. Each name contains a hash of the grant's uid and the
-//! role, so that nobody else can own an object of that name. A binding's role is immutable, so a
-//! changed role gets a new binding and the old one is deleted.
+//! A grant's rights as objects of a cluster, bound to a group that only the gateway gives to anybody.
+//! Each name contains a hash of the grant's uid and what it allows, so that nobody else can own an
+//! object of that name. A grant that allows something else has another group and other objects, and
+//! the old ones are deleted.
 
 use std::collections::BTreeSet;
 
-use crds::gateway::OnCluster;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Grant, mark};
 use crate::{
-    digest,
     kind::{RBAC, RBAC_V1},
     manifest::Manifest,
     names::{MANAGED_BY, MANAGER},
 };
 
-/// The gateway's account on a cluster.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Account {
-    namespace: String,
-    name: String,
-}
-
-impl Account {
-    pub(crate) fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
-    }
-
-    /// The longest possible account, for estimates.
-    pub(super) fn longest() -> Self {
-        Self {
-            namespace: "n".repeat(63),
-            name: "n".repeat(63),
-        }
-    }
-
-    pub(crate) fn subject(&self) -> Value {
-        json!({"kind": "ServiceAccount", "namespace": self.namespace, "name": self.name})
-    }
-}
-
 /// A role if the grant has rules of its own, and a binding for the cluster or for each namespace.
-pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Manifest> {
+pub(super) fn of(grant: &Grant) -> Vec<Manifest> {
     let spec = &grant.object.spec;
     let role = spec.role.cluster_role.as_deref();
-    let hash = digest::of(&json!([grant.uid(), role]));
+    let digits = grant.object.digits();
     // With its prefix and suffix, the name must not exceed the limit for names.
     let clipped: String = grant.name().chars().take(200).collect();
-    let name = format!("spokeway:grant:{clipped}:{hash}");
+    let name = format!("spokeway:grant:{clipped}:{digits}");
     let metadata = |namespace: Option<&String>| {
         let mut metadata = json!({
             "name": name, "labels": {MANAGED_BY: MANAGER}, "annotations": mark(grant),
@@ -66,15 +37,12 @@ pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Manifest> {
             "apiVersion": RBAC_V1, "kind": "ClusterRole", "metadata": metadata(None), "rules": rules,
         }));
     }
-    let subjects: Vec<_> = grant
-        .subjects()
-        .filter_map(|it| subject(&it, account))
-        .collect();
+    let group = json!({"apiGroup": RBAC, "kind": "Group", "name": grant.object.group()});
     let binding = |kind: &str, namespace: Option<&String>| {
         json!({
             "apiVersion": RBAC_V1, "kind": kind, "metadata": metadata(namespace),
             "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role.unwrap_or(&name)},
-            "subjects": subjects,
+            "subjects": [group],
         })
     };
     match &spec.namespaces {
@@ -88,12 +56,4 @@ pub(super) fn of(grant: &Grant, account: Option<&Account>) -> Vec<Manifest> {
         }
     }
     manifests.into_iter().map(Manifest::from).collect()
-}
-
-fn subject(subject: &OnCluster, account: Option<&Account>) -> Option<Value> {
-    match subject {
-        OnCluster::User(name) => Some(json!({"apiGroup": RBAC, "kind": "User", "name": name})),
-        OnCluster::Group(name) => Some(json!({"apiGroup": RBAC, "kind": "Group", "name": name})),
-        OnCluster::Gateway => account.map(Account::subject),
-    }
 }

@@ -5,7 +5,7 @@ mod clusters;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crds::gateway::ExternalServer;
+use crds::gateway::{ExternalServer, SETTINGS_PATH, ServerSettings};
 use http::Request;
 use k8s_openapi::{ByteString, api::core::v1::Service};
 use kube::{Api, Client, Config};
@@ -35,7 +35,7 @@ pub(crate) struct Target {
 /// An answer of the gateway.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Server(Result<(), String>),
+    Server(Result<Option<ServerSettings>, String>),
     Clusters(BTreeMap<String, GatewaySeen>),
 }
 
@@ -91,7 +91,11 @@ pub(crate) async fn server(
             },
         };
         let asked = match looked_up {
-            Ok(it) => ask(&it.client).await.map(|()| found = Some(it)),
+            Ok(it) => {
+                let asked = ask(&it.client).await;
+                found = asked.is_ok().then_some(it);
+                asked
+            }
             Err(error) => Err(error),
         };
         let answer = Answer::Server(asked.map_err(|error| error.to_string()));
@@ -120,14 +124,23 @@ async fn look_up(hub: &Client, target: Target) -> Option<Result<Found, ProbeErro
     }))
 }
 
-async fn ask(server: &Client) -> Result<(), ProbeError> {
-    let request = Request::get("/readyz")
+/// Asks whether the server is ready, and then for its settings. `None` if it does not tell them.
+async fn ask(server: &Client) -> Result<Option<ServerSettings>, ProbeError> {
+    get(server, "/readyz").await?;
+    match get(server, SETTINGS_PATH).await {
+        Ok(settings) => Ok(serde_json::from_str(&settings).ok()),
+        Err(ProbeError::Unready(kube::Error::Api(_))) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn get(server: &Client, path: &str) -> Result<String, ProbeError> {
+    let request = Request::get(path)
         .body(Vec::new())
         .map_err(|error| ProbeError::Unready(kube::Error::HttpError(error)))?;
     timeout(DEADLINE, server.request_text(request))
         .await
         .map_err(|_| ProbeError::Late)?
-        .map(drop)
         .map_err(ProbeError::Unready)
 }
 

@@ -8,24 +8,21 @@
 
 mod cap;
 mod impersonation;
+mod record;
 mod rollout;
 mod selection;
 mod status;
 
 use std::collections::BTreeSet;
 
-use crds::addon::ADDON_LABEL;
+use crds::{addon::ADDON_LABEL, gateway::IdentityType};
 use jiff::Timestamp;
 use serde_json::json;
 
 pub(crate) use self::status::plan as plan_grant;
-use self::{
-    cap::Caps,
-    impersonation::{account_of, impersonation},
-    selection::selects,
-};
+use self::{cap::Caps, impersonation::impersonation, selection::selects};
 use crate::{
-    grant::{Account, Grant, is_access_work},
+    grant::{Grant, is_access_work},
     kind::{Kind, ObjectKey},
     manifest::Manifest,
     names::{ACCESS_POLICY, ACCESS_WORK, ACCOUNTS, GATEWAY},
@@ -41,12 +38,12 @@ const FIELD_MANAGER: &str = "work-agent-spokeway";
 /// Plans which grants the cluster carries.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    let account = account_of(observed, cluster);
-    let held = held(observed, cluster, account.as_ref(), now);
+    let held = held(observed, cluster, now);
     for end in held.iter().filter_map(|grant| grant.object.expires_at()) {
         plan.wake_at(end);
     }
-    let works = works(observed, cluster, &held, account.as_ref());
+    record::plan(observed, cluster, !held.is_empty(), now, &mut plan);
+    let works = works(observed, cluster, &held);
     let kept: BTreeSet<_> = works.iter().map(|work| work.key.clone()).collect();
     for work in works {
         plan.want(observed, work);
@@ -73,7 +70,7 @@ pub(crate) fn is_guarded(observed: &Observed) -> bool {
 /// True for objects of a cluster that affect which grants it carries.
 pub(crate) fn concerns(key: &ObjectKey) -> bool {
     match key.kind {
-        Kind::ManagedCluster => true,
+        Kind::ManagedCluster | Kind::ConfigMap => true,
         Kind::ManagedClusterAddOn => key.name == ACCOUNTS,
         _ => is_access_work(key),
     }
@@ -106,17 +103,13 @@ pub(crate) fn grants_of(observed: &Observed, cluster: &str) -> Vec<String> {
 }
 
 /// The grants that the cluster is supposed to carry, by name.
-fn held<'a>(
-    observed: &'a Observed,
-    cluster: &str,
-    account: Option<&Account>,
-    now: Timestamp,
-) -> Vec<&'a Grant> {
+fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Grant> {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
     let Some(object) = observed.object(&key) else {
         return Vec::new();
     };
-    if observed.grants.is_empty() || !enrolment::is_selected(observed, cluster) {
+    let is_selected = || enrolment::is_selected(observed, cluster);
+    if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_selected() {
         return Vec::new();
     }
     let caps = Caps::of(observed, object);
@@ -125,34 +118,32 @@ fn held<'a>(
         !grant.object.is_over(now)
             && selects(observed, grant, object)
             && caps.allow(&grant.object.spec.role)
-            && grant.can_name_all(account)
     });
     held.collect()
 }
 
+/// False if every caller acts as the gateway's account, so that no grant has an effect.
+fn callers_are_themselves(observed: &Observed) -> bool {
+    let configuration = observed.configuration();
+    configuration.is_some_and(|it| it.spec.identity.kind == IdentityType::Impersonate)
+}
+
 /// The works of a cluster. A grant's work depends only on the grant's name, until the number of
 /// works doubles.
-fn works(
-    observed: &Observed,
-    cluster: &str,
-    held: &[&Grant],
-    account: Option<&Account>,
-) -> Vec<Desired> {
+fn works(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Desired> {
     if held.is_empty() {
         return Vec::new();
     }
     let size: usize = held.iter().map(|grant| grant.size).sum();
     let count = size.div_ceil(WORK_HOLDS).next_power_of_two();
     let mut parts = vec![(Vec::new(), Vec::new()); count];
-    if let Some(account) = account {
-        let impersonation = impersonation(observed, held, account);
-        parts[0]
-            .0
-            .extend(impersonation.into_iter().map(Manifest::from));
-    }
+    let impersonation = impersonation(observed, cluster, held);
+    parts[0]
+        .0
+        .extend(impersonation.into_iter().map(Manifest::from));
     for grant in held {
         let (manifests, namespaces) = &mut parts[grant.shard % count];
-        manifests.extend(grant.manifests(account));
+        manifests.extend(grant.manifests.iter().cloned());
         namespaces.extend(grant.made_namespaces());
     }
     let filled = parts

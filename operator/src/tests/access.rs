@@ -2,7 +2,7 @@
 
 use crds::{
     addon::Version,
-    gateway::{AccessGrantStatus, GrantState, REMOVING},
+    gateway::{AccessGrantStatus, GrantState, Identity, IdentityType, REMOVING, ServerSettings},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,7 +13,8 @@ use crate::{
     key::Key,
     kind::{Kind, ObjectKey},
     object::part,
-    plan::Action,
+    observed::ServerSeen,
+    plan::{Action, Plan},
 };
 
 fn hub(clusters: &[&str]) -> Hub {
@@ -338,14 +339,15 @@ fn a_placement_counts_as_far_as_its_namespace_is_bound_to_the_clusters_set() {
 #[test]
 fn many_grants_are_split_and_none_is_lost() {
     let mut hub = hub(&["managed1"]);
-    let subjects: Vec<_> = (0..64)
-        .map(|index| json!({"kind": "User", "name": format!("{index:0>80}")}))
-        .collect();
+    let names: Vec<_> = (0..64).map(|index| format!("{index:0>80}")).collect();
+    let rules = json!([{
+        "apiGroups": [""], "resources": ["configmaps"], "resourceNames": names, "verbs": ["get"],
+    }]);
     for index in 0..60 {
         grant(
             &mut hub,
             &format!("g{index}"),
-            &json!({"subjects": subjects}),
+            &json!({"role": {"rules": rules}}),
         );
     }
     hub.settle();
@@ -362,7 +364,7 @@ fn many_grants_are_split_and_none_is_lost() {
 }
 
 #[test]
-fn with_manual_credentials_there_is_no_account_to_name() {
+fn with_manual_credentials_whoever_manages_them_binds_the_gateways_role() {
     let mut hub = hub(&["managed1"]);
     hub.configure(&json!({"credentials": {"type": "Manual"}}));
     grant(&mut hub, "users", &json!({}));
@@ -372,9 +374,110 @@ fn with_manual_credentials_there_is_no_account_to_name() {
         &json!({"subjects": [{"kind": "Gateway"}]}),
     );
     hub.settle();
-    assert_eq!(states(&hub, "gateway")[0].2, "NoAccount");
-    assert_eq!(states(&hub, "users")[0].1, GrantState::Applied);
-    assert_eq!(manifests(&hub, "managed1").len(), 1);
+    for name in ["gateway", "users"] {
+        assert_eq!(states(&hub, name)[0].1, GrantState::Applied);
+    }
+    let held = manifests(&hub, "managed1");
+    let of_gateway = held
+        .iter()
+        .filter(|it| it["metadata"]["name"] == "spokeway:gateway-impersonation");
+    let kinds: Vec<_> = of_gateway.map(|it| it["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ClusterRole"]);
+}
+
+#[test]
+fn if_all_callers_are_one_account_no_grant_is_called_applied() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({}));
+    hub.settle();
+    hub.configure(&json!({"identity": {"type": "ServiceAccount"}}));
+    hub.settle();
+    let state = &status(&hub, "g").cluster_states[0];
+    assert_eq!(
+        (state.state, state.reason.as_str()),
+        (GrantState::Failed, "NotInEffect")
+    );
+    assert_eq!(manifests(&hub, "managed1"), [] as [Value; 0]);
+}
+
+#[test]
+fn no_grant_is_called_applied_while_a_server_of_somebody_elses_does_otherwise() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({}));
+    let external = json!({"server": {"deployment": "External", "external": {"caBundle": "Y2E="}}});
+    hub.configure(&external);
+    let says = |kind| {
+        let identity = Identity {
+            kind,
+            ..Identity::default()
+        };
+        let version = "1".to_owned();
+        ServerSeen::Ready(Some(ServerSettings { version, identity }))
+    };
+    let degraded = |hub: &Hub| {
+        let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
+        let object = hub.observed.object(&key).unwrap();
+        let conditions = &object.data["status"]["conditions"];
+        let conditions = conditions.as_array().unwrap().iter();
+        let mut degraded = conditions.filter(|it| it["type"] == "Degraded");
+        degraded.next().unwrap()["reason"].clone()
+    };
+    for (seen, words) in [
+        (
+            says(IdentityType::ServiceAccount),
+            "runs with --identity=service-account, but",
+        ),
+        (ServerSeen::Ready(None), "does not say who callers are"),
+    ] {
+        hub.observed.server = seen;
+        hub.settle();
+        let state = &status(&hub, "g").cluster_states[0];
+        assert_eq!(
+            (state.state, state.reason.as_str()),
+            (GrantState::Pending, "ServerDiffers")
+        );
+        assert!(state.message.contains(words), "{state:?}");
+        assert_eq!(degraded(&hub), "ServerDiffers");
+    }
+    hub.observed.server = says(IdentityType::Impersonate);
+    hub.settle();
+    assert_eq!(
+        status(&hub, "g").cluster_states[0].state,
+        GrantState::Applied
+    );
+    assert_ne!(degraded(&hub), "ServerDiffers");
+}
+
+#[test]
+fn that_a_grant_was_used_is_remembered_until_an_administrator_says_otherwise() {
+    let mut hub = hub(&["managed1", "managed2"]);
+    let record = |cluster| ObjectKey::new(Kind::ConfigMap, cluster, "spokeway-access");
+    let since = |hub: &Hub, cluster| {
+        let record = hub.observed.object(&record(cluster))?;
+        Some(record.data["data"]["firstGrant"].clone())
+    };
+    grant(&mut hub, "g", &json!({"clusters": {"names": ["managed1"]}}));
+    // It comes before the right.
+    let plan = hub.plan(&Key::Access("managed1".to_owned()));
+    let kinds: Vec<_> = plan.actions.iter().map(Action::kind).collect();
+    assert_eq!(kinds, [Kind::ConfigMap, Kind::ManifestWork]);
+    hub.settle();
+    let first = since(&hub, "managed1").unwrap();
+    assert_eq!(since(&hub, "managed2"), None);
+
+    hub.pass(3600);
+    grant(&mut hub, "g", &json!({"role": {"clusterRole": "edit"}}));
+    hub.settle();
+    hub.remove(&key("g"));
+    hub.settle();
+    assert!(hub.observed.object(&key("g")).is_none());
+    assert_eq!(since(&hub, "managed1"), Some(first.clone()));
+    hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"env": "prod"}}}}));
+    hub.settle();
+    assert_eq!(since(&hub, "managed1"), Some(first));
+    hub.remove(&record("managed1"));
+    hub.settle();
+    assert_eq!(since(&hub, "managed1"), None);
 }
 
 #[test]
@@ -391,7 +494,8 @@ fn all_grants_of_a_cluster_are_one_write_and_each_change_is_one_more() {
             .map(|cluster| hub.plan(&Key::Access(cluster.clone())));
         plans.map(|plan| plan.actions.len()).collect::<Vec<_>>()
     };
-    assert_eq!(writes(&mut hub), [1; 10]);
+    // The first time, there is a record of it besides.
+    assert_eq!(writes(&mut hub), [2; 10]);
     hub.settle();
     assert_eq!(writes(&mut hub), [0; 10]);
     grant(
@@ -424,7 +528,11 @@ fn many_grants_on_many_clusters_are_one_write_for_each_cluster() {
         .map(|cluster| hub.plan(&Key::Access(cluster.clone())));
     let plans: Vec<_> = plans.collect();
     println!("500 grants on 200 clusters: {:?}", begin.elapsed());
-    assert!(plans.iter().all(|plan| plan.actions.len() == 1));
+    let works = |plan: &Plan| {
+        let kinds = plan.actions.iter().map(Action::kind);
+        kinds.filter(|kind| *kind == Kind::ManifestWork).count()
+    };
+    assert!(plans.iter().all(|plan| works(plan) == 1));
 }
 
 proptest! {

@@ -5,7 +5,10 @@ mod others;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crds::{addon::Version, gateway};
+use crds::{
+    addon::Version,
+    gateway::{self, Identity, ServerSettings},
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use kube::core::DynamicObject;
@@ -31,6 +34,14 @@ pub(crate) struct Hub {
     pub(crate) away: Vec<String>,
 }
 
+/// A gateway that answers, and does as configured by default.
+pub(crate) fn ready() -> ServerSeen {
+    ServerSeen::Ready(Some(ServerSettings {
+        version: "1".to_owned(),
+        identity: Identity::default(),
+    }))
+}
+
 impl Hub {
     pub(crate) fn new(addons: Version) -> Self {
         Self {
@@ -53,7 +64,7 @@ impl Hub {
     pub(crate) fn configured(addons: Version) -> Self {
         let mut hub = Self::new(addons);
         hub.configure(&json!({}));
-        hub.observed.server = ServerSeen::Ready;
+        hub.observed.server = ready();
         hub.guard();
         hub
     }

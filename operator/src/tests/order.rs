@@ -5,12 +5,11 @@ use crds::addon::Version;
 use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 
-use super::model::Hub;
+use super::model::{Hub, ready};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
     names::{ACCOUNTS, GATEWAY, TUNNEL_ROLE, WORK},
-    observed::ServerSeen,
     plan::row_key,
 };
 
@@ -62,7 +61,7 @@ fn happen(hub: &mut Hub, happening: Happening) {
             let entrypoint = json!({"type": "Hostname", "hostname": "gateway.example.com"});
             hub.configure(&json!({"egress": {"entrypoint": entrypoint}}));
         }
-        Happening::GatewayAnswers => hub.observed.server = ServerSeen::Ready,
+        Happening::GatewayAnswers => hub.observed.server = ready(),
         Happening::Accept(cluster) => hub.accept(cluster, &json!({"gateway": "on"})),
         Happening::Leave(cluster) => hub.accept(cluster, &json!({"gateway": "off"})),
         Happening::ByToken(cluster) => hub.by_token.push(cluster.to_owned()),

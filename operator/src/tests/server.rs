@@ -73,15 +73,19 @@ fn it_may_read_what_its_configuration_takes_and_nothing_else() {
     let (derived, manual) = ("ManagedServiceAccount", "Manual");
     let (grants, clusters) = ("accessgrants", "managedclusters");
     for (credentials, identity, wanted) in [
-        (derived, "Impersonate", vec![clusters, grants, "secrets"]),
+        (
+            derived,
+            "Impersonate",
+            vec![clusters, grants, "configmaps", "secrets"],
+        ),
         (derived, "ServiceAccount", vec![clusters, "secrets"]),
-        (manual, "Impersonate", vec![grants]),
+        (manual, "Impersonate", vec![grants, "configmaps"]),
         (manual, "ServiceAccount", vec![]),
     ] {
         let mut hub = managed();
         hub.configure(&json!({
             "server": {"deployment": "Managed"},
-            "credentials": {"type": credentials}, "identity": identity,
+            "credentials": {"type": credentials}, "identity": {"type": identity},
         }));
         hub.settle();
         let role = ObjectKey::global(Kind::ClusterRole, "spokeway-gateway-managed-clusters");

@@ -3,7 +3,7 @@
 use crds::addon::Version;
 use serde_json::{Value, json};
 
-use super::model::Hub;
+use super::model::{Hub, ready};
 use crate::{
     key::Key,
     kind::{Kind, ObjectKey},
@@ -45,7 +45,7 @@ fn from_nothing_to_ready_and_into_trouble() {
     };
     hub.turn(&Key::Hub);
     let mut days = vec![json!({"no gateway": said(&mut hub)})];
-    hub.observed.server = ServerSeen::Ready;
+    hub.observed.server = ready();
     hub.turn(&Key::Hub);
     hub.accept("managed1", &json!({}));
     days.push(json!({"a cluster joins": said(&mut hub)}));

@@ -1,7 +1,5 @@
 //! Whom callers act as, case by case and for any caller at all.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -13,53 +11,79 @@ use crate::grants::{
 };
 use crds::gateway::AccessGrant;
 
-fn standings(grants: &[AccessGrant]) -> Standings {
-    let mut ledger = Ledger::default();
+fn standings(grants: &[AccessGrant], identities: &Identities) -> Standings {
+    let mut ledger = Ledger::new(identities.prefix.clone());
     let all = grants.iter().map(|it| {
         let name = it.metadata.name.clone().unwrap();
         (name, Reading::of(it))
     });
     ledger.replace(all.collect(), Timestamp::UNIX_EPOCH);
+    ledger.replace_used(["managed1".parse().unwrap()].into());
     ledger.standings().clone()
 }
 
-fn granted() -> Standings {
+const GRANTS: [&str; 7] = [
+    "users", "groups", "late", "broken", "gateway", "crafted", "ended",
+];
+
+fn granted() -> Vec<AccessGrant> {
     let applied = [("managed1", "Applied"), ("managed2", "Pending")];
     let pending = [("managed1", "Pending/Bringing")];
     let failed = [("managed1", "Failed/RoleMissing")];
+    let ended = [("managed1", "Expired"), ("managed4", "Expired")];
     let users = ["user:alice", "user:system:admin", "account:ci:bot"];
     let groups = ["group:dev", "group:system:masters", "group:ops"];
     let late = ["user:dave", "user:alice", "group:late"];
     let crafted = ["user:cluster:hub:system:admin", "group: system:masters"];
-    standings(&[
+    vec![
         grant("users", &users, &applied),
         grant("groups", &groups, &applied),
         grant("late", &late, &pending),
         grant("broken", &["user:erin", "group:late"], &failed),
-        grant("gateway", &["gateway"], &applied),
         grant("crafted", &crafted, &applied),
-    ])
+        grant("ended", &["user:grace", "user:alice", "group:late"], &ended),
+    ]
 }
 
 fn decided(name: &str, groups: &[&str], cluster: &str) -> String {
+    decided_by(&granted(), &Identities::default(), name, groups, cluster)
+}
+
+fn decided_by(
+    grants: &[AccessGrant],
+    identities: &Identities,
+    name: &str,
+    groups: &[&str],
+    cluster: &str,
+) -> String {
     let cluster = cluster.parse().unwrap();
-    told(decide(&caller(name, groups), &cluster, &granted()))
+    let standings = standings(grants, identities);
+    told(
+        decide(&caller(name, groups), &cluster, &standings, identities),
+        &GRANTS,
+    )
 }
 
 #[test]
-fn each_caller_is_itself_a_member_or_the_account() {
+fn each_caller_is_itself_or_a_member_with_the_grants_that_count() {
     let bot = "system:serviceaccount:ci:bot";
-    let forged = ["cluster:hub:system:masters", " system:masters"];
     let table: &[(&str, &[&str], &str)] = &[
-        ("alice", &["system:authenticated"], "alice"),
-        ("alice", &["ops", "dev", "ops", "other"], "alice ops dev"),
-        ("bob", &["dev", "other"], "(bob) dev"),
-        ("system:admin", &[], "cluster:hub:system:admin"),
-        (bot, &[], "cluster:hub:system:serviceaccount:ci:bot"),
-        ("nobody", &["system:authenticated", "other"], "account"),
-        ("dave", &["ops"], "(dave) ops"),
-        ("frank", &forged, "account"),
-        ("dev", &["alice"], "account"),
+        ("alice", &["system:authenticated"], "hub:alice users"),
+        (
+            "alice",
+            &["ops", "dev", "ops", "other"],
+            "hub:alice users groups",
+        ),
+        ("bob", &["dev", "other"], "(bob) groups"),
+        ("system:admin", &[], "hub:system:admin users"),
+        (bot, &[], "hub:system:serviceaccount:ci:bot users"),
+        ("dave", &["ops"], "(dave) groups"),
+        ("root", &["system:masters"], "(root) groups"),
+        (
+            "cluster:hub:system:admin",
+            &[],
+            "hub:cluster:hub:system:admin crafted",
+        ),
     ];
     for (name, groups, wanted) in table {
         assert_eq!(
@@ -68,25 +92,96 @@ fn each_caller_is_itself_a_member_or_the_account() {
             "{name} {groups:?}"
         );
     }
-    let root = decided("root", &["system:masters"], "managed1");
-    assert_eq!(root, "(root) cluster:hub:system:masters");
-    assert_eq!(decided("alice", &["dev"], "managed3"), "account");
+}
+
+#[test]
+fn a_grant_to_everyone_adds_to_what_each_caller_has() {
+    let mut grants = granted();
+    let everyone = |state| grant("gateway", &["gateway"], &[("managed1", state)]);
+    grants.push(everyone("Applied"));
+    let identities = Identities::default();
+    let decided = |grants: &[_], name, groups: &[&str]| {
+        decided_by(grants, &identities, name, groups, "managed1")
+    };
+    assert_eq!(decided(&grants, "nobody", &[]), "(nobody) gateway");
+    assert_eq!(
+        decided(&grants, "alice", &["dev"]),
+        "hub:alice users groups gateway"
+    );
+    // Who has nothing but an ended grant has no less than who never had one.
+    assert_eq!(decided(&grants, "grace", &[]), "(grace) gateway");
+    grants.pop();
+    grants.push(everyone("Pending"));
+    assert_eq!(decided(&grants, "alice", &[]), "hub:alice users");
+    let nobody = decided(&grants, "nobody", &[]);
+    assert!(
+        nobody.contains("\"gateway\", which names you, is pending"),
+        "{nobody}"
+    );
+}
+
+#[test]
+fn who_is_not_named_falls_back_as_configured_and_who_is_named_never_does() {
+    let identities = |fallback| Identities {
+        fallback,
+        ..Identities::default()
+    };
+    let refused = "no AccessGrant names hub user \"nobody\" or one of its groups there";
+    let table = [
+        (Fallback::Auto, "managed1", refused),
+        (Fallback::Auto, "managed3", "account"),
+        (Fallback::Deny, "managed3", refused),
+        (Fallback::Account, "managed1", "account"),
+    ];
+    for (fallback, cluster, wanted) in table {
+        let identities = identities(fallback);
+        let decided = |name| decided_by(&granted(), &identities, name, &["other"], cluster);
+        assert_eq!(decided("nobody"), wanted, "{fallback:?} {cluster}");
+    }
+    let account = identities(Fallback::Account);
+    let decided = |name, cluster| decided_by(&granted(), &account, name, &[], cluster);
+    for name in ["dave", "erin", "grace"] {
+        let said = decided(name, "managed1");
+        assert!(said.contains("which names you"), "{said}");
+    }
+    assert_eq!(decided("grace", "managed3"), "account");
+    assert!(decided("grace", "managed4").contains("has ended there"));
 }
 
 #[test]
 fn who_has_nothing_but_what_does_not_hold_is_told_what_may_still_come() {
-    let named = "which names you,";
-    let pending = format!(
-        "AccessGrant \"late\", {named} is pending there (since 1970-01-01T00:00:01Z): Bringing"
+    let told =
+        |grant: &str, state: &str| format!("AccessGrant {grant:?}, which names you, {state}");
+    let pending = told(
+        "late",
+        "is pending there (since 1970-01-01T00:00:01Z): Bringing",
     );
-    let failed = format!(
-        "AccessGrant \"broken\", {named} is failing there (since 1970-01-01T00:00:01Z): RoleMissing"
+    let failed = told(
+        "broken",
+        "is failing there (since 1970-01-01T00:00:01Z): RoleMissing",
     );
+    let ended = told("ended", "has ended there (since 1970-01-01T00:00:01Z)");
     assert_eq!(decided("dave", &[], "managed1"), pending);
     assert_eq!(decided("erin", &[], "managed1"), failed);
+    assert_eq!(decided("grace", &[], "managed1"), ended);
     assert_eq!(decided("erin", &["late"], "managed1"), pending);
     assert_eq!(decided("frank", &["late"], "managed1"), pending);
-    let unfit = decided("cluster:hub:system:admin", &["dev"], "managed1");
+}
+
+#[test]
+fn without_a_prefix_users_keep_their_names_and_some_cannot_act() {
+    let identities = Identities {
+        prefix: "".parse().unwrap(),
+        ..Identities::default()
+    };
+    let decided =
+        |name, groups: &[&str]| decided_by(&granted(), &identities, name, groups, "managed1");
+    assert_eq!(decided("alice", &[]), "alice users");
+    assert_eq!(
+        decided("system:admin", &[]),
+        "cluster:hub:system:admin users"
+    );
+    let unfit = decided("cluster:hub:system:admin", &["dev"]);
     assert!(
         unfit.contains("names that begin with cluster:hub:"),
         "{unfit}"
@@ -117,40 +212,41 @@ proptest! {
     #[test]
     fn no_caller_is_more_than_it_is_and_was_granted(
         granted in proptest::collection::vec(subject(), 0..6),
+        prefix in prop_oneof![Just("hub:"), Just("")],
         name in name(),
         groups in proptest::collection::vec(name(), 0..6),
     ) {
         let subjects: Vec<_> = granted.iter().map(String::as_str).collect();
-        let standings = standings(&[grant("g", &subjects, &[("managed1", "Applied")])]);
+        let grant = grant("g", &subjects, &[("managed1", "Applied")]);
         let groups: Vec<_> = groups.iter().map(String::as_str).collect();
         let caller = caller(&name, &groups);
-        let (user, members) = match decide(&caller, &"managed1".parse().unwrap(), &standings) {
-            Ok(Acting::User { user, groups }) => (Some(user), groups),
-            Ok(Acting::Member { groups, .. }) => (None, groups),
-            Ok(Acting::Account) => (None, Vec::new()),
-            Err(denied) => {
-                let fit = HeaderValue::from_bytes(name.as_bytes()).is_ok();
-                prop_assert!(name.starts_with("cluster:hub:") || !fit, "{denied}");
-                return Ok(());
-            }
+        let identities = Identities {
+            prefix: prefix.parse().unwrap(),
+            ..Identities::default()
         };
-        let on_cluster = |name: &str| crds::gateway::on_cluster(name).into_owned().into_bytes();
-        if let Some(user) = &user {
-            prop_assert_eq!(user.value.as_bytes(), on_cluster(&name));
-            let wanted = format!("user:{name}");
-            prop_assert!(granted.contains(&wanted));
-        }
-        let mut seen = BTreeSet::new();
-        for group in &members {
-            let value = group.value.as_bytes().to_vec();
-            let is_granted = |it: &&str| granted.contains(&format!("group:{it}"));
-            let mut own = groups.iter().filter(|it| on_cluster(it) == value);
-            prop_assert!(own.any(is_granted));
-            prop_assert!(seen.insert(value));
-        }
-        for said in user.iter().chain(&members) {
-            let said = String::from_utf8_lossy(said.value.as_bytes()).into_owned();
-            prop_assert!(!said.trim().starts_with("system:"), "{:?}", said);
+        let standings = standings(std::slice::from_ref(&grant), &identities);
+        let on_cluster = identities.prefix.on_cluster(&name);
+        let is_named = granted.contains(&format!("user:{name}"));
+        let is_member = groups.iter().any(|it| granted.contains(&format!("group:{it}")));
+        match decide(&caller, &"managed1".parse().unwrap(), &standings, &identities) {
+            Ok(Acting::User { user, groups }) => {
+                prop_assert!(is_named);
+                prop_assert_eq!(Some(user.as_bytes()), on_cluster.as_deref().map(str::as_bytes));
+                prop_assert!(!user.as_bytes().starts_with(b"system:"));
+                prop_assert_eq!(groups, [grant.group()]);
+            }
+            Ok(Acting::Member { groups, .. }) => {
+                prop_assert!(is_member);
+                prop_assert_eq!(groups, [grant.group()]);
+            }
+            Ok(Acting::Account) => prop_assert!(false, "a grant was used there"),
+            Err(Denied::NoGrant { .. }) => {
+                let unfit = on_cluster.and_then(|it| header_value(&it)).is_none();
+                prop_assert!(!is_member && (!is_named || unfit));
+            }
+            Err(denied) => {
+                prop_assert!(on_cluster.is_none() || header_value(&name).is_none(), "{denied}");
+            }
         }
     }
 }

@@ -130,8 +130,7 @@ fn reached_by(endpoint: &ClusterEndpoint) -> Option<String> {
     }
 }
 
-/// The caller's own grants on the cluster. If there are none, those of the gateway's account,
-/// because the caller then acts as that account.
+/// The caller's grants on the cluster, including those that everybody has.
 fn granted(
     grants: &[AccessGrant],
     name: &str,
@@ -139,28 +138,20 @@ fn granted(
     me: &Me,
     now: Timestamp,
 ) -> Vec<Granted> {
-    let there = |is_theirs: &dyn Fn(&Subject) -> bool| {
-        let theirs = grants
-            .iter()
-            .filter(|grant| !grant.is_over(now) && grant.spec.subjects.iter().any(is_theirs));
-        let mut there: Vec<_> = theirs
-            .filter_map(|grant| {
-                Some(Granted {
-                    name: grant.name_any(),
-                    role: wording::role(&grant.spec.role).to_owned(),
-                    state: state(grant, name, cluster)?,
-                })
+    let names_me = |grant: &&AccessGrant| grant.spec.subjects.iter().any(|it| me.is(it));
+    let own = grants.iter().filter(|grant| !grant.is_over(now));
+    let mut there: Vec<_> = own
+        .filter(names_me)
+        .filter_map(|grant| {
+            Some(Granted {
+                name: grant.name_any(),
+                role: wording::role(&grant.spec.role).to_owned(),
+                state: state(grant, name, cluster)?,
             })
-            .collect();
-        there.sort_by(|one, other| one.name.cmp(&other.name));
-        there
-    };
-    let own = there(&|subject| me.is(subject));
-    if own.is_empty() {
-        there(&|subject| subject.kind == SubjectKind::Gateway)
-    } else {
-        own
-    }
+        })
+        .collect();
+    there.sort_by(|one, other| one.name.cmp(&other.name));
+    there
 }
 
 /// The state of a grant on a cluster: from its status, or from its spec if that is newer. `None` if
@@ -191,7 +182,7 @@ impl Me {
             SubjectKind::ServiceAccount => {
                 self.name == format!("system:serviceaccount:{namespace}:{name}")
             }
-            SubjectKind::Gateway => false,
+            SubjectKind::Gateway => true,
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The gateway's account on a cluster, and its right to impersonate the subjects of the grants
-//! there.
+//! The gateway's right to impersonate, on one cluster, the users that grants name there and the
+//! grants' groups.
 
 use std::collections::BTreeSet;
 
-use crds::gateway::{CredentialsType, GROUP_MEMBER, Identity, OnCluster, USER_EXTRA};
+use crds::gateway::{CredentialsType, GROUP_MEMBER, OnHub, USER_EXTRA};
 use serde_json::{Value, json};
 
 use crate::{
     addon::Addon,
-    grant::{Account, Grant},
+    grant::Grant,
     kind::{RBAC, RBAC_V1},
     names::{MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
     object::is_ours,
@@ -19,9 +19,9 @@ use crate::{
 /// The role by which the gateway's account impersonates subjects of grants.
 const IMPERSONATION: &str = "spokeway:gateway-impersonation";
 
-/// `None` if the credentials are Secrets that somebody else manages, because their account is not
-/// known.
-pub(super) fn account_of(observed: &Observed, cluster: &str) -> Option<Account> {
+/// The gateway's account on a cluster, as a subject of bindings. `None` if the credentials are
+/// Secrets that somebody else manages, because their account is not known.
+fn account_of(observed: &Observed, cluster: &str) -> Option<Value> {
     let credentials = &observed.configuration()?.spec.credentials;
     if credentials.kind == CredentialsType::Manual {
         return None;
@@ -30,51 +30,46 @@ pub(super) fn account_of(observed: &Observed, cluster: &str) -> Option<Account> 
     let theirs = row.filter(|row| !is_ours(row));
     let namespace = theirs.and_then(|row| row.data.get("status")?["namespace"].as_str());
     let name = &credentials.managed_service_account.name;
-    Some(Account::new(namespace.unwrap_or(TOKEN_NAMESPACE), name))
+    let namespace = namespace.unwrap_or(TOKEN_NAMESPACE);
+    Some(json!({"kind": "ServiceAccount", "namespace": namespace, "name": name}))
 }
 
-/// The gateway's right to impersonate the subjects of the cluster's grants, and nobody else.
-pub(super) fn impersonation(observed: &Observed, held: &[&Grant], account: &Account) -> Vec<Value> {
-    let identity = observed.configuration().map(|it| it.spec.identity);
-    if identity != Some(Identity::Impersonate) {
-        return Vec::new();
-    }
-    let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
-    for subject in held.iter().flat_map(|grant| grant.subjects()) {
-        match subject {
-            OnCluster::User(name) => users.insert(name),
-            OnCluster::Group(name) => groups.insert(name),
-            OnCluster::Gateway => continue,
-        };
-    }
-    let mut rules = Vec::new();
-    if !groups.is_empty() {
-        users.insert(GROUP_MEMBER.to_owned());
-        rules.push(rule("", "groups", Some(&groups)));
+/// The right, as a role, and its binding if the account is known. Whoever manages the credentials
+/// binds it otherwise.
+pub(super) fn impersonation(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Value> {
+    let identity = observed.configuration().map(|it| it.spec.identity.clone());
+    let prefix = identity.unwrap_or_default().prefix();
+    let groups: BTreeSet<_> = held.iter().map(|grant| grant.object.group()).collect();
+    let users = held.iter().flat_map(|grant| grant.subjects());
+    let users: BTreeSet<_> = users
+        .filter_map(|subject| match subject {
+            OnHub::User(name) => prefix.on_cluster(&name),
+            OnHub::Group(_) | OnHub::Everyone => Some(GROUP_MEMBER.to_owned()),
+        })
+        .collect();
+    let rules = [
+        rule("", "groups", Some(&groups)),
+        rule("", "users", Some(&users)),
         // Every value is allowed, because the field is meant for the audit log and no RBAC rule
         // depends on it.
-        rules.push(rule(
+        rule(
             "authentication.k8s.io",
             &format!("userextras/{USER_EXTRA}"),
             None,
-        ));
-    }
-    if !users.is_empty() {
-        rules.push(rule("", "users", Some(&users)));
-    }
-    if rules.is_empty() {
-        return Vec::new();
-    }
+        ),
+    ];
     let metadata = json!({"name": IMPERSONATION, "labels": {MANAGED_BY: MANAGER}});
     let role = json!({
         "apiVersion": RBAC_V1, "kind": "ClusterRole", "metadata": metadata, "rules": rules,
     });
-    let binding = json!({
-        "apiVersion": RBAC_V1, "kind": "ClusterRoleBinding", "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": IMPERSONATION},
-        "subjects": [account.subject()],
+    let binding = account_of(observed, cluster).map(|account| {
+        json!({
+            "apiVersion": RBAC_V1, "kind": "ClusterRoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": IMPERSONATION},
+            "subjects": [account],
+        })
     });
-    vec![role, binding]
+    [role].into_iter().chain(binding).collect()
 }
 
 fn rule(group: &str, resource: &str, names: Option<&BTreeSet<String>>) -> Value {

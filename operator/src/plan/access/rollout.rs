@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
-use super::{cap::Caps, impersonation::account_of, selection::selects};
+use super::{callers_are_themselves, cap::Caps, selection::selects};
 use crate::{
     grant::{Grant, HeldGrant, Shipped},
     key::Key,
@@ -16,7 +16,7 @@ use crate::{
     names::ACCESS_WORK,
     object::part,
     observed::Observed,
-    plan::enrolment,
+    plan::{enrolment, identity},
 };
 
 /// A grant on one cluster.
@@ -102,11 +102,13 @@ impl Rollout<'_> {
             let message = "spec.access.caps of the GatewayConfiguration do not allow this role on the cluster";
             return Progress::new(GrantState::Failed, "BeyondCap", message.to_owned());
         }
-        let account = account_of(self.observed, cluster);
-        if !self.grant.can_name_all(account.as_ref()) {
-            let message = "a subject of kind Gateway requires spec.credentials.type ManagedServiceAccount: with \
-                           manual credentials, the operator does not know the gateway's account on the cluster";
-            return Progress::new(GrantState::Failed, "NoAccount", message.to_owned());
+        if !callers_are_themselves(self.observed) {
+            let message = "spec.identity.type of the GatewayConfiguration is ServiceAccount: every caller acts as \
+                           the gateway's account, so no AccessGrant has an effect";
+            return Progress::new(GrantState::Failed, "NotInEffect", message.to_owned());
+        }
+        if let Some(why) = identity::mismatch(self.observed) {
+            return Progress::new(GrantState::Pending, "ServerDiffers", why);
         }
         if let Some(held) = self.held().filter(|it| self.is_newest(it))
             && self.is_settled()

@@ -80,7 +80,7 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     }
     let is_there = observed.object(&key()).is_some();
     match &observed.server {
-        ServerSeen::Ready => Publication::Wanted,
+        ServerSeen::Ready(_) => Publication::Wanted,
         ServerSeen::Unknown if is_there => Publication::Kept {
             why: "it has not been checked yet".to_owned(),
             until: now + GRACE,

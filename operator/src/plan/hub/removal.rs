@@ -51,6 +51,7 @@ fn is_held_by_clusters(observed: &Observed, now: Timestamp, plan: &mut Plan) -> 
         Kind::ManagedClusterAddOn,
         Kind::ManifestWork,
         Kind::ManagedServiceAccount,
+        Kind::ConfigMap,
     ]
     .into_iter()
     .flat_map(|kind| observed.all(kind))

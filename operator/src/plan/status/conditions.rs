@@ -13,7 +13,7 @@ use crate::{
     names::{ACCESS_POLICY, API_SERVICE},
     observed::{Configuration, Observed},
     plan::{
-        Finding, access,
+        self, Finding, access,
         entrance::Entrance,
         hub::{Publication, foreign, publication},
     },
@@ -42,6 +42,7 @@ pub(super) fn conditions(
         entrypoint(observed, &configuration.spec, now),
         clusters,
         grants(observed),
+        identity(observed),
     ];
     let degraded = degraded(&components);
     let all = [available, progressing, degraded]
@@ -210,6 +211,15 @@ fn clusters(survey: &Survey, now: Timestamp) -> Finding {
         finding(false, "ClustersInTrouble", message)
     } else {
         finding(false, JOINING, message)
+    }
+}
+
+/// Whether the gateway server decides who callers are as the configuration says.
+fn identity(observed: &Observed) -> Finding {
+    let finding = finding("IdentityAsConfigured");
+    match plan::identity::mismatch(observed) {
+        None => finding(true, "AsConfigured", String::new()),
+        Some(why) => finding(false, "ServerDiffers", why),
     }
 }
 

@@ -116,7 +116,7 @@ fn labels_are_those_of_the_managed_cluster_where_there_is_one() {
 }
 
 #[test]
-fn grants_are_the_callers_own_before_the_gateways() {
+fn grants_are_the_callers_own_and_everybodys() {
     let of = |subject: Value| json!({"subjects": [subject]});
     let gateway = || grant("all", &of(json!({"kind": "Gateway"})), &json!([]));
     let team = grant(
@@ -135,7 +135,7 @@ fn grants_are_the_callers_own_before_the_gateways() {
     };
     assert_eq!(
         own(vec![gateway(), team, others.clone()]),
-        "team (view, Pending)"
+        "all (view, Pending), team (view, Pending)"
     );
     assert_eq!(own(vec![gateway(), others.clone()]), "all (view, Pending)");
     let mut seen = seen(vec![others]);

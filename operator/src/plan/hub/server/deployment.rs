@@ -1,6 +1,6 @@
 //! The server's pods and its Services.
 
-use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Identity};
+use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec};
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::{
     plan::{
         Desired,
         entrance::{self, PORT as TUNNEL_PORT},
+        identity,
     },
 };
 
@@ -163,11 +164,7 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         arguments.push(format!("--managed-service-account={account}"));
         arguments.push(format!("--egress={way}"));
     }
-    let identity = match spec.identity {
-        Identity::Impersonate => "impersonate",
-        Identity::ServiceAccount => "service-account",
-    };
-    arguments.push(format!("--identity={identity}"));
+    arguments.extend(identity::arguments(&spec.identity));
     if let Some(seconds) = spec.limits.request_timeout {
         arguments.push(format!("--response-header-timeout={seconds}"));
     }

@@ -1,7 +1,7 @@
 //! The server's rights on the hub: to review tokens and access, to read grants, managed clusters
 //! and the token Secrets of one name, and to use the Secrets of the manual mode.
 
-use crds::gateway::{CredentialsType, GatewayConfigurationSpec, Identity};
+use crds::gateway::{CredentialsType, GatewayConfigurationSpec, IdentityType};
 use serde_json::{Value, json};
 
 use crate::{
@@ -60,18 +60,17 @@ fn needed(rules: &Value, spec: &GatewayConfigurationSpec) -> Vec<Value> {
     let account = &spec.credentials.managed_service_account.name;
     let rules = rules.as_array().into_iter().flatten();
     let is_needed = |rule: &&Value| {
-        if rule["apiGroups"][0] == crds::gateway::GROUP {
-            spec.identity == Identity::Impersonate
+        if rule["apiGroups"][0] == crds::gateway::GROUP || rule["resources"][0] == "configmaps" {
+            spec.identity.kind == IdentityType::Impersonate
         } else {
             derives
         }
     };
     let mut needed: Vec<_> = rules.filter(is_needed).cloned().collect();
-    for names in needed
-        .iter_mut()
-        .filter_map(|rule| rule.get_mut("resourceNames"))
-    {
-        *names = json!([account]);
+    for rule in &mut needed {
+        if rule["resources"][0] == "secrets" {
+            rule["resourceNames"] = json!([account]);
+        }
     }
     needed
 }
