@@ -28,8 +28,10 @@ const GOOD: Duration = Duration::from_secs(10);
 const LASTED: Duration = Duration::from_secs(1);
 /// How many times in a row a link that leads to an already connected replica is replaced at once.
 const QUICK_TRIES: u32 = 8;
-/// How long such a link is kept if that has not helped. Perhaps no other replica is ready.
-const SPARE_LASTS: Duration = Duration::from_secs(20);
+/// How long such a link is kept if that has not helped. Perhaps no other replica is ready. The time
+/// doubles twice, because a balancer may only have chosen the same one again by chance.
+const SPARE_LASTS: Duration = Duration::from_secs(5);
+const DOUBLINGS: u32 = 2;
 /// How long after it became spare an attached link is replaced.
 const PART_AFTER: Duration = Duration::from_millis(100);
 
@@ -130,8 +132,8 @@ impl Link {
             _ => return Outcome::Failed,
         };
         let seat = self.spread.sit(self.number, replica.as_ref());
-        let is_patient = spares % (QUICK_TRIES + 1) >= QUICK_TRIES;
-        if seat.is_spare() && !is_patient {
+        let patience = patience(spares);
+        if seat.is_spare() && patience.is_none() {
             debug!("another connection leads to the same replica of the gateway");
             return Outcome::Spare;
         }
@@ -140,14 +142,13 @@ impl Link {
             "attached to the gateway"
         );
         let _counted = Attached::count(&self.shared);
-        let patience = if is_patient { SPARE_LASTS } else { PART_AFTER };
         select! {
             outcome = ended(phase, &seat) => {
                 // It ends by itself, and open pipes may still finish.
                 part.disarm();
                 outcome
             }
-            () = seat.spare_for(patience) => {
+            () = seat.spare_for(patience.unwrap_or(PART_AFTER)) => {
                 debug!("a replica of the gateway has no connection yet");
                 Outcome::Spare
             }
@@ -204,11 +205,22 @@ async fn serve_on(
         metrics,
         ..
     } = shared;
-    let hello = Hello::default();
+    let (hello, last) = (Hello::default(), phase.subscribe());
     if let Err(error) = serve(io, &hello, targets, &budget, phase, drained).await {
+        if *last.borrow() == Phase::Draining {
+            // The hub's API server closes it as soon as the gateway has.
+            return debug!(%error, "a tunnel connection that drained has ended");
+        }
         metrics.failures.inc();
         warn!(%error, "a tunnel connection broke");
     }
+}
+
+/// How long a link is kept that is spare, after so many others that were spare. `None` if it is
+/// replaced at once.
+fn patience(spares: u32) -> Option<Duration> {
+    let (round, tries) = (spares / (QUICK_TRIES + 1), spares % (QUICK_TRIES + 1));
+    (tries == QUICK_TRIES).then(|| SPARE_LASTS * 2_u32.pow(round.min(DOUBLINGS)))
 }
 
 fn backoff() -> impl Iterator<Item = Duration> {
@@ -235,5 +247,22 @@ impl Drop for Attached<'_> {
     fn drop(&mut self) {
         let others = self.0.metrics.connections.dec() > 1;
         self.0.attached.set(others);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_stays_spare_is_replaced_many_times_within_some_seconds_and_then_rarely() {
+        let kept: Vec<_> = (0..100)
+            .filter_map(patience)
+            .map(|it| it.as_secs())
+            .collect();
+        assert_eq!(kept, [5, 10, 20, 20, 20, 20, 20, 20, 20, 20, 20]);
+        // A balancer that picks one of three has picked each of them by then, nearly always.
+        let soon = (0..16).filter_map(patience).sum::<Duration>();
+        assert_eq!(soon.as_secs(), 5);
     }
 }
