@@ -62,8 +62,18 @@ impl<'a> Bulk<'a> {
 
     /// MiB/s on one path.
     pub(crate) fn rate(&self, path: Path) -> f64 {
-        let found = self.downloads.iter().find(|it| it.way.path == path);
-        found.map_or(f64::NAN, |download| download.rate.median())
+        let download = self.of(path);
+        download.map_or(f64::NAN, |download| download.rate.median())
+    }
+
+    /// How many times faster one path is than another one.
+    pub(crate) fn ratio(&self, path: Path, base: Path) -> f64 {
+        let downloads = self.of(path).zip(self.of(base));
+        downloads.map_or(f64::NAN, |(it, base)| it.rate.ratio_to(&base.rate))
+    }
+
+    fn of(&self, path: Path) -> Option<&Download<'a>> {
+        self.downloads.iter().find(|it| it.way.path == path)
     }
 
     pub(crate) fn table(&self) -> Table {
@@ -71,7 +81,7 @@ impl<'a> Bulk<'a> {
         let mut head: Vec<_> = ["download", "MiB/s", "÷ direct"].map(str::to_owned).into();
         head.extend(roles.iter().map(|role| format!("{role} CPU s/GiB")));
         let mut table = Table::new(&head);
-        let direct = self.downloads.iter().find(|it| it.way.path == Path::Direct);
+        let direct = self.of(Path::Direct);
         for download in &self.downloads {
             let ratio = direct.map_or(f64::NAN, |direct| download.rate.ratio_to(&direct.rate));
             let figures = [

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Number of rounds; the report has the medians of the rounds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Seconds of one warm GET measurement; there are 33 in a round
+    /// Seconds of one warm GET measurement; there are 24 in a round
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
     /// Size of the download

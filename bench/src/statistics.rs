@@ -29,6 +29,12 @@ impl Series {
         let pairs = self.0.iter().zip(&base.0);
         Self(pairs.map(|(own, base)| own / base).collect()).median()
     }
+
+    /// The median of the differences from `base`, round by round.
+    pub(crate) fn more_than(&self, base: &Self) -> f64 {
+        let pairs = self.0.iter().zip(&base.0);
+        Self(pairs.map(|(own, base)| own - base).collect()).median()
+    }
 }
 
 impl Extend<f64> for Series {
@@ -91,6 +97,8 @@ mod tests {
         assert!(series(&[]).median().is_nan());
         let ratio = series(&[2.0, 30.0, 4.0]).ratio_to(&series(&[1.0, 10.0, 1.0]));
         assert!(close(ratio, 3.0));
+        let more = series(&[2.0, 30.0, 4.0]).more_than(&series(&[1.0, 10.0, 1.0]));
+        assert!(close(more, 3.0));
     }
 
     #[test]

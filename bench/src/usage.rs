@@ -59,8 +59,12 @@ impl Costs {
 
     /// The CPU time of all processes of the stack itself.
     pub(crate) fn own(&self) -> f64 {
-        let own = [Role::Gateway, Role::Server, Role::Agent];
-        let there = own.iter().filter_map(|role| self.0.get(role));
+        self.sum(&Role::OWN)
+    }
+
+    /// The CPU time of the processes of these roles that are on the way.
+    pub(crate) fn sum(&self, roles: &[Role]) -> f64 {
+        let there = roles.iter().filter_map(|role| self.0.get(role));
         there.map(Series::median).sum()
     }
 

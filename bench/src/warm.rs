@@ -67,7 +67,14 @@ impl<'a> Warm<'a> {
             .map_or(f64::NAN, figure)
     }
 
-    fn cell(&self, upstream: Upstream, path: Path, streams: usize) -> Option<&Cell<'a>> {
+    /// How many milliseconds later than on another path half of the answers came.
+    pub(crate) fn later(&self, path: Path, base: Path, streams: usize) -> f64 {
+        let cell = |path| self.cell(Upstream::Spoke, path, streams);
+        let cells = cell(path).zip(cell(base));
+        cells.map_or(f64::NAN, |(cell, base)| cell.p50.more_than(&base.p50))
+    }
+
+    pub(crate) fn cell(&self, upstream: Upstream, path: Path, streams: usize) -> Option<&Cell<'a>> {
         let wanted = (upstream, path, streams);
         let key = |cell: &&Cell<'_>| (cell.way.upstream, cell.way.path, cell.streams) == wanted;
         self.0.iter().find(key)

@@ -28,6 +28,9 @@ pub(crate) enum Path {
     /// the gateway's own port.
     DoorPort,
     HubPort,
+    /// Like [`Self::Door`], but at a replica without a tunnel, which passes the bytes to the one that
+    /// has it.
+    Passed,
     /// Through the Go gateway, without its hub.
     GoDoor,
     /// Through the API server of the Go gateway's hub, and then that gateway.
@@ -38,6 +41,8 @@ pub(crate) enum Path {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Role {
     Gateway,
+    /// The replica that has no tunnel.
+    Passing,
     /// konnectivity's end on the hub.
     Server,
     Agent,
@@ -75,12 +80,17 @@ impl fmt::Display for Upstream {
     }
 }
 
+impl Role {
+    /// The processes of a stack itself.
+    pub(crate) const OWN: [Self; 4] = [Self::Gateway, Self::Passing, Self::Server, Self::Agent];
+}
+
 impl Path {
     /// Which stack's gateway it leads through.
     pub(crate) fn stack(self) -> &'static str {
         match self {
             Self::Direct => "no",
-            Self::Door | Self::Hub | Self::DoorPort | Self::HubPort => "our",
+            Self::Door | Self::Hub | Self::DoorPort | Self::HubPort | Self::Passed => "our",
             Self::GoDoor | Self::GoHub => "Go",
         }
     }
@@ -94,6 +104,7 @@ impl fmt::Display for Path {
             Self::Hub => "hub",
             Self::DoorPort => "door, port",
             Self::HubPort => "hub, port",
+            Self::Passed => "door, passed",
             Self::GoDoor => "Go door",
             Self::GoHub => "Go hub",
         })
@@ -104,6 +115,7 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gateway => "gateway",
+            Self::Passing => "passing gateway",
             Self::Server => "proxy-server",
             Self::Agent => "agent",
             Self::Hub => "hub",
@@ -115,10 +127,7 @@ impl fmt::Display for Role {
 impl<'a> Way<'a> {
     /// The processes of the stack itself, which a direct way does not need.
     pub(crate) fn own(&self) -> impl Iterator<Item = (Role, &'a Process)> {
-        let own = |role| matches!(role, Role::Gateway | Role::Server | Role::Agent);
-        self.processes
-            .iter()
-            .copied()
-            .filter(move |(role, _)| own(*role))
+        let processes = self.processes.iter().copied();
+        processes.filter(|(role, _)| Role::OWN.contains(role))
     }
 }

@@ -18,11 +18,13 @@ use crate::{
 };
 
 mod balancer;
+mod peers;
 pub(crate) mod registration;
 mod replicas;
 mod spokes;
 
 pub use balancer::Balancer;
+pub use peers::PeerFiles;
 pub use replicas::Replicas;
 pub use spokes::SpokeOptions;
 pub(crate) use spokes::admin_token;
@@ -133,6 +135,20 @@ impl GatewayOptions {
 impl Gateway {
     /// Starts a gateway for `hub`, and waits until the hub's API server reports it as available.
     pub async fn start(hub: &Cluster, options: GatewayOptions) -> Result<Self, GatewayError> {
+        let gateway = Self::unregistered(hub, options).await?;
+        if gateway.options.registered_by_operator {
+            registration::serve(hub, gateway.port).await?;
+        } else {
+            gateway.register().await?;
+        }
+        Ok(gateway)
+    }
+
+    /// Starts a gateway for `hub` that the hub's API server does not know.
+    pub async fn unregistered(
+        hub: &Cluster,
+        options: GatewayOptions,
+    ) -> Result<Self, GatewayError> {
         let program = our_program("gateway-server")?;
         registration::grant(hub, &options.secret_namespace).await?;
         registration::grant_shipped(hub).await?;
@@ -165,11 +181,6 @@ impl Gateway {
             process,
         };
         gateway.serves().await?;
-        if gateway.options.registered_by_operator {
-            registration::serve(hub, port).await?;
-        } else {
-            gateway.register().await?;
-        }
         Ok(gateway)
     }
 

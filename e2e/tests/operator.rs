@@ -25,6 +25,8 @@ mod older;
 mod others;
 #[path = "operator/permission.rs"]
 mod permission;
+#[path = "operator/replicas.rs"]
+mod replicas;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

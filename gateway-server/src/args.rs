@@ -135,13 +135,14 @@ pub struct Args {
         default_value_t = 0
     )]
     shutdown_delay: u64,
-    /// Number of gateway-servers that answer as one behind the same Service, this one among them. Each
-    /// agent keeps a connection to each of them, up to 4.
+    /// Number of gateway-servers that answer as one behind the same Service, this one among them, if they
+    /// do not find each other by --peer-port. Each agent keeps a connection to each of them, up to 4.
     #[arg(
         long,
         env = "GATEWAY_REPLICAS",
         value_name = "COUNT",
         default_value_t = 1,
+        conflicts_with = "peer_port",
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     replicas: u16,
@@ -224,7 +225,7 @@ pub struct Settings {
     pub drain_deadline: Duration,
     /// How long to go on accepting requests before the drain.
     pub shutdown_delay: Duration,
-    /// How many gateways answer as one.
+    /// How many gateways answer as one, if they do not find each other.
     pub replicas: u16,
     /// What one cluster's tunnels may make the process hold.
     pub tunnel_bytes_per_cluster: usize,
@@ -307,6 +308,20 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_gateway_that_finds_the_others_counts_them_itself() {
+        let peers = "--peer-port=1 --peer=a:1 --peer-cert-file=c --peer-private-key-file=k \
+                     --peer-ca-file=a";
+        let given = |more: &str| {
+            let fixed = "gateway-server --tls-cert-file=c --tls-private-key-file=k";
+            let all = [fixed, peers, more].join(" ");
+            Args::try_parse_from(all.split_whitespace())
+        };
+        assert_eq!(Settings::from(given("").unwrap()).replicas, 1);
+        let error = given("--replicas=2").unwrap_err().to_string();
+        assert!(error.contains("--peer-port"), "{error}");
+    }
 
     #[test]
     fn flags_are_consistent_and_each_has_a_variable() {

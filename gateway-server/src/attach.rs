@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
-use tunnel::{Driver, End, Hello, Session};
+use tunnel::{Driver, End, Session};
 
 pub(crate) use self::{certificate::AgentAuthority, mtls::TunnelDoor};
 use crate::{
@@ -32,6 +32,7 @@ use crate::{
     clusters::{Absent, Clusters},
     ending::Ending,
     metrics::{Metrics, TunnelEndLabels},
+    replicas::Replicas,
     tunnels::Tunnels,
 };
 
@@ -41,8 +42,7 @@ const REVIEW: Duration = Duration::from_secs(5);
 /// Accepts agents.
 #[derive(Clone, Debug)]
 pub(crate) struct Attach {
-    /// What this gateway says of itself.
-    pub(crate) hello: Arc<Hello>,
+    pub(crate) replicas: Replicas,
     pub(crate) tunnels: Tunnels,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) authorizer: Authorizer,
@@ -82,8 +82,9 @@ impl Attach {
         let cluster = &agent.cluster;
         let held = async {
             let budget = self.tunnels.budget(cluster);
+            let (numbers, hello) = (self.replicas.numbers(), self.replicas.hello());
             // Boxed, because the state of a handshake is kilobytes and is needed only here.
-            let attached = Box::pin(Session::attach(io, &self.hello, budget.clone())).await;
+            let attached = Box::pin(Session::attach(io, &hello, budget.clone())).await;
             match attached {
                 Ok((session, driver)) => {
                     self.tunnels.add(cluster, session.clone(), budget);
@@ -94,7 +95,10 @@ impl Attach {
                     };
                     let _counted = self.metrics.tunnel(cluster);
                     info!(%cluster, agent = agent.right.name(), "agent attached");
-                    self.drive(driver, agent).await;
+                    select! {
+                        () = self.drive(driver.telling(numbers), agent) => {}
+                        never = self.tunnels.tell_drain(cluster, &session) => match never {},
+                    }
                 }
                 Err(error) => {
                     self.metrics.attach_refusals.inc();

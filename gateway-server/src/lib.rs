@@ -21,6 +21,7 @@ mod grants;
 mod metrics;
 mod peers;
 mod proxy;
+mod replicas;
 mod route;
 mod run;
 mod service_name;

@@ -17,19 +17,18 @@ use kube::Client;
 use runtime::readiness::Readiness;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::task::TaskTracker;
-use tunnel::Hello;
 
 use self::{discovery::Discovery, door::PeerDoor, links::Links, tls::PeerTls};
 pub(crate) use self::{news::fuzz as fuzz_news, tls::PeerTlsError};
 use crate::{
-    args::PeerSettings, clusters::Clusters, ending::Ending, metrics::Metrics, tunnels::Tunnels,
+    args::PeerSettings, clusters::Clusters, ending::Ending, metrics::Metrics, replicas::Replicas,
+    tunnels::Tunnels,
 };
 
 /// What the links to other replicas share with the rest of the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
-    /// The hello of this replica.
-    pub(crate) hello: Arc<Hello>,
+    pub(crate) replicas: Replicas,
     pub(crate) tunnels: Tunnels,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) metrics: Metrics,
@@ -69,6 +68,7 @@ impl Peers {
             found,
         };
         background.spawn(discovery.follow(hub));
+        background.spawn(self.replicas.clone().count());
         let heard = readiness.condition("other-replicas");
         background.spawn(Links::new(self, tls).keep(addresses, heard));
         Ok(())

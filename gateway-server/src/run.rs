@@ -18,7 +18,6 @@ use runtime::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
-use tunnel::{Hello, Replica, ReplicaId};
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
@@ -35,6 +34,7 @@ use crate::{
     metrics::Metrics,
     peers::Peers,
     proxy::{Outbound, Proxy},
+    replicas::Replicas,
     tunnels::Tunnels,
 };
 
@@ -106,7 +106,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
 fn peers(attach: &Attach, passing: TaskTracker) -> Peers {
     let Attach {
-        hello,
+        replicas,
         tunnels,
         clusters,
         authorizer: _,
@@ -116,7 +116,7 @@ fn peers(attach: &Attach, passing: TaskTracker) -> Peers {
         attached: _,
     } = attach.clone();
     Peers {
-        hello,
+        replicas,
         tunnels,
         clusters,
         metrics,
@@ -172,7 +172,7 @@ impl Process {
             exposed: settings.exposed.clone(),
         };
         let attach = Attach {
-            hello: Arc::new(hello(settings.replicas)),
+            replicas: Replicas::new(settings.replicas),
             tunnels,
             clusters: Arc::clone(&clusters),
             authorizer: authorizer.clone(),
@@ -195,28 +195,6 @@ impl Process {
             connections: metrics.connections,
         })
     }
-}
-
-/// What this replica tells agents and other replicas about itself.
-pub(crate) fn hello(replicas: u16) -> Hello {
-    Hello {
-        replica: Some(Replica {
-            id: random_id(),
-            of: replicas,
-        }),
-        ..Hello::default()
-    }
-}
-
-/// Tells this run of the process from every other one.
-fn random_id() -> ReplicaId {
-    let mut bytes = [0; 8];
-    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-    random
-        .fill(&mut bytes)
-        .expect("the kernel has random bytes");
-    let id = format!("{:016x}", u64::from_be_bytes(bytes));
-    id.parse().expect("hexadecimal digits are a word")
 }
 
 fn derivation(settings: &Settings) -> Option<Derivation> {

@@ -3,13 +3,20 @@
 //! through them.
 
 mod dialer;
+mod holder;
 pub(crate) mod identity;
 mod peer;
 mod pipe;
+mod signal;
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crds::ClusterName;
@@ -19,6 +26,7 @@ use tunnel::{Budget, OpenError, Session, Sessions, Stream, Target};
 
 pub(crate) use self::{
     dialer::{TunnelDialer, TunnelError},
+    holder::Holder,
     peer::{Peer, parse_passed},
     pipe::{Carrier, Pipe},
 };
@@ -34,6 +42,8 @@ struct Inner {
     per_cluster: usize,
     /// Signals that the set of clusters with a tunnel to this replica may have changed.
     held: watch::Sender<()>,
+    /// Counts the tunnels to this replica that have drained.
+    drained: AtomicU64,
 }
 
 /// The tunnels of one managed cluster.
@@ -41,8 +51,10 @@ struct Inner {
 struct Entry {
     /// The tunnels to this replica.
     sessions: Sessions,
+    /// The number of the last of them that drained.
+    drained: AtomicU64,
     /// The other replicas that say that they have tunnels of the cluster.
-    peers: RwLock<Vec<Arc<Peer>>>,
+    peers: RwLock<Vec<Holder>>,
     budget: Budget,
 }
 
@@ -56,6 +68,7 @@ impl Tunnels {
             process,
             per_cluster,
             held: watch::Sender::default(),
+            drained: AtomicU64::new(0),
         }))
     }
 
@@ -95,11 +108,25 @@ impl Tunnels {
         self.0.held.send_replace(());
     }
 
-    /// The clusters with a tunnel to this replica.
-    pub(crate) fn held(&self) -> BTreeSet<ClusterName> {
+    /// Makes the other replicas open no more pipes through a session of `cluster`, and replace
+    /// those that they have, as soon as it opens no more pipes.
+    pub(crate) async fn tell_drain(&self, cluster: &ClusterName, session: &Session) -> Infallible {
+        session.closing().await;
+        if let Some(entry) = self.entry(cluster) {
+            let number = self.0.drained.fetch_add(1, Ordering::Relaxed) + 1;
+            entry.drained.store(number, Ordering::Relaxed);
+        }
+        self.0.held.send_replace(());
+        pending().await
+    }
+
+    /// The clusters with a tunnel to this replica, and the number of the last one that drained.
+    pub(crate) fn held(&self) -> BTreeMap<ClusterName, u64> {
         let clusters = self.0.clusters.read();
         let held = clusters.iter().filter(|(_, entry)| entry.is_held());
-        held.map(|(cluster, _)| cluster.clone()).collect()
+        let drained = |entry: &Entry| entry.drained.load(Ordering::Relaxed);
+        held.map(|(cluster, entry)| (cluster.clone(), drained(entry)))
+            .collect()
     }
 
     /// Whether a tunnel of `cluster` to this replica takes pipes.
@@ -130,8 +157,17 @@ impl Tunnels {
             Arc::new(Entry::new(budget))
         });
         let mut peers = entry.peers.write();
-        if !peers.iter().any(|known| Arc::ptr_eq(known, peer)) {
-            peers.push(Arc::clone(peer));
+        if !peers.iter().any(|known| known.is(peer)) {
+            peers.push(Holder::new(peer));
+        }
+    }
+
+    /// A replica says that one of its tunnels of `cluster` drains.
+    pub(crate) fn peer_tunnel_drains(&self, peer: &Arc<Peer>, cluster: &ClusterName) {
+        if let Some(entry) = self.entry(cluster) {
+            let mut peers = entry.peers.write();
+            let known = peers.iter_mut().filter(|known| known.is(peer));
+            known.for_each(Holder::retire_pipes);
         }
     }
 
@@ -167,7 +203,8 @@ impl Tunnels {
     #[cfg(test)]
     pub(crate) fn peers_of(&self, cluster: &ClusterName) -> Vec<Arc<Peer>> {
         let entry = self.entry(cluster);
-        entry.map(|entry| entry.peers()).unwrap_or_default()
+        let holders = entry.map(|entry| entry.peers()).unwrap_or_default();
+        holders.into_iter().map(|holder| holder.peer).collect()
     }
 
     fn entry(&self, cluster: &ClusterName) -> Option<Arc<Entry>> {
@@ -179,6 +216,7 @@ impl Entry {
     fn new(budget: Budget) -> Self {
         Self {
             sessions: Sessions::default(),
+            drained: AtomicU64::new(0),
             peers: RwLock::default(),
             budget,
         }
@@ -191,21 +229,22 @@ impl Entry {
 
     /// Whether a pipe may open here or at another replica.
     fn is_attached(&self) -> bool {
-        self.is_held() || self.peers.read().iter().any(|peer| peer.is_open())
+        self.is_held() || self.peers.read().iter().any(|it| it.peer.is_open())
     }
 
     /// The replicas to ask for a pipe, best first: those that are shutting down come last.
-    fn peers(&self) -> Vec<Arc<Peer>> {
+    fn peers(&self) -> Vec<Holder> {
         let mut peers = self.peers.read().clone();
-        peers.retain(|peer| peer.is_open());
-        peers.sort_by_key(|peer| (peer.is_draining(), peer.pipes()));
+        peers.retain(|it| it.peer.is_open());
+        peers.sort_by_key(|it| (it.peer.is_draining(), it.peer.pipes()));
         peers
     }
 
     /// Forgets a replica; true if the cluster has no tunnel left.
     fn let_go(&self, peer: &Arc<Peer>) -> bool {
         let mut peers = self.peers.write();
-        peers.retain(|known| !Arc::ptr_eq(known, peer));
+        let gone = peers.extract_if(.., |known| known.is(peer));
+        gone.for_each(|mut holder| holder.retire_pipes());
         peers.is_empty() && self.sessions.all().is_empty()
     }
 }

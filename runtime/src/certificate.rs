@@ -5,7 +5,6 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use parking_lot::RwLock;
@@ -15,12 +14,8 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
 
-/// How often the files are read. They are small, and polling sees what inotify misses when the
-/// symlinks of a mounted Secret are swapped.
-const POLL: Duration = Duration::from_secs(2);
+use crate::reload;
 
 /// A certificate chain and key that are reloaded from two PEM files.
 #[derive(Debug)]
@@ -78,30 +73,10 @@ impl ServingCertificate {
         }))
     }
 
-    /// Follows the files until it is dropped. A pair that does not load is logged once per change,
-    /// and the last valid one stays in use, because a rotation writes two files one after the
-    /// other.
+    /// Follows the files for as long as it is polled. If they become unusable, the last good pair
+    /// stays in use.
     pub async fn follow(self: Arc<Self>) {
-        let mut ticks = interval(POLL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_error = None;
-        loop {
-            ticks.tick().await;
-            match self.reload() {
-                Ok(true) => {
-                    last_error = None;
-                    info!(file = %self.certificate.display(), "serving certificate reloaded");
-                }
-                Ok(false) => last_error = None,
-                Err(error) => {
-                    let error = error.to_string();
-                    if last_error.as_ref() != Some(&error) {
-                        warn!(%error, "serving certificate not reloaded; the last good one stays in use");
-                        last_error = Some(error);
-                    }
-                }
-            }
-        }
+        reload::follow("serving certificate", || self.reload()).await;
     }
 
     /// Reads the files again. True if they have changed.

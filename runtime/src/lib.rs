@@ -11,4 +11,5 @@ pub mod log;
 pub mod process;
 pub mod read_ahead;
 pub mod readiness;
+pub mod reload;
 pub mod shutdown;

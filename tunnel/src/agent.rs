@@ -3,7 +3,7 @@
 
 use std::{
     future::{Future, pending, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
 };
 
@@ -25,6 +25,7 @@ use tracing::debug;
 use crate::{
     Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Target,
     budget::Charge,
+    control::{Heard, Listener},
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, GOODBYE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS,
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
@@ -54,7 +55,8 @@ pub enum Phase {
     Attached {
         /// What both ends support.
         agreement: Agreement,
-        /// The replica of the gateway at the other end, if it says so.
+        /// The replica of the gateway at the other end, if it says so. Its number of replicas is
+        /// the one that it told last.
         replica: Option<Replica>,
     },
     /// One end wants to leave. No new pipes are accepted, but open ones may finish.
@@ -106,7 +108,7 @@ where
     let pings = connection.ping_pong().expect("taken once");
     let mut death = pin!(D::LIVENESS.peer_death(pings, |_| {}));
     let mut drain = pin!(drain);
-    let mut control = Some(Box::pin(end_of(control)));
+    let mut control = Some(control);
     let mut draining = false;
     let mut pipes = JoinSet::new();
     let ended = loop {
@@ -129,10 +131,15 @@ where
                 // the connection end.
                 control = None;
             }
-            () = ended(control.as_mut()) => {
-                control = None;
-                phase.send_replace(Phase::Draining);
-            }
+            heard = hear(control.as_mut()) => match heard {
+                Heard::Replicas(number) => {
+                    phase.send_if_modified(|phase| phase.count_replicas(number));
+                }
+                Heard::Drain => {
+                    control = None;
+                    phase.send_replace(Phase::Draining);
+                }
+            },
         }
     };
     phase.send_if_modified(|phase| {
@@ -149,19 +156,24 @@ where
     ended
 }
 
-async fn ended(control: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
-    match control {
-        Some(control) => control.await,
-        None => pending().await,
+impl Phase {
+    /// Takes in how many replicas there are, and returns whether that is new.
+    fn count_replicas(&mut self, number: u16) -> bool {
+        match self {
+            Self::Attached {
+                replica: Some(replica),
+                ..
+            } => std::mem::replace(&mut replica.of, number) != number,
+            _ => false,
+        }
     }
 }
 
-/// Performs the HTTP/2 preface and the hello. The last returned value is the body of the hello,
-/// which ends when the gateway drains.
+/// Performs the HTTP/2 preface and the hello.
 async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     hello: &Hello,
-) -> Result<(Connection<Lingering<IO>, Bytes>, Phase, RecvStream), ServeError> {
+) -> Result<(Connection<Lingering<IO>, Bytes>, Phase, Listener), ServeError> {
     let mut connection = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -195,7 +207,7 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
         return Err(error.into());
     }
     match attached {
-        Ok(attached) => Ok((connection, attached, request.into_body())),
+        Ok(attached) => Ok((connection, attached, Listener::new(request.into_body()))),
         Err(error) => {
             // The answer must be sent before the connection closes.
             drop(request);
@@ -208,17 +220,11 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Resolves when the gateway drains: it ends the hello or resets it.
-async fn end_of(mut control: RecvStream) {
-    while let Some(data) = control.data().await {
-        // No version sends data here yet, but a later one may.
-        let taken = data.and_then(|data| control.flow_control().release_capacity(data.len()));
-        match taken {
-            Ok(()) => {}
-            Err(error) if error.is_reset() => return,
-            // The connection broke, which is reported elsewhere.
-            Err(_) => pending().await,
-        }
+/// Waits for what the gateway says next; forever once one of the ends drains.
+async fn hear(control: Option<&mut Listener>) -> Heard {
+    match control {
+        Some(control) => control.hear().await,
+        None => pending().await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Replica, replica, word::is_word};
+use crate::{Replica, control, replica, word::is_word};
 
 const OLDEST: HeaderName = HeaderName::from_static("spokeway-oldest-version");
 const NEWEST: HeaderName = HeaderName::from_static("spokeway-newest-version");
@@ -63,7 +63,7 @@ impl Default for Hello {
         Self {
             oldest: 1,
             newest: 1,
-            capabilities: BTreeSet::new(),
+            capabilities: BTreeSet::from([control::REPLICAS.to_owned()]),
             replica: None,
         }
     }

@@ -9,6 +9,7 @@
 
 mod agent;
 mod budget;
+mod control;
 pub mod fuzz;
 mod hello;
 mod limits;

@@ -1,7 +1,7 @@
 //! The gateway's end of one tunnel connection: the hello, pipes, liveness and drain.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     io,
     sync::{
         Arc,
@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
+    sync::watch,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Agreement, Budget, Hello, HelloError, Liveness, Refusal, ReplicaId, Stream, Target,
     budget::Charge,
+    control::Speaker,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
@@ -61,8 +63,8 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     /// for it.
     connection: Box<Connection<Lingering<IO>, Bytes>>,
     pings: PingPong,
-    /// The open body of the hello. Its end tells the agent to connect elsewhere.
-    control: SendStream<Bytes>,
+    /// Its end tells the agent to connect elsewhere.
+    control: Speaker,
     session: Session,
     liveness: Liveness,
 }
@@ -157,7 +159,7 @@ impl Session {
         let Greeted {
             agreement,
             replica,
-            control,
+            body,
         } = select! {
             agreed = say_hello(send.clone(), hello) => agreed?,
             ended = &mut connection => {
@@ -177,7 +179,7 @@ impl Session {
         let driver = Driver {
             connection,
             pings,
-            control,
+            control: Speaker::new(body, hello),
             session: session.clone(),
             liveness: Liveness::AGENT,
         };
@@ -295,6 +297,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Self { liveness, ..self }
     }
 
+    /// Tells the agent the number of replicas whenever it differs from the last one that was told,
+    /// if the agent understands that.
+    pub fn telling(mut self, replicas: watch::Receiver<u16>) -> Self {
+        self.control.follow(replicas, self.session.agreement());
+        self
+    }
+
     /// Drives the session to its end. Once `drain` resolves, the session opens no more pipes, tells
     /// the agent to connect elsewhere, and ends with the last pipe.
     pub async fn run(self, drain: impl Future<Output = ()>) -> End {
@@ -312,13 +321,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             ended = &mut connection => return End::of(ended),
             () = &mut death => return End::Dead,
             () = drain => {}
-            // The agent resets the hello when it drains.
-            _ = poll_fn(|context| control.poll_reset(context)) => {}
+            () = control.speak() => {}
         }
         session.close();
-        // The agent may have closed already.
-        let _ = control.send_data(Bytes::new(), true);
-        drop(control);
+        control.end();
         select! {
             ended = &mut connection => End::of(ended),
             () = &mut death => End::Dead,
@@ -357,7 +363,7 @@ impl Drop for CloseOnDrop {
 struct Greeted {
     agreement: Agreement,
     replica: Option<ReplicaId>,
-    control: SendStream<Bytes>,
+    body: SendStream<Bytes>,
 }
 
 async fn say_hello(send: SendRequest<Bytes>, hello: &Hello) -> Result<Greeted, AttachError> {
@@ -365,7 +371,7 @@ async fn say_hello(send: SendRequest<Bytes>, hello: &Hello) -> Result<Greeted, A
         .body(())
         .expect("a constant");
     hello.write(request.headers_mut());
-    let (response, control) = send.ready().await?.send_request(request, false)?;
+    let (response, body) = send.ready().await?.send_request(request, false)?;
     let response = response.await?;
     if response.status() != StatusCode::OK {
         // A refused hello still contains what the agent supports.
@@ -376,7 +382,7 @@ async fn say_hello(send: SendRequest<Bytes>, hello: &Hello) -> Result<Greeted, A
     Ok(Greeted {
         agreement: hello.agree(&theirs)?,
         replica: theirs.replica.map(|replica| replica.id),
-        control,
+        body,
     })
 }
 

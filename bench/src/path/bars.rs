@@ -17,7 +17,7 @@ use crate::{
     usage::Costs,
     warm::Warm,
     watches::Watches,
-    way::{Path, Role},
+    way::{Path, Role, Upstream},
 };
 
 /// The measurements that the limits apply to.
@@ -51,7 +51,13 @@ impl Measured<'_> {
     }
 
     fn table(&self) -> Table {
-        let lines = [self.requests(), self.held(), self.streams(), self.agents()];
+        let lines = [
+            self.requests(),
+            self.passed(),
+            self.held(),
+            self.streams(),
+            self.agents(),
+        ];
         bars::table(lines.into_iter().flatten())
     }
 
@@ -85,6 +91,35 @@ impl Measured<'_> {
             of_hub(Path::HubPort, "… hub, port"),
             of_bulk(Path::Door, "download, door ÷ Go door"),
             of_bulk(Path::DoorPort, port),
+        ]
+    }
+
+    /// What a request or a download costs more if it comes in at a replica without the tunnel.
+    fn passed(&self) -> Vec<Line> {
+        let gateways = [Role::Gateway, Role::Passing];
+        let cpu = |path, streams| {
+            let cell = self.warm.cell(Upstream::Spoke, path, streams);
+            cell.map_or(f64::NAN, |cell| cell.cpu.sum(&gateways))
+        };
+        let more_cpu = |streams| cpu(Path::Passed, streams) - cpu(Path::Door, streams);
+        let latency = self.warm.later(Path::Passed, Path::Door, 1);
+        let download = 100.0 * self.bulk.ratio(Path::Passed, Path::Door);
+        let of_cpu = "passed: more CPU ms of all gateways per warm GET, c=1";
+        vec![
+            Line(
+                "passed: ms later, warm GET p50, c=1",
+                AtMost(0.25),
+                latency,
+                2,
+            ),
+            Line(of_cpu, AtMost(0.06), more_cpu(1), 3),
+            Line("… c=64", AtMost(0.06), more_cpu(64), 3),
+            Line(
+                "passed: % of the download at the door",
+                AtLeast(70.0),
+                download,
+                0,
+            ),
         ]
     }
 

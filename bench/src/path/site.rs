@@ -1,10 +1,10 @@
 //! What is measured: two hubs that share one spoke, and every way to the spoke. One hub has our
-//! gateway and agent, the other one has the Go stack.
+//! gateway and agent, and a replica that has no tunnel; the other one has the Go stack.
 
 use anyhow::Context as _;
 use e2e::{
-    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, GoStack, Process, SpokeOptions,
-    TunnelPort, World, go_stack,
+    Agent, AgentOptions, Cluster, Gateway, GatewayOptions, GoStack, PeerFiles, Process,
+    SpokeOptions, TunnelPort, World, free_port, go_stack,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -29,6 +29,8 @@ const OBJECT: usize = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
+    /// The replica that passes all bytes to the other one, because no agent knows of it.
+    passing: Gateway,
     agent: Agent,
     by_port: Agent,
     /// `None` if it is left out.
@@ -46,11 +48,7 @@ impl Site {
         let world = clusters.cluster_at(SPOKE, address).start().await?;
         let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
         let port = TunnelPort::new(world.directory(), "localhost")?;
-        let options = GatewayOptions {
-            args: port.of_gateway().into(),
-            ..GatewayOptions::default()
-        };
-        let gateway = Gateway::start(hub, options).await?;
+        let (gateway, passing) = gateways(hub, &port).await?;
         for name in [SPOKE, BY_PORT] {
             let tunnelled = SpokeOptions {
                 name: Some(name.to_owned()),
@@ -81,6 +79,7 @@ impl Site {
         let site = Self {
             token: token(spoke).await?,
             gateway,
+            passing,
             agent,
             by_port,
             go,
@@ -136,6 +135,15 @@ impl Site {
             ways.push(way(at_door, door, ours.clone()));
             ways.push(way(through_hub, at_the_hub(hub, name)?, ours));
         }
+        let passing = at_the_door(&self.passing.url(), &self.passing.ca_pem(), hub, SPOKE)?;
+        let processes = vec![
+            (Role::Gateway, gateway.process()),
+            (Role::Passing, self.passing.process()),
+            (Role::Agent, self.agent.process()),
+            (Role::Hub, hub.apiserver()),
+            (Role::Upstream, spoke.apiserver()),
+        ];
+        ways.push(way(Path::Passed, passing, processes));
         if let Some(go) = &self.go {
             let processes = vec![
                 (Role::Gateway, go.gateway()),
@@ -156,8 +164,9 @@ impl Site {
     pub(crate) async fn restart(&self, path: Path) -> anyhow::Result<()> {
         match path {
             Path::Direct => return Ok(()),
-            Path::Door | Path::Hub | Path::DoorPort | Path::HubPort => {
+            Path::Door | Path::Hub | Path::DoorPort | Path::HubPort | Path::Passed => {
                 self.gateway.restart().await?;
+                self.passing.restart().await?;
                 self.agent.restart().await?;
                 self.by_port.restart().await?;
             }
@@ -168,6 +177,25 @@ impl Site {
         }
         all_answered(&self.ways()?).await
     }
+}
+
+/// The gateway of a hub, and a replica of it that the hub does not know. The first one looks for no
+/// other, so agents look for none either.
+async fn gateways(hub: &Cluster, port: &TunnelPort) -> anyhow::Result<(Gateway, Gateway)> {
+    let peers = PeerFiles::write(hub)?;
+    let (first, second) = (free_port(), free_port());
+    let options = |args| GatewayOptions {
+        args,
+        ..GatewayOptions::default()
+    };
+    let args = peers.args(first, &[first]).into_iter();
+    let gateway = Gateway::start(hub, options(args.chain(port.of_gateway()).collect()));
+    let unknown = GatewayOptions {
+        registered_by_operator: true,
+        ..options(peers.args(second, &[first]))
+    };
+    let passing = Gateway::unregistered(hub, unknown);
+    Ok((gateway.await?, passing.await?))
 }
 
 fn way(path: Path, client: Client, processes: Vec<(Role, &Process)>) -> Way<'_> {

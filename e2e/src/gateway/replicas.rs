@@ -1,15 +1,9 @@
 //! Several gateways behind one Service of the hub, linked to each other.
 
-use std::{path::Path, process::ExitStatus};
+use std::process::ExitStatus;
 
-use crds::gateway::PEER_NAME;
-
-use super::{Balancer, Gateway, GatewayError, GatewayOptions, registration};
-use crate::{
-    cluster::{Cluster, write_identity},
-    host,
-    pki::{Authority, Leaf},
-};
+use super::{Balancer, Gateway, GatewayError, GatewayOptions, PeerFiles, registration};
+use crate::{cluster::Cluster, host};
 
 /// The largest number of gateways that can be linked to each other, because each is told at its
 /// start where all others may be.
@@ -20,6 +14,7 @@ const MOST: usize = 3;
 pub struct Replicas {
     hub: Cluster,
     options: GatewayOptions,
+    peers: PeerFiles,
     /// The ports of the links, including those of gateways that are added later.
     peer_ports: [u16; MOST],
     gateways: Vec<Gateway>,
@@ -34,23 +29,16 @@ impl Replicas {
         options: &GatewayOptions,
         count: usize,
     ) -> Result<Self, GatewayError> {
-        let directory = hub.directory();
-        let authority = Authority::new("replicas-ca")?;
-        write_identity(
-            directory,
-            "peers",
-            &authority.issue(&Leaf::peer(PEER_NAME))?,
-        )?;
-        std::fs::write(directory.join("peers-ca.crt"), authority.certificate())?;
         let mut replicas = Self {
             hub: hub.clone(),
             options: options.clone(),
+            peers: PeerFiles::write(hub)?,
             peer_ports: std::array::from_fn(|_| host::free_port()),
             gateways: Vec::new(),
             balancer: Balancer::start(Vec::new())?,
         };
         for index in 0..count {
-            let gateway = replicas.one(index, count).await?;
+            let gateway = replicas.one(index).await?;
             replicas.gateways.push(gateway);
         }
         replicas.lead_to_all();
@@ -91,7 +79,7 @@ impl Replicas {
     /// If there are three already.
     pub async fn add(&mut self) -> Result<(), GatewayError> {
         let index = self.gateways.len();
-        let gateway = self.one(index, index + 1).await?;
+        let gateway = self.one(index).await?;
         self.gateways.push(gateway);
         // The hub must know its CA before a connection is routed to it.
         self.register().await?;
@@ -109,14 +97,12 @@ impl Replicas {
         last.stop().await
     }
 
-    async fn one(&self, index: usize, count: usize) -> Result<Gateway, GatewayError> {
+    async fn one(&self, index: usize) -> Result<Gateway, GatewayError> {
         let mut options = self.options.clone();
-        options.args.push(format!("--replicas={count}"));
         let port = self.peer_ports[index];
-        let peers = peer_args(self.hub.directory(), port, &self.peer_ports);
-        options.args.extend(peers);
+        options.args.extend(self.peers.args(port, &self.peer_ports));
         options.registered_by_operator = true;
-        Gateway::start(&self.hub, options).await
+        Gateway::unregistered(&self.hub, options).await
     }
 
     async fn register(&self) -> Result<(), GatewayError> {
@@ -127,16 +113,4 @@ impl Replicas {
         let first = self.gateways[0].process();
         registration::register(&self.hub, port, &self.ca_pem(), first).await
     }
-}
-
-fn peer_args(directory: &Path, port: u16, all: &[u16]) -> Vec<String> {
-    let file = |name| directory.join(name).display().to_string();
-    let all: Vec<_> = all.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-    vec![
-        format!("--peer-port={port}"),
-        format!("--peer={}", all.join(",")),
-        format!("--peer-cert-file={}", file("peers.crt")),
-        format!("--peer-private-key-file={}", file("peers.key")),
-        format!("--peer-ca-file={}", file("peers-ca.crt")),
-    ]
 }

@@ -1,23 +1,19 @@
 //! Whose certificates agents may show at the tunnel port, and what a certificate says: its common
 //! name is the user name that the hub would have given the agent.
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 use crds::ClusterName;
+use runtime::reload;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, UnixTime, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::tunnels::identity::speaks_for;
-
-/// How often the file is read; see `runtime::certificate`.
-const POLL: Duration = Duration::from_secs(2);
 
 /// The authority of agents' certificates, kept equal to a PEM file.
 #[derive(Debug)]
@@ -61,31 +57,20 @@ impl AgentAuthority {
         }))
     }
 
-    /// Follows the file for as long as it is polled; the last good content stays in use.
+    /// Follows the file for as long as it is polled. If it becomes unusable, the last good content
+    /// stays in use.
     pub(crate) async fn follow(self: Arc<Self>) {
-        let mut ticks = interval(POLL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_fault = None;
-        loop {
-            ticks.tick().await;
-            match Current::read(&self.path) {
-                Ok(read) if read.pem == self.current.load().pem => last_fault = None,
-                Ok(read) => {
-                    info!(file = %self.path.display(), "CA of the agents' certificates reloaded");
-                    self.current.store(Arc::new(read));
-                }
-                Err(error) => {
-                    let fault = error.to_string();
-                    if last_fault.as_ref() != Some(&fault) {
-                        warn!(
-                            error = fault,
-                            "CA of the agents' certificates not reloaded; the last good one stays in use"
-                        );
-                        last_fault = Some(fault);
-                    }
-                }
-            }
+        reload::follow("CA of the agents' certificates", || self.reload()).await;
+    }
+
+    /// Reads the file again. True if it has changed.
+    fn reload(&self) -> Result<bool, AuthorityError> {
+        let read = Current::read(&self.path)?;
+        let has_changed = read.pem != self.current.load().pem;
+        if has_changed {
+            self.current.store(Arc::new(read));
         }
+        Ok(has_changed)
     }
 
     /// The managed cluster that the holder of a certificate speaks for, at this time.

@@ -96,3 +96,70 @@ impl Clusters {
         feed.refresh(&self.snapshot.load(), now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+
+    use parking_lot::Mutex;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::clusters::tests::given;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hub_is_asked_at_most_every_250_ms_however_many_wait_for_it() {
+        let clusters = given(&["managed1"]);
+        let asked = Mutex::new(Vec::new());
+        let clock = async || {
+            asked.lock().push(Instant::now());
+            Some(100)
+        };
+        let mut waiting = JoinSet::new();
+        for _ in 0..50 {
+            let clusters = clusters.clone();
+            waiting.spawn(async move { clusters.reached(200, Duration::from_secs(5)).await });
+        }
+        select! {
+            () = clusters.keep_pulse(clock, || false) => {}
+            _ = waiting.join_all() => {}
+        }
+        let asked = asked.into_inner();
+        let pauses: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses.iter().all(|pause| *pause >= CLOCK_AT_MOST_EVERY));
+        assert!((15..=21).contains(&asked.len()), "{pauses:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn versions_move_while_nothing_changes_and_somebody_watches() {
+        let clusters = given(&["managed1"]);
+        let questions = AtomicU64::new(0);
+        let clock = async || Some(100 + questions.fetch_add(1, Ordering::Relaxed));
+        let watch = async {
+            let position = clusters.list().await.unwrap().position;
+            let mut versions = BTreeSet::new();
+            for _ in 0..300 {
+                sleep(Duration::from_secs(1)).await;
+                let changes = clusters.changes(position, Instant::now());
+                changes.unwrap();
+                versions.insert(clusters.list().await.unwrap().revision);
+            }
+            versions
+        };
+        let idle = async {
+            let versions = watch.await;
+            assert!((5..=7).contains(&versions.len()), "{versions:?}");
+            sleep(IDLE + CLOCK_EVERY).await;
+            let before = questions.load(Ordering::Relaxed);
+            sleep(IDLE * 10).await;
+            assert_eq!(before, questions.load(Ordering::Relaxed), "nobody asks");
+        };
+        select! {
+            () = clusters.keep_pulse(clock, || false) => {}
+            () = idle => {}
+        }
+    }
+}

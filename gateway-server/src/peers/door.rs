@@ -73,17 +73,13 @@ impl PeerDoor {
         let (phase, _) = watch::channel(Phase::Greeting);
         let passes = Arc::new(Passes(self.peers.clone()));
         let budget = self.peers.tunnels.process_budget();
-        let drain = self.peers.ending.drain.cancelled();
+        let (hello, drain) = (
+            self.peers.replicas.hello(),
+            self.peers.ending.drain.cancelled(),
+        );
         // Boxed, because the state of a handshake is kilobytes, and every connection's future would
         // reserve space for it.
-        let served = Box::pin(serve(
-            stream,
-            &self.peers.hello,
-            passes,
-            budget,
-            phase,
-            drain,
-        ));
+        let served = Box::pin(serve(stream, &hello, passes, budget, phase, drain));
         if let Err(error) = served.await {
             debug!(%error, "connection of another replica ended");
         }

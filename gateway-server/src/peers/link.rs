@@ -22,7 +22,7 @@ use super::{
     news::{self, Line, MAX_CLUSTERS, MAX_LINE},
     tls::{self, PeerTls},
 };
-use crate::{metrics::Counted, tunnels::Peer};
+use crate::{metrics::Counted, replicas::Member, tunnels::Peer};
 
 /// The time limit for TCP and TLS together.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -131,8 +131,7 @@ impl Link {
             replica,
             guard,
         } = self.connect().await?;
-        let own = self.peers.hello.replica.as_ref().map(|it| &it.id);
-        if own == Some(&replica) {
+        if *self.peers.replicas.own() == replica {
             return Ok(Ended::Itself);
         }
         let news = session.open(&news::target()).await?;
@@ -167,6 +166,7 @@ impl Link {
         let mut news = BufReader::new(news);
         let mut line = String::new();
         let mut held = 0;
+        let mut member = None;
         loop {
             line.clear();
             let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
@@ -184,11 +184,13 @@ impl Link {
                     held = held.saturating_sub(1);
                     tunnels.peer_lacks(peer, &cluster);
                 }
+                Some(Line::TunnelDrains(cluster)) => tunnels.peer_tunnel_drains(peer, &cluster),
                 Some(Line::Saw(cluster, view)) => clusters.hear_view(&peer.id, cluster, view),
                 Some(Line::Shows(cluster, decision)) => clusters.hear_decision(cluster, decision),
                 Some(Line::Gone(went)) => clusters.hear_gone(went),
                 Some(Line::Since(revision)) => clusters.hear_oldest(revision),
                 Some(Line::Told) => {
+                    member = Some(self.peers.replicas.join(peer.id.clone()));
                     if let Some(tried) = tried.take() {
                         tried();
                     }
@@ -196,6 +198,7 @@ impl Link {
                 Some(Line::Drains) => {
                     info!(replica = %peer.id, "another replica drains");
                     peer.drains();
+                    member.iter().for_each(Member::drains);
                 }
                 // One cluster too many, or a line of a later version.
                 Some(Line::Holds(_)) | None => debug!(replica = %peer.id, "line ignored"),
@@ -232,7 +235,8 @@ impl Link {
         let stream = stream.unwrap_or(Err(LinkError::Deadline))?;
         let budget = self.peers.tunnels.process_budget().clone();
         // Boxed, because the state of a handshake is kilobytes and is needed only here.
-        let attached = Box::pin(Session::attach(stream, &self.peers.hello, budget)).await;
+        let hello = self.peers.replicas.hello();
+        let attached = Box::pin(Session::attach(stream, &hello, budget)).await;
         let (session, driver) = attached?;
         let replica = session.replica().cloned().ok_or(LinkError::Nameless)?;
         let ends = CancellationToken::new();

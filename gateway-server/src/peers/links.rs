@@ -50,6 +50,7 @@ impl Links {
                     || awaited.is_some_and(|all| *tries.borrow_and_update() >= all))
             {
                 is_heard = true;
+                self.peers.replicas.found();
                 heard.set(true);
             }
             select! {

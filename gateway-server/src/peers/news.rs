@@ -2,7 +2,7 @@
 //! state, then changes. A slow reader may miss steps in between, but always reaches the current
 //! state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crds::ClusterName;
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,6 +22,9 @@ pub(super) enum Line {
     Holds(ClusterName),
     /// It has no tunnel of this cluster any more.
     Lacks(ClusterName),
+    /// A tunnel of this cluster drains, and it has others. Pipes that were opened before may be on
+    /// that tunnel.
+    TunnelDrains(ClusterName),
     /// It sees this of a cluster.
     Saw(ClusterName, View),
     /// It has decided that this is shown of a cluster.
@@ -47,6 +50,7 @@ impl Line {
         match line.split_once(' ') {
             Some(("holds", cluster)) => Some(Self::Holds(cluster.parse().ok()?)),
             Some(("lacks", cluster)) => Some(Self::Lacks(cluster.parse().ok()?)),
+            Some(("drains", cluster)) => Some(Self::TunnelDrains(cluster.parse().ok()?)),
             Some(("saw", rest)) => {
                 let (cluster, view) = about(rest)?;
                 Some(Self::Saw(cluster, view))
@@ -67,6 +71,7 @@ impl Line {
         match self {
             Self::Holds(cluster) => out.extend(["holds ", cluster.as_str(), "\n"]),
             Self::Lacks(cluster) => out.extend(["lacks ", cluster.as_str(), "\n"]),
+            Self::TunnelDrains(cluster) => out.extend(["drains ", cluster.as_str(), "\n"]),
             Self::Saw(cluster, view) => write_about(out, "saw", cluster, view),
             Self::Shows(cluster, decision) => write_about(out, "shows", cluster, decision),
             Self::Gone(went) => out.extend(["gone ", &json(went), "\n"]),
@@ -103,7 +108,7 @@ pub(crate) fn fuzz(text: &str) {
 /// What the other replica has been told so far.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    held: BTreeSet<ClusterName>,
+    held: BTreeMap<ClusterName, u64>,
     sightings: BTreeMap<ClusterName, Sighting>,
     all: bool,
     drains: bool,
@@ -112,8 +117,8 @@ pub(super) struct Told {
 /// The current state of this replica, as the news tells it.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The clusters with a tunnel to this replica.
-    pub(super) held: BTreeSet<ClusterName>,
+    /// The clusters with a tunnel to this replica, and the number of the last one that drained.
+    pub(super) held: BTreeMap<ClusterName, u64>,
     /// What this replica sees of each cluster, and what is shown of it.
     pub(super) sightings: BTreeMap<ClusterName, Sighting>,
     /// It is shutting down.
@@ -142,10 +147,14 @@ impl Told {
             }
         }
         self.sightings = sightings;
-        for cluster in held.difference(&self.held) {
-            Line::Holds(cluster.clone()).write(&mut lines);
+        for (cluster, drained) in &held {
+            match self.held.get(cluster) {
+                None => Line::Holds(cluster.clone()).write(&mut lines),
+                Some(known) if known == drained => {}
+                Some(_) => Line::TunnelDrains(cluster.clone()).write(&mut lines),
+            }
         }
-        for cluster in self.held.difference(&held) {
+        for cluster in self.held.keys().filter(|it| !held.contains_key(*it)) {
             Line::Lacks(cluster.clone()).write(&mut lines);
         }
         if !std::mem::replace(&mut self.all, true) {
@@ -170,6 +179,8 @@ fn tell_history(history: History, lines: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -193,7 +204,7 @@ mod tests {
 
     fn holding(held: BTreeSet<ClusterName>) -> State {
         State {
-            held,
+            held: held.into_iter().map(|cluster| (cluster, 0)).collect(),
             ..State::default()
         }
     }
@@ -236,6 +247,7 @@ mod tests {
         for line in [
             Line::Holds(name.clone()),
             Line::Lacks(name.clone()),
+            Line::TunnelDrains(name.clone()),
             Line::Saw(name.clone(), View::default()),
             Line::Shows(name.clone(), Decision::default()),
             Line::Gone(Went {
@@ -256,12 +268,32 @@ mod tests {
             "holds",
             "holds A_B",
             "holds  c1",
+            "drains A_B",
             "told x",
             "saw c1 {",
             "later word",
         ] {
             assert_eq!(Line::read(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_tunnel_that_drains_is_told_once_to_those_who_know_of_it() {
+        let name: ClusterName = "managed1".parse().unwrap();
+        let mut told = Told::default();
+        let mut update = |drained: Option<u64>| {
+            let held = drained.map(|drained| (name.clone(), drained));
+            let state = State {
+                held: held.into_iter().collect(),
+                ..State::default()
+            };
+            told.update(state, History::default)
+        };
+        assert_eq!(update(Some(1)), "holds managed1\ntold\n");
+        assert_eq!(update(Some(4)), "drains managed1\n");
+        assert_eq!(update(Some(4)), "");
+        assert_eq!(update(None), "lacks managed1\n");
+        assert_eq!(update(Some(5)), "holds managed1\n");
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 mod stage;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{Instant, timeout},
+};
 use tunnel::{OpenError, Refusal};
 
 use self::stage::{Authority, Replica, eventually};
 use super::news;
-use crate::tunnels::TunnelError;
+use crate::tunnels::{Pipe, TunnelError};
 
 /// What the agent at the end of the pipe answers: its name and what it was sent.
 async fn answer(replica: &Replica, cluster: &str) -> Result<String, TunnelError> {
@@ -19,6 +22,12 @@ async fn answer(replica: &Replica, cluster: &str) -> Result<String, TunnelError>
     let mut said = String::new();
     pipe.read_to_string(&mut said).await.unwrap();
     Ok(said)
+}
+
+/// Waits until new requests should use another pipe.
+async fn retires(pipe: &Pipe) {
+    let retired = timeout(Duration::from_secs(20), pipe.carrier.retired());
+    retired.await.unwrap();
 }
 
 #[tokio::test]
@@ -108,6 +117,67 @@ async fn a_replica_that_wants_to_go_is_asked_last_and_keeps_its_open_pipes() {
     let mut said = String::new();
     pipe.stream.read_to_string(&mut said).await.unwrap();
     assert_eq!(said, "managed1 heard still here");
+}
+
+#[tokio::test]
+async fn a_tunnel_that_drains_gives_up_the_pipes_of_other_replicas() {
+    let authority = Authority::new();
+    let [one, other, third] = Replica::linked(&authority).await;
+    let agent = other.attach("managed1").await;
+    eventually(|| one.sees("managed1")).await;
+    let mut pipe = one.dialer("managed1").dial().await.unwrap();
+    // The replica has another tunnel, so it holds the cluster all the time.
+    let next = other.attach("managed1").await;
+    let mut kept = one.dialer("managed1").dial().await.unwrap();
+    agent.drain();
+    retires(&pipe).await;
+    assert!(pipe.carrier.is_retiring());
+    // This one may lead through the first tunnel, too, as far as the other replica can tell.
+    retires(&kept).await;
+    kept = one.dialer("managed1").dial().await.unwrap();
+    assert!(!kept.carrier.is_retiring());
+    pipe.stream.write_all(b"still here").await.unwrap();
+    pipe.stream.shutdown().await.unwrap();
+    let mut said = String::new();
+    pipe.stream.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "managed1 heard still here");
+    // Its last tunnel drains, though a pipe is open, so another replica is used.
+    let _twin = third.attach("managed1").await;
+    eventually(|| one.peers_of("managed1") == 2).await;
+    next.drain();
+    retires(&kept).await;
+    eventually(|| one.peers_of("managed1") == 1).await;
+    let pipe = one.dialer("managed1").dial().await.unwrap();
+    assert_eq!(pipe.carrier.replica(), Some(third.id()));
+}
+
+#[tokio::test]
+async fn agents_are_told_how_many_replicas_are_linked_and_stay() {
+    let authority = Authority::new();
+    let [one, other, third] = Replica::linked(&authority).await;
+    eventually(|| one.number() == 3).await;
+    other.ending.leaving.cancel();
+    eventually(|| one.number() == 2).await;
+    other.kill();
+    eventually(|| one.metrics.peer_links.get() == 1).await;
+    assert_eq!(one.number(), 2);
+    third.kill();
+    eventually(|| one.number() == 1).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_falls_silent_is_forgotten_within_5_seconds() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let silent = one.link_through_a_wire(&other, &authority).await;
+    let _agent = other.attach("managed1").await;
+    eventually(|| one.peers_of("managed1") == 2).await;
+    silent.cut();
+    let at = Instant::now();
+    eventually(|| one.peers_of("managed1") == 1).await;
+    let took = at.elapsed();
+    assert!(took < Duration::from_millis(5500), "{took:?}");
+    assert!(took > Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]

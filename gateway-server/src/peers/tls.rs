@@ -5,26 +5,21 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use crds::gateway::PEER_NAME;
+use runtime::reload;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::verify_server_name,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::{ParsedCertificate, WebPkiClientVerifier},
 };
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
 
 /// The TLS ALPN name of this use of the tunnel protocol. It differs from the agents' name, so that
 /// no agent's connection is mistaken for a replica's.
 const PROTOCOL: &[u8] = b"spokeway-peer";
-/// How often the files are read; see `runtime::certificate`.
-const POLL: Duration = Duration::from_secs(2);
-
 /// Certificate, key and CA, kept up to date with three PEM files.
 #[derive(Debug)]
 pub(super) struct PeerTls {
@@ -77,41 +72,17 @@ impl PeerTls {
     /// Follows the files for as long as it is polled. If they become unusable, the last good
     /// content stays in use.
     pub(super) async fn follow(self: Arc<Self>) {
-        let mut ticks = interval(POLL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_fault = None;
-        loop {
-            ticks.tick().await;
-            let Some(loaded) = self.changed() else {
-                last_fault = None;
-                continue;
-            };
-            match loaded {
-                Ok(current) => {
-                    info!("certificate of the replicas reloaded");
-                    self.current.store(Arc::new(current));
-                    last_fault = None;
-                }
-                Err(error) => {
-                    let fault = error.to_string();
-                    if last_fault.as_ref() != Some(&fault) {
-                        warn!(
-                            error = fault,
-                            "certificate of the replicas not reloaded; the last good one stays in use"
-                        );
-                        last_fault = Some(fault);
-                    }
-                }
-            }
-        }
+        reload::follow("certificate of the replicas", || self.reload()).await;
     }
 
-    fn changed(&self) -> Option<Result<Current, PeerTlsError>> {
-        match self.files.read() {
-            Ok(pem) if pem == self.current.load().pem => None,
-            Ok(pem) => Some(self.files.load(pem)),
-            Err(error) => Some(Err(error)),
+    /// Reads the files again. True if they have changed.
+    fn reload(&self) -> Result<bool, PeerTlsError> {
+        let pem = self.files.read()?;
+        if pem == self.current.load().pem {
+            return Ok(false);
         }
+        self.current.store(Arc::new(self.files.load(pem)?));
+        Ok(true)
     }
 
     pub(super) fn server(&self) -> Arc<ServerConfig> {

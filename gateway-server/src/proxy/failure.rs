@@ -135,7 +135,8 @@ impl Failure {
             ),
             Self::Broken(_) => bad(
                 "Response",
-                "check whether its API server restarted; try again",
+                "its API server, or an agent or a replica of the gateway on the way to it, may have \
+                 restarted; try again",
             ),
             Self::CredentialRejected => bad(
                 "Credential",
@@ -273,6 +274,9 @@ fn timed_out(phase: &'static str, next_step: &'static str) -> Told {
 mod tests {
     use std::io;
 
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+
     use super::*;
     use crate::{
         grants::{Obstacle, State},
@@ -304,6 +308,27 @@ mod tests {
         Denied::NoGrant {
             caller: caller.to_owned(),
         }
+    }
+
+    /// How a request fails if its connection breaks.
+    async fn broken() -> hyper::Error {
+        let (near, far) = tokio::io::duplex(64);
+        let handshake = http1::handshake(TokioIo::new(near)).await;
+        let (mut sender, connection) = handshake.unwrap();
+        drop(far);
+        let request = http::Request::new(http_body_util::Empty::<bytes::Bytes>::new());
+        let (answer, _) = tokio::join!(sender.send_request(request), connection);
+        answer.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_is_not_blamed_on_the_api_server_alone() {
+        let refusal = Failure::Broken(broken().await).refusal(&"managed1".parse().unwrap());
+        let message = refusal.message();
+        for who in ["API server", "agent", "replica of the gateway"] {
+            assert!(message.contains(who), "{message}");
+        }
+        assert_eq!(refusal.code(), StatusCode::BAD_GATEWAY);
     }
 
     #[test]

@@ -77,11 +77,12 @@ impl TunnelDialer {
             Err(error @ (OpenError::Broken(_) | OpenError::Deadline)) => error.into(),
             Err(error @ (OpenError::Budget | OpenError::Refused(_))) => return Err(error.into()),
         };
-        for peer in entry.peers().into_iter().take(PEERS_ASKED) {
+        for holder in entry.peers().into_iter().take(PEERS_ASKED) {
+            let peer = &holder.peer;
             let opened = peer.open(&self.target, &self.cluster, &entry.budget).await;
             let source = match opened {
                 Ok(stream) => {
-                    return Ok(Pipe::through(peer, &self.cluster, &self.tunnels, stream));
+                    return Ok(Pipe::through(holder, &self.cluster, &self.tunnels, stream));
                 }
                 // Its news about the cluster is out of date.
                 Err(OpenError::Refused(Refusal::Absent) | OpenError::Closing) => continue,

@@ -1,18 +1,15 @@
 //! Another replica of this gateway, as this one uses it: the connections on which it takes pipes.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crds::ClusterName;
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
 use tunnel::{Budget, OpenError, ReplicaId, Session, Sessions, Stream, Target};
 
+use super::signal::Signal;
 use crate::metrics::Counter;
 
 /// How long the opening of a pipe waits for another connection if all are full.
@@ -25,11 +22,9 @@ const NEARLY_FULL: usize = 192;
 pub(crate) struct Peer {
     pub(crate) id: ReplicaId,
     sessions: Sessions,
-    /// Cancelled when it is shutting down. Then pipes are opened at other replicas that have a
-    /// tunnel, if there are any.
-    draining: CancellationToken,
-    /// The same as a flag, which is cheaper to read.
-    is_draining: AtomicBool,
+    /// Set when it is shutting down. Then pipes are opened at other replicas that have a tunnel, if
+    /// there are any.
+    draining: Signal,
     crowded: Notify,
     grown: watch::Sender<()>,
     /// Counts the pipes that were opened through it.
@@ -42,8 +37,7 @@ impl Peer {
             id,
             passed,
             sessions: Sessions::default(),
-            draining: CancellationToken::new(),
-            is_draining: AtomicBool::new(false),
+            draining: Signal::default(),
             crowded: Notify::new(),
             grown: watch::Sender::default(),
         }
@@ -66,17 +60,16 @@ impl Peer {
 
     /// It has said that it is shutting down.
     pub(crate) fn drains(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
-        self.draining.cancel();
+        self.draining.set();
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
+        self.draining.is_set()
     }
 
     /// Waits until it has said that it is shutting down.
     pub(super) async fn draining(&self) {
-        self.draining.cancelled().await;
+        self.draining.wait().await;
     }
 
     /// Whether it takes pipes.

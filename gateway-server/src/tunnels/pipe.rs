@@ -1,12 +1,10 @@
 //! A pipe to a managed cluster, and the tunnel that carries it.
 
-use std::sync::Arc;
-
 use crds::ClusterName;
 use tokio::select;
 use tunnel::{Session, Stream};
 
-use super::{Peer, Tunnels};
+use super::{Holder, Tunnels};
 
 /// A pipe, and the tunnel that carries it.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ pub(crate) struct Carrier {
 /// The way through another replica.
 #[derive(Clone, Debug)]
 struct Detour {
-    peer: Arc<Peer>,
+    holder: Holder,
     cluster: ClusterName,
     tunnels: Tunnels,
 }
@@ -40,7 +38,7 @@ impl Pipe {
     }
 
     pub(super) fn through(
-        peer: Arc<Peer>,
+        holder: Holder,
         cluster: &ClusterName,
         tunnels: &Tunnels,
         stream: Stream,
@@ -48,7 +46,7 @@ impl Pipe {
         let carrier = Carrier {
             session: stream.session(),
             detour: Some(Detour {
-                peer,
+                holder,
                 cluster: cluster.clone(),
                 tunnels: tunnels.clone(),
             }),
@@ -61,7 +59,7 @@ impl Carrier {
     /// The other replica that the pipe goes through; `None` if it goes through none.
     #[cfg(test)]
     pub(crate) fn replica(&self) -> Option<&tunnel::ReplicaId> {
-        self.detour.as_ref().map(|detour| &detour.peer.id)
+        self.detour.as_ref().map(|detour| &detour.holder.peer.id)
     }
 
     /// Waits until new requests should use another pipe.
@@ -70,7 +68,8 @@ impl Carrier {
             None => self.session.closing().await,
             Some(detour) => select! {
                 () = self.session.closing() => {}
-                () = detour.peer.draining() => {}
+                () = detour.holder.peer.draining() => {}
+                () = detour.holder.retired() => {}
                 () = detour.tunnels.come_here(&detour.cluster) => {}
             },
         }
@@ -83,8 +82,11 @@ impl Carrier {
 }
 
 impl Detour {
-    /// True if the other replica is shutting down, or if this replica has a tunnel itself.
+    /// True if the other replica or its tunnel is shutting down, or if this replica has a tunnel
+    /// itself.
     fn is_needless(&self) -> bool {
-        self.peer.is_draining() || self.tunnels.holds(&self.cluster)
+        self.holder.peer.is_draining()
+            || self.holder.is_retired()
+            || self.tunnels.holds(&self.cluster)
     }
 }

@@ -69,6 +69,18 @@ fn all_that_the_server_needs_is_there() {
 }
 
 #[test]
+fn another_number_of_replicas_leaves_the_pods_that_there_are() {
+    let mut hub = managed();
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let spec = |hub: &Hub| hub.observed.object(&key).unwrap().data["spec"].clone();
+    let mut wanted = spec(&hub);
+    hub.configure(&json!({"server": {"deployment": "Managed", "replicas": 5}}));
+    hub.settle();
+    wanted["replicas"] = json!(5);
+    assert_eq!(spec(&hub), wanted);
+}
+
+#[test]
 fn it_may_read_what_its_configuration_takes_and_nothing_else() {
     let (derived, manual) = ("ManagedServiceAccount", "Manual");
     let (grants, clusters) = ("accessgrants", "managedclusters");

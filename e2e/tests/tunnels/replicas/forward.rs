@@ -1,13 +1,18 @@
-//! A gateway without a connected agent.
+//! A gateway without a connected agent, and agents that are replaced at the other one.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use e2e::Gateway;
+use e2e::{Agent, AgentOptions, Gateway};
 use futures::{AsyncBufReadExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use super::{
+    callers::{Entrance, call},
     stage::{SPOKES, Stage},
     streams::{Stream, WEBSOCKET},
     watches::{self, NEWS, number},
@@ -15,6 +20,8 @@ use super::{
 use crate::stage::GATEWAYS;
 
 const SOON: Duration = Duration::from_secs(20);
+/// Far less than an agent waits for its open pipes.
+const PIPES_MOVE_WITHIN: Duration = Duration::from_secs(8);
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
 #[tokio::test]
@@ -45,6 +52,40 @@ async fn a_gateway_without_the_tunnel_answers_through_the_one_that_has_it() {
     for gateway in [has, lacks] {
         assert_eq!(healthy(&stage, gateway).await, ["true", "true"]);
     }
+}
+
+/// The pipes of a gateway without an agent go through the tunnels of an agent that leaves.
+#[tokio::test]
+async fn an_agent_that_is_replaced_fails_no_request_of_a_gateway_without_it() {
+    let only_first = |replicas: &e2e::Replicas| replicas.lead_to(&[0]);
+    let mut stage = Stage::start_with(&[], only_first).await;
+    stage.answers().await;
+    let client = stage.replicas.each()[1].client_with(&stage.front_proxy());
+    let (over, is_over) = watch::channel(false);
+    let (done, mut callers) = (Arc::default(), JoinSet::new());
+    for number in 0..4 {
+        let by = Entrance::Gateway;
+        callers.spawn(call(
+            by,
+            client.clone(),
+            number,
+            is_over.clone(),
+            Arc::clone(&done),
+        ));
+    }
+    for (index, name) in SPOKES.into_iter().enumerate() {
+        let (hub, spoke) = (stage.hub(), stage.world.cluster(name));
+        let next = Agent::attached(hub, spoke, AgentOptions::default()).await;
+        let old = std::mem::replace(&mut stage.agents[index], next.unwrap());
+        let begin = Instant::now();
+        let status = old.stop().await;
+        assert!(status.success(), "{status}");
+        let took = begin.elapsed();
+        assert!(took < PIPES_MOVE_WITHIN, "it waited for pipes: {took:?}");
+    }
+    over.send_replace(true);
+    let failed: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 /// Checks that a watch at the gateway sees changes on the spoke.

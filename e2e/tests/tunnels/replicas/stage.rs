@@ -27,7 +27,8 @@ const CALLER: [(&str, &str); 2] = [
 
 /// Dropped in this order: logs go with the world.
 pub(super) struct Stage {
-    _agents: Vec<Agent>,
+    /// In the order of [`SPOKES`].
+    pub(super) agents: Vec<Agent>,
     pub(super) replicas: Replicas,
     pub(super) world: World,
 }
@@ -67,7 +68,7 @@ impl Stage {
         Self {
             world,
             replicas,
-            _agents: agents,
+            agents,
         }
     }
 

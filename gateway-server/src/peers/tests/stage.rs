@@ -18,14 +18,14 @@ use rcgen::{
 };
 use runtime::readiness::Readiness;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy_bidirectional, duplex},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tunnel::{Budget, Dial, Hello, Phase, Refusal, ReplicaId, Session, Target, serve};
 
 use crate::{
@@ -39,7 +39,7 @@ use crate::{
         news,
         tls::{self, PeerTls},
     },
-    run::hello,
+    replicas::Replicas,
     tunnels::{TunnelDialer, Tunnels},
 };
 
@@ -120,6 +120,27 @@ pub(super) struct Replica {
 /// An agent, which disconnects when it is dropped.
 pub(super) struct Agent {
     _tasks: JoinSet<()>,
+    drain: CancellationToken,
+}
+
+impl Agent {
+    /// Makes it leave in good order.
+    pub(super) fn drain(&self) {
+        self.drain.cancel();
+    }
+}
+
+/// A wire between two replicas.
+pub(super) struct Wire {
+    _tasks: JoinSet<()>,
+    cut: CancellationToken,
+}
+
+impl Wire {
+    /// Drops whatever is sent from now on.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
+    }
 }
 
 /// Answers every pipe with the cluster's name and what it was sent.
@@ -210,7 +231,7 @@ impl Replica {
             others: Others::Addresses(all.iter().map(ToString::to_string).collect()),
         };
         let peers = Peers {
-            hello: Arc::new(hello(u16::try_from(all.len()).unwrap())),
+            replicas: Replicas::new(1),
             tunnels: Tunnels::new(1 << 30, 1 << 30),
             clusters: given(&[]),
             metrics: Metrics::register(&mut Registry::default()),
@@ -250,23 +271,31 @@ impl Replica {
             name: cluster.to_owned(),
             answers: Mutex::default(),
         });
+        let drain = CancellationToken::new();
+        let drains = drain.clone().cancelled_owned();
         tasks.spawn(async move {
             let (phase, _) = watch::channel(Phase::Greeting);
             let budget = Budget::new(1 << 30);
-            let drain = std::future::pending();
-            let _ = serve(theirs, &Hello::default(), echo, &budget, phase, drain).await;
+            let _ = serve(theirs, &Hello::default(), echo, &budget, phase, drains).await;
         });
         let cluster = name(cluster);
         let budget = self.peers.tunnels.budget(&cluster);
-        let attached = Session::attach(ours, &self.peers.hello, budget.clone()).await;
+        let hello = self.peers.replicas.hello();
+        let attached = Session::attach(ours, &hello, budget.clone()).await;
         let (session, driver) = attached.unwrap();
         self.peers.tunnels.add(&cluster, session.clone(), budget);
         let tunnels = self.peers.tunnels.clone();
         self.background.lock().spawn(async move {
-            driver.run(std::future::pending()).await;
+            tokio::select! {
+                _ = driver.run(std::future::pending()) => {}
+                never = tunnels.tell_drain(&cluster, &session) => match never {},
+            }
             tunnels.remove(&cluster, &session);
         });
-        Agent { _tasks: tasks }
+        Agent {
+            _tasks: tasks,
+            drain,
+        }
     }
 
     pub(super) fn dialer(&self, cluster: &str) -> TunnelDialer {
@@ -283,7 +312,12 @@ impl Replica {
     }
 
     pub(super) fn id(&self) -> &ReplicaId {
-        &self.peers.hello.replica.as_ref().unwrap().id
+        self.peers.replicas.own()
+    }
+
+    /// How many replicas there are, as agents are told.
+    pub(super) fn number(&self) -> u16 {
+        *self.peers.replicas.numbers().borrow()
     }
 
     /// Makes this replica believe that each peer with a tunnel of `known` has a tunnel of
@@ -317,13 +351,38 @@ impl Replica {
                     continue;
                 };
                 let (phase, _) = watch::channel(Phase::Greeting);
-                let (budget, hello) = (Budget::new(1 << 30), hello(2));
+                let (budget, hello) = (Budget::new(1 << 30), Replicas::new(2).hello());
                 let drain = std::future::pending();
                 let _ = serve(stream, &hello, Arc::clone(&news), &budget, phase, drain).await;
             }
         });
         tasks.spawn(Link::new(self.peers.clone(), tls, address).keep(|| {}));
-        Agent { _tasks: tasks }
+        Agent {
+            _tasks: tasks,
+            drain: CancellationToken::new(),
+        }
+    }
+
+    /// Links this replica to another one once more, through a wire that can be cut.
+    pub(super) async fn link_through_a_wire(&self, other: &Self, authority: &Authority) -> Wire {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (to, cut) = (other.address, CancellationToken::new());
+        let is_cut = cut.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(to).await.unwrap();
+            tokio::select! {
+                _ = copy_bidirectional(&mut near, &mut far) => {}
+                () = is_cut.cancelled() => {}
+            }
+            // Both ends stay open, and nothing is answered, as if packets were dropped.
+            std::future::pending::<()>().await;
+        });
+        let link = Link::new(self.peers.clone(), authority.tls(), address);
+        tasks.spawn(link.keep(|| {}));
+        Wire { _tasks: tasks, cut }
     }
 
     /// Connects to another replica with a certificate of that CA.
@@ -335,7 +394,8 @@ impl Replica {
         let stream = TcpStream::connect(other.address).await?;
         let connector = TlsConnector::from(authority.tls().client());
         let stream = connector.connect(tls::name(), stream).await?;
-        let attached = Session::attach(stream, &self.peers.hello, Budget::new(1 << 30)).await;
+        let hello = self.peers.replicas.hello();
+        let attached = Session::attach(stream, &hello, Budget::new(1 << 30)).await;
         let (session, driver) = attached.map_err(std::io::Error::other)?;
         self.background.lock().spawn(async move {
             driver.run(std::future::pending()).await;

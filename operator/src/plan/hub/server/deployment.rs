@@ -21,6 +21,9 @@ const ADMIN_PORT: u16 = 9440;
 /// For how many seconds a server that was told to stop goes on accepting connections: as long as
 /// load balancers, agents and other replicas may take to notice.
 const SHUTDOWN_DELAY: u32 = 8;
+/// How often a pod is asked whether it is ready. The other replicas count it 5 s after it has
+/// started, and then agents look for it.
+const READY_EVERY: u32 = 2;
 /// How many seconds a pod has to end: the delay, 20 seconds for requests in progress, and a margin.
 const GRACE: u32 = 45;
 const SERVING_DIRECTORY: &str = "/etc/spokeway/serving";
@@ -105,6 +108,8 @@ fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
 
 fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
+    let mut ready = probe("/readyz");
+    ready["periodSeconds"] = json!(READY_EVERY);
     let server = &spec.server;
     let resources = server.resources.as_ref().map_or_else(
         || json!({"requests": {"cpu": "100m", "memory": "128Mi"}}),
@@ -131,7 +136,7 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
         "args": arguments(spec),
         "ports": ports,
         "livenessProbe": probe("/livez"),
-        "readinessProbe": probe("/readyz"),
+        "readinessProbe": ready,
         "resources": resources,
         "securityContext": pod_security::container(),
         "volumeMounts": mounts,
@@ -145,7 +150,6 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         format!("--tls-cert-file={SERVING_DIRECTORY}/tls.crt"),
         format!("--tls-private-key-file={SERVING_DIRECTORY}/tls.key"),
         format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
-        format!("--replicas={}", spec.server.replicas.max(1)),
     ];
     arguments.push(format!("--shutdown-delay={SHUTDOWN_DELAY}"));
     arguments.extend(peers::arguments(&spec.server.namespace));
