@@ -38,7 +38,12 @@ const QUICK_TRIES: u32 = 8;
 const SPARE_LASTS: Duration = Duration::from_secs(20);
 
 /// The limit in bytes of all open pipes together: about 400 pipes with full windows.
-pub(crate) const PIPE_BYTES: usize = 256 << 20;
+const PIPE_BYTES: usize = 256 << 20;
+
+/// The same, with room for the rest of the process in the memory that the container may use.
+pub(crate) fn pipe_bytes(limit: Option<usize>) -> usize {
+    limit.map_or(PIPE_BYTES, |limit| PIPE_BYTES.min(limit / 3 * 2))
+}
 
 /// What every link shares.
 #[derive(Clone, Debug)]
@@ -249,5 +254,18 @@ impl Drop for Attached<'_> {
     fn drop(&mut self) {
         let others = self.0.metrics.connections.dec() > 1;
         self.0.attached.set(others);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_leave_room_in_the_memory_of_the_container() {
+        assert_eq!(pipe_bytes(Some(96 << 20)), 64 << 20);
+        for limit in [None, Some(1 << 40)] {
+            assert_eq!(pipe_bytes(limit), PIPE_BYTES);
+        }
     }
 }

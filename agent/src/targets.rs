@@ -20,7 +20,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tracing::debug;
-use tunnel::{Dial, Refusal, Target};
+use tunnel::{Dial, Refusal, Share, Target};
 
 use self::dialled::Dialled;
 
@@ -76,7 +76,7 @@ enum Trust {
 impl Dial for Targets {
     type Io = Dialled;
 
-    async fn dial(&self, target: &Target) -> Result<Dialled, Refusal> {
+    async fn dial(&self, target: &Target, _: Share) -> Result<Dialled, Refusal> {
         let (real, trust) = self.allowed(target)?;
         timeout(DEADLINE, connect(real, trust, Arc::clone(&self.lookups)))
             .await
@@ -186,7 +186,7 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         let targets = Targets::new(target(&address), []);
         targets
-            .dial(&target("kubernetes.default.svc:443"))
+            .dial(&target("kubernetes.default.svc:443"), Share::Whole)
             .await
             .unwrap();
         for name in [
@@ -195,7 +195,10 @@ mod tests {
             "kubernetes.default.svc:80",
             "web.default.svc:80",
         ] {
-            let refused = targets.dial(&target(name)).await.unwrap_err();
+            let refused = targets
+                .dial(&target(name), Share::Whole)
+                .await
+                .unwrap_err();
             assert_eq!(refused, Refusal::Forbidden, "{name}");
         }
     }
@@ -206,7 +209,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let listed = target(&format!("localhost:{port}"));
         let targets = Targets::new(target("localhost:1"), [listed.clone()]);
-        assert_eq!(targets.dial(&listed).await.unwrap_err(), Refusal::Forbidden);
+        let refused = targets.dial(&listed, Share::Whole).await.unwrap_err();
+        assert_eq!(refused, Refusal::Forbidden);
     }
 
     #[tokio::test]
@@ -214,11 +218,14 @@ mod tests {
         let targets = Targets::new(target("127.0.0.1:1"), [target("no-such-name.invalid:1")]);
         let apiserver = target("kubernetes.default.svc:443");
         assert_eq!(
-            targets.dial(&apiserver).await.unwrap_err(),
+            targets
+                .dial(&apiserver, Share::Whole)
+                .await
+                .unwrap_err(),
             Refusal::Refused
         );
         let unknown = targets
-            .dial(&target("no-such-name.invalid:1"))
+            .dial(&target("no-such-name.invalid:1"), Share::Whole)
             .await
             .unwrap_err();
         assert_eq!(unknown, Refusal::Unresolvable);

@@ -36,7 +36,9 @@ pub use cluster::{Cluster, Credentials};
 pub use enrolled::Enrolled;
 pub use eventually::{Elapsed, eventually};
 pub use fence::Fence;
-pub use gateway::{Balancer, Gateway, GatewayOptions, Replicas, SharedGateway, SpokeOptions};
+pub use gateway::{
+    Balancer, Gateway, GatewayOptions, ON_LOOPBACK, Replicas, SharedGateway, SpokeOptions,
+};
 pub use go_stack::GoStack;
 pub use helm::Helm;
 pub use host::{free_port, wall_clock};

@@ -171,6 +171,7 @@ impl Process {
             outbound,
             grants: grants.map(Arc::new),
             metrics: metrics.clone(),
+            limits: settings.limits,
             exposed: settings.exposed.clone(),
         };
         let attach = Attach {
@@ -224,6 +225,7 @@ fn derivation(settings: &Settings) -> Option<Derivation> {
     Some(Derivation {
         account: settings.managed_service_account.clone()?,
         egress: settings.egress,
+        allowed: settings.egress_addresses.as_slice().into(),
     })
 }
 
