@@ -71,7 +71,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let links = (settings.connections > 0).then(|| Links {
         hub: settings.hub,
         tasks: TaskTracker::new(),
-        targets: Arc::new(Targets::new(settings.apiserver, settings.exposed)),
+        targets: Arc::new(Targets::new(
+            settings.apiserver,
+            settings.exposed,
+            settings.network,
+        )),
         budget: tunnel::Budget::new(pipe_bytes(memory::limit())),
         drain: drain.clone(),
         metrics,
