@@ -3,6 +3,7 @@
 
 mod entrance;
 mod leases;
+mod network;
 mod tokens;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -13,8 +14,8 @@ use kubernetes::source::Source;
 use runtime::{faults::Faults, log::Format};
 use tunnel::{Target, TargetError};
 
-use self::{entrance::EntranceArgs, leases::LeaseArgs, tokens::TokenArgs};
-use crate::{hub::Hub, leases::LeaseSettings, tokens::TokenSettings};
+use self::{entrance::EntranceArgs, leases::LeaseArgs, network::NetworkArgs, tokens::TokenArgs};
+use crate::{hub::Hub, leases::LeaseSettings, targets::Network, tokens::TokenSettings};
 
 /// Keeps tunnels from a managed cluster to the gateway on its hub.
 #[derive(Clone, Debug, Parser)]
@@ -60,6 +61,8 @@ pub struct Args {
         value_delimiter = ','
     )]
     expose: Vec<String>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Address that /livez, /readyz and /metrics are served on, over plain HTTP.
     #[arg(
         long,
@@ -127,6 +130,8 @@ pub struct Settings {
     pub apiserver: Target,
     /// Other services that the gateway may reach.
     pub exposed: Vec<Target>,
+    /// How the agent sees its own network.
+    pub(crate) network: Network,
     /// The address that serves health and metrics.
     pub admin_address: SocketAddr,
     /// How long open pipes may take to finish.
@@ -151,6 +156,7 @@ impl TryFrom<Args> for Settings {
             connections,
             apiserver,
             expose,
+            network,
             admin_bind_address,
             drain_timeout,
             log,
@@ -186,6 +192,7 @@ impl TryFrom<Args> for Settings {
                 connections,
                 apiserver,
                 exposed,
+                network: network.into(),
                 admin_address: admin_bind_address,
                 drain_deadline: Duration::from_secs(drain_timeout),
                 log_filter: log,

@@ -18,7 +18,12 @@ use self::{link::Link, spread::Spread};
 use crate::{hub::Hub, targets::Targets};
 
 /// The limit in bytes of all open pipes together: about 400 pipes with full windows.
-pub(crate) const PIPE_BYTES: usize = 256 << 20;
+const PIPE_BYTES: usize = 256 << 20;
+
+/// The same, with room for the rest of the process in the memory that the container may use.
+pub(crate) fn pipe_bytes(limit: Option<usize>) -> usize {
+    limit.map_or(PIPE_BYTES, |limit| PIPE_BYTES.min(limit / 3 * 2))
+}
 
 /// What every link shares.
 #[derive(Clone, Debug)]
@@ -81,6 +86,19 @@ impl Links {
                 Ok(()) = changes.changed(), if !self.drain.is_cancelled() => {}
                 never = &mut settling => match never {},
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_leave_room_in_the_memory_of_the_container() {
+        assert_eq!(pipe_bytes(Some(96 << 20)), 64 << 20);
+        for limit in [None, Some(1 << 40)] {
+            assert_eq!(pipe_bytes(limit), PIPE_BYTES);
         }
     }
 }

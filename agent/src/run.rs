@@ -7,6 +7,7 @@ use kubernetes::source::Source;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
+    memory,
     process::{self, Threads},
     readiness::Readiness,
     shutdown,
@@ -18,7 +19,7 @@ use tracing::info;
 use crate::{
     args::{Command, Settings},
     duties::Duties,
-    links::{Links, Metrics, PIPE_BYTES},
+    links::{Links, Metrics, pipe_bytes},
     targets::Targets,
     tokens,
 };
@@ -70,8 +71,12 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let links = (settings.connections > 0).then(|| Links {
         hub: settings.hub,
         tasks: TaskTracker::new(),
-        targets: Arc::new(Targets::new(settings.apiserver, settings.exposed)),
-        budget: tunnel::Budget::new(PIPE_BYTES),
+        targets: Arc::new(Targets::new(
+            settings.apiserver,
+            settings.exposed,
+            settings.network,
+        )),
+        budget: tunnel::Budget::new(pipe_bytes(memory::limit())),
         drain: drain.clone(),
         metrics,
         attached: readiness.condition("attached"),

@@ -1,13 +1,14 @@
 //! The targets that the tunnel may connect to: this cluster's API server and the listed services,
-//! and nothing else. Names are resolved here. A listed name must not resolve to the agent's own
-//! host.
+//! and nothing else. Names are resolved here. A listed name must not resolve to this host.
 
+pub(crate) mod cluster_domain;
 mod dialled;
+mod this_host;
 
 use std::{
     collections::HashSet,
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     sync::Arc,
     time::Duration,
 };
@@ -20,9 +21,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tracing::debug;
-use tunnel::{Dial, Refusal, Target};
+use tunnel::{Dial, Refusal, Share, Target};
 
-use self::dialled::Dialled;
+use self::{cluster_domain::absolute, dialled::Dialled, this_host::ThisHost};
 
 /// The name by which a gateway asks for the local API server, whatever its address.
 const APISERVER: (&str, u16) = ("kubernetes.default.svc", 443);
@@ -39,14 +40,32 @@ const LOOKUPS: usize = 32;
 pub(crate) struct Targets {
     apiserver: Target,
     exposed: HashSet<Target>,
+    domain: String,
+    this_host: ThisHost,
     lookups: Arc<Semaphore>,
 }
 
+/// How the agent sees its own network.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    /// The DNS domain of the cluster.
+    pub(crate) domain: String,
+    /// The addresses of the node and of the agent's pod.
+    pub(crate) own: Vec<IpAddr>,
+}
+
 impl Targets {
-    pub(crate) fn new(apiserver: Target, exposed: impl IntoIterator<Item = Target>) -> Self {
+    pub(crate) fn new(
+        apiserver: Target,
+        exposed: impl IntoIterator<Item = Target>,
+        network: Network,
+    ) -> Self {
+        let Network { domain, own } = network;
         Self {
             apiserver,
             exposed: exposed.into_iter().collect(),
+            domain,
+            this_host: ThisHost::new(own),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
@@ -76,56 +95,56 @@ enum Trust {
 impl Dial for Targets {
     type Io = Dialled;
 
-    async fn dial(&self, target: &Target) -> Result<Dialled, Refusal> {
+    async fn dial(&self, target: &Target, _: Share) -> Result<Dialled, Refusal> {
         let (real, trust) = self.allowed(target)?;
-        timeout(DEADLINE, connect(real, trust, Arc::clone(&self.lookups)))
+        timeout(DEADLINE, self.connect(real, trust))
             .await
             .unwrap_or(Err(Refusal::TimedOut))
             .map(Dialled::new)
     }
 }
 
-async fn connect(
-    target: &Target,
-    trust: Trust,
-    lookups: Arc<Semaphore>,
-) -> Result<TcpStream, Refusal> {
-    let found = resolve(target, lookups)
-        .await
-        .map_err(|_| Refusal::Unresolvable)?;
-    let allowed: Vec<_> = found
-        .iter()
-        .copied()
-        .filter(|address| trust == Trust::Any || !is_this_host(address.ip()))
-        .collect();
-    if allowed.is_empty() {
-        debug!(%target, ?found, "the agent may not connect to any address of the target");
-        return Err(if found.is_empty() {
-            Refusal::Unresolvable
-        } else {
-            Refusal::Forbidden
-        });
+impl Targets {
+    async fn connect(&self, target: &Target, trust: Trust) -> Result<TcpStream, Refusal> {
+        let found = self
+            .resolve(target)
+            .await
+            .map_err(|_| Refusal::Unresolvable)?;
+        let allowed: Vec<_> = found
+            .iter()
+            .copied()
+            .filter(|address| trust == Trust::Any || !self.this_host.has(address.ip()))
+            .collect();
+        if allowed.is_empty() {
+            debug!(%target, ?found, "the agent may not connect to any address of the target");
+            return Err(if found.is_empty() {
+                Refusal::Unresolvable
+            } else {
+                Refusal::Forbidden
+            });
+        }
+        let stream = race(allowed).await.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => Refusal::Refused,
+            io::ErrorKind::TimedOut => Refusal::TimedOut,
+            _ => Refusal::Unreachable,
+        })?;
+        // Small writes are sent at once. If that cannot be set, the connection still works.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
-    let stream = race(allowed).await.map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused => Refusal::Refused,
-        io::ErrorKind::TimedOut => Refusal::TimedOut,
-        _ => Refusal::Unreachable,
-    })?;
-    // Small writes are sent at once. If that cannot be set, the connection still works.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
-}
 
-/// Resolves a name on its own thread. The lookup continues if the pipe is given up, so it holds
-/// its permit until it ends. Callers that come and go cannot start more lookups than allowed.
-async fn resolve(target: &Target, lookups: Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
-    let place = lookups.acquire_owned().await.map_err(io::Error::other)?;
-    let (host, port) = (target.host().to_owned(), target.port());
-    let lookup = spawn_blocking(move || {
-        let _place = place;
-        (host, port).to_socket_addrs().map(Iterator::collect)
-    });
-    lookup.await?
+    /// Resolves a name on its own thread. The lookup continues if the pipe is given up, so it holds
+    /// its permit until it ends. Callers that come and go cannot start more lookups than allowed.
+    async fn resolve(&self, target: &Target) -> io::Result<Vec<SocketAddr>> {
+        let place = Arc::clone(&self.lookups).acquire_owned().await;
+        let place = place.map_err(io::Error::other)?;
+        let (host, port) = (absolute(target.host(), &self.domain), target.port());
+        let lookup = spawn_blocking(move || {
+            let _place = place;
+            (host, port).to_socket_addrs().map(Iterator::collect)
+        });
+        lookup.await?
+    }
 }
 
 /// Connects to the address that answers first. Each address has a head start over the next one.
@@ -147,29 +166,6 @@ async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Loopback, link-local (which includes cloud metadata), unspecified and multicast addresses, which
-/// no Service has.
-fn is_this_host(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_this_host(v4.into()),
-            None => {
-                v6 == Ipv6Addr::LOCALHOST
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6.is_unicast_link_local()
-            }
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
@@ -180,13 +176,20 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn network() -> Network {
+        Network {
+            domain: "cluster.local".to_owned(),
+            own: Vec::new(),
+        }
+    }
+
     #[tokio::test]
     async fn serves_the_api_server_under_its_name_and_nothing_unlisted() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let targets = Targets::new(target(&address), []);
+        let targets = Targets::new(target(&address), [], network());
         targets
-            .dial(&target("kubernetes.default.svc:443"))
+            .dial(&target("kubernetes.default.svc:443"), Share::Whole)
             .await
             .unwrap();
         for name in [
@@ -195,7 +198,7 @@ mod tests {
             "kubernetes.default.svc:80",
             "web.default.svc:80",
         ] {
-            let refused = targets.dial(&target(name)).await.unwrap_err();
+            let refused = targets.dial(&target(name), Share::Whole).await.unwrap_err();
             assert_eq!(refused, Refusal::Forbidden, "{name}");
         }
     }
@@ -205,22 +208,23 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let listed = target(&format!("localhost:{port}"));
-        let targets = Targets::new(target("localhost:1"), [listed.clone()]);
-        assert_eq!(targets.dial(&listed).await.unwrap_err(), Refusal::Forbidden);
+        let targets = Targets::new(target("localhost:1"), [listed.clone()], network());
+        assert_eq!(
+            targets.dial(&listed, Share::Whole).await.unwrap_err(),
+            Refusal::Forbidden
+        );
     }
 
     #[tokio::test]
     async fn says_what_went_wrong_with_a_dial() {
-        let targets = Targets::new(target("127.0.0.1:1"), [target("no-such-name.invalid:1")]);
+        let unknown = target("no-such-name.invalid:1");
+        let targets = Targets::new(target("127.0.0.1:1"), [unknown.clone()], network());
         let apiserver = target("kubernetes.default.svc:443");
         assert_eq!(
-            targets.dial(&apiserver).await.unwrap_err(),
+            targets.dial(&apiserver, Share::Whole).await.unwrap_err(),
             Refusal::Refused
         );
-        let unknown = targets
-            .dial(&target("no-such-name.invalid:1"))
-            .await
-            .unwrap_err();
+        let unknown = targets.dial(&unknown, Share::Whole).await.unwrap_err();
         assert_eq!(unknown, Refusal::Unresolvable);
     }
 
@@ -231,25 +235,5 @@ mod tests {
         race(vec!["127.0.0.1:1".parse().unwrap(), good])
             .await
             .unwrap();
-    }
-
-    #[test]
-    fn knows_the_addresses_of_this_host() {
-        for text in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "::1",
-            "169.254.169.254",
-            "fe80::1",
-            "0.0.0.0",
-            "::",
-            "::ffff:127.0.0.1",
-            "224.0.0.1",
-        ] {
-            assert!(is_this_host(text.parse().unwrap()), "{text}");
-        }
-        for text in ["10.0.0.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.0.1"] {
-            assert!(!is_this_host(text.parse().unwrap()), "{text}");
-        }
     }
 }

@@ -34,6 +34,8 @@ pub const USER: &str = "spokeway-gateway";
 /// The namespace of its Service.
 pub const NAMESPACE: &str = "spokeway-system";
 pub(crate) const SERVICE: &str = "gateway";
+/// The flag that lets managed clusters name addresses on loopback, where those of the harness are.
+pub const ON_LOOPBACK: &str = "--egress-address=127.0.0.0/8";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long to wait for its end. This is longer than its drain lasts by default.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -125,7 +127,10 @@ impl GatewayOptions {
     /// A gateway for an operator to register, with credentials of `ManagedServiceAccount`s.
     pub fn for_operator() -> Self {
         Self {
-            args: vec!["--managed-service-account=cluster-gateway".to_owned()],
+            args: vec![
+                "--managed-service-account=cluster-gateway".to_owned(),
+                ON_LOOPBACK.to_owned(),
+            ],
             registered_by_operator: true,
             ..Self::default()
         }

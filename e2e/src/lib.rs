@@ -37,7 +37,8 @@ pub use enrolled::Enrolled;
 pub use eventually::{Elapsed, eventually};
 pub use fence::Fence;
 pub use gateway::{
-    Balancer, Gateway, GatewayOptions, PeerFiles, Replicas, SharedGateway, SpokeOptions,
+    Balancer, Gateway, GatewayOptions, ON_LOOPBACK, PeerFiles, Replicas, SharedGateway,
+    SpokeOptions,
 };
 pub use go_stack::GoStack;
 pub use helm::Helm;

@@ -9,6 +9,8 @@ mod answer;
 mod requests;
 #[path = "refusals/spokes.rs"]
 mod spokes;
+#[path = "refusals/strangers.rs"]
+mod strangers;
 
 use e2e::{Cluster, Credentials, Gateway, GatewayOptions, SpokeOptions, World};
 use tokio::sync::OnceCell;

@@ -12,6 +12,8 @@
 mod agents;
 #[path = "tunnels/health.rs"]
 mod health;
+#[path = "tunnels/limits.rs"]
+mod limits;
 #[path = "tunnels/outages.rs"]
 mod outages;
 #[path = "tunnels/replicas.rs"]

@@ -137,6 +137,18 @@ async fn bytes_go_both_ways_over_spdy_and_websocket_by_both_doors() {
 }
 
 #[tokio::test]
+async fn a_caller_in_hundreds_of_groups_upgrades_as_any_other() {
+    let stage = Stage::with_spoke("upgrades-groups").await;
+    let groups: Vec<_> = (0..300).map(|group| format!("group-{group}")).collect();
+    let groups = groups.iter().map(String::as_str).chain(["system:masters"]);
+    let mut headers = SPDY.to_vec();
+    headers.push(("impersonate-user", "member-of-many"));
+    headers.extend(groups.map(|group| ("impersonate-group", group)));
+    let answer = stage.through_the_hub("/echo", &headers).await;
+    pipe(answer, "SPDY/3.1").await;
+}
+
+#[tokio::test]
 async fn one_end_may_finish_long_before_the_other() {
     let stage = Stage::with_spoke("upgrades-half-close").await;
     let mut pipe = pipe(stage.at_the_door("/echo", &SPDY).await, "SPDY/3.1").await;

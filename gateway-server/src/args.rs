@@ -2,17 +2,18 @@
 //! become [`Settings`].
 
 mod identity;
+mod limits;
 mod peers;
 
 use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
-use runtime::log::Format;
+use runtime::{log::Format, memory};
 
 pub use self::peers::{Others, PeerSettings};
-use self::{identity::IdentityArgs, peers::PeerArgs};
-use crate::{account_name::AccountName, grants::Identities};
+use self::{identity::IdentityArgs, limits::LimitArgs, peers::PeerArgs};
+use crate::{account_name::AccountName, grants::Identities, ip_range::IpRange, seats::Limits};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]
@@ -35,8 +36,8 @@ pub struct Args {
     #[arg(long, env = "GATEWAY_MANAGED_SERVICE_ACCOUNT", value_name = "NAME")]
     managed_service_account: Option<AccountName>,
     /// How to reach clusters that have no Secret in --secret-namespace: tunnel, direct (the client
-    /// configs of the `ManagedCluster`), or auto (tunnel while an agent is attached, otherwise
-    /// direct).
+    /// configs of the `ManagedCluster`, within --egress-address), or auto (tunnel while an agent is
+    /// attached, otherwise direct).
     #[arg(
         long,
         env = "GATEWAY_EGRESS",
@@ -47,6 +48,16 @@ pub struct Args {
         requires = "managed_service_account"
     )]
     egress: Egress,
+    /// Range of IP addresses, e.g. 10.0.0.0/8, in which the client configs of a `ManagedCluster` may
+    /// be. Can be repeated. Because clusters themselves can change their client configs, none is
+    /// used unless a range is given. Loopback and link-local addresses need a range of their own.
+    #[arg(
+        long,
+        env = "GATEWAY_EGRESS_ADDRESSES",
+        value_name = "RANGE",
+        value_delimiter = ','
+    )]
+    egress_address: Vec<IpRange>,
     #[command(flatten)]
     identity: IdentityArgs,
     /// IP address that the API is served on.
@@ -154,14 +165,12 @@ pub struct Args {
         default_value_t = 64
     )]
     tunnel_memory_per_cluster: usize,
-    /// Maximum memory in MiB for data in flight through all tunnels.
-    #[arg(
-        long,
-        env = "GATEWAY_TUNNEL_MEMORY",
-        value_name = "MIB",
-        default_value_t = 4096
-    )]
-    tunnel_memory: usize,
+    /// Maximum memory in MiB for data in flight through all tunnels. If it is not set, two thirds of
+    /// the memory limit of the container, and 4096 without one.
+    #[arg(long, env = "GATEWAY_TUNNEL_MEMORY", value_name = "MIB")]
+    tunnel_memory: Option<usize>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// What to log: a level, e.g. `info` or `debug`, or levels by target, e.g.
     /// `info,gateway_server::proxy=debug`.
     #[arg(
@@ -203,6 +212,8 @@ pub struct Settings {
     pub managed_service_account: Option<AccountName>,
     /// How those are reached.
     pub egress: Egress,
+    /// Where the addresses that clusters name may be.
+    pub egress_addresses: Vec<IpRange>,
     /// Who callers are on managed clusters. If it is `None`, all are the gateway's account.
     pub identities: Option<Identities>,
     /// Where the API is served.
@@ -231,6 +242,8 @@ pub struct Settings {
     pub tunnel_bytes_per_cluster: usize,
     /// What all tunnels together may.
     pub tunnel_bytes: usize,
+    /// What may be in flight at one cluster.
+    pub limits: Limits,
     /// What to log.
     pub log_filter: String,
     /// How to log.
@@ -254,6 +267,7 @@ impl From<Args> for Settings {
             secret_namespace,
             managed_service_account,
             egress,
+            egress_address,
             identity,
             bind_address,
             secure_port,
@@ -270,6 +284,7 @@ impl From<Args> for Settings {
             replicas,
             tunnel_memory_per_cluster,
             tunnel_memory,
+            limits,
             log,
             log_format,
         } = args;
@@ -278,6 +293,7 @@ impl From<Args> for Settings {
             secret_namespace,
             managed_service_account,
             egress,
+            egress_addresses: egress_address,
             identities: identity.settings(),
             address: SocketAddr::new(bind_address, secure_port),
             certificate: tls_cert_file,
@@ -296,10 +312,21 @@ impl From<Args> for Settings {
             shutdown_delay: Duration::from_secs(shutdown_delay),
             replicas,
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
-            tunnel_bytes: tunnel_memory << 20,
+            tunnel_bytes: tunnel_bytes(tunnel_memory, memory::limit()),
+            limits: limits.into(),
             log_filter: log,
             log_format,
         }
+    }
+}
+
+/// What data in flight may take: what is said, or a part of `limit` that leaves room for the rest of
+/// the process.
+fn tunnel_bytes(mebibytes: Option<usize>, limit: Option<usize>) -> usize {
+    match (mebibytes, limit) {
+        (Some(mebibytes), _) => mebibytes << 20,
+        (None, Some(limit)) => limit / 3 * 2,
+        (None, None) => 4096 << 20,
     }
 }
 
@@ -321,6 +348,13 @@ mod tests {
         assert_eq!(Settings::from(given("").unwrap()).replicas, 1);
         let error = given("--replicas=2").unwrap_err().to_string();
         assert!(error.contains("--peer-port"), "{error}");
+    }
+
+    #[test]
+    fn data_in_flight_leaves_room_in_the_memory_of_the_container() {
+        assert_eq!(tunnel_bytes(None, Some(3 << 30)), 2 << 30);
+        assert_eq!(tunnel_bytes(None, None), 4 << 30);
+        assert_eq!(tunnel_bytes(Some(100), Some(3 << 30)), 100 << 20);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
+    sync::OwnedSemaphorePermit,
     time::sleep,
 };
 use tokio_util::task::TaskTracker;
@@ -61,6 +62,13 @@ struct Agent {
     right: Right,
 }
 
+/// Its place among the tunnels of its cluster.
+struct Place {
+    /// Tells the cluster from another one that gets its name later.
+    uid: Option<String>,
+    _permit: OwnedSemaphorePermit,
+}
+
 /// How it proved that.
 #[derive(Debug)]
 enum Right {
@@ -80,6 +88,10 @@ impl Attach {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let cluster = &agent.cluster;
+        let Some(place) = self.place(cluster) else {
+            self.metrics.attach_refusals.inc();
+            return warn!(%cluster, "agent refused: the cluster has as many tunnels as it may have");
+        };
         let held = async {
             let budget = self.tunnels.budget(cluster);
             let (numbers, hello) = (self.replicas.numbers(), self.replicas.hello());
@@ -96,7 +108,7 @@ impl Attach {
                     let _counted = self.metrics.tunnel(cluster);
                     info!(%cluster, agent = agent.right.name(), "agent attached");
                     select! {
-                        () = self.drive(driver.telling(numbers), agent) => {}
+                        () = self.drive(driver.telling(numbers), agent, place.uid.as_deref()) => {}
                         never = self.tunnels.tell_drain(cluster, &session) => match never {},
                     }
                 }
@@ -112,7 +124,18 @@ impl Attach {
         }
     }
 
-    async fn drive<IO>(&self, driver: Driver<IO>, agent: &Agent)
+    /// A place among the tunnels of the cluster. One agent must not use up the connections that the
+    /// agents of all clusters share.
+    fn place(&self, cluster: &ClusterName) -> Option<Place> {
+        let known = self.clusters.find(cluster).ok()?;
+        let permit = Arc::clone(&known.tunnels).try_acquire_owned().ok()?;
+        Some(Place {
+            uid: known.uid().map(str::to_owned),
+            _permit: permit,
+        })
+    }
+
+    async fn drive<IO>(&self, driver: Driver<IO>, agent: &Agent, uid: Option<&str>)
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -137,7 +160,7 @@ impl Attach {
                     "broken"
                 }
             },
-            why = self.revoked(agent) => {
+            why = self.revoked(agent, uid) => {
                 warn!(%cluster, agent = agent.right.name(), why, "agent may no longer stay attached");
                 "revoked"
             }
@@ -149,11 +172,15 @@ impl Attach {
     }
 
     /// Waits until the agent may no longer stay attached. It stays if the hub cannot be asked.
-    async fn revoked(&self, agent: &Agent) -> String {
+    async fn revoked(&self, agent: &Agent, uid: Option<&str>) -> String {
         loop {
             sleep(REVIEW).await;
-            if self.clusters.find(&agent.cluster).err() == Some(Absent::Unknown) {
-                return "the managed cluster is gone".to_owned();
+            match self.clusters.find(&agent.cluster) {
+                Err(Absent::Unknown) => return "the managed cluster is gone".to_owned(),
+                Ok(known) if known.uid().zip(uid).is_some_and(|(now, then)| now != then) => {
+                    return "its name is that of another managed cluster now".to_owned();
+                }
+                Ok(_) | Err(_) => {}
             }
             match &agent.right {
                 Right::User(user) => {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
 use k8s_openapi::api::core::v1::ConfigMap;
+use runtime::listener::Visitor;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 pub(crate) use self::{
@@ -25,8 +26,10 @@ pub(crate) struct Authenticator {
 }
 
 /// The certificates that a connection presented, with the last verdict on them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peer {
+    /// The connection as its listener knows it.
+    visitor: Arc<Visitor>,
     certificates: Vec<CertificateDer<'static>>,
     accepted: ArcSwapOption<Accepted>,
 }
@@ -40,10 +43,11 @@ struct Accepted {
 }
 
 impl Peer {
-    pub(crate) fn new(certificates: Option<&[CertificateDer<'_>]>) -> Self {
+    pub(crate) fn new(certificates: Option<&[CertificateDer<'_>]>, visitor: Arc<Visitor>) -> Self {
         let owned = |certificate: &CertificateDer<'_>| certificate.clone().into_owned();
         let certificates = certificates.unwrap_or_default().iter().map(owned).collect();
         Self {
+            visitor,
             certificates,
             accepted: ArcSwapOption::empty(),
         }
@@ -51,8 +55,26 @@ impl Peer {
 }
 
 impl Authenticator {
-    /// The caller of a request; `now` decides whether the peer's certificate is still valid.
+    /// The caller of a request; `now` decides whether the peer's certificate is still valid. A
+    /// connection on which somebody was refused is closed: a stranger has no more business here,
+    /// and the hub shows its next certificate on a new one.
     pub(crate) fn authenticate(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        now: UnixTime,
+    ) -> Result<User, AuthenticationError> {
+        let authenticated = self.recognise(peer, headers, now);
+        if authenticated
+            .as_ref()
+            .is_err_and(AuthenticationError::is_final)
+        {
+            peer.visitor.dismiss();
+        }
+        authenticated
+    }
+
+    fn recognise(
         &self,
         peer: &Peer,
         headers: &HeaderMap,
@@ -68,6 +90,7 @@ impl Authenticator {
             let until = front_proxy.verify(&peer.certificates, now)?;
             let by = Arc::clone(front_proxy);
             peer.accepted.store(Some(Arc::new(Accepted { by, until })));
+            peer.visitor.identify();
         }
         front_proxy.user(headers)
     }

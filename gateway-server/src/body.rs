@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{acting::Tether, metrics::Counter, upstream::Lease, watch::Watch};
+use crate::{acting::Tether, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch};
 
 /// The body of a response of the gateway.
 #[derive(Debug, Default)]
@@ -46,6 +46,8 @@ pub(crate) struct UpstreamBody {
     body: Incoming,
     lease: Option<Lease>,
     bytes: Counter,
+    /// The caller's place among the requests in flight.
+    seat: Option<Arc<Seat>>,
     /// Ends a long-lived answer when the caller's access ends.
     tether: Option<Arc<Tether>>,
     /// Present if the answer is a watch.
@@ -68,11 +70,17 @@ impl UpstreamBody {
             body,
             lease,
             bytes,
+            seat: None,
             tether: None,
             watch: None,
         };
         this.release_at_end();
         this
+    }
+
+    /// The request counts as in flight until the body ends.
+    pub(crate) fn occupies(&mut self, seat: Arc<Seat>) {
+        self.seat = Some(seat);
     }
 
     /// Makes the body end when the tether is cut.
@@ -123,6 +131,7 @@ impl UpstreamBody {
     }
 
     fn release(&mut self) {
+        drop(self.seat.take());
         if let Some(lease) = self.lease.take() {
             lease.finish();
         }

@@ -25,10 +25,21 @@ use std::{collections::BTreeSet, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use crds::{ClusterName, cluster_core::ClusterGateway};
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
+use self::{
+    cluster::MOST_TUNNELS,
+    definition::{Definition, Means},
+    feed::{Feed, SETTLE},
+    inventory::{Inventory, Source, revision_of},
+    pulse::Pulse,
+    sheet::Known,
+};
 pub(crate) use self::{
     cluster::{Access, Cluster, Written},
     credential::Credential,
@@ -38,13 +49,6 @@ pub(crate) use self::{
     fleet::Sighting,
     health::{Decision, View},
     snapshot::{Absent, Snapshot, Unshown},
-};
-use self::{
-    definition::{Definition, Means},
-    feed::{Feed, SETTLE},
-    inventory::{Inventory, Source, revision_of},
-    pulse::Pulse,
-    sheet::Known,
 };
 use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::Way};
 
@@ -280,6 +284,7 @@ impl Clusters {
         let Definition {
             object,
             addresses,
+            registered,
             means,
         } = definition;
         let old = known.and_then(|known| known.access.as_ref().ok());
@@ -292,9 +297,15 @@ impl Clusters {
         Cluster {
             written,
             object,
+            registered,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),
             streams: known.map_or_else(Arc::default, |known| Arc::clone(&known.streams)),
+            seats: known.map_or_else(Arc::default, |known| Arc::clone(&known.seats)),
+            tunnels: known.map_or_else(
+                || Arc::new(Semaphore::new(MOST_TUNNELS)),
+                |known| Arc::clone(&known.tunnels),
+            ),
             addresses,
             superseded: CancellationToken::new(),
         }

@@ -26,16 +26,18 @@ use crate::{
         discovery::Discovery,
         openapi::OpenApi,
         options::{Options, WatchOptions},
+        own_health,
         rendering::Rendering,
     },
     attach::Attach,
-    authentication::{Authenticator, Peer},
+    authentication::{Authenticator, Peer, User},
     authorization::{Authorizer, Question},
     body::Body,
-    clusters::{Clusters, refusal::not_read_yet},
+    clusters::{Absent, Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
     route::{Document, Own, Route, route},
     status::Refusal,
+    tunnels::identity::speaks_for,
     watch::{Printer, Watch},
 };
 
@@ -107,12 +109,17 @@ impl Gateway {
                 };
                 Ok(self.proxy.forward(request, call).await)
             }
-            Task::Own(own) => self.own(own, request).await,
+            Task::Own(own) => self.own(own, request, &question.user).await,
         }
     }
 
     /// Answers from what the gateway itself knows.
-    async fn own(&self, own: Own, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn own(
+        &self,
+        own: Own,
+        request: Request<Incoming>,
+        caller: &User,
+    ) -> Result<Response<Body>, Refusal> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(method_not_allowed(request.method()));
         }
@@ -121,10 +128,7 @@ impl Gateway {
             Own::Document(document) => self.document(document, &head),
             Own::List => self.list(&head).await,
             Own::Get(name) => self.get(&head, &name),
-            Own::Health(name) => {
-                self.clusters.probe(&name).await;
-                self.get(&head, &name)
-            }
+            Own::Health(name) => self.health(&head, &name, caller).await,
             Own::Unknown => Err(Refusal::not_found(head.uri.path())),
         }
     }
@@ -187,6 +191,42 @@ impl Gateway {
         let shown = self.clusters.shown(name);
         let object = shown.map_err(|unshown| unshown.refusal(name))?;
         Ok(response(head, &api::objects::single(&object, rendering)))
+    }
+
+    /// The health of a cluster, as it is now. All agents have one role, so the gateway itself sees to
+    /// it that each of them learns of its own cluster only, and no more than it needs.
+    async fn health(
+        &self,
+        head: &Parts,
+        name: &ClusterName,
+        caller: &User,
+    ) -> Result<Response<Body>, Refusal> {
+        let agent_of = self.agent_of(caller);
+        if let Some(own) = agent_of.as_ref().filter(|own| *own != name) {
+            let message =
+                format!("an agent of {own} may not ask for the health of another cluster");
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
+            return Err(refusal.of_cluster(name));
+        }
+        self.clusters.probe(name).await;
+        if agent_of.is_none() {
+            return self.get(head, name);
+        }
+        let rendering = rendering(head, Shape::Single, &options(head)?)?;
+        let shown = self.clusters.shown(name);
+        let object = shown.map_err(|unshown| unshown.refusal(name))?;
+        let object = own_health::for_agent(&object);
+        Ok(response(head, &api::objects::single(&object, rendering)))
+    }
+
+    /// The cluster that a caller is an agent of. A service account is one if its namespace is that of a
+    /// cluster.
+    fn agent_of(&self, caller: &User) -> Option<ClusterName> {
+        let cluster = speaks_for(&caller.name)?;
+        let is_account = caller.name.starts_with("system:serviceaccount:");
+        let is_elsewhere =
+            is_account && self.clusters.find(&cluster).err() == Some(Absent::Unknown);
+        (!is_elsewhere).then_some(cluster)
     }
 
     fn readyz(&self) -> Response<Body> {

@@ -2,7 +2,6 @@
 //! Kubernetes API requests to them. A library so that its parts can be tested and fuzzed; the
 //! program is `main.rs`.
 
-mod accept;
 mod account_name;
 mod acting;
 mod api;
@@ -18,12 +17,14 @@ mod executor;
 mod follow;
 mod gateway;
 mod grants;
+mod ip_range;
 mod metrics;
 mod peers;
 mod proxy;
 mod replicas;
 mod route;
 mod run;
+mod seats;
 mod service_name;
 mod status;
 mod tunnels;
@@ -36,8 +37,10 @@ pub use crate::{
     account_name::{AccountName, AccountNameError},
     args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
     grants::Identities,
+    ip_range::{IpRange, IpRangeError},
     route::PathError,
     run::run,
+    seats::Limits,
     service_name::{ServiceName, ServiceNameError},
 };
 

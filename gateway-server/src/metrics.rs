@@ -56,6 +56,8 @@ pub(crate) struct Metrics {
     pub(crate) identities: Family<IdentityLabels, Counter>,
     /// Requests refused because of the caller's identity, by reason.
     pub(crate) identity_refusals: Family<IdentityRefusalLabels, Counter>,
+    /// Requests refused because too many are in flight, by limit.
+    pub(crate) limited: Family<LimitLabels, Counter>,
     /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
 }
@@ -112,6 +114,12 @@ pub(crate) struct IdentityRefusalLabels {
     pub(crate) reason: &'static str,
 }
 
+/// Which limit was reached.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct LimitLabels {
+    pub(crate) limit: &'static str,
+}
+
 /// A cluster's name as a label value.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ClusterLabel(pub(crate) ClusterName);
@@ -158,6 +166,7 @@ impl Metrics {
             pipes_passed: Counter::default(),
             identities: Family::default(),
             identity_refusals: Family::default(),
+            limited: Family::default(),
             streams_cut: Counter::default(),
         }
     }
@@ -204,6 +213,17 @@ impl Metrics {
             self.waiting.clone(),
         );
         registry.register(
+            "limited_requests",
+            "Requests refused because too many are in flight at the managed cluster, by limit",
+            self.limited.clone(),
+        );
+        self.register_tunnels(registry);
+        self.register_peers(registry);
+        self.register_identity(registry);
+    }
+
+    fn register_tunnels(&self, registry: &mut Registry) {
+        registry.register(
             "attach_refusals",
             "Agents that were refused",
             self.attach_refusals.clone(),
@@ -218,8 +238,6 @@ impl Metrics {
             "Tunnel connections of agents to this replica",
             self.tunnels.clone(),
         );
-        self.register_peers(registry);
-        self.register_identity(registry);
     }
 
     fn register_peers(&self, registry: &mut Registry) {

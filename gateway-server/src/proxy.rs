@@ -28,11 +28,13 @@ use self::{
 };
 use crate::{
     acting::{Acting, cut_of},
+    authentication::User,
     authorization::Question,
     body::Body,
     clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
-    metrics::{Counted, IdentityLabels, IdentityRefusalLabels, Metrics},
+    metrics::{Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics},
+    seats::{Full, Limits, Need, Seat},
     status::Refusal,
     verb::Verb,
 };
@@ -44,6 +46,8 @@ pub(crate) struct Proxy {
     /// Decide which identity callers act as; without them, all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
+    /// How many requests may be in flight at one managed cluster.
+    pub(crate) limits: Limits,
     /// Services of managed clusters that may be reached besides their API servers.
     pub(crate) exposed: BTreeSet<ServiceAddress>,
 }
@@ -85,6 +89,8 @@ impl Proxy {
         let lasts = verb == Verb::Watch || begins_late || upgrade.is_some();
         let answer = async {
             let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
+            let need = need(lasts, upgrade.is_some() || service.is_some());
+            let seat = self.seat(&call.question.user, &cluster, need)?;
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
                 outbound: &self.outbound,
@@ -98,6 +104,7 @@ impl Proxy {
                 },
                 verb,
                 begins_late,
+                seat,
                 tether: tether.clone(),
             };
             select! {
@@ -150,6 +157,17 @@ impl Proxy {
         admitted
     }
 
+    /// A place among the requests in flight at the cluster.
+    fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
+        let seat = cluster.seats.take(&caller.name, need, &self.limits);
+        if let Err(full) = &seat {
+            let limit = full.limit();
+            let labels = LimitLabels { limit };
+            self.metrics.limited.get_or_create(&labels).inc();
+        }
+        seat.map(Arc::new)
+    }
+
     /// How to reach the destination. For a service of the cluster, no credential is sent.
     fn access(
         &self,
@@ -174,6 +192,14 @@ impl Proxy {
 /// The upgrade that a request asks for, over the one protocol that has any.
 fn upgrade_of(request: &Request<Incoming>) -> Option<Upgrade> {
     Upgrade::requested(request.headers()).filter(|_| request.version() == Version::HTTP_11)
+}
+
+fn need(lasts: bool, alone: bool) -> Need {
+    match (alone, lasts) {
+        (true, _) => Need::Connection,
+        (false, true) => Need::Long,
+        (false, false) => Need::Short,
+    }
 }
 
 fn tail(request: &Request<Incoming>, length: usize) -> &str {

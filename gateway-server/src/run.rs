@@ -169,6 +169,7 @@ impl Process {
             outbound,
             grants: grants.map(Arc::new),
             metrics: metrics.clone(),
+            limits: settings.limits,
             exposed: settings.exposed.clone(),
         };
         let attach = Attach {
@@ -201,6 +202,7 @@ fn derivation(settings: &Settings) -> Option<Derivation> {
     Some(Derivation {
         account: settings.managed_service_account.clone()?,
         egress: settings.egress,
+        allowed: settings.egress_addresses.as_slice().into(),
     })
 }
 

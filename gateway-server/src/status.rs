@@ -8,6 +8,7 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
+use kubernetes::words::plain;
 
 const GROUP: &str = "cluster.core.oam.dev";
 const RESOURCE: &str = "clustergateways";
@@ -81,12 +82,16 @@ impl Refusal {
         &self.message
     }
 
-    /// The object itself.
-    pub(crate) fn into_status(self) -> Status {
+    /// The object itself. Clients print it to terminals, and parts of it are words of a managed
+    /// cluster.
+    pub(crate) fn into_status(mut self) -> Status {
+        for cause in self.details.causes.iter_mut().flatten() {
+            cause.message = cause.message.as_deref().map(plain);
+        }
         Status {
             code: Some(self.code.as_u16().into()),
+            message: Some(plain(&self.message)),
             details: (*self.details != StatusDetails::default()).then_some(*self.details),
-            message: Some(self.message),
             metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta::default(),
             reason: Some(self.reason.to_owned()),
             status: Some("Failure".to_owned()),
@@ -106,5 +111,24 @@ impl Refusal {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_cluster_reach_no_terminal_as_orders() {
+        let said = "certificate only valid for \u{1b}]0;owned\u{7}";
+        let refusal = Refusal::bad_request(said.to_owned()).cause("TLSHandshake", said);
+        let body = refusal.into_response().into_body();
+        let status: Status = serde_json::from_slice(&body).unwrap();
+        let causes = status.details.unwrap().causes.unwrap();
+        for text in [status.message, causes[0].message.clone()] {
+            let text = text.unwrap();
+            assert!(text.starts_with("certificate only valid"));
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use std::{
 use crds::ClusterName;
 use parking_lot::RwLock;
 use tokio::sync::watch;
-use tunnel::{Budget, OpenError, Session, Sessions, Stream, Target};
+use tunnel::{Budget, OpenError, Session, Sessions, Share, Stream, Target};
 
 pub(crate) use self::{
     dialer::{TunnelDialer, TunnelError},
@@ -194,9 +194,11 @@ impl Tunnels {
         &self,
         cluster: &ClusterName,
         target: &Target,
+        share: Share,
     ) -> Result<Stream, OpenError> {
         let entry = self.entry(cluster).ok_or(OpenError::Closing)?;
-        entry.sessions.open(target).await
+        let budget = entry.budget.sharing(share);
+        entry.sessions.open_for(target, &budget).await
     }
 
     /// The other replicas that may take pipes to `cluster`.

@@ -5,6 +5,7 @@
 mod connect;
 mod dial;
 mod pool;
+mod reach;
 mod request_body;
 mod target;
 mod tls;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use hyper::client::conn::http1;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tunnel::Share;
 
 #[cfg(test)]
 pub(crate) use self::connect::Phase;
@@ -20,6 +22,7 @@ pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
     pool::{Health, Lease, PoolError, Pooled, SendError, Sighting},
+    reach::Reach,
     request_body::RequestBody,
     target::Target,
     tls::{ClientIdentity, Tls, TlsConfigError, Trust},
@@ -69,6 +72,9 @@ impl Upstream {
     pub(crate) async fn upgradable(
         &self,
     ) -> Result<http1::SendRequest<RequestBody>, Arc<ConnectError>> {
-        self.connector.http1().await.map_err(Arc::new)
+        self.connector
+            .http1(Share::Unreserved)
+            .await
+            .map_err(Arc::new)
     }
 }

@@ -5,6 +5,8 @@ use std::{
     process::ExitCode,
 };
 
+use kubernetes::words::lines;
+
 /// The outcome of a verb that ran without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -23,9 +25,9 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Prints an answer. A closed pipe, e.g. behind `head`, is not an error.
+/// Prints an answer, of which parts may be words of a managed cluster. A closed pipe, e.g. behind `head`, is not an error.
 pub(crate) fn say(text: &str) -> io::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    match io::stdout().lock().write_all(lines(text).as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -34,12 +36,12 @@ pub(crate) fn say(text: &str) -> io::Result<()> {
 /// Prints a remark about the answer to stderr.
 pub(crate) fn note(text: &str) {
     // If stderr is closed, the remark is dropped.
-    let _ = writeln!(io::stderr(), "note: {text}");
+    let _ = writeln!(io::stderr(), "note: {}", lines(text));
 }
 
 /// Prints an error.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "error: {}", in_a_line(error));
+    let _ = writeln!(io::stderr(), "error: {}", lines(&in_a_line(error)));
 }
 
 /// An error and its causes in one line, without causes that an earlier part already contains.

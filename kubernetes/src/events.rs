@@ -14,6 +14,8 @@ use kube::{
 use tokio::{sync::mpsc, time::timeout};
 use tracing::debug;
 
+use crate::words::plain;
+
 /// How many Events may wait to be written.
 const WAITING: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -90,7 +92,7 @@ impl Reporter {
         let name = regarding.name.as_deref().unwrap_or_default();
         let namespace = regarding.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         let kind = if note.is_warning { "Warning" } else { "Normal" };
-        let cut = |text: &str, longest: usize| text.chars().take(longest).collect();
+        let cut = |text: &str, longest: usize| plain(text).chars().take(longest).collect();
         Event {
             metadata: ObjectMeta {
                 generate_name: Some(format!("{name}-")),

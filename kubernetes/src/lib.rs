@@ -1,6 +1,6 @@
 //! The scaffolding of a program that talks to a Kubernetes API server: a client that is replaced
-//! when its files change, Events, the wall clock, pauses between attempts, and restricted pod
-//! security. It does not know Spokeway's own kinds. Code that needs no Kubernetes is in `runtime`.
+//! when its files change, Events, the wall clock, pauses between attempts, restricted pod security,
+//! and words of others. It does not know Spokeway's own kinds. Code that needs no Kubernetes is in `runtime`.
 
 pub mod clock;
 pub mod events;
@@ -8,3 +8,4 @@ pub mod follow;
 pub mod pauses;
 pub mod pod_security;
 pub mod source;
+pub mod words;

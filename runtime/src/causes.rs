@@ -2,9 +2,6 @@
 
 use std::error::Error;
 
-/// The longest useful line, in characters.
-const LONGEST: usize = 512;
-
 /// An error and its sources, the most general first. A source is left out if the text
 /// before it already ends with it.
 pub fn chain(error: &dyn Error) -> String {
@@ -21,23 +18,9 @@ pub fn chain(error: &dyn Error) -> String {
     said
 }
 
-/// Shortens a text to the length that fits a log line, a condition or an Event.
-pub fn clipped(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-        text.truncate(end);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(clipped("short".to_owned()), "short");
-        assert_eq!(clipped("é".repeat(LONGEST + 1)), "é".repeat(LONGEST));
-    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]

@@ -1,6 +1,8 @@
 //! The start of every process.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
+use tracing::warn;
 
 use crate::log::{self, Format};
 
@@ -27,13 +29,16 @@ pub enum Threads {
     All,
 }
 
-/// Sets up logs and the TLS provider, and returns the runtime.
+/// Sets up logs, open files and the TLS provider, and returns the runtime.
 pub fn start(
     log_filter: &str,
     log_format: Format,
     threads: Threads,
 ) -> Result<Runtime, StartError> {
     log::init(log_filter, log_format)?;
+    if let Err(error) = raise_open_files() {
+        warn!(%error, "cannot raise the limit of open files");
+    }
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| StartError::Tls)?;
@@ -42,4 +47,35 @@ pub fn start(
         Threads::All => tokio::runtime::Builder::new_multi_thread(),
     };
     Ok(builder.enable_all().build()?)
+}
+
+/// Lets the process have as many open files as the system allows. Each connection is one, and the
+/// usual limit of 1024 is for programs that still call select(2).
+fn raise_open_files() -> rustix::io::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_are_as_many_as_the_system_allows() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let low = Rlimit {
+            current: Some(256),
+            maximum,
+        };
+        setrlimit(Resource::Nofile, low).unwrap();
+        raise_open_files().unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, maximum);
+    }
 }

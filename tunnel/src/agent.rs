@@ -23,7 +23,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Target,
+    Agreement, Budget, Hello, HelloError, Liveness, Refusal, Replica, Share, Target,
     budget::Charge,
     control::{Heard, Listener},
     limits::{
@@ -42,8 +42,13 @@ pub trait Dial: Send + Sync + 'static {
     /// When a gateway that does not answer counts as dead.
     const LIVENESS: Liveness = Liveness::AGENT;
 
-    /// Connects, with its own deadline. Dropping the future cancels the dial.
-    fn dial(&self, target: &Target) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
+    /// Connects, with its own deadline. Dropping the future cancels the dial. `share` is what the
+    /// pipe may use of budgets.
+    fn dial(
+        &self,
+        target: &Target,
+        share: Share,
+    ) -> impl Future<Output = Result<Self::Io, Refusal>> + Send;
 }
 
 /// The state of a tunnel connection.
@@ -115,8 +120,12 @@ where
         select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
-                    let charge = budget.charge(STREAM_COST);
-                    pipes.spawn(answer(Arc::clone(&dial), charge, request, respond));
+                    let share = Share::read(request.headers());
+                    let place = Place {
+                        share,
+                        charge: budget.sharing(share).charge(STREAM_COST),
+                    };
+                    pipes.spawn(answer(Arc::clone(&dial), place, request, respond));
                 }
                 Some(Err(error)) => break Err(error.into()),
                 None => break Ok(()),
@@ -228,9 +237,16 @@ async fn hear(control: Option<&mut Listener>) -> Heard {
     }
 }
 
+/// What a pipe is charged.
+struct Place {
+    share: Share,
+    /// `None` if there is no room.
+    charge: Option<Charge>,
+}
+
 async fn answer<D: Dial>(
     dial: Arc<D>,
-    charge: Option<Charge>,
+    place: Place,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
@@ -244,12 +260,12 @@ async fn answer<D: Dial>(
         refuse(&mut respond, Refusal::Malformed);
         return;
     };
-    let Some(_charge) = charge else {
+    let Some(_charge) = place.charge else {
         refuse(&mut respond, Refusal::Busy);
         return;
     };
     let dialled = select! {
-        dialled = dial.dial(&target) => dialled,
+        dialled = dial.dial(&target, place.share) => dialled,
         _ = poll_fn(|context| respond.poll_reset(context)) => return,
     };
     match dialled {

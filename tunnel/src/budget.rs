@@ -1,14 +1,55 @@
 //! Limits how many bytes peers can make this process hold: each open pipe is charged its whole
-//! windows, to its cluster and to the process, and is not opened if that exceeds a limit.
+//! windows, to its cluster and to the process, and is not opened if that exceeds a limit. A third
+//! of each budget is reserved for pipes that many requests share, so that one caller's streams
+//! never keep everybody else from the cluster.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What a pipe may use of budgets, if not all (protocol.md §5.8).
+const SHARE: HeaderName = HeaderName::from_static("spokeway-share");
+const UNRESERVED: HeaderValue = HeaderValue::from_static("unreserved");
+
+/// How much of a budget a pipe may use.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Share {
+    /// All of it, because many requests share the pipe.
+    #[default]
+    Whole,
+    /// All but the reserve, because the pipe serves one request.
+    Unreserved,
+}
+
+impl Share {
+    /// Says so in the head of a pipe.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        match self {
+            Self::Whole => {}
+            Self::Unreserved => {
+                headers.insert(SHARE, UNRESERVED);
+            }
+        }
+    }
+
+    /// What the head of a pipe says. A word that is not known means nothing.
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        match headers.get(SHARE) {
+            Some(word) if *word == UNRESERVED => Self::Unreserved,
+            _ => Self::Whole,
+        }
+    }
+}
+
 /// A limit in bytes that its users share. Clones share it too.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Account>);
+pub struct Budget {
+    account: Arc<Account>,
+    share: Share,
+}
 
 #[derive(Debug)]
 struct Account {
@@ -27,31 +68,47 @@ pub struct Charge {
 impl Budget {
     /// A budget without a parent.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Account {
-            limit,
-            used: AtomicUsize::new(0),
-            parent: None,
-        }))
+        Self::below(None, limit)
     }
 
     /// A part of this budget. What is charged to the part is charged to both.
     pub fn part(&self, limit: usize) -> Self {
-        let parent = Some(self.clone());
-        Self(Arc::new(Account {
+        Self::below(Some(self.clone()), limit)
+    }
+
+    fn below(parent: Option<Self>, limit: usize) -> Self {
+        let account = Arc::new(Account {
             limit,
             used: AtomicUsize::new(0),
             parent,
-        }))
+        });
+        Self {
+            account,
+            share: Share::Whole,
+        }
+    }
+
+    /// The same budget, of which charges may use this share.
+    pub fn sharing(&self, share: Share) -> Self {
+        Self {
+            account: Arc::clone(&self.account),
+            share,
+        }
+    }
+
+    /// How much of it charges may use.
+    pub fn share(&self) -> Share {
+        self.share
     }
 
     /// How many bytes are charged now.
     pub fn used(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
+        self.account.used.load(Ordering::Relaxed)
     }
 
     /// Charges all of `bytes` here and to the budgets above, or nothing at all.
     pub fn charge(&self, bytes: usize) -> Option<Charge> {
-        if !self.take(bytes) {
+        if !self.account.take(bytes, self.share) {
             return None;
         }
         Some(Charge {
@@ -59,11 +116,21 @@ impl Budget {
             bytes,
         })
     }
+}
 
-    fn take(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.0.limit);
+impl Account {
+    /// How many bytes may be charged in all if the last ones have this share.
+    fn limit(&self, share: Share) -> usize {
+        match share {
+            Share::Whole => self.limit,
+            Share::Unreserved => self.limit - self.limit / 3,
+        }
+    }
+
+    fn take(&self, bytes: usize, share: Share) -> bool {
+        let limit = self.limit(share);
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
         if self
-            .0
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
             .is_err()
@@ -71,27 +138,26 @@ impl Budget {
             return false;
         }
         let above = self
-            .0
             .parent
             .as_ref()
-            .is_none_or(|parent| parent.take(bytes));
+            .is_none_or(|parent| parent.account.take(bytes, share));
         if !above {
-            self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
         above
     }
 
     fn give_back(&self, bytes: usize) {
-        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(parent) = &self.0.parent {
-            parent.give_back(bytes);
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.account.give_back(bytes);
         }
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        self.budget.account.give_back(self.bytes);
     }
 }
 
@@ -111,5 +177,20 @@ mod tests {
         drop(first);
         assert_eq!((one.used(), other.used(), process.used()), (0, 4, 4));
         assert!(one.charge(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn a_third_is_reserved_for_pipes_that_many_requests_share() {
+        let process = Budget::new(12);
+        let cluster = process.part(9);
+        let streams = cluster.sharing(Share::Unreserved);
+        let _held: Vec<_> = (0..6).map(|_| streams.charge(1).unwrap()).collect();
+        assert!(streams.charge(1).is_none());
+        let _shared = cluster.charge(3).unwrap();
+        assert!(cluster.charge(1).is_none());
+        // The streams of all clusters together leave a third of the process free.
+        let other = process.part(9);
+        assert!(other.sharing(Share::Unreserved).charge(1).is_none());
+        assert!(other.charge(3).is_some());
     }
 }

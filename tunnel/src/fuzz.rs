@@ -17,7 +17,7 @@ use tokio::{
     task::yield_now,
 };
 
-use crate::{Budget, Dial, Hello, Phase, Refusal, Session, Target, hello, refusal, serve};
+use crate::{Budget, Dial, Hello, Phase, Refusal, Session, Share, Target, hello, refusal, serve};
 
 /// Tests a hello, whose header values are one per line. A hello that can be read is within the
 /// limits and survives a round trip, and both ends agree on the same.
@@ -131,7 +131,7 @@ struct Empty(AtomicBool);
 impl Dial for Empty {
     type Io = DuplexStream;
 
-    async fn dial(&self, _: &Target) -> Result<DuplexStream, Refusal> {
+    async fn dial(&self, _: &Target, _: Share) -> Result<DuplexStream, Refusal> {
         self.0.store(true, Ordering::Relaxed);
         Ok(duplex(64).0)
     }

@@ -26,7 +26,7 @@ mod word;
 
 pub use crate::{
     agent::{Dial, Phase, ServeError, serve},
-    budget::{Budget, Charge},
+    budget::{Budget, Charge, Share},
     hello::{Agreement, Hello, HelloError},
     limits::{STREAM_COST, STREAM_WINDOW},
     liveness::Liveness,

@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Agreement, Budget, Hello, HelloError, Liveness, Refusal, ReplicaId, Stream, Target,
+    Agreement, Budget, Hello, HelloError, Liveness, Refusal, ReplicaId, Share, Stream, Target,
     budget::Charge,
     control::Speaker,
     limits::{
@@ -195,18 +195,24 @@ impl Session {
     pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
         let send = self.0.send.lock().clone().ok_or(OpenError::Closing)?;
         let occupied = self.occupy(&send, budget).ok_or(OpenError::Budget)?;
-        let opened = timeout(OPEN_DEADLINE, Self::connect(send, target, occupied)).await;
+        let opened = timeout(
+            OPEN_DEADLINE,
+            Self::connect(send, target, budget.share(), occupied),
+        )
+        .await;
         opened.unwrap_or(Err(OpenError::Deadline))
     }
 
     async fn connect(
         send: SendRequest<Bytes>,
         target: &Target,
+        share: Share,
         occupied: Occupied,
     ) -> Result<Stream, OpenError> {
         let mut send = send.ready().await.map_err(|_| OpenError::Closing)?;
         let mut request = Request::new(());
         *request.method_mut() = Method::CONNECT;
+        share.write(request.headers_mut());
         let mut uri = Parts::default();
         uri.authority = Some(target.authority().clone());
         *request.uri_mut() = Uri::from_parts(uri).expect("an authority alone is a URI");

@@ -7,14 +7,14 @@
 use std::{future::pending, sync::Arc};
 
 use tokio::{io::DuplexStream, task::spawn};
-use tunnel::{Budget, Dial, Hello, Phase, Refusal, Session, Target, serve};
+use tunnel::{Budget, Dial, Hello, Phase, Refusal, Session, Share, Target, serve};
 
 struct Nothing;
 
 impl Dial for Nothing {
     type Io = DuplexStream;
 
-    async fn dial(&self, _: &Target) -> Result<DuplexStream, Refusal> {
+    async fn dial(&self, _: &Target, _: Share) -> Result<DuplexStream, Refusal> {
         Err(Refusal::Forbidden)
     }
 }

@@ -16,8 +16,8 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use kubernetes::pauses::Pauses;
-use runtime::causes::{chain, clipped};
+use kubernetes::{pauses::Pauses, words::clipped};
+use runtime::causes::chain;
 
 use super::apply;
 
@@ -55,7 +55,7 @@ pub(crate) fn of_hub(client: Client, cluster: &str) -> Changes {
 /// Watches the `ServiceAccount`s on the managed cluster.
 pub(crate) fn of_spoke(client: Client, namespace: &str) -> Changes {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
-    let fault = |error: watcher::Error| Change::SpokeFault(clipped(chain(&error)));
+    let fault = |error: watcher::Error| Change::SpokeFault(clipped(&chain(&error)));
     watcher(accounts, labelled())
         .backoff(pauses(namespace))
         .map(move |event| event.map_or_else(fault, Change::ServiceAccounts))
@@ -71,7 +71,7 @@ fn labelled() -> watcher::Config {
 }
 
 fn hub_fault(error: &watcher::Error) -> Change {
-    Change::HubFault(clipped(chain(error)))
+    Change::HubFault(clipped(&chain(error)))
 }
 
 /// The pauses are short after an API server restarts, and differ between clusters.

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tunnel::{Budget, Dial, Hello, PROTOCOL, Phase, Refusal, Target, serve};
+use tunnel::{Budget, Dial, Hello, PROTOCOL, Phase, Refusal, Share, Target, serve};
 
 use super::site::Site;
 use crate::{
@@ -151,7 +151,7 @@ struct Nowhere;
 impl Dial for Nowhere {
     type Io = TcpStream;
 
-    async fn dial(&self, _target: &Target) -> Result<TcpStream, Refusal> {
+    async fn dial(&self, _target: &Target, _: Share) -> Result<TcpStream, Refusal> {
         Err(Refusal::Forbidden)
     }
 }

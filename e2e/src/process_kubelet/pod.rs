@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    net::Ipv4Addr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::Duration,
@@ -260,7 +261,13 @@ fn arguments(
 fn environment(container: &Container, key: &str) -> Vec<(String, String)> {
     let variables = container.env.iter().flatten();
     let variables = variables.map(|variable| {
-        let value = variable.value.clone().unwrap_or_else(|| key.to_owned());
+        let source = variable.value_from.as_ref();
+        let field = source.and_then(|it| it.field_ref.as_ref());
+        let value = match field.map(|it| it.field_path.as_str()) {
+            None => variable.value.clone().unwrap_or_default(),
+            Some("status.hostIP" | "status.podIPs") => Ipv4Addr::LOCALHOST.to_string(),
+            Some(_) => key.to_owned(),
+        };
         (variable.name.clone(), value)
     });
     variables

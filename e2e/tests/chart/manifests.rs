@@ -91,6 +91,33 @@ async fn images_and_versions_are_those_of_this_release() {
 }
 
 #[tokio::test]
+async fn network_policies_leave_open_only_what_strangers_need() {
+    let stage = Stage::set().await;
+    let rendered = stage.helm("template", "gateway", &[]).await.unwrap();
+    let all = objects(&rendered);
+    let gateway = &all[&("NetworkPolicy".to_owned(), "spokeway-gateway".to_owned())]["spec"];
+    let operator = &all[&("NetworkPolicy".to_owned(), "spokeway-operator".to_owned())]["spec"];
+    let selected = |spec: &Value| spec["podSelector"]["matchLabels"].clone();
+    let name = |name| serde_json::json!({"app.kubernetes.io/name": name});
+    assert_eq!(selected(gateway), name("spokeway-gateway"));
+    assert_eq!(selected(operator), name("spokeway-operator"));
+    let open = |spec: &Value| {
+        let rules = spec["ingress"].as_array().unwrap().clone();
+        let open = rules.into_iter().filter(|rule| rule.get("from").is_none());
+        let ports = open.flat_map(|rule| rule["ports"].as_array().unwrap().clone());
+        ports
+            .map(|it| it["port"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    // The hub's API servers and agents come from addresses that nobody knows here.
+    assert_eq!(open(gateway), [9443, 9444]);
+    assert!(open(operator).is_empty());
+    let off = ["--set=networkPolicies.create=false"];
+    let without = stage.helm("template", "gateway", &off).await.unwrap();
+    assert!(!without.contains("NetworkPolicy"));
+}
+
+#[tokio::test]
 async fn what_is_said_of_pods_is_said_of_the_operators_and_of_those_of_the_uninstall() {
     let stage = Stage::set().await;
     let values = [

@@ -1,6 +1,8 @@
 //! Ways to a cluster that are configured: only the tunnel, or only the addresses.
 
-use e2e::{Agent, AgentOptions, Gateway};
+use std::net::TcpListener;
+
+use e2e::{Agent, AgentOptions, Gateway, ON_LOOPBACK};
 
 use crate::stage::Stage;
 
@@ -35,4 +37,22 @@ async fn egress_direct_never_takes_a_tunnel_and_egress_tunnel_never_an_address()
     agent.restart().await.unwrap();
     stage.answers("managed1", 200, "default").await;
     stage.shows("managed1", &["ClusterProxy", "true"]).await;
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_has_allowed_is_never_dialled() {
+    let mut stage = Stage::start(&[]).await;
+    stage.gateway.kill();
+    let mut options = Stage::options(&["--egress=direct", "--egress-address=0.0.0.0/0"]);
+    options.args.retain(|arg| arg != ON_LOOPBACK);
+    stage.gateway = Gateway::start(stage.hub(), options).await.unwrap();
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    door.set_nonblocking(true).unwrap();
+    let url = format!("https://localhost:{}", door.local_addr().unwrap().port());
+    stage.register("prober", &[&url]).await;
+    stage.project("prober", "prober").await;
+    stage
+        .answers("prober", 502, "may not connect to localhost")
+        .await;
+    assert!(door.accept().is_err());
 }

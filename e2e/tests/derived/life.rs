@@ -1,7 +1,7 @@
 //! How derived clusters come and go.
 
 use crds::cluster::ManagedCluster;
-use e2e::{Credentials, SpokeOptions, eventually};
+use e2e::{Agent, AgentOptions, Credentials, SpokeOptions, eventually};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
@@ -57,6 +57,34 @@ async fn a_denied_or_deleted_cluster_is_unknown_and_its_connections_end() {
     let (clusters, parameters) = (stage.clusters(), DeleteParams::default());
     clusters.delete("leaving", &parameters).await.unwrap();
     stage.answers("leaving", 404, "not found").await;
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_its_cluster_is_another_one_of_the_same_name() {
+    let stage = Stage::shared().await;
+    stage.register("namesake", &[]).await;
+    stage.project("namesake", "namesake").await;
+    let options = AgentOptions {
+        identity: Some("namesake".to_owned()),
+        cluster: Some("namesake".to_owned()),
+        ..AgentOptions::default()
+    };
+    let attached = Agent::attached(stage.hub(), stage.spoke(), options).await;
+    let _agent = attached.unwrap();
+    stage.answers("namesake", 200, "default").await;
+    let (clusters, parameters) = (stage.clusters(), DeleteParams::default());
+    clusters.delete("namesake", &parameters).await.unwrap();
+    // Another cluster is registered before anybody has looked.
+    stage.register("namesake", &[]).await;
+    let log = stage.gateway.process().log();
+    let cut = || async {
+        let said = std::fs::read_to_string(log).unwrap();
+        let line = said
+            .lines()
+            .find(|it| it.contains("another managed cluster now"));
+        line.map(|_| ()).ok_or("no tunnel was cut")
+    };
+    eventually(SOON, "the tunnel ends", cut).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crds::cluster::{ManagedCluster, ManagedClusterSpec};
-use e2e::{Cluster, Credentials, Gateway, GatewayOptions, World, eventually};
+use e2e::{Cluster, Credentials, Gateway, GatewayOptions, ON_LOOPBACK, World, eventually};
 use http::{Method, Request};
 use k8s_openapi::{
     ByteString,
@@ -41,7 +41,7 @@ impl Stage {
         let own = format!("--managed-service-account={ACCOUNT}");
         let args = args.iter().map(|&arg| arg.to_owned());
         GatewayOptions {
-            args: args.chain([own]).collect(),
+            args: args.chain([own, ON_LOOPBACK.to_owned()]).collect(),
             ..GatewayOptions::default()
         }
     }

@@ -168,7 +168,9 @@ impl Stage {
 
     /// Lets the agents resolve these names to these addresses, as a spoke's own DNS would.
     pub(crate) fn resolve(&self, names: &[(&str, &str)]) {
-        let lines = names.iter().map(|(name, ip)| format!("{ip} {name}\n"));
+        let lines = names
+            .iter()
+            .map(|(name, ip)| format!("{ip} {name}.cluster.local.\n"));
         fs::write(&self.hosts, lines.collect::<String>()).unwrap();
     }
 
@@ -201,6 +203,11 @@ impl Drop for Shared {
     }
 }
 
+/// The domain of the names that agents resolve, whatever that of this machine is.
+fn domain() -> [String; 1] {
+    ["--cluster-domain=cluster.local".to_owned()]
+}
+
 /// Starts a gateway, and an agent of the spoke at each entrance.
 async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
     let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
@@ -225,12 +232,12 @@ async fn tunnels(world: &World, hosts: &Path) -> (Gateway, [Agent; 2]) {
     let served = [SERVED.to_owned()].into_iter();
     let by_mtls = AgentOptions {
         cluster: Some(BY_MTLS.to_owned()),
-        args: served.chain(by_certificate).collect(),
+        args: served.chain(domain()).chain(by_certificate).collect(),
         hosts: Some(hosts.to_owned()),
         ..AgentOptions::default()
     };
     let by_hub_api = AgentOptions {
-        args: vec![SERVED.to_owned()],
+        args: [SERVED.to_owned()].into_iter().chain(domain()).collect(),
         hosts: Some(hosts.to_owned()),
         ..AgentOptions::default()
     };

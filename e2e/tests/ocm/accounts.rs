@@ -3,7 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use e2e::{
-    Cluster, Enrolled, Gateway, GatewayOptions, World,
+    Cluster, Enrolled, Gateway, GatewayOptions, ON_LOOPBACK, World,
     enrolled::{ADDON, TOKEN_NAMESPACE, prepare_hub},
     eventually,
     ocm::{KlusterletOptions, Ocm},
@@ -25,7 +25,10 @@ async fn an_account_opens_a_cluster_and_its_deletion_closes_it() {
     let ocm = Ocm::start(hub).await.unwrap();
     prepare_hub(hub).await.unwrap();
     let options = GatewayOptions {
-        args: vec![format!("--managed-service-account={ACCOUNT}")],
+        args: vec![
+            format!("--managed-service-account={ACCOUNT}"),
+            ON_LOOPBACK.to_owned(),
+        ],
         ..GatewayOptions::default()
     };
     let _gateway = Gateway::start(hub, options).await.unwrap();

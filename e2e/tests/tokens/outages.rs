@@ -4,7 +4,7 @@
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use crds::cluster::ManagedCluster;
-use e2e::{Cluster, Credentials, Gateway, GatewayOptions, eventually};
+use e2e::{Cluster, Credentials, Gateway, GatewayOptions, ON_LOOPBACK, eventually};
 use futures::future::join_all;
 use http::Request;
 use k8s_openapi::{
@@ -113,7 +113,10 @@ async fn gateway(stage: &Stage) -> Gateway {
         .await
         .unwrap();
     let options = GatewayOptions {
-        args: vec![format!("--managed-service-account={ACCOUNT}")],
+        args: vec![
+            format!("--managed-service-account={ACCOUNT}"),
+            ON_LOOPBACK.to_owned(),
+        ],
         ..GatewayOptions::default()
     };
     let gateway = Gateway::start(stage.hub(), options).await.unwrap();

@@ -1,9 +1,10 @@
 //! The health of a tunnelled cluster is checked when it is requested.
 
+use e2e::agent::credentials;
 use http::Request;
 use serde_json::Value;
 
-use super::stage::Stage;
+use super::stage::{GATEWAYS, Stage, get};
 
 #[tokio::test]
 async fn health_is_what_a_request_would_meet_now() {
@@ -29,6 +30,28 @@ async fn health_is_what_a_request_would_meet_now() {
         .await
         .unwrap();
     assert_eq!(health(&stage, "managed1").await.0, Some(true));
+}
+
+#[tokio::test]
+async fn an_agent_learns_of_its_own_cluster_and_no_more_than_it_needs() {
+    let stage = Stage::start().await;
+    let _agent = stage.agent("managed1").await;
+    let credentials = credentials(stage.hub(), "managed1", "probe").unwrap();
+    let agent = stage.hub().client_with(&credentials);
+    let (code, body) = get(&agent, &format!("{GATEWAYS}/managed2/health")).await;
+    assert_eq!(code, 403, "{body}");
+    assert!(body.contains("an agent of managed1"), "{body}");
+
+    stage.world.cluster("managed1").stop_apiserver();
+    let (code, body) = get(&agent, &format!("{GATEWAYS}/managed1/health")).await;
+    let object: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((code, &object["status"]["healthy"]), (200, &false.into()));
+    let reason = object["status"]["healthyReason"].as_str().unwrap();
+    assert!(reason.starts_with("failing since 2"), "{body}");
+    assert_eq!(reason.split(' ').count(), 3, "{body}");
+    // Whoever may read clusters still learns why.
+    let (_, reason) = health(&stage, "managed1").await;
+    assert!(reason.contains("tunnel"), "{reason}");
 }
 
 async fn health(stage: &Stage, spoke: &str) -> (Option<bool>, String) {

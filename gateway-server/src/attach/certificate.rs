@@ -1,10 +1,12 @@
 //! Whose certificates agents may show at the tunnel port, and what a certificate says: its common
-//! name is the user name that the hub would have given the agent.
+//! name is the user name that the hub would have given the agent. A certificate that was issued
+//! before its cluster was registered is that of another cluster, which had the name before.
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 use crds::ClusterName;
+use jiff::{SignedDuration, Timestamp};
 use runtime::reload;
 use rustls::{
     RootCertStore,
@@ -14,6 +16,10 @@ use rustls::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::tunnels::identity::speaks_for;
+
+/// How much later than a certificate its cluster may be registered. Certificates are valid a little
+/// before they are issued, and clocks differ.
+const SLACK: SignedDuration = SignedDuration::from_mins(5);
 
 /// The authority of agents' certificates, kept equal to a PEM file.
 #[derive(Debug)]
@@ -26,6 +32,14 @@ pub(crate) struct AgentAuthority {
 struct Current {
     pem: Vec<u8>,
     verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// The holder of a certificate.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// The managed cluster that it speaks for.
+    pub(super) cluster: ClusterName,
+    issued: Timestamp,
 }
 
 /// The authority cannot be loaded.
@@ -73,19 +87,27 @@ impl AgentAuthority {
         Ok(has_changed)
     }
 
-    /// The managed cluster that the holder of a certificate speaks for, at this time.
-    pub(crate) fn verify(
+    /// Who holds a certificate, at this time.
+    pub(super) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<ClusterName, CertificateError> {
+    ) -> Result<Holder, CertificateError> {
         let (leaf, intermediates) = chain.split_first().ok_or(CertificateError::Absent)?;
         self.current
             .load()
             .verifier
             .verify_client_cert(leaf, intermediates, now)?;
-        let name = common_name(leaf).unwrap_or_default();
-        speaks_for(&name).ok_or(CertificateError::Name(name))
+        let (name, issued) = read(leaf).unwrap_or_default();
+        let cluster = speaks_for(&name).ok_or(CertificateError::Name(name))?;
+        Ok(Holder { cluster, issued })
+    }
+}
+
+impl Holder {
+    /// Whether the certificate can be that of a cluster that was registered at that time.
+    pub(super) fn is_of_cluster_since(&self, registered: Timestamp) -> bool {
+        registered.duration_since(self.issued) <= SLACK
     }
 }
 
@@ -113,11 +135,40 @@ impl Current {
     }
 }
 
-fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+/// The common name, and when the certificate was issued.
+fn read(certificate: &CertificateDer<'_>) -> Option<(String, Timestamp)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let issued = Timestamp::from_second(parsed.validity().not_before.timestamp()).ok()?;
     let name = parsed
         .subject()
         .iter_common_name()
         .find_map(|name| name.as_str().ok())?;
-    Some(name.to_owned())
+    Some((name.to_owned(), issued))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_from_before_its_cluster_is_that_of_another_one() {
+        let holder = Holder {
+            cluster: "managed1".parse().unwrap(),
+            issued: Timestamp::UNIX_EPOCH,
+        };
+        let after = |seconds| Timestamp::from_second(seconds).unwrap();
+        // The operator issues certificates two minutes into the past, and clocks differ.
+        for registered in [-100_000, 0, 120, 299] {
+            assert!(
+                holder.is_of_cluster_since(after(registered)),
+                "{registered}"
+            );
+        }
+        for registered in [301, 100_000] {
+            assert!(
+                !holder.is_of_cluster_since(after(registered)),
+                "{registered}"
+            );
+        }
+    }
 }

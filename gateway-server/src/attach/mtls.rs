@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::read_ahead::ReadAhead;
+use runtime::{
+    listener::{Bounds, Visitor, accept},
+    read_ahead::ReadAhead,
+};
 use rustls::{ServerConfig, pki_types::UnixTime, server::ResolvesServerCert};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -14,7 +17,7 @@ use tracing::{debug, warn};
 use tunnel::PROTOCOL;
 
 use super::{Agent, AgentAuthority, Attach, Right};
-use crate::{accept::accept, authentication::AskForCertificate};
+use crate::authentication::AskForCertificate;
 
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -49,13 +52,17 @@ impl TunnelDoor {
             self.attach.tasks.clone(),
             self.attach.ending.leaving.clone(),
         );
-        accept(listener, tasks, leaving, |stream| {
-            Arc::clone(&self).connection(stream)
-        })
+        accept(
+            listener,
+            Bounds::AUTHENTICATED,
+            tasks,
+            leaving,
+            |stream, visitor| Arc::clone(&self).connection(stream, visitor),
+        )
         .await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, visitor: Arc<Visitor>) {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
         let stream =
             match timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await {
@@ -66,21 +73,31 @@ impl TunnelDoor {
         let (_, session) = stream.get_ref();
         let shown = session.peer_certificates().unwrap_or_default();
         let chain: Vec<_> = shown.iter().map(|it| it.clone().into_owned()).collect();
-        let cluster = match self.authority.verify(&chain, UnixTime::now()) {
-            Ok(cluster) => cluster,
+        let holder = match self.authority.verify(&chain, UnixTime::now()) {
+            Ok(holder) => holder,
             Err(error) => {
                 self.attach.metrics.attach_refusals.inc();
                 return warn!(%error, "agent refused: its certificate is not valid");
             }
         };
-        if let Err(absent) = self.attach.clusters.find(&cluster) {
+        let cluster = &holder.cluster;
+        let registered = match self.attach.clusters.find(cluster) {
+            Ok(known) => known.registered,
+            Err(absent) => {
+                self.attach.metrics.attach_refusals.inc();
+                return warn!(%cluster, "agent refused: {absent}");
+            }
+        };
+        if registered.is_some_and(|since| !holder.is_of_cluster_since(since)) {
             self.attach.metrics.attach_refusals.inc();
-            return warn!(%cluster, "agent refused: {absent}");
+            return warn!(%cluster, "agent refused: its certificate is older than the managed cluster");
         }
+        visitor.identify();
         let right = Right::Certificate {
             chain,
             authority: Arc::clone(&self.authority),
         };
+        let cluster = holder.cluster;
         self.attach.hold(stream, &Agent { cluster, right }).await;
     }
 }

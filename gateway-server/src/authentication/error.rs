@@ -32,6 +32,13 @@ pub(crate) enum PeerError {
     Name(String),
 }
 
+impl AuthenticationError {
+    /// Whether the same request would be refused again.
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, Self::NotReady)
+    }
+}
+
 impl From<AuthenticationError> for Refusal {
     fn from(error: AuthenticationError) -> Self {
         match error {

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use crds::cluster_core::{ClusterGateway, ConstEndpoint};
-use tokio::time::Instant;
+use jiff::Timestamp;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{credential::Credential, definition::Unusable};
-use crate::{acting::Streams, metrics::ClusterMetrics, way::Way};
+use crate::{acting::Streams, metrics::ClusterMetrics, seats::Seats, way::Way};
+
+/// How many tunnels one cluster may have to this replica. An agent needs a few, and twice as many
+/// while it is replaced.
+pub(super) const MOST_TUNNELS: usize = 64;
 
 /// One managed cluster.
 #[derive(Debug)]
@@ -15,12 +20,18 @@ pub(crate) struct Cluster {
     pub(super) written: Written,
     /// The object as its source defines it; `None` if the source is too broken to show.
     pub(crate) object: Option<ClusterGateway>,
+    /// When its `ManagedCluster` was created, if it is made from one.
+    pub(crate) registered: Option<Timestamp>,
     /// How to reach it, or why that is not possible.
     pub(crate) access: Result<Access, Unusable>,
     /// Where its requests are counted.
     pub(crate) metrics: ClusterMetrics,
     /// Its long-lived requests.
     pub(crate) streams: Arc<Streams>,
+    /// Its requests in flight.
+    pub(crate) seats: Arc<Seats>,
+    /// The places of its tunnels to this replica.
+    pub(crate) tunnels: Arc<Semaphore>,
     /// The addresses to show while they are in use.
     pub(super) addresses: Vec<ConstEndpoint>,
     /// Cancelled when a newer snapshot has replaced or removed it.
@@ -46,6 +57,11 @@ pub(crate) struct Access {
 }
 
 impl Cluster {
+    /// Tells it from another cluster that had this name before.
+    pub(crate) fn uid(&self) -> Option<&str> {
+        self.object.as_ref()?.metadata.uid.as_deref()
+    }
+
     /// The access with another token than the rejected one, if there is one.
     pub(super) fn newer_than(self: &Arc<Self>, rejected: &Credential) -> Option<Access> {
         let access = self.access.as_ref().ok()?;

@@ -3,6 +3,7 @@
 
 use crds::cluster_core::{ClusterGateway, ConstEndpoint};
 use http::HeaderValue;
+use jiff::Timestamp;
 
 use crate::way::Places;
 
@@ -14,6 +15,8 @@ pub(super) struct Definition {
     /// The addresses to show while they are used, in the order of `Places::direct`; empty where
     /// `object` already shows the only one.
     pub(super) addresses: Vec<ConstEndpoint>,
+    /// When its `ManagedCluster` was created, if it is made from one.
+    pub(super) registered: Option<Timestamp>,
     /// How to reach it.
     pub(super) means: Result<Means, Unusable>,
 }
@@ -61,6 +64,9 @@ pub(crate) enum Unusable {
     /// Only direct addresses may be used, and the `ManagedCluster` has none.
     #[error("its ManagedCluster has no usable client config: {0}")]
     NoAddress(String),
+    /// Only direct addresses may be used, and none is allowed.
+    #[error("the gateway may not connect to any address that a ManagedCluster names")]
+    NotAllowed,
 }
 
 impl Unusable {
@@ -78,6 +84,10 @@ impl Unusable {
             }
             Self::Tls(_) => {
                 "fix the CA, the client certificate or the endpoint in its Secret or ManagedCluster"
+            }
+            Self::NotAllowed => {
+                "allow ranges of addresses in spec.egress.addresses of the GatewayConfiguration \
+                 (--egress-address), or let an agent open a tunnel"
             }
             Self::NoAddress(_) => {
                 "set spec.managedClusterClientConfigs, or run the gateway with --egress auto or \

@@ -1,6 +1,8 @@
 //! A managed cluster without a Secret of the manual mode, derived from its `ManagedCluster` and the
 //! token of its `ManagedServiceAccount`. Pure. A fault names the object that is missing or broken.
 
+use std::sync::Arc;
+
 use crds::{
     ClusterName,
     cluster_core::{
@@ -19,8 +21,9 @@ use super::{
 use crate::{
     account_name::AccountName,
     args::Egress,
+    ip_range::IpRange,
     tunnels::{TunnelDialer, Tunnels},
-    upstream::{Dialer, Target, Tls, Trust},
+    upstream::{Dialer, Reach, Target, Tls, Trust},
     way::Places,
 };
 
@@ -31,6 +34,17 @@ pub(crate) struct Derivation {
     pub(crate) account: AccountName,
     /// How they are reached.
     pub(crate) egress: Egress,
+    /// Where the addresses that they name may be. If there are none, no such address is used.
+    pub(crate) allowed: Arc<[IpRange]>,
+}
+
+impl Derivation {
+    fn egress(&self) -> Egress {
+        match self.egress {
+            Egress::Auto if self.allowed.is_empty() => Egress::Tunnel,
+            egress => egress,
+        }
+    }
 }
 
 /// The managed cluster that these objects make.
@@ -56,14 +70,15 @@ pub(super) fn derive(
             })
         }
     };
-    let addresses = match derivation.egress {
+    let egress = derivation.egress();
+    let addresses = match egress {
         Egress::Tunnel => Vec::new(),
         Egress::Auto | Egress::Direct => {
             let known = accepted.addresses.iter();
             known.map(|address| address.shown.clone()).collect()
         }
     };
-    let endpoint = match (derivation.egress, addresses.first()) {
+    let endpoint = match (egress, addresses.first()) {
         (Egress::Tunnel, _) | (Egress::Auto, None) => ClusterEndpoint {
             endpoint_type: EndpointType::ClusterProxy,
             constant: None,
@@ -90,6 +105,7 @@ pub(super) fn derive(
     Definition {
         object: Some(object),
         addresses,
+        registered: accepted.metadata.creation_timestamp.as_ref().map(|it| it.0),
         means,
     }
 }
@@ -107,8 +123,14 @@ fn places(
         dialer: Dialer::Tunnel(TunnelDialer::apiserver(cluster, tunnels)),
         tls: Some(verified(token.authorities.clone())),
     };
-    let direct = || accepted.addresses.iter().map(|it| direct(it, token));
-    let places = match derivation.egress {
+    let allowed = &derivation.allowed;
+    let direct = || {
+        accepted
+            .addresses
+            .iter()
+            .map(|it| direct(it, token, allowed))
+    };
+    let places = match derivation.egress() {
         Egress::Auto => Places {
             tunnel: Some(tunnel()),
             direct: direct().collect(),
@@ -117,6 +139,7 @@ fn places(
             tunnel: Some(tunnel()),
             direct: Vec::new(),
         },
+        Egress::Direct if allowed.is_empty() => return Err(Unusable::NotAllowed),
         Egress::Direct => Places {
             tunnel: None,
             direct: direct().collect(),
@@ -133,7 +156,7 @@ fn places(
 
 /// An address that has a CA bundle is verified with it, because the address may be a load
 /// balancer's. Any other address is verified with the CA that came with the token.
-fn direct(address: &Address, token: &Token) -> Target {
+fn direct(address: &Address, token: &Token, allowed: &Arc<[IpRange]>) -> Target {
     let authorities = address.authorities.as_ref().unwrap_or(&token.authorities);
     Target {
         authority: address.reached.authority.clone(),
@@ -141,6 +164,7 @@ fn direct(address: &Address, token: &Token) -> Target {
         dialer: Dialer::Direct {
             host: address.reached.host.clone(),
             port: address.reached.port,
+            reach: Reach::Within(Arc::clone(allowed)),
         },
         tls: Some(verified(authorities.clone())),
     }

@@ -26,7 +26,7 @@ use self::endpoint::parse_endpoint;
 use super::definition::{Definition, Means, Unusable};
 use crate::{
     tunnels::{TunnelDialer, Tunnels},
-    upstream::{ClientIdentity, Dialer, Target, Tls, Trust},
+    upstream::{ClientIdentity, Dialer, Reach, Target, Tls, Trust},
     way::Places,
 };
 
@@ -67,6 +67,7 @@ pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) ->
     Definition {
         object,
         addresses: Vec::new(),
+        registered: None,
         means: means.map_err(|fault| Unusable::Secret {
             secret: format!("{namespace}/{cluster}"),
             fault: fault.to_string(),
@@ -148,7 +149,11 @@ fn direct(secret: &Secret) -> Result<Target, Fault> {
                 .map_err(|fault| malformed(PROXY_URL_KEY)(fault.to_string()))?;
             Dialer::HttpConnect { proxy, host, port }
         }
-        Err(_) => Dialer::Direct { host, port },
+        Err(_) => Dialer::Direct {
+            host,
+            port,
+            reach: Reach::Anywhere,
+        },
     };
     Ok(Target {
         authority,

@@ -3,6 +3,8 @@
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
 
+use kubernetes::words::clipped;
+
 use super::{
     cluster::Cluster,
     health::{Evidence, InUse, LiveState, STEP, View},
@@ -87,7 +89,7 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
         },
         _ if sighting.is_open => view(Evidence::Connection, None),
         (_, Health::Failing { error, since }) => {
-            let fault = format!("{error} (failing since {since:.0})");
+            let fault = format!("{} (failing since {since:.0})", clipped(&error.to_string()));
             view(Evidence::Attempt, Some(fault))
         }
         (_, Health::Good) => view(Evidence::Attempt, None),

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::read_ahead::ReadAhead;
+use runtime::{
+    listener::{Bounds, Visitor, accept},
+    read_ahead::ReadAhead,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
@@ -13,14 +16,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
-use tunnel::{Dial, Liveness, OpenError, Phase, Refusal, Target, serve};
+use tunnel::{Dial, Liveness, OpenError, Phase, Refusal, Share, Target, serve};
 
 use super::{
     Peers,
     news::{self, State, Told},
     tls::{PeerTls, is_replica},
 };
-use crate::{accept::accept, tunnels::parse_passed};
+use crate::tunnels::parse_passed;
 
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often to check for news of clusters.
@@ -43,19 +46,25 @@ impl PeerDoor {
     /// Accepts connections until the drain begins.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
         let (passing, drain) = (self.peers.passing.clone(), self.peers.ending.drain.clone());
-        accept(listener, passing, drain, |stream| {
-            let door = Arc::clone(&self);
-            async move {
-                select! {
-                    () = door.connection(stream) => {}
-                    () = door.peers.ending.cut.cancelled() => {}
+        accept(
+            listener,
+            Bounds::AUTHENTICATED,
+            passing,
+            drain,
+            |stream, visitor| {
+                let door = Arc::clone(&self);
+                async move {
+                    select! {
+                        () = door.connection(stream, &visitor) => {}
+                        () = door.peers.ending.cut.cancelled() => {}
+                    }
                 }
-            }
-        })
+            },
+        )
         .await;
     }
 
-    async fn connection(&self, stream: TcpStream) {
+    async fn connection(&self, stream: TcpStream, visitor: &Visitor) {
         let acceptor = TlsAcceptor::from(self.tls.server());
         let accepted = timeout(HANDSHAKE_DEADLINE, acceptor.accept(ReadAhead::new(stream))).await;
         let stream = match accepted {
@@ -70,6 +79,7 @@ impl PeerDoor {
             self.peers.metrics.peer_refusals.inc();
             return warn!(%error, "a peer is refused because its certificate is not that of a replica");
         }
+        visitor.identify();
         let (phase, _) = watch::channel(Phase::Greeting);
         let passes = Arc::new(Passes(self.peers.clone()));
         let budget = self.peers.tunnels.process_budget();
@@ -94,7 +104,7 @@ impl Dial for Passes {
 
     const LIVENESS: Liveness = Liveness::PEER;
 
-    async fn dial(&self, target: &Target) -> Result<Self::Io, Refusal> {
+    async fn dial(&self, target: &Target, share: Share) -> Result<Self::Io, Refusal> {
         if *target == news::target() {
             let (ours, theirs) = duplex(NEWS_BUFFER);
             let peers = self.0.clone();
@@ -102,7 +112,8 @@ impl Dial for Passes {
             return Ok(Box::new(theirs));
         }
         let (cluster, target) = parse_passed(target).ok_or(Refusal::Malformed)?;
-        match self.0.tunnels.open_here(&cluster, &target).await {
+        let opened = self.0.tunnels.open_here(&cluster, &target, share);
+        match opened.await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => Err(refusal(&error)),
         }

@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, timeout},
 };
-use tunnel::{OpenError, Refusal};
+use tunnel::{OpenError, Refusal, STREAM_COST, Share};
 
 use self::stage::{Authority, Replica, eventually};
 use super::news;
@@ -16,7 +16,7 @@ use crate::tunnels::{Pipe, TunnelError};
 
 /// What the agent at the end of the pipe answers: its name and what it was sent.
 async fn answer(replica: &Replica, cluster: &str) -> Result<String, TunnelError> {
-    let mut pipe = replica.dialer(cluster).dial().await?.stream;
+    let mut pipe = replica.dialer(cluster).dial(Share::Whole).await?.stream;
     pipe.write_all(b"hello").await.unwrap();
     pipe.shutdown().await.unwrap();
     let mut said = String::new();
@@ -98,7 +98,7 @@ async fn a_replica_that_wants_to_go_is_asked_last_and_keeps_its_open_pipes() {
     let [one, other, third] = Replica::linked(&authority).await;
     let _agent = other.attach("managed1").await;
     eventually(|| one.sees("managed1")).await;
-    let mut pipe = one.dialer("managed1").dial().await.unwrap();
+    let mut pipe = one.dialer("managed1").dial(Share::Whole).await.unwrap();
     assert!(!pipe.carrier.is_retiring());
     other.ending.leaving.cancel();
     pipe.carrier.retired().await;
@@ -108,7 +108,7 @@ async fn a_replica_that_wants_to_go_is_asked_last_and_keeps_its_open_pipes() {
     let _twin = third.attach("managed1").await;
     eventually(|| third.sees("managed1")).await;
     eventually(|| one.peers_of("managed1") == 2).await;
-    let next = one.dialer("managed1").dial().await.unwrap();
+    let next = one.dialer("managed1").dial(Share::Whole).await.unwrap();
     assert_eq!(next.carrier.replica(), Some(third.id()));
     other.ending.drain.cancel();
     eventually(|| one.peers_of("managed1") == 1).await;
@@ -125,16 +125,16 @@ async fn a_tunnel_that_drains_gives_up_the_pipes_of_other_replicas() {
     let [one, other, third] = Replica::linked(&authority).await;
     let agent = other.attach("managed1").await;
     eventually(|| one.sees("managed1")).await;
-    let mut pipe = one.dialer("managed1").dial().await.unwrap();
+    let mut pipe = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
     // The replica has another tunnel, so it holds the cluster all the time.
     let next = other.attach("managed1").await;
-    let mut kept = one.dialer("managed1").dial().await.unwrap();
+    let mut kept = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
     agent.drain();
     retires(&pipe).await;
     assert!(pipe.carrier.is_retiring());
     // This one may lead through the first tunnel, too, as far as the other replica can tell.
     retires(&kept).await;
-    kept = one.dialer("managed1").dial().await.unwrap();
+    kept = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
     assert!(!kept.carrier.is_retiring());
     pipe.stream.write_all(b"still here").await.unwrap();
     pipe.stream.shutdown().await.unwrap();
@@ -147,7 +147,7 @@ async fn a_tunnel_that_drains_gives_up_the_pipes_of_other_replicas() {
     next.drain();
     retires(&kept).await;
     eventually(|| one.peers_of("managed1") == 1).await;
-    let pipe = one.dialer("managed1").dial().await.unwrap();
+    let pipe = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
     assert_eq!(pipe.carrier.replica(), Some(third.id()));
 }
 
@@ -191,10 +191,28 @@ async fn pipes_beyond_one_connection_get_another_one() {
     eventually(|| one.sees("managed1")).await;
     let mut pipes = Vec::new();
     for number in 0..400 {
-        let pipe = one.dialer("managed1").dial().await;
+        let pipe = one.dialer("managed1").dial(Share::Whole).await;
         pipes.push(pipe.unwrap_or_else(|error| panic!("pipe {number}: {error}")));
     }
     assert_eq!(one.metrics.pipes_passed.get(), 400);
+}
+
+#[tokio::test]
+async fn streams_of_other_replicas_leave_room_for_shared_pipes() {
+    let authority = Authority::new();
+    let [one, other, third] = Replica::linked_with(&authority, 3 * STREAM_COST).await;
+    let _agent = other.attach("managed1").await;
+    eventually(|| one.sees("managed1") && third.sees("managed1")).await;
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let stream = one.dialer("managed1").dial(Share::Unreserved).await;
+        streams.push(stream.unwrap());
+    }
+    // The room is at the replica that has the tunnel.
+    let refused = third.dialer("managed1").dial(Share::Unreserved).await;
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("no room for another pipe"), "{refused}");
+    answer(&third, "managed1").await.unwrap();
 }
 
 #[tokio::test]

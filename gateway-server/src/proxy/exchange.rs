@@ -21,6 +21,7 @@ use crate::{
     body::{Body, UpstreamBody},
     clusters::{Cluster, Clusters, Credential},
     ending::Ending,
+    seats::Seat,
     upstream::{Lease, RequestBody, SendError, Upstream},
     verb::Verb,
     way::{Leased, Way},
@@ -52,6 +53,8 @@ pub(super) struct Exchange<'a> {
     pub(super) asked: Asked,
     pub(super) verb: Verb,
     pub(super) begins_late: bool,
+    /// The caller's place among the requests in flight.
+    pub(super) seat: Arc<Seat>,
     /// Ends the answer, if it is long-lived.
     pub(super) tether: Option<Arc<Tether>>,
 }
@@ -183,6 +186,7 @@ impl Exchange<'_> {
         headers::to_caller(&mut head.headers);
         let bytes = self.cluster.metrics.response_bytes.clone();
         let mut body = UpstreamBody::new(body, lease, bytes);
+        body.occupies(Arc::clone(&self.seat));
         if self.verb == Verb::Watch {
             body.is_a_watch(&self.outbound.ending.last_call);
         }

@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use http::StatusCode;
+use kubernetes::words::clipped;
 use runtime::causes::chain;
 use tunnel::{OpenError, Refusal as Refused};
 
@@ -12,6 +13,7 @@ use super::headers::HeaderError;
 use crate::{
     clusters::Unusable,
     grants::Denied,
+    seats::Full,
     status::Refusal,
     tunnels::TunnelError,
     upstream::{ConnectError, DialError, PoolError},
@@ -20,6 +22,8 @@ use crate::{
 /// A client that honours this asks ten times; more than a second would make kubectl hang on a
 /// cluster that is simply down.
 const RETRY_SECONDS: i32 = 1;
+/// The next step if something is full.
+const CLOSE: &str = "close watches and streams that are no longer needed";
 
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,8 @@ pub(super) enum Failure {
         "service {0} can be reached only through a tunnel, and this cluster is reached directly"
     )]
     NoTunnel(ServiceAddress),
+    #[error(transparent)]
+    Full(#[from] Full),
     #[error(transparent)]
     Pool(#[from] PoolError),
     /// No separate connection for an upgrade.
@@ -72,7 +78,7 @@ impl Failure {
             next_step,
             retry,
         } = self.told();
-        let error = chain(self);
+        let error = clipped(&chain(self));
         let message = match code {
             StatusCode::BAD_REQUEST => error.clone(),
             _ => format!(
@@ -116,14 +122,9 @@ impl Failure {
                 next_step: Cow::Borrowed(""),
                 retry: false,
             },
+            Self::Full(_) => too_many("Limit", CLOSE),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
-            Self::Pool(PoolError::Exhausted { .. }) => Told {
-                code: StatusCode::TOO_MANY_REQUESTS,
-                reason: "TooManyRequests",
-                phase: "Pool",
-                next_step: "close watches and streams that are no longer needed".into(),
-                retry: true,
-            },
+            Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
             Self::Pool(PoolError::Unstable) | Self::Unsent => bad(
                 "Connect",
                 "check the network between the gateway and its API server",
@@ -149,6 +150,11 @@ impl Failure {
 fn connect(error: &ConnectError) -> Told {
     match error {
         ConnectError::Dial(DialError::Tunnel(error)) => tunnel(error),
+        ConnectError::Dial(DialError::Forbidden { .. }) => bad(
+            "Dial",
+            "allow its address in spec.egress.addresses of the GatewayConfiguration \
+             (--egress-address), or let an agent open a tunnel",
+        ),
         ConnectError::Dial(_) => unavailable(
             "Dial",
             "check that its API server is up and that its endpoint is correct",
@@ -185,13 +191,7 @@ fn no_pipe(error: &OpenError, if_broken: &'static str) -> Told {
     let step = "check that its agent can reach the API server of the cluster";
     match error {
         OpenError::Closing => no_tunnel(),
-        OpenError::Budget => Told {
-            code: StatusCode::TOO_MANY_REQUESTS,
-            reason: "TooManyRequests",
-            phase: "Tunnel",
-            next_step: "close streams that are no longer needed".into(),
-            retry: true,
-        },
+        OpenError::Budget | OpenError::Refused(Refused::Busy) => too_many("Tunnel", CLOSE),
         OpenError::Deadline | OpenError::Refused(Refused::TimedOut) => timed_out("Tunnel", step),
         OpenError::Refused(Refused::Forbidden | Refused::Malformed) => {
             bad("Tunnel", "check the agent's --apiserver and --expose")
@@ -254,6 +254,16 @@ fn unavailable(phase: &'static str, next_step: &'static str) -> Told {
     Told {
         code,
         reason,
+        phase,
+        next_step: next_step.into(),
+        retry: true,
+    }
+}
+
+fn too_many(phase: &'static str, next_step: &'static str) -> Told {
+    Told {
+        code: StatusCode::TOO_MANY_REQUESTS,
+        reason: "TooManyRequests",
         phase,
         next_step: next_step.into(),
         retry: true,
@@ -331,6 +341,17 @@ mod tests {
         assert_eq!(refusal.code(), StatusCode::BAD_GATEWAY);
     }
 
+    /// What an administrator allows no more of, or not at all.
+    fn limits() -> [Failure; 5] {
+        [
+            Failure::Full(Full::RequestsOfUser(1000)),
+            Failure::Full(Full::LongRequests(2400)),
+            Failure::Full(Full::UpgradesOfUser(32)),
+            Failure::Full(Full::Upgrades(256)),
+            Failure::Unusable(Unusable::NotAllowed),
+        ]
+    }
+
     #[test]
     fn every_failure_names_cluster_phase_and_next_step() {
         let tls = io::Error::new(
@@ -389,6 +410,7 @@ mod tests {
         let name = "managed1".parse().unwrap();
         let told: Vec<_> = failures
             .iter()
+            .chain(&limits())
             .map(|failure| {
                 let refusal = failure.refusal(&name);
                 format!("{} {}", refusal.code().as_u16(), refusal.message())

@@ -46,7 +46,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::upstream::Dialer;
+    use crate::upstream::{Dialer, Reach};
 
     fn target(base_path: &str) -> Target {
         Target {
@@ -55,6 +55,7 @@ mod tests {
             dialer: Dialer::Direct {
                 host: "spoke".to_owned(),
                 port: 6443,
+                reach: Reach::Anywhere,
             },
             tls: None,
         }

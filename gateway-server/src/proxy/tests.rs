@@ -16,7 +16,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prometheus_client::registry::Registry;
-use tokio::io::{DuplexStream, duplex};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::Notify,
+};
 use tokio_util::task::TaskTracker;
 
 use self::spoke::Spoke;
@@ -30,6 +33,12 @@ use crate::{
 };
 
 const NAME: &str = "managed1";
+const LIMITS: Limits = Limits {
+    requests_per_user: 1,
+    long_requests: 1,
+    upgrades_per_user: 1,
+    upgrades: 1,
+};
 
 /// What a caller sends.
 struct Sent {
@@ -64,6 +73,7 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
         outbound,
         grants: grants.cloned(),
         metrics: Metrics::register(&mut Registry::default()),
+        limits: LIMITS,
         exposed: BTreeSet::new(),
     }
 }
@@ -254,6 +264,29 @@ async fn a_cut_ends_a_watch_in_good_order_and_breaks_anything_else_that_lasts() 
             assert_eq!(answer, (200, wanted), "{protocol} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_caller_beyond_its_limit_is_told_so_until_its_requests_end() {
+    let (spoke, clusters) = (Spoke::start("good").await, clusters());
+    spoke.has_token(&clusters, "good");
+    let begun = Notify::new();
+    let tell = || begun.notify_one();
+    let watch = call_by(&clusters, None, GET, "/api/v1/pods?watch=true", &tell);
+    let second = async {
+        begun.notified().await;
+        call(&clusters, Method::GET, "").await
+    };
+    let (code, body) = tokio::select! {
+        ended = watch => panic!("the watch ended: {ended:?}"),
+        answer = second => answer,
+    };
+    let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((code, &status["reason"]), (429, &"TooManyRequests".into()));
+    assert_eq!(status["details"]["retryAfterSeconds"], 1);
+    assert_eq!(status["details"]["causes"][0]["reason"], "Limit");
+    assert_eq!(call(&clusters, Method::GET, "").await.0, 200);
+    assert_eq!(spoke.seen().len(), 2);
 }
 
 /// The error of a request if the server closes the connection before it has taken the request.

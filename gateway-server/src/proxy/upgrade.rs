@@ -22,6 +22,7 @@ use crate::{
     acting::{Tether, cut_of},
     body::Body,
     metrics::{Counted, Counter},
+    seats::Seat,
     upstream::RequestBody,
     way::Upgradable,
 };
@@ -55,6 +56,7 @@ impl Exchange<'_> {
             cut: self.outbound.ending.cut.clone(),
             gone: self.way.gone().clone(),
             tether: self.tether.clone(),
+            seat: Arc::clone(&self.seat),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
@@ -77,6 +79,7 @@ struct Pipe {
     gone: CancellationToken,
     /// Ends it, if there are grants.
     tether: Option<Arc<Tether>>,
+    seat: Arc<Seat>,
     open: Counted,
     bytes: Counter,
 }
@@ -89,6 +92,7 @@ impl Pipe {
             cut,
             gone,
             tether,
+            seat: _seat,
             open: _open,
             bytes,
         } = self;

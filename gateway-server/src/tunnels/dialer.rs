@@ -2,7 +2,7 @@
 //! like a TCP connection.
 
 use crds::{ClusterName, ServiceAddress};
-use tunnel::{OpenError, Refusal, ReplicaId, Target};
+use tunnel::{OpenError, Refusal, ReplicaId, Share, Target};
 
 use super::{Pipe, Tunnels};
 
@@ -68,10 +68,11 @@ impl TunnelDialer {
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
     /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
     /// says nothing about the target itself, the next replica is tried.
-    pub(crate) async fn dial(&self) -> Result<Pipe, TunnelError> {
+    pub(crate) async fn dial(&self, share: Share) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.ok_or(TunnelError::Absent)?;
-        let mut failed = match entry.sessions.open(&self.target).await {
+        let budget = entry.budget.sharing(share);
+        let mut failed = match entry.sessions.open_for(&self.target, &budget).await {
             Ok(stream) => return Ok(Pipe::here(stream)),
             Err(OpenError::Closing) => TunnelError::Absent,
             Err(error @ (OpenError::Broken(_) | OpenError::Deadline)) => error.into(),
@@ -79,7 +80,7 @@ impl TunnelDialer {
         };
         for holder in entry.peers().into_iter().take(PEERS_ASKED) {
             let peer = &holder.peer;
-            let opened = peer.open(&self.target, &self.cluster, &entry.budget).await;
+            let opened = peer.open(&self.target, &self.cluster, &budget).await;
             let source = match opened {
                 Ok(stream) => {
                     return Ok(Pipe::through(holder, &self.cluster, &self.tunnels, stream));

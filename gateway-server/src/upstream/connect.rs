@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
+use tunnel::Share;
 
 use super::{
     dial::{DialError, Dialer, Dialled, Stream},
@@ -37,6 +38,11 @@ const FRAME_SIZE: u32 = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// … and given up when the answer takes longer than this.
 const PING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The largest head of an HTTP/1.1 answer, and the most headers in it. Not their number but their
+/// bytes must be bounded, so there are as many as HTTP/2 counts in this size.
+const MAX_HEAD: usize = 256 << 10;
+const MAX_HEADERS: usize = MAX_HEAD / 32;
 
 /// How often a new connection is looked at for the peer's SETTINGS.
 const SETTINGS_POLL: Duration = Duration::from_millis(1);
@@ -148,9 +154,9 @@ impl Connector {
     /// A connection for the pool: HTTP/2 if the peer supports it.
     pub(crate) async fn pooled(&self) -> Result<Connected, ConnectError> {
         let Some(tls) = &self.tls else {
-            return self.http1().await.map(Connected::Http1);
+            return self.http1(self.share()).await.map(Connected::Http1);
         };
-        let secured = self.secured(tls, &tls.pooled).await?;
+        let secured = self.secured(tls, &tls.pooled, self.share()).await?;
         if secured.stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             within(Phase::Http, self.http2_over(secured))
                 .await
@@ -160,25 +166,38 @@ impl Connector {
         }
     }
 
+    /// What pooled connections may use of a tunnel. A request to a service has a connection of its
+    /// own, so only those to API servers are shared.
+    pub(crate) fn share(&self) -> Share {
+        if self.tls.is_some() {
+            Share::Whole
+        } else {
+            Share::Unreserved
+        }
+    }
+
     /// An HTTP/1.1 connection that can be upgraded.
-    pub(crate) async fn http1(&self) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
+    pub(crate) async fn http1(
+        &self,
+        share: Share,
+    ) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
         // Boxed, because the state of a handshake is kilobytes, and every request's future would
         // reserve space for it.
         Box::pin(async {
             match &self.tls {
                 Some(tls) => {
-                    let secured = self.secured(tls, &tls.upgradable).await?;
+                    let secured = self.secured(tls, &tls.upgradable, share).await?;
                     self.http1_over(secured.stream).await
                 }
-                None => self.http1_over(self.dialled().await?.stream).await,
+                None => self.http1_over(self.dialled(share).await?.stream).await,
             }
         })
         .await
     }
 
-    async fn dialled(&self) -> Result<Dialled, ConnectError> {
+    async fn dialled(&self, share: Share) -> Result<Dialled, ConnectError> {
         within(Phase::Dial, async {
-            Ok(self.dialer.dial(&self.tasks).await?)
+            Ok(self.dialer.dial(&self.tasks, share).await?)
         })
         .await
     }
@@ -187,8 +206,9 @@ impl Connector {
         &self,
         tls: &TlsSettings,
         config: &Arc<ClientConfig>,
+        share: Share,
     ) -> Result<Secured, ConnectError> {
-        let Dialled { stream, carrier } = self.dialled().await?;
+        let Dialled { stream, carrier } = self.dialled(share).await?;
         let connector = TlsConnector::from(Arc::clone(config));
         let handshake = connector.connect(tls.server_name.clone(), stream);
         let shaken = within(
@@ -204,7 +224,10 @@ impl Connector {
         stream: impl Stream + 'static,
     ) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
         let handshake = async {
-            http1::handshake(TokioIo::new(stream))
+            http1::Builder::new()
+                .max_buf_size(MAX_HEAD)
+                .max_headers(MAX_HEADERS)
+                .handshake(TokioIo::new(stream))
                 .await
                 .map_err(ConnectError::Http)
         };

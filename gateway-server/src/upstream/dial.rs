@@ -9,10 +9,12 @@ use runtime::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
 };
 use tokio_util::task::TaskTracker;
+use tunnel::Share;
 
+use super::reach::Reach;
 use crate::tunnels::{Carrier, TunnelDialer, TunnelError};
 
 /// A byte stream to a managed cluster, however it came about.
@@ -23,8 +25,12 @@ impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for S {}
 /// How to reach a managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Dialer {
-    /// TCP to `host:port`.
-    Direct { host: String, port: u16 },
+    /// TCP to `host:port`, at the addresses that it may have.
+    Direct {
+        host: String,
+        port: u16,
+        reach: Reach,
+    },
     /// TCP to an HTTP proxy, then CONNECT `host:port`.
     HttpConnect {
         proxy: HttpProxy,
@@ -44,6 +50,11 @@ pub(crate) enum DialError {
     /// TCP failed: no such name, refused, unreachable.
     #[error("cannot connect to {address}: {source}")]
     Tcp { address: String, source: io::Error },
+    /// None of its addresses may be connected to.
+    #[error(
+        "the gateway may not connect to {address}, whose address the managed cluster has chosen"
+    )]
+    Forbidden { address: String },
     /// The proxy gave no stream.
     #[error(transparent)]
     Proxy(#[from] HttpProxyError),
@@ -57,12 +68,19 @@ pub(crate) struct Dialled {
 }
 
 impl Dialer {
-    /// Opens a stream. The caller holds the deadline; dropping the future gives up.
-    pub(crate) async fn dial(&self, tasks: &TaskTracker) -> Result<Dialled, DialError> {
+    /// Opens a stream, which may use this share of a tunnel. The caller holds the deadline; dropping
+    /// the future gives up.
+    pub(crate) async fn dial(
+        &self,
+        tasks: &TaskTracker,
+        share: Share,
+    ) -> Result<Dialled, DialError> {
         match self {
-            Self::Direct { host, port } => Ok(Dialled::direct(tcp(host, *port).await?)),
+            Self::Direct { host, port, reach } => {
+                Ok(Dialled::direct(tcp(host, *port, reach).await?))
+            }
             Self::Tunnel(tunnel) => {
-                let pipe = tunnel.dial().await?;
+                let pipe = tunnel.dial(share).await?;
                 Ok(Dialled {
                     stream: Box::new(pipe.stream),
                     carrier: Some(pipe.carrier),
@@ -84,12 +102,21 @@ impl Dialled {
     }
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let connected = TcpStream::connect((host, port)).await;
-    let stream = connected.map_err(|source| DialError::Tcp {
-        address: format!("{host}:{port}"),
+async fn tcp(host: &str, port: u16, reach: &Reach) -> Result<TcpStream, DialError> {
+    let address = || format!("{host}:{port}");
+    let failed = |source| DialError::Tcp {
+        address: address(),
         source,
-    })?;
+    };
+    // Resolved here once, so that a name cannot lead elsewhere after it was checked.
+    let found = lookup_host((host, port)).await.map_err(failed)?;
+    let allowed: Vec<_> = found.filter(|it| reach.allows(it.ip())).collect();
+    if allowed.is_empty() {
+        return Err(DialError::Forbidden { address: address() });
+    }
+    let stream = TcpStream::connect(allowed.as_slice())
+        .await
+        .map_err(failed)?;
     keep_alive(&stream);
     Ok(stream)
 }

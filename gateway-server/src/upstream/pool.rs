@@ -292,7 +292,7 @@ impl Pool {
             home: Arc::downgrade(&self.state),
             sender: None,
         });
-        let connected = self.connector.http1().await;
+        let connected = self.connector.http1(self.connector.share()).await;
         let sender = connected.map_err(|error| self.state.lock().failed(error))?;
         Ok(Pooled {
             sender: Sender::Http1(sender),

@@ -1,7 +1,10 @@
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{tunnels::Tunnels, upstream::Health};
+use crate::{
+    tunnels::Tunnels,
+    upstream::{Health, Reach},
+};
 
 /// A target that speaks plain HTTP/1.1, which connects without waiting for the other end.
 fn target(port: u16) -> Target {
@@ -11,6 +14,7 @@ fn target(port: u16) -> Target {
         dialer: Dialer::Direct {
             host: "127.0.0.1".to_owned(),
             port,
+            reach: Reach::Anywhere,
         },
         tls: None,
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use runtime::causes::{chain, clipped};
+use kubernetes::words::clipped;
+use runtime::causes::chain;
 
 use crate::plan::Action;
 
@@ -21,7 +22,7 @@ impl WriteError {
         let kube::Error::Api(status) = error else {
             return Self {
                 reason: "HubUnreachable",
-                message: clipped(format!("{}: {}", describe(action), chain(error))),
+                message: clipped(&format!("{}: {}", describe(action), chain(error))),
                 retry_after: None,
             };
         };
@@ -38,7 +39,7 @@ impl WriteError {
         };
         Self {
             reason,
-            message: clipped(format!("{}: {}", describe(action), status.message)),
+            message: clipped(&format!("{}: {}", describe(action), status.message)),
             retry_after: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crds::work::ManifestWorkStatus;
 use kube::core::DynamicObject;
+use kubernetes::words::clipped;
 use serde_json::Value;
 
 use crate::object::part;
@@ -61,7 +62,7 @@ impl Shipped {
             let held = shipped.grants.entry(name.to_owned()).or_default();
             text(UID).clone_into(&mut held.uid);
             held.generation = text(GENERATION).parse().unwrap_or_default();
-            let error = errors.get(&ordinal).map(|it| (*it).clone());
+            let error = errors.get(&ordinal).map(|it| clipped(it));
             held.error = held.error.take().or(error);
         }
         shipped

@@ -17,7 +17,8 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use runtime::causes::{chain, clipped};
+use kubernetes::words::clipped;
+use runtime::causes::chain;
 
 use crate::kind::{Filter, Kind};
 
@@ -59,7 +60,7 @@ fn of(
         .backoff(Pauses::default())
         .map(move |event| match event {
             Ok(event) => Change::Object(kind, Box::new(event)),
-            Err(error) => Change::Fault(kind, clipped(chain(&error))),
+            Err(error) => Change::Fault(kind, clipped(&chain(&error))),
         })
         .boxed()
 }

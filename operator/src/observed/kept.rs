@@ -1,8 +1,9 @@
-//! Drops from an observed object what no plan reads. With thousands of clusters that is most of the
-//! memory. Pure.
+//! Drops from an observed object what no plan reads, and clips what managed clusters say. With
+//! thousands of clusters that is most of the memory. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::DynamicObject;
+use kubernetes::words::clipped;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -32,6 +33,7 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
         Kind::ManagedClusterAddOn => {
             if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
                 status.remove("relatedObjects");
+                clip_conditions(status);
             }
         }
         Kind::ManifestWork => {
@@ -43,6 +45,7 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
             }
             if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
                 keep(status, "conditions");
+                clip_conditions(status);
             }
         }
         _ => {}
@@ -79,6 +82,18 @@ fn keep_available(status: &mut Value) {
     *status = json!({"conditions": available.collect::<Vec<_>>()});
 }
 
+/// Managed clusters write these conditions, and their words end up in the status of objects of ours.
+fn clip_conditions(status: &mut Map<String, Value>) {
+    let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
+    for condition in conditions.into_iter().flatten() {
+        for field in ["reason", "message"] {
+            if let Some(Value::String(said)) = condition.get_mut(field) {
+                *said = clipped(said);
+            }
+        }
+    }
+}
+
 fn keep(fields: &mut Map<String, Value>, name: &str) {
     fields.retain(|field, _| field == name);
 }
@@ -86,6 +101,23 @@ fn keep(fields: &mut Map<String, Value>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_cluster_says_is_clipped_and_obeyed_by_no_terminal() {
+        let said = format!("\u{1b}[2J{}", "x".repeat(1 << 20));
+        for kind in [Kind::ManagedClusterAddOn, Kind::ManifestWork] {
+            let mut object: DynamicObject = serde_json::from_value(json!({
+                "metadata": {"name": "x"},
+                "status": {"conditions": [{"type": "Available", "message": said}]},
+            }))
+            .unwrap();
+            reduce(kind, &mut object);
+            let message = &object.data["status"]["conditions"][0]["message"];
+            let message = message.as_str().unwrap();
+            assert!(message.starts_with("\u{fffd}[2Jxxx"), "{message}");
+            assert!(message.len() < 1000);
+        }
+    }
 
     #[test]
     fn of_a_work_its_conditions_a_hash_and_the_last_other_writer_are_kept() {

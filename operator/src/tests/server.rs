@@ -10,7 +10,7 @@ use super::model::Hub;
 use crate::{
     key::Key,
     kind::{Kind, ObjectKey, SERVICE_NAME},
-    names::{API_SERVICE, AUTHORITY, SERVER, SERVICE, SERVING},
+    names::{API_SERVICE, AUTHORITY, CREDENTIALS, SERVER, SERVICE, SERVING},
     object::is_ours,
     plan::{
         Action,
@@ -78,6 +78,47 @@ fn another_number_of_replicas_leaves_the_pods_that_there_are() {
     hub.settle();
     wanted["replicas"] = json!(5);
     assert_eq!(spec(&hub), wanted);
+}
+
+#[test]
+fn its_own_namespaces_have_the_strictest_pod_security_and_those_of_others_none() {
+    let security = |hub: &Hub, name: &str| {
+        let key = ObjectKey::global(Kind::Namespace, name);
+        let labels = hub.observed.object(&key).unwrap().metadata.labels.clone();
+        labels.unwrap().remove("pod-security.kubernetes.io/enforce")
+    };
+    let mut hub = managed();
+    for name in [NAMESPACE, CREDENTIALS] {
+        assert_eq!(security(&hub, name).as_deref(), Some("restricted"));
+    }
+    hub.configure(&json!({"server": {"deployment": "Managed", "namespace": "shared"}}));
+    hub.settle();
+    assert_eq!(security(&hub, "shared"), None);
+}
+
+#[test]
+fn the_addresses_that_an_administrator_allows_reach_the_gateway() {
+    let mut hub = managed();
+    let arguments = |hub: &Hub| {
+        let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+        let object = hub.observed.object(&key).unwrap();
+        let containers = &object.data["spec"]["template"]["spec"]["containers"];
+        let all = containers[0]["args"].as_array().unwrap().clone();
+        let of_egress = all
+            .into_iter()
+            .filter_map(|it| it.as_str().map(str::to_owned));
+        let of_egress = of_egress.filter(|it| it.starts_with("--egress"));
+        of_egress.collect::<Vec<_>>()
+    };
+    assert_eq!(arguments(&hub), ["--egress=auto"]);
+    hub.configure(&json!({
+        "server": {"deployment": "Managed"},
+        "egress": {"type": "Direct", "addresses": ["10.0.0.0/8", "2001:db8::/32"]},
+    }));
+    hub.settle();
+    let ranges = ["10.0.0.0/8", "2001:db8::/32"].map(|it| format!("--egress-address={it}"));
+    assert_eq!(arguments(&hub)[0], "--egress=direct");
+    assert_eq!(arguments(&hub)[1..], ranges);
 }
 
 #[test]

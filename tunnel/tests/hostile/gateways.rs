@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
     task::spawn,
 };
-use tunnel::{Budget, Dial, Hello, Phase, Refusal, ServeError, Target, serve};
+use tunnel::{Budget, Dial, Hello, Phase, Refusal, ServeError, Share, Target, serve};
 
 use super::frames::{
     END_HEADERS, END_STREAM, PREFACE, connect, continuation, data, headers, hello, literal,
@@ -33,7 +33,7 @@ struct Dials {
 impl Dial for Dials {
     type Io = DuplexStream;
 
-    async fn dial(&self, _: &Target) -> Result<DuplexStream, Refusal> {
+    async fn dial(&self, _: &Target, _: Share) -> Result<DuplexStream, Refusal> {
         struct Under<'a>(&'a AtomicUsize);
         impl Drop for Under<'_> {
             fn drop(&mut self) {

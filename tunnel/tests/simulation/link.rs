@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tunnel::{
-    Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Target, serve,
+    Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Share, Target, serve,
 };
 
 /// A target's end of a pipe: the part that it reads from, and the part that it writes to.
@@ -26,7 +26,7 @@ pub(crate) struct Targets {
 impl Dial for Targets {
     type Io = Join<DuplexStream, DuplexStream>;
 
-    async fn dial(&self, target: &Target) -> Result<Self::Io, Refusal> {
+    async fn dial(&self, target: &Target, _: Share) -> Result<Self::Io, Refusal> {
         let ((read, to), (write, from)) = (duplex(self.buffer), duplex(self.buffer));
         let name = target.host().to_owned();
         self.dialled.lock().insert(name, (from, to));

@@ -15,7 +15,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use tunnel::{
-    Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Target, serve,
+    Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Share, Target, serve,
 };
 
 /// The capacity of the in-memory connection.
@@ -113,7 +113,7 @@ impl Dial for Targets {
     /// Reading and writing are separate because each may fail alone.
     type Io = Join<DuplexStream, DuplexStream>;
 
-    async fn dial(&self, target: &Target) -> Result<Self::Io, Refusal> {
+    async fn dial(&self, target: &Target, _: Share) -> Result<Self::Io, Refusal> {
         match target.host() {
             "forbidden" => return Err(Refusal::Forbidden),
             "down" => return Err(Refusal::Refused),

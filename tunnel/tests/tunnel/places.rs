@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tokio::{io::duplex, task::spawn};
-use tunnel::{Budget, OpenError, Refusal, STREAM_COST, Sessions};
+use tunnel::{Budget, OpenError, Refusal, STREAM_COST, Sessions, Share};
 
 use super::ends::{Ends, target};
 
@@ -23,6 +23,32 @@ async fn an_agent_without_room_refuses_as_busy() {
         tokio::task::yield_now().await;
     }
     ends.session.open(&target("echo")).await.unwrap();
+}
+
+#[tokio::test]
+async fn pipes_of_one_request_leave_room_for_shared_ones_at_both_ends() {
+    let three = || Budget::new(3 * STREAM_COST);
+    for (gateway, agent) in [
+        (three(), Budget::new(1 << 30)),
+        (Budget::new(1 << 30), three()),
+    ] {
+        let (near, far) = duplex(64 << 10);
+        let ends = Ends::with_budgets(near, far, gateway.clone(), agent).await;
+        let (shared, single) = (gateway.clone(), gateway.sharing(Share::Unreserved));
+        let mut pipes = Vec::new();
+        for _ in 0..2 {
+            let pipe = ends.session.open_for(&target("echo"), &single).await;
+            pipes.push(pipe.unwrap());
+        }
+        let refused = ends.session.open_for(&target("echo"), &single).await;
+        let is_full = matches!(
+            refused,
+            Err(OpenError::Budget | OpenError::Refused(Refusal::Busy))
+        );
+        assert!(is_full, "{refused:?}");
+        let pipe = ends.session.open_for(&target("echo"), &shared).await;
+        pipes.push(pipe.unwrap());
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Failed calls as reasons and messages of conditions: which server, which step, what to do.
 
 use jiff::SignedDuration;
-use runtime::causes::clipped;
+use kubernetes::words::clipped;
 
 use crate::tokens::{outcome::Refusal, plan::SECRET_CONFLICT, seen::Step};
 
@@ -29,7 +29,7 @@ pub(crate) fn refused(step: Step, error: &kube::Error) -> Refusal {
             429 => "TooManyRequests",
             _ => "TokenReportFailed",
         },
-        message: clipped(format!(
+        message: clipped(&format!(
             "{} ({}): {}",
             server(step),
             step.name(),
@@ -48,7 +48,7 @@ pub(crate) fn broken(step: Step, cause: &str) -> Refusal {
     };
     Refusal {
         reason,
-        message: clipped(format!("{} ({}): {cause}", server(step), step.name())),
+        message: clipped(&format!("{} ({}): {cause}", server(step), step.name())),
         pause: None,
     }
 }

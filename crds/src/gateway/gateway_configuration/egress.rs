@@ -12,6 +12,15 @@ pub struct Egress {
     /// The route to a cluster. Defaults to Auto.
     #[serde(rename = "type")]
     pub kind: EgressType,
+    /// Ranges of IP addresses, e.g. 10.0.0.0/8, in which the addresses of a `ManagedCluster` may be. Defaults
+    /// to none, and then none of these addresses is used, because clusters themselves can change them.
+    /// Loopback and link-local addresses need a range of their own. Also required for type Direct.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(max = 49), regex(pattern = "^[0-9a-f.:]+(/[0-9]{1,3})?$"))
+    )]
+    pub addresses: Vec<String>,
     /// Where agents connect to open their tunnels. For tokens and leases they always use the hub's API
     /// server.
     pub entrypoint: Entrypoint,
@@ -25,12 +34,12 @@ pub struct Egress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EgressType {
     /// Through the tunnel of the cluster's agent if one is connected, or else at the addresses in its
-    /// `ManagedCluster`.
+    /// `ManagedCluster`, if spec.egress.addresses allows them.
     #[default]
     Auto,
     /// Only through the tunnel of the cluster's agent.
     Tunnel,
-    /// Only at the addresses in its `ManagedCluster`.
+    /// Only at the addresses in its `ManagedCluster` that spec.egress.addresses allows.
     Direct,
 }
 

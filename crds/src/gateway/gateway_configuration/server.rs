@@ -31,7 +31,8 @@ pub struct Server {
     /// Container image. Defaults to the image of the operator's release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Compute resources of the container. Defaults to requests of 100m CPU and 128Mi of memory.
+    /// Compute resources of the container. Defaults to requests of 100m CPU and 128Mi of memory, and a limit
+    /// of 4Gi of memory. The gateway uses up to two thirds of the limit for data in flight through tunnels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
     /// The nodes that the server may run on. Defaults to any node.

@@ -82,6 +82,9 @@ pub(in crate::clusters) fn derivation(egress: Egress) -> Derivation {
     Derivation {
         account: "cluster-gateway".parse().unwrap(),
         egress,
+        allowed: ["0.0.0.0/0", "127.0.0.0/8", "::1"]
+            .map(|it| it.parse().unwrap())
+            .into(),
     }
 }
 
@@ -131,6 +134,28 @@ fn egress_and_client_configs_make_the_places_and_the_type_shown() {
         );
         assert_eq!(object.metadata.labels.unwrap()["env"], "prod");
     }
+}
+
+#[test]
+fn no_address_that_a_cluster_names_is_used_unless_one_is_allowed() {
+    let cluster = managed_cluster("managed1", &["https://10.0.0.1:6443"]);
+    let accepted = AcceptedCluster::read(&cluster).unwrap();
+    let token = Token::read(&account_secret("managed1", "t"));
+    let definition = |egress| {
+        let derivation = Derivation {
+            allowed: [].into(),
+            ..derivation(egress)
+        };
+        let name = "managed1".parse().unwrap();
+        let tunnels = Tunnels::new(0, 0);
+        derive(&name, &accepted, Some(&token), &derivation, &tunnels)
+    };
+    let auto = definition(Egress::Auto);
+    assert!(auto.addresses.is_empty());
+    let places = auto.means.unwrap().places;
+    assert!(places.tunnel.is_some() && places.direct.is_empty());
+    let refused = definition(Egress::Direct).means.unwrap_err();
+    assert_eq!(refused, Unusable::NotAllowed);
 }
 
 #[test]

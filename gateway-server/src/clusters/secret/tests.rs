@@ -100,7 +100,8 @@ fn reads_a_token_secret() {
         read.dialer,
         Dialer::Direct {
             host: "10.0.0.1".to_owned(),
-            port: 6443
+            port: 6443,
+            reach: Reach::Anywhere,
         }
     );
 }

@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tunnel::{Budget, Dial, Hello, Phase, Refusal, ReplicaId, Session, Target, serve};
+use tunnel::{Budget, Dial, Hello, Phase, Refusal, ReplicaId, Session, Share, Target, serve};
 
 use crate::{
     args::{Others, PeerSettings},
@@ -152,7 +152,7 @@ struct Echo {
 impl Dial for Echo {
     type Io = DuplexStream;
 
-    async fn dial(&self, _: &Target) -> Result<DuplexStream, Refusal> {
+    async fn dial(&self, _: &Target, _: Share) -> Result<DuplexStream, Refusal> {
         let (ours, theirs) = duplex(1024);
         let name = self.name.clone();
         let mut ours = ours;
@@ -178,7 +178,7 @@ struct Says {
 impl Dial for Says {
     type Io = DuplexStream;
 
-    async fn dial(&self, target: &Target) -> Result<DuplexStream, Refusal> {
+    async fn dial(&self, target: &Target, _: Share) -> Result<DuplexStream, Refusal> {
         if *target != news::target() {
             return Err(Refusal::Absent);
         }
@@ -196,6 +196,14 @@ impl Dial for Says {
 impl Replica {
     /// Starts `COUNT` replicas and links each of them to every other one.
     pub(super) async fn linked<const COUNT: usize>(authority: &Authority) -> [Self; COUNT] {
+        Self::linked_with(authority, 1 << 30).await
+    }
+
+    /// The same, with a limit in bytes for the tunnels of each cluster.
+    pub(super) async fn linked_with<const COUNT: usize>(
+        authority: &Authority,
+        per_cluster: usize,
+    ) -> [Self; COUNT] {
         let mut listeners = Vec::new();
         for _ in 0..COUNT {
             let any = (Ipv4Addr::LOCALHOST, 0);
@@ -207,7 +215,10 @@ impl Replica {
             .collect();
         let replicas: Vec<_> = listeners
             .into_iter()
-            .map(|listener| Self::start(authority, listener, &addresses))
+            .map(|listener| {
+                let tunnels = Tunnels::new(1 << 30, per_cluster);
+                Self::start(authority, listener, &addresses, tunnels)
+            })
             .collect();
         let most = i64::try_from(COUNT - 1).unwrap();
         eventually(|| {
@@ -219,7 +230,12 @@ impl Replica {
         replicas.try_into().ok().unwrap()
     }
 
-    fn start(authority: &Authority, listener: TcpListener, all: &[SocketAddr]) -> Self {
+    fn start(
+        authority: &Authority,
+        listener: TcpListener,
+        all: &[SocketAddr],
+        tunnels: Tunnels,
+    ) -> Self {
         let files = tempfile::tempdir().unwrap();
         let [certificate, private_key, ca] = authority.files(&files);
         let address = listener.local_addr().unwrap();
@@ -232,7 +248,7 @@ impl Replica {
         };
         let peers = Peers {
             replicas: Replicas::new(1),
-            tunnels: Tunnels::new(1 << 30, 1 << 30),
+            tunnels,
             clusters: given(&[]),
             metrics: Metrics::register(&mut Registry::default()),
             tasks: TaskTracker::new(),

@@ -11,12 +11,16 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::JoinSet,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
-use crate::upstream::{Dialer, Target, Tls, Trust, Upstream};
+use crate::upstream::{Dialer, Reach, Target, Tls, Trust, Upstream};
 
 /// Streams that the server allows on one connection.
 const STREAMS: u32 = 4;
@@ -50,6 +54,7 @@ impl Server {
             dialer: Dialer::Direct {
                 host: "127.0.0.1".to_owned(),
                 port,
+                reach: Reach::Anywhere,
             },
             tls: Some(Tls {
                 trust: Trust::Authorities(vec![certificate]),
@@ -198,6 +203,7 @@ async fn a_target_without_tls_gets_plain_connections() {
         dialer: Dialer::Direct {
             host: "127.0.0.1".to_owned(),
             port,
+            reach: Reach::Anywhere,
         },
         tls: None,
     };
@@ -206,4 +212,38 @@ async fn a_target_without_tls_gets_plain_connections() {
     let (place, accepted) = tokio::join!(upstream.lease(), listener.accept());
     assert!(place.unwrap().is_http1());
     drop(accepted.unwrap());
+}
+
+#[tokio::test]
+async fn an_answer_over_http1_may_have_hundreds_of_headers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = Target {
+        authority: format!("front.web.svc:{port}").parse().unwrap(),
+        base_path: String::new(),
+        dialer: Dialer::Direct {
+            host: "127.0.0.1".to_owned(),
+            port,
+            reach: Reach::Anywhere,
+        },
+        tls: None,
+    };
+    let upstream = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
+    let many = "x-many: x\r\n".repeat(300);
+    let answer = format!("HTTP/1.1 200 OK\r\n{many}content-length: 0\r\n\r\n");
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let asked = stream.read(&mut [0; 1024]).await.unwrap();
+        assert!(asked > 0);
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream
+    };
+    let asking = async {
+        let request = Request::get("/").header("host", "front.web.svc");
+        let request = request.body(RequestBody::Empty).unwrap();
+        upstream.lease().await.unwrap().send(request).await
+    };
+    let (_stream, answered) = tokio::join!(serving, asking);
+    let (response, _) = answered.ok().unwrap();
+    assert_eq!(response.headers().get_all("x-many").iter().count(), 300);
 }

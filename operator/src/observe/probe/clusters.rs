@@ -12,6 +12,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
+use kubernetes::words::clipped;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
@@ -78,7 +79,7 @@ fn named(cluster: ClusterGateway) -> Option<(String, GatewaySeen)> {
     let status = cluster.status.unwrap_or_default();
     let seen = GatewaySeen {
         is_healthy: status.healthy,
-        reason: status.healthy_reason,
+        reason: clipped(&status.healthy_reason),
     };
     Some((cluster.metadata.name?, seen))
 }

@@ -30,8 +30,9 @@ const AUTHORITY_DIRECTORY: &str = "/managed/gateway-authority";
 const ADMIN_PORT: u16 = 9441;
 /// The settings that variables of an `AddOnDeploymentConfig` may change. They concern the cluster
 /// itself, not the agent's rights or its identity at the hub.
-const SETTABLE: [&str; 6] = [
+const SETTABLE: [&str; 7] = [
     "AGENT_APISERVER",
+    "AGENT_CLUSTER_DOMAIN",
     "AGENT_CONNECTIONS",
     "AGENT_DRAIN_TIMEOUT",
     "AGENT_LOG",
@@ -119,8 +120,12 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
 }
 
 fn environment(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec) -> Vec<Value> {
-    let pod = json!({"fieldRef": {"fieldPath": "metadata.name"}});
-    let mut environment = vec![json!({"name": "POD_NAME", "valueFrom": pod})];
+    let field = |name, path| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let mut environment = vec![
+        field("POD_NAME", "metadata.name"),
+        field("AGENT_NODE_ADDRESSES", "status.hostIP"),
+        field("AGENT_POD_ADDRESSES", "status.podIPs"),
+    ];
     let variables = &config.customized_variables;
     let settable = variables
         .iter()

@@ -112,7 +112,7 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     ready["periodSeconds"] = json!(READY_EVERY);
     let server = &spec.server;
     let resources = server.resources.as_ref().map_or_else(
-        || json!({"requests": {"cpu": "100m", "memory": "128Mi"}}),
+        || json!({"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "4Gi"}}),
         |resources| json!(resources),
     );
     let port = |name, port| json!({"name": name, "containerPort": port, "protocol": "TCP"});
@@ -167,6 +167,8 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         };
         arguments.push(format!("--managed-service-account={account}"));
         arguments.push(format!("--egress={way}"));
+        let ranges = spec.egress.addresses.iter();
+        arguments.extend(ranges.map(|range| format!("--egress-address={range}")));
     }
     arguments.extend(identity::arguments(&spec.identity));
     if let Some(seconds) = spec.limits.request_timeout {

@@ -1,7 +1,7 @@
 //! The server's rights on the hub: to review tokens and access, to read grants, managed clusters
 //! and the token Secrets of one name, and to use the Secrets of the manual mode.
 
-use crds::gateway::{CredentialsType, GatewayConfigurationSpec, IdentityType};
+use crds::gateway::{CredentialsType, GatewayConfigurationSpec, IdentityType, Server};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,14 +10,14 @@ use crate::{
     plan::Desired,
 };
 
+/// What pods in a namespace may do.
+const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 /// The shipped role.
 const ROLE: &str = include_str!("../../../../../config/gateway/rbac.yaml");
 
 pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desired> {
     let namespace = spec.server.namespace.as_str();
-    let mut all: Vec<_> = [namespace, CREDENTIALS]
-        .map(|name| Desired::new(ObjectKey::global(Kind::Namespace, name), json!({})))
-        .into();
+    let mut all: Vec<_> = [namespace, CREDENTIALS].map(made).into();
     let account = ObjectKey::new(Kind::ServiceAccount, namespace, SERVER);
     let secrets = json!({"rules": [
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
@@ -52,6 +52,17 @@ pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desir
         all.push(bound(key(Kind::ClusterRoleBinding), "ClusterRole", name));
     }
     all.into_iter()
+}
+
+/// A namespace. The strictest pod security is for those of ours only, because in a namespace of
+/// another name there may be pods of others.
+fn made(name: &str) -> Desired {
+    let body = if name == CREDENTIALS || name == Server::default().namespace {
+        json!({"metadata": {"labels": {POD_SECURITY: "restricted"}}})
+    } else {
+        json!({})
+    };
+    Desired::new(ObjectKey::global(Kind::Namespace, name), body)
 }
 
 /// The rules that the configuration needs. The named Secrets are those of its account.
