@@ -62,7 +62,8 @@ impl Links {
             changes.mark_unchanged();
             let wanted = usize::from(spread.wanted());
             while kept.len() < wanted {
-                let free = (0..).find(|number| !kept.contains_key(number));
+                let mut numbers = 0..=u16::MAX;
+                let free = numbers.find(|number| !kept.contains_key(number));
                 let number = free.expect("there are more numbers than links");
                 let drain = self.drain.child_token();
                 kept.insert(number, drain.clone());

@@ -170,10 +170,12 @@ mod tests {
                 let mut settling = JoinSet::new();
                 settling.spawn(spread.clone().settle());
                 let (before, begin) = (spread.wanted(), Instant::now());
-                seats.iter().for_each(|seat| seat.hears(to));
+                for seat in &seats {
+                    seat.hears(to);
+                }
                 let mut changes = spread.changes();
-                let changed = changes.wait_for(|seats| seats.wanted() != before);
-                changed.await.unwrap();
+                let follows = changes.wait_for(|seats| seats.wanted() != before);
+                follows.await.unwrap();
                 (spread.wanted(), begin.elapsed())
             });
         }

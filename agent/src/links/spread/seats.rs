@@ -103,7 +103,7 @@ impl Seats {
         let double = doubles.last().and_then(|number| self.taken.get(number));
         let nowhere = links.clone().rfind(|link| !leads(*link));
         let double = double.map(|it| it.link);
-        nowhere.or(double).or(links.last())
+        nowhere.or(double).or_else(|| links.last())
     }
 
     /// The entries whose replica has an older entry, the oldest first.

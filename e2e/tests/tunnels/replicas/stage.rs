@@ -66,9 +66,9 @@ impl Stage {
             agents.push(agent.await.unwrap());
         }
         Self {
-            world,
-            replicas,
             agents,
+            replicas,
+            world,
         }
     }
 
