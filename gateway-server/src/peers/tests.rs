@@ -125,16 +125,16 @@ async fn a_tunnel_that_drains_gives_up_the_pipes_of_other_replicas() {
     let [one, other, third] = Replica::linked(&authority).await;
     let agent = other.attach("managed1").await;
     eventually(|| one.sees("managed1")).await;
-    let mut pipe = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
+    let mut pipe = one.dialer("managed1").dial(Share::Whole).await.unwrap();
     // The replica has another tunnel, so it holds the cluster all the time.
     let next = other.attach("managed1").await;
-    let mut kept = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
+    let mut kept = one.dialer("managed1").dial(Share::Whole).await.unwrap();
     agent.drain();
     retires(&pipe).await;
     assert!(pipe.carrier.is_retiring());
     // This one may lead through the first tunnel, too, as far as the other replica can tell.
     retires(&kept).await;
-    kept = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
+    kept = one.dialer("managed1").dial(Share::Whole).await.unwrap();
     assert!(!kept.carrier.is_retiring());
     pipe.stream.write_all(b"still here").await.unwrap();
     pipe.stream.shutdown().await.unwrap();
@@ -147,7 +147,7 @@ async fn a_tunnel_that_drains_gives_up_the_pipes_of_other_replicas() {
     next.drain();
     retires(&kept).await;
     eventually(|| one.peers_of("managed1") == 1).await;
-    let pipe = one.dialer("managed1").dial(Share::Pooled).await.unwrap();
+    let pipe = one.dialer("managed1").dial(Share::Whole).await.unwrap();
     assert_eq!(pipe.carrier.replica(), Some(third.id()));
 }
 
