@@ -7,7 +7,7 @@ mod status;
 
 pub use access_grant::{
     AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterChoice, ClusterGrant, GRANT_FINALIZER,
-    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState,
+    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, Judgement,
     ON_CLUSTER_PREFIX, OnCluster, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
     on_cluster,
 };

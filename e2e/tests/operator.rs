@@ -9,6 +9,8 @@ mod entrance;
 mod granters;
 #[path = "operator/grants.rs"]
 mod grants;
+#[path = "operator/guard.rs"]
+mod guard;
 #[path = "operator/hub.rs"]
 mod hub;
 #[path = "operator/life.rs"]
@@ -25,6 +27,8 @@ mod older;
 mod others;
 #[path = "operator/permission.rs"]
 mod permission;
+#[path = "operator/rights.rs"]
+mod rights;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

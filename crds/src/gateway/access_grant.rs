@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     choice::ClusterChoice,
-    status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, REMOVING},
+    status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, Judgement, REMOVING},
     subject::{
         GROUP_MEMBER, ON_CLUSTER_PREFIX, OnCluster, Subject, SubjectKind, USER_EXTRA, on_cluster,
     },

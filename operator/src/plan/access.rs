@@ -8,6 +8,7 @@
 
 mod cap;
 mod impersonation;
+mod judgement;
 mod rollout;
 mod selection;
 mod status;
@@ -28,7 +29,7 @@ use crate::{
     grant::{Account, Grant, is_access_work},
     kind::{Kind, ObjectKey},
     manifest::Manifest,
-    names::{ACCESS_POLICY, ACCESS_WORK, ACCOUNTS, GATEWAY},
+    names::{ACCESS_WORK, ACCOUNTS, GATEWAY},
     observed::Observed,
     plan::{Desired, Plan, enrolment},
 };
@@ -59,21 +60,10 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     plan
 }
 
-/// True if the hub checks who may grant.
-pub(crate) fn is_guarded(observed: &Observed) -> bool {
-    let policy = ObjectKey::global(Kind::ValidatingAdmissionPolicy, ACCESS_POLICY);
-    let binding = ObjectKey::global(Kind::ValidatingAdmissionPolicyBinding, ACCESS_POLICY);
-    let denies = observed.object(&binding).is_some_and(|binding| {
-        let actions = binding.data["spec"]["validationActions"].as_array();
-        actions.is_some_and(|all| all.iter().any(|it| it == "Deny"))
-    });
-    denies && observed.object(&policy).is_some()
-}
-
 /// True for objects of a cluster that affect which grants it carries.
 pub(crate) fn concerns(key: &ObjectKey) -> bool {
     match key.kind {
-        Kind::ManagedCluster => true,
+        Kind::ManagedCluster | Kind::Namespace => true,
         Kind::ManagedClusterAddOn => key.name == ACCOUNTS,
         _ => is_access_work(key),
     }
@@ -124,6 +114,7 @@ fn held<'a>(
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
             && selects(observed, grant, object)
+            && judgement::is_judged(observed, grant)
             && caps.allow(&grant.object.spec.role)
             && grant.can_name_all(account)
     });
