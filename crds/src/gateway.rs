@@ -9,8 +9,8 @@ mod user_prefix;
 
 pub use access_grant::{
     AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterChoice, ClusterGrant, GRANT_FINALIZER,
-    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, OnHub,
-    REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
+    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, Judgement,
+    OnHub, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
 };
 pub use gateway_configuration::{
     Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, Egress,

@@ -29,13 +29,18 @@ pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator"
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// The manifests that a hub needs before an operator can run.
-const PREREQUISITES: [&str; 6] = [
+const PREREQUISITES: [&str; 11] = [
     "crds/accessgrants.yaml",
     "crds/gatewayconfigurations.yaml",
     "crds/managedserviceaccounts.yaml",
     "operator/namespace.yaml",
     "operator/rbac.yaml",
     "operator/access-policy.yaml",
+    "operator/agent-policy.yaml",
+    "operator/configuration-policy.yaml",
+    "operator/operator-policy.yaml",
+    "agent/rbac-hub.yaml",
+    "gateway/rbac.yaml",
 ];
 
 /// An operator of a hub. It is killed when it is dropped.

@@ -138,6 +138,8 @@ fn operations_know_every_condition_reason_phase_and_event() {
     for source in [
         "operator/src/plan/status/conditions.rs",
         "operator/src/plan/status/clusters.rs",
+        "operator/src/plan/enrolment/namespace.rs",
+        "operator/src/plan/hub/server/allowance.rs",
         "operator/src/apply/write_error.rs",
         "operator/src/engine/ended.rs",
         "gateway-server/src/proxy/failure.rs",

@@ -9,6 +9,8 @@ mod entrance;
 mod granters;
 #[path = "operator/grants.rs"]
 mod grants;
+#[path = "operator/guard.rs"]
+mod guard;
 #[path = "operator/hub.rs"]
 mod hub;
 #[path = "operator/life.rs"]
@@ -27,6 +29,8 @@ mod others;
 mod permission;
 #[path = "operator/replicas.rs"]
 mod replicas;
+#[path = "operator/rights.rs"]
+mod rights;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/stage.rs"]

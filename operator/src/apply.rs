@@ -22,7 +22,7 @@ use crate::{
     kind::{Kind, ObjectKey},
     metrics::Metrics,
     names::MANAGER,
-    plan::{Action, Desired, Part, pki::Signature},
+    plan::{Action, Desired, Judged, Part, pki::Signature},
 };
 
 /// The deadline of one call.
@@ -79,8 +79,8 @@ impl Hands {
                 patch,
             } => self.patch(key, resource_version, *part, patch).await,
             Action::Delete { key, uid } => self.delete(key, uid).await,
-            Action::Approve { name, message } => self.approve(name, message).await,
-            Action::Sign { name, signature } => self.sign(name, signature).await,
+            Action::Approve { request, message } => self.approve(request, message).await,
+            Action::Sign { request, signature } => self.sign(request, signature).await,
             Action::Issue { key, issue } => {
                 let body = issue::secret(&key.name, issue, (self.clock)())
                     .map_err(|error| kube::Error::Service(Box::new(error)))?;
@@ -138,25 +138,25 @@ impl Hands {
         }
     }
 
-    async fn approve(&self, name: &str, message: &str) -> kube::Result<Outcome> {
-        let approval = json!({"status": {"conditions": [{
+    async fn approve(&self, of: &Judged, message: &str) -> kube::Result<Outcome> {
+        let approval = json!({"metadata": of.metadata(), "status": {"conditions": [{
             "type": "Approved", "status": "True", "reason": "AddOnAgent", "message": message,
         }]}});
         let (requests, approval) = (self.requests(), Patch::Merge(&approval));
-        let approved = requests.patch_approval(name, &merging(), &approval).await;
+        let approved = requests
+            .patch_approval(&of.name, &merging(), &approval)
+            .await;
         request(approved?)
     }
 
-    async fn sign(&self, name: &str, signature: &Signature) -> kube::Result<Outcome> {
+    async fn sign(&self, of: &Judged, signature: &Signature) -> kube::Result<Outcome> {
         let pem = issue::certificate(signature, (self.clock)())
             .map_err(|error| kube::Error::Service(Box::new(error)))?;
         let certificate = ByteString(pem.into_bytes());
-        let signed = Patch::Merge(json!({"status": {"certificate": certificate}}));
-        request(
-            self.requests()
-                .patch_status(name, &merging(), &signed)
-                .await?,
-        )
+        let status = json!({"certificate": certificate});
+        let signed = Patch::Merge(json!({"metadata": of.metadata(), "status": status}));
+        let requests = self.requests();
+        request(requests.patch_status(&of.name, &merging(), &signed).await?)
     }
 
     fn requests(&self) -> Api<CertificateSigningRequest> {

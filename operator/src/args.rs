@@ -47,7 +47,7 @@ pub struct Args {
         default_value = concat!("ghcr.io/spokeway/agent:v", env!("CARGO_PKG_VERSION"))
     )]
     agent_image: String,
-    /// Image of the gateway server, if the GatewayConfiguration names none.
+    /// Image of the gateway server.
     #[arg(
         long,
         env = "OPERATOR_GATEWAY_IMAGE",
@@ -55,6 +55,16 @@ pub struct Args {
         default_value = concat!("ghcr.io/spokeway/gateway-server:v", env!("CARGO_PKG_VERSION"))
     )]
     gateway_image: String,
+    /// Repositories of other images that the GatewayConfiguration may name in spec.server.image, e.g.
+    /// registry.example.com/gateway-server, each in every tag and digest. If this is not set, it may name
+    /// none, because whoever writes it could run any program with the rights of the gateway.
+    #[arg(
+        long,
+        env = "OPERATOR_ALLOW_GATEWAY_IMAGES",
+        value_name = "REPOSITORY",
+        value_delimiter = ','
+    )]
+    allow_gateway_images: Vec<String>,
     /// Seconds that the operator waits for a cluster that is no longer selected: first until its agent has
     /// revoked its tokens, then as long again until the agent is removed. After that, it removes what is
     /// left on the hub without waiting for the cluster.
@@ -122,6 +132,8 @@ pub struct Settings {
     pub agent_image: String,
     /// The image of the gateway server.
     pub gateway_image: String,
+    /// The repositories of other images that the configuration may name.
+    pub allowed_images: Vec<String>,
     /// How long the removal of a cluster waits for its agent.
     pub removal_deadline: Duration,
     /// The address that serves health and metrics.
@@ -145,6 +157,7 @@ impl TryFrom<Args> for Settings {
             identity,
             agent_image,
             gateway_image,
+            allow_gateway_images,
             removal_timeout,
             admin_bind_address,
             log,
@@ -172,6 +185,11 @@ impl TryFrom<Args> for Settings {
             identity,
             agent_image,
             gateway_image,
+            // An empty variable names none.
+            allowed_images: allow_gateway_images
+                .into_iter()
+                .filter(|it| !it.is_empty())
+                .collect(),
             removal_deadline: Duration::from_secs(removal_timeout),
             admin_address: admin_bind_address,
             log_filter: log,

@@ -5,7 +5,7 @@ use crds::{addon, authentication, cluster, gateway, work};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde::Serialize;
 
-use crate::names::{ACCESS_POLICY, API_SERVICE, GATEWAY, MANAGED_BY, MANAGER, SERVICE};
+use crate::names::{API_SERVICE, DERIVING_ROLE, GATEWAY, MANAGED_BY, MANAGER, SERVICE};
 
 /// The API group of roles and bindings.
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
@@ -63,6 +63,8 @@ pub(crate) enum Concern {
     ClusterOfNamespace,
     /// The hub, or the one cluster that the binding exists for.
     HubOrCluster,
+    /// The hub, and the cluster that has the object's name.
+    HubAndClusterOfName,
     /// Only the configuration's status, or the grant's own status if the object is a grant.
     Status,
 }
@@ -129,7 +131,7 @@ const OURS: Filter = Filter::Label(MANAGED_BY, MANAGER);
 const OUR_ADDON: Filter = Filter::Label(addon::ADDON_LABEL, GATEWAY);
 const OUR_SERVICE: Filter = Filter::Label(SERVICE_NAME, SERVICE);
 const OUR_RECORD: Filter = Filter::Name(gateway::ACCESS_RECORD);
-const OUR_POLICY: Filter = Filter::Name(ACCESS_POLICY);
+const DERIVING: Filter = Filter::Name(DERIVING_ROLE);
 const OUR_API_SERVICE: Filter = Filter::Name(API_SERVICE);
 
 kinds! {
@@ -147,13 +149,13 @@ kinds! {
     ManagedServiceAccount: AUTHENTICATION, Namespaces, ALL, ClusterOfNamespace;
     ConfigMap: CORE, Namespaces, OUR_RECORD, ClusterOfNamespace;
     CertificateSigningRequest: CERTIFICATES, Cluster, OUR_ADDON, ClusterOfNamespace;
-    ClusterRole: RBAC_API, Cluster, OURS, Hub;
+    ClusterRole: RBAC_API, Cluster, DERIVING, Status;
     ClusterRoleBinding: RBAC_API, Cluster, OURS, HubOrCluster;
     RoleBinding: RBAC_API, Namespaces, OURS, HubOrCluster;
     APIService: REGISTRATION, Cluster, OUR_API_SERVICE, Hub;
-    Namespace: CORE, Cluster, OURS, Hub;
+    // Also those of clusters, which others create.
+    Namespace: CORE, Cluster, ALL, HubAndClusterOfName;
     ServiceAccount: CORE, Server, OURS, Hub;
-    Role: RBAC_API, Namespaces, OURS, Hub;
     // Agents are told where the gateway is. Secrets hold what they verify it with and who signs
     // their certificates, so a change concerns every cluster.
     Secret: CORE, Server, OURS, Everything;
@@ -161,8 +163,9 @@ kinds! {
     Deployment: APPS, Server, OURS, Hub;
     PodDisruptionBudget: POLICY, Server, OURS, Hub;
     EndpointSlice: DISCOVERY, Server, OUR_SERVICE, Hub;
-    ValidatingAdmissionPolicy: ADMISSION, Cluster, OUR_POLICY, Status;
-    ValidatingAdmissionPolicyBinding: ADMISSION, Cluster, OUR_POLICY, Status;
+    // There are few of them.
+    ValidatingAdmissionPolicy: ADMISSION, Cluster, ALL, Clusters;
+    ValidatingAdmissionPolicyBinding: ADMISSION, Cluster, ALL, Clusters;
 }
 
 impl Kind {

@@ -9,6 +9,7 @@ mod args;
 mod digest;
 mod engine;
 mod grant;
+mod guard;
 mod key;
 mod kind;
 mod leader;

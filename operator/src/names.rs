@@ -21,6 +21,10 @@ pub(crate) const AGENT: &str = "spokeway-agent";
 pub(crate) const WORK: &str = "addon-cluster-gateway-deploy-0";
 /// The admission policy that checks who may grant, and its binding.
 pub(crate) const ACCESS_POLICY: &str = "spokeway-access-grants";
+/// The admission policy that checks what agents write to Secrets, and its binding.
+pub(crate) const AGENT_POLICY: &str = "spokeway-agent-secrets";
+/// The admission policy that checks who may say where the gateway is, and its binding.
+pub(crate) const EXTERNAL_POLICY: &str = "spokeway-external-servers";
 /// The prefix of the works that carry grants.
 pub(crate) const ACCESS_WORK: &str = "spokeway-access-";
 /// The namespace on managed clusters that has the accounts of `ManagedServiceAccount`s.
@@ -32,8 +36,10 @@ pub(crate) const TUNNEL_ROLE: &str = "spokeway-agent-tunnel";
 /// The `APIService` of the gateway.
 pub(crate) const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
 
-/// The gateway server's Deployment and `ServiceAccount`, and the prefix of its roles.
+/// The gateway server's Deployment and `ServiceAccount`, and the prefix of its bindings.
 pub(crate) const SERVER: &str = "spokeway-gateway";
+/// The role by which the gateway server derives clusters, which also names the account.
+pub(crate) const DERIVING_ROLE: &str = "spokeway-gateway-managed-clusters";
 /// The gateway server's Service.
 pub(crate) const SERVICE: &str = "gateway";
 /// The Secret with the authorities that sign the server's certificate.

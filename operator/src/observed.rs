@@ -21,8 +21,10 @@ use kube::{core::DynamicObject, runtime::watcher::Event};
 use self::placed::Placed;
 use crate::{
     grant::{Grant, Shipped, is_access_work},
+    guard::{Guard, Policy},
     key::Key,
     kind::{Kind, ObjectKey},
+    names::CREDENTIALS,
     object::supersedes,
 };
 
@@ -47,6 +49,8 @@ pub(crate) struct Observed {
     pub(crate) faults: BTreeMap<Key, Fault>,
     /// The clusters that placements have selected.
     pub(crate) placed: Placed,
+    /// Whether the admission policies are in force.
+    guards: BTreeMap<Policy, Guard>,
 }
 
 /// What does not change while the process runs.
@@ -58,6 +62,8 @@ pub(crate) struct Installation {
     pub(crate) namespace: String,
     pub(crate) agent_image: String,
     pub(crate) gateway_image: String,
+    /// The repositories of other images that the configuration may name.
+    pub(crate) allowed_images: Vec<String>,
     /// How long the removal of a cluster waits for its agent.
     pub(crate) patience: Duration,
 }
@@ -119,6 +125,7 @@ impl Observed {
             shipped: BTreeMap::new(),
             faults: BTreeMap::new(),
             placed: Placed::default(),
+            guards: BTreeMap::new(),
         }
     }
 
@@ -255,6 +262,26 @@ impl Observed {
         Some(fault)
     }
 
+    /// Whether the admission policy is in force.
+    pub(crate) fn guard(&self, policy: Policy) -> &Guard {
+        self.guards.get(&policy).unwrap_or(&Guard::Missing)
+    }
+
+    fn compare_policies(&mut self) {
+        let kinds = [
+            Kind::ValidatingAdmissionPolicy,
+            Kind::ValidatingAdmissionPolicyBinding,
+        ];
+        let guard = |policy: Policy| {
+            let keys = kinds.map(|kind| ObjectKey::global(kind, policy.name()));
+            (
+                policy,
+                Guard::of(policy, keys.each_ref().map(|key| self.object(key))),
+            )
+        };
+        self.guards = Policy::ALL.into_iter().map(guard).collect();
+    }
+
     /// Parses once what the plans of all clusters read from an object.
     fn read(&mut self, changed: &ObjectKey) {
         let object = self.objects.get(changed).map(Arc::as_ref);
@@ -268,6 +295,9 @@ impl Observed {
                 Some(grant) => drop(self.grants.insert(changed.name.clone(), Arc::new(grant))),
                 None => drop(self.grants.remove(&changed.name)),
             },
+            Kind::ValidatingAdmissionPolicy | Kind::ValidatingAdmissionPolicyBinding => {
+                self.compare_policies();
+            }
             Kind::ManifestWork if object.is_none() => drop(self.shipped.remove(changed)),
             _ => {}
         }
@@ -277,7 +307,14 @@ impl Observed {
 impl Configuration {
     fn read(object: &DynamicObject) -> Result<Self, String> {
         let raw = object.data.get("spec").cloned().unwrap_or_default();
-        let spec = serde_json::from_value(raw).map_err(|fault| fault.to_string())?;
+        let spec: gateway::GatewayConfigurationSpec =
+            serde_json::from_value(raw).map_err(|fault| fault.to_string())?;
+        // The server reads every Secret there, and so would read the keys of all authorities.
+        if spec.server.namespace == CREDENTIALS {
+            return Err(format!(
+                "spec.server.namespace is {CREDENTIALS}, which is for credentials only; choose another namespace"
+            ));
+        }
         Ok(Self {
             spec,
             generation: object.metadata.generation.unwrap_or_default(),
@@ -298,6 +335,7 @@ mod tests {
             addons: addon::Version::V1beta1,
             agent_image: String::new(),
             gateway_image: String::new(),
+            allowed_images: Vec::new(),
             patience: Duration::ZERO,
         })
     }
@@ -326,6 +364,15 @@ mod tests {
         assert!(observed.unreadable().unwrap().contains("Future"));
         observed.forget(&key);
         assert!(observed.configuration().is_none() && observed.unreadable().is_none());
+    }
+
+    #[test]
+    fn the_server_is_not_where_the_credentials_are() {
+        let mut observed = observed();
+        let spec = json!({"server": {"namespace": CREDENTIALS}});
+        observed.put(Kind::GatewayConfiguration, configuration("1", &spec));
+        assert!(observed.configuration().is_none());
+        assert!(observed.unreadable().unwrap().contains(CREDENTIALS));
     }
 
     #[test]

@@ -58,11 +58,22 @@ pub(crate) enum Action {
     /// Deletes this object, but no later one of the same name.
     Delete { key: ObjectKey, uid: String },
     /// Approves the certificate request.
-    Approve { name: String, message: String },
+    Approve { request: Judged, message: String },
     /// Issues the certificate of an approved certificate request.
-    Sign { name: String, signature: Signature },
+    Sign {
+        request: Judged,
+        signature: Signature,
+    },
     /// Writes fresh keys or certificates to one of the operator's Secrets.
     Issue { key: ObjectKey, issue: Issue },
+}
+
+/// A certificate request in the state that was judged.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
 }
 
 /// Which part of an object is patched.
@@ -159,6 +170,22 @@ impl Plan {
             reason,
             text,
         });
+    }
+}
+
+impl Judged {
+    fn of(object: &DynamicObject) -> Self {
+        let metadata = &object.metadata;
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The metadata by which the API server refuses a write to any other version.
+    pub(crate) fn metadata(&self) -> Value {
+        json!({"uid": self.uid, "resourceVersion": self.resource_version})
     }
 }
 

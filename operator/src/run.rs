@@ -117,6 +117,7 @@ fn installation(addons: addon::Version, settings: Settings) -> Installation {
         namespace: settings.namespace,
         agent_image: settings.agent_image,
         gateway_image: settings.gateway_image,
+        allowed_images: settings.allowed_images,
         patience: settings.removal_deadline,
     }
 }

@@ -3,9 +3,12 @@
 
 mod access;
 mod entrance;
+mod judgement;
 mod life;
 pub(crate) mod model;
+mod names;
 mod order;
 mod removal;
+mod rights;
 mod server;
 mod status;

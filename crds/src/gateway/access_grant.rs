@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     choice::ClusterChoice,
-    status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, REMOVING},
+    status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, Judgement, REMOVING},
     subject::{GROUP_MEMBER, OnHub, Subject, SubjectKind, USER_EXTRA},
 };
 use super::PlacementReference;

@@ -21,8 +21,13 @@ use crate::{
 };
 
 const API_SERVICE: &str = "v1alpha1.cluster.core.oam.dev";
-/// The manifest of the role that is shipped.
+/// The roles that are shipped.
 const SHIPPED: &str = include_str!("../../../config/gateway/rbac.yaml");
+/// Those of them that are not for one namespace.
+const DERIVING: [&str; 2] = [
+    "spokeway-gateway-managed-clusters",
+    "spokeway-gateway-grants",
+];
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// The aggregator checks again by itself only every 30 s, but at once when the `APIService`
 /// changes.
@@ -67,19 +72,20 @@ pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayErr
     .await
 }
 
-/// Gives [`USER`] the role that is shipped, which a gateway needs to derive clusters and
-/// identities.
+/// Gives [`USER`] the shipped roles that a gateway needs to derive clusters and identities.
 pub(super) async fn grant_shipped(hub: &Cluster) -> Result<(), GatewayError> {
-    let role: Value = serde_saphyr::from_str(SHIPPED).expect("a file of ours");
-    let name = role["metadata"]["name"].as_str().expect("it has a name");
-    let client = hub.client();
-    put(&Api::<ClusterRole>::all(client.clone()), name, role.clone()).await?;
-    put(
-        &Api::<ClusterRoleBinding>::all(client),
-        name,
-        binding("ClusterRole", name),
-    )
-    .await
+    let shipped: Vec<Value> = serde_saphyr::from_multiple(SHIPPED).expect("a file of ours");
+    for role in shipped {
+        let name = role["metadata"]["name"].as_str().unwrap_or_default();
+        if !DERIVING.contains(&name) {
+            continue;
+        }
+        let (roles, bindings) = (Api::all(hub.client()), Api::all(hub.client()));
+        put::<ClusterRole>(&roles, name, role.clone()).await?;
+        let bound = binding("ClusterRole", name);
+        put::<ClusterRoleBinding>(&bindings, name, bound).await?;
+    }
+    Ok(())
 }
 
 /// Creates a Service on the hub for what listens on `port`.

@@ -12,7 +12,7 @@ use crate::{
     quick::{Quick, policy},
 };
 
-const ROLE: &str = "spokeway-agent-tunnel";
+const BINDING: &str = "spokeway-agent-tunnel";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 #[tokio::test]
@@ -24,32 +24,40 @@ async fn who_refuses_or_insists_is_named_until_it_ends() {
 }
 
 async fn a_policy_that_refuses(quick: &Quick) {
-    let denied = policy("no-roles", RBAC, "clusterroles", "true");
+    let denied = policy("no-bindings", RBAC, "clusterrolebindings", "true");
     let apply = quick.hub().kubectl(&["apply", "-f", "-"]).stdin(denied);
     apply.ok().await.unwrap();
     // A policy takes effect after a moment. Until then deleted objects are created again.
     let refused = || async {
-        let delete = ["delete", "clusterrole", ROLE, "--ignore-not-found"];
+        let delete = [
+            "delete",
+            "clusterrolebinding",
+            BINDING,
+            "--ignore-not-found",
+        ];
         quick.kubectl(&delete).await?;
         quick.condition("AddOnsAvailable", "Invalid").await
     };
     let said = soon("the refusal is said", refused).await;
-    for words in [ROLE, "not on my watch", "since "] {
+    for words in [BINDING, "not on my watch", "since "] {
         assert!(said.contains(words), "{said}");
     }
     let degraded = quick.condition("Degraded", "Invalid").await;
     assert_eq!(degraded.unwrap(), said);
     quick
-        .kubectl(&["get", "clusterrole", ROLE])
+        .kubectl(&["get", "clusterrolebinding", BINDING])
         .await
         .unwrap_err();
     for kind in [
         "validatingadmissionpolicybinding",
         "validatingadmissionpolicy",
     ] {
-        quick.kubectl(&["delete", kind, "no-roles"]).await.unwrap();
+        quick
+            .kubectl(&["delete", kind, "no-bindings"])
+            .await
+            .unwrap();
     }
-    let made = || quick.kubectl(&["get", "clusterrole", ROLE]);
+    let made = || quick.kubectl(&["get", "clusterrolebinding", BINDING]);
     soon("it is made once nobody refuses", made).await;
     soon("and all is well", || {
         quick.condition("AddOnsAvailable", "Installed")
@@ -59,16 +67,22 @@ async fn a_policy_that_refuses(quick: &Quick) {
 
 /// If the field is taken back once, nothing is reported.
 async fn another_owner_of_a_field(quick: &Quick) {
-    let wanted = rules(quick).await.unwrap();
+    let wanted = subjects(quick).await.unwrap();
     meddle(quick).await;
     let taken_back = || async {
-        let role = role(quick).await?;
-        let managers = role["metadata"]["managedFields"].as_array().unwrap().iter();
-        let rivals = managers.filter(|it| it["manager"] == "rival").count();
-        if role["rules"] == wanted && rivals == 0 {
+        let binding = binding(quick).await?;
+        let managers = binding["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter();
+        // Both say the same roleRef, which a binding cannot do without.
+        let of_rival =
+            |it: &&Value| it["manager"] == "rival" && !it["fieldsV1"]["f:subjects"].is_null();
+        let rivals = managers.filter(of_rival).count();
+        if binding["subjects"] == wanted && rivals == 0 {
             Ok(())
         } else {
-            Err(role.to_string())
+            Err(binding.to_string())
         }
     };
     soon("the field is ours again", taken_back).await;
@@ -80,24 +94,24 @@ async fn another_owner_of_a_field(quick: &Quick) {
 
 /// If it happens repeatedly, the field is taken back ever more slowly, and that is reported.
 async fn another_owner_that_insists(quick: &Quick) {
-    let wanted = rules(quick).await.unwrap();
+    let wanted = subjects(quick).await.unwrap();
     let contested = || async {
         meddle(quick).await;
         quick.condition("AddOnsAvailable", "Contested").await
     };
     let said = soon("the contest is said", contested).await;
-    for words in [ROLE, "rival", "rules"] {
+    for words in [BINDING, "rival", "subjects"] {
         assert!(said.contains(words), "{said}");
     }
     let before = quick
-        .metric("operator_writes_total", &["kind=\"ClusterRole\""])
+        .metric("operator_writes_total", &["kind=\"ClusterRoleBinding\""])
         .await;
     for _ in 0..12 {
         meddle(quick).await;
         sleep(Duration::from_millis(50)).await;
     }
     let after = quick
-        .metric("operator_writes_total", &["kind=\"ClusterRole\""])
+        .metric("operator_writes_total", &["kind=\"ClusterRoleBinding\""])
         .await;
     assert!(
         after - before < 6.0,
@@ -108,13 +122,14 @@ async fn another_owner_that_insists(quick: &Quick) {
     eventually(AVAILABLE_WITHIN, "all is well once it gives in", well)
         .await
         .unwrap();
-    assert_eq!(rules(quick).await.unwrap(), wanted);
+    assert_eq!(subjects(quick).await.unwrap(), wanted);
 }
 
 async fn meddle(quick: &Quick) {
-    let role = json!({
-        "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": ROLE},
-        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+    let binding = json!({
+        "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": BINDING},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": BINDING},
+        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "rivals"}],
     });
     let apply = [
         "apply",
@@ -124,15 +139,15 @@ async fn meddle(quick: &Quick) {
         "-f",
         "-",
     ];
-    let apply = quick.hub().kubectl(&apply).stdin(role.to_string());
+    let apply = quick.hub().kubectl(&apply).stdin(binding.to_string());
     apply.ok().await.unwrap();
 }
 
-async fn rules(quick: &Quick) -> Result<Value, String> {
-    Ok(role(quick).await?["rules"].clone())
+async fn subjects(quick: &Quick) -> Result<Value, String> {
+    Ok(binding(quick).await?["subjects"].clone())
 }
 
-async fn role(quick: &Quick) -> Result<Value, String> {
-    let role = ["clusterrole", ROLE, "--show-managed-fields"];
-    read(quick.hub(), &role).await
+async fn binding(quick: &Quick) -> Result<Value, String> {
+    let binding = ["clusterrolebinding", BINDING, "--show-managed-fields"];
+    read(quick.hub(), &binding).await
 }

@@ -59,11 +59,12 @@ async fn nobody_grants_more_than_it_may() {
     );
     let own = json!({"namespace": "team", "name": "own"});
     let allowed = json!({"names": ["managed1"], "placements": [own]});
-    bob.grants(&on(allowed)).await.unwrap();
+    bob.grants(&on(allowed.clone())).await.unwrap();
     // The largest number of items that are checked at once.
     let most = json!({"names": vec!["managed1"; 16], "placements": vec![own; 8]});
     bob.grants(&on(most)).await.unwrap();
 
+    bob.grants(&on(allowed)).await.unwrap();
     let others = json!([{"namespace": "other", "name": "own"}]);
     for (wanted, words) in [
         (
@@ -97,6 +98,112 @@ async fn nobody_grants_more_than_it_may() {
     assert!(refused.contains("forbidden"), "{refused}");
     nonsense_is_refused(&bob).await;
     samples_are_taken(bob.world.cluster("hub")).await;
+}
+
+#[tokio::test]
+async fn nobody_takes_away_or_rewrites_what_it_may_not_grant() {
+    let bob = Bob::new().await;
+    let hub = bob.world.cluster("hub");
+    let own = json!({"namespace": "team", "name": "own"});
+    let others = json!({"namespace": "team", "name": "others"});
+    let grants = [
+        ("second", json!({"names": ["managed2"]})),
+        ("both", json!({"names": ["managed1", "managed2"]})),
+        ("every", json!({"selector": {}})),
+        ("placed", json!({"placements": [own, others]})),
+        (
+            "many",
+            json!({"placements": vec![own.clone(); 8], "names": ["managed1"]}),
+        ),
+    ];
+    for (name, clusters) in &grants {
+        let object = grant(name, &json!({"clusters": clusters})).to_string();
+        let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(object);
+        apply.ok().await.unwrap();
+    }
+    let delete = async |name: &str| {
+        let args = ["delete", "accessgrant", name];
+        bob.kubectl(&args, String::new()).await
+    };
+    // The API server compiles policies in the background. A dry run is judged, too.
+    let dry = ["delete", "accessgrant", "second", "--dry-run=server"];
+    let refuse = || async {
+        let deleted = bob.kubectl(&dry, String::new()).await;
+        deleted.map_or_else(Ok, |_| Err("it was deleted"))
+    };
+    soon("deletion is judged", refuse).await;
+
+    for (name, words) in [
+        ("second", "not on all of them: managed2"),
+        ("both", "not on all of them: managed1, managed2"),
+        ("every", "a selector may come to choose any cluster"),
+        ("placed", "not on all of them: team/own, team/others"),
+    ] {
+        let refused = delete(name).await.unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+        for rewrite in rewrites() {
+            let patch = rewrite.to_string();
+            let patch = ["patch", "accessgrant", name, "--type=merge", "-p", &patch];
+            let refused = bob.kubectl(&patch, String::new()).await.unwrap_err();
+            let is_judged = refused.contains("verb grant on");
+            assert!(is_judged, "{rewrite}: {refused}");
+        }
+    }
+    // What it may grant it may take away, and an administrator may take away everything.
+    delete("many").await.unwrap();
+    only_finalizers_are_the_operators(hub).await;
+    for name in ["second", "both", "every", "placed"] {
+        let delete = ["delete", "accessgrant", name];
+        hub.kubectl(&delete).ok().await.unwrap();
+    }
+}
+
+/// Changes of a grant, each of which takes something away or gives something.
+fn rewrites() -> [Value; 7] {
+    [
+        // Takes another cluster's right away.
+        json!({"spec": {"clusters": {"names": ["managed1"], "selector": null, "placements": null}}}),
+        json!({"spec": {"subjects": [{"kind": "User", "name": "eve"}]}}),
+        json!({"spec": {"role": {"clusterRole": "cluster-admin"}}}),
+        json!({"spec": {"expiresAfter": "1s"}}),
+        // The garbage collector would delete it.
+        json!({"metadata": {"ownerReferences": [{
+            "apiVersion": "v1", "kind": "Namespace", "name": "gone", "uid": "1",
+        }]}}),
+        json!({"metadata": {"finalizers": ["example.com/for-ever"]}}),
+        json!({"metadata": {"annotations": {"note": "mine"}}}),
+    ]
+}
+
+/// The operator, which has no verb grant, may add and remove its finalizer, and change nothing else.
+async fn only_finalizers_are_the_operators(hub: &Cluster) {
+    let as_operator = format!("--as={}", e2e::operator::USER);
+    let patch = async |patch: &Value| {
+        let patch = patch.to_string();
+        let args = [
+            "patch",
+            "accessgrant",
+            "second",
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        let done = hub
+            .kubectl(&[&args[..], &[&as_operator]].concat())
+            .ok()
+            .await;
+        done.map_err(|error| error.to_string())
+    };
+    let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
+    let own = json!(["gateway.open-cluster-management.io/revocation"]);
+    patch(&hold(own)).await.unwrap();
+    patch(&hold(json!(null))).await.unwrap();
+    let widened = json!({"spec": {"role": {"clusterRole": "cluster-admin"}}});
+    let refused = patch(&widened).await.unwrap_err();
+    assert!(
+        refused.contains("not on all of them: managed2"),
+        "{refused}"
+    );
 }
 
 async fn samples_are_taken(hub: &Cluster) {
@@ -140,7 +247,7 @@ async fn granter(hub: &Cluster) {
     let rules = json!([
         {
             "apiGroups": ["gateway.open-cluster-management.io"], "resources": ["accessgrants"],
-            "verbs": ["get", "create", "update", "patch"],
+            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
         },
         {
             "apiGroups": ["cluster.core.oam.dev"], "resources": ["clustergateways"],

@@ -110,10 +110,10 @@ async fn the_standby_takes_over(stage: &Stage) {
     stage.operator.kill();
     let begin = Instant::now();
     stage
-        .kubectl(&["delete", "clusterrole", "spokeway-agent-tokens"])
+        .kubectl(&["delete", "clusterrolebinding", "spokeway-agent-tunnel"])
         .await
         .unwrap();
-    let repaired = || stage.kubectl(&["get", "clusterrole", "spokeway-agent-tokens"]);
+    let repaired = || stage.kubectl(&["get", "clusterrolebinding", "spokeway-agent-tunnel"]);
     eventually(TAKEN_OVER_WITHIN, "the standby leads", repaired)
         .await
         .unwrap();
@@ -123,7 +123,7 @@ async fn the_standby_takes_over(stage: &Stage) {
     standby.stop().await;
     let begin = Instant::now();
     stage
-        .kubectl(&["delete", "clusterrole", "spokeway-agent-tokens"])
+        .kubectl(&["delete", "clusterrolebinding", "spokeway-agent-tunnel"])
         .await
         .unwrap();
     eventually(SOON, "the other leads", repaired).await.unwrap();

@@ -31,7 +31,9 @@ async fn a_hub_with_the_older_api_gets_its_agents_and_keeps_them_at_its_upgrade(
         "apiVersion": "cluster.open-cluster-management.io/v1", "kind": "ManagedCluster",
         "metadata": {"name": CLUSTER}, "spec": {"hubAcceptsClient": true},
     });
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CLUSTER}});
+    let labels = json!({"open-cluster-management.io/cluster-name": CLUSTER});
+    let metadata = json!({"name": CLUSTER, "labels": labels});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
     for object in [cluster, namespace] {
         apply(hub, &object.to_string()).await;
     }

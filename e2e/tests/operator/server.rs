@@ -32,7 +32,7 @@ async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
         .unwrap();
 
     let objects = "deployment/spokeway-gateway,service/gateway,poddisruptionbudget/spokeway-gateway,secret/spokeway-gateway-serving,\
-        service/spokeway-peers,secret/spokeway-peers,role/spokeway-gateway-peers,rolebinding/spokeway-gateway-peers";
+        service/spokeway-peers,secret/spokeway-peers,rolebinding/spokeway-gateway-peers";
     let get: Vec<_> = ["get", "-n", NAMESPACE]
         .into_iter()
         .chain(objects.split(','))

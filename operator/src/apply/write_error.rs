@@ -64,7 +64,11 @@ fn describe(action: &Action) -> String {
         Action::Patch { key, .. } => format!("cannot patch {key}"),
         Action::Delete { key, .. } => format!("cannot delete {key}"),
         Action::Issue { key, .. } => format!("cannot create the keys of {key}"),
-        Action::Sign { name, .. } => format!("cannot sign CertificateSigningRequest {name}"),
-        Action::Approve { name, .. } => format!("cannot approve CertificateSigningRequest {name}"),
+        Action::Sign { request, .. } => {
+            format!("cannot sign CertificateSigningRequest {}", request.name)
+        }
+        Action::Approve { request, .. } => {
+            format!("cannot approve CertificateSigningRequest {}", request.name)
+        }
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn of(key: &ObjectKey) -> Concerned<'_> {
             Some(cluster) => (false, Clusters::One(cluster)),
             None => (true, Clusters::None),
         },
+        Concern::HubAndClusterOfName => (true, Clusters::One(&key.name)),
         Concern::Status => (false, Clusters::None),
     };
     Concerned { hub, clusters }

@@ -1,6 +1,7 @@
 //! Drops from an observed object what no plan reads, and clips what managed clusters say. With
 //! thousands of clusters that is most of the memory. Pure.
 
+use crds::addon::CLUSTER_LABEL;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::DynamicObject;
 use kubernetes::words::clipped;
@@ -12,13 +13,26 @@ use crate::{
     names::MANAGER,
 };
 
+/// The field that stands for a namespace's content: the cluster that it was created for.
+pub(crate) const MADE_FOR: &str = "madeFor";
+/// The label that every API server adds to a namespace when it is created.
+const OF_CREATION: &str = "f:kubernetes.io/metadata.name";
 /// The path of a work's manifests.
 const MANIFESTS: &str = "/spec/workload/manifests";
 
 /// Removes from an object what no plan reads.
 pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
-    let managers = object.metadata.managed_fields.take();
-    object.metadata.managed_fields = managers.and_then(last_other).map(|other| vec![other]);
+    let managers = object.metadata.managed_fields.take().unwrap_or_default();
+    if kind == Kind::Namespace {
+        object.data = json!({MADE_FOR: made_for(object, &managers)});
+        return;
+    }
+    if is_policy(kind) {
+        // They say when somebody changed the policy last.
+        object.metadata.managed_fields = Some(managers);
+        return;
+    }
+    object.metadata.managed_fields = last_other(managers).map(|other| vec![other]);
     match kind {
         Kind::ManagedCluster => {
             if let Some(status) = object.data.get_mut("status") {
@@ -52,6 +66,13 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
     }
 }
 
+fn is_policy(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::ValidatingAdmissionPolicy | Kind::ValidatingAdmissionPolicyBinding
+    )
+}
+
 /// The field manager that wrote last, if it is not the operator.
 pub(crate) fn last_writer(object: &DynamicObject) -> Option<&str> {
     let managers = object.metadata.managed_fields.as_ref()?;
@@ -67,6 +88,19 @@ fn last_other(managers: Vec<ManagedFieldsEntry>) -> Option<ManagedFieldsEntry> {
         manager: last.manager,
         ..ManagedFieldsEntry::default()
     })
+}
+
+/// The cluster that a namespace was created for: whoever created it gave it the label of the cluster
+/// at once. Open Cluster Management puts that label on a namespace that exists already, too.
+fn made_for<'a>(namespace: &'a DynamicObject, managers: &[ManagedFieldsEntry]) -> Option<&'a str> {
+    let of_cluster = format!("f:{CLUSTER_LABEL}");
+    let created = managers.iter().any(|manager| {
+        let fields = manager.fields_v1.as_ref();
+        let labels = fields.map(|fields| &fields.0["f:metadata"]["f:labels"]);
+        labels.is_some_and(|it| !it[OF_CREATION].is_null() && !it[&of_cluster].is_null())
+    });
+    let label = namespace.metadata.labels.as_ref()?.get(CLUSTER_LABEL)?;
+    created.then_some(label)
 }
 
 /// Keeps of a cluster's status only whether it is available, and since when.
@@ -141,5 +175,35 @@ mod tests {
         let wanted = manifest::hash(&[json!({"kind": "A"}).into()]);
         assert_eq!(work.data["spec"]["workload"]["manifests"], wanted);
         assert_eq!(work.data["spec"]["deleteOption"], json!({"x": 1}));
+    }
+
+    #[test]
+    fn of_a_namespace_it_is_kept_whom_it_was_created_for() {
+        let read = |managers: Value| {
+            let mut namespace: DynamicObject = serde_json::from_value(json!({
+                "metadata": {
+                    "name": "managed1", "managedFields": managers,
+                    "labels": {"kubernetes.io/metadata.name": "managed1", CLUSTER_LABEL: "managed1"},
+                },
+                "spec": {"finalizers": ["kubernetes"]},
+            }))
+            .unwrap();
+            reduce(Kind::Namespace, &mut namespace);
+            namespace.data[MADE_FOR].as_str().map(str::to_owned)
+        };
+        let manager = |name: &str, labels: &[&str]| {
+            let labels = labels.iter().map(|it| (format!("f:{it}"), json!({})));
+            let labels = Value::Object(labels.collect());
+            json!({"manager": name, "operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": labels}}})
+        };
+        let own = "kubernetes.io/metadata.name";
+        let by_ocm = json!([manager("registration", &[own, CLUSTER_LABEL])]);
+        assert_eq!(read(by_ocm).as_deref(), Some("managed1"));
+        let later = json!([
+            manager("kubectl-create", &[own]),
+            manager("registration", &[CLUSTER_LABEL]),
+        ]);
+        assert_eq!(read(later), None);
+        assert_eq!(read(json!([])), None);
     }
 }

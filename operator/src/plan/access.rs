@@ -8,6 +8,7 @@
 
 mod cap;
 mod impersonation;
+mod judgement;
 mod record;
 mod rollout;
 mod selection;
@@ -25,7 +26,7 @@ use crate::{
     grant::{Grant, is_access_work},
     kind::{Kind, ObjectKey},
     manifest::Manifest,
-    names::{ACCESS_POLICY, ACCESS_WORK, ACCOUNTS, GATEWAY},
+    names::{ACCESS_WORK, ACCOUNTS, GATEWAY},
     observed::Observed,
     plan::{Desired, Plan, enrolment},
 };
@@ -56,21 +57,10 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     plan
 }
 
-/// True if the hub checks who may grant.
-pub(crate) fn is_guarded(observed: &Observed) -> bool {
-    let policy = ObjectKey::global(Kind::ValidatingAdmissionPolicy, ACCESS_POLICY);
-    let binding = ObjectKey::global(Kind::ValidatingAdmissionPolicyBinding, ACCESS_POLICY);
-    let denies = observed.object(&binding).is_some_and(|binding| {
-        let actions = binding.data["spec"]["validationActions"].as_array();
-        actions.is_some_and(|all| all.iter().any(|it| it == "Deny"))
-    });
-    denies && observed.object(&policy).is_some()
-}
-
 /// True for objects of a cluster that affect which grants it carries.
 pub(crate) fn concerns(key: &ObjectKey) -> bool {
     match key.kind {
-        Kind::ManagedCluster | Kind::ConfigMap => true,
+        Kind::ManagedCluster | Kind::Namespace | Kind::ConfigMap => true,
         Kind::ManagedClusterAddOn => key.name == ACCOUNTS,
         _ => is_access_work(key),
     }
@@ -117,6 +107,7 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
             && selects(observed, grant, object)
+            && judgement::is_judged(observed, grant)
             && caps.allow(&grant.object.spec.role)
     });
     held.collect()

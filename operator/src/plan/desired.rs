@@ -23,6 +23,9 @@ pub(crate) struct Desired {
     /// The manifests of a work.
     #[serde(skip)]
     manifests: Vec<Manifest>,
+    /// The only version of the object that is written.
+    #[serde(skip)]
+    version: Option<String>,
 }
 
 impl Desired {
@@ -31,7 +34,14 @@ impl Desired {
             key,
             body,
             manifests: Vec::new(),
+            version: None,
         }
+    }
+
+    /// The same, but only for this version of the object.
+    pub(crate) fn at(mut self, object: &DynamicObject) -> Self {
+        self.version.clone_from(&object.metadata.resource_version);
+        self
     }
 
     /// The desired state of a work.
@@ -41,6 +51,7 @@ impl Desired {
             key,
             body,
             manifests,
+            version: None,
         }
     }
 
@@ -55,6 +66,9 @@ impl Desired {
         body["apiVersion"] = resource.api_version.into();
         body["kind"] = resource.kind.into();
         body["metadata"]["name"] = self.key.name.as_str().into();
+        if let Some(version) = &self.version {
+            body["metadata"]["resourceVersion"] = version.as_str().into();
+        }
         if self.key.kind.is_namespaced() {
             body["metadata"]["namespace"] = self.key.namespace.as_str().into();
         }

@@ -11,6 +11,8 @@
 mod account;
 mod agent;
 mod certificate;
+mod deployment_config;
+mod namespace;
 mod placement;
 mod registration;
 mod removal;
@@ -22,18 +24,24 @@ use jiff::Timestamp;
 
 #[cfg(test)]
 pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
-use self::selected_cluster::SelectedCluster;
+use self::{namespace::Refusal, selected_cluster::SelectedCluster};
 pub(crate) use self::{
-    placement::is_selected,
+    namespace::refusal,
+    placement::{is_chosen, is_selected},
     registration::{FOR_CLUSTER, own_group_of_all},
     removal::deleting,
     selected_cluster::is_row_foreign,
 };
-use crate::{observed::Observed, plan::Plan};
+use crate::{
+    kind::{Kind, ObjectKey},
+    observed::Observed,
+    plan::Plan,
+};
 
 /// Plans one cluster.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
+    say_refusal(observed, cluster, &mut plan);
     let selected = SelectedCluster::of(observed, cluster, now);
     let Some(cluster) = selected.filter(|it| !it.is_row_deleting()) else {
         removal::plan(observed, cluster, now, &mut plan);
@@ -46,4 +54,21 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let deployed = work::plan(&cluster, &mut plan);
     rows::say(&cluster, &registered, deployed.as_ref(), now, &mut plan);
     plan
+}
+
+/// Warns if the cluster is not enrolled because of its name. A namespace that is missing comes soon.
+fn say_refusal(observed: &Observed, cluster: &str, plan: &mut Plan) {
+    let key = ObjectKey::global(Kind::ManagedCluster, cluster);
+    let Some(object) = observed
+        .object(&key)
+        .filter(|_| is_chosen(observed, cluster))
+    else {
+        return;
+    };
+    if let Some(refusal) = refusal(observed, cluster)
+        && !matches!(refusal, Refusal::Missing(_))
+    {
+        let text = format!("not enrolled: {refusal}");
+        plan.warn(&key, object, refusal.reason(), text);
+    }
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 pub(crate) use self::{
     addons::foreign,
     publication::{Publication, publication},
+    server::withheld,
 };
 use crate::{
     kind::{Kind, ObjectKey},

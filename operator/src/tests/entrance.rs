@@ -24,6 +24,7 @@ const ADDRESS: &str = "203.0.113.7";
 
 fn hub(server: &str, entrypoint: &Value) -> Hub {
     let mut hub = Hub::new(Version::V1beta1);
+    hub.install();
     hub.accept(CLUSTER, &json!({}));
     configure(&mut hub, server, entrypoint);
     hub
@@ -281,6 +282,7 @@ fn nothing_is_left_of_it_where_agents_attach_at_the_hub_again() {
 #[test]
 fn no_tunnel_takes_no_entrance() {
     let mut hub = Hub::new(Version::V1beta1);
+    hub.install();
     hub.accept(CLUSTER, &json!({}));
     hub.configure(&json!({
         "server": {"deployment": "Managed"},

@@ -1,6 +1,6 @@
 //! The life of one cluster from its acceptance, plan by plan.
 
-use crds::addon::{Subject, Version};
+use crds::addon::{DEFAULT_NAMESPACE, Subject, Version};
 use serde_json::{Value, json};
 
 use super::model::Hub;
@@ -133,7 +133,7 @@ fn a_request_of_the_agent_is_granted_and_others_are_left_alone() {
     let plan = hub.cluster("managed1");
     let granted: Vec<_> = plan.actions.iter().collect();
     assert!(
-        matches!(&granted[..], [Action::Approve { name, .. }] if name == "own"),
+        matches!(&granted[..], [Action::Approve { request, .. }] if request.name == "own"),
         "{granted:?}"
     );
     assert_eq!(plan.notes.len(), 1);
@@ -251,13 +251,20 @@ fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     }}));
     hub.settle();
     let desired = json!({"namespace": "hub-config", "name": "agents", "specHash": "abc"});
-    hub.write(
-        &row_key("managed1", Addon::Gateway),
-        &json!({"status": {"configReferences": [{
-            "group": "addon.open-cluster-management.io", "resource": "addondeploymentconfigs",
-            "desiredConfig": desired, "lastObservedGeneration": 1,
-        }]}}),
-    );
+    let reference = json!({
+        "group": "addon.open-cluster-management.io", "resource": "addondeploymentconfigs",
+        "desiredConfig": desired, "lastObservedGeneration": 1,
+    });
+    let key = row_key("managed1", Addon::Gateway);
+    hub.write(&key, &json!({"status": {"configReferences": [reference]}}));
+    hub.settle();
+    // The managed cluster may have written that itself.
+    let row = hub.observed.object(&key).unwrap();
+    assert_eq!(row.data["status"]["namespace"], DEFAULT_NAMESPACE);
+    let mut chosen = reference.clone();
+    chosen["namespace"] = "hub-config".into();
+    chosen["name"] = "agents".into();
+    hub.write(&key, &json!({"spec": {"configs": [chosen]}}));
     hub.settle();
     let row = hub
         .observed

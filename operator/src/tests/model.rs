@@ -6,7 +6,7 @@ mod others;
 use std::{collections::BTreeMap, time::Duration};
 
 use crds::{
-    addon::Version,
+    addon::{self, CLUSTER_LABEL},
     gateway::{self, Identity, ServerSettings},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -15,12 +15,15 @@ use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    guard::Policy,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::ACCESS_POLICY,
+    names::DERIVING_ROLE,
     observed::{Installation, Observed, ServerSeen},
-    plan::{self, Action, Desired, Part, Plan},
+    plan::{self, Action, Desired, Judged, Part, Plan},
 };
+
+const ROLES: &str = include_str!("../../../config/gateway/rbac.yaml");
 
 pub(crate) struct Hub {
     pub(crate) observed: Observed,
@@ -43,13 +46,14 @@ pub(crate) fn ready() -> ServerSeen {
 }
 
 impl Hub {
-    pub(crate) fn new(addons: Version) -> Self {
+    pub(crate) fn new(addons: addon::Version) -> Self {
         Self {
             observed: Observed::new(Installation {
                 addons,
                 namespace: "spokeway-system".to_owned(),
                 agent_image: "ghcr.io/spokeway/agent:v1".to_owned(),
                 gateway_image: "ghcr.io/spokeway/gateway-server:v1".to_owned(),
+                allowed_images: vec!["local:5000/mirror".to_owned()],
                 patience: Duration::from_mins(5),
             }),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
@@ -61,20 +65,37 @@ impl Hub {
     }
 
     /// A hub with the configuration of a gateway that answers.
-    pub(crate) fn configured(addons: Version) -> Self {
+    pub(crate) fn configured(addons: addon::Version) -> Self {
         let mut hub = Self::new(addons);
+        hub.install();
         hub.configure(&json!({}));
         hub.observed.server = ready();
-        hub.guard();
         hub
     }
 
-    /// Adds the admission policy, as an installation does.
-    pub(crate) fn guard(&mut self) {
-        let key = |kind| ObjectKey::global(kind, ACCESS_POLICY);
-        self.write(&key(Kind::ValidatingAdmissionPolicy), &json!({"spec": {}}));
-        let deny = json!({"spec": {"validationActions": ["Deny"]}});
-        self.write(&key(Kind::ValidatingAdmissionPolicyBinding), &deny);
+    /// Adds the admission policies and the roles, as an installation does long before anything else.
+    pub(crate) fn install(&mut self) {
+        let shipped: Vec<Value> = serde_saphyr::from_multiple(ROLES).unwrap();
+        for role in shipped {
+            let name = role["metadata"]["name"].as_str().unwrap();
+            let key = ObjectKey::global(Kind::ClusterRole, name);
+            // The operator watches no other.
+            if name == DERIVING_ROLE {
+                self.write(&key, &role);
+            }
+        }
+        let kinds = [
+            Kind::ValidatingAdmissionPolicy,
+            Kind::ValidatingAdmissionPolicyBinding,
+        ];
+        for policy in Policy::ALL {
+            for (kind, shipped) in kinds.into_iter().zip(policy.shipped()) {
+                let key = ObjectKey::global(kind, policy.name());
+                let created = json!({"creationTimestamp": "2025-12-31T00:00:00Z"});
+                let object = json!({"metadata": created, "spec": shipped["spec"]});
+                self.write(&key, &object);
+            }
+        }
     }
 
     pub(crate) fn configure(&mut self, more: &Value) {
@@ -86,10 +107,29 @@ impl Hub {
     }
 
     pub(crate) fn accept(&mut self, cluster: &str, labels: &Value) {
+        self.make_namespace(cluster);
         let key = ObjectKey::global(Kind::ManagedCluster, cluster);
         self.write(
             &key,
             &json!({"metadata": {"labels": labels}, "spec": {"hubAcceptsClient": true}}),
+        );
+    }
+
+    /// Creates the namespace of a cluster as Open Cluster Management does.
+    fn make_namespace(&mut self, cluster: &str) {
+        let own = "kubernetes.io/metadata.name";
+        let fields = [own, CLUSTER_LABEL].map(|label| (format!("f:{label}"), json!({})));
+        let labels = Value::Object(fields.into_iter().collect());
+        let key = ObjectKey::global(Kind::Namespace, cluster);
+        self.write(
+            &key,
+            &json!({"metadata": {
+                "labels": {own: cluster, CLUSTER_LABEL: cluster},
+                "managedFields": [{
+                    "manager": "registration", "operation": "Update",
+                    "fieldsV1": {"f:metadata": {"f:labels": labels}},
+                }],
+            }}),
         );
     }
 
@@ -176,14 +216,14 @@ impl Hub {
                 patch,
             } => self.patch(key, resource_version, *part, patch),
             Action::Delete { key, uid } => self.delete(key, uid),
-            Action::Approve { name, .. } => self.answer(
-                name,
+            Action::Approve { request, .. } => self.answer(
+                request,
                 &json!({"conditions": [{"type": "Approved", "status": "True"}]}),
             ),
-            Action::Sign { name, signature } => {
+            Action::Sign { request, signature } => {
                 let certificate = crate::apply::certificate_for_tests(signature, self.now);
                 let certificate = ByteString(certificate.into_bytes());
-                self.answer(name, &json!({"certificate": certificate}));
+                self.answer(request, &json!({"certificate": certificate}));
             }
             Action::Issue { key, issue } => {
                 let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
@@ -287,10 +327,13 @@ impl Hub {
         self.delete(key, &uid);
     }
 
-    fn answer(&mut self, request: &str, status: &Value) {
+    fn answer(&mut self, request: &Judged, status: &Value) {
         let mut all = self.observed.all(Kind::CertificateSigningRequest);
-        let key = all.find(|(key, _)| key.name == request).unwrap().0.clone();
+        let found = all.find(|(key, _)| key.name == request.name).unwrap();
+        let (key, metadata) = (found.0.clone(), found.1.metadata.clone());
         drop(all);
+        let judged = json!({"uid": metadata.uid, "resourceVersion": metadata.resource_version});
+        assert_eq!(request.metadata(), judged);
         self.write(&key, &json!({"status": status}));
     }
 

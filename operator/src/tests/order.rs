@@ -97,6 +97,7 @@ fn meddle(hub: &mut Hub, meddling: Meddling) {
 
 fn begin(addons: Version) -> Hub {
     let mut hub = Hub::new(addons);
+    hub.install();
     hub.accept("managed3", &json!({"gateway": "on"}));
     hub
 }

@@ -10,7 +10,7 @@ use super::model::Hub;
 use crate::{
     key::Key,
     kind::{Kind, ObjectKey, SERVICE_NAME},
-    names::{API_SERVICE, AUTHORITY, CREDENTIALS, SERVER, SERVICE, SERVING},
+    names::{API_SERVICE, AUTHORITY, CREDENTIALS, DERIVING_ROLE, SERVER, SERVICE, SERVING},
     object::is_ours,
     plan::{
         Action,
@@ -22,6 +22,7 @@ const NAMESPACE: &str = "spokeway-system";
 
 fn managed() -> Hub {
     let mut hub = Hub::new(Version::V1beta1);
+    hub.install();
     hub.configure(&json!({"server": {"deployment": "Managed"}}));
     hub.settle();
     hub
@@ -124,15 +125,14 @@ fn the_addresses_that_an_administrator_allows_reach_the_gateway() {
 #[test]
 fn it_may_read_what_its_configuration_takes_and_nothing_else() {
     let (derived, manual) = ("ManagedServiceAccount", "Manual");
-    let (grants, clusters) = ("accessgrants", "managedclusters");
+    let (grants, clusters) = (
+        "spokeway-gateway-grants",
+        "spokeway-gateway-managed-clusters",
+    );
     for (credentials, identity, wanted) in [
-        (
-            derived,
-            "Impersonate",
-            vec![clusters, grants, "configmaps", "secrets"],
-        ),
-        (derived, "ServiceAccount", vec![clusters, "secrets"]),
-        (manual, "Impersonate", vec![grants, "configmaps"]),
+        (derived, "Impersonate", vec![grants, clusters]),
+        (derived, "ServiceAccount", vec![clusters]),
+        (manual, "Impersonate", vec![grants]),
         (manual, "ServiceAccount", vec![]),
     ] {
         let mut hub = managed();
@@ -141,19 +141,66 @@ fn it_may_read_what_its_configuration_takes_and_nothing_else() {
             "credentials": {"type": credentials}, "identity": {"type": identity},
         }));
         hub.settle();
-        let role = ObjectKey::global(Kind::ClusterRole, "spokeway-gateway-managed-clusters");
-        let rules = hub
-            .observed
-            .object(&role)
-            .map(|it| it.data["rules"].clone());
-        let rules = rules.unwrap_or_default();
-        let rules = rules.as_array().into_iter().flatten();
-        let may: Vec<_> = rules
-            .map(|rule| rule["resources"][0].as_str().unwrap())
-            .collect();
-        assert_eq!(may, wanted, "{credentials} {identity}");
-        let binding = ObjectKey::global(Kind::ClusterRoleBinding, &role.name);
-        assert_eq!(hub.observed.object(&binding).is_some(), !wanted.is_empty());
+        let bindings = hub.observed.all(Kind::ClusterRoleBinding);
+        let bindings = bindings.filter(|(key, _)| key.name.starts_with(SERVER));
+        let roles = bindings.map(|(_, it)| it.data["roleRef"]["name"].as_str().unwrap());
+        let roles: Vec<_> = roles.filter(|it| *it != "system:auth-delegator").collect();
+        assert_eq!(roles, wanted, "{credentials} {identity}");
+    }
+}
+
+/// The reason of the condition that says what the server does not get.
+fn allowed(hub: &mut Hub, more: &Value) -> String {
+    let mut spec = more.clone();
+    spec["server"]["deployment"] = "Managed".into();
+    hub.configure(&spec);
+    hub.settle();
+    let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    let status = hub.observed.object(&key).unwrap().data["status"].clone();
+    let conditions = status["conditions"].as_array().unwrap();
+    let mut own = conditions
+        .iter()
+        .filter(|it| it["type"] == "GatewayAllowed");
+    own.next().unwrap()["reason"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_account_whose_tokens_it_may_not_read_is_said() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    let account = |name: &str| json!({"credentials": {"managedServiceAccount": {"name": name}}});
+    assert_eq!(allowed(&mut hub, &account("cluster-gateway")), "AsAsked");
+    assert_eq!(allowed(&mut hub, &account("admin")), "AccountNotAllowed");
+    let role = ObjectKey::global(Kind::ClusterRole, DERIVING_ROLE);
+    let mut rules = hub.observed.object(&role).unwrap().data["rules"].clone();
+    rules[1]["resourceNames"] = json!(["cluster-gateway", "admin"]);
+    hub.write(&role, &json!({"rules": rules}));
+    assert_eq!(allowed(&mut hub, &account("admin")), "AsAsked");
+    hub.observed.forget(&role);
+    assert_eq!(allowed(&mut hub, &account("admin")), "RoleMissing");
+}
+
+#[test]
+fn only_an_image_that_the_operator_was_told_of_runs() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    let own = "ghcr.io/spokeway/gateway-server:v1";
+    for (image, reason, runs) in [
+        (own, "AsAsked", own),
+        ("local:5000/mirror", "AsAsked", "local:5000/mirror"),
+        ("local:5000/mirror:v2", "AsAsked", "local:5000/mirror:v2"),
+        (
+            "local:5000/mirror/a@sha256:00",
+            "AsAsked",
+            "local:5000/mirror/a@sha256:00",
+        ),
+        ("local:5000/mirrors:v1", "ImageNotAllowed", own),
+        ("evil.example.com/x", "ImageNotAllowed", own),
+    ] {
+        let image = json!({"server": {"image": image}});
+        assert_eq!(allowed(&mut hub, &image), reason, "{image}");
+        let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+        let deployment = &hub.observed.object(&key).unwrap().data;
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], runs);
     }
 }
 
@@ -274,7 +321,6 @@ fn a_server_that_something_else_runs_has_nothing_of_ours() {
         Kind::Deployment,
         Kind::Secret,
         Kind::Service,
-        Kind::Role,
         Kind::ServiceAccount,
     ];
     let left = kinds.into_iter().flat_map(|kind| hub.observed.all(kind));

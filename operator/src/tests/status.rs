@@ -37,7 +37,7 @@ fn said(hub: &mut Hub) -> Value {
 #[test]
 fn from_nothing_to_ready_and_into_trouble() {
     let mut hub = Hub::new(Version::V1beta1);
-    hub.guard();
+    hub.install();
     hub.configure(&json!({}));
     hub.observed.server = ServerSeen::Unready {
         why: "it does not answer: refused".to_owned(),

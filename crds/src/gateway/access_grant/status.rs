@@ -14,6 +14,9 @@ pub struct AccessGrantStatus {
     /// Generation of the grant that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Whether the hub has judged that the author of the grant may grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
     /// Condition Ready: the grant is in effect on all of its clusters.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -26,6 +29,18 @@ pub struct AccessGrantStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub cluster_states: Vec<ClusterGrant>,
+}
+
+/// Whether the admission policy of the hub has judged a grant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Judgement {
+    /// Generation of the grant that this is about.
+    pub generation: i64,
+    /// Whether this generation was judged when it was written. If not, it is held back.
+    pub judged: bool,
+    /// Revision of the policy that was in force when the operator looked at the grant.
+    pub policy: String,
 }
 
 /// Numbers of clusters.

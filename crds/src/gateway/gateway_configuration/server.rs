@@ -14,10 +14,16 @@ const DEFAULT_NAMESPACE: &str = "spokeway-system";
 /// The gateway server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "self.deployment != 'External' || has(self.external)",
-    "message": "an External server needs spec.server.external, with its Service and the caBundle of its certificate",
-}]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.deployment != 'External' || has(self.external)",
+        "message": "an External server needs spec.server.external, with its Service and the caBundle of its certificate",
+    },
+    {
+        "rule": "!has(self.__namespace__) || self.__namespace__ != 'open-cluster-management-credentials'",
+        "message": "the server reads every Secret in open-cluster-management-credentials, so its own keys must be elsewhere: choose another spec.server.namespace",
+    },
+]))]
 pub struct Server {
     /// Who runs the server. Defaults to Managed.
     pub deployment: ServerDeployment,
@@ -28,7 +34,8 @@ pub struct Server {
     /// of them, up to 4; with more, a request may take one hop more, through another replica.
     #[schemars(range(min = 1, max = 32))]
     pub replicas: i32,
-    /// Container image. Defaults to the image of the operator's release.
+    /// Container image. Defaults to the image of the operator's release. Another one is used only if the flag
+    /// --allow-gateway-images of the operator names its repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Compute resources of the container. Defaults to requests of 100m CPU and 128Mi of memory, and a limit

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
-use super::{callers_are_themselves, cap::Caps, selection::selects};
+use super::{callers_are_themselves, cap::Caps, judgement, selection::selects};
 use crate::{
     grant::{Grant, HeldGrant, Shipped},
     key::Key,
@@ -93,10 +93,17 @@ impl Rollout<'_> {
             if self.held().is_some() || !self.is_settled() {
                 return self.removing();
             }
-            let message = format!(
-                "the hub has not accepted {cluster}, or the GatewayConfiguration does not select it"
+            let refusal = enrolment::refusal(self.observed, cluster);
+            let refusal = refusal.filter(|_| enrolment::is_chosen(self.observed, cluster));
+            let message = refusal.map_or_else(
+                || format!("the hub has not accepted {cluster}, or the GatewayConfiguration does not select it"),
+                |refusal| refusal.to_string(),
             );
             return Progress::new(GrantState::Pending, "NotEnrolled", message);
+        }
+        if !judgement::is_judged(self.observed, self.grant) {
+            let message = judgement::message(self.grant);
+            return Progress::new(GrantState::Pending, judgement::UNGUARDED, message);
         }
         if !Caps::of(self.observed, object).allow(&self.grant.object.spec.role) {
             let message = "spec.access.caps of the GatewayConfiguration do not allow this role on the cluster";

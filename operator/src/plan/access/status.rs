@@ -8,7 +8,7 @@ use crds::gateway::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{rollout::Rollout, selection::selects};
+use super::{judgement::judge, rollout::Rollout, selection::selects};
 use crate::{
     grant::Grant,
     kind::{Kind, ObjectKey},
@@ -61,8 +61,15 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
         }
         return plan;
     }
-    let body = json!({"status": status(grant, &before, &states, now)});
-    plan.want_status(observed, Desired::new(key, body));
+    // The next plan writes the status of the version that has the finalizer.
+    if !plan.actions.is_empty() {
+        return plan;
+    }
+    let mut body = status(grant, &before, &states, now);
+    body["judgement"] = judge(observed, grant, &mut plan, now);
+    // The judgement is of exactly this version.
+    let desired = Desired::new(key, json!({"status": body}));
+    plan.want_status(observed, desired.at(object));
     plan
 }
 

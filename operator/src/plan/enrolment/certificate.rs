@@ -17,7 +17,7 @@ use crate::{
     kind::Kind,
     names::{GATEWAY, TUNNEL_SIGNER},
     plan::{
-        Action, Plan,
+        Action, Judged, Plan,
         pki::{Pair, Signature, client_seconds},
     },
 };
@@ -51,17 +51,19 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
             plan.warn(key, object, "RequestUnfit", text);
             continue;
         }
-        let name = key.name.clone();
+        let judged = Judged::of(object);
         let action = match step {
             Step::Approve => Some(Action::Approve {
-                name,
+                request: judged,
                 message: format!(
                     "the agent of {} requests a certificate for its own name",
                     cluster.name
                 ),
             }),
-            Step::Sign => signature(cluster, subject, &request)
-                .map(|signature| Action::Sign { name, signature }),
+            Step::Sign => signature(cluster, subject, &request).map(|signature| Action::Sign {
+                request: judged,
+                signature,
+            }),
         };
         plan.actions.extend(action);
     }

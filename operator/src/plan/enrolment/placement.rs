@@ -3,13 +3,20 @@
 use crds::{addon::NO_INSTALL, gateway::Clusters};
 use kube::core::{DynamicObject, Selector, SelectorExt as _};
 
+use super::namespace::refusal;
 use crate::{
     kind::{Kind, ObjectKey},
     observed::Observed,
 };
 
-/// True if the hub has accepted the cluster and the configuration selects it.
+/// True if the hub has accepted the cluster, the configuration selects it, and its namespace is its
+/// own.
 pub(crate) fn is_selected(observed: &Observed, cluster: &str) -> bool {
+    is_chosen(observed, cluster) && refusal(observed, cluster).is_none()
+}
+
+/// True if the hub has accepted the cluster and the configuration selects it.
+pub(crate) fn is_chosen(observed: &Observed, cluster: &str) -> bool {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
     let Some(object) = observed.object(&key) else {
         return false;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
+    guard::Policy,
     kind::{Kind, ObjectKey, RBAC},
     names::{AGENT, GATEWAY, TOKENS_ROLE, TUNNEL_ROLE},
     plan::{Desired, Finding, Plan},
@@ -36,6 +37,12 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) -> Registered
             false,
             "PermissionConfigPending",
             "the managed cluster has not reported the user of its agent yet",
+        ),
+        (Some(_), _) if is_withheld(cluster) => (
+            false,
+            "PermissionConfigPending",
+            "the hub does not judge which Secrets the agent writes; see condition AgentsGuarded of the \
+             GatewayConfiguration",
         ),
         (Some(_), false) => (
             false,
@@ -110,10 +117,12 @@ fn rights(cluster: &SelectedCluster<'_>, client: &KubeClient, user: &str, plan: 
     let observed = cluster.observed;
     let key = tokens_binding(cluster.name);
     if cluster.tokens == Capability::Ours {
-        plan.want(
-            observed,
-            Desired::new(key, binding(cluster.name, TOKENS_ROLE, user)),
-        );
+        if !is_withheld(cluster) {
+            plan.want(
+                observed,
+                Desired::new(key, binding(cluster.name, TOKENS_ROLE, user)),
+            );
+        }
     } else {
         plan.unwanted(observed, &key);
     }
@@ -126,6 +135,16 @@ fn rights(cluster: &SelectedCluster<'_>, client: &KubeClient, user: &str, plan: 
     } else {
         plan.unwanted(observed, &key);
     }
+}
+
+/// True if the agent gets no rights on Secrets for now. RBAC cannot say which Secrets are its own, so
+/// these rights are given only while an admission policy says it. An agent that has them keeps them,
+/// so that an upgrade, which changes the policy before the operator, takes no cluster's tokens away.
+fn is_withheld(cluster: &SelectedCluster<'_>) -> bool {
+    let observed = cluster.observed;
+    cluster.tokens == Capability::Ours
+        && !observed.guard(Policy::Agents).is_in_force()
+        && observed.object(&tokens_binding(cluster.name)).is_none()
 }
 
 fn withdraw(cluster: &SelectedCluster<'_>, plan: &mut Plan) {

@@ -10,7 +10,7 @@ use crds::{
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
-use super::placement;
+use super::{deployment_config, placement};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -120,12 +120,7 @@ impl<'a> SelectedCluster<'a> {
 
     /// The agent's deployment config, and the hash of its observed spec.
     pub(super) fn deployment_config(&self) -> Option<(ConfigSpecHash, AddOnDeploymentConfigSpec)> {
-        let (_, status) = self.row()?;
-        let desired = status.desired_deployment_config()?.clone();
-        let kind = Kind::AddOnDeploymentConfig;
-        let key = ObjectKey::new(kind, &desired.namespace, &desired.name);
-        let spec = part(self.observed.object(&key)?, "spec")?;
-        Some((desired, spec))
+        deployment_config::of(self)
     }
 
     /// The namespace of the agent on the cluster.

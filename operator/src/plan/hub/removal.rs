@@ -26,9 +26,6 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
     plan.unwanted(observed, &api_service::key());
     server::sweep(observed, &BTreeSet::new(), plan);
     plan.unwanted(observed, &rights::binding());
-    for role in rights::roles() {
-        plan.unwanted(observed, &role.key);
-    }
     for addon in Addon::ALL {
         plan.unwanted(
             observed,

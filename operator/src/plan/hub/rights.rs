@@ -1,7 +1,7 @@
-//! The rights of agents on the hub, as `config/agent` ships them. Rights in a cluster's namespace
-//! are bound there, separately for each cluster.
+//! The right of agents to attach at the gateway. Rights in a cluster's namespace are bound there,
+//! separately for each cluster. The roles are shipped with the operator, which may not change them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     kind::{Kind, ObjectKey, RBAC},
@@ -10,12 +10,7 @@ use crate::{
     plan::{Desired, Plan, enrolment::own_group_of_all},
 };
 
-const ROLES: &str = include_str!("../../../../config/agent/rbac-hub.yaml");
-
 pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
-    for role in roles() {
-        plan.want(observed, role);
-    }
     // One binding is enough, because the gateway reads from an agent's name which cluster it
     // attaches.
     let body = json!({
@@ -23,16 +18,6 @@ pub(super) fn plan(observed: &Observed, plan: &mut Plan) {
         "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": own_group_of_all()}],
     });
     plan.want(observed, Desired::new(binding(), body));
-}
-
-/// The shipped roles.
-pub(super) fn roles() -> impl Iterator<Item = Desired> {
-    let shipped: Vec<Value> = serde_saphyr::from_multiple(ROLES).expect("a file of ours");
-    shipped.into_iter().map(|role| {
-        let name = role["metadata"]["name"].as_str().unwrap_or_default();
-        let key = ObjectKey::global(Kind::ClusterRole, name);
-        Desired::new(key, json!({"rules": role["rules"]}))
-    })
 }
 
 pub(super) fn binding() -> ObjectKey {

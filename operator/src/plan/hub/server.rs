@@ -1,6 +1,7 @@
 //! The gateway server on the hub, if the operator runs it: keys, rights, Deployment, Service. Also
 //! what the gateway's own entrance for agents needs, whoever runs the server.
 
+mod allowance;
 mod deployment;
 mod keys;
 mod peers;
@@ -13,6 +14,7 @@ use crds::gateway::{GatewayConfigurationSpec, ServerDeployment};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
+pub(crate) use self::allowance::withheld;
 use crate::{
     kind::{Kind, ObjectKey, SERVICE_NAME},
     names::{SERVER, SERVICE},
@@ -22,13 +24,12 @@ use crate::{
 };
 
 /// The kinds whose objects, if they are the operator's, all belong to the server.
-const OWN: [Kind; 6] = [
+const OWN: [Kind; 5] = [
     Kind::Deployment,
     Kind::PodDisruptionBudget,
     Kind::Service,
     Kind::Secret,
     Kind::ServiceAccount,
-    Kind::Role,
 ];
 
 /// Plans the server or its removal, and returns the bundle that its certificate is verified with.
@@ -49,7 +50,7 @@ pub(super) fn plan(
         bundle = keys::plan(observed, spec, now, plan);
         kept.extend(keys::keys(namespace));
         kept.extend(peers::keys(namespace));
-        wanted.extend(peers::plan(observed, spec, now, plan));
+        wanted.push(peers::plan(observed, spec, now, plan));
         wanted.extend(rights::all(spec).chain(deployment::all(observed, spec)));
     }
     kept.extend(wanted.iter().map(|desired| desired.key.clone()));
@@ -66,9 +67,8 @@ pub(super) fn sweep(observed: &Observed, kept: &BTreeSet<ObjectKey>, plan: &mut 
     let bindings = observed
         .all(Kind::RoleBinding)
         .filter(|(_, it)| !is_of_cluster(it));
-    let global = [Kind::ClusterRole, Kind::ClusterRoleBinding]
-        .into_iter()
-        .flat_map(|kind| observed.all(kind))
+    let global = observed
+        .all(Kind::ClusterRoleBinding)
         .filter(|(key, _)| key.name.starts_with(SERVER));
     for (key, object) in own.chain(bindings).chain(global) {
         if is_ours(object) && !kept.contains(key) {

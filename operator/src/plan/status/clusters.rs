@@ -13,7 +13,7 @@ use crate::{
     object::part,
     observed::Observed,
     plan::{
-        enrolment::{is_row_foreign, is_selected},
+        enrolment::{is_chosen, is_row_foreign, refusal},
         row_key,
     },
 };
@@ -53,7 +53,7 @@ impl Survey {
             observed.faults.contains_key(&key)
         };
         for cluster in observed.clusters() {
-            if !is_selected(observed, cluster) {
+            if !is_chosen(observed, cluster) {
                 continue;
             }
             survey.counts.total += 1;
@@ -117,6 +117,13 @@ fn is_connected(observed: &Observed, cluster: &str) -> bool {
 
 /// What keeps a cluster from being ready: the first step that is not done.
 fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
+    if let Some(refusal) = refusal(observed, cluster) {
+        return Some(Trouble {
+            reason: refusal.reason().to_owned(),
+            message: refusal.to_string(),
+            since: None,
+        });
+    }
     let fault = observed.faults.get(&Key::Cluster(cluster.to_owned()));
     if let Some(fault) = fault {
         return Some(Trouble {

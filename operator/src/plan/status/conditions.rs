@@ -8,14 +8,15 @@ use serde_json::Value;
 use super::clusters::Survey;
 use crate::{
     addon::Addon,
+    guard::Policy,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{ACCESS_POLICY, API_SERVICE},
+    names::API_SERVICE,
     observed::{Configuration, Observed},
     plan::{
-        self, Finding, access,
+        self, Finding,
         entrance::Entrance,
-        hub::{Publication, foreign, publication},
+        hub::{Publication, foreign, publication, withheld},
     },
 };
 
@@ -38,11 +39,13 @@ pub(super) fn conditions(
     };
     let components = [
         gateway,
+        rights(observed, &configuration.spec),
         addons(observed),
         entrypoint(observed, &configuration.spec, now),
         clusters,
         grants(observed),
         identity(observed),
+        agents(observed),
     ];
     let degraded = degraded(&components);
     let all = [available, progressing, degraded]
@@ -136,6 +139,23 @@ fn aggregated(observed: &Observed) -> Option<String> {
     (!holds).then(|| available["message"].as_str().unwrap_or_default().to_owned())
 }
 
+/// Whether the gateway gets what the configuration asks for.
+fn rights(observed: &Observed, spec: &GatewayConfigurationSpec) -> Finding {
+    let finding = finding("GatewayAllowed");
+    if let Some(withheld) = withheld(observed, spec) {
+        return finding(false, withheld.reason(), withheld.to_string());
+    }
+    match observed.guard(Policy::Servers).fault(Policy::Servers) {
+        None => finding(true, "AsAsked", String::new()),
+        Some(fault) => {
+            let message = format!(
+                "everybody who may write the GatewayConfiguration may send callers to a server of their own: {fault}"
+            );
+            finding(false, "PolicyMissing", message)
+        }
+    }
+}
+
 /// Whether the add-ons are the operator's.
 fn addons(observed: &Observed) -> Finding {
     let finding = finding("AddOnsAvailable");
@@ -226,12 +246,24 @@ fn identity(observed: &Observed) -> Finding {
 /// Whether the hub checks who may grant.
 fn grants(observed: &Observed) -> Finding {
     let finding = finding("GrantsGuarded");
-    if access::is_guarded(observed) {
-        return finding(true, "PolicyInForce", String::new());
+    match observed.guard(Policy::Grants).fault(Policy::Grants) {
+        None => finding(true, "PolicyInForce", String::new()),
+        Some(fault) => {
+            let message =
+                format!("nobody judges who may grant, so new grants are held back: {fault}");
+            finding(false, "PolicyMissing", message)
+        }
     }
-    let message = format!(
-        "the ValidatingAdmissionPolicy {ACCESS_POLICY} or its binding is missing: everybody who can write \
-         AccessGrants can grant anything on any cluster; apply config/operator/access-policy.yaml again"
-    );
-    finding(false, "PolicyMissing", message)
+}
+
+/// Whether the hub checks which Secrets agents write.
+fn agents(observed: &Observed) -> Finding {
+    let finding = finding("AgentsGuarded");
+    match observed.guard(Policy::Agents).fault(Policy::Agents) {
+        None => finding(true, "PolicyInForce", String::new()),
+        Some(fault) => {
+            let message = format!("no agent gets rights on Secrets of the hub: {fault}");
+            finding(false, "PolicyMissing", message)
+        }
+    }
 }

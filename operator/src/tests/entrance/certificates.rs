@@ -23,6 +23,7 @@ fn an_agent_gets_a_certificate_of_its_own_name_whatever_proves_it_at_the_hub() {
         (Version::V1alpha1, true),
     ] {
         let mut hub = Hub::new(addons);
+        hub.install();
         hub.accept(CLUSTER, &json!({}));
         if by_token {
             hub.by_token.push(CLUSTER.to_owned());

@@ -4,7 +4,6 @@
 use crds::gateway::PEER_NAME;
 use k8s_openapi::ByteString;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use serde_json::Value;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::{NAMESPACE, endpoint, endpoint_of, managed, registered, secret};
@@ -15,8 +14,6 @@ use crate::{
     plan::pki::{AUTHORITY_LIVES, LEAF_LIVES},
     tests::model::Hub,
 };
-
-const OPERATOR: &str = include_str!("../../../../config/operator/rbac.yaml");
 
 fn pem(hub: &Hub, name: &str, key: &str) -> String {
     let ByteString(bytes) = serde_json::from_value(secret(hub, name)[key].clone()).unwrap();
@@ -149,28 +146,4 @@ fn an_endpoint_of_the_replicas_own_service_is_not_taken_for_a_server_that_is_rea
     assert!(registered(&hub).is_some());
     endpoint(&mut hub, false);
     assert_eq!(registered(&hub), None);
-}
-
-#[test]
-fn the_operator_may_hand_on_every_role_that_the_server_gets() {
-    let documents = OPERATOR.split("\n---\n");
-    let documents = documents.map(|it| serde_saphyr::from_str::<Value>(it).unwrap());
-    let documents: Vec<_> = documents.collect();
-    let rules = documents.iter().filter_map(|it| it["rules"].as_array());
-    let mut named = Vec::new();
-    for rule in rules.flatten() {
-        let has = |field: &str, value: &str| {
-            let values = rule[field].as_array().into_iter().flatten();
-            values.into_iter().any(|it| it == value)
-        };
-        if has("resources", "roles") && has("verbs", "escalate") && has("verbs", "bind") {
-            named.extend(rule["resourceNames"].as_array().unwrap().iter().cloned());
-        }
-    }
-    let hub = managed();
-    let made: Vec<_> = hub.observed.all(Kind::Role).collect();
-    assert_eq!(made.len(), 2);
-    for (key, _) in made {
-        assert!(named.contains(&key.name.as_str().into()), "{key}");
-    }
 }

@@ -4,7 +4,7 @@ use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec};
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
-use super::peers;
+use super::{allowance, peers};
 use crate::{
     kind::{Kind, ObjectKey},
     names::{CREDENTIALS, PEERS, SERVER, SERVICE, SERVING, TUNNEL_BUNDLE, TUNNEL_CLIENTS},
@@ -132,7 +132,7 @@ fn container(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
     }
     json!({
         "name": "gateway",
-        "image": server.image.as_ref().unwrap_or(&observed.installation.gateway_image),
+        "image": allowance::image(observed, spec),
         "args": arguments(spec),
         "ports": ports,
         "livenessProbe": probe("/livez"),

@@ -24,13 +24,13 @@ pub(super) const PORT: u16 = 9445;
 /// Where the Secret is mounted in the server's container.
 pub(super) const DIRECTORY: &str = "/etc/spokeway/peers";
 
-/// Plans both Secrets, and returns the other objects.
+/// Plans both Secrets, and returns the binding of the server's rights.
 pub(super) fn plan(
     observed: &Observed,
     spec: &GatewayConfigurationSpec,
     now: Timestamp,
     plan: &mut Plan,
-) -> [Desired; 2] {
+) -> Desired {
     let namespace = &spec.server.namespace;
     let [authority, peers] = keys(namespace);
     let secret = observed.object(&peers);
@@ -59,21 +59,12 @@ pub(super) fn arguments(namespace: &str) -> [String; 5] {
     ]
 }
 
-/// The role must not have the same name as the one for the manual mode's Secrets, because both may
-/// be in one namespace.
-fn rights(namespace: &str) -> [Desired; 2] {
+fn rights(namespace: &str) -> Desired {
     let name = format!("{SERVER}-peers");
-    let key = |kind| ObjectKey::new(kind, namespace, &name);
-    let role = json!({"rules": [{
-        "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
-        "verbs": ["get", "list", "watch"],
-    }]});
+    let key = ObjectKey::new(Kind::RoleBinding, namespace, &name);
+    let subject = json!({"kind": "ServiceAccount", "name": SERVER, "namespace": namespace});
     let binding = json!({
-        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": SERVER, "namespace": namespace}],
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}, "subjects": [subject],
     });
-    [
-        Desired::new(key(Kind::Role), role),
-        Desired::new(key(Kind::RoleBinding), binding),
-    ]
+    Desired::new(key, binding)
 }

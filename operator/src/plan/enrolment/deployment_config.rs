@@ -1,0 +1,61 @@
+//! How the agent of a cluster is deployed: the `AddOnDeploymentConfig` that the hub chose for it. The
+//! managed cluster may write the status of its add-on, so a reference in that status counts only if
+//! an object that only the hub writes names the same config.
+
+use crds::addon::{AddOnDeploymentConfigSpec, ConfigSpecHash, DEPLOYMENT_CONFIGS, GROUP};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::selected_cluster::SelectedCluster;
+use crate::{
+    addon::Addon,
+    kind::{Kind, ObjectKey},
+    object::part,
+};
+
+/// The config, and the hash of its observed spec.
+pub(super) fn of(
+    cluster: &SelectedCluster<'_>,
+) -> Option<(ConfigSpecHash, AddOnDeploymentConfigSpec)> {
+    let (row, status) = cluster.row()?;
+    let desired = status.desired_deployment_config()?.clone();
+    let addon = ObjectKey::global(Kind::ClusterManagementAddOn, Addon::Gateway.name());
+    let addon = cluster.observed.object(&addon);
+    let mut chosen = of_row(row).chain(addon.into_iter().flat_map(of_addon));
+    if !chosen.any(|config| names(config, &desired)) {
+        return None;
+    }
+    let kind = Kind::AddOnDeploymentConfig;
+    let key = ObjectKey::new(kind, &desired.namespace, &desired.name);
+    let spec = part(cluster.observed.object(&key)?, "spec")?;
+    Some((desired, spec))
+}
+
+/// What the cluster's own `ManagedClusterAddOn` asks for.
+fn of_row(row: &DynamicObject) -> impl Iterator<Item = &Value> {
+    configs(&row.data["spec"]["configs"])
+}
+
+/// What the add-on has for all clusters, or for those of a placement, in either version of the API.
+fn of_addon(addon: &DynamicObject) -> impl Iterator<Item = &Value> {
+    let spec = &addon.data["spec"];
+    let older = configs(&spec["supportedConfigs"]);
+    let placements = spec["installStrategy"]["placements"].as_array();
+    let placed = placements.into_iter().flatten();
+    configs(&spec["defaultConfigs"])
+        .chain(older)
+        .chain(placed.flat_map(|placement| configs(&placement["configs"])))
+}
+
+fn configs(list: &Value) -> impl Iterator<Item = &Value> {
+    let all = list.as_array().into_iter().flatten();
+    all.filter(|it| it["group"] == GROUP && it["resource"] == DEPLOYMENT_CONFIGS)
+}
+
+fn names(config: &Value, desired: &ConfigSpecHash) -> bool {
+    let is = |config: &Value| {
+        config["name"] == desired.name.as_str()
+            && config["namespace"].as_str().unwrap_or_default() == desired.namespace
+    };
+    is(config) || is(&config["defaultConfig"])
+}
