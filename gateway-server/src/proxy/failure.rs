@@ -341,6 +341,20 @@ mod tests {
         assert_eq!(refusal.code(), StatusCode::BAD_GATEWAY);
     }
 
+    /// What grants do not allow.
+    fn denials() -> [Failure; 7] {
+        [
+            Denied::NotReadYet,
+            Denied::Name("cluster:hub:system:admin".to_owned()),
+            Denied::Grant(obstacle(State::Pending)),
+            Denied::Grant(obstacle(State::Failed)),
+            Denied::Grant(obstacle(State::Over)),
+            no_grant("alice"),
+            no_grant("system:serviceaccount:ci:bot"),
+        ]
+        .map(Failure::Denied)
+    }
+
     /// What an administrator allows no more of, or not at all.
     fn limits() -> [Failure; 5] {
         [
@@ -396,13 +410,6 @@ mod tests {
             Failure::NoTunnel("web/front:80".parse().unwrap()),
             Failure::CredentialRejected,
             Failure::Revoked,
-            Failure::Denied(Denied::NotReadYet),
-            Failure::Denied(Denied::Name("cluster:hub:system:admin".to_owned())),
-            Failure::Denied(Denied::Grant(obstacle(State::Pending))),
-            Failure::Denied(Denied::Grant(obstacle(State::Failed))),
-            Failure::Denied(Denied::Grant(obstacle(State::Over))),
-            Failure::Denied(no_grant("alice")),
-            Failure::Denied(no_grant("system:serviceaccount:ci:bot")),
             Failure::Headers(HeaderError::Impersonation(http::HeaderName::from_static(
                 "impersonate-user",
             ))),
@@ -410,6 +417,7 @@ mod tests {
         let name = "managed1".parse().unwrap();
         let told: Vec<_> = failures
             .iter()
+            .chain(&denials())
             .chain(&limits())
             .map(|failure| {
                 let refusal = failure.refusal(&name);

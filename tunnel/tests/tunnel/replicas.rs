@@ -8,7 +8,9 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use tunnel::{Budget, Dial, End, Hello, Liveness, Phase, Refusal, Replica, Session, Target, serve};
+use tunnel::{
+    Budget, Dial, End, Hello, Liveness, Phase, Refusal, Replica, Session, Share, Target, serve,
+};
 
 use super::ends::Targets;
 
@@ -106,7 +108,7 @@ impl Dial for Peer {
 
     const LIVENESS: Liveness = Liveness::PEER;
 
-    async fn dial(&self, _: &Target) -> Result<Self::Io, Refusal> {
+    async fn dial(&self, _: &Target, _: Share) -> Result<Self::Io, Refusal> {
         Err(Refusal::Absent)
     }
 }
