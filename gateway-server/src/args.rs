@@ -13,7 +13,7 @@ use runtime::{log::Format, memory};
 
 pub use self::peers::{Others, PeerSettings};
 use self::{identity::IdentityArgs, limits::LimitArgs, peers::PeerArgs};
-use crate::{account_name::AccountName, grants::Identities, ip_range::IpRange, seats::Limits};
+use crate::{account_name::AccountName, identities::Identities, ip_range::IpRange, seats::Limits};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]

@@ -4,7 +4,6 @@
 
 mod claim;
 mod decision;
-mod identities;
 mod ledger;
 mod reading;
 mod standings;
@@ -18,8 +17,6 @@ use kube::ResourceExt as _;
 use parking_lot::Mutex;
 
 pub(crate) use self::decision::Denied;
-pub use self::identities::Identities;
-pub(crate) use self::identities::settings;
 use self::{
     decision::decide,
     ledger::{Changed, Ledger},
@@ -36,6 +33,7 @@ use crate::{
     authentication::User,
     authorization::Question,
     clusters::Clusters,
+    identities::Identities,
     metrics::Metrics,
 };
 

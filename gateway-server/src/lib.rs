@@ -17,6 +17,7 @@ mod executor;
 mod follow;
 mod gateway;
 mod grants;
+mod identities;
 mod ip_range;
 mod metrics;
 mod peers;
@@ -36,7 +37,7 @@ mod way;
 pub use crate::{
     account_name::{AccountName, AccountNameError},
     args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
-    grants::Identities,
+    identities::Identities,
     ip_range::{IpRange, IpRangeError},
     route::PathError,
     run::run,

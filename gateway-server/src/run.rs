@@ -30,7 +30,8 @@ use crate::{
     ending::Ending,
     follow::follow_hub,
     gateway::Gateway,
-    grants::{self, Grants},
+    grants::Grants,
+    identities,
     metrics::Metrics,
     peers::Peers,
     proxy::{Outbound, Proxy},
@@ -191,7 +192,7 @@ impl Process {
             discovery: Discovery::new(),
             openapi: OpenApi::new(),
             admin,
-            settings: grants::settings(settings.identities.as_ref()),
+            settings: identities::settings(settings.identities.as_ref()),
             drain: ending.drain,
             connections: metrics.connections,
         })

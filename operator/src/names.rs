@@ -8,6 +8,9 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Annotation with a hash of what was applied, so that a field that is no longer wanted is removed.
 pub(crate) const APPLIED: &str = "gateway.open-cluster-management.io/applied";
 
+/// Label of a cluster-scoped object that belongs to one cluster.
+pub(crate) const FOR_CLUSTER: &str = "gateway.open-cluster-management.io/cluster";
+
 /// The add-on that carries the agent. It is the only one that has a registration.
 pub(crate) const GATEWAY: &str = "cluster-gateway";
 /// The add-on that shows whether the cluster has a tunnel.

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use crds::gateway::{Fallback, UserPrefix};
 
-use crate::grants::Identities;
+use crate::identities::Identities;
 
 /// Who callers are on managed clusters.
 #[derive(Clone, Debug, Args)]

@@ -9,13 +9,13 @@ use crds::{
 use http::HeaderValue;
 
 use super::{
-    identities::Identities,
     reading::{Obstacle, State},
     standings::{Standing, Standings},
 };
 use crate::{
     acting::{Acting, header_value},
     authentication::User,
+    identities::Identities,
 };
 
 /// Why a caller may not act at all, not even as the gateway's account.

@@ -28,7 +28,7 @@ use self::{namespace::Refusal, selected_cluster::SelectedCluster};
 pub(crate) use self::{
     namespace::refusal,
     placement::{is_chosen, is_selected},
-    registration::{FOR_CLUSTER, own_group_of_all},
+    registration::own_group_of_all,
     removal::deleting,
     selected_cluster::is_row_foreign,
 };

@@ -8,8 +8,9 @@ use crate::{
     addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
+    names::FOR_CLUSTER,
     object::part,
-    plan::{enrolment::FOR_CLUSTER, row_key},
+    plan::row_key,
 };
 
 /// The reasons of the clusters in trouble.

@@ -4,12 +4,11 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
-use crate::acting::Acting;
 use crate::grants::{
     decision::{Denied, decide},
-    identities::Identities,
     tests::{caller, grant, told},
 };
+use crate::{acting::Acting, identities::Identities};
 use crds::gateway::{AccessGrant, GrantState, OnHub, REMOVING};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;

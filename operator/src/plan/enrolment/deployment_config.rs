@@ -2,32 +2,35 @@
 //! managed cluster may write the status of its add-on, so a reference in that status counts only if
 //! an object that only the hub writes names the same config.
 
-use crds::addon::{AddOnDeploymentConfigSpec, ConfigSpecHash, DEPLOYMENT_CONFIGS, GROUP};
+use crds::addon::{
+    AddOnDeploymentConfigSpec, ConfigSpecHash, DEPLOYMENT_CONFIGS, GROUP, ManagedClusterAddOnStatus,
+};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::selected_cluster::SelectedCluster;
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
     object::part,
+    observed::Observed,
 };
 
 /// The config, and the hash of its observed spec.
 pub(super) fn of(
-    cluster: &SelectedCluster<'_>,
+    observed: &Observed,
+    row: &DynamicObject,
+    status: &ManagedClusterAddOnStatus,
 ) -> Option<(ConfigSpecHash, AddOnDeploymentConfigSpec)> {
-    let (row, status) = cluster.row()?;
     let desired = status.desired_deployment_config()?.clone();
     let addon = ObjectKey::global(Kind::ClusterManagementAddOn, Addon::Gateway.name());
-    let addon = cluster.observed.object(&addon);
+    let addon = observed.object(&addon);
     let mut chosen = of_row(row).chain(addon.into_iter().flat_map(of_addon));
     if !chosen.any(|config| names(config, &desired)) {
         return None;
     }
     let kind = Kind::AddOnDeploymentConfig;
     let key = ObjectKey::new(kind, &desired.namespace, &desired.name);
-    let spec = part(cluster.observed.object(&key)?, "spec")?;
+    let spec = part(observed.object(&key)?, "spec")?;
     Some((desired, spec))
 }
 

@@ -1,10 +1,9 @@
 //! Whether the namespace that has the name of a cluster is the cluster's own. The cluster's agent gets
 //! rights there, so a cluster must not have the name of somebody else's namespace.
 
-use super::registration::FOR_CLUSTER;
 use crate::{
     kind::{Kind, ObjectKey},
-    names::CREDENTIALS,
+    names::{CREDENTIALS, FOR_CLUSTER},
     observed::{Observed, kept::MADE_FOR},
 };
 

@@ -8,12 +8,9 @@ use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
     guard::Policy,
     kind::{Kind, ObjectKey, RBAC},
-    names::{AGENT, GATEWAY, TOKENS_ROLE, TUNNEL_ROLE},
+    names::{AGENT, FOR_CLUSTER, GATEWAY, TOKENS_ROLE, TUNNEL_ROLE},
     plan::{Desired, Finding, Plan},
 };
-
-/// Label of a cluster-scoped object that belongs to one cluster.
-pub(crate) const FOR_CLUSTER: &str = "gateway.open-cluster-management.io/cluster";
 
 /// The registration of the agent, and its progress.
 pub(super) struct Registered {

@@ -120,7 +120,8 @@ impl<'a> SelectedCluster<'a> {
 
     /// The agent's deployment config, and the hash of its observed spec.
     pub(super) fn deployment_config(&self) -> Option<(ConfigSpecHash, AddOnDeploymentConfigSpec)> {
-        deployment_config::of(self)
+        let (row, status) = self.row()?;
+        deployment_config::of(self.observed, row, &status)
     }
 
     /// The namespace of the agent on the cluster.

@@ -17,10 +17,10 @@ use kube::core::DynamicObject;
 pub(crate) use self::allowance::withheld;
 use crate::{
     kind::{Kind, ObjectKey, SERVICE_NAME},
-    names::{SERVER, SERVICE},
+    names::{FOR_CLUSTER, SERVER, SERVICE},
     object::is_ours,
     observed::Observed,
-    plan::{Desired, Plan, enrolment::FOR_CLUSTER, entrance},
+    plan::{Desired, Plan, entrance},
 };
 
 /// The kinds whose objects, if they are the operator's, all belong to the server.
