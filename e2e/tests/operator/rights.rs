@@ -185,6 +185,73 @@ async fn changes_no_role(thief: &Somebody<'_>) {
 }
 
 #[tokio::test]
+async fn a_server_of_somebody_elses_takes_a_verb_more_than_the_configuration_does() {
+    let world = World::builder().cluster("hub").start().await.unwrap();
+    let hub = world.cluster("hub");
+    Operator::install(hub).await.unwrap();
+    let may = |name: &str, verbs: &[&str]| {
+        json!({
+            "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
+            "rules": [{
+                "apiGroups": ["gateway.open-cluster-management.io"],
+                "resources": ["gatewayconfigurations"], "verbs": verbs,
+            }],
+        })
+    };
+    apply(hub, &may("author", &["get", "create", "patch"])).await;
+    apply(hub, &may("outsourcer", &["external"])).await;
+    let bound = |role: &str| {
+        json!({
+            "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRoleBinding",
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "author"}],
+        })
+    };
+    apply(hub, &bound("author")).await;
+    let author = Somebody {
+        hub,
+        flags: vec!["--as=author".to_owned()],
+    };
+    let external = json!({"deployment": "External", "external": {"caBundle": "Y2E="}});
+    let configuration = |server: &Value| {
+        json!({
+            "apiVersion": "gateway.open-cluster-management.io/v1alpha1",
+            "kind": "GatewayConfiguration",
+            "metadata": {"name": "default"}, "spec": {"server": server},
+        })
+    };
+    let refuse = || async {
+        let done = author.creates(&configuration(&external)).await;
+        let _ = kubectl(hub, &["delete", "gatewayconfiguration", "default"]).await;
+        done.map_or_else(Ok, |_| {
+            Err("callers were sent to a server of somebody else")
+        })
+    };
+    let refused = soon("the server is judged", refuse).await;
+    assert!(refused.contains("you need the verb external"), "{refused}");
+    author.creates(&configuration(&json!({}))).await.unwrap();
+    let patch = json!({"spec": {"server": external}}).to_string();
+    let outsource = [
+        "patch",
+        "gatewayconfiguration",
+        "default",
+        "--type=merge",
+        "-p",
+        &patch,
+    ];
+    author
+        .refused(&outsource, "you need the verb external")
+        .await;
+
+    apply(hub, &bound("outsourcer")).await;
+    soon("the verb counts", || {
+        author.kubectl(&outsource, &json!(null))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_cluster_with_the_name_of_somebody_elses_namespace_is_not_enrolled() {
     let world = World::builder().cluster("hub").start().await.unwrap();
     let hub = world.cluster("hub");
