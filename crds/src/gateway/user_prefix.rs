@@ -29,10 +29,15 @@ impl UserPrefix {
     pub fn on_cluster(&self, user: &str) -> Option<String> {
         let Self(prefix) = self;
         match prefix.as_str() {
-            "" if user.starts_with(ON_CLUSTER_PREFIX) => None,
+            _ if !self.admits(user) => None,
             "" if user.starts_with(SYSTEM) => Some(format!("{ON_CLUSTER_PREFIX}{user}")),
             prefix => Some(format!("{prefix}{user}")),
         }
+    }
+
+    /// Whether a user of the hub can have a name on managed clusters.
+    pub fn admits(&self, user: &str) -> bool {
+        !self.0.is_empty() || !user.starts_with(ON_CLUSTER_PREFIX)
     }
 
     /// The prefix as it is written.

@@ -69,7 +69,7 @@ pub(super) fn decide(
         return Err(Denied::NotReadYet);
     }
     let unfit = || Denied::Name(caller.name.clone());
-    if identities.prefix.on_cluster(&caller.name).is_none() {
+    if !identities.prefix.admits(&caller.name) {
         return Err(unfit());
     }
     let mut sum = Sum::default();
