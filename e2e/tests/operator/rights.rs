@@ -189,26 +189,9 @@ async fn a_server_of_somebody_elses_takes_a_verb_more_than_the_configuration_doe
     let world = World::builder().cluster("hub").start().await.unwrap();
     let hub = world.cluster("hub");
     Operator::install(hub).await.unwrap();
-    let may = |name: &str, verbs: &[&str]| {
-        json!({
-            "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
-            "rules": [{
-                "apiGroups": ["gateway.open-cluster-management.io"],
-                "resources": ["gatewayconfigurations"], "verbs": verbs,
-            }],
-        })
-    };
-    apply(hub, &may("author", &["get", "create", "patch"])).await;
-    apply(hub, &may("outsourcer", &["external"])).await;
-    let bound = |role: &str| {
-        json!({
-            "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRoleBinding",
-            "metadata": {"name": role},
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "author"}],
-        })
-    };
-    apply(hub, &bound("author")).await;
+    apply(hub, &configurations("author", &["get", "create", "patch"])).await;
+    apply(hub, &configurations("outsourcer", &["external"])).await;
+    apply(hub, &bound_to_author("author")).await;
     let author = Somebody {
         hub,
         flags: vec!["--as=author".to_owned()],
@@ -244,11 +227,32 @@ async fn a_server_of_somebody_elses_takes_a_verb_more_than_the_configuration_doe
         .refused(&outsource, "you need the verb external")
         .await;
 
-    apply(hub, &bound("outsourcer")).await;
+    apply(hub, &bound_to_author("outsourcer")).await;
     soon("the verb counts", || {
         author.kubectl(&outsource, &json!(null))
     })
     .await;
+}
+
+/// A ClusterRole with verbs for the configuration.
+fn configurations(name: &str, verbs: &[&str]) -> Value {
+    json!({
+        "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
+        "rules": [{
+            "apiGroups": ["gateway.open-cluster-management.io"],
+            "resources": ["gatewayconfigurations"], "verbs": verbs,
+        }],
+    })
+}
+
+/// The binding of a role to the user "author".
+fn bound_to_author(role: &str) -> Value {
+    json!({
+        "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRoleBinding",
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "author"}],
+    })
 }
 
 #[tokio::test]
