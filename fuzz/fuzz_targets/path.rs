@@ -2,4 +2,4 @@
 //! gateway-server.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway_server::fuzz_path(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway_server::fuzz::path(bytes));

@@ -26,7 +26,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use tunnel::{Driver, End, Session};
 
-pub(crate) use self::{certificate::AgentAuthority, mtls::TunnelDoor};
+pub(crate) use self::{
+    certificate::{AgentAuthority, fuzz},
+    mtls::TunnelDoor,
+};
 use crate::{
     authentication::User,
     authorization::{Action, Authorizer, Question},

@@ -15,7 +15,9 @@ use runtime::listener::Visitor;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 pub(crate) use self::{
-    client_certificate::AskForCertificate, front_proxy::FrontProxyError, user::User,
+    client_certificate::AskForCertificate,
+    front_proxy::{FrontProxyError, fuzz},
+    user::User,
 };
 use self::{error::AuthenticationError, front_proxy::FrontProxy};
 

@@ -48,6 +48,7 @@ pub(crate) use self::{
     feed::{Change, Changes, History, Listed, Unknown, Went},
     fleet::Sighting,
     health::{Decision, View},
+    secret::fuzz as fuzz_secret,
     snapshot::{Absent, Snapshot, Unshown},
 };
 use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::Way};

@@ -4,6 +4,7 @@
 
 mod claim;
 mod decision;
+mod fuzz;
 mod ledger;
 mod reading;
 mod standings;
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 
-pub(crate) use self::decision::Denied;
+pub(crate) use self::{decision::Denied, fuzz::fuzz};
 use self::{
     decision::decide,
     ledger::{Changed, Ledger},

@@ -15,6 +15,7 @@ mod door;
 mod ending;
 mod executor;
 mod follow;
+pub mod fuzz;
 mod gateway;
 mod grants;
 mod identities;
@@ -44,31 +45,3 @@ pub use crate::{
     seats::Limits,
     service_name::{ServiceName, ServiceNameError},
 };
-
-use crate::route::{Endpoint, Route};
-
-/// Feeds bytes of another replica to the reader of its news, and checks that each line that is
-/// understood is written and read back unchanged. The fuzz target and its corpus call this.
-pub fn fuzz_news(bytes: &[u8]) {
-    peers::fuzz_news(&String::from_utf8_lossy(bytes));
-}
-
-/// Feeds bytes of a peer to the path splitter and checks what must hold for any of them: a tail
-/// that passes is a suffix of the path and climbs nowhere. The fuzz target and its corpus call
-/// this.
-pub fn fuzz_path(bytes: &[u8]) {
-    let Ok(path) = std::str::from_utf8(bytes) else {
-        return;
-    };
-    let route = route::route(path);
-    if let Ok(Route::Endpoint(Endpoint::Proxy { tail, .. })) = route {
-        assert!(path.ends_with(tail));
-        let decoded = percent_encoding::percent_decode_str(tail).decode_utf8_lossy();
-        assert!(
-            !decoded
-                .split('/')
-                .any(|segment| segment == ".." || segment == "."),
-            "{path}"
-        );
-    }
-}

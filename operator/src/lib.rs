@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod digest;
 mod engine;
+pub mod fuzz;
 mod grant;
 mod guard;
 mod key;

@@ -146,6 +146,17 @@ fn read(certificate: &CertificateDer<'_>) -> Option<(String, Timestamp)> {
     Some((name.to_owned(), issued))
 }
 
+/// Tests a certificate in DER. See [`crate::fuzz`].
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Some((name, _)) = read(&CertificateDer::from(bytes)) else {
+        return;
+    };
+    if let Some(cluster) = speaks_for(&name) {
+        let mut parts = name.split(':');
+        assert!(parts.any(|part| part == cluster.as_ref()), "{name}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

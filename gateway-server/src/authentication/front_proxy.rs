@@ -217,5 +217,31 @@ fn first(headers: &HeaderMap, names: &[HeaderName]) -> Option<String> {
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
+/// Tests headers that name a caller. See [`crate::fuzz`].
+pub(crate) fn fuzz(mut headers: HeaderMap) {
+    let name = |name| vec![HeaderName::from_static(name)];
+    let front_proxy = FrontProxy {
+        verifier: WebPkiClientVerifier::no_client_auth(),
+        allowed_names: Vec::new(),
+        username_headers: name("x-remote-user"),
+        uid_headers: name("x-remote-uid"),
+        group_headers: name("x-remote-group"),
+        extra_prefixes: vec!["x-remote-extra-".to_owned()],
+    };
+    if let Ok(user) = front_proxy.user(&headers) {
+        assert!(!user.name.is_empty());
+        // Only the hub's own word makes a caller anonymous.
+        let is_known = |group: &String| group == AUTHENTICATED || group == UNAUTHENTICATED;
+        assert!(user.name == ANONYMOUS || user.groups.iter().any(is_known));
+    }
+    front_proxy.forget_user(&mut headers);
+    let is_left = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-remote-extra-")
+            || ["x-remote-user", "x-remote-uid", "x-remote-group"].contains(&name)
+    };
+    assert!(!headers.keys().any(is_left), "{headers:?}");
+}
+
 #[cfg(test)]
 mod tests;

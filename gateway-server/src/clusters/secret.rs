@@ -346,5 +346,25 @@ fn status(secret: &Secret, fault: Option<&Fault>) -> Option<ClusterGatewayStatus
     })
 }
 
+/// Tests a Secret. See [`crate::fuzz`].
+pub(crate) fn fuzz(secret: &Secret) {
+    let cluster = "managed1".parse().expect("it is a DNS label");
+    let definition = read(&cluster, secret, &Tunnels::new(0, 0));
+    let Err(fault) = definition.means else {
+        return;
+    };
+    let Ok(token) = text(secret, TOKEN_KEY) else {
+        return;
+    };
+    let mut others = secret.clone();
+    if let Some(data) = &mut others.data {
+        data.remove(TOKEN_KEY);
+    }
+    // A short token may be a word of the fault, and one that is no secret may be repeated.
+    let is_secret = token.len() > 16 && !format!("{others:?}").contains(token);
+    let fault = fault.to_string();
+    assert!(!is_secret || !fault.contains(token), "{fault}");
+}
+
 #[cfg(test)]
 pub(super) mod tests;

@@ -24,14 +24,15 @@ use jiff::Timestamp;
 
 #[cfg(test)]
 pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
-use self::{namespace::Refusal, selected_cluster::SelectedCluster};
 pub(crate) use self::{
+    certificate::fuzz as fuzz_certificate_request,
     namespace::refusal,
     placement::{is_chosen, is_selected},
     registration::own_group_of_all,
     removal::deleting,
     selected_cluster::is_row_foreign,
 };
+use self::{namespace::Refusal, selected_cluster::SelectedCluster};
 use crate::{
     kind::{Kind, ObjectKey},
     observed::Observed,

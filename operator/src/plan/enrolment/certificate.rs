@@ -9,6 +9,7 @@ use k8s_openapi::api::certificates::v1::{
 };
 
 use self::request::Identity;
+pub(crate) use self::request::fuzz;
 use super::{
     registration::{subject, tunnel_subject},
     selected_cluster::SelectedCluster,

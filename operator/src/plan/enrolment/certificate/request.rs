@@ -107,6 +107,29 @@ impl Identity<'_> {
     }
 }
 
+/// Tests a request in DER from an agent of `managed1`. See [`crate::fuzz`].
+pub(crate) fn fuzz(der: &[u8]) {
+    let cluster = "system:open-cluster-management:managed1";
+    let subject = Subject {
+        user: format!("{cluster}:agent"),
+        groups: vec![cluster.to_owned()],
+    };
+    let identity = Identity {
+        cluster: "managed1",
+        addon: "cluster-gateway",
+        signer: "signer",
+        subject: &subject,
+        unit: None,
+    };
+    let Ok((_, request)) = X509CertificationRequest::from_der(der) else {
+        return;
+    };
+    if identity.subject_fits(&request).is_ok() && identity.names_fit(&request).is_ok() {
+        let contains = |name: &str| der.windows(name.len()).any(|it| it == name.as_bytes());
+        assert!(contains(&subject.user) && contains(cluster));
+    }
+}
+
 fn expect(what: &'static str, holds: bool) -> Result<(), Unfit> {
     if holds { Ok(()) } else { Err(Unfit(what)) }
 }
