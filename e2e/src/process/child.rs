@@ -97,12 +97,18 @@ impl Drop for Supervised {
     }
 }
 
-/// A command that inherits nothing of the user's environment but `PATH`.
+/// What a program inherits of the user's environment. `GOGC` is how often a Go program collects
+/// garbage.
+const INHERITED: [&str; 2] = ["PATH", "GOGC"];
+
+/// A command that inherits nothing else.
 pub(crate) fn isolated(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("HOME", home);
-    if let Some(path) = host::variable("PATH") {
-        command.env("PATH", path);
+    for name in INHERITED {
+        if let Some(value) = host::variable(name) {
+            command.env(name, value);
+        }
     }
     command
 }
