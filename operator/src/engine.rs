@@ -275,12 +275,12 @@ impl Engine {
                     self.unwatched.remove(&kind);
                 }
                 let was_complete = self.observed.is_complete();
-                for key in self.observed.observe(kind, *event) {
+                let now = (self.clock)();
+                for key in self.observed.observe(kind, *event, now) {
                     self.touch(&key);
                 }
                 if !was_complete && self.observed.is_complete() {
                     self.wires.observing.set(true);
-                    let now = (self.clock)();
                     self.informed_by = self.informed_by.min(now + INFORMED_WITHIN);
                     self.aim();
                     self.touch_all();

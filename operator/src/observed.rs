@@ -1,8 +1,8 @@
 //! The observed state of the hub: the watched objects, what the gateway reports about clusters, and
-//! which writes failed. No I/O, no clock.
+//! which writes failed. No I/O; takes `now`.
 
 pub(crate) mod kept;
-mod placed;
+pub(crate) mod placed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -142,7 +142,12 @@ impl Observed {
     }
 
     /// Takes in what a watch reported, and returns the keys of the objects that changed.
-    pub(crate) fn observe(&mut self, kind: Kind, event: Event<DynamicObject>) -> Vec<ObjectKey> {
+    pub(crate) fn observe(
+        &mut self,
+        kind: Kind,
+        event: Event<DynamicObject>,
+        now: Timestamp,
+    ) -> Vec<ObjectKey> {
         match event {
             Event::Init => {
                 self.listing.insert(kind, BTreeSet::new());
@@ -152,10 +157,13 @@ impl Observed {
                 if let Some(listing) = self.listing.get_mut(&kind) {
                     listing.insert(ObjectKey::of(kind, &object));
                 }
-                self.put(kind, object).into_iter().collect()
+                self.put(kind, object, now).into_iter().collect()
             }
             Event::InitDone => {
                 self.listed.insert(kind);
+                if kind == Kind::PlacementDecision {
+                    self.placed.is_listed(now);
+                }
                 let named = self.listing.remove(&kind).unwrap_or_default();
                 let gone: Vec<_> = self
                     .keys_of(kind)
@@ -163,11 +171,11 @@ impl Observed {
                     .cloned()
                     .collect();
                 for key in &gone {
-                    self.forget(key);
+                    self.forget(key, now);
                 }
                 gone
             }
-            Event::Apply(object) => self.put(kind, object).into_iter().collect(),
+            Event::Apply(object) => self.put(kind, object, now).into_iter().collect(),
             Event::Delete(object) => {
                 let key = ObjectKey::of(kind, &object);
                 let known = self.object(&key);
@@ -175,14 +183,19 @@ impl Observed {
                 if known.is_none_or(|known| known.metadata.uid != object.metadata.uid) {
                     return Vec::new();
                 }
-                self.forget(&key);
+                self.forget(&key, now);
                 vec![key]
             }
         }
     }
 
     /// Takes in a state of an object, and returns its key if the state is later than the known one.
-    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> Option<ObjectKey> {
+    pub(crate) fn put(
+        &mut self,
+        kind: Kind,
+        mut object: DynamicObject,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
         let key = ObjectKey::of(kind, &object);
         let known = self.object(&key);
         if known.is_some_and(|known| !supersedes(&object, known)) {
@@ -194,14 +207,28 @@ impl Observed {
         }
         kept::reduce(kind, &mut object);
         self.objects.insert(key.clone(), Arc::new(object));
-        self.read(&key);
+        self.read(&key, now);
         Some(key)
     }
 
+    /// What a process knows that starts now and lists all of it.
+    #[cfg(test)]
+    pub(crate) fn listed_anew(&self, now: Timestamp) -> Self {
+        let mut anew = Self {
+            placed: Placed::default(),
+            ..self.clone()
+        };
+        anew.placed.is_listed(now);
+        for key in self.objects.keys() {
+            anew.read(key, now);
+        }
+        anew
+    }
+
     /// True if the object was known.
-    pub(crate) fn forget(&mut self, key: &ObjectKey) -> bool {
+    pub(crate) fn forget(&mut self, key: &ObjectKey, now: Timestamp) -> bool {
         let was_there = self.objects.remove(key).is_some();
-        self.read(key);
+        self.read(key, now);
         was_there
     }
 
@@ -233,6 +260,15 @@ impl Observed {
         range
             .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
             .map(|(key, object)| (key, object.as_ref()))
+    }
+
+    /// The works that carry grants to a cluster.
+    pub(crate) fn shipped_to<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a Shipped> {
+        let first = ObjectKey::new(Kind::ManifestWork, cluster, "");
+        self.shipped
+            .range(first..)
+            .take_while(move |(key, _)| key.namespace == cluster)
+            .map(|(_, shipped)| shipped.as_ref())
     }
 
     fn keys_of(&self, kind: Kind) -> impl Iterator<Item = &ObjectKey> {
@@ -283,13 +319,19 @@ impl Observed {
     }
 
     /// Parses once what the plans of all clusters read from an object.
-    fn read(&mut self, changed: &ObjectKey) {
+    fn read(&mut self, changed: &ObjectKey, now: Timestamp) {
         let object = self.objects.get(changed).map(Arc::as_ref);
         match changed.kind {
             Kind::GatewayConfiguration if changed.name == gateway::SINGLETON => {
                 self.configuration = object.map(Configuration::read);
+                let placements = self
+                    .configuration()
+                    .map(|it| it.spec.clusters.placements.clone());
+                if let Some(placements) = placements {
+                    self.placed.name(&placements, now);
+                }
             }
-            Kind::PlacementDecision => self.placed.observe(changed, object),
+            Kind::PlacementDecision => self.placed.observe(changed, object, now),
             // A grant that cannot be read grants nothing.
             Kind::AccessGrant => match object.and_then(Grant::read) {
                 Some(grant) => drop(self.grants.insert(changed.name.clone(), Arc::new(grant))),
@@ -329,6 +371,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn observed() -> Observed {
         Observed::new(Installation {
             namespace: String::new(),
@@ -354,15 +398,18 @@ mod tests {
     fn a_configuration_that_cannot_be_read_is_not_taken_for_none() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
+        let key = observed
+            .put(kind, configuration("1", &json!({})), NOW)
+            .unwrap();
         assert!(observed.configuration().is_some() && observed.unreadable().is_none());
         observed.put(
             kind,
             configuration("2", &json!({"egress": {"type": "Future"}})),
+            NOW,
         );
         assert!(observed.configuration().is_none());
         assert!(observed.unreadable().unwrap().contains("Future"));
-        observed.forget(&key);
+        observed.forget(&key, NOW);
         assert!(observed.configuration().is_none() && observed.unreadable().is_none());
     }
 
@@ -370,7 +417,7 @@ mod tests {
     fn the_server_is_not_where_the_credentials_are() {
         let mut observed = observed();
         let spec = json!({"server": {"namespace": CREDENTIALS}});
-        observed.put(Kind::GatewayConfiguration, configuration("1", &spec));
+        observed.put(Kind::GatewayConfiguration, configuration("1", &spec), NOW);
         assert!(observed.configuration().is_none());
         assert!(observed.unreadable().unwrap().contains(CREDENTIALS));
     }
@@ -382,10 +429,12 @@ mod tests {
         observed.put(
             kind,
             configuration("10", &json!({"identity": {"type": "ServiceAccount"}})),
+            NOW,
         );
         let key = ObjectKey::global(kind, gateway::SINGLETON);
         for version in ["9", "10"] {
-            assert_eq!(observed.put(kind, configuration(version, &json!({}))), None);
+            let older = configuration(version, &json!({}));
+            assert_eq!(observed.put(kind, older, NOW), None);
         }
         assert_eq!(
             observed.object(&key).unwrap().data["spec"]["identity"]["type"],
@@ -397,11 +446,13 @@ mod tests {
     fn what_a_new_list_does_not_name_is_gone() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
-        observed.observe(kind, Event::Init);
+        let key = observed
+            .put(kind, configuration("1", &json!({})), NOW)
+            .unwrap();
+        observed.observe(kind, Event::Init, NOW);
         assert!(observed.object(&key).is_some());
         assert_eq!(
-            observed.observe(kind, Event::InitDone),
+            observed.observe(kind, Event::InitDone, NOW),
             std::slice::from_ref(&key)
         );
         assert!(observed.object(&key).is_none());
@@ -413,10 +464,10 @@ mod tests {
         let kind = Kind::GatewayConfiguration;
         let mut next = configuration("5", &json!({}));
         next.metadata.uid = Some("2".to_owned());
-        observed.put(kind, configuration("1", &json!({})));
-        let key = observed.put(kind, next).unwrap();
+        observed.put(kind, configuration("1", &json!({})), NOW);
+        let key = observed.put(kind, next, NOW).unwrap();
         let ended = Event::Delete(configuration("4", &json!({})));
-        assert_eq!(observed.observe(kind, ended), []);
+        assert_eq!(observed.observe(kind, ended, NOW), []);
         assert!(observed.object(&key).is_some());
     }
 }

@@ -40,8 +40,8 @@ impl Engine {
         let now = (self.clock)();
         for outcome in outcomes {
             let touched = match outcome {
-                Outcome::Is(kind, object) => self.observed.put(kind, *object),
-                Outcome::Gone(gone) => self.observed.forget(&gone).then_some(gone),
+                Outcome::Is(kind, object) => self.observed.put(kind, *object, now),
+                Outcome::Gone(gone) => self.observed.forget(&gone, now).then_some(gone),
                 Outcome::Unknown => None,
             };
             if let Some(touched) = touched {

@@ -8,6 +8,7 @@ use kube::core::DynamicObject;
 use kubernetes::words::clipped;
 use serde_json::Value;
 
+use super::Grant;
 use crate::object::part;
 
 /// The annotations on each object of a grant.
@@ -31,6 +32,13 @@ pub(crate) struct HeldGrant {
     pub(crate) generation: i64,
     /// The error that the cluster reports for an object of the grant.
     pub(crate) error: Option<String>,
+}
+
+impl HeldGrant {
+    /// True if the cluster is told to carry the grant as it is now.
+    pub(crate) fn is_of(&self, grant: &Grant) -> bool {
+        self.uid == grant.uid() && self.generation == grant.generation()
+    }
 }
 
 impl Shipped {

@@ -21,7 +21,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub(crate) use self::status::plan as plan_grant;
-use self::{cap::Caps, impersonation::impersonation, selection::selects};
+use self::{
+    cap::Caps,
+    impersonation::impersonation,
+    selection::{is_selected, lasts, selects},
+};
 use crate::{
     grant::{Grant, is_access_work},
     kind::{Kind, ObjectKey},
@@ -40,7 +44,10 @@ const FIELD_MANAGER: &str = "work-agent-spokeway";
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let held = held(observed, cluster, now);
-    for end in held.iter().filter_map(|grant| grant.object.expires_at()) {
+    if let Some(end) = enrolment::leaves_at(observed, cluster, now) {
+        plan.wake_at(end);
+    }
+    for end in ends(observed, cluster, &held, now) {
         plan.wake_at(end);
     }
     record::plan(observed, cluster, !held.is_empty(), now, &mut plan);
@@ -98,19 +105,32 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     let Some(object) = observed.object(&key) else {
         return Vec::new();
     };
-    let is_selected = || enrolment::is_selected(observed, cluster);
-    if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_selected() {
+    let is_enrolled = || enrolment::is_selected(observed, cluster, now);
+    if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_enrolled() {
         return Vec::new();
     }
     let caps = Caps::of(observed, object);
     let grants = observed.grants.values().map(AsRef::as_ref);
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
-            && selects(observed, grant, object)
+            && is_selected(observed, grant, object, now)
             && judgement::is_judged(observed, grant)
             && caps.allow(&grant.object.spec.role)
     });
     held.collect()
+}
+
+/// When grants end that the cluster carries, or may end because no placement selects it.
+fn ends(observed: &Observed, cluster: &str, held: &[&Grant], now: Timestamp) -> Vec<Timestamp> {
+    let key = ObjectKey::global(Kind::ManagedCluster, cluster);
+    let object = observed.object(&key);
+    let ends = held.iter().flat_map(|grant| {
+        let is_dropped = |it: &&_| !selects(observed, grant, it);
+        let dropped = object.filter(is_dropped);
+        let lasts = dropped.and_then(|it| lasts(observed, grant, it, now));
+        [grant.object.expires_at(), lasts]
+    });
+    ends.flatten().collect()
 }
 
 /// False if every caller acts as the gateway's account, so that no grant has an effect.

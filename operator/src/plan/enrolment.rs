@@ -27,7 +27,7 @@ pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
 use self::{namespace::Refusal, selected_cluster::SelectedCluster};
 pub(crate) use self::{
     namespace::refusal,
-    placement::{is_chosen, is_selected},
+    placement::{is_chosen, is_selected, leaves_at},
     registration::own_group_of_all,
     removal::deleting,
     selected_cluster::is_row_foreign,
@@ -41,7 +41,10 @@ use crate::{
 /// Plans one cluster.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    say_refusal(observed, cluster, &mut plan);
+    say_refusal(observed, cluster, now, &mut plan);
+    if let Some(end) = leaves_at(observed, cluster, now) {
+        plan.wake_at(end);
+    }
     let selected = SelectedCluster::of(observed, cluster, now);
     let Some(cluster) = selected.filter(|it| !it.is_row_deleting()) else {
         removal::plan(observed, cluster, now, &mut plan);
@@ -57,11 +60,11 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
 }
 
 /// Warns if the cluster is not enrolled because of its name. A namespace that is missing comes soon.
-fn say_refusal(observed: &Observed, cluster: &str, plan: &mut Plan) {
+fn say_refusal(observed: &Observed, cluster: &str, now: Timestamp, plan: &mut Plan) {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
     let Some(object) = observed
         .object(&key)
-        .filter(|_| is_chosen(observed, cluster))
+        .filter(|_| is_chosen(observed, cluster, now))
     else {
         return;
     };

@@ -146,6 +146,11 @@ impl Hub {
         self.now += SignedDuration::from_secs(seconds);
     }
 
+    /// Starts the operator again: it lists everything, and knows nothing of what was before.
+    pub(crate) fn restart(&mut self) {
+        self.observed = self.observed.listed_anew(self.now);
+    }
+
     pub(crate) fn plan(&self, key: &Key) -> Plan {
         plan::by_key(&self.observed, key, self.now)
     }
@@ -229,7 +234,7 @@ impl Hub {
                 let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
                 let desired = Desired::new(key.clone(), secret);
                 let manifest = desired.manifest(self.observed.installation.addons);
-                self.observed.forget(key);
+                self.observed.forget(key, self.now);
                 self.write(key, &manifest);
             }
         }
@@ -266,8 +271,8 @@ impl Hub {
             object["metadata"]["generation"] = (generation + 1).into();
         }
         object["metadata"]["resourceVersion"] = self.written.to_string().into();
-        self.observed
-            .put(key.kind, serde_json::from_value(object).unwrap());
+        let object = serde_json::from_value(object).unwrap();
+        self.observed.put(key.kind, object, self.now);
     }
 
     fn patch(&mut self, key: &ObjectKey, version: &str, part: Part, patch: &Value) {
@@ -284,7 +289,7 @@ impl Hub {
             let finalizers: Vec<String> =
                 serde_json::from_value(patch["metadata"]["finalizers"].clone()).unwrap();
             if finalizers.is_empty() && object.metadata.deletion_timestamp.is_some() {
-                self.observed.forget(key);
+                self.observed.forget(key, self.now);
                 return;
             }
             self.replace_finalizers(key, finalizers);
@@ -297,17 +302,17 @@ impl Hub {
         let mut object = self.observed.object(key).unwrap().clone();
         object.metadata.finalizers = Some(finalizers).filter(|it| !it.is_empty());
         // The object keeps the API version that is known already.
-        self.observed.forget(key);
+        self.observed.forget(key, self.now);
         let object = self.whole(key, &object);
-        self.observed
-            .put(key.kind, serde_json::from_value(object).unwrap());
+        let object = serde_json::from_value(object).unwrap();
+        self.observed.put(key.kind, object, self.now);
     }
 
     fn delete(&mut self, key: &ObjectKey, uid: &str) {
         let object = self.observed.object(key).unwrap().clone();
         assert_eq!(object.metadata.uid.as_deref(), Some(uid), "{key}");
         if object.metadata.finalizers.is_none_or(|it| it.is_empty()) {
-            self.observed.forget(key);
+            self.observed.forget(key, self.now);
         } else {
             let now = format!("{:.0}", self.now);
             self.write(key, &json!({"metadata": {"deletionTimestamp": now}}));

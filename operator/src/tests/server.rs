@@ -175,7 +175,7 @@ fn an_account_whose_tokens_it_may_not_read_is_said() {
     rules[1]["resourceNames"] = json!(["cluster-gateway", "admin"]);
     hub.write(&role, &json!({"rules": rules}));
     assert_eq!(allowed(&mut hub, &account("admin")), "AsAsked");
-    hub.observed.forget(&role);
+    hub.observed.forget(&role, hub.now);
     assert_eq!(allowed(&mut hub, &account("admin")), "RoleMissing");
 }
 

@@ -54,7 +54,7 @@ pub(super) enum Capability {
 impl<'a> SelectedCluster<'a> {
     /// `None` if the cluster is not selected.
     pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
-        if !placement::is_selected(observed, cluster)
+        if !placement::is_selected(observed, cluster, now)
             || is_foreign(observed, cluster, Addon::Gateway)
         {
             return None;

@@ -91,7 +91,7 @@ impl Hub {
         if asked == unit {
             return;
         }
-        self.observed.forget(&key);
+        self.observed.forget(&key, self.now);
         if let Some(unit) = unit {
             let request = enrolment::tunnel_request_for_tests(cluster, cluster, &unit);
             let mut object = serde_json::to_value(&request).unwrap();
@@ -113,7 +113,7 @@ impl Hub {
 
     fn carry_out(&mut self, key: &ObjectKey, work: &DynamicObject) {
         if work.metadata.deletion_timestamp.is_some() {
-            self.observed.forget(key);
+            self.observed.forget(key, self.now);
             return;
         }
         let generation = work.metadata.generation;
@@ -153,7 +153,7 @@ impl Hub {
             let finalizers = account.metadata.finalizers.unwrap_or_default();
             let is_held = finalizers.iter().any(|it| it == FINALIZER);
             if account.metadata.deletion_timestamp.is_some() {
-                self.observed.forget(&key);
+                self.observed.forget(&key, self.now);
             } else if !is_held {
                 self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
             }
