@@ -6,6 +6,8 @@ mod concern;
 mod contest;
 mod ended;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod touched;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -141,6 +143,7 @@ impl Engine {
                     self.metrics.leads(leads);
                     if !leads {
                         calls.shutdown().await;
+                        self.observed.tombstones.end_all();
                         self.queue = Queue::default();
                     }
                     self.touch_all();
@@ -229,10 +232,12 @@ impl Engine {
         debug!(?key, count = actions.len(), "writing");
         self.contests.note(&key, &actions, &self.observed, now);
         let hands = self.hands.clone();
+        let call = self.observed.tombstones.begin();
         calls.spawn(async move {
             let (outcomes, error) = hands.perform(&actions).await;
             Done {
                 key,
+                call,
                 begun,
                 wake,
                 outcomes,

@@ -3,6 +3,7 @@
 
 pub(crate) mod kept;
 pub(crate) mod placed;
+mod tombstones;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,6 +52,8 @@ pub(crate) struct Observed {
     pub(crate) placed: Placed,
     /// Whether the admission policies are in force.
     guards: BTreeMap<Policy, Guard>,
+    /// The calls in progress, and what ended meanwhile.
+    pub(crate) tombstones: Tombstones,
 }
 
 /// What does not change while the process runs.
@@ -126,6 +129,7 @@ impl Observed {
             faults: BTreeMap::new(),
             placed: Placed::default(),
             guards: BTreeMap::new(),
+            tombstones: Tombstones::default(),
         }
     }
 
@@ -189,23 +193,61 @@ impl Observed {
         }
     }
 
-    /// Takes in a state of an object, and returns its key if the state is later than the known one.
-    pub(crate) fn put(
+    /// Takes in the state of an object that a write was answered with, which may be gone since.
+    pub(crate) fn answer(
         &mut self,
         kind: Kind,
-        mut object: DynamicObject,
+        object: DynamicObject,
         now: Timestamp,
     ) -> Option<ObjectKey> {
         let key = ObjectKey::of(kind, &object);
-        let known = self.object(&key);
+        let is_gone = self.tombstones.has(&key, object.metadata.uid.as_deref());
+        if is_gone {
+            return None;
+        }
+        self.keep(key, object, now)
+    }
+
+    /// A write was answered with that there is no object of this uid. True if it was known.
+    pub(crate) fn ended(&mut self, key: &ObjectKey, uid: &str, now: Timestamp) -> bool {
+        self.tombstones.bury(key, Some(uid));
+        let known = self.object(key);
+        known.is_some_and(|known| known.metadata.uid.as_deref() == Some(uid))
+            && self.forget(key, now)
+    }
+
+    /// Takes in a state of an object that a watch reports, and returns its key if the state is later
+    /// than the known one.
+    pub(crate) fn put(
+        &mut self,
+        kind: Kind,
+        object: DynamicObject,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
+        let key = ObjectKey::of(kind, &object);
+        self.tombstones
+            .unearth(&key, object.metadata.uid.as_deref());
+        self.keep(key, object, now)
+    }
+
+    fn keep(
+        &mut self,
+        key: ObjectKey,
+        mut object: DynamicObject,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
+        let known = self.objects.get(&key);
         if known.is_some_and(|known| !supersedes(&object, known)) {
             return None;
+        }
+        if let Some(known) = known.filter(|it| it.metadata.uid != object.metadata.uid) {
+            self.tombstones.bury(&key, known.metadata.uid.as_deref());
         }
         if is_access_work(&key) {
             let shipped = Shipped::read(&object);
             self.shipped.insert(key.clone(), Arc::new(shipped));
         }
-        kept::reduce(kind, &mut object);
+        kept::reduce(key.kind, &mut object);
         self.objects.insert(key.clone(), Arc::new(object));
         self.read(&key, now);
         Some(key)
@@ -227,9 +269,12 @@ impl Observed {
 
     /// True if the object was known.
     pub(crate) fn forget(&mut self, key: &ObjectKey, now: Timestamp) -> bool {
-        let was_there = self.objects.remove(key).is_some();
+        let known = self.objects.remove(key);
+        if let Some(known) = &known {
+            self.tombstones.bury(key, known.metadata.uid.as_deref());
+        }
         self.read(key, now);
-        was_there
+        known.is_some()
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {

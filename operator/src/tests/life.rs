@@ -133,7 +133,7 @@ fn a_request_of_the_agent_is_granted_and_others_are_left_alone() {
     let plan = hub.cluster("managed1");
     let granted: Vec<_> = plan.actions.iter().collect();
     assert!(
-        matches!(&granted[..], [Action::Approve { request, .. }] if request.name == "own"),
+        matches!(&granted[..], [Action::Approve { request, .. }] if request.key.name == "own"),
         "{granted:?}"
     );
     assert_eq!(plan.notes.len(), 1);

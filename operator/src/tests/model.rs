@@ -20,7 +20,7 @@ use crate::{
     kind::{Kind, ObjectKey},
     names::DERIVING_ROLE,
     observed::{Installation, Observed, ServerSeen},
-    plan::{self, Action, Desired, Judged, Part, Plan},
+    plan::{self, Action, Desired, Part, Plan, Seen},
 };
 
 const ROLES: &str = include_str!("../../../config/gateway/rbac.yaml");
@@ -215,11 +215,10 @@ impl Hub {
                 self.write(&desired.key, &status);
             }
             Action::Patch {
-                key,
-                resource_version,
+                object,
                 part,
                 patch,
-            } => self.patch(key, resource_version, *part, patch),
+            } => self.patch(object, *part, patch),
             Action::Delete { key, uid } => self.delete(key, uid),
             Action::Approve { request, .. } => self.answer(
                 request,
@@ -275,13 +274,14 @@ impl Hub {
         self.observed.put(key.kind, object, self.now);
     }
 
-    fn patch(&mut self, key: &ObjectKey, version: &str, part: Part, patch: &Value) {
+    fn patch(&mut self, seen: &Seen, part: Part, patch: &Value) {
+        let key = &seen.key;
         let Some(object) = self.observed.object(key).cloned() else {
             return;
         };
         assert_eq!(
-            object.metadata.resource_version.as_deref(),
-            Some(version),
+            object.metadata.resource_version.as_ref(),
+            Some(&seen.resource_version),
             "{key}"
         );
         let mut change = patch.clone();
@@ -332,11 +332,9 @@ impl Hub {
         self.delete(key, &uid);
     }
 
-    fn answer(&mut self, request: &Judged, status: &Value) {
-        let mut all = self.observed.all(Kind::CertificateSigningRequest);
-        let found = all.find(|(key, _)| key.name == request.name).unwrap();
-        let (key, metadata) = (found.0.clone(), found.1.metadata.clone());
-        drop(all);
+    fn answer(&mut self, request: &Seen, status: &Value) {
+        let key = request.key.clone();
+        let metadata = self.observed.object(&key).unwrap().metadata.clone();
         let judged = json!({"uid": metadata.uid, "resourceVersion": metadata.resource_version});
         assert_eq!(request.metadata(), judged);
         self.write(&key, &json!({"status": status}));
