@@ -54,7 +54,13 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     account::plan(&cluster, &mut plan);
     let registered = registration::plan(&cluster, &mut plan);
     certificate::plan(&cluster, &mut plan);
+    let writes = plan.actions.len();
     let deployed = work::plan(&cluster, &mut plan);
+    // The work is as it is supposed to be, and the cluster has carried it out.
+    let runs = deployed.as_ref().is_some_and(|it| it.holds);
+    if runs && plan.actions.len() == writes {
+        account::let_go(&cluster, &mut plan);
+    }
     rows::say(&cluster, &registered, deployed.as_ref(), now, &mut plan);
     plan
 }

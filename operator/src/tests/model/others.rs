@@ -11,7 +11,7 @@ use super::Hub;
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, WORK},
+    names::{GATEWAY, TOKENS_ROLE, WORK},
     object::is_ours,
     observed::{GatewaySeen, Observed},
     plan::{enrolment, row_key},
@@ -145,6 +145,22 @@ impl Hub {
         if !is_deployed {
             return;
         }
+        if self.handles_tokens(cluster) {
+            self.revoke_and_hold(cluster);
+        }
+        self.see(cluster);
+    }
+
+    /// True if the agent that the cluster runs handles tokens, and may do so on the hub.
+    fn handles_tokens(&self, cluster: &str) -> bool {
+        let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
+        let binding = ObjectKey::new(Kind::RoleBinding, cluster, TOKENS_ROLE);
+        let carried = self.carried.get(&work);
+        let is_told = carried.is_some_and(|it| it.to_string().contains("--tokens"));
+        is_told && self.observed.object(&binding).is_some()
+    }
+
+    fn revoke_and_hold(&mut self, cluster: &str) {
         let accounts = self.observed.within(Kind::ManagedServiceAccount, cluster);
         let accounts: Vec<_> = accounts
             .map(|(key, it)| (key.clone(), it.clone()))
@@ -158,7 +174,6 @@ impl Hub {
                 self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
             }
         }
-        self.see(cluster);
     }
 
     fn see(&mut self, cluster: &str) {
