@@ -117,19 +117,17 @@ impl Engine {
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut calls = JoinSet::new();
-        let mut server = self.server_namespace();
-        let mut changes = self.watch(&server);
+        let mut changes = self.watch();
         let mut leads = self.wires.leads.clone();
         loop {
-            let wanted = self.server_namespace();
-            if wanted != server {
+            let home = self.observed.next_home();
+            if home != self.observed.home() {
                 info!(
-                    namespace = wanted,
+                    namespace = home,
                     "the namespace of the gateway server has changed; restarting the watches"
                 );
-                self.observed.leave_server();
-                changes = self.watch(&wanted);
-                server = wanted;
+                self.observed.leave_server(home);
+                changes = self.watch();
             }
             self.begin(&mut calls);
             let pause = self.pause();
@@ -155,19 +153,9 @@ impl Engine {
         let _ = timeout(LAST_CALLS, last).await;
     }
 
-    fn watch(&self, server: &str) -> Changes {
+    fn watch(&self) -> Changes {
         let Hands { client, addons, .. } = &self.hands;
-        watches::all(client, *addons, server)
-    }
-
-    /// The namespace of the gateway server. Until the configuration names one, it is the operator's
-    /// own, where the operator has the rights.
-    fn server_namespace(&self) -> String {
-        let configuration = self.observed.configuration();
-        configuration.map_or_else(
-            || self.observed.installation.namespace.clone(),
-            |it| it.spec.server.namespace.clone(),
-        )
+        watches::all(client, *addons, self.observed.home())
     }
 
     /// Plans the keys that are due, and starts to carry the plans out.

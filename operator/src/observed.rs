@@ -26,7 +26,7 @@ use crate::{
     key::Key,
     kind::{Kind, ObjectKey},
     names::CREDENTIALS,
-    object::supersedes,
+    object::{is_ours, supersedes},
 };
 
 /// Everything that plans read.
@@ -52,6 +52,10 @@ pub(crate) struct Observed {
     pub(crate) placed: Placed,
     /// Whether the admission policies are in force.
     guards: BTreeMap<Policy, Guard>,
+    /// The namespace in which the server's objects are watched.
+    home: String,
+    /// The earlier namespace of the server, once nothing is left there.
+    swept: Option<String>,
     /// The calls in progress, and what ended meanwhile.
     pub(crate) tombstones: Tombstones,
 }
@@ -117,6 +121,8 @@ pub(crate) struct Configuration {
 impl Observed {
     pub(crate) fn new(installation: Installation) -> Self {
         Self {
+            home: installation.namespace.clone(),
+            swept: None,
             installation,
             objects: BTreeMap::new(),
             listed: BTreeSet::new(),
@@ -133,11 +139,61 @@ impl Observed {
         }
     }
 
-    /// Forgets the server's objects because it moved to another namespace, where they are listed
+    /// The namespace in which the server's objects are watched.
+    pub(crate) fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// The namespace in which the server's objects should be watched: where they are, until none is
+    /// left there, and then where the configuration wants them. Without a configuration it is the
+    /// operator's own, where the operator has the rights.
+    pub(crate) fn next_home(&self) -> String {
+        let Some(configuration) = self.configuration() else {
+            return self.installation.namespace.clone();
+        };
+        let wanted = &configuration.spec.server.namespace;
+        let left = self
+            .recorded_home()
+            .filter(|it| it != wanted && !self.is_swept(it));
+        left.unwrap_or(wanted).to_owned()
+    }
+
+    /// The namespace that the configuration's status names, which outlasts the process.
+    pub(crate) fn recorded_home(&self) -> Option<&str> {
+        let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
+        let status = self.object(&key)?.data.get("status")?;
+        status["serverNamespace"].as_str()
+    }
+
+    /// True if nothing of the server is left in a namespace that is not the wanted one.
+    fn is_swept(&self, namespace: &str) -> bool {
+        let stays = |object: &DynamicObject| {
+            is_ours(object) && object.metadata.deletion_timestamp.is_none()
+        };
+        let is_empty = || {
+            let kinds = Kind::ALL.iter().filter(|kind| kind.is_of_server());
+            let mut left = kinds.flat_map(|kind| self.all(*kind));
+            !left.any(|(_, object)| stays(object))
+        };
+        self.swept.as_deref() == Some(namespace)
+            || (self.home == namespace && self.is_complete() && is_empty())
+    }
+
+    /// Forgets the server's objects because they are in another namespace now, where they are listed
     /// again.
-    pub(crate) fn leave_server(&mut self) {
+    pub(crate) fn leave_server(&mut self, home: String) {
+        if self.is_swept(&self.home) {
+            self.swept = Some(self.home.clone());
+        }
+        self.home = home;
         self.objects.retain(|key, _| !key.kind.is_of_server());
         self.listed.retain(|kind| !kind.is_of_server());
+    }
+
+    /// Every kind counts as listed.
+    #[cfg(test)]
+    pub(crate) fn list_all(&mut self) {
+        self.listed.extend(Kind::ALL);
     }
 
     /// True once every kind was listed. An object that is not known then does not exist.
@@ -258,6 +314,7 @@ impl Observed {
     pub(crate) fn listed_anew(&self, now: Timestamp) -> Self {
         let mut anew = Self {
             placed: Placed::default(),
+            swept: None,
             ..self.clone()
         };
         anew.placed.is_listed(now);

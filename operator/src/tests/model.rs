@@ -31,6 +31,8 @@ pub(crate) struct Hub {
     written: u64,
     /// The manifests of works, because only their hash is observed.
     carried: BTreeMap<ObjectKey, Value>,
+    /// The server's objects in namespaces that the operator does not watch.
+    pub(crate) elsewhere: BTreeMap<ObjectKey, DynamicObject>,
     /// The clusters whose agents authenticate with tokens.
     pub(crate) by_token: Vec<String>,
     /// The clusters that no longer answer.
@@ -47,7 +49,7 @@ pub(crate) fn ready() -> ServerSeen {
 
 impl Hub {
     pub(crate) fn new(addons: addon::Version) -> Self {
-        Self {
+        let mut hub = Self {
             observed: Observed::new(Installation {
                 addons,
                 namespace: "spokeway-system".to_owned(),
@@ -59,9 +61,12 @@ impl Hub {
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             written: 0,
             carried: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
-        }
+        };
+        hub.observed.list_all();
+        hub
     }
 
     /// A hub with the configuration of a gateway that answers.
@@ -176,11 +181,17 @@ impl Hub {
 
     /// Plans a key and makes its writes. True if there were any.
     pub(crate) fn turn(&mut self, key: &Key) -> bool {
+        self.follow_server();
         let plan = self.plan(key);
         for action in &plan.actions {
             self.act(action);
         }
         !plan.actions.is_empty()
+    }
+
+    /// Plans the hub until nothing is left to do there, and nothing else.
+    pub(crate) fn turn_hub(&mut self) {
+        while self.turn(&Key::Hub) {}
     }
 
     /// Plans until nothing is left to do, while everybody else acts too.
@@ -241,7 +252,11 @@ impl Hub {
 
     /// Writes an object as an API server would.
     pub(crate) fn write(&mut self, key: &ObjectKey, change: &Value) {
-        let before = self.observed.object(key).cloned();
+        let before = self
+            .observed
+            .object(key)
+            .or_else(|| self.elsewhere.get(key));
+        let before = before.cloned();
         let resource = key.kind.resource(self.observed.installation.addons);
         self.written += 1;
         let mut object = match &before {
@@ -271,7 +286,31 @@ impl Hub {
         }
         object["metadata"]["resourceVersion"] = self.written.to_string().into();
         let object = serde_json::from_value(object).unwrap();
-        self.observed.put(key.kind, object, self.now);
+        if key.kind.is_of_server() && key.namespace != self.observed.home() {
+            self.elsewhere.insert(key.clone(), object);
+        } else {
+            self.observed.put(key.kind, object, self.now);
+        }
+    }
+
+    /// Watches the server's objects where they should be watched.
+    fn follow_server(&mut self) {
+        let home = self.observed.next_home();
+        if home == self.observed.home() {
+            return;
+        }
+        let kinds = Kind::ALL.iter().filter(|kind| kind.is_of_server());
+        let known = kinds.flat_map(|kind| self.observed.all(*kind));
+        let known = known.map(|(key, object)| (key.clone(), object.clone()));
+        self.elsewhere.extend(known);
+        self.observed.leave_server(home.clone());
+        self.observed.list_all();
+        let all = std::mem::take(&mut self.elsewhere).into_iter();
+        let (there, elsewhere): (Vec<_>, _) = all.partition(|(key, _)| key.namespace == home);
+        self.elsewhere = elsewhere.into_iter().collect();
+        for (key, object) in there {
+            self.observed.put(key.kind, object, self.now);
+        }
     }
 
     fn patch(&mut self, seen: &Seen, part: Part, patch: &Value) {
