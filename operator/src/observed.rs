@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 
 use self::placed::Placed;
+pub(crate) use self::tombstones::{CallId, Tombstones};
 use crate::{
     grant::{Grant, Shipped, is_access_work},
     guard::{Guard, Policy},

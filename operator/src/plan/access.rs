@@ -51,7 +51,8 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
         plan.wake_at(end);
     }
     record::plan(observed, cluster, !held.is_empty(), now, &mut plan);
-    let works = works(observed, cluster, &held);
+    let ended = ended(observed, cluster, &held);
+    let works = works(observed, cluster, &held, &ended);
     let kept: BTreeSet<_> = works.iter().map(|work| work.key.clone()).collect();
     for work in works {
         plan.want(observed, work);
@@ -120,6 +121,22 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     held.collect()
 }
 
+/// The grants that have ended on the cluster, whose bindings it has not reported to be of nobody yet.
+fn ended<'a>(observed: &'a Observed, cluster: &str, held: &[&Grant]) -> Vec<&'a Grant> {
+    let mut ended = Vec::new();
+    for shipped in observed.shipped_to(cluster) {
+        for (name, of_work) in &shipped.grants {
+            let is_done = of_work.has_ended && shipped.is_current && of_work.is_applied();
+            let grant = observed.grants.get(name).filter(|it| it.owns(of_work));
+            let is_held = held.iter().any(|grant| grant.name() == name);
+            if !is_done && !is_held {
+                ended.extend(grant.map(AsRef::as_ref));
+            }
+        }
+    }
+    ended
+}
+
 /// When grants end that the cluster carries, or may end because no placement selects it.
 fn ends(observed: &Observed, cluster: &str, held: &[&Grant], now: Timestamp) -> Vec<Timestamp> {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
@@ -141,7 +158,7 @@ fn callers_are_themselves(observed: &Observed) -> bool {
 
 /// The works of a cluster. A grant's work depends only on the grant's name, until the number of
 /// works doubles.
-fn works(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Desired> {
+fn works(observed: &Observed, cluster: &str, held: &[&Grant], ended: &[&Grant]) -> Vec<Desired> {
     if held.is_empty() {
         return Vec::new();
     }
@@ -156,6 +173,13 @@ fn works(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Desired> {
         let (manifests, namespaces) = &mut parts[grant.shard % count];
         manifests.extend(grant.manifests.iter().cloned());
         namespaces.extend(grant.made_namespaces());
+    }
+    for grant in ended {
+        let (manifests, _) = &mut parts[grant.shard % count];
+        // A work that has nothing else is deleted, which is reported.
+        if !manifests.is_empty() {
+            manifests.extend(grant.emptied());
+        }
     }
     let filled = parts
         .into_iter()

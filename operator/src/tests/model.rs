@@ -31,6 +31,10 @@ pub(crate) struct Hub {
     written: u64,
     /// The manifests of works, because only their hash is observed.
     carried: BTreeMap<ObjectKey, Value>,
+    /// What clusters report of the manifests of works, which is not observed as it is either.
+    reported: BTreeMap<ObjectKey, Value>,
+    /// The names of objects that clusters refuse.
+    pub(crate) refused: Vec<String>,
     /// The server's objects in namespaces that the operator does not watch.
     pub(crate) elsewhere: BTreeMap<ObjectKey, DynamicObject>,
     /// The clusters whose agents authenticate with tokens.
@@ -61,6 +65,8 @@ impl Hub {
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             written: 0,
             carried: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            refused: Vec::new(),
             elsewhere: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
@@ -273,6 +279,11 @@ impl Hub {
         merge(&mut object, change);
         if let Some(manifests) = change.pointer("/spec/workload/manifests") {
             self.carried.insert(key.clone(), manifests.clone());
+        }
+        if let Some(reported) = change.pointer("/status/resourceStatus") {
+            self.reported.insert(key.clone(), reported.clone());
+        } else if let Some(reported) = self.reported.get(key) {
+            object["status"]["resourceStatus"] = reported.clone();
         }
         let is_changed = object["spec"] != spec || before.is_none();
         if let Some(manifests) = self.carried.get(key) {

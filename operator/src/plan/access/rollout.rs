@@ -146,6 +146,13 @@ impl Rollout<'_> {
     }
 
     fn removing(&self) -> Progress {
+        let held = self.held().filter(|it| it.has_ended && self.is_settled());
+        if let Some(error) = held.and_then(|it| it.error.as_ref()) {
+            let message = format!(
+                "the cluster refuses to remove the rights, and until it does the gateway lets nobody use them: {error}"
+            );
+            return Progress::new(GrantState::Pending, REMOVING, message);
+        }
         let message = match self.away() {
             Some(since) => format!(
                 "{since}; the rights are removed when the cluster reconnects, and until then the gateway lets \

@@ -5,7 +5,7 @@ use crds::{
     authentication::FINALIZER,
 };
 use kube::core::DynamicObject;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Hub;
 use crate::{
@@ -129,9 +129,30 @@ impl Hub {
         self.write(
             key,
             &json!({
-                "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
+                "metadata": {"finalizers": [WORK_FINALIZER]},
+                "status": {"conditions": [applied], "resourceStatus": self.reports(key)},
             }),
         );
+    }
+
+    /// What the cluster reports of each manifest. It does not report what it could not delete.
+    fn reports(&self, work: &ObjectKey) -> Value {
+        let manifests = self.carried.get(work).and_then(Value::as_array);
+        let manifests = manifests.into_iter().flatten().enumerate();
+        let reports = manifests.map(|(ordinal, manifest)| {
+            let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+            let is_refused = self.refused.iter().any(|it| name.contains(it));
+            let (status, message) = if is_refused {
+                ("False", "admission webhook \"x\" denied the request")
+            } else {
+                ("True", "")
+            };
+            json!({"resourceMeta": {"ordinal": ordinal}, "conditions": [{
+                "type": "Applied", "status": status, "reason": "x", "message": message,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]})
+        });
+        json!({"manifests": reports.collect::<Vec<_>>()})
     }
 
     /// Adds the finalizer to accounts while the agent is deployed, and removes it from those that
