@@ -22,7 +22,7 @@ use crate::{
     kind::{Kind, ObjectKey},
     metrics::Metrics,
     names::MANAGER,
-    plan::{Action, Desired, Judged, Part, pki::Signature},
+    plan::{Action, Desired, Part, Seen, pki::Signature},
 };
 
 /// The deadline of one call.
@@ -42,14 +42,14 @@ pub(crate) struct Hands {
 pub(crate) enum Outcome {
     /// The object has this state now.
     Is(Kind, Box<DynamicObject>),
-    /// The object no longer exists.
-    Gone(ObjectKey),
+    /// The object of this uid no longer exists.
+    Gone { key: ObjectKey, uid: String },
     /// The new state is not known. The watch will bring it.
     Unknown,
 }
 
 impl Hands {
-    /// Makes the writes in order, up to the first that fails.
+    /// Makes the writes in order, up to the first that fails or finds its object gone.
     pub(crate) async fn perform(&self, actions: &[Action]) -> (Vec<Outcome>, Option<WriteError>) {
         let mut outcomes = Vec::new();
         for action in actions {
@@ -61,7 +61,13 @@ impl Hands {
             let reason = written.as_ref().err().map(|error| error.reason);
             self.metrics.wrote(action.kind(), reason);
             match written {
-                Ok(outcome) => outcomes.push(outcome),
+                Ok(outcome) => {
+                    let is_outdated = is_outdated(action, &outcome);
+                    outcomes.push(outcome);
+                    if is_outdated {
+                        break;
+                    }
+                }
                 Err(error) => return (outcomes, Some(error)),
             }
         }
@@ -71,16 +77,25 @@ impl Hands {
     async fn act(&self, action: &Action) -> kube::Result<Outcome> {
         match action {
             Action::Apply(desired) => self.apply(desired, Part::Object).await,
-            Action::ApplyStatus(desired) => self.apply(desired, Part::Status).await,
+            Action::ApplyStatus(desired) => {
+                let applied = self.apply(desired, Part::Status).await;
+                match &desired.of {
+                    Some(object) => or_gone(object, applied),
+                    None => applied,
+                }
+            }
             Action::Patch {
-                key,
-                resource_version,
+                object,
                 part,
                 patch,
-            } => self.patch(key, resource_version, *part, patch).await,
+            } => or_gone(object, self.patch(object, *part, patch).await),
             Action::Delete { key, uid } => self.delete(key, uid).await,
-            Action::Approve { request, message } => self.approve(request, message).await,
-            Action::Sign { request, signature } => self.sign(request, signature).await,
+            Action::Approve { request, message } => {
+                or_gone(request, self.approve(request, message).await)
+            }
+            Action::Sign { request, signature } => {
+                or_gone(request, self.sign(request, signature).await)
+            }
             Action::Issue { key, issue } => {
                 let body = issue::secret(&key.name, issue, (self.clock)())
                     .map_err(|error| kube::Error::Service(Box::new(error)))?;
@@ -101,15 +116,14 @@ impl Hands {
         is(&desired.key, applied)
     }
 
-    async fn patch(
-        &self,
-        key: &ObjectKey,
-        version: &str,
-        part: Part,
-        patch: &Value,
-    ) -> kube::Result<Outcome> {
+    async fn patch(&self, object: &Seen, part: Part, patch: &Value) -> kube::Result<Outcome> {
+        let Seen {
+            key,
+            resource_version,
+            ..
+        } = object;
         let mut patch = patch.clone();
-        patch["metadata"]["resourceVersion"] = version.into();
+        patch["metadata"]["resourceVersion"] = resource_version.as_str().into();
         let parameters = merging();
         let (api, patch) = (self.api(key), Patch::Merge(patch));
         let patched = match part {
@@ -129,34 +143,36 @@ impl Hands {
                 Some(object) if object.metadata.finalizers.is_some() => {
                     Outcome::Is(key.kind, Box::new(object))
                 }
-                _ => Outcome::Gone(key.clone()),
+                _ => gone(key, uid),
             }),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
-                Ok(Outcome::Gone(key.clone()))
-            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(gone(key, uid)),
             Err(error) => Err(error),
         }
     }
 
-    async fn approve(&self, of: &Judged, message: &str) -> kube::Result<Outcome> {
+    async fn approve(&self, of: &Seen, message: &str) -> kube::Result<Outcome> {
         let approval = json!({"metadata": of.metadata(), "status": {"conditions": [{
             "type": "Approved", "status": "True", "reason": "AddOnAgent", "message": message,
         }]}});
         let (requests, approval) = (self.requests(), Patch::Merge(&approval));
         let approved = requests
-            .patch_approval(&of.name, &merging(), &approval)
+            .patch_approval(&of.key.name, &merging(), &approval)
             .await;
         request(approved?)
     }
 
-    async fn sign(&self, of: &Judged, signature: &Signature) -> kube::Result<Outcome> {
+    async fn sign(&self, of: &Seen, signature: &Signature) -> kube::Result<Outcome> {
         let pem = issue::certificate(signature, (self.clock)())
             .map_err(|error| kube::Error::Service(Box::new(error)))?;
         let certificate = ByteString(pem.into_bytes());
         let status = json!({"certificate": certificate});
         let signed = Patch::Merge(json!({"metadata": of.metadata(), "status": status}));
         let requests = self.requests();
-        request(requests.patch_status(&of.name, &merging(), &signed).await?)
+        request(
+            requests
+                .patch_status(&of.key.name, &merging(), &signed)
+                .await?,
+        )
     }
 
     fn requests(&self) -> Api<CertificateSigningRequest> {
@@ -171,6 +187,29 @@ impl Hands {
             Api::all_with(self.client.clone(), &resource)
         }
     }
+}
+
+fn gone(key: &ObjectKey, uid: &str) -> Outcome {
+    Outcome::Gone {
+        key: key.clone(),
+        uid: uid.to_owned(),
+    }
+}
+
+/// What a write to an existing object found.
+fn or_gone(object: &Seen, written: kube::Result<Outcome>) -> kube::Result<Outcome> {
+    match written {
+        Err(kube::Error::Api(status)) if status.is_not_found() => {
+            Ok(gone(&object.key, &object.uid))
+        }
+        other => other,
+    }
+}
+
+/// True if the object of the write was gone, so that the writes after it were planned for a state that
+/// is no longer. Whoever deletes an object expects that it is gone.
+fn is_outdated(action: &Action, outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Gone { .. }) && !matches!(action, Action::Delete { .. })
 }
 
 fn merging() -> PatchParams {

@@ -6,6 +6,8 @@ mod concern;
 mod contest;
 mod ended;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod touched;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -115,19 +117,17 @@ impl Engine {
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut calls = JoinSet::new();
-        let mut server = self.server_namespace();
-        let mut changes = self.watch(&server);
+        let mut changes = self.watch();
         let mut leads = self.wires.leads.clone();
         loop {
-            let wanted = self.server_namespace();
-            if wanted != server {
+            let home = self.observed.next_home();
+            if home != self.observed.home() {
                 info!(
-                    namespace = wanted,
+                    namespace = home,
                     "the namespace of the gateway server has changed; restarting the watches"
                 );
-                self.observed.leave_server();
-                changes = self.watch(&wanted);
-                server = wanted;
+                self.observed.leave_server(home);
+                changes = self.watch();
             }
             self.begin(&mut calls);
             let pause = self.pause();
@@ -141,6 +141,7 @@ impl Engine {
                     self.metrics.leads(leads);
                     if !leads {
                         calls.shutdown().await;
+                        self.observed.tombstones.end_all();
                         self.queue = Queue::default();
                     }
                     self.touch_all();
@@ -152,19 +153,9 @@ impl Engine {
         let _ = timeout(LAST_CALLS, last).await;
     }
 
-    fn watch(&self, server: &str) -> Changes {
+    fn watch(&self) -> Changes {
         let Hands { client, addons, .. } = &self.hands;
-        watches::all(client, *addons, server)
-    }
-
-    /// The namespace of the gateway server. Until the configuration names one, it is the operator's
-    /// own, where the operator has the rights.
-    fn server_namespace(&self) -> String {
-        let configuration = self.observed.configuration();
-        configuration.map_or_else(
-            || self.observed.installation.namespace.clone(),
-            |it| it.spec.server.namespace.clone(),
-        )
+        watches::all(client, *addons, self.observed.home())
     }
 
     /// Plans the keys that are due, and starts to carry the plans out.
@@ -229,10 +220,12 @@ impl Engine {
         debug!(?key, count = actions.len(), "writing");
         self.contests.note(&key, &actions, &self.observed, now);
         let hands = self.hands.clone();
+        let call = self.observed.tombstones.begin();
         calls.spawn(async move {
             let (outcomes, error) = hands.perform(&actions).await;
             Done {
                 key,
+                call,
                 begun,
                 wake,
                 outcomes,
@@ -275,12 +268,12 @@ impl Engine {
                     self.unwatched.remove(&kind);
                 }
                 let was_complete = self.observed.is_complete();
-                for key in self.observed.observe(kind, *event) {
+                let now = (self.clock)();
+                for key in self.observed.observe(kind, *event, now) {
                     self.touch(&key);
                 }
                 if !was_complete && self.observed.is_complete() {
                     self.wires.observing.set(true);
-                    let now = (self.clock)();
                     self.informed_by = self.informed_by.min(now + INFORMED_WITHIN);
                     self.aim();
                     self.touch_all();

@@ -58,6 +58,16 @@ impl Grant {
         Some(grant)
     }
 
+    /// Its bindings with no subjects, which come before they are deleted.
+    pub(crate) fn emptied(&self) -> Vec<Manifest> {
+        manifests::of_nobody(self)
+    }
+
+    /// True if the work has objects of the grant with the names that they have now.
+    pub(crate) fn owns(&self, held: &HeldGrant) -> bool {
+        held.uid == self.uid() && held.objects == manifests::name(self)
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }

@@ -1,8 +1,9 @@
 //! The observed state of the hub: the watched objects, what the gateway reports about clusters, and
-//! which writes failed. No I/O, no clock.
+//! which writes failed. No I/O; takes `now`.
 
 pub(crate) mod kept;
-mod placed;
+pub(crate) mod placed;
+mod tombstones;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +20,14 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 
 use self::placed::Placed;
+pub(crate) use self::tombstones::{CallId, Tombstones};
 use crate::{
     grant::{Grant, Shipped, is_access_work},
     guard::{Guard, Policy},
     key::Key,
     kind::{Kind, ObjectKey},
     names::CREDENTIALS,
-    object::supersedes,
+    object::{is_ours, supersedes},
 };
 
 /// Everything that plans read.
@@ -51,6 +53,12 @@ pub(crate) struct Observed {
     pub(crate) placed: Placed,
     /// Whether the admission policies are in force.
     guards: BTreeMap<Policy, Guard>,
+    /// The namespace in which the server's objects are watched.
+    home: String,
+    /// The earlier namespace of the server, once nothing is left there.
+    swept: Option<String>,
+    /// The calls in progress, and what ended meanwhile.
+    pub(crate) tombstones: Tombstones,
 }
 
 /// What does not change while the process runs.
@@ -114,6 +122,8 @@ pub(crate) struct Configuration {
 impl Observed {
     pub(crate) fn new(installation: Installation) -> Self {
         Self {
+            home: installation.namespace.clone(),
+            swept: None,
             installation,
             objects: BTreeMap::new(),
             listed: BTreeSet::new(),
@@ -126,14 +136,65 @@ impl Observed {
             faults: BTreeMap::new(),
             placed: Placed::default(),
             guards: BTreeMap::new(),
+            tombstones: Tombstones::default(),
         }
     }
 
-    /// Forgets the server's objects because it moved to another namespace, where they are listed
+    /// The namespace in which the server's objects are watched.
+    pub(crate) fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// The namespace in which the server's objects should be watched: where they are, until none is
+    /// left there, and then where the configuration wants them. Without a configuration it is the
+    /// operator's own, where the operator has the rights.
+    pub(crate) fn next_home(&self) -> String {
+        let Some(configuration) = self.configuration() else {
+            return self.installation.namespace.clone();
+        };
+        let wanted = &configuration.spec.server.namespace;
+        let left = self
+            .recorded_home()
+            .filter(|it| it != wanted && !self.is_swept(it));
+        left.unwrap_or(wanted).to_owned()
+    }
+
+    /// The namespace that the configuration's status names, which outlasts the process.
+    pub(crate) fn recorded_home(&self) -> Option<&str> {
+        let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
+        let status = self.object(&key)?.data.get("status")?;
+        status["serverNamespace"].as_str()
+    }
+
+    /// True if nothing of the server is left in a namespace that is not the wanted one.
+    fn is_swept(&self, namespace: &str) -> bool {
+        let stays = |object: &DynamicObject| {
+            is_ours(object) && object.metadata.deletion_timestamp.is_none()
+        };
+        let is_empty = || {
+            let kinds = Kind::ALL.iter().filter(|kind| kind.is_of_server());
+            let mut left = kinds.flat_map(|kind| self.all(*kind));
+            !left.any(|(_, object)| stays(object))
+        };
+        self.swept.as_deref() == Some(namespace)
+            || (self.home == namespace && self.is_complete() && is_empty())
+    }
+
+    /// Forgets the server's objects because they are in another namespace now, where they are listed
     /// again.
-    pub(crate) fn leave_server(&mut self) {
+    pub(crate) fn leave_server(&mut self, home: String) {
+        if self.is_swept(&self.home) {
+            self.swept = Some(self.home.clone());
+        }
+        self.home = home;
         self.objects.retain(|key, _| !key.kind.is_of_server());
         self.listed.retain(|kind| !kind.is_of_server());
+    }
+
+    /// Every kind counts as listed.
+    #[cfg(test)]
+    pub(crate) fn list_all(&mut self) {
+        self.listed.extend(Kind::ALL);
     }
 
     /// True once every kind was listed. An object that is not known then does not exist.
@@ -142,7 +203,12 @@ impl Observed {
     }
 
     /// Takes in what a watch reported, and returns the keys of the objects that changed.
-    pub(crate) fn observe(&mut self, kind: Kind, event: Event<DynamicObject>) -> Vec<ObjectKey> {
+    pub(crate) fn observe(
+        &mut self,
+        kind: Kind,
+        event: Event<DynamicObject>,
+        now: Timestamp,
+    ) -> Vec<ObjectKey> {
         match event {
             Event::Init => {
                 self.listing.insert(kind, BTreeSet::new());
@@ -152,10 +218,13 @@ impl Observed {
                 if let Some(listing) = self.listing.get_mut(&kind) {
                     listing.insert(ObjectKey::of(kind, &object));
                 }
-                self.put(kind, object).into_iter().collect()
+                self.put(kind, object, now).into_iter().collect()
             }
             Event::InitDone => {
                 self.listed.insert(kind);
+                if kind == Kind::PlacementDecision {
+                    self.placed.is_listed(now);
+                }
                 let named = self.listing.remove(&kind).unwrap_or_default();
                 let gone: Vec<_> = self
                     .keys_of(kind)
@@ -163,11 +232,11 @@ impl Observed {
                     .cloned()
                     .collect();
                 for key in &gone {
-                    self.forget(key);
+                    self.forget(key, now);
                 }
                 gone
             }
-            Event::Apply(object) => self.put(kind, object).into_iter().collect(),
+            Event::Apply(object) => self.put(kind, object, now).into_iter().collect(),
             Event::Delete(object) => {
                 let key = ObjectKey::of(kind, &object);
                 let known = self.object(&key);
@@ -175,34 +244,95 @@ impl Observed {
                 if known.is_none_or(|known| known.metadata.uid != object.metadata.uid) {
                     return Vec::new();
                 }
-                self.forget(&key);
+                self.forget(&key, now);
                 vec![key]
             }
         }
     }
 
-    /// Takes in a state of an object, and returns its key if the state is later than the known one.
-    pub(crate) fn put(&mut self, kind: Kind, mut object: DynamicObject) -> Option<ObjectKey> {
+    /// Takes in the state of an object that a write was answered with, which may be gone since.
+    pub(crate) fn answer(
+        &mut self,
+        kind: Kind,
+        object: DynamicObject,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
         let key = ObjectKey::of(kind, &object);
-        let known = self.object(&key);
+        let is_gone = self.tombstones.has(&key, object.metadata.uid.as_deref());
+        if is_gone {
+            return None;
+        }
+        self.keep(key, object, now)
+    }
+
+    /// A write was answered with that there is no object of this uid. True if it was known.
+    pub(crate) fn ended(&mut self, key: &ObjectKey, uid: &str, now: Timestamp) -> bool {
+        self.tombstones.bury(key, Some(uid));
+        let known = self.object(key);
+        known.is_some_and(|known| known.metadata.uid.as_deref() == Some(uid))
+            && self.forget(key, now)
+    }
+
+    /// Takes in a state of an object that a watch reports, and returns its key if the state is later
+    /// than the known one.
+    pub(crate) fn put(
+        &mut self,
+        kind: Kind,
+        object: DynamicObject,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
+        let key = ObjectKey::of(kind, &object);
+        self.tombstones
+            .unearth(&key, object.metadata.uid.as_deref());
+        self.keep(key, object, now)
+    }
+
+    fn keep(
+        &mut self,
+        key: ObjectKey,
+        mut object: DynamicObject,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
+        let known = self.objects.get(&key);
         if known.is_some_and(|known| !supersedes(&object, known)) {
             return None;
+        }
+        if let Some(known) = known.filter(|it| it.metadata.uid != object.metadata.uid) {
+            self.tombstones.bury(&key, known.metadata.uid.as_deref());
         }
         if is_access_work(&key) {
             let shipped = Shipped::read(&object);
             self.shipped.insert(key.clone(), Arc::new(shipped));
         }
-        kept::reduce(kind, &mut object);
+        kept::reduce(key.kind, &mut object);
         self.objects.insert(key.clone(), Arc::new(object));
-        self.read(&key);
+        self.read(&key, now);
         Some(key)
     }
 
+    /// What a process knows that starts now and lists all of it.
+    #[cfg(test)]
+    pub(crate) fn listed_anew(&self, now: Timestamp) -> Self {
+        let mut anew = Self {
+            placed: Placed::default(),
+            swept: None,
+            ..self.clone()
+        };
+        anew.placed.is_listed(now);
+        for key in self.objects.keys() {
+            anew.read(key, now);
+        }
+        anew
+    }
+
     /// True if the object was known.
-    pub(crate) fn forget(&mut self, key: &ObjectKey) -> bool {
-        let was_there = self.objects.remove(key).is_some();
-        self.read(key);
-        was_there
+    pub(crate) fn forget(&mut self, key: &ObjectKey, now: Timestamp) -> bool {
+        let known = self.objects.remove(key);
+        if let Some(known) = &known {
+            self.tombstones.bury(key, known.metadata.uid.as_deref());
+        }
+        self.read(key, now);
+        known.is_some()
     }
 
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<&DynamicObject> {
@@ -233,6 +363,15 @@ impl Observed {
         range
             .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
             .map(|(key, object)| (key, object.as_ref()))
+    }
+
+    /// The works that carry grants to a cluster.
+    pub(crate) fn shipped_to<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a Shipped> {
+        let first = ObjectKey::new(Kind::ManifestWork, cluster, "");
+        self.shipped
+            .range(first..)
+            .take_while(move |(key, _)| key.namespace == cluster)
+            .map(|(_, shipped)| shipped.as_ref())
     }
 
     fn keys_of(&self, kind: Kind) -> impl Iterator<Item = &ObjectKey> {
@@ -283,13 +422,19 @@ impl Observed {
     }
 
     /// Parses once what the plans of all clusters read from an object.
-    fn read(&mut self, changed: &ObjectKey) {
+    fn read(&mut self, changed: &ObjectKey, now: Timestamp) {
         let object = self.objects.get(changed).map(Arc::as_ref);
         match changed.kind {
             Kind::GatewayConfiguration if changed.name == gateway::SINGLETON => {
                 self.configuration = object.map(Configuration::read);
+                let placements = self
+                    .configuration()
+                    .map(|it| it.spec.clusters.placements.clone());
+                if let Some(placements) = placements {
+                    self.placed.name(&placements, now);
+                }
             }
-            Kind::PlacementDecision => self.placed.observe(changed, object),
+            Kind::PlacementDecision => self.placed.observe(changed, object, now),
             // A grant that cannot be read grants nothing.
             Kind::AccessGrant => match object.and_then(Grant::read) {
                 Some(grant) => drop(self.grants.insert(changed.name.clone(), Arc::new(grant))),
@@ -329,6 +474,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn observed() -> Observed {
         Observed::new(Installation {
             namespace: String::new(),
@@ -354,15 +501,18 @@ mod tests {
     fn a_configuration_that_cannot_be_read_is_not_taken_for_none() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
+        let key = observed
+            .put(kind, configuration("1", &json!({})), NOW)
+            .unwrap();
         assert!(observed.configuration().is_some() && observed.unreadable().is_none());
         observed.put(
             kind,
             configuration("2", &json!({"egress": {"type": "Future"}})),
+            NOW,
         );
         assert!(observed.configuration().is_none());
         assert!(observed.unreadable().unwrap().contains("Future"));
-        observed.forget(&key);
+        observed.forget(&key, NOW);
         assert!(observed.configuration().is_none() && observed.unreadable().is_none());
     }
 
@@ -370,7 +520,7 @@ mod tests {
     fn the_server_is_not_where_the_credentials_are() {
         let mut observed = observed();
         let spec = json!({"server": {"namespace": CREDENTIALS}});
-        observed.put(Kind::GatewayConfiguration, configuration("1", &spec));
+        observed.put(Kind::GatewayConfiguration, configuration("1", &spec), NOW);
         assert!(observed.configuration().is_none());
         assert!(observed.unreadable().unwrap().contains(CREDENTIALS));
     }
@@ -382,10 +532,12 @@ mod tests {
         observed.put(
             kind,
             configuration("10", &json!({"identity": {"type": "ServiceAccount"}})),
+            NOW,
         );
         let key = ObjectKey::global(kind, gateway::SINGLETON);
         for version in ["9", "10"] {
-            assert_eq!(observed.put(kind, configuration(version, &json!({}))), None);
+            let older = configuration(version, &json!({}));
+            assert_eq!(observed.put(kind, older, NOW), None);
         }
         assert_eq!(
             observed.object(&key).unwrap().data["spec"]["identity"]["type"],
@@ -397,11 +549,13 @@ mod tests {
     fn what_a_new_list_does_not_name_is_gone() {
         let mut observed = observed();
         let kind = Kind::GatewayConfiguration;
-        let key = observed.put(kind, configuration("1", &json!({}))).unwrap();
-        observed.observe(kind, Event::Init);
+        let key = observed
+            .put(kind, configuration("1", &json!({})), NOW)
+            .unwrap();
+        observed.observe(kind, Event::Init, NOW);
         assert!(observed.object(&key).is_some());
         assert_eq!(
-            observed.observe(kind, Event::InitDone),
+            observed.observe(kind, Event::InitDone, NOW),
             std::slice::from_ref(&key)
         );
         assert!(observed.object(&key).is_none());
@@ -413,10 +567,10 @@ mod tests {
         let kind = Kind::GatewayConfiguration;
         let mut next = configuration("5", &json!({}));
         next.metadata.uid = Some("2".to_owned());
-        observed.put(kind, configuration("1", &json!({})));
-        let key = observed.put(kind, next).unwrap();
+        observed.put(kind, configuration("1", &json!({})), NOW);
+        let key = observed.put(kind, next, NOW).unwrap();
         let ended = Event::Delete(configuration("4", &json!({})));
-        assert_eq!(observed.observe(kind, ended), []);
+        assert_eq!(observed.observe(kind, ended, NOW), []);
         assert!(observed.object(&key).is_some());
     }
 }

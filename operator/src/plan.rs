@@ -50,28 +50,24 @@ pub(crate) enum Action {
     ApplyStatus(Desired),
     /// Patches an object, provided that it still has the state that was observed.
     Patch {
-        key: ObjectKey,
-        resource_version: String,
+        object: Seen,
         part: Part,
         patch: Value,
     },
     /// Deletes this object, but no later one of the same name.
     Delete { key: ObjectKey, uid: String },
     /// Approves the certificate request.
-    Approve { request: Judged, message: String },
+    Approve { request: Seen, message: String },
     /// Issues the certificate of an approved certificate request.
-    Sign {
-        request: Judged,
-        signature: Signature,
-    },
+    Sign { request: Seen, signature: Signature },
     /// Writes fresh keys or certificates to one of the operator's Secrets.
     Issue { key: ObjectKey, issue: Issue },
 }
 
-/// A certificate request in the state that was judged.
+/// An object in the state that was observed.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub(crate) struct Judged {
-    pub(crate) name: String,
+pub(crate) struct Seen {
+    pub(crate) key: ObjectKey,
     pub(crate) uid: String,
     pub(crate) resource_version: String,
 }
@@ -117,7 +113,8 @@ impl Plan {
         };
         let status = have.data.get("status").unwrap_or(&Value::Null);
         if !holds(status, &desired.body["status"]) {
-            self.actions.push(Action::ApplyStatus(desired));
+            let of = Seen::of(&desired.key, have);
+            self.actions.push(Action::ApplyStatus(desired.of(of)));
         }
     }
 
@@ -144,8 +141,7 @@ impl Plan {
             Hold::Release => return,
         }
         self.actions.push(Action::Patch {
-            key: key.clone(),
-            resource_version: object.metadata.resource_version.clone().unwrap_or_default(),
+            object: Seen::of(key, object),
             part: Part::Object,
             patch: json!({"metadata": {"finalizers": finalizers}}),
         });
@@ -173,11 +169,11 @@ impl Plan {
     }
 }
 
-impl Judged {
-    fn of(object: &DynamicObject) -> Self {
+impl Seen {
+    fn of(key: &ObjectKey, object: &DynamicObject) -> Self {
         let metadata = &object.metadata;
         Self {
-            name: metadata.name.clone().unwrap_or_default(),
+            key: key.clone(),
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
         }
@@ -194,9 +190,8 @@ impl Action {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Apply(desired) | Self::ApplyStatus(desired) => desired.key.kind,
-            Self::Patch { key, .. } | Self::Delete { key, .. } | Self::Issue { key, .. } => {
-                key.kind
-            }
+            Self::Patch { object, .. } => object.key.kind,
+            Self::Delete { key, .. } | Self::Issue { key, .. } => key.kind,
             Self::Approve { .. } | Self::Sign { .. } => Kind::CertificateSigningRequest,
         }
     }

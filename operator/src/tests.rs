@@ -8,6 +8,7 @@ mod life;
 pub(crate) mod model;
 mod names;
 mod order;
+mod placement;
 mod removal;
 mod rights;
 mod server;

@@ -107,7 +107,7 @@ pub struct Clusters {
 }
 
 /// A reference to a Placement of Open Cluster Management.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementReference {
     /// Namespace of the placement.

@@ -22,6 +22,10 @@ pub struct GatewayConfigurationStatus {
     /// The components that run, with their versions.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub components: Vec<ComponentVersion>,
+    /// Namespace in which the objects of the gateway server are. After a change of spec.server.namespace it is
+    /// the earlier one until they are removed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_namespace: Option<String>,
 }
 
 /// Numbers of clusters.

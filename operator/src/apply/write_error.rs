@@ -61,14 +61,17 @@ fn describe(action: &Action) -> String {
     match action {
         Action::Apply(desired) => format!("cannot write {}", desired.key),
         Action::ApplyStatus(desired) => format!("cannot write the status of {}", desired.key),
-        Action::Patch { key, .. } => format!("cannot patch {key}"),
+        Action::Patch { object, .. } => format!("cannot patch {}", object.key),
         Action::Delete { key, .. } => format!("cannot delete {key}"),
         Action::Issue { key, .. } => format!("cannot create the keys of {key}"),
         Action::Sign { request, .. } => {
-            format!("cannot sign CertificateSigningRequest {}", request.name)
+            format!("cannot sign CertificateSigningRequest {}", request.key.name)
         }
         Action::Approve { request, .. } => {
-            format!("cannot approve CertificateSigningRequest {}", request.name)
+            format!(
+                "cannot approve CertificateSigningRequest {}",
+                request.key.name
+            )
         }
     }
 }

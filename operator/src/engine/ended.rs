@@ -11,7 +11,7 @@ use crate::{
     apply::{Outcome, WriteError},
     key::Key,
     metrics::Ended,
-    observed::{Fault, kept::last_writer},
+    observed::{CallId, Fault, kept::last_writer},
     plan::Action,
 };
 
@@ -22,6 +22,7 @@ const CONTESTED: &str = "Contested";
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) key: Key,
+    pub(super) call: CallId,
     pub(super) begun: Instant,
     pub(super) wake: Option<Timestamp>,
     pub(super) outcomes: Vec<Outcome>,
@@ -32,6 +33,7 @@ impl Engine {
     pub(super) fn finish(&mut self, done: Done) {
         let Done {
             key,
+            call,
             begun,
             wake,
             outcomes,
@@ -40,14 +42,15 @@ impl Engine {
         let now = (self.clock)();
         for outcome in outcomes {
             let touched = match outcome {
-                Outcome::Is(kind, object) => self.observed.put(kind, *object),
-                Outcome::Gone(gone) => self.observed.forget(&gone).then_some(gone),
+                Outcome::Is(kind, object) => self.observed.answer(kind, *object, now),
+                Outcome::Gone { key, uid } => self.observed.ended(&key, &uid, now).then_some(key),
                 Outcome::Unknown => None,
             };
             if let Some(touched) = touched {
                 self.touch(&touched);
             }
         }
+        self.observed.tombstones.end(call);
         let (ended, took) = match error {
             None => (Ended::Written, begun.elapsed()),
             Some(_) => (Ended::Failed, begun.elapsed()),

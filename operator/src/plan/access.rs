@@ -21,7 +21,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub(crate) use self::status::plan as plan_grant;
-use self::{cap::Caps, impersonation::impersonation, selection::selects};
+use self::{
+    cap::Caps,
+    impersonation::impersonation,
+    selection::{is_selected, lasts, selects},
+};
 use crate::{
     grant::{Grant, is_access_work},
     kind::{Kind, ObjectKey},
@@ -40,11 +44,15 @@ const FIELD_MANAGER: &str = "work-agent-spokeway";
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let held = held(observed, cluster, now);
-    for end in held.iter().filter_map(|grant| grant.object.expires_at()) {
+    if let Some(end) = enrolment::leaves_at(observed, cluster, now) {
+        plan.wake_at(end);
+    }
+    for end in ends(observed, cluster, &held, now) {
         plan.wake_at(end);
     }
     record::plan(observed, cluster, !held.is_empty(), now, &mut plan);
-    let works = works(observed, cluster, &held);
+    let ended = ended(observed, cluster, &held);
+    let works = works(observed, cluster, &held, &ended);
     let kept: BTreeSet<_> = works.iter().map(|work| work.key.clone()).collect();
     for work in works {
         plan.want(observed, work);
@@ -98,19 +106,48 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     let Some(object) = observed.object(&key) else {
         return Vec::new();
     };
-    let is_selected = || enrolment::is_selected(observed, cluster);
-    if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_selected() {
+    let is_enrolled = || enrolment::is_selected(observed, cluster, now);
+    if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_enrolled() {
         return Vec::new();
     }
     let caps = Caps::of(observed, object);
     let grants = observed.grants.values().map(AsRef::as_ref);
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
-            && selects(observed, grant, object)
+            && is_selected(observed, grant, object, now)
             && judgement::is_judged(observed, grant)
             && caps.allow(&grant.object.spec.role)
     });
     held.collect()
+}
+
+/// The grants that have ended on the cluster, whose bindings it has not reported to be of nobody yet.
+fn ended<'a>(observed: &'a Observed, cluster: &str, held: &[&Grant]) -> Vec<&'a Grant> {
+    let mut ended = Vec::new();
+    for shipped in observed.shipped_to(cluster) {
+        for (name, of_work) in &shipped.grants {
+            let is_done = of_work.has_ended && shipped.is_current && of_work.is_applied();
+            let grant = observed.grants.get(name).filter(|it| it.owns(of_work));
+            let is_held = held.iter().any(|grant| grant.name() == name);
+            if !is_done && !is_held {
+                ended.extend(grant.map(AsRef::as_ref));
+            }
+        }
+    }
+    ended
+}
+
+/// When grants end that the cluster carries, or may end because no placement selects it.
+fn ends(observed: &Observed, cluster: &str, held: &[&Grant], now: Timestamp) -> Vec<Timestamp> {
+    let key = ObjectKey::global(Kind::ManagedCluster, cluster);
+    let object = observed.object(&key);
+    let ends = held.iter().flat_map(|grant| {
+        let is_dropped = |it: &&_| !selects(observed, grant, it);
+        let dropped = object.filter(is_dropped);
+        let lasts = dropped.and_then(|it| lasts(observed, grant, it, now));
+        [grant.object.expires_at(), lasts]
+    });
+    ends.flatten().collect()
 }
 
 /// False if every caller acts as the gateway's account, so that no grant has an effect.
@@ -121,7 +158,7 @@ fn callers_are_themselves(observed: &Observed) -> bool {
 
 /// The works of a cluster. A grant's work depends only on the grant's name, until the number of
 /// works doubles.
-fn works(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Desired> {
+fn works(observed: &Observed, cluster: &str, held: &[&Grant], ended: &[&Grant]) -> Vec<Desired> {
     if held.is_empty() {
         return Vec::new();
     }
@@ -136,6 +173,13 @@ fn works(observed: &Observed, cluster: &str, held: &[&Grant]) -> Vec<Desired> {
         let (manifests, namespaces) = &mut parts[grant.shard % count];
         manifests.extend(grant.manifests.iter().cloned());
         namespaces.extend(grant.made_namespaces());
+    }
+    for grant in ended {
+        let (manifests, _) = &mut parts[grant.shard % count];
+        // A work that has nothing else is deleted, which is reported.
+        if !manifests.is_empty() {
+            manifests.extend(grant.emptied());
+        }
     }
     let filled = parts
         .into_iter()

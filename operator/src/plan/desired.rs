@@ -5,7 +5,7 @@ use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::matching::difference;
+use super::{Seen, matching::difference};
 use crate::{
     digest,
     kind::{Kind, ObjectKey},
@@ -26,6 +26,9 @@ pub(crate) struct Desired {
     /// The only version of the object that is written.
     #[serde(skip)]
     version: Option<String>,
+    /// The object, if only its status is written.
+    #[serde(skip)]
+    pub(crate) of: Option<Seen>,
 }
 
 impl Desired {
@@ -35,12 +38,19 @@ impl Desired {
             body,
             manifests: Vec::new(),
             version: None,
+            of: None,
         }
     }
 
     /// The same, but only for this version of the object.
     pub(crate) fn at(mut self, object: &DynamicObject) -> Self {
         self.version.clone_from(&object.metadata.resource_version);
+        self
+    }
+
+    /// The same, of this object.
+    pub(super) fn of(mut self, object: Seen) -> Self {
+        self.of = Some(object);
         self
     }
 
@@ -52,6 +62,7 @@ impl Desired {
             body,
             manifests,
             version: None,
+            of: None,
         }
     }
 

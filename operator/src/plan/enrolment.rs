@@ -27,7 +27,7 @@ pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
 pub(crate) use self::{
     certificate::fuzz as fuzz_certificate_request,
     namespace::refusal,
-    placement::{is_chosen, is_selected},
+    placement::{is_chosen, is_selected, leaves_at},
     registration::own_group_of_all,
     removal::deleting,
     selected_cluster::is_row_foreign,
@@ -42,7 +42,10 @@ use crate::{
 /// Plans one cluster.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    say_refusal(observed, cluster, &mut plan);
+    say_refusal(observed, cluster, now, &mut plan);
+    if let Some(end) = leaves_at(observed, cluster, now) {
+        plan.wake_at(end);
+    }
     let selected = SelectedCluster::of(observed, cluster, now);
     let Some(cluster) = selected.filter(|it| !it.is_row_deleting()) else {
         removal::plan(observed, cluster, now, &mut plan);
@@ -52,17 +55,23 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     account::plan(&cluster, &mut plan);
     let registered = registration::plan(&cluster, &mut plan);
     certificate::plan(&cluster, &mut plan);
+    let writes = plan.actions.len();
     let deployed = work::plan(&cluster, &mut plan);
+    // The work is as it is supposed to be, and the cluster has carried it out.
+    let runs = deployed.as_ref().is_some_and(|it| it.holds);
+    if runs && plan.actions.len() == writes {
+        account::let_go(&cluster, &mut plan);
+    }
     rows::say(&cluster, &registered, deployed.as_ref(), now, &mut plan);
     plan
 }
 
 /// Warns if the cluster is not enrolled because of its name. A namespace that is missing comes soon.
-fn say_refusal(observed: &Observed, cluster: &str, plan: &mut Plan) {
+fn say_refusal(observed: &Observed, cluster: &str, now: Timestamp, plan: &mut Plan) {
     let key = ObjectKey::global(Kind::ManagedCluster, cluster);
     let Some(object) = observed
         .object(&key)
-        .filter(|_| is_chosen(observed, cluster))
+        .filter(|_| is_chosen(observed, cluster, now))
     else {
         return;
     };

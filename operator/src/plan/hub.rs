@@ -2,6 +2,7 @@
 
 mod addons;
 mod api_service;
+mod moving;
 mod publication;
 mod removal;
 mod rights;
@@ -33,9 +34,17 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     if let Some(object) = observed.object(&key) {
         plan.hold(&key, object, FINALIZER, Hold::Keep);
     }
+    if !plan.actions.is_empty() {
+        // Nothing is created before the configuration waits for its removal. The next plan goes on.
+        return plan;
+    }
     rights::plan(observed, &mut plan);
     addons::plan(observed, now, &mut plan);
-    let bundle = server::plan(observed, &configuration.spec, now, &mut plan);
+    let bundle = if moving::plan(observed, &configuration.spec, &mut plan) {
+        None
+    } else {
+        server::plan(observed, &configuration.spec, now, &mut plan)
+    };
     publication::plan(observed, &configuration.spec, bundle, now, &mut plan);
     plan
 }

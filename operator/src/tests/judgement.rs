@@ -40,8 +40,8 @@ fn grant(hub: &mut Hub, role: &str) {
 
 /// Removes the policy's binding.
 fn open(hub: &mut Hub) {
-    hub.observed
-        .forget(&ObjectKey::global(BINDING, Policy::Grants.name()));
+    let key = ObjectKey::global(BINDING, Policy::Grants.name());
+    hub.observed.forget(&key, hub.now);
 }
 
 /// Creates the binding again, now.

@@ -31,7 +31,7 @@ fn phases(addons: Version, by_token: bool) -> Vec<Value> {
     if by_token {
         hub.by_token.push("managed1".to_owned());
     }
-    hub.turn(&Key::Hub);
+    hub.turn_hub();
     let mut phases = Vec::new();
     loop {
         let plan = hub.cluster("managed1");
@@ -80,7 +80,8 @@ fn without_works(mut phases: Vec<Value>) -> Vec<Value> {
 #[test]
 fn the_hub_as_a_whole() {
     for addons in [Version::V1beta1, Version::V1alpha1] {
-        let hub = Hub::configured(addons);
+        let mut hub = Hub::configured(addons);
+        hub.turn(&Key::Hub);
         let name = format!("the_hub_as_a_whole_{}", addons.as_str());
         insta::assert_json_snapshot!(name, written(&hub, &hub.plan(&Key::Hub)));
     }
@@ -133,7 +134,7 @@ fn a_request_of_the_agent_is_granted_and_others_are_left_alone() {
     let plan = hub.cluster("managed1");
     let granted: Vec<_> = plan.actions.iter().collect();
     assert!(
-        matches!(&granted[..], [Action::Approve { request, .. }] if request.name == "own"),
+        matches!(&granted[..], [Action::Approve { request, .. }] if request.key.name == "own"),
         "{granted:?}"
     );
     assert_eq!(plan.notes.len(), 1);
@@ -221,7 +222,7 @@ fn an_addon_of_somebody_else_is_used_and_not_touched() {
 #[test]
 fn a_row_that_somebody_makes_for_an_addon_of_ours_becomes_ours() {
     let mut hub = Hub::configured(Version::V1beta1);
-    hub.turn(&Key::Hub);
+    hub.turn_hub();
     hub.write(&row_key("managed1", Addon::Accounts), &json!({"spec": {}}));
     hub.accept("managed1", &json!({}));
     hub.settle();

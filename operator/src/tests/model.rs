@@ -20,7 +20,7 @@ use crate::{
     kind::{Kind, ObjectKey},
     names::DERIVING_ROLE,
     observed::{Installation, Observed, ServerSeen},
-    plan::{self, Action, Desired, Judged, Part, Plan},
+    plan::{self, Action, Desired, Part, Plan, Seen},
 };
 
 const ROLES: &str = include_str!("../../../config/gateway/rbac.yaml");
@@ -31,6 +31,12 @@ pub(crate) struct Hub {
     written: u64,
     /// The manifests of works, because only their hash is observed.
     carried: BTreeMap<ObjectKey, Value>,
+    /// What clusters report of the manifests of works, which is not observed as it is either.
+    reported: BTreeMap<ObjectKey, Value>,
+    /// The names of objects that clusters refuse.
+    pub(crate) refused: Vec<String>,
+    /// The server's objects in namespaces that the operator does not watch.
+    pub(crate) elsewhere: BTreeMap<ObjectKey, DynamicObject>,
     /// The clusters whose agents authenticate with tokens.
     pub(crate) by_token: Vec<String>,
     /// The clusters that no longer answer.
@@ -47,7 +53,7 @@ pub(crate) fn ready() -> ServerSeen {
 
 impl Hub {
     pub(crate) fn new(addons: addon::Version) -> Self {
-        Self {
+        let mut hub = Self {
             observed: Observed::new(Installation {
                 addons,
                 namespace: "spokeway-system".to_owned(),
@@ -59,9 +65,14 @@ impl Hub {
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             written: 0,
             carried: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            refused: Vec::new(),
+            elsewhere: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
-        }
+        };
+        hub.observed.list_all();
+        hub
     }
 
     /// A hub with the configuration of a gateway that answers.
@@ -146,6 +157,11 @@ impl Hub {
         self.now += SignedDuration::from_secs(seconds);
     }
 
+    /// Starts the operator again: it lists everything, and knows nothing of what was before.
+    pub(crate) fn restart(&mut self) {
+        self.observed = self.observed.listed_anew(self.now);
+    }
+
     pub(crate) fn plan(&self, key: &Key) -> Plan {
         plan::by_key(&self.observed, key, self.now)
     }
@@ -171,11 +187,17 @@ impl Hub {
 
     /// Plans a key and makes its writes. True if there were any.
     pub(crate) fn turn(&mut self, key: &Key) -> bool {
+        self.follow_server();
         let plan = self.plan(key);
         for action in &plan.actions {
             self.act(action);
         }
         !plan.actions.is_empty()
+    }
+
+    /// Plans the hub until nothing is left to do there, and nothing else.
+    pub(crate) fn turn_hub(&mut self) {
+        while self.turn(&Key::Hub) {}
     }
 
     /// Plans until nothing is left to do, while everybody else acts too.
@@ -210,11 +232,10 @@ impl Hub {
                 self.write(&desired.key, &status);
             }
             Action::Patch {
-                key,
-                resource_version,
+                object,
                 part,
                 patch,
-            } => self.patch(key, resource_version, *part, patch),
+            } => self.patch(object, *part, patch),
             Action::Delete { key, uid } => self.delete(key, uid),
             Action::Approve { request, .. } => self.answer(
                 request,
@@ -229,7 +250,7 @@ impl Hub {
                 let secret = crate::apply::secret_for_tests(&key.name, issue, self.now);
                 let desired = Desired::new(key.clone(), secret);
                 let manifest = desired.manifest(self.observed.installation.addons);
-                self.observed.forget(key);
+                self.observed.forget(key, self.now);
                 self.write(key, &manifest);
             }
         }
@@ -237,7 +258,11 @@ impl Hub {
 
     /// Writes an object as an API server would.
     pub(crate) fn write(&mut self, key: &ObjectKey, change: &Value) {
-        let before = self.observed.object(key).cloned();
+        let before = self
+            .observed
+            .object(key)
+            .or_else(|| self.elsewhere.get(key));
+        let before = before.cloned();
         let resource = key.kind.resource(self.observed.installation.addons);
         self.written += 1;
         let mut object = match &before {
@@ -255,6 +280,11 @@ impl Hub {
         if let Some(manifests) = change.pointer("/spec/workload/manifests") {
             self.carried.insert(key.clone(), manifests.clone());
         }
+        if let Some(reported) = change.pointer("/status/resourceStatus") {
+            self.reported.insert(key.clone(), reported.clone());
+        } else if let Some(reported) = self.reported.get(key) {
+            object["status"]["resourceStatus"] = reported.clone();
+        }
         let is_changed = object["spec"] != spec || before.is_none();
         if let Some(manifests) = self.carried.get(key) {
             object["spec"]["workload"]["manifests"] = manifests.clone();
@@ -266,17 +296,42 @@ impl Hub {
             object["metadata"]["generation"] = (generation + 1).into();
         }
         object["metadata"]["resourceVersion"] = self.written.to_string().into();
-        self.observed
-            .put(key.kind, serde_json::from_value(object).unwrap());
+        let object = serde_json::from_value(object).unwrap();
+        if key.kind.is_of_server() && key.namespace != self.observed.home() {
+            self.elsewhere.insert(key.clone(), object);
+        } else {
+            self.observed.put(key.kind, object, self.now);
+        }
     }
 
-    fn patch(&mut self, key: &ObjectKey, version: &str, part: Part, patch: &Value) {
+    /// Watches the server's objects where they should be watched.
+    fn follow_server(&mut self) {
+        let home = self.observed.next_home();
+        if home == self.observed.home() {
+            return;
+        }
+        let kinds = Kind::ALL.iter().filter(|kind| kind.is_of_server());
+        let known = kinds.flat_map(|kind| self.observed.all(*kind));
+        let known = known.map(|(key, object)| (key.clone(), object.clone()));
+        self.elsewhere.extend(known);
+        self.observed.leave_server(home.clone());
+        self.observed.list_all();
+        let all = std::mem::take(&mut self.elsewhere).into_iter();
+        let (there, elsewhere): (Vec<_>, _) = all.partition(|(key, _)| key.namespace == home);
+        self.elsewhere = elsewhere.into_iter().collect();
+        for (key, object) in there {
+            self.observed.put(key.kind, object, self.now);
+        }
+    }
+
+    fn patch(&mut self, seen: &Seen, part: Part, patch: &Value) {
+        let key = &seen.key;
         let Some(object) = self.observed.object(key).cloned() else {
             return;
         };
         assert_eq!(
-            object.metadata.resource_version.as_deref(),
-            Some(version),
+            object.metadata.resource_version.as_ref(),
+            Some(&seen.resource_version),
             "{key}"
         );
         let mut change = patch.clone();
@@ -284,7 +339,7 @@ impl Hub {
             let finalizers: Vec<String> =
                 serde_json::from_value(patch["metadata"]["finalizers"].clone()).unwrap();
             if finalizers.is_empty() && object.metadata.deletion_timestamp.is_some() {
-                self.observed.forget(key);
+                self.observed.forget(key, self.now);
                 return;
             }
             self.replace_finalizers(key, finalizers);
@@ -297,17 +352,17 @@ impl Hub {
         let mut object = self.observed.object(key).unwrap().clone();
         object.metadata.finalizers = Some(finalizers).filter(|it| !it.is_empty());
         // The object keeps the API version that is known already.
-        self.observed.forget(key);
+        self.observed.forget(key, self.now);
         let object = self.whole(key, &object);
-        self.observed
-            .put(key.kind, serde_json::from_value(object).unwrap());
+        let object = serde_json::from_value(object).unwrap();
+        self.observed.put(key.kind, object, self.now);
     }
 
     fn delete(&mut self, key: &ObjectKey, uid: &str) {
         let object = self.observed.object(key).unwrap().clone();
         assert_eq!(object.metadata.uid.as_deref(), Some(uid), "{key}");
         if object.metadata.finalizers.is_none_or(|it| it.is_empty()) {
-            self.observed.forget(key);
+            self.observed.forget(key, self.now);
         } else {
             let now = format!("{:.0}", self.now);
             self.write(key, &json!({"metadata": {"deletionTimestamp": now}}));
@@ -327,11 +382,9 @@ impl Hub {
         self.delete(key, &uid);
     }
 
-    fn answer(&mut self, request: &Judged, status: &Value) {
-        let mut all = self.observed.all(Kind::CertificateSigningRequest);
-        let found = all.find(|(key, _)| key.name == request.name).unwrap();
-        let (key, metadata) = (found.0.clone(), found.1.metadata.clone());
-        drop(all);
+    fn answer(&mut self, request: &Seen, status: &Value) {
+        let key = request.key.clone();
+        let metadata = self.observed.object(&key).unwrap().metadata.clone();
         let judged = json!({"uid": metadata.uid, "resourceVersion": metadata.resource_version});
         assert_eq!(request.metadata(), judged);
         self.write(&key, &json!({"status": status}));

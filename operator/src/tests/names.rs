@@ -70,7 +70,7 @@ fn a_namespace_that_was_there_before_is_used_only_if_somebody_says_so() {
     let mut hub = Hub::configured(Version::V1beta1);
     hub.accept("payments", &json!({}));
     let key = ObjectKey::global(Kind::Namespace, "payments");
-    hub.observed.forget(&key);
+    hub.observed.forget(&key, hub.now);
     hub.settle();
     assert!(!is_enrolled(&hub, "payments"));
     assert_eq!(troubled(&hub)[0].1, "NamespaceMissing");

@@ -12,7 +12,7 @@ use crate::{
     addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, WORK},
+    names::{GATEWAY, TOKENS_ROLE, WORK},
     object::is_ours,
     plan::{Action, Plan, row_key},
 };
@@ -221,4 +221,53 @@ fn the_configuration_goes_last() {
         .copied()
         .flat_map(|kind| hub.observed.all(kind));
     assert_eq!(all.filter(|(_, it)| is_ours(it)).count(), 0);
+}
+
+#[test]
+fn with_credentials_that_somebody_manages_the_agent_revokes_the_token_before_it_stops_handling_them()
+ {
+    let mut hub = enrolled();
+    let theirs = ObjectKey::new(Kind::ManagedServiceAccount, CLUSTER, "theirs");
+    hub.write(&theirs, &json!({"spec": {"rotation": {"validity": "24h"}}}));
+    hub.settle();
+    hub.configure(&json!({"credentials": {"type": "Manual"}}));
+    turn(&mut hub);
+    let account = hub.observed.object(&account()).expect("it has a finalizer");
+    assert!(account.metadata.deletion_timestamp.is_some());
+    hub.settle();
+    let accounts = hub.observed.within(Kind::ManagedServiceAccount, CLUSTER);
+    let accounts: Vec<_> = accounts
+        .map(|(key, it)| (key.name.as_str(), &it.metadata))
+        .collect();
+    // What others have stays, and the agent no longer holds it.
+    let [("theirs", metadata)] = accounts[..] else {
+        panic!("{accounts:?}");
+    };
+    assert!(metadata.finalizers.is_none() && metadata.deletion_timestamp.is_none());
+    let tokens = ObjectKey::new(Kind::RoleBinding, CLUSTER, TOKENS_ROLE);
+    assert!(hub.observed.object(&tokens).is_none());
+    assert!(
+        hub.observed
+            .object(&row_key(CLUSTER, Addon::Accounts))
+            .is_none()
+    );
+
+    // And back.
+    hub.configure(&json!({"credentials": {"type": "ManagedServiceAccount"}}));
+    hub.settle();
+    assert!(hub.observed.object(&self::account()).is_some());
+}
+
+#[test]
+fn a_cluster_that_is_away_when_credentials_become_manual_revokes_the_token_when_it_is_back() {
+    let mut hub = enrolled();
+    hub.away.push(CLUSTER.to_owned());
+    hub.configure(&json!({"credentials": {"type": "Manual"}}));
+    hub.settle();
+    hub.pass(3600);
+    hub.settle();
+    assert!(hub.observed.object(&account()).is_some());
+    hub.away.clear();
+    hub.settle();
+    assert!(hub.observed.object(&account()).is_none());
 }

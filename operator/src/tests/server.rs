@@ -10,7 +10,10 @@ use super::model::Hub;
 use crate::{
     key::Key,
     kind::{Kind, ObjectKey, SERVICE_NAME},
-    names::{API_SERVICE, AUTHORITY, CREDENTIALS, DERIVING_ROLE, SERVER, SERVICE, SERVING},
+    names::{
+        API_SERVICE, AUTHORITY, CREDENTIALS, DERIVING_ROLE, SERVER, SERVICE, SERVING,
+        TUNNEL_AUTHORITY,
+    },
     object::is_ours,
     plan::{
         Action,
@@ -175,7 +178,7 @@ fn an_account_whose_tokens_it_may_not_read_is_said() {
     rules[1]["resourceNames"] = json!(["cluster-gateway", "admin"]);
     hub.write(&role, &json!({"rules": rules}));
     assert_eq!(allowed(&mut hub, &account("admin")), "AsAsked");
-    hub.observed.forget(&role);
+    hub.observed.forget(&role, hub.now);
     assert_eq!(allowed(&mut hub, &account("admin")), "RoleMissing");
 }
 
@@ -330,5 +333,55 @@ fn a_server_that_something_else_runs_has_nothing_of_ours() {
         bindings
             .into_iter()
             .all(|(key, _)| !key.name.starts_with(SERVER))
+    );
+}
+
+#[test]
+fn a_server_that_moves_leaves_nothing_where_it_was() {
+    let entrance = json!({"type": "LoadBalancer"});
+    let mut hub = Hub::new(Version::V1beta1);
+    hub.install();
+    let server = |namespace: &str| json!({"deployment": "Managed", "namespace": namespace});
+    hub.configure(&json!({"server": server(NAMESPACE), "egress": {"entrypoint": entrance}}));
+    hub.settle();
+    let all = [AUTHORITY, SERVING, TUNNEL_AUTHORITY];
+    let has = |hub: &Hub, namespace: &str| {
+        all.map(|name| {
+            let key = ObjectKey::new(Kind::Secret, namespace, name);
+            hub.observed
+                .object(&key)
+                .or_else(|| hub.elsewhere.get(&key))
+                .is_some()
+        })
+    };
+    assert_eq!(has(&hub, NAMESPACE), [true; 3]);
+    for namespace in ["gateways", NAMESPACE] {
+        let from = hub.observed.home().to_owned();
+        hub.configure(&json!({"server": server(namespace)}));
+        // Wherever it is interrupted, the next process goes on.
+        hub.turn(&Key::Hub);
+        hub.restart();
+        hub.settle();
+        assert_eq!(hub.observed.home(), namespace);
+        assert_eq!(has(&hub, namespace), [true; 3]);
+        assert_eq!(has(&hub, &from), [false; 3]);
+        assert!(hub.elsewhere.is_empty(), "{:?}", hub.elsewhere.keys());
+        let bindings = hub.observed.within(Kind::RoleBinding, &from);
+        assert_eq!(bindings.count(), 0);
+    }
+}
+
+#[test]
+fn a_server_does_not_leave_before_the_operator_may_write_where_it_goes() {
+    let mut hub = managed();
+    let server = json!({"deployment": "Managed", "namespace": "gateways"});
+    hub.configure(&json!({"server": server}));
+    let plan = hub.plan(&Key::Hub);
+    let firsts: Vec<_> = plan.actions.iter().map(Action::kind).collect();
+    assert_eq!(firsts[..2], [Kind::Namespace, Kind::ServiceAccount]);
+    let mut removals = plan.actions.iter().skip(2);
+    assert!(
+        removals.all(|it| matches!(it, Action::Delete { .. })),
+        "{plan:?}"
     );
 }

@@ -43,10 +43,10 @@ fn from_nothing_to_ready_and_into_trouble() {
         why: "it does not answer: refused".to_owned(),
         since: hub.now,
     };
-    hub.turn(&Key::Hub);
+    hub.turn_hub();
     let mut days = vec![json!({"no gateway": said(&mut hub)})];
     hub.observed.server = ready();
-    hub.turn(&Key::Hub);
+    hub.turn_hub();
     hub.accept("managed1", &json!({}));
     days.push(json!({"a cluster joins": said(&mut hub)}));
     hub.settle();
@@ -76,7 +76,7 @@ fn what_is_somebody_elses_is_said() {
     let key = ObjectKey::global(Kind::ClusterManagementAddOn, GATEWAY);
     hub.write(&key, &json!({"spec": {}}));
     hub.accept("managed1", &json!({}));
-    hub.turn(&Key::Hub);
+    hub.turn_hub();
     assert_eq!(hub.cluster("managed1").actions, []);
     insta::assert_json_snapshot!(said(&mut hub));
 }

@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
-use super::{callers_are_themselves, cap::Caps, judgement, selection::selects};
+use super::{callers_are_themselves, cap::Caps, judgement, selection::is_selected};
 use crate::{
     grant::{Grant, HeldGrant, Shipped},
     key::Key,
     kind::{Kind, ObjectKey},
-    names::ACCESS_WORK,
     object::part,
     observed::Observed,
     plan::{enrolment, identity},
@@ -68,8 +67,8 @@ impl Rollout<'_> {
 
     fn progress(&self, before: Option<&ClusterGrant>, now: Timestamp) -> Option<Progress> {
         let object = self.object();
-        let is_wanted =
-            object.is_some_and(|it| selects(self.observed, self.grant, it)) || self.names_it();
+        let selects = |it| is_selected(self.observed, self.grant, it, now);
+        let is_wanted = object.is_some_and(selects) || self.names_it();
         let is_over = self.grant.object.is_over(now);
         if !is_wanted || is_over {
             let was_there = before.is_some_and(|it| it.state != GrantState::Expired);
@@ -80,21 +79,21 @@ impl Rollout<'_> {
             return (is_wanted && self.grant.object.metadata.deletion_timestamp.is_none())
                 .then_some(gone);
         }
-        Some(self.wanted(object))
+        Some(self.wanted(object, now))
     }
 
-    fn wanted(&self, object: Option<&DynamicObject>) -> Progress {
+    fn wanted(&self, object: Option<&DynamicObject>, now: Timestamp) -> Progress {
         let cluster = self.cluster;
         let Some(object) = object else {
             let message = format!("the hub has no ManagedCluster {cluster}");
             return Progress::new(GrantState::Pending, "NoSuchCluster", message);
         };
-        if !enrolment::is_selected(self.observed, cluster) {
+        if !enrolment::is_selected(self.observed, cluster, now) {
             if self.held().is_some() || !self.is_settled() {
                 return self.removing();
             }
             let refusal = enrolment::refusal(self.observed, cluster);
-            let refusal = refusal.filter(|_| enrolment::is_chosen(self.observed, cluster));
+            let refusal = refusal.filter(|_| enrolment::is_chosen(self.observed, cluster, now));
             let message = refusal.map_or_else(
                 || format!("the hub has not accepted {cluster}, or the GatewayConfiguration does not select it"),
                 |refusal| refusal.to_string(),
@@ -117,7 +116,7 @@ impl Rollout<'_> {
         if let Some(why) = identity::mismatch(self.observed) {
             return Progress::new(GrantState::Pending, "ServerDiffers", why);
         }
-        if let Some(held) = self.held().filter(|it| self.is_newest(it))
+        if let Some(held) = self.held().filter(|it| it.is_of(self.grant))
             && self.is_settled()
         {
             return match &held.error {
@@ -147,6 +146,13 @@ impl Rollout<'_> {
     }
 
     fn removing(&self) -> Progress {
+        let held = self.held().filter(|it| it.has_ended && self.is_settled());
+        if let Some(error) = held.and_then(|it| it.error.as_ref()) {
+            let message = format!(
+                "the cluster refuses to remove the rights, and until it does the gateway lets nobody use them: {error}"
+            );
+            return Progress::new(GrantState::Pending, REMOVING, message);
+        }
         let message = match self.away() {
             Some(since) => format!(
                 "{since}; the rights are removed when the cluster reconnects, and until then the gateway lets \
@@ -184,21 +190,12 @@ impl Rollout<'_> {
     }
 
     fn works(&self) -> impl Iterator<Item = &Shipped> {
-        let first = ObjectKey::new(Kind::ManifestWork, self.cluster, ACCESS_WORK);
-        self.observed
-            .shipped
-            .range(first..)
-            .take_while(|(key, _)| key.namespace == self.cluster)
-            .map(|(_, shipped)| shipped.as_ref())
+        self.observed.shipped_to(self.cluster)
     }
 
     fn held(&self) -> Option<&HeldGrant> {
         self.works()
             .find_map(|shipped| shipped.grants.get(self.grant.name()))
-    }
-
-    fn is_newest(&self, held: &HeldGrant) -> bool {
-        held.uid == self.grant.uid() && held.generation == self.grant.generation()
     }
 
     /// True if the cluster has applied its works as they are now.

@@ -1,8 +1,10 @@
-//! Which clusters a grant selects.
+//! Which clusters a grant selects. A cluster that a placement drops keeps the grant for a moment,
+//! because Open Cluster Management may only be moving it to another decision.
 
 use std::collections::BTreeMap;
 
 use crds::cluster::{ClusterSetBindingSpec, ClusterSetBindingStatus, ClusterSetSpec};
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 use crate::{
@@ -14,7 +16,42 @@ use crate::{
 
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
-/// True if the grant selects the cluster.
+/// True if the grant selects the cluster, or still holds there.
+pub(super) fn is_selected(
+    observed: &Observed,
+    grant: &Grant,
+    cluster: &DynamicObject,
+    now: Timestamp,
+) -> bool {
+    selects(observed, grant, cluster) || lasts(observed, grant, cluster, now).is_some()
+}
+
+/// Until when a grant holds on a cluster that none of its placements selects at the moment. It does
+/// so only if the cluster carries it as it is now: a grant that was changed is judged anew.
+pub(super) fn lasts(
+    observed: &Observed,
+    grant: &Grant,
+    cluster: &DynamicObject,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let labels = cluster.metadata.labels.as_ref().unwrap_or(&NO_LABELS);
+    let placements = grant.object.spec.clusters.placements.iter();
+    let lasting = placements.filter_map(|placement| {
+        let until = observed.placed.lasts(placement, name, now)?;
+        is_bound(observed, &placement.namespace, labels).then_some(until)
+    });
+    let until = lasting.max()?;
+    let mut works = observed.shipped_to(name);
+    let carries = works.any(|work| {
+        work.grants
+            .get(grant.name())
+            .is_some_and(|it| it.is_of(grant))
+    });
+    carries.then_some(until)
+}
+
+/// True if the grant selects the cluster now.
 pub(super) fn selects(observed: &Observed, grant: &Grant, cluster: &DynamicObject) -> bool {
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
     let labels = cluster.metadata.labels.as_ref().unwrap_or(&NO_LABELS);

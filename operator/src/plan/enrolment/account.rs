@@ -1,16 +1,22 @@
 //! The gateway's account on a cluster.
 
+use crds::authentication::FINALIZER;
 use serde_json::json;
 
 use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
     kind::{Kind, ObjectKey},
-    plan::{Desired, Plan},
+    object::is_ours,
+    observed::Observed,
+    plan::{Desired, Hold, Plan},
 };
 
 pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
     let account = &cluster.spec.credentials.managed_service_account;
-    let kept = (cluster.tokens != Capability::Off).then_some(account.name.as_str());
+    let kept = match cluster.tokens {
+        Capability::Ours | Capability::Foreign => Some(account.name.as_str()),
+        Capability::Ending | Capability::Off => None,
+    };
     // An account that an earlier configuration named is deleted.
     for (key, _) in cluster
         .observed
@@ -24,5 +30,24 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
         let key = ObjectKey::new(Kind::ManagedServiceAccount, cluster.name, name);
         let body = json!({"spec": {"rotation": {"enabled": true, "validity": account.validity}}});
         plan.want(cluster.observed, Desired::new(key, body));
+    }
+}
+
+/// True while the hub has an account of the operator's on the cluster, even one that is being
+/// deleted: only an agent that handles tokens can revoke its token.
+pub(super) fn is_left(observed: &Observed, cluster: &str) -> bool {
+    let mut accounts = observed.within(Kind::ManagedServiceAccount, cluster);
+    accounts.any(|(_, account)| is_ours(account))
+}
+
+/// Lets the accounts of others go, once the cluster runs an agent that does not handle tokens. Theirs
+/// ended with the namespace of the tokens there, and nobody else would remove the agent's finalizer.
+pub(super) fn let_go(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
+    if cluster.tokens != Capability::Off || cluster.has_foreign_accounts() {
+        return;
+    }
+    let kind = Kind::ManagedServiceAccount;
+    for (key, object) in cluster.observed.within(kind, cluster.name) {
+        plan.hold(key, object, FINALIZER, Hold::Release);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::selected_cluster::{Capability, SelectedCluster};
+use super::selected_cluster::SelectedCluster;
 use crate::{
     names::{AGENT, TOKEN_NAMESPACE},
     plan::entrance::Entrance,
@@ -54,7 +54,7 @@ fn rights(cluster: &SelectedCluster<'_>, namespace: &str) -> Vec<Value> {
         let of_tokens = metadata["namespace"] == TOKEN_NAMESPACE
             || metadata["name"] == TOKEN_NAMESPACE
             || metadata["name"] == REVIEWS;
-        !of_tokens || cluster.tokens == Capability::Ours
+        !of_tokens || cluster.handles_tokens()
     };
     let shipped = SHIPPED.iter().filter(|right| needed(right));
     let mut rights: Vec<_> = shipped.cloned().collect();

@@ -18,7 +18,7 @@ use crate::{
     kind::Kind,
     names::{GATEWAY, TUNNEL_SIGNER},
     plan::{
-        Action, Judged, Plan,
+        Action, Plan, Seen,
         pki::{Pair, Signature, client_seconds},
     },
 };
@@ -52,7 +52,7 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
             plan.warn(key, object, "RequestUnfit", text);
             continue;
         }
-        let judged = Judged::of(object);
+        let judged = Seen::of(key, object);
         let action = match step {
             Step::Approve => Some(Action::Approve {
                 request: judged,

@@ -4,7 +4,7 @@
 use crds::addon::{Driver, KubeClient, REGISTRATION_APPLIED, Subject};
 use serde_json::{Value, json};
 
-use super::selected_cluster::{Capability, SelectedCluster};
+use super::selected_cluster::SelectedCluster;
 use crate::{
     guard::Policy,
     kind::{Kind, ObjectKey, RBAC},
@@ -113,7 +113,7 @@ fn bindable<'a>(cluster: &str, client: &'a KubeClient) -> Option<&'a str> {
 fn rights(cluster: &SelectedCluster<'_>, client: &KubeClient, user: &str, plan: &mut Plan) {
     let observed = cluster.observed;
     let key = tokens_binding(cluster.name);
-    if cluster.tokens == Capability::Ours {
+    if cluster.handles_tokens() {
         if !is_withheld(cluster) {
             plan.want(
                 observed,
@@ -139,7 +139,7 @@ fn rights(cluster: &SelectedCluster<'_>, client: &KubeClient, user: &str, plan: 
 /// so that an upgrade, which changes the policy before the operator, takes no cluster's tokens away.
 fn is_withheld(cluster: &SelectedCluster<'_>) -> bool {
     let observed = cluster.observed;
-    cluster.tokens == Capability::Ours
+    cluster.handles_tokens()
         && !observed.guard(Policy::Agents).is_in_force()
         && observed.object(&tokens_binding(cluster.name)).is_none()
 }

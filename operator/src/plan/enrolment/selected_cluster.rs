@@ -10,7 +10,7 @@ use crds::{
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
-use super::{deployment_config, placement};
+use super::{account, deployment_config, placement};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -47,6 +47,8 @@ pub(super) enum Capability {
     Ours,
     /// The agent of somebody else's add-on.
     Foreign,
+    /// It is turned off. The operator's agent provides it until it has revoked the gateway's token.
+    Ending,
     /// Nobody, because it is turned off.
     Off,
 }
@@ -54,19 +56,19 @@ pub(super) enum Capability {
 impl<'a> SelectedCluster<'a> {
     /// `None` if the cluster is not selected.
     pub(super) fn of(observed: &'a Observed, cluster: &'a str, now: Timestamp) -> Option<Self> {
-        if !placement::is_selected(observed, cluster)
+        if !placement::is_selected(observed, cluster, now)
             || is_foreign(observed, cluster, Addon::Gateway)
         {
             return None;
         }
         let spec = &observed.configuration()?.spec;
+        let is_foreign = is_row_foreign(observed, cluster, Addon::Accounts);
         let tokens = match spec.credentials.kind {
-            CredentialsType::Manual => Capability::Off,
-            CredentialsType::ManagedServiceAccount
-                if is_row_foreign(observed, cluster, Addon::Accounts) =>
-            {
-                Capability::Foreign
+            CredentialsType::Manual if !is_foreign && account::is_left(observed, cluster) => {
+                Capability::Ending
             }
+            CredentialsType::Manual => Capability::Off,
+            CredentialsType::ManagedServiceAccount if is_foreign => Capability::Foreign,
             CredentialsType::ManagedServiceAccount => Capability::Ours,
         };
         let tunnel = spec.egress.kind != EgressType::Direct;
@@ -96,9 +98,19 @@ impl<'a> SelectedCluster<'a> {
         let is_wanted = match addon {
             Addon::Gateway => true,
             Addon::Proxy => self.tunnel,
-            Addon::Accounts => self.tokens == Capability::Ours,
+            Addon::Accounts => self.handles_tokens(),
         };
         is_wanted && !is_foreign(self.observed, self.name, addon)
+    }
+
+    /// True if an add-on of somebody else manages accounts on the cluster.
+    pub(super) fn has_foreign_accounts(&self) -> bool {
+        is_row_foreign(self.observed, self.name, Addon::Accounts)
+    }
+
+    /// True if the operator's agent issues and revokes tokens.
+    pub(super) fn handles_tokens(&self) -> bool {
+        matches!(self.tokens, Capability::Ours | Capability::Ending)
     }
 
     /// The `ManagedCluster` object.

@@ -17,7 +17,7 @@ use crate::{
     manifest::Manifest,
     names::{GATEWAY, WORK},
     object::part,
-    plan::{Action, Desired, Finding, Part, Plan, row_key},
+    plan::{Action, Desired, Finding, Part, Plan, Seen, row_key},
 };
 
 /// The work is deleted after the add-ons, which wait for it.
@@ -120,8 +120,7 @@ fn carried_out(
     }
     if changed {
         plan.actions.push(Action::Patch {
-            key: row_key(cluster.name, Addon::Gateway),
-            resource_version: row.metadata.resource_version.clone().unwrap_or_default(),
+            object: Seen::of(&row_key(cluster.name, Addon::Gateway), row),
             part: Part::Status,
             patch: json!({"status": {"configReferences": references}}),
         });

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use kube::core::DynamicObject;
 
 pub(crate) use self::allowance::withheld;
+pub(super) use self::rights::first as first_objects;
 use crate::{
     kind::{Kind, ObjectKey, SERVICE_NAME},
     names::{FOR_CLUSTER, SERVER, SERVICE},

@@ -53,7 +53,7 @@ impl Survey {
             observed.faults.contains_key(&key)
         };
         for cluster in observed.clusters() {
-            if !is_chosen(observed, cluster) {
+            if !is_chosen(observed, cluster, now) {
                 continue;
             }
             survey.counts.total += 1;

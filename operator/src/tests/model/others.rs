@@ -5,13 +5,13 @@ use crds::{
     authentication::FINALIZER,
 };
 use kube::core::DynamicObject;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Hub;
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, WORK},
+    names::{GATEWAY, TOKENS_ROLE, WORK},
     object::is_ours,
     observed::{GatewaySeen, Observed},
     plan::{enrolment, row_key},
@@ -91,7 +91,7 @@ impl Hub {
         if asked == unit {
             return;
         }
-        self.observed.forget(&key);
+        self.observed.forget(&key, self.now);
         if let Some(unit) = unit {
             let request = enrolment::tunnel_request_for_tests(cluster, cluster, &unit);
             let mut object = serde_json::to_value(&request).unwrap();
@@ -113,7 +113,7 @@ impl Hub {
 
     fn carry_out(&mut self, key: &ObjectKey, work: &DynamicObject) {
         if work.metadata.deletion_timestamp.is_some() {
-            self.observed.forget(key);
+            self.observed.forget(key, self.now);
             return;
         }
         let generation = work.metadata.generation;
@@ -129,9 +129,30 @@ impl Hub {
         self.write(
             key,
             &json!({
-                "metadata": {"finalizers": [WORK_FINALIZER]}, "status": {"conditions": [applied]},
+                "metadata": {"finalizers": [WORK_FINALIZER]},
+                "status": {"conditions": [applied], "resourceStatus": self.reports(key)},
             }),
         );
+    }
+
+    /// What the cluster reports of each manifest. It does not report what it could not delete.
+    fn reports(&self, work: &ObjectKey) -> Value {
+        let manifests = self.carried.get(work).and_then(Value::as_array);
+        let manifests = manifests.into_iter().flatten().enumerate();
+        let reports = manifests.map(|(ordinal, manifest)| {
+            let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+            let is_refused = self.refused.iter().any(|it| name.contains(it));
+            let (status, message) = if is_refused {
+                ("False", "admission webhook \"x\" denied the request")
+            } else {
+                ("True", "")
+            };
+            json!({"resourceMeta": {"ordinal": ordinal}, "conditions": [{
+                "type": "Applied", "status": status, "reason": "x", "message": message,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]})
+        });
+        json!({"manifests": reports.collect::<Vec<_>>()})
     }
 
     /// Adds the finalizer to accounts while the agent is deployed, and removes it from those that
@@ -145,6 +166,22 @@ impl Hub {
         if !is_deployed {
             return;
         }
+        if self.handles_tokens(cluster) {
+            self.revoke_and_hold(cluster);
+        }
+        self.see(cluster);
+    }
+
+    /// True if the agent that the cluster runs handles tokens, and may do so on the hub.
+    fn handles_tokens(&self, cluster: &str) -> bool {
+        let work = ObjectKey::new(Kind::ManifestWork, cluster, WORK);
+        let binding = ObjectKey::new(Kind::RoleBinding, cluster, TOKENS_ROLE);
+        let carried = self.carried.get(&work);
+        let is_told = carried.is_some_and(|it| it.to_string().contains("--tokens"));
+        is_told && self.observed.object(&binding).is_some()
+    }
+
+    fn revoke_and_hold(&mut self, cluster: &str) {
         let accounts = self.observed.within(Kind::ManagedServiceAccount, cluster);
         let accounts: Vec<_> = accounts
             .map(|(key, it)| (key.clone(), it.clone()))
@@ -153,12 +190,11 @@ impl Hub {
             let finalizers = account.metadata.finalizers.unwrap_or_default();
             let is_held = finalizers.iter().any(|it| it == FINALIZER);
             if account.metadata.deletion_timestamp.is_some() {
-                self.observed.forget(&key);
+                self.observed.forget(&key, self.now);
             } else if !is_held {
                 self.write(&key, &json!({"metadata": {"finalizers": [FINALIZER]}}));
             }
         }
-        self.see(cluster);
     }
 
     fn see(&mut self, cluster: &str) {

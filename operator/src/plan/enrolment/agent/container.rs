@@ -4,10 +4,7 @@ use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
-use super::{
-    super::selected_cluster::{Capability, SelectedCluster},
-    image,
-};
+use super::{super::selected_cluster::SelectedCluster, image};
 use crate::{
     addon::Addon,
     names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
@@ -86,7 +83,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
         format!("--lease-namespace={}", cluster.install_namespace()),
     ];
     let tunnel = cluster.tunnel.then_some("tunnel");
-    let tokens = (cluster.tokens == Capability::Ours).then_some("tokens");
+    let tokens = cluster.handles_tokens().then_some("tokens");
     if tokens.is_some() {
         arguments.push("--tokens=true".to_owned());
         arguments.push(format!("--token-namespace={TOKEN_NAMESPACE}"));

@@ -14,6 +14,12 @@ use crate::{
 /// What pods in a namespace may do.
 const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 
+/// What every server has first in its namespace.
+pub(in crate::plan::hub) fn first(namespace: &str) -> [Desired; 2] {
+    let account = ObjectKey::new(Kind::ServiceAccount, namespace, SERVER);
+    [made(namespace), Desired::new(account, json!({}))]
+}
+
 pub(super) fn all(spec: &GatewayConfigurationSpec) -> impl Iterator<Item = Desired> {
     let namespace = spec.server.namespace.as_str();
     let mut all: Vec<_> = [namespace, CREDENTIALS].map(made).into();
