@@ -9,7 +9,7 @@ mod user_prefix;
 
 pub use access_grant::{
     AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterChoice, ClusterGrant, GRANT_FINALIZER,
-    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, Judgement,
+    GRANT_GROUP_PREFIX, GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, Judgement,
     OnHub, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
 };
 pub use gateway_configuration::{

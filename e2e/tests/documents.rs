@@ -136,6 +136,7 @@ fn operations_know_every_condition_reason_phase_and_event() {
     let known: BTreeSet<_> = quoted(&page).collect();
     let mut words = BTreeSet::new();
     for source in [
+        "operator/src/plan/status/accounts.rs",
         "operator/src/plan/status/conditions.rs",
         "operator/src/plan/status/clusters.rs",
         "operator/src/plan/enrolment/namespace.rs",

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 pub(crate) use self::decision::Denied;
 use self::{
-    decision::decide,
+    decision::{decide, falls_back},
     ledger::{Changed, Ledger},
     reading::Reading,
     standings::Standings,
@@ -90,6 +90,12 @@ impl Grants {
                 return Ok(Admitted { acting, tether });
             }
         }
+    }
+
+    /// Whether nobody acts as the gateway's account on a cluster. False while that is not known.
+    pub(crate) fn leave_account_idle(&self, cluster: &ClusterName) -> bool {
+        let standings = self.standings.load();
+        standings.use_is_known && !falls_back(cluster, &standings, &self.identities)
     }
 
     /// Replaces all grants by these.

@@ -3,6 +3,7 @@
 //! program is `main.rs`.
 
 mod account_name;
+mod account_rights;
 mod acting;
 mod api;
 mod args;

@@ -82,6 +82,9 @@ impl Installation {
 pub(crate) struct GatewaySeen {
     pub(crate) is_healthy: bool,
     pub(crate) reason: String,
+    /// What the gateway's account may do there beyond impersonating callers. `None` if that is not
+    /// known.
+    pub(crate) excess: Option<Vec<String>>,
 }
 
 /// The gateway server as a probe sees it.

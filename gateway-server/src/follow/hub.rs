@@ -12,7 +12,7 @@ use super::{
     front_proxy::follow_front_proxy,
     grants::{follow_grants, follow_used},
 };
-use crate::{args::Settings, authorization::keep_checking, gateway::Gateway};
+use crate::{account_rights::keep_reviewing, args::Settings, authorization::keep_checking, gateway::Gateway};
 
 /// Keeps everything up to date that the request path knows about the hub.
 pub(crate) fn follow_hub(
@@ -48,6 +48,10 @@ pub(crate) fn follow_hub(
         async move { keep_checking(&clusters, &authorizer, &metrics).await }
     });
     if let Some(grants) = gateway.proxy.grants.clone() {
+        follows.spawn({
+            let (clusters, grants) = (Arc::clone(&gateway.clusters), Arc::clone(&grants));
+            async move { keep_reviewing(&clusters, &grants).await }
+        });
         follows.spawn({
             let (grants, hub) = (Arc::clone(&grants), hub.clone());
             let listed = readiness.condition("used-access-grants");

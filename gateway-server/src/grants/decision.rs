@@ -92,16 +92,25 @@ pub(super) fn decide(
         }),
         (None, Some(obstacle)) => Err(Denied::Grant(Arc::clone(obstacle))),
         (None, None) => {
-            let falls_back = match identities.fallback {
-                Fallback::Account => true,
-                Fallback::Deny => false,
-                Fallback::Auto => !standings.used.contains(cluster),
-            };
             let denied = || Denied::NoGrant {
                 caller: caller.name.clone(),
             };
+            let falls_back = falls_back(cluster, standings, identities);
             falls_back.then_some(Acting::Account).ok_or_else(denied)
         }
+    }
+}
+
+/// Whether a caller whom no grant names acts as the gateway's account on a cluster.
+pub(super) fn falls_back(
+    cluster: &ClusterName,
+    standings: &Standings,
+    identities: &Identities,
+) -> bool {
+    match identities.fallback {
+        Fallback::Account => true,
+        Fallback::Deny => false,
+        Fallback::Auto => !standings.used.contains(cluster),
     }
 }
 

@@ -20,7 +20,7 @@ use crds::{addon::ADDON_LABEL, gateway::IdentityType};
 use jiff::Timestamp;
 use serde_json::json;
 
-pub(crate) use self::status::plan as plan_grant;
+pub(crate) use self::{impersonation::account_of, status::plan as plan_grant};
 use self::{cap::Caps, impersonation::impersonation, selection::selects};
 use crate::{
     grant::{Grant, is_access_work},
