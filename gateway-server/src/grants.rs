@@ -2,16 +2,23 @@
 //! all grants is one immutable snapshot behind one pointer; a request reads it without a lock. When
 //! it changes, the streams of callers who may no longer do what they do end.
 
+mod bounds;
 mod claim;
 mod decision;
 mod ledger;
 mod reading;
 mod standings;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
-use crds::{ClusterName, gateway::AccessGrant};
+use crds::{
+    ClusterName,
+    gateway::{AccessGrant, Caps},
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
@@ -125,6 +132,33 @@ impl Grants {
         }
         self.change(|ledger| ledger.pass(now));
         self.ledger.lock().next_end()
+    }
+
+    /// The most that may be granted, by the configuration.
+    pub(crate) fn set_caps(&self, caps: Caps, now: Timestamp) {
+        self.change(|ledger| ledger.set_caps(caps, now));
+    }
+
+    /// The labels of all clusters.
+    pub(crate) fn replace_labels(
+        &self,
+        labels: HashMap<ClusterName, BTreeMap<String, String>>,
+        now: Timestamp,
+    ) {
+        self.change(|ledger| ledger.replace_labels(labels, now));
+    }
+
+    /// The labels of this cluster.
+    pub(crate) fn set_labels(
+        &self,
+        cluster: &ClusterName,
+        labels: BTreeMap<String, String>,
+        now: Timestamp,
+    ) {
+        // A ManagedCluster changes every few minutes, its labels hardly ever.
+        if self.ledger.lock().labels_of(cluster) != &labels {
+            self.change(|ledger| ledger.set_labels(cluster, labels, now));
+        }
     }
 
     /// A grant was ever used on exactly these clusters.

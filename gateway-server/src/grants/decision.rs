@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Denied {
     /// The gateway has just started.
-    #[error("the gateway has not read all AccessGrants from the hub yet")]
+    #[error("the gateway has not read all AccessGrants, and what bounds them, from the hub yet")]
     NotReadYet,
     /// The cluster would take it for another user.
     #[error(
@@ -65,7 +65,7 @@ pub(super) fn decide(
     standings: &Standings,
     identities: &Identities,
 ) -> Result<Acting, Denied> {
-    if !standings.listed || !standings.use_is_known {
+    if !standings.are_complete() {
         return Err(Denied::NotReadYet);
     }
     let unfit = || Denied::Name(caller.name.clone());

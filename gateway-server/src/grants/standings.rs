@@ -29,6 +29,8 @@ pub(crate) struct Standings {
     pub(super) listed: bool,
     /// It is known on which clusters a grant was ever used.
     pub(super) use_is_known: bool,
+    /// The caps, and the labels of clusters, have been read.
+    pub(super) bounds_are_known: bool,
 }
 
 type Known = HashMap<Arc<str>, Arc<Subject>>;
@@ -94,6 +96,11 @@ fn take<T: PartialEq>(all: &mut Vec<T>, one: &T) {
 }
 
 impl Standings {
+    /// Whether everything has been read that says who may act.
+    pub(super) fn are_complete(&self) -> bool {
+        self.listed && self.use_is_known && self.bounds_are_known
+    }
+
     /// A user of the hub on a cluster.
     pub(super) fn user(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
         let Subject { name, clusters } = &**self.users.get(name)?;

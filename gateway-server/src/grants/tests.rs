@@ -104,6 +104,7 @@ fn grants(all: &[AccessGrant]) -> Grants {
     let grants = Grants::new(Identities::default(), Arc::new(clusters), metrics);
     grants.replace(all, EPOCH);
     grants.replace_used(HashSet::new());
+    grants.are_unbounded();
     grants
 }
 
@@ -114,7 +115,14 @@ impl Grants {
         let grants = Self::new(Identities::default(), clusters, metrics);
         grants.replace(all, EPOCH);
         grants.replace_used(HashSet::new());
+        grants.are_unbounded();
         grants
+    }
+
+    /// There are no caps, and no cluster has a label.
+    fn are_unbounded(&self) {
+        self.set_caps(Caps::default(), EPOCH);
+        self.replace_labels(HashMap::new(), EPOCH);
     }
 
     /// One of them goes.
@@ -155,6 +163,8 @@ fn nobody_is_let_in_before_all_grants_and_their_use_were_read() {
     unread.replace(&[], EPOCH);
     assert!(unread.told("alice", &[]).contains("has not read"));
     unread.replace_used(HashSet::new());
+    assert!(unread.told("alice", &[]).contains("has not read"));
+    unread.are_unbounded();
     assert_eq!(unread.told("alice", &[]), "account");
 }
 

@@ -6,7 +6,6 @@
 //! grant ──(selects, accepted, within the caps, not over)──► manifests ──► work ──► grant's status
 //! ```
 
-mod cap;
 mod impersonation;
 mod judgement;
 mod record;
@@ -14,14 +13,18 @@ mod rollout;
 mod selection;
 mod status;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{addon::ADDON_LABEL, gateway::IdentityType};
+use crds::{
+    addon::ADDON_LABEL,
+    gateway::{Caps, IdentityType},
+};
 use jiff::Timestamp;
+use kube::core::DynamicObject;
 use serde_json::json;
 
 pub(crate) use self::{impersonation::account_of, status::plan as plan_grant};
-use self::{cap::Caps, impersonation::impersonation, selection::selects};
+use self::{impersonation::impersonation, selection::selects};
 use crate::{
     grant::{Grant, is_access_work},
     kind::{Kind, ObjectKey},
@@ -102,15 +105,26 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_selected() {
         return Vec::new();
     }
-    let caps = Caps::of(observed, object);
+    let (caps, labels) = (caps(observed), labels_of(object));
     let grants = observed.grants.values().map(AsRef::as_ref);
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
             && selects(observed, grant, object)
             && judgement::is_judged(observed, grant)
-            && caps.allow(&grant.object.spec.role)
+            && caps.allow(&grant.object.spec.role, labels)
     });
     held.collect()
+}
+
+/// What the configuration lets be granted at most.
+fn caps(observed: &Observed) -> Caps {
+    let configuration = observed.configuration();
+    configuration.map_or_else(Caps::default, |it| Caps::from(&it.spec.access))
+}
+
+fn labels_of(object: &DynamicObject) -> &BTreeMap<String, String> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    object.metadata.labels.as_ref().unwrap_or(&NONE)
 }
 
 /// False if every caller acts as the gateway's account, so that no grant has an effect.

@@ -19,6 +19,7 @@ fn standings(grants: &[AccessGrant], identities: &Identities) -> Standings {
     });
     ledger.replace(all.collect(), Timestamp::UNIX_EPOCH);
     ledger.replace_used(["managed1".parse().unwrap()].into());
+    ledger.is_unbounded();
     ledger.standings().clone()
 }
 
