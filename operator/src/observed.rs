@@ -112,6 +112,8 @@ pub(crate) struct Configuration {
     pub(crate) spec: gateway::GatewayConfigurationSpec,
     pub(crate) generation: i64,
     pub(crate) is_deleting: bool,
+    /// When its deletion was asked for.
+    pub(crate) deleted: Option<Timestamp>,
 }
 
 impl Observed {
@@ -322,6 +324,7 @@ impl Configuration {
             spec,
             generation: object.metadata.generation.unwrap_or_default(),
             is_deleting: object.metadata.deletion_timestamp.is_some(),
+            deleted: object.metadata.deletion_timestamp.as_ref().map(|it| it.0),
         })
     }
 }

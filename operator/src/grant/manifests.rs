@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Grant, mark};
+use super::{Grant, mark, shipped::OBJECT_PREFIX};
 use crate::{
     kind::{RBAC, RBAC_V1},
     manifest::Manifest,
@@ -21,7 +21,7 @@ pub(super) fn of(grant: &Grant) -> Vec<Manifest> {
     let digits = grant.object.digits();
     // With its prefix and suffix, the name must not exceed the limit for names.
     let clipped: String = grant.name().chars().take(200).collect();
-    let name = format!("spokeway:grant:{clipped}:{digits}");
+    let name = format!("{OBJECT_PREFIX}{clipped}:{digits}");
     let metadata = |namespace: Option<&String>| {
         let mut metadata = json!({
             "name": name, "labels": {MANAGED_BY: MANAGER}, "annotations": mark(grant),

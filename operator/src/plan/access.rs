@@ -8,6 +8,7 @@
 
 mod impersonation;
 mod judgement;
+mod overdue;
 mod record;
 mod rollout;
 mod selection;
@@ -23,7 +24,11 @@ use jiff::Timestamp;
 use kube::core::DynamicObject;
 use serde_json::json;
 
-pub(crate) use self::{impersonation::account_of, status::plan as plan_grant};
+pub(crate) use self::{
+    impersonation::account_of,
+    overdue::{Overdue, overdue},
+    status::plan as plan_grant,
+};
 use self::{impersonation::impersonation, selection::selects};
 use crate::{
     grant::{Grant, is_access_work},

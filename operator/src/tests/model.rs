@@ -18,7 +18,7 @@ use crate::{
     guard::Policy,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::DERIVING_ROLE,
+    names::{DERIVING_ROLE, MANAGER},
     observed::{Installation, Observed, ServerSeen},
     plan::{self, Action, Desired, Judged, Part, Plan},
 };
@@ -31,6 +31,8 @@ pub(crate) struct Hub {
     written: u64,
     /// The manifests of works, because only their hash is observed.
     carried: BTreeMap<ObjectKey, Value>,
+    /// When the operator last changed a work, which it does not keep either.
+    wanted: BTreeMap<ObjectKey, Timestamp>,
     /// The clusters whose agents authenticate with tokens.
     pub(crate) by_token: Vec<String>,
     /// The clusters that no longer answer.
@@ -59,6 +61,7 @@ impl Hub {
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             written: 0,
             carried: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
         }
@@ -254,6 +257,12 @@ impl Hub {
         merge(&mut object, change);
         if let Some(manifests) = change.pointer("/spec/workload/manifests") {
             self.carried.insert(key.clone(), manifests.clone());
+            self.wanted.insert(key.clone(), self.now);
+        }
+        if let Some(wanted) = self.wanted.get(key) {
+            object["metadata"]["managedFields"] = json!([{
+                "manager": MANAGER, "operation": "Apply", "time": format!("{wanted:.0}"),
+            }]);
         }
         let is_changed = object["spec"] != spec || before.is_none();
         if let Some(manifests) = self.carried.get(key) {

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
-use super::{callers_are_themselves, caps, judgement, labels_of, selection::selects};
+use super::{
+    callers_are_themselves, caps, judgement, labels_of, overdue::works, selection::selects,
+};
 use crate::{
     grant::{Grant, HeldGrant, Shipped},
     key::Key,
     kind::{Kind, ObjectKey},
-    names::ACCESS_WORK,
     object::part,
     observed::Observed,
     plan::{enrolment, identity},
@@ -184,12 +185,7 @@ impl Rollout<'_> {
     }
 
     fn works(&self) -> impl Iterator<Item = &Shipped> {
-        let first = ObjectKey::new(Kind::ManifestWork, self.cluster, ACCESS_WORK);
-        self.observed
-            .shipped
-            .range(first..)
-            .take_while(|(key, _)| key.namespace == self.cluster)
-            .map(|(_, shipped)| shipped.as_ref())
+        works(self.observed, self.cluster).map(|(_, shipped)| shipped)
     }
 
     fn held(&self) -> Option<&HeldGrant> {
