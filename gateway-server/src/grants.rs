@@ -21,6 +21,7 @@ use crds::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use kubernetes::clock::now;
 use parking_lot::Mutex;
 
 pub(crate) use self::decision::Denied;
@@ -40,6 +41,7 @@ use crate::{
     authentication::User,
     authorization::Question,
     clusters::Clusters,
+    hub_clock::HubClock,
     identities::Identities,
     metrics::Metrics,
 };
@@ -54,6 +56,7 @@ pub(crate) struct Grants {
     /// Where streams are cut.
     clusters: Arc<Clusters>,
     metrics: Metrics,
+    clock: HubClock,
 }
 
 /// A request that may go on.
@@ -66,14 +69,25 @@ pub(crate) struct Admitted {
 
 impl Grants {
     /// None are known yet.
-    pub(crate) fn new(identities: Identities, clusters: Arc<Clusters>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        identities: Identities,
+        clusters: Arc<Clusters>,
+        metrics: Metrics,
+        clock: HubClock,
+    ) -> Self {
         Self {
+            clock,
             standings: ArcSwap::default(),
             ledger: Mutex::new(Ledger::new(identities.prefix.clone())),
             identities,
             clusters,
             metrics,
         }
+    }
+
+    /// The time by which grants end.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.at(now())
     }
 
     /// Decides which identity a caller acts as on a cluster. A long-lived request passes the

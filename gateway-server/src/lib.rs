@@ -18,6 +18,7 @@ mod executor;
 mod follow;
 mod gateway;
 mod grants;
+mod hub_clock;
 mod identities;
 mod ip_range;
 mod metrics;

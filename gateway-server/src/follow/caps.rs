@@ -2,7 +2,6 @@
 
 use crds::gateway::{Access, Caps, GatewayConfiguration, SINGLETON};
 use kube::{Api, Client, Resource, api::ObjectMeta, runtime::watcher};
-use kubernetes::clock::now;
 use runtime::readiness::Condition;
 use serde::Deserialize;
 use tracing::info;
@@ -35,20 +34,20 @@ impl Follower for Configured<'_> {
 
     fn reset(&self, all: &[Bounded]) {
         let caps = all.first().map(caps_of).unwrap_or_default();
-        self.0.set_caps(caps, now());
+        self.0.set_caps(caps, self.0.now());
         info!(objects = all.len(), "{} listed", Self::WHAT);
     }
 
     fn has_no_kind(&self) {
-        self.0.set_caps(Caps::default(), now());
+        self.0.set_caps(Caps::default(), self.0.now());
     }
 
     fn apply(&self, configuration: &Bounded) {
-        self.0.set_caps(caps_of(configuration), now());
+        self.0.set_caps(caps_of(configuration), self.0.now());
     }
 
     fn remove(&self, _: &Bounded) {
-        self.0.set_caps(Caps::default(), now());
+        self.0.set_caps(Caps::default(), self.0.now());
     }
 }
 
@@ -78,7 +77,8 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(read.spec.access.caps[0].cluster_roles, ["view"]);
-        let empty: Bounded = serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
+        let empty: Bounded =
+            serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
         assert!(empty.spec.access.caps.is_empty());
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crds::{
-    ClusterName, authentication, cluster::ManagedCluster, cluster_core::secret::CREDENTIAL_TYPE_LABEL,
+    ClusterName, authentication, cluster::ManagedCluster,
+    cluster_core::secret::CREDENTIAL_TYPE_LABEL,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt as _, runtime::watcher};
-use kubernetes::clock::now;
 use runtime::readiness::Condition;
 
 use super::{follow, follower::Follower};
@@ -44,7 +44,7 @@ impl Follower for Registered<'_> {
         if let Some(grants) = self.grants {
             let labelled = objects.iter().filter_map(labels_of);
             let labelled = labelled.filter(|(_, labels)| !labels.is_empty());
-            grants.replace_labels(labelled.collect(), now());
+            grants.replace_labels(labelled.collect(), grants.now());
         }
     }
 
@@ -53,7 +53,7 @@ impl Follower for Registered<'_> {
             clusters.managed_clusters().has_no_kind();
         }
         if let Some(grants) = self.grants {
-            grants.replace_labels(HashMap::new(), now());
+            grants.replace_labels(HashMap::new(), grants.now());
         }
     }
 
@@ -62,7 +62,7 @@ impl Follower for Registered<'_> {
             clusters.managed_clusters().apply(object);
         }
         if let (Some(grants), Some((name, labels))) = (self.grants, labels_of(object)) {
-            grants.set_labels(&name, labels, now());
+            grants.set_labels(&name, labels, grants.now());
         }
     }
 
@@ -71,7 +71,7 @@ impl Follower for Registered<'_> {
             clusters.managed_clusters().remove(object);
         }
         if let (Some(grants), Some((name, _))) = (self.grants, labels_of(object)) {
-            grants.set_labels(&name, BTreeMap::new(), now());
+            grants.set_labels(&name, BTreeMap::new(), grants.now());
         }
     }
 }

@@ -101,7 +101,12 @@ fn grants(all: &[AccessGrant]) -> Grants {
     let clusters = Clusters::at_addresses();
     clusters.derive_at("managed1", "https://10.0.0.1", "no authority", "token");
     let metrics = Metrics::register(&mut Registry::default());
-    let grants = Grants::new(Identities::default(), Arc::new(clusters), metrics);
+    let grants = Grants::new(
+        Identities::default(),
+        Arc::new(clusters),
+        metrics,
+        HubClock::default(),
+    );
     grants.replace(all, EPOCH);
     grants.replace_used(HashSet::new());
     grants.are_unbounded();
@@ -112,7 +117,12 @@ impl Grants {
     /// These grants at once, as of now.
     pub(crate) fn of(clusters: Arc<Clusters>, all: &[AccessGrant]) -> Self {
         let metrics = Metrics::register(&mut Registry::default());
-        let grants = Self::new(Identities::default(), clusters, metrics);
+        let grants = Self::new(
+            Identities::default(),
+            clusters,
+            metrics,
+            HubClock::default(),
+        );
         grants.replace(all, EPOCH);
         grants.replace_used(HashSet::new());
         grants.are_unbounded();
@@ -155,6 +165,7 @@ fn nobody_is_let_in_before_all_grants_and_their_use_were_read() {
         Identities::default(),
         Arc::new(Clusters::at_addresses()),
         Metrics::register(&mut Registry::default()),
+        HubClock::default(),
     );
     let said = unread.told("alice", &[]);
     assert!(said.contains("has not read all AccessGrants"), "{said}");
