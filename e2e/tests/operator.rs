@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "operator/approvals.rs"]
+mod approvals;
 #[path = "operator/entrance.rs"]
 mod entrance;
 #[path = "operator/granters.rs"]
