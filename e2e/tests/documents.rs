@@ -199,3 +199,15 @@ fn operations_know_every_metric() {
         }
     }
 }
+
+/// docs/rights.md repeats the reasons. Whether it is up to date takes control planes:
+/// `every_right_of_ours_is_written_down_with_its_reason`.
+#[test]
+fn every_rule_that_we_ship_has_a_comment_that_says_why() {
+    let rules = e2e::rules::MANIFESTS
+        .into_iter()
+        .flat_map(e2e::rules::rules);
+    let (reasoned, silent): (Vec<_>, Vec<_>) = rules.partition(|rule| !rule.reason.is_empty());
+    assert!(silent.is_empty(), "{silent:?}");
+    assert!(reasoned.len() > 40, "{} rules", reasoned.len());
+}

@@ -5,6 +5,10 @@
 
 #[path = "operator/approvals.rs"]
 mod approvals;
+#[path = "operator/can_i.rs"]
+mod can_i;
+#[path = "operator/can_i_rows.rs"]
+mod can_i_rows;
 #[path = "operator/entrance.rs"]
 mod entrance;
 #[path = "operator/granters.rs"]
@@ -35,6 +39,8 @@ mod replicas;
 mod rights;
 #[path = "operator/server.rs"]
 mod server;
+#[path = "operator/silence.rs"]
+mod silence;
 #[path = "operator/stage.rs"]
 mod stage;
 #[path = "operator/uninstall.rs"]
