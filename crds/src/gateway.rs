@@ -2,6 +2,7 @@
 //! configures Spokeway.
 
 mod access_grant;
+mod caps;
 mod gateway_configuration;
 mod server_settings;
 mod status;
@@ -9,9 +10,10 @@ mod user_prefix;
 
 pub use access_grant::{
     AccessGrant, AccessGrantSpec, AccessGrantStatus, ClusterChoice, ClusterGrant, GRANT_FINALIZER,
-    GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole, GrantState, Judgement,
-    OnHub, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
+    GRANT_GROUP_PREFIX, GROUP_MEMBER, GrantClusters, GrantCounts, GrantNamespaces, GrantRole,
+    GrantState, Judgement, OnHub, REMOVING, Subject, SubjectKind, USER_EXTRA, grant_crd,
 };
+pub use caps::Caps;
 pub use gateway_configuration::{
     Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, Egress,
     EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, Fallback,

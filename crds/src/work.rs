@@ -43,6 +43,12 @@ pub struct ManifestStatus {
 pub struct ResourceMeta {
     /// The index of the object among the manifests.
     pub ordinal: usize,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace. Empty if the kind is cluster-scoped.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl ManifestStatus {

@@ -25,6 +25,7 @@ pub mod pki;
 pub mod process;
 pub mod process_kubelet;
 pub mod programs;
+pub mod rules;
 mod site;
 pub mod tunnel_port;
 pub mod upstream_msa;

@@ -136,6 +136,7 @@ fn operations_know_every_condition_reason_phase_and_event() {
     let known: BTreeSet<_> = quoted(&page).collect();
     let mut words = BTreeSet::new();
     for source in [
+        "operator/src/plan/status/accounts.rs",
         "operator/src/plan/status/conditions.rs",
         "operator/src/plan/status/clusters.rs",
         "operator/src/plan/enrolment/namespace.rs",
@@ -197,4 +198,16 @@ fn operations_know_every_metric() {
             assert!(page.contains(&name), "{source}: {name}");
         }
     }
+}
+
+/// docs/rights.md repeats the reasons. Whether it is up to date takes control planes:
+/// `every_right_of_ours_is_written_down_with_its_reason`.
+#[test]
+fn every_rule_that_we_ship_has_a_comment_that_says_why() {
+    let rules = e2e::rules::MANIFESTS
+        .into_iter()
+        .flat_map(e2e::rules::rules);
+    let (reasoned, silent): (Vec<_>, Vec<_>) = rules.partition(|rule| !rule.reason.is_empty());
+    assert!(silent.is_empty(), "{silent:?}");
+    assert!(reasoned.len() > 40, "{} rules", reasoned.len());
 }

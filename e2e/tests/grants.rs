@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "grants/account.rs"]
+mod account;
 #[path = "grants/alone.rs"]
 mod alone;
 #[path = "grants/callers.rs"]

@@ -3,6 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "operator/approvals.rs"]
+mod approvals;
+#[path = "operator/can_i.rs"]
+mod can_i;
+#[path = "operator/can_i_rows.rs"]
+mod can_i_rows;
 #[path = "operator/entrance.rs"]
 mod entrance;
 #[path = "operator/granters.rs"]
@@ -33,6 +39,8 @@ mod replicas;
 mod rights;
 #[path = "operator/server.rs"]
 mod server;
+#[path = "operator/silence.rs"]
+mod silence;
 #[path = "operator/stage.rs"]
 mod stage;
 #[path = "operator/uninstall.rs"]

@@ -303,6 +303,7 @@ impl Clusters {
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),
             streams: known.map_or_else(Arc::default, |known| Arc::clone(&known.streams)),
             seats: known.map_or_else(Arc::default, |known| Arc::clone(&known.seats)),
+            rights: known.map_or_else(Arc::default, |known| Arc::clone(&known.rights)),
             tunnels: known.map_or_else(
                 || Arc::new(Semaphore::new(MOST_TUNNELS)),
                 |known| Arc::clone(&known.tunnels),

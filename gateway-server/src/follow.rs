@@ -1,6 +1,7 @@
 //! All watches of the hub. While the hub's API server is away, the last known state stays in use.
 //! What an object means is up to its follower.
 
+mod caps;
 mod clusters;
 pub(crate) mod follower;
 mod front_proxy;

@@ -2,6 +2,7 @@
 //! all grants is one immutable snapshot behind one pointer; a request reads it without a lock. When
 //! it changes, the streams of callers who may no longer do what they do end.
 
+mod bounds;
 mod claim;
 mod decision;
 mod fuzz;
@@ -9,17 +10,24 @@ mod ledger;
 mod reading;
 mod standings;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
-use crds::{ClusterName, gateway::AccessGrant};
+use crds::{
+    ClusterName,
+    gateway::{AccessGrant, Caps},
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use kubernetes::clock::now;
 use parking_lot::Mutex;
 
 pub(crate) use self::{decision::Denied, fuzz::fuzz};
 use self::{
-    decision::decide,
+    decision::{decide, falls_back},
     ledger::{Changed, Ledger},
     reading::Reading,
     standings::Standings,
@@ -34,6 +42,7 @@ use crate::{
     authentication::User,
     authorization::Question,
     clusters::Clusters,
+    hub_clock::HubClock,
     identities::Identities,
     metrics::Metrics,
 };
@@ -48,6 +57,7 @@ pub(crate) struct Grants {
     /// Where streams are cut.
     clusters: Arc<Clusters>,
     metrics: Metrics,
+    clock: HubClock,
 }
 
 /// A request that may go on.
@@ -60,14 +70,25 @@ pub(crate) struct Admitted {
 
 impl Grants {
     /// None are known yet.
-    pub(crate) fn new(identities: Identities, clusters: Arc<Clusters>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        identities: Identities,
+        clusters: Arc<Clusters>,
+        metrics: Metrics,
+        clock: HubClock,
+    ) -> Self {
         Self {
+            clock,
             standings: ArcSwap::default(),
             ledger: Mutex::new(Ledger::new(identities.prefix.clone())),
             identities,
             clusters,
             metrics,
         }
+    }
+
+    /// The time by which grants end.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.at(now())
     }
 
     /// Decides which identity a caller acts as on a cluster. A long-lived request passes the
@@ -91,6 +112,12 @@ impl Grants {
                 return Ok(Admitted { acting, tether });
             }
         }
+    }
+
+    /// Whether nobody acts as the gateway's account on a cluster. False while that is not known.
+    pub(crate) fn leave_account_idle(&self, cluster: &ClusterName) -> bool {
+        let standings = self.standings.load();
+        standings.use_is_known && !falls_back(cluster, &standings, &self.identities)
     }
 
     /// Replaces all grants by these.
@@ -120,6 +147,33 @@ impl Grants {
         }
         self.change(|ledger| ledger.pass(now));
         self.ledger.lock().next_end()
+    }
+
+    /// The most that may be granted, by the configuration.
+    pub(crate) fn set_caps(&self, caps: Caps, now: Timestamp) {
+        self.change(|ledger| ledger.set_caps(caps, now));
+    }
+
+    /// The labels of all clusters.
+    pub(crate) fn replace_labels(
+        &self,
+        labels: HashMap<ClusterName, BTreeMap<String, String>>,
+        now: Timestamp,
+    ) {
+        self.change(|ledger| ledger.replace_labels(labels, now));
+    }
+
+    /// The labels of this cluster.
+    pub(crate) fn set_labels(
+        &self,
+        cluster: &ClusterName,
+        labels: BTreeMap<String, String>,
+        now: Timestamp,
+    ) {
+        // A ManagedCluster changes every few minutes, its labels hardly ever.
+        if self.ledger.lock().labels_of(cluster) != &labels {
+            self.change(|ledger| ledger.set_labels(cluster, labels, now));
+        }
     }
 
     /// A grant was ever used on exactly these clusters.

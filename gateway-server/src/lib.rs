@@ -3,6 +3,7 @@
 //! program is `main.rs`.
 
 mod account_name;
+mod account_rights;
 mod acting;
 mod api;
 mod args;
@@ -18,6 +19,7 @@ mod follow;
 pub mod fuzz;
 mod gateway;
 mod grants;
+mod hub_clock;
 mod identities;
 mod ip_range;
 mod metrics;

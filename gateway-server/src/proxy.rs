@@ -7,7 +7,7 @@ mod failure;
 mod headers;
 mod request_info;
 mod splice;
-mod target_uri;
+pub(crate) mod target_uri;
 mod unauthorized;
 mod upgrade;
 
@@ -217,4 +217,4 @@ fn log(cluster: &ClusterName, refusal: &Refusal) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use kube::{
     Client, Config,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use prometheus_client::registry::Registry;
@@ -31,6 +32,7 @@ use crate::{
     follow::follow_hub,
     gateway::Gateway,
     grants::Grants,
+    hub_clock::HubClock,
     identities,
     metrics::Metrics,
     peers::Peers,
@@ -46,7 +48,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let hub = hub(settings.kubeconfig.as_deref()).await?;
+    let clock = HubClock::default();
+    let hub = hub(settings.kubeconfig.as_deref(), &clock).await?;
     let certificate =
         ServingCertificate::load(settings.certificate.clone(), settings.private_key.clone())?;
     let listener = bind(settings.address).await?;
@@ -67,6 +70,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         admin: admin.clone(),
         requests: requests.clone(),
         ending: ending.clone(),
+        clock,
     };
     let gateway = process.gateway(&settings);
 
@@ -134,6 +138,7 @@ struct Process {
     admin: Admin,
     requests: TaskTracker,
     ending: Ending,
+    clock: HubClock,
 }
 
 impl Process {
@@ -144,6 +149,7 @@ impl Process {
             admin,
             requests,
             ending,
+            clock,
         } = self;
         let tunnels = Tunnels::new(settings.tunnel_bytes, settings.tunnel_bytes_per_cluster);
         // Connections to managed clusters and their agents outlive requests: a drain waits for
@@ -157,7 +163,8 @@ impl Process {
         ));
         let authorizer = Authorizer::new(hub, metrics.clone());
         let identities = settings.identities.clone();
-        let grants = identities.map(|it| Grants::new(it, Arc::clone(&clusters), metrics.clone()));
+        let grants =
+            identities.map(|it| Grants::new(it, Arc::clone(&clusters), metrics.clone(), clock));
         let authenticator = Arc::<Authenticator>::default();
         let outbound = Outbound {
             clusters: Arc::clone(&clusters),
@@ -207,7 +214,7 @@ fn derivation(settings: &Settings) -> Option<Derivation> {
     })
 }
 
-async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+async fn hub(kubeconfig: Option<&Path>, clock: &HubClock) -> anyhow::Result<Client> {
     let config = match kubeconfig {
         Some(path) => {
             let kubeconfig = Kubeconfig::read_from(path)
@@ -218,7 +225,8 @@ async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             "the hub's API server is not known: set --kubeconfig, or run in a Pod of the hub with a service account",
         )?,
     };
-    Ok(Client::try_from(config)?)
+    let builder = ClientBuilder::try_from(config)?;
+    Ok(builder.with_layer(&clock.listening()).build())
 }
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

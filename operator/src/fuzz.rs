@@ -33,14 +33,14 @@ pub fn objects(bytes: &[u8]) {
         patience: Duration::ZERO,
     });
     let objects: Vec<_> = text.lines().filter_map(read).collect();
-    for kind in Kind::ALL.iter().copied() {
-        observed.observe(kind, Event::Init);
-        for (_, object) in objects.iter().filter(|(own, _)| *own == kind) {
-            observed.observe(kind, Event::InitApply(object.clone()));
-        }
-        observed.observe(kind, Event::InitDone);
-    }
     let now = Timestamp::constant(1_800_000_000, 0);
+    for kind in Kind::ALL.iter().copied() {
+        observed.observe(kind, Event::Init, now);
+        for (_, object) in objects.iter().filter(|(own, _)| *own == kind) {
+            observed.observe(kind, Event::InitApply(object.clone()), now);
+        }
+        observed.observe(kind, Event::InitDone, now);
+    }
     for key in keys(&observed) {
         let plan = plan::by_key(&observed, &key, now);
         assert_eq!(plan, plan::by_key(&observed, &key, now), "{key:?}");

@@ -90,6 +90,9 @@ impl Installation {
 pub(crate) struct GatewaySeen {
     pub(crate) is_healthy: bool,
     pub(crate) reason: String,
+    /// What the gateway's account may do there beyond impersonating callers. `None` if that is not
+    /// known.
+    pub(crate) excess: Option<Vec<String>>,
 }
 
 /// The gateway server as a probe sees it.
@@ -117,6 +120,8 @@ pub(crate) struct Configuration {
     pub(crate) spec: gateway::GatewayConfigurationSpec,
     pub(crate) generation: i64,
     pub(crate) is_deleting: bool,
+    /// When its deletion was asked for.
+    pub(crate) deleted: Option<Timestamp>,
 }
 
 impl Observed {
@@ -366,12 +371,15 @@ impl Observed {
     }
 
     /// The works that carry grants to a cluster.
-    pub(crate) fn shipped_to<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a Shipped> {
+    pub(crate) fn shipped_to<'a>(
+        &'a self,
+        cluster: &'a str,
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a Shipped)> {
         let first = ObjectKey::new(Kind::ManifestWork, cluster, "");
         self.shipped
             .range(first..)
             .take_while(move |(key, _)| key.namespace == cluster)
-            .map(|(_, shipped)| shipped.as_ref())
+            .map(|(key, shipped)| (key, shipped.as_ref()))
     }
 
     fn keys_of(&self, kind: Kind) -> impl Iterator<Item = &ObjectKey> {
@@ -464,6 +472,7 @@ impl Configuration {
             spec,
             generation: object.metadata.generation.unwrap_or_default(),
             is_deleting: object.metadata.deletion_timestamp.is_some(),
+            deleted: object.metadata.deletion_timestamp.as_ref().map(|it| it.0),
         })
     }
 }

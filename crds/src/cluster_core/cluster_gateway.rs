@@ -49,6 +49,11 @@ pub struct ClusterGatewayStatus {
     /// Why the last probe failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub healthy_reason: String,
+    /// What the account that the gateway logs in with may do on the cluster beyond impersonating callers, in
+    /// words, the most powerful first; at most 4. Absent if that is not known, and where callers may act as
+    /// that account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excess_rights: Option<Vec<String>>,
 }
 
 #[cfg(test)]

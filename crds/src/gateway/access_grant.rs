@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     choice::ClusterChoice,
+    grant_group::GRANT_GROUP_PREFIX,
     status::{AccessGrantStatus, ClusterGrant, GrantCounts, GrantState, Judgement, REMOVING},
     subject::{GROUP_MEMBER, OnHub, Subject, SubjectKind, USER_EXTRA},
 };

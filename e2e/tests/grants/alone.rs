@@ -35,6 +35,28 @@ async fn answered(stage: &Stage, user: &str, path: &str, wanted: u16) -> Vec<Val
     messages
 }
 
+/// A grant that is taken from the cluster, and one that an administrator no longer allows.
+async fn beyond_its_bounds(stage: &Stage) {
+    let named = |name: &str| json!({"kind": "User", "name": name});
+    stage.apply("moved-views", named("moved")).await;
+    stage.grant("capped-edits", named("capped"), None).await;
+    let edit = json!({"role": {"clusterRole": "edit"}});
+    stage.change("capped-edits", &edit).await;
+    stage.ship("capped-edits").await;
+    answered(stage, "moved", MAPS, 200).await;
+    answered(stage, "capped", SECRETS, 200).await;
+
+    let elsewhere = json!({"clusters": {"selector": null, "names": ["managed2"]}});
+    stage.change("moved-views", &elsewhere).await;
+    let said = answered(stage, "moved", MAPS, 403).await;
+    let words = "has ended there: it does not select the cluster any more";
+    assert!(said[0].as_str().unwrap().contains(words), "{said:?}");
+
+    stage.cap(&["view", "admin"]).await;
+    let said = answered(stage, "capped", SECRETS, 403).await;
+    assert!(said[0].as_str().unwrap().contains("BeyondCap"), "{said:?}");
+}
+
 #[tokio::test]
 async fn what_has_ended_is_refused_with_everybody_else_away_and_everything_still_bound() {
     let stage = Stage::start().await;
@@ -56,6 +78,7 @@ async fn what_has_ended_is_refused_with_everybody_else_away_and_everything_still
         "{said:?}"
     );
 
+    beyond_its_bounds(&stage).await;
     let lasts = Some("30s");
     stage.grant("short-views", named("short"), lasts).await;
     stage.ship("short-views").await;
@@ -84,12 +107,20 @@ async fn what_has_ended_is_refused_with_everybody_else_away_and_everything_still
             "{said:?}"
         );
     }
-    answered(&stage, "edited", SECRETS, 403).await;
+    for user in ["edited", "moved", "capped"] {
+        answered(&stage, user, SECRETS, 403).await;
+    }
     let bound = stage
         .spoke()
         .kubectl(&["get", "clusterrolebindings", "-o", "name"]);
     let bound = bound.ok().await.unwrap();
-    for binding in ["edited-role-2", "short-views-1", "lobby-1"] {
+    for binding in [
+        "edited-role-2",
+        "moved-views-1",
+        "capped-edits-2",
+        "short-views-1",
+        "lobby-1",
+    ] {
         assert!(bound.contains(binding), "{bound}");
     }
 }

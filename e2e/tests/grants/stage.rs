@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use crds::gateway::{ACCESS_RECORD as RECORD, AccessGrant};
+use crds::gateway::{ACCESS_RECORD as RECORD, AccessGrant, GatewayConfiguration};
 use e2e::{
     Cluster, Credentials, GatewayOptions, Kubectl, Metrics, Replicas, SpokeOptions, World,
     eventually,
@@ -23,8 +23,10 @@ pub(crate) const ACCOUNT: &str = "system:serviceaccount:spokeway-system:imperson
 const USERS: &[&str] = &[
     "cluster:hub:group-member",
     "hub:alice",
+    "hub:capped",
     "hub:door",
     "hub:edited",
+    "hub:moved",
     "hub:short",
     "hub:system:serviceaccount:ci:bot",
     "hub:target",
@@ -78,14 +80,15 @@ impl Stage {
         Api::all(self.hub().client())
     }
 
-    /// Applies the CRD to the hub, and lets all its users use the gateway.
+    /// Applies the CRDs to the hub, and lets all its users use the gateway.
     async fn define(&self) {
         let definitions = Api::<CustomResourceDefinition>::all(self.hub().client());
-        let definition = crds::gateway::grant_crd();
-        let created = definitions
-            .create(&PostParams::default(), &definition)
-            .await;
-        created.unwrap();
+        for definition in [crds::gateway::grant_crd(), crds::gateway::crd()] {
+            let created = definitions
+                .create(&PostParams::default(), &definition)
+                .await;
+            created.unwrap();
+        }
         let grants = self.grants();
         eventually(SOON, "AccessGrants are served", || async {
             grants
@@ -188,6 +191,18 @@ impl Stage {
             .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
             .await;
         patched.unwrap();
+    }
+
+    /// Lets nothing be granted but these roles.
+    pub(crate) async fn cap(&self, roles: &[&str]) {
+        let configuration = json!({
+            "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "GatewayConfiguration",
+            "metadata": {"name": "default"}, "spec": {"access": {"caps": [{"clusterRoles": roles}]}},
+        });
+        let configuration = serde_json::from_value(configuration).unwrap();
+        let all = Api::<GatewayConfiguration>::all(self.hub().client());
+        let created = all.create(&PostParams::default(), &configuration).await;
+        created.unwrap();
     }
 
     /// Creates a grant and applies it to the spoke.

@@ -106,6 +106,13 @@ async fn nonsense_is_refused(hub: &e2e::Cluster) {
             ),
             "at least 10m",
         ),
+        (
+            CONFIGURATION.replace(
+                "{}",
+                "{server: {namespace: open-cluster-management-credentials}}",
+            ),
+            "its own keys must be elsewhere",
+        ),
     ] {
         let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(change);
         let refused = apply.ok().await.unwrap_err().to_string();

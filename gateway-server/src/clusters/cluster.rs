@@ -8,7 +8,9 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{credential::Credential, definition::Unusable};
-use crate::{acting::Streams, metrics::ClusterMetrics, seats::Seats, way::Way};
+use crate::{
+    account_rights::AccountRights, acting::Streams, metrics::ClusterMetrics, seats::Seats, way::Way,
+};
 
 /// How many tunnels one cluster may have to this replica. An agent needs a few, and twice as many
 /// while it is replaced.
@@ -30,6 +32,8 @@ pub(crate) struct Cluster {
     pub(crate) streams: Arc<Streams>,
     /// Its requests in flight.
     pub(crate) seats: Arc<Seats>,
+    /// What the gateway's account may do on it.
+    pub(crate) rights: Arc<AccountRights>,
     /// The places of its tunnels to this replica.
     pub(crate) tunnels: Arc<Semaphore>,
     /// The addresses to show while they are in use.

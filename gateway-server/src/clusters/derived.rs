@@ -100,6 +100,7 @@ pub(super) fn derive(
         status: means.as_ref().err().map(|unusable| ClusterGatewayStatus {
             healthy: false,
             healthy_reason: format!("{unusable}; {}", unusable.next_step()),
+            excess_rights: None,
         }),
     };
     Definition {

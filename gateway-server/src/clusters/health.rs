@@ -85,6 +85,7 @@ pub(super) mod tests {
                 health: Some(ClusterGatewayStatus {
                     healthy: reason.is_empty(),
                     healthy_reason: reason.to_owned(),
+                    excess_rights: None,
                 }),
             },
         }

@@ -336,6 +336,7 @@ fn status(secret: &Secret, fault: Option<&Fault>) -> Option<ClusterGatewayStatus
         return Some(ClusterGatewayStatus {
             healthy: false,
             healthy_reason: fault.to_string(),
+            excess_rights: None,
         });
     }
     let healthy = annotation(secret, HEALTHY_ANNOTATION)?.eq_ignore_ascii_case("true");
@@ -343,6 +344,7 @@ fn status(secret: &Secret, fault: Option<&Fault>) -> Option<ClusterGatewayStatus
     Some(ClusterGatewayStatus {
         healthy,
         healthy_reason: reason.to_owned(),
+        excess_rights: None,
     })
 }
 

@@ -23,7 +23,11 @@ impl Cluster {
         };
         let upstream = access.way.current();
         let in_use = in_use(&access.way, &upstream);
-        seen(in_use, &upstream)
+        let mut view = seen(in_use, &upstream);
+        if let Some(health) = &mut view.state.health {
+            health.excess_rights = self.rights.excess();
+        }
+        view
     }
 
     /// The object to show.
@@ -78,6 +82,7 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
                 ClusterGatewayStatus {
                     healthy: fault.is_none(),
                     healthy_reason: fault.unwrap_or_default(),
+                    excess_rights: None,
                 }
             }),
         },

@@ -9,7 +9,6 @@ use crds::{
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt as _, runtime::watcher};
-use kubernetes::clock::now;
 use runtime::readiness::Condition;
 use tokio::{select, time::sleep};
 use tracing::info;
@@ -25,20 +24,20 @@ impl Follower for Grants {
     const WHAT: &'static str = "AccessGrants";
 
     fn reset(&self, grants: &[AccessGrant]) {
-        self.replace(grants, now());
+        self.replace(grants, self.now());
         info!(objects = grants.len(), "{} listed", Self::WHAT);
     }
 
     fn has_no_kind(&self) {
-        self.replace(&[], now());
+        self.replace(&[], self.now());
     }
 
     fn apply(&self, grant: &AccessGrant) {
-        self.set(&grant.name_any(), Some(grant), now());
+        self.set(&grant.name_any(), Some(grant), self.now());
     }
 
     fn remove(&self, grant: &AccessGrant) {
-        self.set(&grant.name_any(), None, now());
+        self.set(&grant.name_any(), None, self.now());
     }
 }
 
@@ -88,7 +87,7 @@ pub(super) async fn follow_grants(grants: &Grants, client: Client, listed: Condi
     let api: Api<AccessGrant> = Api::all(client);
     select! {
         () = follow(grants, api, watcher::Config::default(), listed) => {}
-        () = end_in_time(grants, now) => {}
+        () = end_in_time(grants, || grants.now()) => {}
     }
 }
 

@@ -8,11 +8,15 @@ use runtime::readiness::Readiness;
 use tokio::task::JoinSet;
 
 use super::{
-    clusters::{follow_managed_clusters, follow_manual, follow_tokens},
+    caps::follow_caps,
+    clusters::{Registered, follow_managed_clusters, follow_manual, follow_tokens},
     front_proxy::follow_front_proxy,
     grants::{follow_grants, follow_used},
 };
-use crate::{args::Settings, authorization::keep_checking, gateway::Gateway};
+use crate::{
+    account_rights::keep_reviewing, args::Settings, authorization::keep_checking, gateway::Gateway,
+    grants::Grants,
+};
 
 /// Keeps everything up to date that the request path knows about the hub.
 pub(crate) fn follow_hub(
@@ -47,16 +51,22 @@ pub(crate) fn follow_hub(
         let metrics = gateway.proxy.metrics.clone();
         async move { keep_checking(&clusters, &authorizer, &metrics).await }
     });
-    if let Some(grants) = gateway.proxy.grants.clone() {
+    if let Some(grants) = &gateway.proxy.grants {
+        follow_access(gateway, grants, hub, readiness, &mut follows);
+    }
+    let derives = settings.managed_service_account.is_some();
+    if derives || gateway.proxy.grants.is_some() {
         follows.spawn({
-            let (grants, hub) = (Arc::clone(&grants), hub.clone());
-            let listed = readiness.condition("used-access-grants");
-            async move { follow_used(&grants, hub, listed).await }
-        });
-        follows.spawn({
+            let (clusters, grants) = (Arc::clone(&gateway.clusters), gateway.proxy.grants.clone());
             let hub = hub.clone();
-            let listed = readiness.condition("access-grants");
-            async move { follow_grants(&grants, hub, listed).await }
+            let listed = readiness.condition("managed-clusters");
+            async move {
+                let registered = Registered {
+                    clusters: derives.then_some(&*clusters),
+                    grants: grants.as_deref(),
+                };
+                follow_managed_clusters(registered, hub, listed).await;
+            }
         });
     }
     if let Some(account) = settings.managed_service_account.clone() {
@@ -65,13 +75,37 @@ pub(crate) fn follow_hub(
             let listed = readiness.condition("managed-service-accounts");
             async move { follow_tokens(&clusters, hub, &account, listed).await }
         });
-        follows.spawn({
-            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
-            let listed = readiness.condition("managed-clusters");
-            async move { follow_managed_clusters(&clusters, hub, listed).await }
-        });
     }
     follows
+}
+
+/// Keeps up to date who may act on managed clusters.
+fn follow_access(
+    gateway: &Gateway,
+    grants: &Arc<Grants>,
+    hub: &Client,
+    readiness: &Readiness,
+    follows: &mut JoinSet<()>,
+) {
+    follows.spawn({
+        let (clusters, grants) = (Arc::clone(&gateway.clusters), Arc::clone(grants));
+        async move { keep_reviewing(&clusters, &grants).await }
+    });
+    follows.spawn({
+        let (grants, hub) = (Arc::clone(grants), hub.clone());
+        let listed = readiness.condition("used-access-grants");
+        async move { follow_used(&grants, hub, listed).await }
+    });
+    follows.spawn({
+        let (grants, hub) = (Arc::clone(grants), hub.clone());
+        let listed = readiness.condition("access-caps");
+        async move { follow_caps(&grants, hub, listed).await }
+    });
+    follows.spawn({
+        let (grants, hub) = (Arc::clone(grants), hub.clone());
+        let listed = readiness.condition("access-grants");
+        async move { follow_grants(&grants, hub, listed).await }
+    });
 }
 
 /// The revision that the hub has reached. It is that of a list of the smallest part of what is

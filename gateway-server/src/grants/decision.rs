@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Denied {
     /// The gateway has just started.
-    #[error("the gateway has not read all AccessGrants from the hub yet")]
+    #[error("the gateway has not read all AccessGrants, and what bounds them, from the hub yet")]
     NotReadYet,
     /// The cluster would take it for another user.
     #[error(
@@ -30,6 +30,12 @@ pub(crate) enum Denied {
          {ON_CLUSTER_PREFIX} are reserved for the hub's system: identities"
     )]
     Name(String),
+    /// The cluster could not be told who it is.
+    #[error(
+        "hub user {0:?} cannot act on managed clusters by an AccessGrant, because no HTTP header can carry its name \
+         there unchanged"
+    )]
+    Unnameable(String),
     /// A grant names it, but does not hold.
     #[error("{}", tell(.0))]
     Grant(Arc<Obstacle>),
@@ -46,7 +52,7 @@ impl Denied {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NotReadYet => "not-read-yet",
-            Self::Name(_) => "name",
+            Self::Name(_) | Self::Unnameable(_) => "name",
             Self::Grant(obstacle) => match obstacle.state {
                 State::Pending => "pending",
                 State::Failed => "failed",
@@ -65,13 +71,13 @@ pub(super) fn decide(
     standings: &Standings,
     identities: &Identities,
 ) -> Result<Acting, Denied> {
-    if !standings.listed || !standings.use_is_known {
+    if !standings.are_complete() {
         return Err(Denied::NotReadYet);
     }
-    let unfit = || Denied::Name(caller.name.clone());
     if !identities.prefix.admits(&caller.name) {
-        return Err(unfit());
+        return Err(Denied::Name(caller.name.clone()));
     }
+    let unnameable = || Denied::Unnameable(caller.name.clone());
     let mut sum = Sum::default();
     let user = standings.user(&caller.name, cluster);
     sum.add(user.map(|found| found.standing));
@@ -83,25 +89,34 @@ pub(super) fn decide(
     let Sum { groups, obstacle } = sum;
     match (user.filter(|_| is_named), obstacle) {
         (Some(user), _) => Ok(Acting::User {
-            user: user.name.clone(),
+            user: user.name.cloned().ok_or_else(unnameable)?,
             groups,
         }),
         (None, _) if !groups.is_empty() => Ok(Acting::Member {
-            caller: header_value(&caller.name).ok_or_else(unfit)?,
+            caller: header_value(&caller.name).ok_or_else(unnameable)?,
             groups,
         }),
         (None, Some(obstacle)) => Err(Denied::Grant(Arc::clone(obstacle))),
         (None, None) => {
-            let falls_back = match identities.fallback {
-                Fallback::Account => true,
-                Fallback::Deny => false,
-                Fallback::Auto => !standings.used.contains(cluster),
-            };
             let denied = || Denied::NoGrant {
                 caller: caller.name.clone(),
             };
+            let falls_back = falls_back(cluster, standings, identities);
             falls_back.then_some(Acting::Account).ok_or_else(denied)
         }
+    }
+}
+
+/// Whether a caller whom no grant names acts as the gateway's account on a cluster.
+pub(super) fn falls_back(
+    cluster: &ClusterName,
+    standings: &Standings,
+    identities: &Identities,
+) -> bool {
+    match identities.fallback {
+        Fallback::Account => true,
+        Fallback::Deny => false,
+        Fallback::Auto => !standings.used.contains(cluster),
     }
 }
 

@@ -6,12 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use crds::{ClusterName, gateway::UserPrefix};
+use crds::{
+    ClusterName,
+    gateway::{Caps, UserPrefix},
+};
 use jiff::Timestamp;
 
 use super::{
+    bounds::Bounds,
     claim::{self, Claim},
-    reading::Reading,
+    reading::{Labels, Reading},
     standings::Standings,
 };
 
@@ -24,6 +28,7 @@ type Claims = BTreeMap<ClusterName, Claim>;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     prefix: UserPrefix,
+    bounds: Bounds,
     grants: HashMap<String, Entry>,
     standings: Standings,
 }
@@ -78,8 +83,7 @@ impl Ledger {
         changed: &mut Changed,
     ) {
         let known = self.grants.remove(name);
-        let old = known.map(|known| known.claims).unwrap_or_default();
-        let claims = self.step(old, reading.as_ref(), now, changed);
+        let claims = self.step(known, reading.as_ref(), now, changed);
         if let Some(reading) = reading {
             let over = reading.is_over(now);
             let entry = Entry {
@@ -133,33 +137,124 @@ impl Ledger {
         differs.then(|| cluster.clone()).into_iter().collect()
     }
 
+    /// The most that may be granted.
+    pub(super) fn set_caps(&mut self, caps: Caps, now: Timestamp) -> Changed {
+        self.bounds.caps = Some(caps);
+        self.review(None, now)
+    }
+
+    /// All clusters that have labels.
+    pub(super) fn replace_labels(
+        &mut self,
+        labels: HashMap<ClusterName, Labels>,
+        now: Timestamp,
+    ) -> Changed {
+        self.bounds.labels = Some(labels);
+        self.review(None, now)
+    }
+
+    /// The labels of this cluster.
+    pub(super) fn set_labels(
+        &mut self,
+        cluster: &ClusterName,
+        labels: Labels,
+        now: Timestamp,
+    ) -> Changed {
+        let all = self.bounds.labels.get_or_insert_default();
+        if labels.is_empty() {
+            all.remove(cluster);
+        } else {
+            all.insert(cluster.clone(), labels);
+        }
+        self.review(Some(cluster), now)
+    }
+
+    /// What is known of the labels of a cluster.
+    pub(super) fn labels_of(&self, cluster: &ClusterName) -> &Labels {
+        self.bounds.labels_of(cluster)
+    }
+
+    /// Reviews what each grant allows, on one cluster or on all, because their bounds have changed.
+    fn review(&mut self, only: Option<&ClusterName>, now: Timestamp) -> Changed {
+        self.standings.bounds_are_known = self.bounds.are_known();
+        let mut changed = Changed::new();
+        let mut grants = std::mem::take(&mut self.grants);
+        for Entry {
+            reading, claims, ..
+        } in grants.values_mut()
+        {
+            let concerned: Vec<_> = match only {
+                Some(only) => reading
+                    .clusters()
+                    .filter(|it| *it == only)
+                    .cloned()
+                    .collect(),
+                None => reading.clusters().cloned().collect(),
+            };
+            for cluster in concerned {
+                let before = claims.remove(&cluster);
+                let after = self.claim(before.as_ref(), reading, &cluster, now);
+                self.account(&cluster, before.as_ref(), after.as_ref(), &mut changed);
+                claims.extend(after.map(|claim| (cluster, claim)));
+            }
+        }
+        self.grants = grants;
+        changed
+    }
+
     /// The claims of a grant after a change. Without a reading, the grant no longer exists.
     fn step(
         &mut self,
-        mut old: Claims,
+        known: Option<Entry>,
         reading: Option<&Reading>,
         now: Timestamp,
         changed: &mut Changed,
     ) -> Claims {
+        let (former, mut old) = known.map_or_else(Default::default, |known| {
+            (Some(known.reading), known.claims)
+        });
         let mut clusters: BTreeSet<_> = old.keys().cloned().collect();
         clusters.extend(reading.into_iter().flat_map(Reading::clusters).cloned());
         let mut claims = Claims::new();
         for cluster in clusters {
             let before = old.remove(&cluster);
             let after = reading.and_then(|reading| {
-                let phase = reading.phase(&cluster, now);
-                claim::step(before.as_ref(), &reading.allowed, &phase)
+                let is_kept = |former| self.bounds.still_select(former, reading, &cluster);
+                let kept = before
+                    .as_ref()
+                    .filter(|_| former.as_ref().is_some_and(is_kept));
+                self.claim(kept, reading, &cluster, now)
             });
-            if before != after {
-                self.account(&cluster, before.as_ref(), after.as_ref());
-                changed.insert(cluster.clone());
-            }
+            self.account(&cluster, before.as_ref(), after.as_ref(), changed);
             claims.extend(after.map(|claim| (cluster, claim)));
         }
         claims
     }
 
-    fn account(&mut self, cluster: &ClusterName, before: Option<&Claim>, after: Option<&Claim>) {
+    /// What a grant allows on a cluster now, if that was `before`.
+    fn claim(
+        &self,
+        before: Option<&Claim>,
+        reading: &Reading,
+        cluster: &ClusterName,
+        now: Timestamp,
+    ) -> Option<Claim> {
+        let phase = reading.phase(cluster, now);
+        let phase = self.bounds.phase(reading, cluster, phase);
+        claim::step(before, &reading.allowed, &phase)
+    }
+
+    fn account(
+        &mut self,
+        cluster: &ClusterName,
+        before: Option<&Claim>,
+        after: Option<&Claim>,
+        changed: &mut Changed,
+    ) {
+        if before == after {
+            return;
+        }
+        changed.insert(cluster.clone());
         for (who, share) in before.into_iter().flat_map(Claim::shares) {
             self.standings.withdraw(who, cluster, &share);
         }

@@ -7,11 +7,17 @@ use std::{
 
 use crds::{
     ClusterName,
-    gateway::{AccessGrant, ClusterGrant, GrantState, OnHub, REMOVING, Subject},
+    gateway::{
+        AccessGrant, ClusterChoice, ClusterGrant, GrantRole, GrantState, OnHub, PlacementReference,
+        REMOVING, Subject,
+    },
 };
 use http::HeaderValue;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+
+/// The labels of a `ManagedCluster`.
+pub(super) type Labels = BTreeMap<String, String>;
 
 /// Subjects, sorted and without duplicates.
 pub(super) type Subjects = Arc<[OnHub]>;
@@ -51,8 +57,11 @@ pub(super) struct Allowed {
 /// What a grant says.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    name: String,
+    pub(super) name: String,
     pub(super) allowed: Allowed,
+    pub(super) role: Arc<GrantRole>,
+    choice: Arc<ClusterChoice>,
+    placements: Arc<[PlacementReference]>,
     /// Its status is about an older generation.
     unseen: Option<Arc<Obstacle>>,
     deleted: Option<Timestamp>,
@@ -118,6 +127,9 @@ impl Reading {
                 named: named(&grant.spec.subjects),
                 group: group.expect("it has letters, digits and colons"),
             },
+            role: Arc::new(grant.spec.role.clone()),
+            choice: Arc::new(ClusterChoice::from(&grant.spec.clusters)),
+            placements: grant.spec.clusters.placements.as_slice().into(),
             unseen,
             deleted: deleted.map(|time| time.0),
             ends: grant.expires_at(),
@@ -140,7 +152,26 @@ impl Reading {
         self.clusters.keys()
     }
 
-    /// Its state on a cluster.
+    /// Whether it selects a cluster with these labels, as far as the gateway can tell: what placements
+    /// have chosen is in the status only.
+    pub(super) fn selects(&self, cluster: &ClusterName, labels: &Labels) -> bool {
+        self.choice.chooses(cluster.as_str(), labels, |_| true)
+    }
+
+    /// Whether it selects the cluster without a placement.
+    pub(super) fn selects_itself(&self, cluster: &ClusterName, labels: &Labels) -> bool {
+        self.choice.chooses(cluster.as_str(), labels, |_| false)
+    }
+
+    /// Whether it has all placements of its former version.
+    pub(super) fn has_placements_of(&self, former: &Self) -> bool {
+        former
+            .placements
+            .iter()
+            .all(|it| self.placements.contains(it))
+    }
+
+    /// Its state on a cluster, by its status and the clock.
     pub(super) fn phase(&self, cluster: &ClusterName, now: Timestamp) -> Phase {
         let Some(reported) = self.clusters.get(cluster) else {
             return Phase::Gone;

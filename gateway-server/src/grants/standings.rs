@@ -29,6 +29,8 @@ pub(crate) struct Standings {
     pub(super) listed: bool,
     /// It is known on which clusters a grant was ever used.
     pub(super) use_is_known: bool,
+    /// The caps, and the labels of clusters, have been read.
+    pub(super) bounds_are_known: bool,
 }
 
 type Known = HashMap<Arc<str>, Arc<Subject>>;
@@ -37,7 +39,8 @@ type Clusters = HashMap<ClusterName, Standing>;
 /// One user or group.
 #[derive(Clone, Debug)]
 struct Subject {
-    /// The user's name on managed clusters. `None` for groups: a caller has those of its grants.
+    /// The user's name on managed clusters. `None` for groups: a caller has those of its grants. `None`
+    /// as well for a user that can have no name there.
     name: Option<HeaderValue>,
     clusters: Clusters,
 }
@@ -45,8 +48,8 @@ struct Subject {
 /// A user that grants name on one cluster.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
-    /// Its name on managed clusters.
-    pub(super) name: &'a HeaderValue,
+    /// Its name on managed clusters. `None` if it can have none.
+    pub(super) name: Option<&'a HeaderValue>,
     pub(super) standing: &'a Standing,
 }
 
@@ -94,11 +97,16 @@ fn take<T: PartialEq>(all: &mut Vec<T>, one: &T) {
 }
 
 impl Standings {
+    /// Whether everything has been read that says who may act.
+    pub(super) fn are_complete(&self) -> bool {
+        self.listed && self.use_is_known && self.bounds_are_known
+    }
+
     /// A user of the hub on a cluster.
     pub(super) fn user(&self, name: &str, cluster: &ClusterName) -> Option<Found<'_>> {
         let Subject { name, clusters } = &**self.users.get(name)?;
         Some(Found {
-            name: name.as_ref()?,
+            name: name.as_ref(),
             standing: clusters.get(cluster)?,
         })
     }
@@ -113,8 +121,8 @@ impl Standings {
         self.everyone.get(cluster)
     }
 
-    /// Adds what a subject has by one grant. A user that can have no name on managed clusters is
-    /// left out.
+    /// Adds what a subject has by one grant. A user that can have no name on managed clusters is named
+    /// all the same, so that it does not act as anybody else.
     pub(super) fn add(
         &mut self,
         prefix: &UserPrefix,
@@ -127,10 +135,8 @@ impl Standings {
             OnHub::Group(name) => clusters_of(&mut self.groups, name, None),
             OnHub::User(user) => {
                 let name = prefix.on_cluster(user);
-                let Some(name) = name.and_then(|name| header_value(&name)) else {
-                    return;
-                };
-                clusters_of(&mut self.users, user, Some(name))
+                let name = name.and_then(|name| header_value(&name));
+                clusters_of(&mut self.users, user, name)
             }
         };
         clusters.entry(cluster.clone()).or_default().add(share);

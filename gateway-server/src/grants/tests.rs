@@ -101,9 +101,15 @@ fn grants(all: &[AccessGrant]) -> Grants {
     let clusters = Clusters::at_addresses();
     clusters.derive_at("managed1", "https://10.0.0.1", "no authority", "token");
     let metrics = Metrics::register(&mut Registry::default());
-    let grants = Grants::new(Identities::default(), Arc::new(clusters), metrics);
+    let grants = Grants::new(
+        Identities::default(),
+        Arc::new(clusters),
+        metrics,
+        HubClock::default(),
+    );
     grants.replace(all, EPOCH);
     grants.replace_used(HashSet::new());
+    grants.are_unbounded();
     grants
 }
 
@@ -111,10 +117,22 @@ impl Grants {
     /// These grants at once, as of now.
     pub(crate) fn of(clusters: Arc<Clusters>, all: &[AccessGrant]) -> Self {
         let metrics = Metrics::register(&mut Registry::default());
-        let grants = Self::new(Identities::default(), clusters, metrics);
+        let grants = Self::new(
+            Identities::default(),
+            clusters,
+            metrics,
+            HubClock::default(),
+        );
         grants.replace(all, EPOCH);
         grants.replace_used(HashSet::new());
+        grants.are_unbounded();
         grants
+    }
+
+    /// There are no caps, and no cluster has a label.
+    fn are_unbounded(&self) {
+        self.set_caps(Caps::default(), EPOCH);
+        self.replace_labels(HashMap::new(), EPOCH);
     }
 
     /// One of them goes.
@@ -147,6 +165,7 @@ fn nobody_is_let_in_before_all_grants_and_their_use_were_read() {
         Identities::default(),
         Arc::new(Clusters::at_addresses()),
         Metrics::register(&mut Registry::default()),
+        HubClock::default(),
     );
     let said = unread.told("alice", &[]);
     assert!(said.contains("has not read all AccessGrants"), "{said}");
@@ -155,6 +174,8 @@ fn nobody_is_let_in_before_all_grants_and_their_use_were_read() {
     unread.replace(&[], EPOCH);
     assert!(unread.told("alice", &[]).contains("has not read"));
     unread.replace_used(HashSet::new());
+    assert!(unread.told("alice", &[]).contains("has not read"));
+    unread.are_unbounded();
     assert_eq!(unread.told("alice", &[]), "account");
 }
 

@@ -204,7 +204,9 @@ fn no_pipe(error: &OpenError, if_broken: &'static str) -> Told {
 fn denied_by_grants(denied: &Denied) -> Told {
     match denied {
         Denied::NotReadYet => unavailable("Grant", "try again in a moment"),
-        Denied::Name(_) => forbidden("Grant", "use a hub user with another name"),
+        Denied::Name(_) | Denied::Unnameable(_) => {
+            forbidden("Grant", "use a hub user with another name")
+        }
         Denied::Grant(obstacle) => forbidden(
             "Grant",
             format!("see `kubectl describe accessgrant {}`", obstacle.grant),
@@ -342,10 +344,11 @@ mod tests {
     }
 
     /// What grants do not allow.
-    fn denials() -> [Failure; 7] {
+    fn denials() -> [Failure; 8] {
         [
             Denied::NotReadYet,
             Denied::Name("cluster:hub:system:admin".to_owned()),
+            Denied::Unnameable("a\nb".to_owned()),
             Denied::Grant(obstacle(State::Pending)),
             Denied::Grant(obstacle(State::Failed)),
             Denied::Grant(obstacle(State::Over)),

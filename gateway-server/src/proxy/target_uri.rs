@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Uri, Version, header::HOST, uri::PathAndQuery};
 use crate::upstream::Target;
 
 /// The target URI of a tail and a query that have been checked.
-pub(super) fn of(target: &Target, tail: &str, query: Option<&str>) -> Uri {
+pub(crate) fn of(target: &Target, tail: &str, query: Option<&str>) -> Uri {
     let tail = if tail.is_empty() { "/" } else { tail };
     let length = target.base_path.len() + tail.len() + query.map_or(0, |query| query.len() + 1);
     let mut path = String::with_capacity(length);
@@ -26,14 +26,14 @@ pub(super) fn of(target: &Target, tail: &str, query: Option<&str>) -> Uri {
 }
 
 /// Prepares a request for HTTP/2, which names the host in the URI.
-pub(super) fn to_http2<B>(request: &mut Request<B>, uri: &Uri) {
+pub(crate) fn to_http2<B>(request: &mut Request<B>, uri: &Uri) {
     *request.version_mut() = Version::HTTP_2;
     request.headers_mut().remove(HOST);
     *request.uri_mut() = uri.clone();
 }
 
 /// Prepares a request for HTTP/1.1, which names the host in a header.
-pub(super) fn to_http1<B>(request: &mut Request<B>, uri: &Uri) {
+pub(crate) fn to_http1<B>(request: &mut Request<B>, uri: &Uri) {
     *request.version_mut() = Version::HTTP_11;
     let authority = uri.authority().expect("`of` sets it");
     let host = HeaderValue::from_str(authority.as_str()).expect("an authority is a header value");

@@ -1,7 +1,7 @@
 //! Which requests are sent a second time, which are not, and in whose name. The managed API server
 //! is a stub on loopback that speaks TLS and HTTP/2 or HTTP/1.1.
 
-mod spoke;
+pub(crate) mod spoke;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

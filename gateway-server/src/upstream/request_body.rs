@@ -16,6 +16,8 @@ pub(crate) enum RequestBody {
     Empty,
     /// What the caller sends, streamed through.
     Caller(Incoming),
+    /// What the gateway itself sends, until it is taken.
+    Whole(Option<Bytes>),
 }
 
 impl http_body::Body for RequestBody {
@@ -29,6 +31,7 @@ impl http_body::Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Caller(body) => Pin::new(body).poll_frame(context),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -36,6 +39,7 @@ impl http_body::Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Caller(body) => body.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_none(),
         }
     }
 
@@ -43,6 +47,9 @@ impl http_body::Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Caller(body) => body.size_hint(),
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
         }
     }
 }

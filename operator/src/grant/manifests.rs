@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Grant, mark, shipped::ENDED};
+use super::{
+    Grant, mark,
+    shipped::{ENDED, OBJECT_PREFIX},
+};
 use crate::{
     kind::{RBAC, RBAC_V1},
     manifest::Manifest,
@@ -41,7 +44,7 @@ pub(super) fn of_nobody(grant: &Grant) -> Vec<Manifest> {
 pub(super) fn name(grant: &Grant) -> String {
     // With its prefix and suffix, the name must not exceed the limit for names.
     let clipped: String = grant.name().chars().take(200).collect();
-    format!("spokeway:grant:{clipped}:{}", grant.object.digits())
+    format!("{OBJECT_PREFIX}{clipped}:{}", grant.object.digits())
 }
 
 fn metadata(grant: &Grant, namespace: Option<&str>, mark: &Value) -> Value {

@@ -6,23 +6,30 @@
 //! grant ──(selects, accepted, within the caps, not over)──► manifests ──► work ──► grant's status
 //! ```
 
-mod cap;
 mod impersonation;
 mod judgement;
+mod overdue;
 mod record;
 mod rollout;
 mod selection;
 mod status;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{addon::ADDON_LABEL, gateway::IdentityType};
+use crds::{
+    addon::ADDON_LABEL,
+    gateway::{Caps, IdentityType},
+};
 use jiff::Timestamp;
+use kube::core::DynamicObject;
 use serde_json::json;
 
-pub(crate) use self::status::plan as plan_grant;
+pub(crate) use self::{
+    impersonation::account_of,
+    overdue::{Overdue, overdue},
+    status::plan as plan_grant,
+};
 use self::{
-    cap::Caps,
     impersonation::impersonation,
     selection::{is_selected, lasts, selects},
 };
@@ -110,13 +117,13 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
     if observed.grants.is_empty() || !callers_are_themselves(observed) || !is_enrolled() {
         return Vec::new();
     }
-    let caps = Caps::of(observed, object);
+    let (caps, labels) = (caps(observed), labels_of(object));
     let grants = observed.grants.values().map(AsRef::as_ref);
     let held = grants.filter(|grant| {
         !grant.object.is_over(now)
             && is_selected(observed, grant, object, now)
             && judgement::is_judged(observed, grant)
-            && caps.allow(&grant.object.spec.role)
+            && caps.allow(&grant.object.spec.role, labels)
     });
     held.collect()
 }
@@ -124,7 +131,7 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
 /// The grants that have ended on the cluster, whose bindings it has not reported to be of nobody yet.
 fn ended<'a>(observed: &'a Observed, cluster: &str, held: &[&Grant]) -> Vec<&'a Grant> {
     let mut ended = Vec::new();
-    for shipped in observed.shipped_to(cluster) {
+    for (_, shipped) in observed.shipped_to(cluster) {
         for (name, of_work) in &shipped.grants {
             let is_done = of_work.has_ended && shipped.is_current && of_work.is_applied();
             let grant = observed.grants.get(name).filter(|it| it.owns(of_work));
@@ -148,6 +155,17 @@ fn ends(observed: &Observed, cluster: &str, held: &[&Grant], now: Timestamp) -> 
         [grant.object.expires_at(), lasts]
     });
     ends.flatten().collect()
+}
+
+/// What the configuration lets be granted at most.
+fn caps(observed: &Observed) -> Caps {
+    let configuration = observed.configuration();
+    configuration.map_or_else(Caps::default, |it| Caps::from(&it.spec.access))
+}
+
+fn labels_of(object: &DynamicObject) -> &BTreeMap<String, String> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    object.metadata.labels.as_ref().unwrap_or(&NONE)
 }
 
 /// False if every caller acts as the gateway's account, so that no grant has an effect.

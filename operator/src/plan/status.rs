@@ -1,6 +1,7 @@
 //! The status of the `GatewayConfiguration`. Pure; the status changes only if something has
 //! changed.
 
+mod accounts;
 mod clusters;
 mod conditions;
 
@@ -8,7 +9,11 @@ use crds::gateway::{ComponentVersion, GatewayConfigurationStatus, SINGLETON};
 use jiff::Timestamp;
 use serde_json::json;
 
-use self::{clusters::Survey, conditions::conditions};
+use self::{
+    accounts::{CAN_DO_MORE, accounts},
+    clusters::Survey,
+    conditions::conditions,
+};
 use crate::{
     kind::{Kind, ObjectKey},
     object::part,
@@ -26,7 +31,13 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
     };
     let before: GatewayConfigurationStatus = part(object, "status").unwrap_or_default();
     let survey = Survey::of(observed, &before.troubled, now);
-    let conditions = conditions(observed, configuration, &survey, &before.conditions, now);
+    let accounts = accounts(observed);
+    // It is no fault of the gateway, which works, so it does not make the configuration Degraded.
+    let mut conditions = conditions(observed, configuration, &survey, &before.conditions, now);
+    conditions.push(accounts.condition(&before.conditions, now));
+    if !accounts.holds {
+        plan.warn(&key, object, CAN_DO_MORE, accounts.message);
+    }
     if let Some(wake) = survey.wake {
         plan.wake_at(wake);
     }

@@ -4,6 +4,7 @@ use crds::{
     addon::Version,
     gateway::{AccessGrantStatus, GrantState, Identity, IdentityType, REMOVING, ServerSettings},
 };
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -335,6 +336,68 @@ fn a_deleted_grant_waits_for_clusters_that_are_there_and_for_no_other() {
     );
     hub.settle();
     assert!(hub.observed.object(&key("g")).is_none());
+}
+
+/// What the status of the configuration says of clusters in trouble.
+fn troubled(hub: &mut Hub) -> Value {
+    hub.turn(&Key::Status);
+    let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    hub.observed.object(&key).unwrap().data["status"]["troubled"].clone()
+}
+
+#[test]
+fn a_work_agent_that_does_nothing_holds_no_deleted_grant_for_ever() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({}));
+    grant(&mut hub, "other", &json!({}));
+    hub.settle();
+    assert_eq!(troubled(&mut hub), json!([]));
+    // The cluster is connected, but its work agent is away.
+    hub.away = vec!["managed1".to_owned()];
+    hub.remove(&key("g"));
+    hub.settle();
+    let plan = hub.plan(&Key::Grant("g".to_owned()));
+    assert_eq!(plan.wake, Some(hub.now + SignedDuration::from_mins(5)));
+    hub.pass(299);
+    hub.settle();
+    assert_eq!(states(&hub, "g")[0].2, REMOVING);
+    assert_eq!(troubled(&mut hub), json!([]));
+
+    hub.pass(1);
+    let notes = hub.plan(&Key::Grant("g".to_owned())).notes;
+    assert_eq!(notes[0].reason, "RevocationAbandoned");
+    insta::assert_snapshot!(notes[0].text);
+    hub.settle();
+    assert!(hub.observed.object(&key("g")).is_none());
+    let said = troubled(&mut hub);
+    assert_eq!(said[0]["reason"], "GrantsOverdue");
+    insta::assert_snapshot!(said[0]["message"].as_str().unwrap());
+
+    hub.away.clear();
+    hub.settle();
+    assert_eq!(troubled(&mut hub), json!([]));
+}
+
+#[test]
+fn a_work_agent_that_does_nothing_holds_no_uninstall_for_ever() {
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "g", &json!({}));
+    hub.settle();
+    hub.away = vec!["managed1".to_owned()];
+    hub.remove(&ObjectKey::global(Kind::GatewayConfiguration, "default"));
+    hub.settle();
+    let is_held = |hub: &Hub| {
+        let grant = hub.observed.object(&key("g")).unwrap();
+        grant
+            .metadata
+            .finalizers
+            .as_ref()
+            .is_some_and(|it| !it.is_empty())
+    };
+    assert!(is_held(&hub));
+    hub.pass(300);
+    hub.settle();
+    assert!(!is_held(&hub));
 }
 
 #[test]

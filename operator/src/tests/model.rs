@@ -18,7 +18,7 @@ use crate::{
     guard::Policy,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::DERIVING_ROLE,
+    names::{DERIVING_ROLE, MANAGER},
     observed::{Installation, Observed, ServerSeen},
     plan::{self, Action, Desired, Part, Plan, Seen},
 };
@@ -37,6 +37,8 @@ pub(crate) struct Hub {
     pub(crate) refused: Vec<String>,
     /// The server's objects in namespaces that the operator does not watch.
     pub(crate) elsewhere: BTreeMap<ObjectKey, DynamicObject>,
+    /// When the operator last changed a work, which it does not keep either.
+    wanted: BTreeMap<ObjectKey, Timestamp>,
     /// The clusters whose agents authenticate with tokens.
     pub(crate) by_token: Vec<String>,
     /// The clusters that no longer answer.
@@ -68,6 +70,7 @@ impl Hub {
             reported: BTreeMap::new(),
             refused: Vec::new(),
             elsewhere: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
         };
@@ -279,6 +282,12 @@ impl Hub {
         merge(&mut object, change);
         if let Some(manifests) = change.pointer("/spec/workload/manifests") {
             self.carried.insert(key.clone(), manifests.clone());
+            self.wanted.insert(key.clone(), self.now);
+        }
+        if let Some(wanted) = self.wanted.get(key) {
+            object["metadata"]["managedFields"] = json!([{
+                "manager": MANAGER, "operation": "Apply", "time": format!("{wanted:.0}"),
+            }]);
         }
         if let Some(reported) = change.pointer("/status/resourceStatus") {
             self.reported.insert(key.clone(), reported.clone());

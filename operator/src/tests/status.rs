@@ -115,3 +115,90 @@ fn no_more_clusters_are_named_than_fit_and_the_oldest_trouble_comes_first() {
     hub.observed.faults.insert(key, fault);
     assert_eq!(self::said(&mut hub)["troubled"][0]["name"], "managed29");
 }
+
+/// The condition on the gateway's accounts, and the Events of a turn.
+fn accounts(hub: &mut Hub) -> (String, usize) {
+    let notes = hub.plan(&Key::Status).notes;
+    let warned = notes.iter().filter(|it| it.reason == "AccountCanDoMore");
+    let warned = warned.count();
+    let said = said(hub);
+    let conditions = said["conditions"].as_array().unwrap().iter();
+    let mut conditions = conditions.map(|it| it.as_str().unwrap().to_owned());
+    let condition = conditions.find(|it| it.starts_with("AccountsMinimal="));
+    (condition.unwrap(), warned)
+}
+
+#[test]
+fn an_account_that_can_do_more_than_impersonate_is_said_where_nobody_acts_as_it() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    for cluster in ["managed1", "managed2"] {
+        hub.accept(cluster, &json!({}));
+    }
+    hub.settle();
+    let may = |hub: &mut Hub, cluster: &str, excess: &[&str]| {
+        let gateways = hub.observed.gateways.as_mut().unwrap();
+        let excess = excess.iter().map(ToString::to_string);
+        gateways.get_mut(cluster).unwrap().excess = Some(excess.collect());
+    };
+    may(&mut hub, "managed1", &["everything"]);
+    may(&mut hub, "managed2", &["get secrets"]);
+    let holds = ("AccountsMinimal=True (NoneFound) ".to_owned(), 0);
+    assert_eq!(accounts(&mut hub), holds, "no grant was used there");
+
+    let record = ObjectKey::new(Kind::ConfigMap, "managed1", crds::gateway::ACCESS_RECORD);
+    hub.write(&record, &json!({}));
+    let (said, warned) = accounts(&mut hub);
+    insta::assert_snapshot!(said);
+    assert_eq!(warned, 1);
+    // It is no fault of the gateway.
+    assert!(
+        self::said(&mut hub)["conditions"]
+            .to_string()
+            .contains("Degraded=False")
+    );
+
+    hub.configure(&json!({"identity": {"fallback": "Deny"}}));
+    assert!(
+        accounts(&mut hub)
+            .0
+            .contains("managed1 (everything), managed2 (get secrets); ")
+    );
+    for identity in [
+        json!({"fallback": "Account"}),
+        json!({"type": "ServiceAccount"}),
+    ] {
+        hub.configure(&json!({"identity": identity}));
+        let (said, warned) = accounts(&mut hub);
+        assert!(
+            said.starts_with("AccountsMinimal=True (CallersActAsAccount)"),
+            "{said}"
+        );
+        assert_eq!(warned, 0);
+    }
+    hub.configure(&json!({"identity": {"type": "Impersonate", "fallback": "Auto"}}));
+    may(&mut hub, "managed1", &[]);
+    assert_eq!(accounts(&mut hub), holds);
+}
+
+#[test]
+fn only_some_of_many_clusters_whose_accounts_can_do_more_are_named() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.configure(&json!({"identity": {"fallback": "Deny"}, "credentials": {"type": "Manual"}}));
+    let names: Vec<_> = (0..8).map(|index| format!("managed{index}")).collect();
+    for name in &names {
+        hub.accept(name, &json!({}));
+    }
+    hub.settle();
+    for seen in hub.observed.gateways.as_mut().unwrap().values_mut() {
+        seen.excess = Some(vec!["everything".to_owned()]);
+    }
+    let (said, _) = accounts(&mut hub);
+    assert!(
+        said.contains("managed4 (everything) and 3 more clusters; "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("the account of the cluster's Secret"),
+        "{said}"
+    );
+}

@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::AccessGrant;
 
-const PREFIX: &str = "cluster:hub:grant:";
+/// The names of all groups of grants begin so, and no others do.
+pub const GRANT_GROUP_PREFIX: &str = "cluster:hub:grant:";
 /// Half of a SHA-256 hash: too long to find another grant with the same digits.
 const BYTES: usize = 16;
 
@@ -13,7 +14,7 @@ impl AccessGrant {
     /// to the subjects of the grant. The digits are those of [`digits`](Self::digits), so a grant
     /// that is changed has another group, and nobody can use what its former version allowed.
     pub fn group(&self) -> String {
-        format!("{PREFIX}{}", self.digits())
+        format!("{GRANT_GROUP_PREFIX}{}", self.digits())
     }
 
     /// Hexadecimal digits that stand for what the grant allows: its uid, role and namespaces.
@@ -71,7 +72,7 @@ mod tests {
             group("1", &json!({"namespaces": {"names": ["a", "b"]}})),
         ];
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
-        let digits = all[0].strip_prefix(PREFIX).unwrap();
+        let digits = all[0].strip_prefix(GRANT_GROUP_PREFIX).unwrap();
         assert_eq!(digits.len(), 32);
         assert!(digits.chars().all(|it| it.is_ascii_hexdigit()));
     }

@@ -19,6 +19,7 @@ fn standings(grants: &[AccessGrant], identities: &Identities) -> Standings {
     });
     ledger.replace(all.collect(), Timestamp::UNIX_EPOCH);
     ledger.replace_used(["managed1".parse().unwrap()].into());
+    ledger.is_unbounded();
     ledger.standings().clone()
 }
 
@@ -62,6 +63,32 @@ fn decided_by(
         decide(&caller(name, groups), &cluster, &standings, identities),
         &GRANTS,
     )
+}
+
+/// Whoever can have no name there is refused if a grant names it, and not taken for somebody whom no
+/// grant names.
+#[test]
+fn a_user_whose_name_no_header_can_carry_does_not_act_as_the_account_if_it_is_named() {
+    let identities = Identities {
+        fallback: Fallback::Account,
+        ..Identities::default()
+    };
+    let name = "a\nb";
+    let user = format!("user:{name}");
+    let applied = [("managed1", "Applied")];
+    let pending = [("managed1", "Pending/Bringing")];
+    let refused = "hub user \"a\\nb\" cannot act on managed clusters by an AccessGrant";
+    for (subjects, states, wanted) in [
+        (user.as_str(), applied, refused),
+        ("group:dev", applied, refused),
+        ("gateway", applied, refused),
+        (user.as_str(), pending, "is pending there"),
+        ("user:other", applied, "account"),
+    ] {
+        let grants = [grant("users", &[subjects], &states)];
+        let said = decided_by(&grants, &identities, name, &["dev"], "managed1");
+        assert!(said.contains(wanted), "{subjects}: {said}");
+    }
 }
 
 #[test]

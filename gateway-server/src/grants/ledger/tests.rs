@@ -42,6 +42,12 @@ impl Ledger {
         !changed.is_empty()
     }
 
+    /// There are no caps, and no cluster has a label.
+    pub(in crate::grants) fn is_unbounded(&mut self) {
+        self.set_caps(Caps::default(), NOW);
+        self.replace_labels(HashMap::new(), NOW);
+    }
+
     fn loses(&mut self, name: &str) -> bool {
         let mut changed = Changed::new();
         self.set(name, None, NOW, &mut changed);
@@ -57,6 +63,7 @@ fn read() -> Ledger {
     let mut ledger = Ledger::default();
     ledger.replace(Vec::new(), NOW);
     ledger.replace_used(HashSet::new());
+    ledger.is_unbounded();
     ledger
 }
 
@@ -91,6 +98,127 @@ fn an_edit_of_the_subjects_takes_nothing_from_those_who_stay() {
     ledger.takes(&edited(2, "Applied"), NOW);
     assert_eq!(ledger.user("alice"), "hub:alice g");
     assert_eq!(ledger.user("carol"), "hub:carol g");
+}
+
+fn caps(roles: &[&str]) -> Caps {
+    let access = serde_json::json!({"caps": [{"clusterRoles": roles}]});
+    let access: crds::gateway::Access = serde_json::from_value(access).unwrap();
+    Caps::from(&access)
+}
+
+fn labelled(label: &str) -> Labels {
+    [("env".to_owned(), label.to_owned())].into()
+}
+
+/// The same grant for clusters that this selects.
+fn choosing(clusters: serde_json::Value, version: i64, observed: i64) -> AccessGrant {
+    let mut grant = states("Applied");
+    grant.spec.clusters = serde_json::from_value(clusters).unwrap();
+    grant.metadata.generation = Some(version);
+    grant.status.as_mut().unwrap().observed_generation = Some(observed);
+    grant
+}
+
+#[test]
+fn nobody_acts_by_grants_before_their_bounds_are_known() {
+    let mut ledger = Ledger::default();
+    ledger.replace(Vec::new(), NOW);
+    ledger.replace_used(HashSet::new());
+    ledger.takes(&states("Applied"), NOW);
+    let unread = "has not read all AccessGrants, and what bounds them";
+    assert!(ledger.user("alice").contains(unread));
+    ledger.set_caps(Caps::default(), NOW);
+    assert!(ledger.user("alice").contains(unread));
+    ledger.replace_labels(HashMap::new(), NOW);
+    assert_eq!(ledger.user("alice"), "hub:alice g");
+}
+
+#[test]
+fn a_cap_ends_what_is_applied_beyond_it_and_its_end_gives_it_back() {
+    let mut ledger = read();
+    ledger.takes(&states("Applied"), NOW);
+    let concerned: Changed = ["managed1".parse().unwrap()].into();
+    assert_eq!(ledger.set_caps(caps(&["edit"]), NOW), concerned);
+    let alice = ledger.user("alice");
+    assert!(
+        alice.contains("is failing there: BeyondCap: spec.access.caps of the GatewayConfiguration do not allow its role"),
+        "{alice}"
+    );
+    assert_eq!(ledger.set_caps(caps(&["view"]), NOW), concerned);
+    assert_eq!(ledger.user("alice"), "hub:alice g");
+    assert_eq!(ledger.set_caps(Caps::default(), NOW), Changed::new());
+}
+
+#[test]
+fn a_grant_ends_on_a_cluster_that_loses_the_label_by_which_it_was_selected() {
+    let cluster: ClusterName = "managed1".parse().unwrap();
+    let mut ledger = read();
+    ledger.replace_labels([(cluster.clone(), labelled("dev"))].into(), NOW);
+    let dev = serde_json::json!({"selector": {"matchLabels": {"env": "dev"}}});
+    ledger.takes(&choosing(dev, 1, 1), NOW);
+    assert_eq!(ledger.user("alice"), "hub:alice g");
+    for labels in [labelled("prod"), Labels::new()] {
+        ledger.set_labels(&cluster, labels, NOW);
+        let alice = ledger.user("alice");
+        assert!(
+            alice.contains("has ended there: it does not select the cluster any more"),
+            "{alice}"
+        );
+        ledger.set_labels(&cluster, labelled("dev"), NOW);
+        assert_eq!(ledger.user("alice"), "hub:alice g");
+    }
+}
+
+#[test]
+fn a_grant_for_fewer_clusters_ends_on_the_others_before_the_operator_sees_it() {
+    use serde_json::json;
+    let placement = |name: &str| json!({"namespace": "a", "name": name});
+    let was = json!({"names": ["managed1", "managed2"]});
+    let by_placement = json!({"placements": [placement("p"), placement("q")]});
+    let ended = "has ended there: it does not select the cluster any more";
+    let pending = "is pending there: the operator has not seen its newest version yet";
+    for (was, now, wanted) in [
+        (was.clone(), json!({"names": ["managed2"]}), Some(ended)),
+        (was.clone(), json!({"names": ["managed1"]}), None),
+        (
+            was.clone(),
+            json!({"names": ["managed2"], "selector": {"matchLabels": {"env": "dev"}}}),
+            Some(ended),
+        ),
+        (was, json!({"names": ["managed2"], "selector": {}}), None),
+        // Only the operator knows whether another placement has chosen the cluster.
+        (
+            json!({"names": ["managed1"], "placements": [placement("p")]}),
+            json!({"placements": [placement("p")]}),
+            Some(pending),
+        ),
+        (
+            by_placement.clone(),
+            json!({"placements": [placement("q")]}),
+            Some(pending),
+        ),
+        (
+            by_placement.clone(),
+            json!({"placements": [placement("q")], "names": ["managed1"]}),
+            None,
+        ),
+        (
+            by_placement.clone(),
+            json!({"placements": [placement("q"), placement("p"), placement("r")]}),
+            None,
+        ),
+        (by_placement, json!({"names": ["managed2"]}), Some(ended)),
+    ] {
+        let mut ledger = read();
+        ledger.takes(&choosing(was.clone(), 1, 1), NOW);
+        assert_eq!(ledger.user("alice"), "hub:alice g", "{was}");
+        ledger.takes(&choosing(now.clone(), 2, 1), NOW);
+        let alice = ledger.user("alice");
+        match wanted {
+            Some(words) => assert!(alice.contains(words), "{was} {now}: {alice}"),
+            None => assert_eq!(alice, "hub:alice g", "{was} {now}"),
+        }
+    }
 }
 
 #[test]
@@ -285,14 +413,20 @@ fn change() -> impl Strategy<Value = (usize, Option<AccessGrant>)> {
 
 proptest! {
     /// However it came about, what is published is what the claims say, and no one counts whom no
-    /// living grant names on a cluster where its status lets it.
+    /// living grant names on a cluster where its status and the caps let it.
     #[test]
     fn standings_are_what_the_claims_come_to(
-        changes in proptest::collection::vec(change(), 1..24),
+        changes in proptest::collection::vec((change(), proptest::option::weighted(0.3, any::<bool>())), 1..24),
     ) {
         let mut ledger = read();
         let mut hub = BTreeMap::new();
-        for (number, grant) in changes {
+        let mut is_capped = false;
+        for ((number, grant), cap) in changes {
+            if let Some(cap) = cap {
+                is_capped = cap;
+                let caps = if cap { caps(&["edit"]) } else { Caps::default() };
+                ledger.set_caps(caps, NOW);
+            }
             let name = format!("g{number}");
             let reading = grant.as_ref().map(Reading::of);
             ledger.set(&name, reading, NOW, &mut Changed::new());
@@ -303,7 +437,7 @@ proptest! {
             let mut anew = read();
             for entry in ledger.grants.values() {
                 for (cluster, claim) in &entry.claims {
-                    anew.account(cluster, None, Some(claim));
+                    anew.account(cluster, None, Some(claim), &mut Changed::new());
                 }
             }
             for cluster in ["c0", "c1"] {
@@ -313,7 +447,7 @@ proptest! {
                     prop_assert_eq!(sorted(is.clone()), same);
                     if let Ok(Acting::User { .. }) = is {
                         let who = OnHub::User(user.to_owned());
-                        prop_assert!(hub.values().any(|grant| lets(grant, &who, cluster)));
+                        prop_assert!(!is_capped && hub.values().any(|grant| lets(grant, &who, cluster)));
                     }
                 }
             }

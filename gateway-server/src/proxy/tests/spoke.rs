@@ -24,8 +24,11 @@ use crate::clusters::Clusters;
 
 const UNAUTHORIZED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
 
+/// What it lists of the rights of the account that asks.
+const RULES: &str = r#"{"spec":{},"status":{"incomplete":false,"nonResourceRules":[],"resourceRules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}}"#;
+
 /// A managed API server that accepts one token.
-pub(super) struct Spoke {
+pub(crate) struct Spoke {
     url: String,
     authority: String,
     /// The `Authorization` and the impersonated user of every request so far.
@@ -34,7 +37,7 @@ pub(super) struct Spoke {
 }
 
 impl Spoke {
-    pub(super) async fn start(good: &'static str) -> Self {
+    pub(crate) async fn start(good: &'static str) -> Self {
         Self::speaking("h2", good).await
     }
 
@@ -61,11 +64,11 @@ impl Spoke {
         }
     }
 
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().clone()
     }
 
-    pub(super) fn has_token(&self, clusters: &Clusters, token: &str) {
+    pub(crate) fn has_token(&self, clusters: &Clusters, token: &str) {
         clusters.derive_at(NAME, &self.url, &self.authority, token);
     }
 }
@@ -112,8 +115,13 @@ fn answer(
     let said = impersonated.fold(token.to_owned(), |said, (name, value)| {
         format!("{said} {name}={}", value.to_str().unwrap())
     });
+    let asks_for_rules = request.uri().path().ends_with("/selfsubjectrulesreviews");
     let (code, body) = match token.strip_prefix("Bearer ") {
-        Some(token) if token == good => (200, "ok"),
+        Some(token) if token == good && !asks_for_rules => (200, "ok"),
+        Some(token) if token == good && said.contains("impersonate-") => {
+            (403, "may not impersonate")
+        }
+        Some(token) if token == good => (201, RULES),
         _ => (401, UNAUTHORIZED),
     };
     let lasts = request.uri().query().is_some_and(|it| it == "watch=true")

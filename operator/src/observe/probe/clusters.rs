@@ -25,6 +25,9 @@ use crate::{observe::watch::Pauses, observed::GatewaySeen};
 /// Changes within this time are reported together.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
+/// How many of the account's rights on a cluster are kept.
+const EXCESS_TOLD: usize = 4;
+
 /// The clusters as the gateway has reported them.
 #[derive(Debug, Default)]
 struct Told {
@@ -63,8 +66,20 @@ impl Told {
         match event {
             Event::Init => return self.listed.clear(),
             Event::InitApply(cluster) => return self.listed.extend(named(cluster)),
-            Event::InitDone => self.seen = std::mem::take(&mut self.listed),
-            Event::Apply(cluster) => self.seen.extend(named(cluster)),
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed).into_iter();
+                let after = |(name, seen): (String, GatewaySeen)| {
+                    let seen = seen.after(self.seen.get(&name));
+                    (name, seen)
+                };
+                self.seen = listed.map(after).collect();
+            }
+            Event::Apply(cluster) => {
+                if let Some((name, seen)) = named(cluster) {
+                    let seen = seen.after(self.seen.get(&name));
+                    self.seen.insert(name, seen);
+                }
+            }
             Event::Delete(cluster) => {
                 if let Some((name, _)) = named(cluster) {
                     self.seen.remove(&name);
@@ -80,8 +95,21 @@ fn named(cluster: ClusterGateway) -> Option<(String, GatewaySeen)> {
     let seen = GatewaySeen {
         is_healthy: status.healthy,
         reason: clipped(&status.healthy_reason),
+        excess: status.excess_rights.map(|excess| {
+            let words = excess.iter().take(EXCESS_TOLD);
+            words.map(|it| clipped(it)).collect()
+        }),
     };
     Some((cluster.metadata.name?, seen))
+}
+
+impl GatewaySeen {
+    /// A replica of the gateway that has just started does not know the account's rights. What another
+    /// one said of them still counts then.
+    fn after(self, before: Option<&Self>) -> Self {
+        let excess = self.excess.or_else(|| before?.excess.clone());
+        Self { excess, ..self }
+    }
 }
 
 #[cfg(test)]

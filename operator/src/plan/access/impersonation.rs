@@ -21,7 +21,7 @@ const IMPERSONATION: &str = "spokeway:gateway-impersonation";
 
 /// The gateway's account on a cluster, as a subject of bindings. `None` if the credentials are
 /// Secrets that somebody else manages, because their account is not known.
-fn account_of(observed: &Observed, cluster: &str) -> Option<Value> {
+pub(crate) fn account_of(observed: &Observed, cluster: &str) -> Option<Value> {
     let credentials = &observed.configuration()?.spec.credentials;
     if credentials.kind == CredentialsType::Manual {
         return None;
@@ -41,12 +41,15 @@ pub(super) fn impersonation(observed: &Observed, cluster: &str, held: &[&Grant])
     let prefix = identity.unwrap_or_default().prefix();
     let groups: BTreeSet<_> = held.iter().map(|grant| grant.object.group()).collect();
     let users = held.iter().flat_map(|grant| grant.subjects());
-    let users: BTreeSet<_> = users
+    let mut users: BTreeSet<_> = users
         .filter_map(|subject| match subject {
             OnHub::User(name) => prefix.on_cluster(&name),
-            OnHub::Group(_) | OnHub::Everyone => Some(GROUP_MEMBER.to_owned()),
+            OnHub::Group(_) | OnHub::Everyone => None,
         })
         .collect();
+    // Who is named by a group, or as everybody. The gateway also compares its account's rights with
+    // those of this user, to whom nothing is bound.
+    users.insert(GROUP_MEMBER.to_owned());
     let rules = [
         rule("", "groups", Some(&groups)),
         rule("", "users", Some(&users)),

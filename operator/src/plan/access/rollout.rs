@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
-use super::{callers_are_themselves, cap::Caps, judgement, selection::is_selected};
+use super::{callers_are_themselves, caps, judgement, labels_of, selection::is_selected};
 use crate::{
     grant::{Grant, HeldGrant, Shipped},
     key::Key,
@@ -104,7 +104,7 @@ impl Rollout<'_> {
             let message = judgement::message(self.grant);
             return Progress::new(GrantState::Pending, judgement::UNGUARDED, message);
         }
-        if !Caps::of(self.observed, object).allow(&self.grant.object.spec.role) {
+        if !caps(self.observed).allow(&self.grant.object.spec.role, labels_of(object)) {
             let message = "spec.access.caps of the GatewayConfiguration do not allow this role on the cluster";
             return Progress::new(GrantState::Failed, "BeyondCap", message.to_owned());
         }
@@ -190,7 +190,8 @@ impl Rollout<'_> {
     }
 
     fn works(&self) -> impl Iterator<Item = &Shipped> {
-        self.observed.shipped_to(self.cluster)
+        let works = self.observed.shipped_to(self.cluster);
+        works.map(|(_, shipped)| shipped)
     }
 
     fn held(&self) -> Option<&HeldGrant> {

@@ -43,7 +43,7 @@ pub(super) fn lasts(
     });
     let until = lasting.max()?;
     let mut works = observed.shipped_to(name);
-    let carries = works.any(|work| {
+    let carries = works.any(|(_, work)| {
         work.grants
             .get(grant.name())
             .is_some_and(|it| it.is_of(grant))

@@ -38,7 +38,12 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
         };
         state.reason == REMOVING && rollout.away().is_some()
     };
-    let waits = states.iter().any(|it| it.reason == REMOVING && !away(&it));
+    let silent = |state: &&ClusterGrant| state.reason == REMOVING && !away(state);
+    let patience = patience(observed, grant, now);
+    let waits = patience != Patience::Over && states.iter().any(|it| silent(&it));
+    if let Patience::Until(end) = patience {
+        plan.wake_at(end);
+    }
     let hold = if waits || (runs && !is_deleting) {
         Hold::Keep
     } else {
@@ -46,18 +51,16 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
     };
     plan.hold(&key, object, GRANT_FINALIZER, hold);
     if is_deleting && !waits {
-        let names: Vec<_> = states
-            .iter()
-            .filter(away)
-            .map(|it| it.name.as_str())
-            .collect();
-        if !names.is_empty() {
-            let text = format!(
-                "these clusters are not connected: {}; the rights of the grant are removed from each of them \
-                 when it reconnects",
-                names.join(", ")
-            );
+        let (away, silent) = (
+            names(states.iter().filter(away)),
+            names(states.iter().filter(silent)),
+        );
+        let patience = observed.installation.patience.as_secs();
+        if let Some(text) = left_on_clusters_away(&away) {
             plan.warn(&key, object, "RevocationPending", text);
+        }
+        if let Some(text) = left_on_silent_clusters(&silent, patience) {
+            plan.warn(&key, object, "RevocationAbandoned", text);
         }
         return plan;
     }
@@ -71,6 +74,51 @@ pub(crate) fn plan(observed: &Observed, name: &str, now: Timestamp) -> Plan {
     let desired = Desired::new(key, json!({"status": body}));
     plan.want_status(observed, desired.at(object));
     plan
+}
+
+/// How long clusters that are connected may take to remove a grant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Patience {
+    /// It is not being removed.
+    NotAsked,
+    Until(Timestamp),
+    Over,
+}
+
+fn patience(observed: &Observed, grant: &Grant, now: Timestamp) -> Patience {
+    let deleted = grant.object.metadata.deletion_timestamp.as_ref();
+    let ended = observed.configuration().and_then(|it| it.deleted);
+    match deleted.map(|time| time.0).into_iter().chain(ended).min() {
+        None => Patience::NotAsked,
+        Some(since) => {
+            let end = observed.installation.patience_ends(since, now);
+            end.map_or(Patience::Over, Patience::Until)
+        }
+    }
+}
+
+fn left_on_clusters_away(names: &str) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "these clusters are not connected: {names}; the rights of the grant are removed from each of them \
+             when it reconnects"
+        )
+    })
+}
+
+fn left_on_silent_clusters(names: &str, patience: u64) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "the work agents of these clusters have not removed the rights of the grant within {patience} s: {names}; \
+             the rights are still bound there, to a group that the gateway gives to nobody; see status.troubled of \
+             the GatewayConfiguration"
+        )
+    })
+}
+
+fn names<'a>(states: impl Iterator<Item = &'a ClusterGrant>) -> String {
+    let names: Vec<_> = states.map(|it| it.name.as_str()).collect();
+    names.join(", ")
 }
 
 /// Every cluster that the grant selects, or that still has objects of it.

@@ -13,6 +13,7 @@ use crate::{
     object::part,
     observed::Observed,
     plan::{
+        access::{Overdue, overdue},
         enrolment::{is_chosen, is_row_foreign, refusal},
         row_key,
     },
@@ -40,6 +41,16 @@ struct Trouble {
     since: Option<Timestamp>,
 }
 
+impl From<Overdue> for Trouble {
+    fn from(Overdue { since, message }: Overdue) -> Self {
+        Self {
+            reason: "GrantsOverdue".to_owned(),
+            message,
+            since: Some(since),
+        }
+    }
+}
+
 impl Survey {
     pub(super) fn of(observed: &Observed, before: &[TroubledCluster], now: Timestamp) -> Self {
         let mut survey = Self {
@@ -60,7 +71,9 @@ impl Survey {
             if is_connected(observed, cluster) {
                 survey.counts.connected += 1;
             }
-            match trouble(observed, cluster) {
+            let (overdue, due) = overdue(observed, cluster, now);
+            survey.wake = survey.wake.into_iter().chain(due).min();
+            match trouble(observed, cluster).or_else(|| overdue.map(Trouble::from)) {
                 None => survey.counts.ready += 1,
                 Some(trouble) => survey.add(cluster, trouble, before, now),
             }

@@ -201,6 +201,7 @@ impl Hub {
         let seen = GatewaySeen {
             is_healthy: true,
             reason: String::new(),
+            excess: None,
         };
         let all = self.observed.gateways.get_or_insert_default();
         all.insert(cluster.to_owned(), seen);
