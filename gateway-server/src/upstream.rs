@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tunnel::Share;
 
 #[cfg(test)]
-pub(crate) use self::connect::Phase;
+pub(crate) use self::connect::{PHASE_DEADLINE, Phase};
 pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},

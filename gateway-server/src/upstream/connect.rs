@@ -27,7 +27,7 @@ use super::{
 use crate::{executor::TrackedExecutor, tunnels::Carrier};
 
 /// How long one phase may take.
-const PHASE_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const PHASE_DEADLINE: Duration = Duration::from_secs(10);
 /// What one stream may have in flight towards us.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// How many streams can stall at a full window before they hold up their neighbours: as many as
