@@ -72,9 +72,11 @@ impl Upstream {
     pub(crate) async fn upgradable(
         &self,
     ) -> Result<http1::SendRequest<RequestBody>, Arc<ConnectError>> {
-        self.connector
-            .http1(Share::Unreserved)
-            .await
-            .map_err(Arc::new)
+        let sender = self.connector.http1(Share::Unreserved).await;
+        // A failure is not the pool's: pooled connections may use more of a tunnel.
+        if sender.is_ok() {
+            self.pool.worked();
+        }
+        sender.map_err(Arc::new)
     }
 }
