@@ -52,7 +52,9 @@ impl<C: Connection> Slots<C> {
 
     /// Whether at most a quarter of the places is left.
     pub(super) fn is_nearly_full(&self) -> bool {
-        self.used() * 4 >= self.allowed() * 3
+        let allowed = self.allowed();
+        // A peer that says no limit allows `usize::MAX`.
+        self.used() >= allowed - allowed / 4
     }
 
     pub(super) fn is_retiring(&self) -> bool {

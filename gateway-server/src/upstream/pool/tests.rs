@@ -301,6 +301,13 @@ async fn a_connection_that_is_upgraded_shows_that_the_upstream_is_good() {
 }
 
 #[tokio::test]
+async fn a_server_may_allow_any_number_of_streams() {
+    let server = Server::allowing(b"h2", None).await;
+    let all = places(&server, 200).await;
+    assert_eq!((all.len(), server.connections()), (200, 1));
+}
+
+#[tokio::test]
 async fn a_target_without_tls_gets_plain_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
