@@ -127,6 +127,22 @@ impl TunnelDialer {
 }
 
 impl TunnelError {
+    /// Whether there is no tunnel.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// Whether as many pipes are open as a tunnel or a budget allows.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Open(source) | Self::Passed { source, .. } => matches!(
+                source,
+                OpenError::Budget | OpenError::Refused(Refusal::Busy)
+            ),
+        }
+    }
+
     /// Whether another replica may be able to open the pipe.
     fn is_of_replica(&self) -> bool {
         match self {

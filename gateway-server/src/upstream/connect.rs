@@ -133,6 +133,15 @@ impl ConnectError {
             Self::Deadline { phase } => *phase,
         }
     }
+
+    /// Whether it says that the place is bad. That no agent is connected right now does not, and
+    /// neither does that as much is open as is allowed.
+    pub(crate) fn is_of_place(&self) -> bool {
+        match self {
+            Self::Dial(DialError::Tunnel(error)) => !error.is_absent() && !error.is_full(),
+            _ => true,
+        }
+    }
 }
 
 impl Connector {
