@@ -50,7 +50,12 @@ pub(crate) use self::{
     health::{Decision, View},
     snapshot::{Absent, Snapshot, Unshown},
 };
-use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::Way};
+use crate::{
+    metrics::Metrics,
+    tunnels::Tunnels,
+    upstream::{TlsConfigError, Wanted},
+    way::Way,
+};
 
 /// The snapshot and the one place that replaces it.
 #[derive(Debug)]
@@ -158,7 +163,7 @@ impl Clusters {
         let found = self.find(name);
         if let Ok(Ok(access)) = found.as_deref().map(|cluster| &cluster.access) {
             // The way records the result as its health; dialling has its own deadlines.
-            let _ = access.way.lease().await;
+            let _ = access.way.lease(Wanted::Any).await;
         }
     }
 

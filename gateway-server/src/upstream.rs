@@ -21,7 +21,7 @@ pub(crate) use self::connect::{PHASE_DEADLINE, Phase};
 pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
-    pool::{Health, Lease, PoolError, Pooled, SendError, Sighting},
+    pool::{Health, Lease, PoolError, Pooled, SendError, Sighting, Wanted},
     reach::Reach,
     request_body::RequestBody,
     target::Target,
@@ -64,8 +64,8 @@ impl Upstream {
     }
 
     /// A place for one request on a pooled connection.
-    pub(crate) async fn lease(&self) -> Result<Pooled, PoolError> {
-        self.pool.lease().await
+    pub(crate) async fn lease(&self, wanted: Wanted) -> Result<Pooled, PoolError> {
+        self.pool.lease(wanted).await
     }
 
     /// A separate HTTP/1.1 connection for a request that wants to upgrade.

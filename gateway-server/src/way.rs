@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::track_record::{TrackRecord, order};
 use crate::upstream::{
-    ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
+    ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream, Wanted,
 };
 
 /// The places of a managed cluster's API server.
@@ -159,10 +159,10 @@ impl Way {
     }
 
     /// A place for one request on a pooled connection.
-    pub(crate) async fn lease(&self) -> Result<Leased, PoolError> {
+    pub(crate) async fn lease(&self, wanted: Wanted) -> Result<Leased, PoolError> {
         let mut first = None;
         for place in self.order_now() {
-            match place.upstream.lease().await {
+            match place.upstream.lease(wanted).await {
                 Ok(pooled) => {
                     self.worked(place);
                     let upstream = Arc::clone(&place.upstream);
@@ -264,7 +264,7 @@ impl Way {
         drop(record);
         let place = Arc::clone(place);
         self.shared.tasks.spawn(async move {
-            if place.upstream.lease().await.is_ok() {
+            if place.upstream.lease(Wanted::Any).await.is_ok() {
                 *place.record.lock() = TrackRecord::GOOD;
             }
         });

@@ -27,7 +27,7 @@ use self::{
 pub(crate) use self::{
     error::PoolError,
     health::{Health, Sighting},
-    pooled::{Lease, Pooled, SendError},
+    pooled::{Lease, Pooled, SendError, Wanted},
 };
 use super::connect::{ConnectError, Connected, Connector};
 
@@ -52,10 +52,10 @@ impl Pool {
     }
 
     /// A place for one request.
-    pub(crate) async fn lease(&self) -> Result<Pooled, PoolError> {
+    pub(crate) async fn lease(&self, wanted: Wanted) -> Result<Pooled, PoolError> {
         let mut gone = 0;
         while gone < ATTEMPTS {
-            let mut opening = match self.next()? {
+            let mut opening = match self.next(wanted)? {
                 Found::Place(pooled) => return Ok(pooled),
                 Found::Single(place) => return self.open_http1(place).await,
                 Found::Opening(opening) => opening,
@@ -82,13 +82,17 @@ impl Pool {
         self.state.lock().worked(now());
     }
 
-    fn next(&self) -> Result<Found, PoolError> {
+    fn next(&self, wanted: Wanted) -> Result<Found, PoolError> {
         let mut state = self.state.lock();
         if state.http1_only {
             let http1 = Arc::clone(&state.http1);
             drop(state);
-            return match Single::idle(&http1) {
-                Some((sender, place)) => Ok(Found::Place(Pooled::http1(sender, place))),
+            let idle = match wanted {
+                Wanted::Any => Single::idle(&http1),
+                Wanted::New => None,
+            };
+            return match idle {
+                Some((sender, place)) => Ok(Found::Place(Pooled::http1_kept(sender, place))),
                 None => Single::to_open(&http1).map(Found::Single),
             };
         }

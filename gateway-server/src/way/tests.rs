@@ -56,13 +56,13 @@ async fn a_dead_address_hands_over_to_the_next_and_is_not_tried_again_at_once() 
     let (first, (_listener, second)) = (dead().await, listener().await);
     let way = way(None, &[first, second]);
     assert_eq!(port(&way.current()), first);
-    let Leased { upstream, pooled } = way.lease().await.unwrap();
+    let Leased { upstream, pooled } = way.lease(Wanted::Any).await.unwrap();
     assert_eq!((port(&upstream), port(&way.current())), (second, second));
     drop(pooled);
     let Health::Failing { since, .. } = way.direct[0].upstream.sighting().health else {
         panic!("the first address was not tried");
     };
-    let leased = way.lease().await.unwrap();
+    let leased = way.lease(Wanted::Any).await.unwrap();
     let upgradable = way.upgradable().await.unwrap();
     let ports = (port(&leased.upstream), port(&upgradable.upstream));
     assert_eq!(ports, (second, second));
@@ -73,7 +73,10 @@ async fn a_dead_address_hands_over_to_the_next_and_is_not_tried_again_at_once() 
 #[tokio::test]
 async fn when_all_are_dead_the_first_failure_is_told() {
     let (first, second) = (dead().await, dead().await);
-    let error = way(None, &[first, second]).lease().await.unwrap_err();
+    let error = way(None, &[first, second])
+        .lease(Wanted::Any)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains(&first.to_string()), "{error}");
 }
 
@@ -89,9 +92,12 @@ async fn a_tunnel_without_an_agent_is_no_way_while_there_are_addresses() {
         ..target(443)
     };
     let both = way(Some(tunnel.clone()), &[address]);
-    assert_eq!(port(&both.lease().await.unwrap().upstream), address);
+    assert_eq!(
+        port(&both.lease(Wanted::Any).await.unwrap().upstream),
+        address
+    );
     let only = way(Some(tunnel), &[]);
-    let error = only.lease().await.unwrap_err().to_string();
+    let error = only.lease(Wanted::Any).await.unwrap_err().to_string();
     assert!(
         error.contains("no agent of this cluster is connected"),
         "{error}"
@@ -149,7 +155,7 @@ async fn a_tunnel_that_leads_nowhere_is_passed_over_until_it_leads_there_again()
     let ((_listener, address), (tunnel, agent, _moving)) = (listener().await, attached().await);
     let way = way(Some(tunnel), &[address]);
     for _ in 0..10 {
-        let leased = way.lease().await.unwrap();
+        let leased = way.lease(Wanted::Any).await.unwrap();
         assert_eq!(port(&leased.upstream), address);
         let upgradable = way.upgradable().await.unwrap();
         assert_eq!(port(&upgradable.upstream), address);
@@ -160,7 +166,7 @@ async fn a_tunnel_that_leads_nowhere_is_passed_over_until_it_leads_there_again()
     // It is tried again beside a request, once.
     rest().await;
     for _ in 0..10 {
-        let leased = way.lease().await.unwrap();
+        let leased = way.lease(Wanted::Any).await.unwrap();
         assert_eq!(port(&leased.upstream), address);
     }
     while agent.asked.load(Ordering::SeqCst) < 2 {
@@ -168,13 +174,13 @@ async fn a_tunnel_that_leads_nowhere_is_passed_over_until_it_leads_there_again()
     }
     agent.works.store(true, Ordering::SeqCst);
     rest().await;
-    let leased = way.lease().await.unwrap();
+    let leased = way.lease(Wanted::Any).await.unwrap();
     assert_eq!(port(&leased.upstream), address);
     while port(&way.current()) == address {
         yield_now().await;
     }
     assert_eq!(agent.asked.load(Ordering::SeqCst), 3);
-    assert_eq!(port(&way.lease().await.unwrap().upstream), 443);
+    assert_eq!(port(&way.lease(Wanted::Any).await.unwrap().upstream), 443);
 }
 
 /// Lets the time pass after which what has failed is tried again.
@@ -188,14 +194,14 @@ async fn rest() {
 async fn a_tunnel_that_fails_once_does_not_send_requests_to_a_dead_address_again() {
     let (dead, (tunnel, agent, _moving)) = (dead().await, attached().await);
     let way = way(Some(tunnel), &[dead]);
-    let error = way.lease().await.unwrap_err().to_string();
+    let error = way.lease(Wanted::Any).await.unwrap_err().to_string();
     assert!(error.contains("through the tunnel"), "{error}");
     agent.works.store(true, Ordering::SeqCst);
     rest().await;
-    assert_eq!(port(&way.lease().await.unwrap().upstream), 443);
+    assert_eq!(port(&way.lease(Wanted::Any).await.unwrap().upstream), 443);
     let health = way.direct[0].upstream.sighting();
     let attempted = health.attempted;
-    assert_eq!(port(&way.lease().await.unwrap().upstream), 443);
+    assert_eq!(port(&way.lease(Wanted::Any).await.unwrap().upstream), 443);
     assert_eq!(way.direct[0].upstream.sighting().attempted, attempted);
 }
 
@@ -203,7 +209,7 @@ async fn a_tunnel_that_fails_once_does_not_send_requests_to_a_dead_address_again
 async fn places_that_stay_keep_their_connections_and_record() {
     let (first, (_listener, second)) = (dead().await, listener().await);
     let old = way(None, &[first, second]);
-    drop(old.lease().await.unwrap());
+    drop(old.lease(Wanted::Any).await.unwrap());
     let places = Places {
         tunnel: None,
         direct: vec![target(first), target(1), target(second)],

@@ -13,6 +13,14 @@ use crate::upstream::request_body::RequestBody;
 #[derive(Debug)]
 pub(crate) struct Pooled(Sender);
 
+/// Which connection a request may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted {
+    Any,
+    /// One that is opened for it, if a connection carries one request at a time.
+    New,
+}
+
 /// A place on a connection for as long as its request lasts.
 #[derive(Debug)]
 pub(crate) struct Lease(Hold);
@@ -24,6 +32,10 @@ pub(crate) enum SendError {
     Unsent(Box<Request<RequestBody>>),
     /// It may have been sent.
     Broken(hyper::Error),
+    /// It may have been sent, on a connection that had been kept and that the other end closed. Most
+    /// likely the other end was closing it already, because it had been idle for long enough (RFC
+    /// 9112 §9.6).
+    Stale(hyper::Error),
 }
 
 #[derive(Debug)]
@@ -31,6 +43,7 @@ enum Sender {
     Http1 {
         sender: http1::Sender,
         place: Single,
+        was_kept: bool,
     },
     Http2(Slot),
 }
@@ -42,8 +55,22 @@ enum Hold {
 }
 
 impl Pooled {
+    /// On a new connection.
     pub(super) fn http1(sender: http1::Sender, place: Single) -> Self {
-        Self(Sender::Http1 { sender, place })
+        Self(Sender::Http1 {
+            sender,
+            place,
+            was_kept: false,
+        })
+    }
+
+    /// On a connection that was kept, because nothing used it.
+    pub(super) fn http1_kept(sender: http1::Sender, place: Single) -> Self {
+        Self(Sender::Http1 {
+            sender,
+            place,
+            was_kept: true,
+        })
     }
 
     pub(super) fn http2(slot: Slot) -> Self {
@@ -71,12 +98,18 @@ impl Pooled {
             Sender::Http1 {
                 mut sender,
                 mut place,
+                was_kept,
             } => {
                 if sender.ready().await.is_err() {
                     return Err(SendError::Unsent(Box::new(request)));
                 }
                 let sent = sender.try_send_request(request).await;
-                let response = sent.map_err(SendError::of)?;
+                let response = sent.map_err(|error| match SendError::of(error) {
+                    SendError::Broken(error) if was_kept && is_close(&error) => {
+                        SendError::Stale(error)
+                    }
+                    error => error,
+                })?;
                 place.keep(sender);
                 Ok((response, Lease(Hold::Http1(place))))
             }
@@ -100,4 +133,10 @@ impl SendError {
             None => Self::Broken(error.into_error()),
         }
     }
+}
+
+/// Whether the other end closed the connection, in good order or not, before it answered.
+fn is_close(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    error.is_incomplete_message() || source.is_some_and(|it| it.is::<std::io::Error>())
 }

@@ -128,7 +128,7 @@ async fn serve(
 
 /// A lease stands for a request here, because hyper creates bodies only on real connections.
 async fn places(server: &Server, count: usize) -> Vec<Pooled> {
-    let leases = join_all((0..count).map(|_| server.upstream.lease())).await;
+    let leases = join_all((0..count).map(|_| server.upstream.lease(Wanted::Any))).await;
     leases.into_iter().map(Result::unwrap).collect()
 }
 
@@ -198,13 +198,13 @@ async fn failures_say_since_when_and_end_with_the_first_success() {
     let wrong = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
     let mut since = Vec::new();
     for _ in 0..2 {
-        match wrong.lease().await {
+        match wrong.lease(Wanted::Any).await {
             Err(PoolError::Connect { since: at, .. }) => since.push(at),
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(since[0], since[1]);
-    assert!(server.upstream.lease().await.is_ok());
+    assert!(server.upstream.lease(Wanted::Any).await.is_ok());
     assert!(matches!(server.upstream.sighting().health, Health::Good));
     assert!(matches!(wrong.sighting().health, Health::Failing { .. }));
 }
@@ -216,7 +216,7 @@ async fn another_connection_that_fails_says_nothing_of_the_one_that_works() {
     server.refuses.store(true, Ordering::SeqCst);
     let attempted = server.upstream.sighting().attempted;
     let all = places(&server, STREAMS as usize - 1).await;
-    let beyond = server.upstream.lease().await;
+    let beyond = server.upstream.lease(Wanted::Any).await;
     assert!(
         matches!(beyond, Err(PoolError::Connect { .. })),
         "{beyond:?}"
@@ -240,13 +240,13 @@ async fn what_fails_after_the_last_connection_has_ended_fails_since_then() {
         Err(PoolError::Connect { since, .. }) => since,
         other => panic!("{other:?}"),
     };
-    let beside_one = failed_at(server.upstream.lease().await);
+    let beside_one = failed_at(server.upstream.lease(Wanted::Any).await);
     server.serving.abort_all();
     while server.upstream.sighting().is_open {
         yield_now().await;
     }
     drop(all);
-    let alone = failed_at(server.upstream.lease().await);
+    let alone = failed_at(server.upstream.lease(Wanted::Any).await);
     assert!(alone > beside_one);
     let health = server.upstream.sighting().health;
     assert!(matches!(health, Health::Failing { since, .. } if since == alone));
@@ -273,13 +273,13 @@ async fn an_upstream_without_http2_is_good_again_once_it_accepts_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let upstream = plain(address.port());
-    drop(upstream.lease().await.unwrap());
+    drop(upstream.lease(Wanted::Any).await.unwrap());
     drop(listener);
-    assert!(upstream.lease().await.is_err());
+    assert!(upstream.lease(Wanted::Any).await.is_err());
     let health = upstream.sighting().health;
     assert!(matches!(health, Health::Failing { .. }), "{health:?}");
     let _listener = TcpListener::bind(address).await.unwrap();
-    let place = upstream.lease().await.unwrap();
+    let place = upstream.lease(Wanted::Any).await.unwrap();
     let sighting = upstream.sighting();
     assert!(matches!(sighting.health, Health::Good), "{sighting:?}");
     assert!(sighting.is_open, "its request uses a connection");
@@ -293,7 +293,7 @@ async fn a_connection_that_is_upgraded_shows_that_the_upstream_is_good() {
     let address = listener.local_addr().unwrap();
     let upstream = plain(address.port());
     drop(listener);
-    assert!(upstream.lease().await.is_err());
+    assert!(upstream.lease(Wanted::Any).await.is_err());
     let _listener = TcpListener::bind(address).await.unwrap();
     let _upgradable = upstream.upgradable().await.unwrap();
     let health = upstream.sighting().health;
@@ -312,7 +312,7 @@ async fn a_target_without_tls_gets_plain_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let upstream = plain(port);
-    let (place, accepted) = tokio::join!(upstream.lease(), listener.accept());
+    let (place, accepted) = tokio::join!(upstream.lease(Wanted::Any), listener.accept());
     assert!(place.unwrap().is_http1());
     drop(accepted.unwrap());
 }
@@ -333,7 +333,12 @@ async fn an_answer_over_http1_may_have_hundreds_of_headers() {
     let asking = async {
         let request = Request::get("/").header("host", "front.web.svc");
         let request = request.body(RequestBody::Empty).unwrap();
-        upstream.lease().await.unwrap().send(request).await
+        upstream
+            .lease(Wanted::Any)
+            .await
+            .unwrap()
+            .send(request)
+            .await
     };
     let (_stream, answered) = tokio::join!(serving, asking);
     let (response, _) = answered.ok().unwrap();
