@@ -255,7 +255,11 @@ impl Clusters {
             replaced.extend(known);
         }
         let is_gone = |cluster: &&Arc<Cluster>| !by_name.contains_key(&cluster.metrics.cluster().0);
-        let gone: Vec<_> = replaced.iter().filter(is_gone).cloned().collect();
+        let gone: Vec<_> = replaced
+            .iter()
+            .filter(is_gone)
+            .map(|it| it.gone.clone())
+            .collect();
         self.metrics
             .clusters
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
@@ -267,10 +271,8 @@ impl Clusters {
         for cluster in replaced {
             cluster.superseded.cancel();
         }
-        for cluster in gone {
-            if let Ok(access) = &cluster.access {
-                access.way.gone().cancel();
-            }
+        for gone in gone {
+            gone.cancel();
         }
     }
 
@@ -293,7 +295,8 @@ impl Clusters {
             means,
         } = definition;
         let old = known.and_then(|known| known.access.as_ref().ok());
-        let access = means.and_then(|means| self.access(old, means));
+        let gone = known.map_or_else(CancellationToken::new, |known| known.gone.clone());
+        let access = means.and_then(|means| self.access(old, means, &gone));
         if let Err(unusable) = &access
             && known.is_none_or(|known| known.access.as_ref().err() != Some(unusable))
         {
@@ -313,12 +316,18 @@ impl Clusters {
             ),
             addresses,
             superseded: CancellationToken::new(),
+            gone,
         }
     }
 
     /// Keeps the connections to all places that did not change. Tokens are not part of a
     /// connection.
-    fn access(&self, old: Option<&Access>, means: Means) -> Result<Access, Unusable> {
+    fn access(
+        &self,
+        old: Option<&Access>,
+        means: Means,
+        gone: &CancellationToken,
+    ) -> Result<Access, Unusable> {
         let Means {
             places,
             authorization,
@@ -326,7 +335,7 @@ impl Clusters {
         } = means;
         let way = match old {
             Some(old) => old.way.moved(places),
-            None => Way::new(places, self.tasks.clone()).map(Arc::new),
+            None => Way::new(places, self.tasks.clone(), gone.clone()).map(Arc::new),
         }
         .map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
         let credential = authorization.map(|authorization| {

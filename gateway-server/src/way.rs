@@ -71,11 +71,16 @@ struct Shared {
 }
 
 impl Way {
-    /// Prepares the way to a cluster that was not known before. `places` has at least one.
-    pub(crate) fn new(places: Places, tasks: TaskTracker) -> Result<Self, TlsConfigError> {
+    /// Prepares the way to a cluster that could not be reached before. `places` has at least one.
+    /// All connections end with `gone`.
+    pub(crate) fn new(
+        places: Places,
+        tasks: TaskTracker,
+        gone: CancellationToken,
+    ) -> Result<Self, TlsConfigError> {
         let shared = Shared {
             tasks,
-            gone: CancellationToken::new(),
+            gone,
             services: Mutex::default(),
         };
         Self::build(places, None, Arc::new(shared))

@@ -44,7 +44,8 @@ async fn dead() -> u16 {
 
 fn way(tunnel: Option<Target>, direct: &[u16]) -> Arc<Way> {
     let direct = direct.iter().map(|port| target(*port)).collect();
-    Arc::new(Way::new(Places { tunnel, direct }, TaskTracker::new()).unwrap())
+    let places = Places { tunnel, direct };
+    Arc::new(Way::new(places, TaskTracker::new(), CancellationToken::new()).unwrap())
 }
 
 fn port(upstream: &Upstream) -> u16 {
