@@ -236,7 +236,7 @@ impl Clusters {
     fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>, came: Instant) {
         let old = self.snapshot.load();
         let mut by_name = old.by_name.clone();
-        let mut replaced = Vec::new();
+        let (mut replaced, mut gone) = (Vec::new(), Vec::new());
         for name in touched {
             let derivation = self.derivation.as_ref();
             let known = by_name.remove(&name);
@@ -249,17 +249,15 @@ impl Clusters {
                     let cluster = self.cluster(&name, known.as_deref(), definition, written);
                     by_name.insert(name, Arc::new(cluster));
                 }
-                None if known.is_some() => self.forget(&name),
-                None => {}
+                None => {
+                    if let Some(known) = &known {
+                        self.forget(&name);
+                        gone.push(known.gone.clone());
+                    }
+                }
             }
             replaced.extend(known);
         }
-        let is_gone = |cluster: &&Arc<Cluster>| !by_name.contains_key(&cluster.metrics.cluster().0);
-        let gone: Vec<_> = replaced
-            .iter()
-            .filter(is_gone)
-            .map(|it| it.gone.clone())
-            .collect();
         self.metrics
             .clusters
             .set(by_name.len().try_into().unwrap_or(i64::MAX));

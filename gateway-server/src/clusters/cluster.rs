@@ -38,7 +38,7 @@ pub(crate) struct Cluster {
     pub(super) superseded: CancellationToken,
     /// Cancelled when the cluster is gone. It is the same for as long as the cluster is there, even
     /// if it cannot be reached meanwhile, so that no stream outlives it.
-    pub(super) gone: CancellationToken,
+    pub(crate) gone: CancellationToken,
 }
 
 /// When the sources of a cluster last changed.
