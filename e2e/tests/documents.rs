@@ -175,6 +175,7 @@ fn operations_know_every_metric() {
     let page = document("operations.md");
     for (source, prefix) in [
         ("gateway-server/src/metrics.rs", "gateway_"),
+        ("gateway-server/src/metrics/clusters.rs", "gateway_"),
         ("operator/src/metrics.rs", "operator_"),
         ("agent/src/run.rs", "agent_"),
         ("agent/src/leases.rs", "agent_lease_"),
@@ -183,6 +184,7 @@ fn operations_know_every_metric() {
         let is_name = |before: &str| {
             [
                 "register(",
+                "family(",
                 "register_with_unit(",
                 "let name =",
                 "(name, unit) = (",

@@ -20,9 +20,9 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::OwnedSemaphorePermit,
-    time::sleep,
+    time::timeout,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 use tunnel::{Driver, End, Session};
 
@@ -33,9 +33,9 @@ pub(crate) use self::{
 use crate::{
     authentication::User,
     authorization::{Action, Authorizer, Question},
-    clusters::{Absent, Clusters},
+    clusters::Clusters,
     ending::Ending,
-    metrics::{Metrics, TunnelEndLabels},
+    metrics::{Counted, Gauge, Metrics, TunnelEndLabels},
     replicas::Replicas,
     tunnels::Tunnels,
 };
@@ -69,6 +69,10 @@ struct Agent {
 struct Place {
     /// Tells the cluster from another one that gets its name later.
     uid: Option<String>,
+    /// The cluster is gone.
+    gone: CancellationToken,
+    /// Counts the tunnels of the cluster.
+    tunnels: Gauge,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -108,10 +112,10 @@ impl Attach {
                         cluster,
                         session: &session,
                     };
-                    let _counted = self.metrics.tunnel(cluster);
+                    let _counted = Counted::new(place.tunnels.clone());
                     info!(%cluster, agent = agent.right.name(), "agent attached");
                     select! {
-                        () = self.drive(driver.telling(numbers), agent, place.uid.as_deref()) => {}
+                        () = self.drive(driver.telling(numbers), agent, &place) => {}
                         never = self.tunnels.tell_drain(cluster, &session) => match never {},
                     }
                 }
@@ -134,11 +138,13 @@ impl Attach {
         let permit = Arc::clone(&known.tunnels).try_acquire_owned().ok()?;
         Some(Place {
             uid: known.uid().map(str::to_owned),
+            gone: known.gone.clone(),
+            tunnels: known.metrics.tunnels.clone(),
             _permit: permit,
         })
     }
 
-    async fn drive<IO>(&self, driver: Driver<IO>, agent: &Agent, uid: Option<&str>)
+    async fn drive<IO>(&self, driver: Driver<IO>, agent: &Agent, place: &Place)
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -163,7 +169,7 @@ impl Attach {
                     "broken"
                 }
             },
-            why = self.revoked(agent, uid) => {
+            why = self.revoked(agent, place) => {
                 warn!(%cluster, agent = agent.right.name(), why, "agent may no longer stay attached");
                 "revoked"
             }
@@ -175,11 +181,13 @@ impl Attach {
     }
 
     /// Waits until the agent may no longer stay attached. It stays if the hub cannot be asked.
-    async fn revoked(&self, agent: &Agent, uid: Option<&str>) -> String {
+    async fn revoked(&self, agent: &Agent, place: &Place) -> String {
+        let uid = place.uid.as_deref();
         loop {
-            sleep(REVIEW).await;
+            if timeout(REVIEW, place.gone.cancelled()).await.is_ok() {
+                return "the managed cluster is gone".to_owned();
+            }
             match self.clusters.find(&agent.cluster) {
-                Err(Absent::Unknown) => return "the managed cluster is gone".to_owned(),
                 Ok(known) if known.uid().zip(uid).is_some_and(|(now, then)| now != then) => {
                     return "its name is that of another managed cluster now".to_owned();
                 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use self::{
-    cache::Cache,
+    cache::{Cache, Outcome},
     review::{DEADLINE, RESOURCE, ReviewError, Verdict, review, verdict},
 };
 pub(crate) use self::{
@@ -64,7 +64,6 @@ impl Authorizer {
             Ok(Verdict::Allowed) => Ok(()),
             Ok(Verdict::Denied(reason)) => Err(forbidden(user, action, &reason)),
             Err(error) => {
-                warn!(%error, "SubjectAccessReview failed");
                 let message = format!("cannot ask the hub whether you may do this: {error}");
                 let code = StatusCode::SERVICE_UNAVAILABLE;
                 Err(Refusal::new(code, "ServiceUnavailable", message).retry_after(1))
@@ -77,36 +76,43 @@ impl Authorizer {
         matches!(self.verdict(question).await, Ok(Verdict::Denied(_)))
     }
 
-    async fn verdict(&self, question: &Arc<Question>) -> Result<Verdict, ReviewError> {
+    async fn verdict(&self, question: &Arc<Question>) -> Outcome {
         let mut groups = question.user.groups.iter();
         if groups.any(|group| group == ALL_POWERFUL) {
             return Ok(Verdict::Allowed);
         }
-        // On the heap: hardly any request asks, and every one's future has a place for it.
-        let ask = |question| Box::pin(self.ask(question));
-        self.cache.get(Arc::clone(question), ask).await
+        let ask = |question| ask(self.reviews.clone(), self.metrics.clone(), question);
+        self.cache.get(question, ask).await
     }
+}
 
-    async fn ask(&self, question: Arc<Question>) -> Result<Verdict, ReviewError> {
-        let review = review(&question);
-        let parameters = PostParams::default();
-        let asked = timeout(DEADLINE, self.reviews.create(&parameters, &review)).await;
-        let verdict = match asked {
-            Ok(Ok(answered)) => Ok(verdict(answered)),
-            Ok(Err(error)) => Err(ReviewError::Hub(error)),
-            Err(_) => Err(ReviewError::Deadline),
-        };
-        let result = match &verdict {
-            Ok(Verdict::Allowed) => "allowed",
-            Ok(Verdict::Denied(_)) => "denied",
-            Err(_) => "error",
-        };
-        self.metrics
-            .reviews
-            .get_or_create(&ReviewLabels { result })
-            .inc();
-        verdict
-    }
+/// Asks the hub, once for all who wait.
+async fn ask(
+    reviews: Api<SubjectAccessReview>,
+    metrics: Metrics,
+    question: Arc<Question>,
+) -> Result<Verdict, ReviewError> {
+    let review = review(&question);
+    let parameters = PostParams::default();
+    let asked = timeout(DEADLINE, reviews.create(&parameters, &review)).await;
+    let verdict = match asked {
+        Ok(Ok(answered)) => Ok(verdict(answered)),
+        Ok(Err(error)) => Err(ReviewError::Hub(error)),
+        Err(_) => Err(ReviewError::Deadline),
+    };
+    let result = match &verdict {
+        Ok(Verdict::Allowed) => "allowed",
+        Ok(Verdict::Denied(_)) => "denied",
+        Err(error) => {
+            warn!(%error, "SubjectAccessReview failed");
+            "error"
+        }
+    };
+    metrics
+        .reviews
+        .get_or_create(&ReviewLabels { result })
+        .inc();
+    verdict
 }
 
 /// In the words of kube-apiserver, which clients know how to read.

@@ -51,7 +51,12 @@ pub(crate) use self::{
     secret::fuzz as fuzz_secret,
     snapshot::{Absent, Snapshot, Unshown},
 };
-use crate::{metrics::Metrics, tunnels::Tunnels, upstream::TlsConfigError, way::Way};
+use crate::{
+    metrics::Metrics,
+    tunnels::Tunnels,
+    upstream::{TlsConfigError, Wanted},
+    way::Way,
+};
 
 /// The snapshot and the one place that replaces it.
 #[derive(Debug)]
@@ -159,7 +164,7 @@ impl Clusters {
         let found = self.find(name);
         if let Ok(Ok(access)) = found.as_deref().map(|cluster| &cluster.access) {
             // The way records the result as its health; dialling has its own deadlines.
-            let _ = access.way.lease().await;
+            let _ = access.way.lease(Wanted::Any).await;
         }
     }
 
@@ -232,7 +237,7 @@ impl Clusters {
     fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>, came: Instant) {
         let old = self.snapshot.load();
         let mut by_name = old.by_name.clone();
-        let mut replaced = Vec::new();
+        let (mut replaced, mut gone) = (Vec::new(), Vec::new());
         for name in touched {
             let derivation = self.derivation.as_ref();
             let known = by_name.remove(&name);
@@ -245,13 +250,15 @@ impl Clusters {
                     let cluster = self.cluster(&name, known.as_deref(), definition, written);
                     by_name.insert(name, Arc::new(cluster));
                 }
-                None if known.is_some() => self.forget(&name),
-                None => {}
+                None => {
+                    if let Some(known) = &known {
+                        self.forget(&name);
+                        gone.push(known.gone.clone());
+                    }
+                }
             }
             replaced.extend(known);
         }
-        let is_gone = |cluster: &&Arc<Cluster>| !by_name.contains_key(&cluster.metrics.cluster().0);
-        let gone: Vec<_> = replaced.iter().filter(is_gone).cloned().collect();
         self.metrics
             .clusters
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
@@ -263,10 +270,8 @@ impl Clusters {
         for cluster in replaced {
             cluster.superseded.cancel();
         }
-        for cluster in gone {
-            if let Ok(access) = &cluster.access {
-                access.way.gone().cancel();
-            }
+        for gone in gone {
+            gone.cancel();
         }
     }
 
@@ -289,7 +294,8 @@ impl Clusters {
             means,
         } = definition;
         let old = known.and_then(|known| known.access.as_ref().ok());
-        let access = means.and_then(|means| self.access(old, means));
+        let gone = known.map_or_else(CancellationToken::new, |known| known.gone.clone());
+        let access = means.and_then(|means| self.access(old, means, &gone));
         if let Err(unusable) = &access
             && known.is_none_or(|known| known.access.as_ref().err() != Some(unusable))
         {
@@ -310,12 +316,18 @@ impl Clusters {
             ),
             addresses,
             superseded: CancellationToken::new(),
+            gone,
         }
     }
 
     /// Keeps the connections to all places that did not change. Tokens are not part of a
     /// connection.
-    fn access(&self, old: Option<&Access>, means: Means) -> Result<Access, Unusable> {
+    fn access(
+        &self,
+        old: Option<&Access>,
+        means: Means,
+        gone: &CancellationToken,
+    ) -> Result<Access, Unusable> {
         let Means {
             places,
             authorization,
@@ -323,7 +335,7 @@ impl Clusters {
         } = means;
         let way = match old {
             Some(old) => old.way.moved(places),
-            None => Way::new(places, self.tasks.clone()).map(Arc::new),
+            None => Way::new(places, self.tasks.clone(), gone.clone()).map(Arc::new),
         }
         .map_err(|fault: TlsConfigError| Unusable::Tls(fault.to_string()))?;
         let credential = authorization.map(|authorization| {

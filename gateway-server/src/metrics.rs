@@ -1,39 +1,30 @@
 //! What the gateway counts. Label sets are bounded: verbs are an enum, codes are HTTP's, and
 //! cluster names are those of clusters that exist.
 
+mod clusters;
+
 use std::sync::atomic::AtomicU64;
 
 use crds::ClusterName;
-use http::StatusCode;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
-    metrics::{counter, family::Family, gauge::Gauge, histogram::Histogram},
+    encoding::EncodeLabelSet,
+    metrics::{counter, family::Family},
     registry::Registry,
 };
 
-use crate::verb::Verb;
+pub(crate) use prometheus_client::metrics::gauge::Gauge;
+
+pub(crate) use self::clusters::ClusterMetrics;
+use self::clusters::Clusters;
 
 /// A count of things or bytes.
 pub(crate) type Counter = counter::Counter<u64, AtomicU64>;
 
-/// Bounds of the request histogram, in seconds: from a warm hit in a rack to a minute.
-const SECONDS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0,
-];
-
 /// The metrics of one gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    /// Proxied requests by outcome.
-    proxied: Family<ProxiedLabels, Counter>,
-    /// Seconds until the head of a proxied answer.
-    seconds: Family<ClusterLabels, Histogram, fn() -> Histogram>,
-    /// Bytes of answers streamed through.
-    response_bytes: Family<ClusterLabels, Counter>,
-    /// Upgraded connections that are open.
-    upgrades: Family<ClusterLabels, Gauge>,
-    /// Requests that wait for the head of their answer now.
-    waiting: Family<ClusterLabels, Gauge>,
+    /// What is counted of each managed cluster.
+    of_clusters: Clusters,
     /// Connections from the hub and from callers open now.
     pub(crate) connections: Gauge,
     /// Reviews asked of the hub's API server.
@@ -42,8 +33,6 @@ pub(crate) struct Metrics {
     pub(crate) clusters: Gauge,
     /// Agents that were refused.
     pub(crate) attach_refusals: Counter,
-    /// Tunnels of agents to this replica.
-    tunnels: Family<ClusterLabels, Gauge>,
     /// Tunnels that ended, by reason.
     pub(crate) tunnel_ends: Family<TunnelEndLabels, Counter>,
     /// Other replicas that this one is linked to now.
@@ -60,34 +49,6 @@ pub(crate) struct Metrics {
     pub(crate) limited: Family<LimitLabels, Counter>,
     /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
-}
-
-/// The metrics of one managed cluster, looked up once.
-#[derive(Clone, Debug)]
-pub(crate) struct ClusterMetrics {
-    cluster: ClusterLabel,
-    proxied: Family<ProxiedLabels, Counter>,
-    seconds: Histogram,
-    /// Bytes of answers streamed through.
-    pub(crate) response_bytes: Counter,
-    /// Upgraded connections that are open.
-    pub(crate) upgrades: Gauge,
-    /// Requests that wait for the head of their answer now.
-    pub(crate) waiting: Gauge,
-}
-
-/// Labels of a proxied request.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(crate) struct ProxiedLabels {
-    pub(crate) cluster: ClusterLabel,
-    pub(crate) verb: VerbLabel,
-    pub(crate) code: u16,
-}
-
-/// The cluster alone.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(crate) struct ClusterLabels {
-    pub(crate) cluster: ClusterLabel,
 }
 
 /// How a review ended.
@@ -120,26 +81,6 @@ pub(crate) struct LimitLabels {
     pub(crate) limit: &'static str,
 }
 
-/// A cluster's name as a label value.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct ClusterLabel(pub(crate) ClusterName);
-
-/// A verb as a label value.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct VerbLabel(pub(crate) Verb);
-
-impl EncodeLabelValue for ClusterLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        self.0.as_ref().encode(encoder)
-    }
-}
-
-impl EncodeLabelValue for VerbLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        self.0.name().encode(encoder)
-    }
-}
-
 impl Metrics {
     /// Makes the metrics and registers them, each under `gateway_`.
     pub(crate) fn register(registry: &mut Registry) -> Self {
@@ -150,16 +91,11 @@ impl Metrics {
 
     fn new() -> Self {
         Self {
-            proxied: Family::default(),
-            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
-            response_bytes: Family::default(),
-            upgrades: Family::default(),
-            waiting: Family::default(),
+            of_clusters: Clusters::default(),
             connections: Gauge::default(),
             reviews: Family::default(),
             clusters: Gauge::default(),
             attach_refusals: Counter::default(),
-            tunnels: Family::default(),
             tunnel_ends: Family::default(),
             peer_links: Gauge::default(),
             peer_refusals: Counter::default(),
@@ -172,26 +108,7 @@ impl Metrics {
     }
 
     fn register_under(&self, registry: &mut Registry) {
-        registry.register(
-            "proxied_requests",
-            "Requests proxied to managed clusters",
-            self.proxied.clone(),
-        );
-        registry.register(
-            "proxied_request_duration_seconds",
-            "Seconds until the response headers of a proxied request",
-            self.seconds.clone(),
-        );
-        registry.register(
-            "proxied_response_bytes",
-            "Bytes of responses streamed from managed clusters",
-            self.response_bytes.clone(),
-        );
-        registry.register(
-            "upgraded_connections",
-            "Upgraded connections that are open",
-            self.upgrades.clone(),
-        );
+        registry.register_collector(Box::new(self.of_clusters.clone()));
         registry.register(
             "connections",
             "Connections from callers that are open",
@@ -206,11 +123,6 @@ impl Metrics {
             "clusters",
             "Managed clusters that the gateway knows",
             self.clusters.clone(),
-        );
-        registry.register(
-            "waiting_requests",
-            "Proxied requests that are waiting for response headers",
-            self.waiting.clone(),
         );
         registry.register(
             "limited_requests",
@@ -232,11 +144,6 @@ impl Metrics {
             "tunnel_ends",
             "Tunnel connections that ended, by reason",
             self.tunnel_ends.clone(),
-        );
-        registry.register(
-            "tunnels",
-            "Tunnel connections of agents to this replica",
-            self.tunnels.clone(),
         );
     }
 
@@ -276,65 +183,14 @@ impl Metrics {
         );
     }
 
-    /// Where one managed cluster's requests are counted.
+    /// Where a managed cluster is counted that was not known before.
     pub(crate) fn of(&self, cluster: &ClusterName) -> ClusterMetrics {
-        let cluster = ClusterLabel(cluster.clone());
-        let labels = ClusterLabels {
-            cluster: cluster.clone(),
-        };
-        ClusterMetrics {
-            cluster,
-            proxied: self.proxied.clone(),
-            seconds: self.seconds.get_or_create_owned(&labels),
-            response_bytes: self.response_bytes.get_or_create_owned(&labels),
-            upgrades: self.upgrades.get_or_create_owned(&labels),
-            waiting: self.waiting.get_or_create_owned(&labels),
-        }
-    }
-
-    /// Counts a tunnel of a managed cluster to this replica while the answer lives.
-    pub(crate) fn tunnel(&self, cluster: &ClusterName) -> Counted {
-        let cluster = ClusterLabel(cluster.clone());
-        Counted::new(self.tunnels.get_or_create_owned(&ClusterLabels { cluster }))
+        self.of_clusters.add(cluster)
     }
 
     /// Forgets a managed cluster that is gone, so that label sets do not grow with history.
     pub(crate) fn forget(&self, cluster: &ClusterName) {
-        let cluster = ClusterLabel(cluster.clone());
-        for verb in Verb::ALL.map(VerbLabel) {
-            for code in 100..600 {
-                self.proxied.remove(&ProxiedLabels {
-                    cluster: cluster.clone(),
-                    verb,
-                    code,
-                });
-            }
-        }
-        let labels = ClusterLabels { cluster };
-        self.seconds.remove(&labels);
-        self.response_bytes.remove(&labels);
-        self.upgrades.remove(&labels);
-        self.waiting.remove(&labels);
-        self.tunnels.remove(&labels);
-    }
-}
-
-impl ClusterMetrics {
-    /// Whose they are.
-    pub(crate) fn cluster(&self) -> &ClusterLabel {
-        &self.cluster
-    }
-
-    /// Counts one answer and the seconds it took to begin.
-    pub(crate) fn answered(&self, verb: Verb, code: StatusCode, seconds: f64) {
-        let cluster = self.cluster.clone();
-        let labels = ProxiedLabels {
-            cluster,
-            verb: VerbLabel(verb),
-            code: code.as_u16(),
-        };
-        self.proxied.get_or_create(&labels).inc();
-        self.seconds.observe(seconds);
+        self.of_clusters.forget(cluster);
     }
 }
 

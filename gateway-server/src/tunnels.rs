@@ -3,6 +3,7 @@
 //! through them.
 
 mod dialer;
+mod entry;
 mod holder;
 pub(crate) mod identity;
 mod peer;
@@ -22,8 +23,9 @@ use std::{
 use crds::ClusterName;
 use parking_lot::RwLock;
 use tokio::sync::watch;
-use tunnel::{Budget, OpenError, Session, Sessions, Share, Stream, Target};
+use tunnel::{Budget, OpenError, Session, Share, Stream, Target};
 
+use self::entry::Entry;
 pub(crate) use self::{
     dialer::{TunnelDialer, TunnelError},
     holder::Holder,
@@ -44,18 +46,6 @@ struct Inner {
     held: watch::Sender<()>,
     /// Counts the tunnels to this replica that have drained.
     drained: AtomicU64,
-}
-
-/// The tunnels of one managed cluster.
-#[derive(Debug)]
-struct Entry {
-    /// The tunnels to this replica.
-    sessions: Sessions,
-    /// The number of the last of them that drained.
-    drained: AtomicU64,
-    /// The other replicas that say that they have tunnels of the cluster.
-    peers: RwLock<Vec<Holder>>,
-    budget: Budget,
 }
 
 impl Tunnels {
@@ -129,15 +119,23 @@ impl Tunnels {
             .collect()
     }
 
-    /// Whether a tunnel of `cluster` to this replica takes pipes.
-    fn holds(&self, cluster: &ClusterName) -> bool {
-        self.entry(cluster).is_some_and(|entry| entry.is_held())
+    /// Whether a tunnel of `cluster` to this replica takes pipes, and answers.
+    fn hold(&self, cluster: &ClusterName) -> bool {
+        self.entry(cluster)
+            .is_some_and(|entry| entry.sessions.answer())
+    }
+
+    /// Whether a tunnel of `cluster`, here or at another replica, takes pipes, and answers as far as
+    /// this replica knows.
+    fn answer(&self, cluster: &ClusterName) -> bool {
+        self.entry(cluster)
+            .is_some_and(|entry| entry.sessions.answer() || !entry.peers().is_empty())
     }
 
     /// Waits until a tunnel of `cluster` to this replica takes pipes.
     async fn come_here(&self, cluster: &ClusterName) {
         let mut held = self.changes();
-        while !self.holds(cluster) {
+        while !self.hold(cluster) {
             if held.changed().await.is_err() {
                 return;
             }
@@ -211,43 +209,6 @@ impl Tunnels {
 
     fn entry(&self, cluster: &ClusterName) -> Option<Arc<Entry>> {
         self.0.clusters.read().get(cluster).map(Arc::clone)
-    }
-}
-
-impl Entry {
-    fn new(budget: Budget) -> Self {
-        Self {
-            sessions: Sessions::default(),
-            drained: AtomicU64::new(0),
-            peers: RwLock::default(),
-            budget,
-        }
-    }
-
-    /// Whether a tunnel to this replica takes pipes.
-    fn is_held(&self) -> bool {
-        self.sessions.are_open()
-    }
-
-    /// Whether a pipe may open here or at another replica.
-    fn is_attached(&self) -> bool {
-        self.is_held() || self.peers.read().iter().any(|it| it.peer.is_open())
-    }
-
-    /// The replicas to ask for a pipe, best first: those that are shutting down come last.
-    fn peers(&self) -> Vec<Holder> {
-        let mut peers = self.peers.read().clone();
-        peers.retain(|it| it.peer.is_open());
-        peers.sort_by_key(|it| (it.peer.is_draining(), it.peer.pipes()));
-        peers
-    }
-
-    /// Forgets a replica; true if the cluster has no tunnel left.
-    fn let_go(&self, peer: &Arc<Peer>) -> bool {
-        let mut peers = self.peers.write();
-        let gone = peers.extract_if(.., |known| known.is(peer));
-        gone.for_each(|mut holder| holder.retire_pipes());
-        peers.is_empty() && self.sessions.all().is_empty()
     }
 }
 

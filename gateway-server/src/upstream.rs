@@ -17,11 +17,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tunnel::Share;
 
 #[cfg(test)]
-pub(crate) use self::connect::Phase;
+pub(crate) use self::connect::{PHASE_DEADLINE, Phase};
 pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
-    pool::{Health, Lease, PoolError, Pooled, SendError, Sighting},
+    pool::{Health, Lease, PoolError, Pooled, SendError, Sighting, Wanted},
     reach::Reach,
     request_body::RequestBody,
     target::Target,
@@ -64,17 +64,19 @@ impl Upstream {
     }
 
     /// A place for one request on a pooled connection.
-    pub(crate) async fn lease(&self) -> Result<Pooled, PoolError> {
-        self.pool.lease().await
+    pub(crate) async fn lease(&self, wanted: Wanted) -> Result<Pooled, PoolError> {
+        self.pool.lease(wanted).await
     }
 
     /// A separate HTTP/1.1 connection for a request that wants to upgrade.
     pub(crate) async fn upgradable(
         &self,
     ) -> Result<http1::SendRequest<RequestBody>, Arc<ConnectError>> {
-        self.connector
-            .http1(Share::Unreserved)
-            .await
-            .map_err(Arc::new)
+        let sender = self.connector.http1(Share::Unreserved).await;
+        // A failure is not the pool's: pooled connections may use more of a tunnel.
+        if sender.is_ok() {
+            self.pool.worked();
+        }
+        sender.map_err(Arc::new)
     }
 }

@@ -18,19 +18,6 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Every verb.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::Create,
-        Self::Delete,
-        Self::DeleteCollection,
-        Self::Get,
-        Self::List,
-        Self::Other,
-        Self::Patch,
-        Self::Update,
-        Self::Watch,
-    ];
-
     /// The verb as RBAC and metrics spell it.
     pub(crate) fn name(self) -> &'static str {
         match self {

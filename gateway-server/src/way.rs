@@ -1,7 +1,8 @@
 //! All places at which one managed cluster's API server can be reached. Which one a request takes
 //! is decided when it needs a connection: through the tunnel while an agent is attached, else at
 //! the addresses, the last good one first. A place that cannot be connected to hands over to the
-//! next before anything of the request has left.
+//! next before anything of the request has left. A tunnel that failed is tried again beside the
+//! requests, which use the addresses until it works.
 
 mod track_record;
 
@@ -15,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::track_record::{TrackRecord, order};
 use crate::upstream::{
-    ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream,
+    ConnectError, Dialer, PoolError, Pooled, RequestBody, Target, TlsConfigError, Upstream, Wanted,
 };
 
 /// The places of a managed cluster's API server.
@@ -31,8 +32,8 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct Way {
     places: Places,
-    tunnel: Option<Arc<Upstream>>,
-    direct: Vec<Arc<Address>>,
+    tunnel: Option<Arc<Place>>,
+    direct: Vec<Arc<Place>>,
     shared: Arc<Shared>,
 }
 
@@ -52,9 +53,9 @@ pub(crate) struct Upgradable {
     pub(crate) sender: http1::SendRequest<RequestBody>,
 }
 
-/// An address with its track record.
+/// A place with its track record.
 #[derive(Debug)]
-struct Address {
+struct Place {
     upstream: Arc<Upstream>,
     record: Mutex<TrackRecord>,
 }
@@ -70,11 +71,16 @@ struct Shared {
 }
 
 impl Way {
-    /// Prepares the way to a cluster that was not known before. `places` has at least one.
-    pub(crate) fn new(places: Places, tasks: TaskTracker) -> Result<Self, TlsConfigError> {
+    /// Prepares the way to a cluster that could not be reached before. `places` has at least one.
+    /// All connections end with `gone`.
+    pub(crate) fn new(
+        places: Places,
+        tasks: TaskTracker,
+        gone: CancellationToken,
+    ) -> Result<Self, TlsConfigError> {
         let shared = Shared {
             tasks,
-            gone: CancellationToken::new(),
+            gone,
             services: Mutex::default(),
         };
         Self::build(places, None, Arc::new(shared))
@@ -94,29 +100,22 @@ impl Way {
         old: Option<&Self>,
         shared: Arc<Shared>,
     ) -> Result<Self, TlsConfigError> {
-        let upstream = |target: &Target| {
-            Upstream::new(target.clone(), shared.tasks.clone(), shared.gone.clone()).map(Arc::new)
-        };
-        let through_tunnel = |target: &Target| {
-            let known = old.and_then(|old| old.tunnel.as_ref());
-            match known.filter(|known| known.target == *target) {
+        let known = old
+            .iter()
+            .flat_map(|old| old.direct.iter().chain(&old.tunnel));
+        let place = |target: &Target| {
+            let mut known = known.clone();
+            match known.find(|known| known.upstream.target == *target) {
                 Some(kept) => Ok(Arc::clone(kept)),
-                None => upstream(target),
+                None => Place::new(target, &shared).map(Arc::new),
             }
         };
-        let tunnel = places.tunnel.as_ref().map(through_tunnel).transpose()?;
+        let tunnel = places.tunnel.as_ref().map(place).transpose()?;
         let (mut direct, mut fault) = (Vec::new(), None);
         for target in &places.direct {
-            let mut known = old.iter().flat_map(|old| &old.direct);
-            match known.find(|known| known.upstream.target == *target) {
-                Some(kept) => direct.push(Arc::clone(kept)),
-                None => match upstream(target) {
-                    Ok(upstream) => direct.push(Arc::new(Address {
-                        upstream,
-                        record: Mutex::default(),
-                    })),
-                    Err(error) => fault = Some(error),
-                },
+            match place(target) {
+                Ok(place) => direct.push(place),
+                Err(error) => fault = Some(error),
             }
         }
         match fault {
@@ -133,7 +132,7 @@ impl Way {
     /// The way to a service of the cluster, through its tunnel; `None` if it has no tunnel. The
     /// caller has checked that the service is exposed, which bounds how many there are.
     pub(crate) fn service(&self, service: &ServiceAddress) -> Option<Arc<Self>> {
-        let Dialer::Tunnel(tunnel) = &self.tunnel.as_ref()?.target.dialer else {
+        let Dialer::Tunnel(tunnel) = &self.tunnel.as_ref()?.upstream.target.dialer else {
             return None;
         };
         let mut services = self.shared.services.lock();
@@ -165,17 +164,18 @@ impl Way {
     }
 
     /// A place for one request on a pooled connection.
-    pub(crate) async fn lease(&self) -> Result<Leased, PoolError> {
+    pub(crate) async fn lease(&self, wanted: Wanted) -> Result<Leased, PoolError> {
         let mut first = None;
-        for upstream in self.order(Instant::now()) {
-            match upstream.lease().await {
+        for place in self.order_now() {
+            match place.upstream.lease(wanted).await {
                 Ok(pooled) => {
-                    self.worked(&upstream);
+                    self.worked(place);
+                    let upstream = Arc::clone(&place.upstream);
                     return Ok(Leased { upstream, pooled });
                 }
-                Err(error @ PoolError::Connect { .. }) => {
-                    self.failed(&upstream, Instant::now());
-                    first.get_or_insert(error);
+                Err(PoolError::Connect { error, since }) => {
+                    place.failed(&error, Instant::now());
+                    first.get_or_insert(PoolError::Connect { error, since });
                 }
                 Err(error) => return Err(error),
             }
@@ -186,14 +186,15 @@ impl Way {
     /// A separate HTTP/1.1 connection for a request that wants to upgrade.
     pub(crate) async fn upgradable(&self) -> Result<Upgradable, Arc<ConnectError>> {
         let mut first = None;
-        for upstream in self.order(Instant::now()) {
-            match upstream.upgradable().await {
+        for place in self.order_now() {
+            match place.upstream.upgradable().await {
                 Ok(sender) => {
-                    self.worked(&upstream);
+                    self.worked(place);
+                    let upstream = Arc::clone(&place.upstream);
                     return Ok(Upgradable { upstream, sender });
                 }
                 Err(error) => {
-                    self.failed(&upstream, Instant::now());
+                    place.failed(&error, Instant::now());
                     first.get_or_insert(error);
                 }
             }
@@ -203,8 +204,8 @@ impl Way {
 
     /// The place that a request would go to now.
     pub(crate) fn current(&self) -> Arc<Upstream> {
-        let mut order = self.order(Instant::now());
-        order.swap_remove(0)
+        let order = self.order(Instant::now());
+        Arc::clone(&order[0].upstream)
     }
 
     /// Which of the addresses a target is.
@@ -217,45 +218,77 @@ impl Way {
         &self.shared.gone
     }
 
-    fn order(&self, now: Instant) -> Vec<Arc<Upstream>> {
-        let is_usable = |tunnel: &&Arc<Upstream>| {
-            self.direct.is_empty()
-                || matches!(&tunnel.target.dialer, Dialer::Tunnel(it) if it.is_attached())
-        };
-        let tunnel = self.tunnel.iter().filter(is_usable).map(Arc::clone);
-        let address = |index: usize| Arc::clone(&self.direct[index].upstream);
-        if self.direct.len() < 2 {
-            return tunnel.chain((0..self.direct.len()).map(address)).collect();
+    /// The order for a request. If it passes over the tunnel, the tunnel may be tried again beside it.
+    fn order_now(&self) -> Vec<&Arc<Place>> {
+        let now = Instant::now();
+        let order = self.order(now);
+        let mut later = order.iter().skip(1);
+        if let Some(tunnel) = &self.tunnel
+            && later.any(|place| Arc::ptr_eq(place, tunnel))
+        {
+            self.retry(tunnel, now);
         }
-        let records: Vec<_> = self.direct.iter().map(|it| *it.record.lock()).collect();
-        let direct = order(&records, now).into_iter().map(address);
-        tunnel.chain(direct).collect()
+        order
     }
 
-    fn worked(&self, upstream: &Arc<Upstream>) {
-        let is_it = |address: &Address| Arc::ptr_eq(&address.upstream, upstream);
-        let Some(address) = self.direct.iter().find(|address| is_it(address)) else {
-            return;
-        };
-        if address.record.lock().is_good() {
-            return;
+    fn order(&self, now: Instant) -> Vec<&Arc<Place>> {
+        let tunnel = self.tunnel.as_ref().filter(|tunnel| {
+            let dialer = &tunnel.upstream.target.dialer;
+            self.direct.is_empty() || matches!(dialer, Dialer::Tunnel(it) if it.is_attached())
+        });
+        let all = || self.direct.iter().chain(tunnel);
+        if all().count() < 2 {
+            return all().collect();
         }
-        for address in &self.direct {
-            let mut record = address.record.lock();
-            *record = if is_it(address) {
-                TrackRecord::GOOD
-            } else {
-                record.passed_over()
-            };
-        }
+        let record = |place: &Arc<Place>| *place.record.lock();
+        let addresses: Vec<_> = self.direct.iter().map(record).collect();
+        let order = order(&addresses, tunnel.map(record), now);
+        order.iter().filter_map(|index| all().nth(*index)).collect()
     }
 
-    fn failed(&self, upstream: &Arc<Upstream>, now: Instant) {
-        for address in &self.direct {
-            if Arc::ptr_eq(&address.upstream, upstream) {
-                let mut record = address.record.lock();
-                *record = record.failed(now);
+    fn worked(&self, place: &Arc<Place>) {
+        if place.record.lock().is_good() {
+            return;
+        }
+        let is_address = self.direct.iter().any(|it| Arc::ptr_eq(it, place));
+        for other in self.direct.iter().filter(|_| is_address) {
+            let mut record = other.record.lock();
+            *record = record.passed_over();
+        }
+        *place.record.lock() = TrackRecord::GOOD;
+    }
+
+    /// Tries a place again if it has failed and rested. No request waits for it.
+    fn retry(&self, place: &Arc<Place>, now: Instant) {
+        let mut record = place.record.lock();
+        if !record.has_rested(now) {
+            return;
+        }
+        // It counts as failed until it works, so there is one attempt at a time.
+        *record = record.failed(now);
+        drop(record);
+        let place = Arc::clone(place);
+        self.shared.tasks.spawn(async move {
+            if place.upstream.lease(Wanted::Any).await.is_ok() {
+                *place.record.lock() = TrackRecord::GOOD;
             }
+        });
+    }
+}
+
+impl Place {
+    fn new(target: &Target, shared: &Shared) -> Result<Self, TlsConfigError> {
+        let (tasks, gone) = (shared.tasks.clone(), shared.gone.clone());
+        Ok(Self {
+            upstream: Arc::new(Upstream::new(target.clone(), tasks, gone)?),
+            record: Mutex::default(),
+        })
+    }
+
+    fn failed(&self, error: &ConnectError, now: Instant) {
+        if error.is_of_place() {
+            let mut record = self.record.lock();
+            *record = record.failed(now);
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
     select,
     sync::watch,
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tracing::debug;
 
@@ -31,6 +31,7 @@ use crate::{
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     lingering::Lingering,
+    pulse::Pulse,
     pump::pump,
 };
 
@@ -111,7 +112,8 @@ where
     let (mut connection, attached, control) = greeted.map_err(|_| ServeError::Deadline)??;
     phase.send_replace(attached);
     let pings = connection.ping_pong().expect("taken once");
-    let mut death = pin!(D::LIVENESS.peer_death(pings, |_| {}));
+    let pulse = Pulse::new(Instant::now());
+    let mut death = pin!(D::LIVENESS.peer_death(pings, &pulse));
     let mut drain = pin!(drain);
     let mut control = Some(control);
     let mut draining = false;

@@ -11,10 +11,12 @@ mod agent;
 mod budget;
 mod control;
 pub mod fuzz;
+mod hedge;
 mod hello;
 mod limits;
 mod lingering;
 mod liveness;
+mod pulse;
 mod pump;
 mod refusal;
 mod replica;
@@ -27,6 +29,7 @@ mod word;
 pub use crate::{
     agent::{Dial, Phase, ServeError, serve},
     budget::{Budget, Charge, Share},
+    hedge::hedged,
     hello::{Agreement, Hello, HelloError},
     limits::{STREAM_COST, STREAM_WINDOW},
     liveness::Liveness,

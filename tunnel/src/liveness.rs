@@ -1,10 +1,16 @@
-//! Detects a dead peer. It sends a ping at once and then after each pause. A ping that is not
-//! answered in time means that the peer is dead, long before TCP would notice (protocol.md §6).
+//! Detects a dead peer. It sends a ping at once and then after each pause, or sooner if somebody
+//! wants to know. A ping that is not answered in time means that the peer is dead, long before TCP
+//! would notice (protocol.md §6).
 
 use std::{future::pending, time::Duration};
 
 use h2::{Ping, PingPong};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    select,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::pulse::Pulse;
 
 /// When a peer that does not answer counts as dead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,15 +36,19 @@ impl Liveness {
     };
 
     /// Pings until the peer is dead. Other failures of the connection are reported elsewhere.
-    pub(crate) async fn peer_death(self, mut pings: PingPong, mut answered: impl FnMut(Duration)) {
+    pub(crate) async fn peer_death(self, mut pings: PingPong, pulse: &Pulse) {
         loop {
             let sent = Instant::now();
+            pulse.sent(sent);
             match timeout(self.deadline, pings.ping(Ping::opaque())).await {
-                Ok(Ok(_)) => answered(sent.elapsed()),
+                Ok(Ok(_)) => pulse.answered(sent.elapsed()),
                 Ok(Err(_)) => pending().await,
                 Err(_) => return,
             }
-            sleep(self.interval).await;
+            select! {
+                () = sleep(self.interval) => {}
+                () = pulse.hurried() => {}
+            }
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::{
     future::Future,
     io,
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +22,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::watch,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,12 @@ use crate::{
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     lingering::Lingering,
+    pulse::Pulse,
 };
+
+/// An agent that has not answered a CONNECT by then is late: it is pinged, and other sessions are
+/// asked as well.
+pub(crate) const LATE: Duration = Duration::from_millis(1500);
 
 /// One connection of an agent. Clones share it.
 #[derive(Clone, Debug)]
@@ -52,8 +58,7 @@ struct Shared {
     agreement: Agreement,
     replica: Option<ReplicaId>,
     streams: AtomicUsize,
-    /// In nanoseconds. 0 until the first pong.
-    round_trip: AtomicU64,
+    pulse: Pulse,
 }
 
 /// Moves the bytes of a [`Session`]. Nothing happens unless [`Driver::run`] is polled.
@@ -120,6 +125,16 @@ pub enum OpenError {
     Broken(io::Error),
 }
 
+impl OpenError {
+    /// Whether it says something about this session only, so that another one may work.
+    pub fn is_of_session(&self) -> bool {
+        match self {
+            Self::Closing | Self::Budget | Self::Deadline | Self::Broken(_) => true,
+            Self::Refused(refusal) => *refusal == Refusal::Busy,
+        }
+    }
+}
+
 /// One of the open pipes of a session.
 #[derive(Debug)]
 pub(crate) struct Occupied {
@@ -174,7 +189,7 @@ impl Session {
             agreement,
             replica,
             streams: AtomicUsize::new(0),
-            round_trip: AtomicU64::new(0),
+            pulse: Pulse::new(Instant::now()),
         }));
         let driver = Driver {
             connection,
@@ -195,11 +210,13 @@ impl Session {
     pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
         let send = self.0.send.lock().clone().ok_or(OpenError::Closing)?;
         let occupied = self.occupy(&send, budget).ok_or(OpenError::Budget)?;
-        let opened = timeout(
-            OPEN_DEADLINE,
-            Self::connect(send, target, budget.share(), occupied),
-        )
-        .await;
+        let opening = Self::connect(send, target, budget.share(), occupied);
+        let mut opening = pin!(opening);
+        if let Ok(opened) = timeout(LATE, &mut opening).await {
+            return opened;
+        }
+        self.0.pulse.hurry();
+        let opened = timeout(OPEN_DEADLINE.saturating_sub(LATE), opening).await;
         opened.unwrap_or(Err(OpenError::Deadline))
     }
 
@@ -254,8 +271,13 @@ impl Session {
 
     /// The round-trip time of the last ping.
     pub fn round_trip(&self) -> Option<Duration> {
-        let nanoseconds = self.0.round_trip.load(Ordering::Relaxed);
-        (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
+        self.0.pulse.round_trip()
+    }
+
+    /// True while the agent owes an answer to a ping. Another session may be better.
+    pub fn is_silent(&self) -> bool {
+        let pulse = &self.0.pulse;
+        pulse.is_waiting() && pulse.is_silent(Instant::now())
     }
 
     /// What both ends support.
@@ -288,13 +310,6 @@ impl Session {
         self.0.send.lock().take();
         self.0.closed.cancel();
     }
-
-    fn answered(&self, round_trip: Duration) {
-        let nanoseconds = round_trip.as_nanos().try_into().unwrap_or(u64::MAX);
-        self.0
-            .round_trip
-            .store(nanoseconds.max(1), Ordering::Relaxed);
-    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
@@ -321,8 +336,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             liveness,
         } = self;
         let _closing = CloseOnDrop(session.clone());
-        let answered = |round_trip| session.answered(round_trip);
-        let mut death = std::pin::pin!(liveness.peer_death(pings, answered));
+        let mut death = pin!(liveness.peer_death(pings, &session.0.pulse));
         select! {
             ended = &mut connection => return End::of(ended),
             () = &mut death => return End::Dead,

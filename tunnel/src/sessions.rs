@@ -1,9 +1,12 @@
 //! All sessions of one cluster: its agents' parallel connections. A pipe goes to the session with
-//! the fewest pipes, and to the next one if that is full, closes or breaks.
+//! the fewest pipes among those that answer, and to the next one if that is full, closes, breaks or
+//! is late.
+
+use std::ops::ControlFlow;
 
 use parking_lot::RwLock;
 
-use crate::{Budget, OpenError, Session, Stream, Target};
+use crate::{Budget, OpenError, Session, Stream, Target, hedge::hedged, session::LATE};
 
 /// The sessions of one cluster.
 #[derive(Debug, Default)]
@@ -37,8 +40,15 @@ impl Sessions {
         self.0.read().iter().any(Session::has_room)
     }
 
-    /// Opens a pipe to `target` on the session with the fewest pipes. If the session breaks
-    /// meanwhile, the next one is tried, which is safe because no byte was sent yet.
+    /// Whether one of the sessions accepts pipes and owes no answer to a ping.
+    pub fn answer(&self) -> bool {
+        let sessions = self.0.read();
+        let mut open = sessions.iter().filter(|session| !session.is_closing());
+        open.any(|session| !session.is_silent())
+    }
+
+    /// Opens a pipe to `target` on the session with the fewest pipes. If the session fails or is
+    /// late, the next one is tried, which is safe because no byte was sent yet.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
         self.open_charged(target, None).await
     }
@@ -55,19 +65,23 @@ impl Sessions {
     ) -> Result<Stream, OpenError> {
         let mut sessions: Vec<_> = self.all();
         sessions.retain(|session| !session.is_closing());
-        sessions.sort_by_key(|session| (!session.has_room(), session.streams()));
-        let mut failed = OpenError::Closing;
-        for session in sessions {
-            let opened = match budget {
+        sessions.sort_by_key(|it| (it.is_silent(), !it.has_room(), it.streams()));
+        let attempts = sessions.into_iter().map(|session| async move {
+            match budget {
                 Some(budget) => session.open_for(target, budget).await,
                 None => session.open(target).await,
-            };
-            match opened {
-                Err(OpenError::Closing) => {}
-                Err(error @ (OpenError::Broken(_) | OpenError::Budget)) => failed = error,
-                opened => return opened,
             }
-        }
-        Err(failed)
+        });
+        let mut failed = OpenError::Closing;
+        let opened = hedged(attempts, LATE, |error| match error {
+            OpenError::Closing => ControlFlow::Continue(()),
+            error if error.is_of_session() => {
+                failed = error;
+                ControlFlow::Continue(())
+            }
+            error => ControlFlow::Break(error),
+        });
+        let opened = opened.await;
+        opened.unwrap_or(Err(failed))
     }
 }

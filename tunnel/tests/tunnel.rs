@@ -20,5 +20,7 @@ mod pipes;
 mod places;
 #[path = "tunnel/replicas.rs"]
 mod replicas;
+#[path = "tunnel/silence.rs"]
+mod silence;
 #[path = "tunnel/wire.rs"]
 mod wire;

@@ -1,10 +1,19 @@
-//! Answers of the hub, each for a few seconds. Requests that ask the same at once share one
-//! question; the lock is held to find the entry, never while waiting.
+//! Answers of the hub, each for a few seconds. Requests that ask the same at once share one attempt,
+//! and its outcome whatever it is; the lock is held to find the entry, never while waiting.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, WeakShared},
+};
 use parking_lot::Mutex;
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::time::Instant;
 
 use super::review::{Question, ReviewError, Verdict};
 
@@ -13,115 +22,127 @@ const TTL: Duration = Duration::from_secs(10);
 /// Answers kept at most. Full means that all of them are fresh: some are dropped, not the bound.
 const MAX_ENTRIES: usize = 8192;
 
-/// The answers known.
-#[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<HashMap<Arc<Question>, Entry>>);
+/// How an attempt to get an answer ended.
+pub(super) type Outcome = Result<Verdict, Arc<ReviewError>>;
 
-#[derive(Clone, Debug)]
+/// The answers known, and the attempts to get others.
+#[derive(Debug, Default)]
+pub(super) struct Cache(Arc<Mutex<Entries>>);
+
+type Entries = HashMap<Arc<Question>, Entry>;
+
+#[derive(Debug)]
 struct Entry {
     asked: Instant,
-    answer: Arc<OnceCell<Verdict>>,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Known(Verdict),
+    /// It is gone when all who waited for it have left.
+    Awaited(WeakShared<Asking>),
+}
+
+type Asking = BoxFuture<'static, Outcome>;
+
+enum Found {
+    Known(Verdict),
+    Awaited(Shared<Asking>),
 }
 
 impl Cache {
-    /// The answer to `question`, from `ask` unless a fresh one is known. Errors are not kept.
-    pub(super) async fn get<A: Future<Output = Result<Verdict, ReviewError>>>(
+    /// The answer to `question`, from `ask` unless a fresh one is known or awaited. Errors are not
+    /// kept. `ask` has its own deadline, which begins with the first request that waits.
+    pub(super) async fn get<A>(
         &self,
-        question: Arc<Question>,
+        question: &Arc<Question>,
         ask: impl FnOnce(Arc<Question>) -> A,
-    ) -> Result<Verdict, ReviewError> {
-        let answer = self.entry(&question, Instant::now());
-        answer.get_or_try_init(|| ask(question)).await.cloned()
+    ) -> Outcome
+    where
+        A: Future<Output = Result<Verdict, ReviewError>> + Send + 'static,
+    {
+        match self.find(question, Instant::now(), ask) {
+            Found::Known(verdict) => Ok(verdict),
+            Found::Awaited(asking) => asking.await,
+        }
     }
 
-    fn entry(&self, question: &Arc<Question>, now: Instant) -> Arc<OnceCell<Verdict>> {
-        let fresh = |entry: &Entry| now.duration_since(entry.asked) < TTL;
+    fn find<A>(
+        &self,
+        question: &Arc<Question>,
+        now: Instant,
+        ask: impl FnOnce(Arc<Question>) -> A,
+    ) -> Found
+    where
+        A: Future<Output = Result<Verdict, ReviewError>> + Send + 'static,
+    {
         let mut entries = self.0.lock();
-        if let Some(entry) = entries.get(question)
-            && fresh(entry)
-        {
-            return Arc::clone(&entry.answer);
+        if let Some(found) = entries.get(question).and_then(|entry| entry.find(now)) {
+            return found;
         }
         if entries.len() >= MAX_ENTRIES {
-            entries.retain(|_, entry| fresh(entry));
+            entries.retain(|_, entry| entry.is_of_use(now));
         }
         if entries.len() >= MAX_ENTRIES {
             entries.clear();
         }
+        let (home, asked) = (Arc::downgrade(&self.0), ask(Arc::clone(question)));
+        let key = Arc::clone(question);
+        let asking = async move {
+            let outcome = asked.await.map_err(Arc::new);
+            settle(&home, &key, now, &outcome);
+            outcome
+        };
+        let asking = asking.boxed().shared();
+        let awaited = asking.downgrade().expect("it was not polled yet");
         let entry = Entry {
             asked: now,
-            answer: Arc::default(),
+            answer: Answer::Awaited(awaited),
         };
-        entries.insert(Arc::clone(question), entry.clone());
-        entry.answer
+        entries.insert(Arc::clone(question), entry);
+        Found::Awaited(asking)
+    }
+}
+
+/// Keeps the outcome of the attempt that began at `asked`, unless it is an error.
+fn settle(
+    home: &Weak<Mutex<Entries>>,
+    question: &Arc<Question>,
+    asked: Instant,
+    outcome: &Outcome,
+) {
+    let Some(home) = home.upgrade() else { return };
+    let mut entries = home.lock();
+    let entry = entries.get_mut(question);
+    // Another attempt may have begun if this one was forgotten.
+    let Some(entry) = entry.filter(|entry| entry.asked == asked) else {
+        return;
+    };
+    match outcome {
+        Ok(verdict) => entry.answer = Answer::Known(verdict.clone()),
+        Err(_) => drop(entries.remove(question)),
+    }
+}
+
+impl Entry {
+    fn find(&self, now: Instant) -> Option<Found> {
+        match &self.answer {
+            Answer::Known(verdict) => {
+                let is_fresh = now.duration_since(self.asked) < TTL;
+                is_fresh.then(|| Found::Known(verdict.clone()))
+            }
+            Answer::Awaited(asking) => asking.upgrade().map(Found::Awaited),
+        }
+    }
+
+    fn is_of_use(&self, now: Instant) -> bool {
+        match &self.answer {
+            Answer::Known(_) => now.duration_since(self.asked) < TTL,
+            Answer::Awaited(asking) => asking.upgrade().is_some(),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use futures::future::join_all;
-    use http::Method;
-
-    use super::*;
-    use crate::{authentication::User, authorization::Action};
-
-    fn question(user: usize) -> Arc<Question> {
-        let user = User {
-            name: format!("user-{user}"),
-            ..User::default()
-        };
-        let action = Action::Path {
-            method: Method::GET,
-            path: "/apis".to_owned(),
-        };
-        Arc::new(Question { user, action })
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn asks_once_for_all_who_wait_and_again_when_stale() {
-        let (cache, asked) = (Cache::default(), AtomicUsize::new(0));
-        let get = || {
-            cache.get(question(1), |_| async {
-                asked.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                Ok(Verdict::Allowed)
-            })
-        };
-        for answer in join_all((0..100).map(|_| get())).await {
-            assert_eq!(answer.unwrap(), Verdict::Allowed);
-        }
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        tokio::time::advance(TTL).await;
-        get().await.unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_error_is_not_an_answer() {
-        let cache = Cache::default();
-        let failed = cache
-            .get(question(1), |_| async { Err(ReviewError::Deadline) })
-            .await;
-        assert!(failed.is_err());
-        let answer = cache
-            .get(question(1), |_| async {
-                Ok(Verdict::Denied(String::new()))
-            })
-            .await;
-        assert_eq!(answer.unwrap(), Verdict::Denied(String::new()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn stays_bounded() {
-        let cache = Cache::default();
-        for user in 0..MAX_ENTRIES * 2 {
-            cache
-                .get(question(user), |_| async { Ok(Verdict::Allowed) })
-                .await
-                .unwrap();
-        }
-        assert!(cache.0.lock().len() <= MAX_ENTRIES);
-    }
-}
+mod tests;

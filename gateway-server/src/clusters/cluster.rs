@@ -40,6 +40,9 @@ pub(crate) struct Cluster {
     pub(super) addresses: Vec<ConstEndpoint>,
     /// Cancelled when a newer snapshot has replaced or removed it.
     pub(super) superseded: CancellationToken,
+    /// Cancelled when the cluster is gone. It is the same for as long as the cluster is there, even
+    /// if it cannot be reached meanwhile, so that no stream outlives it.
+    pub(crate) gone: CancellationToken,
 }
 
 /// When the sources of a cluster last changed.

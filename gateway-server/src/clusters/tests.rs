@@ -108,6 +108,27 @@ async fn connections_end_with_their_cluster_and_not_with_its_address() {
 }
 
 #[tokio::test]
+async fn streams_end_with_their_cluster_even_if_it_lost_its_credential_before() {
+    let clusters = deriving(Some(derivation(Egress::Direct)));
+    let registered = managed_cluster("managed1", &["https://10.0.0.9:6443"]);
+    let account = account_secret("managed1", "derived");
+    clusters.reset::<ManagedClusters>(std::slice::from_ref(&registered));
+    clusters.reset::<Tokens>(std::slice::from_ref(&account));
+    let first = access(&clusters, "managed1").way;
+    clusters.remove::<Tokens>(&account);
+    assert!(!first.gone().is_cancelled(), "the cluster is still there");
+    clusters.apply::<Tokens>(&account);
+    let second = access(&clusters, "managed1").way;
+    assert!(!Arc::ptr_eq(&first, &second));
+    clusters.remove::<Tokens>(&account);
+    clusters.remove::<ManagedClusters>(&registered);
+    assert!(first.gone().is_cancelled() && second.gone().is_cancelled());
+    clusters.apply::<ManagedClusters>(&registered);
+    clusters.apply::<Tokens>(&account);
+    assert!(!access(&clusters, "managed1").way.gone().is_cancelled());
+}
+
+#[tokio::test]
 async fn one_broken_secret_disturbs_no_other() {
     let clusters = clusters();
     let broken = secret("broken", &[("token", "t")]);

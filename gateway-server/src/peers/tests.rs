@@ -12,7 +12,10 @@ use tunnel::{OpenError, Refusal, STREAM_COST, Share};
 
 use self::stage::{Authority, Replica, eventually};
 use super::news;
-use crate::tunnels::{Pipe, TunnelError};
+use crate::{
+    tunnels::{Pipe, TunnelError},
+    upstream::PHASE_DEADLINE,
+};
 
 /// What the agent at the end of the pipe answers: its name and what it was sent.
 async fn answer(replica: &Replica, cluster: &str) -> Result<String, TunnelError> {
@@ -178,6 +181,27 @@ async fn a_replica_that_falls_silent_is_forgotten_within_5_seconds() {
     let took = at.elapsed();
     assert!(took < Duration::from_millis(5500), "{took:?}");
     assert!(took > Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_tunnel_that_falls_silent_is_replaced_by_one_of_another_replica() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let (_silent, wire) = one.attach_through_a_wire("managed1").await;
+    let kept = one.dialer("managed1").dial(Share::Whole).await.unwrap();
+    let _agent = other.attach("managed1").await;
+    eventually(|| one.peers_of("managed1") == 1).await;
+    wire.cut();
+    // The deadline of whoever wants a connection.
+    let opening = timeout(PHASE_DEADLINE, answer(&one, "managed1"));
+    let said = opening.await.unwrap().unwrap();
+    assert_eq!(said, "managed1 heard hello");
+    // The silence is noticed, so other pipes do not wait for it, and nothing is sent through it.
+    eventually(|| kept.carrier.is_retiring()).await;
+    let pipe = one.dialer("managed1").dial(Share::Whole).await.unwrap();
+    assert_eq!(pipe.carrier.replica(), Some(other.id()));
+    assert!(!pipe.carrier.is_retiring());
+    assert!(one.sees("managed1"));
 }
 
 #[tokio::test]

@@ -19,10 +19,10 @@ use crate::{
     acting::{Acting, Tether},
     authentication::Authenticator,
     body::{Body, UpstreamBody},
-    clusters::{Cluster, Clusters, Credential},
+    clusters::{Access, Cluster, Clusters, Credential},
     ending::Ending,
     seats::Seat,
-    upstream::{Lease, RequestBody, SendError, Upstream},
+    upstream::{Lease, RequestBody, SendError, Upstream, Wanted},
     verb::Verb,
     way::{Leased, Way},
 };
@@ -85,8 +85,9 @@ impl Exchange<'_> {
     /// Sends the request, and once more with a newer token if the managed cluster rejected the
     /// token of the first attempt. It is also sent again if the connection was closed in an orderly
     /// way before the request was taken: kube-apiserver closes each connection on which it answered
-    /// 401, with all requests that had just begun there. A request with a body is sent once,
-    /// because bodies are not kept.
+    /// 401, with all requests that had just begun there. It is sent once more on a connection of its
+    /// own if it met the end of one that had been kept for reuse. A request with a body is sent
+    /// once, because bodies are not kept.
     pub(super) async fn run(
         mut self,
         mut request: Request<Incoming>,
@@ -99,25 +100,22 @@ impl Exchange<'_> {
         headers::impersonate(headers, acting);
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
             && request.body().is_end_stream();
-        let credential = self.credential.clone().filter(|_| repeatable);
-        let Some(credential) = credential else {
-            return self.once(request.map(RequestBody::Caller), upgrade).await;
-        };
+        if !repeatable {
+            let request = request.map(RequestBody::Caller);
+            return self.once(request, upgrade, Wanted::Any).await;
+        }
         let (head, _) = request.into_parts();
-        let request = |head| Request::from_parts(head, RequestBody::Empty);
-        let (mut renewed, mut closed) = (false, 0);
+        let (mut renewed, mut closed, mut wanted) = (false, 0, Wanted::Any);
         loop {
-            match self.once(request(head.clone()), upgrade.clone()).await {
+            let request = Request::from_parts(head.clone(), RequestBody::Empty);
+            match self.once(request, upgrade.clone(), wanted).await {
                 Err(Failure::CredentialRejected) if !renewed => {
-                    let newer = self
-                        .outbound
-                        .clusters
-                        .successor(self.name, &credential)
-                        .await
-                        .ok_or(Failure::CredentialRejected)?;
+                    let newer = self.successor().await;
+                    let newer = newer.ok_or(Failure::CredentialRejected)?;
                     (self.way, self.credential) = (newer.way, newer.credential);
                     renewed = true;
                 }
+                Err(Failure::Stale(_)) if wanted == Wanted::Any => wanted = Wanted::New,
                 Err(Failure::Broken(error)) if closed < ATTEMPTS && is_goodbye(&error) => {
                     closed += 1;
                 }
@@ -126,10 +124,18 @@ impl Exchange<'_> {
         }
     }
 
+    /// The access with a newer token, if the credential is a token.
+    async fn successor(&self) -> Option<Access> {
+        let rejected = self.credential.as_ref()?;
+        let clusters = &self.outbound.clusters;
+        clusters.successor(self.name, rejected).await
+    }
+
     async fn once(
         &self,
         mut request: Request<RequestBody>,
         upgrade: Option<Upgrade>,
+        wanted: Wanted,
     ) -> Result<Response<Body>, Failure> {
         if let Some(credential) = &self.credential {
             let authorization = credential.authorization.clone();
@@ -139,10 +145,10 @@ impl Exchange<'_> {
             return self.upgrade(request, upgrade).await;
         }
         let begun = if self.begins_late {
-            self.send(request).await?
+            self.send(request, wanted).await?
         } else {
             let deadline = self.outbound.head_deadline;
-            timeout(deadline, self.send(request))
+            timeout(deadline, self.send(request, wanted))
                 .await
                 .map_err(|_| Failure::Deadline(deadline))??
         };
@@ -151,9 +157,13 @@ impl Exchange<'_> {
     }
 
     /// Sends on a pooled connection, and once more if that one closed before taking the request.
-    async fn send(&self, mut request: Request<RequestBody>) -> Result<Begun, Failure> {
+    async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        mut wanted: Wanted,
+    ) -> Result<Begun, Failure> {
         for _ in 0..ATTEMPTS {
-            let Leased { upstream, pooled } = self.way.lease().await?;
+            let Leased { upstream, pooled } = self.way.lease(wanted).await?;
             let uri = self.asked.of(&upstream);
             if pooled.is_http1() {
                 target_uri::to_http1(&mut request, &uri);
@@ -168,7 +178,8 @@ impl Exchange<'_> {
                         lease,
                     });
                 }
-                Err(SendError::Unsent(unsent)) => request = *unsent,
+                Err(SendError::Unsent(unsent)) => (request, wanted) = (*unsent, Wanted::New),
+                Err(SendError::Stale(error)) => return Err(Failure::Stale(error)),
                 Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
             }
         }

@@ -53,6 +53,9 @@ pub(super) enum Failure {
     Deadline(Duration),
     #[error("its connection broke before it answered")]
     Broken(#[source] hyper::Error),
+    /// It had been kept, and was closed while this one was on its way.
+    #[error("its connection broke before it answered")]
+    Stale(#[source] hyper::Error),
     #[error("its connections closed before they could take the request")]
     Unsent,
     #[error("it rejects the gateway's credential (401)")]
@@ -134,7 +137,7 @@ impl Failure {
                 "Response",
                 "check the network between the gateway and its API server",
             ),
-            Self::Broken(_) => bad(
+            Self::Broken(_) | Self::Stale(_) => bad(
                 "Response",
                 "its API server, or an agent or a replica of the gateway on the way to it, may have \
                  restarted; try again",

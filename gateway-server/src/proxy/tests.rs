@@ -186,6 +186,33 @@ async fn what_has_a_body_is_sent_once() {
     assert_eq!(spoke.seen(), ["Bearer old"]);
 }
 
+#[tokio::test]
+async fn a_get_that_meets_the_end_of_a_kept_connection_is_sent_on_a_new_one() {
+    let (spoke, clusters) = (Spoke::answering("http/1.1", "good", 1).await, clusters());
+    spoke.has_token(&clusters, "good");
+    for _ in 0..3 {
+        let answer = call(&clusters, Method::GET, "").await;
+        assert_eq!(answer, (200, "ok".to_owned()));
+    }
+    assert_eq!(spoke.seen().len(), 1 + 2 + 2);
+    // What has a body may have been carried out.
+    let (code, body) = call(&clusters, Method::POST, "body").await;
+    assert_eq!(code, 502);
+    assert!(body.contains("try again"), "{body}");
+    assert_eq!(spoke.seen().len(), 6);
+}
+
+#[tokio::test]
+async fn a_get_that_meets_the_end_of_a_new_connection_is_not_sent_again() {
+    let (spoke, clusters) = (Spoke::answering("http/1.1", "good", 0).await, clusters());
+    spoke.has_token(&clusters, "good");
+    // The first connection, which shows that there is no HTTP/2, was opened for all who wait.
+    assert_eq!(call(&clusters, Method::GET, "").await.0, 502);
+    assert_eq!(spoke.seen().len(), 2);
+    assert_eq!(call(&clusters, Method::GET, "").await.0, 502);
+    assert_eq!(spoke.seen().len(), 3);
+}
+
 const GET: Sent = Sent {
     method: Method::GET,
     body: "",

@@ -1,13 +1,22 @@
 //! Dialling through a tunnel: a pipe to the managed cluster's API server carries TLS and is pooled
 //! like a TCP connection.
 
-use crds::{ClusterName, ServiceAddress};
-use tunnel::{OpenError, Refusal, ReplicaId, Share, Target};
+use std::{ops::ControlFlow, time::Duration};
 
-use super::{Pipe, Tunnels};
+use crds::{ClusterName, ServiceAddress};
+use futures::FutureExt as _;
+use tunnel::{Budget, OpenError, Refusal, ReplicaId, Share, Target, hedged};
+
+use super::{
+    Holder, Pipe, Tunnels,
+    entry::{Entry, Route},
+};
 
 /// The largest number of replicas that are asked for one pipe.
 const PEERS_ASKED: usize = 2;
+/// A replica that has opened no pipe by then is late, and the next one is asked as well. By then it
+/// has tried a second tunnel itself.
+const LATE: Duration = Duration::from_secs(3);
 
 /// Dials something in one managed cluster through its tunnels.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,35 +76,80 @@ impl TunnelDialer {
 
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
     /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
-    /// says nothing about the target itself, the next replica is tried.
+    /// says nothing about the target itself, or if a replica is late, the next one is tried.
     pub(crate) async fn dial(&self, share: Share) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.ok_or(TunnelError::Absent)?;
         let budget = entry.budget.sharing(share);
-        let mut failed = match entry.sessions.open_for(&self.target, &budget).await {
-            Ok(stream) => return Ok(Pipe::here(stream)),
-            Err(OpenError::Closing) => TunnelError::Absent,
-            Err(error @ (OpenError::Broken(_) | OpenError::Deadline)) => error.into(),
-            Err(error @ (OpenError::Budget | OpenError::Refused(_))) => return Err(error.into()),
-        };
-        for holder in entry.peers().into_iter().take(PEERS_ASKED) {
-            let peer = &holder.peer;
-            let opened = peer.open(&self.target, &self.cluster, &budget).await;
-            let source = match opened {
-                Ok(stream) => {
-                    return Ok(Pipe::through(holder, &self.cluster, &self.tunnels, stream));
-                }
-                // Its news about the cluster is out of date.
-                Err(OpenError::Refused(Refusal::Absent) | OpenError::Closing) => continue,
-                Err(source) => source,
-            };
-            let is_final = matches!(source, OpenError::Refused(_));
-            let replica = peer.id.clone();
-            failed = TunnelError::Passed { replica, source };
-            if is_final {
-                break;
+        let routes = entry.routes(PEERS_ASKED);
+        let attempts = routes.into_iter().map(|route| match route {
+            Route::Here => self.open_here(&entry, &budget).boxed(),
+            Route::Through(holder) => self.open_through(holder, &budget).boxed(),
+        });
+        let mut failed = TunnelError::Absent;
+        let opened = hedged(attempts, LATE, |error| match error {
+            TunnelError::Absent => ControlFlow::Continue(()),
+            error if error.is_of_replica() => {
+                failed = error;
+                ControlFlow::Continue(())
             }
+            error => ControlFlow::Break(error),
+        });
+        let opened = opened.await;
+        opened.unwrap_or(Err(failed))
+    }
+
+    async fn open_here(&self, entry: &Entry, budget: &Budget) -> Result<Pipe, TunnelError> {
+        match entry.sessions.open_for(&self.target, budget).await {
+            Ok(stream) => Ok(Pipe::new(stream, None, &self.cluster, &self.tunnels)),
+            Err(OpenError::Closing) => Err(TunnelError::Absent),
+            Err(error) => Err(error.into()),
         }
-        Err(failed)
+    }
+
+    async fn open_through(&self, holder: Holder, budget: &Budget) -> Result<Pipe, TunnelError> {
+        let peer = &holder.peer;
+        match peer.open(&self.target, &self.cluster, budget).await {
+            Ok(stream) => {
+                let holder = Some(holder);
+                Ok(Pipe::new(stream, holder, &self.cluster, &self.tunnels))
+            }
+            // Its news about the cluster is out of date.
+            Err(OpenError::Refused(Refusal::Absent) | OpenError::Closing) => {
+                Err(TunnelError::Absent)
+            }
+            Err(source) => Err(TunnelError::Passed {
+                replica: peer.id.clone(),
+                source,
+            }),
+        }
+    }
+}
+
+impl TunnelError {
+    /// Whether there is no tunnel.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// Whether as many pipes are open as a tunnel or a budget allows.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Open(source) | Self::Passed { source, .. } => matches!(
+                source,
+                OpenError::Budget | OpenError::Refused(Refusal::Busy)
+            ),
+        }
+    }
+
+    /// Whether another replica may be able to open the pipe.
+    fn is_of_replica(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            // No replica may hold more for the cluster than this one allows.
+            Self::Open(error) => error.is_of_session() && !matches!(error, OpenError::Budget),
+            Self::Passed { source, .. } => source.is_of_session(),
+        }
     }
 }

@@ -17,39 +17,24 @@ pub(crate) struct Pipe {
 #[derive(Clone, Debug)]
 pub(crate) struct Carrier {
     session: Session,
-    detour: Option<Detour>,
-}
-
-/// The way through another replica.
-#[derive(Clone, Debug)]
-struct Detour {
-    holder: Holder,
+    /// `None` if the tunnel is here.
+    holder: Option<Holder>,
     cluster: ClusterName,
     tunnels: Tunnels,
 }
 
 impl Pipe {
-    pub(super) fn here(stream: Stream) -> Self {
-        let carrier = Carrier {
-            session: stream.session(),
-            detour: None,
-        };
-        Self { stream, carrier }
-    }
-
-    pub(super) fn through(
-        holder: Holder,
+    pub(super) fn new(
+        stream: Stream,
+        holder: Option<Holder>,
         cluster: &ClusterName,
         tunnels: &Tunnels,
-        stream: Stream,
     ) -> Self {
         let carrier = Carrier {
             session: stream.session(),
-            detour: Some(Detour {
-                holder,
-                cluster: cluster.clone(),
-                tunnels: tunnels.clone(),
-            }),
+            holder,
+            cluster: cluster.clone(),
+            tunnels: tunnels.clone(),
         };
         Self { stream, carrier }
     }
@@ -59,34 +44,33 @@ impl Carrier {
     /// The other replica that the pipe goes through; `None` if it goes through none.
     #[cfg(test)]
     pub(crate) fn replica(&self) -> Option<&tunnel::ReplicaId> {
-        self.detour.as_ref().map(|detour| &detour.holder.peer.id)
+        self.holder.as_ref().map(|holder| &holder.peer.id)
     }
 
-    /// Waits until new requests should use another pipe.
+    /// Waits until new requests should use another pipe for good.
     pub(crate) async fn retired(&self) {
-        match &self.detour {
+        match &self.holder {
             None => self.session.closing().await,
-            Some(detour) => select! {
+            Some(holder) => select! {
                 () = self.session.closing() => {}
-                () = detour.holder.peer.draining() => {}
-                () = detour.holder.retired() => {}
-                () = detour.tunnels.come_here(&detour.cluster) => {}
+                () = holder.peer.draining() => {}
+                () = holder.retired() => {}
+                () = self.tunnels.come_here(&self.cluster) => {}
             },
         }
     }
 
-    /// Whether new requests should use another pipe.
+    /// Whether new requests should use another pipe: its tunnel ends, it is a detour for which there
+    /// is no need any more, or its tunnel does not answer while another one does.
     pub(crate) fn is_retiring(&self) -> bool {
-        self.session.is_closing() || self.detour.as_ref().is_some_and(Detour::is_needless)
+        self.session.is_closing()
+            || self.holder.as_ref().is_some_and(|it| self.is_needless(it))
+            || self.session.is_silent() && self.tunnels.answer(&self.cluster)
     }
-}
 
-impl Detour {
     /// True if the other replica or its tunnel is shutting down, or if this replica has a tunnel
     /// itself.
-    fn is_needless(&self) -> bool {
-        self.holder.peer.is_draining()
-            || self.holder.is_retired()
-            || self.tunnels.holds(&self.cluster)
+    fn is_needless(&self, holder: &Holder) -> bool {
+        holder.peer.is_draining() || holder.is_retired() || self.tunnels.hold(&self.cluster)
     }
 }

@@ -27,7 +27,7 @@ use super::{
 use crate::{executor::TrackedExecutor, tunnels::Carrier};
 
 /// How long one phase may take.
-const PHASE_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const PHASE_DEADLINE: Duration = Duration::from_secs(10);
 /// What one stream may have in flight towards us.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// How many streams can stall at a full window before they hold up their neighbours: as many as
@@ -131,6 +131,15 @@ impl ConnectError {
             Self::Tls(_) => Phase::Tls,
             Self::Http(_) => Phase::Http,
             Self::Deadline { phase } => *phase,
+        }
+    }
+
+    /// Whether it says that the place is bad. That no agent is connected right now does not, and
+    /// neither does that as much is open as is allowed.
+    pub(crate) fn is_of_place(&self) -> bool {
+        match self {
+            Self::Dial(DialError::Tunnel(error)) => !error.is_absent() && !error.is_full(),
+            _ => true,
         }
     }
 }

@@ -1,17 +1,18 @@
-//! In which order the addresses of a managed cluster are tried. Pure: the last good one first, then
-//! in the order that the cluster names them, then those that failed lately, the one that has rested
-//! longest first. None is ever left out, because a bad address is better than none.
+//! In which order the places of a managed cluster are tried. Pure. The addresses: the last good one
+//! first, then in the order that the cluster names them, then those that failed lately, the one
+//! that has rested longest first. The tunnel comes before all of them, or, if it has failed, before
+//! those that have failed as well. None is ever left out, because a bad place is better than none.
 
 use std::{cmp::Reverse, time::Duration};
 
 use tokio::time::Instant;
 
-/// How long an address rests after its first failure …
+/// How long a place rests after its first failure …
 const FIRST_REST: Duration = Duration::from_secs(5);
 /// … doubled with each further one, up to this.
 const LONGEST_REST: Duration = Duration::from_mins(5);
 
-/// How an address did when it was last tried.
+/// How a place did when it was last tried.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct TrackRecord {
     /// It is the last one that worked.
@@ -33,6 +34,16 @@ impl TrackRecord {
     /// Whether it is the last one that worked.
     pub(super) fn is_good(self) -> bool {
         self.good
+    }
+
+    /// Whether it failed when it was last tried.
+    pub(super) fn has_failed(self) -> bool {
+        self.failures > 0
+    }
+
+    /// Whether it failed, and has rested.
+    pub(super) fn has_rested(self, now: Instant) -> bool {
+        self.has_failed() && !self.rests(now)
     }
 
     /// After another one worked.
@@ -62,14 +73,26 @@ impl TrackRecord {
     }
 }
 
-/// The order in which addresses with these records are tried, as indices.
-pub(super) fn order(records: &[TrackRecord], now: Instant) -> Vec<usize> {
-    let mut order: Vec<_> = (0..records.len()).collect();
+/// The order in which places are tried, as indices: of the addresses, which have these records, and
+/// after them of the tunnel, if it can be used.
+pub(super) fn order(
+    addresses: &[TrackRecord],
+    tunnel: Option<TrackRecord>,
+    now: Instant,
+) -> Vec<usize> {
+    let mut order: Vec<_> = (0..addresses.len()).collect();
     order.sort_by_key(|&index| {
-        let record = records[index];
+        let record = addresses[index];
         let resting = record.rests(now).then_some(record.rests_until);
         (resting, Reverse(record.good))
     });
+    if let Some(tunnel) = tunnel {
+        let has_failed = |index: &usize| addresses[*index].has_failed();
+        order.sort_by_key(has_failed);
+        let better = order.iter().take_while(|index| !has_failed(index)).count();
+        let place = if tunnel.has_failed() { better } else { 0 };
+        order.insert(place, addresses.len());
+    }
     order
 }
 
@@ -100,10 +123,32 @@ mod tests {
             (vec![], vec![]),
         ];
         for (records, wanted) in table {
-            assert_eq!(order(&records, now), wanted, "{records:?}");
+            assert_eq!(order(&records, None, now), wanted, "{records:?}");
         }
         let rested = now + FIRST_REST;
-        assert_eq!(order(&[once, new], rested), [0, 1]);
+        assert_eq!(order(&[once, new], None, rested), [0, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_tunnel_comes_first_until_it_fails_and_then_waits_until_it_works() {
+        let now = Instant::now();
+        let new = TrackRecord::default();
+        let once = failed(1, now);
+        let rested = now + FIRST_REST;
+        let good = TrackRecord::GOOD;
+        let addresses = [new, good];
+        assert_eq!(order(&addresses, Some(new), now), [2, 1, 0]);
+        assert_eq!(order(&addresses, Some(good), now), [2, 1, 0]);
+        assert_eq!(order(&addresses, Some(once), now), [1, 0, 2]);
+        assert_eq!(order(&addresses, Some(once), rested), [1, 0, 2]);
+        let bad = failed(3, now);
+        assert_eq!(order(&[bad], Some(once), now), [1, 0]);
+        assert_eq!(order(&[once], Some(bad), now), [1, 0]);
+        assert_eq!(order(&[once], Some(bad), rested), [1, 0]);
+        assert_eq!(order(&[once, new, good], Some(bad), now), [2, 1, 3, 0]);
+        assert_eq!(order(&[once, new], Some(bad), rested), [1, 2, 0]);
+        assert_eq!(order(&[], Some(once), now), [0]);
+        assert!(once.has_rested(rested) && !once.has_rested(now) && !new.has_rested(now));
     }
 
     #[tokio::test(start_paused = true)]

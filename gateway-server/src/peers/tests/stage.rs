@@ -282,6 +282,25 @@ impl Replica {
     /// Attaches an agent of `cluster` to this replica.
     pub(super) async fn attach(&self, cluster: &str) -> Agent {
         let (ours, theirs) = duplex(64 << 10);
+        self.attach_over(ours, theirs, cluster).await
+    }
+
+    /// Attaches an agent of `cluster` to this replica, through a wire that can be cut.
+    pub(super) async fn attach_through_a_wire(&self, cluster: &str) -> (Agent, Wire) {
+        let ((ours, mut near), (mut far, theirs)) = (duplex(64 << 10), duplex(64 << 10));
+        let cut = CancellationToken::new();
+        let is_cut = cut.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let carried = copy_bidirectional(&mut near, &mut far);
+            let _ = is_cut.run_until_cancelled(carried).await;
+            std::future::pending::<()>().await;
+        });
+        let agent = self.attach_over(ours, theirs, cluster).await;
+        (agent, Wire { _tasks: tasks, cut })
+    }
+
+    async fn attach_over(&self, ours: DuplexStream, theirs: DuplexStream, cluster: &str) -> Agent {
         let mut tasks = JoinSet::new();
         let echo = Arc::new(Echo {
             name: cluster.to_owned(),

@@ -1,7 +1,13 @@
 //! A stub of a managed API server on loopback: TLS, HTTP/2 and HTTP/1.1. It records what requests
 //! say about their sender.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -42,6 +48,12 @@ impl Spoke {
     }
 
     pub(super) async fn speaking(protocol: &str, good: &'static str) -> Self {
+        Self::answering(protocol, good, usize::MAX).await
+    }
+
+    /// One that closes each connection when so many requests were answered on it and another one
+    /// has come.
+    pub(super) async fn answering(protocol: &str, good: &'static str, requests: usize) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
@@ -55,7 +67,7 @@ impl Spoke {
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let mut serving = JoinSet::new();
         let tls = TlsAcceptor::from(Arc::new(config));
-        serving.spawn(serve(listener, tls, good, Arc::clone(&seen)));
+        serving.spawn(serve(listener, tls, (good, requests), Arc::clone(&seen)));
         Self {
             url: format!("https://localhost:{port}"),
             authority: issued.cert.pem(),
@@ -76,7 +88,7 @@ impl Spoke {
 async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
-    good: &'static str,
+    (good, requests): (&'static str, usize),
     seen: Arc<Mutex<Vec<String>>>,
 ) {
     let mut serving = JoinSet::new();
@@ -86,10 +98,14 @@ async fn serve(
         serving.spawn(async move {
             let stream = tls.accept(stream).await.unwrap();
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let left = AtomicUsize::new(requests);
             let answer = |request: Request<Incoming>| {
                 let (said, answer) = answer(good, &request);
                 seen.lock().push(said);
-                std::future::ready(Ok::<_, Infallible>(answer))
+                let one_less = |left: usize| left.checked_sub(1);
+                let left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+                let answer = left.map(|_| answer).map_err(|_| "closed instead");
+                std::future::ready(answer)
             };
             let (stream, service) = (TokioIo::new(stream), service_fn(answer));
             if is_http2 {

@@ -1,9 +1,14 @@
 //! The pool against a real TLS server on loopback, which counts its connections.
 
-use std::{convert::Infallible, future::ready};
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use futures::future::join_all;
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{
     server::conn::{http1 as server1, http2 as server2},
@@ -14,13 +19,13 @@ use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
-use crate::upstream::{Dialer, Reach, Target, Tls, Trust, Upstream};
+use crate::upstream::{Dialer, Reach, RequestBody, Target, Tls, Trust, Upstream};
 
 /// Streams that the server allows on one connection.
 const STREAMS: u32 = 4;
@@ -28,11 +33,18 @@ const STREAMS: u32 = 4;
 struct Server {
     upstream: Upstream,
     connections: Arc<AtomicUsize>,
-    _serving: JoinSet<()>,
+    /// Whether it hangs up on new connections.
+    refuses: Arc<AtomicBool>,
+    serving: JoinSet<()>,
 }
 
 impl Server {
     async fn start(protocol: &'static [u8]) -> Self {
+        Self::allowing(protocol, Some(STREAMS)).await
+    }
+
+    /// A server that allows this many streams on a connection.
+    async fn allowing(protocol: &'static [u8], streams: Option<u32>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = issued.cert.der().clone();
@@ -47,7 +59,9 @@ impl Server {
         let connections = Arc::<AtomicUsize>::default();
         let mut serving = JoinSet::new();
         let tls = TlsAcceptor::from(Arc::new(config));
-        serving.spawn(serve(listener, tls, Arc::clone(&connections)));
+        let refuses = Arc::<AtomicBool>::default();
+        let (counted, refusing) = (Arc::clone(&connections), Arc::clone(&refuses));
+        serving.spawn(serve(listener, tls, streams, counted, refusing));
         let target = Target {
             authority: format!("localhost:{port}").parse().unwrap(),
             base_path: String::new(),
@@ -65,7 +79,8 @@ impl Server {
         Self {
             upstream,
             connections,
-            _serving: serving,
+            refuses,
+            serving,
         }
     }
 
@@ -74,11 +89,20 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    streams: Option<u32>,
+    connections: Arc<AtomicUsize>,
+    refuses: Arc<AtomicBool>,
+) {
     let mut serving = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         connections.fetch_add(1, Ordering::SeqCst);
+        if refuses.load(Ordering::SeqCst) {
+            continue;
+        }
         let tls = tls.clone();
         serving.spawn(async move {
             let Ok(stream) = tls.accept(stream).await else {
@@ -91,7 +115,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicU
             // Errors of a connection are left to the pool.
             let _ = if http2 {
                 let mut server = server2::Builder::new(TokioExecutor::new());
-                server.max_concurrent_streams(STREAMS);
+                server.max_concurrent_streams(streams);
                 server.serve_connection(TokioIo::new(stream), service).await
             } else {
                 server1::Builder::new()
@@ -104,7 +128,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, connections: Arc<AtomicU
 
 /// A lease stands for a request here, because hyper creates bodies only on real connections.
 async fn places(server: &Server, count: usize) -> Vec<Pooled> {
-    let leases = join_all((0..count).map(|_| server.upstream.lease())).await;
+    let leases = join_all((0..count).map(|_| server.upstream.lease(Wanted::Any))).await;
     leases.into_iter().map(Result::unwrap).collect()
 }
 
@@ -126,15 +150,7 @@ async fn opens_another_connection_before_streams_run_out_and_reuses_what_is_give
         "{}",
         server.connections()
     );
-    let used: Vec<_> = server
-        .upstream
-        .pool
-        .state
-        .lock()
-        .http2
-        .iter()
-        .map(|it| it.used())
-        .collect();
+    let used = server.upstream.pool.state.lock().used();
     assert!(
         used.iter().all(|used| *used <= STREAMS as usize),
         "{used:?}"
@@ -159,9 +175,9 @@ async fn a_server_without_http2_gets_a_connection_per_request() {
     let server = Server::start(b"http/1.1").await;
     let places = places(&server, 3).await;
     assert!(places.iter().all(Pooled::is_http1));
-    assert_eq!(server.upstream.pool.state.lock().http1_open, 3);
+    assert_eq!(server.upstream.pool.state.lock().http1.lock().places(), 3);
     drop(places);
-    assert_eq!(server.upstream.pool.state.lock().http1_open, 0);
+    assert_eq!(server.upstream.pool.state.lock().http1.lock().places(), 0);
 }
 
 #[tokio::test]
@@ -182,21 +198,62 @@ async fn failures_say_since_when_and_end_with_the_first_success() {
     let wrong = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
     let mut since = Vec::new();
     for _ in 0..2 {
-        match wrong.lease().await {
+        match wrong.lease(Wanted::Any).await {
             Err(PoolError::Connect { since: at, .. }) => since.push(at),
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(since[0], since[1]);
-    assert!(server.upstream.lease().await.is_ok());
+    assert!(server.upstream.lease(Wanted::Any).await.is_ok());
     assert!(matches!(server.upstream.sighting().health, Health::Good));
     assert!(matches!(wrong.sighting().health, Health::Failing { .. }));
 }
 
 #[tokio::test]
-async fn a_target_without_tls_gets_plain_connections() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+async fn another_connection_that_fails_says_nothing_of_the_one_that_works() {
+    let server = Server::start(b"h2").await;
+    let first = places(&server, 1).await;
+    server.refuses.store(true, Ordering::SeqCst);
+    let attempted = server.upstream.sighting().attempted;
+    let all = places(&server, STREAMS as usize - 1).await;
+    let beyond = server.upstream.lease(Wanted::Any).await;
+    assert!(
+        matches!(beyond, Err(PoolError::Connect { .. })),
+        "{beyond:?}"
+    );
+    let Sighting {
+        health,
+        is_open,
+        attempted: again,
+    } = server.upstream.sighting();
+    assert!(again > attempted, "there was no other attempt");
+    assert!(is_open && matches!(health, Health::Good), "{health:?}");
+    drop((first, all));
+}
+
+#[tokio::test]
+async fn what_fails_after_the_last_connection_has_ended_fails_since_then() {
+    let mut server = Server::start(b"h2").await;
+    let all = places(&server, STREAMS as usize).await;
+    server.refuses.store(true, Ordering::SeqCst);
+    let failed_at = |error| match error {
+        Err(PoolError::Connect { since, .. }) => since,
+        other => panic!("{other:?}"),
+    };
+    let beside_one = failed_at(server.upstream.lease(Wanted::Any).await);
+    server.serving.abort_all();
+    while server.upstream.sighting().is_open {
+        yield_now().await;
+    }
+    drop(all);
+    let alone = failed_at(server.upstream.lease(Wanted::Any).await);
+    assert!(alone > beside_one);
+    let health = server.upstream.sighting().health;
+    assert!(matches!(health, Health::Failing { since, .. } if since == alone));
+}
+
+/// A way to a service at this port, over plain HTTP/1.1.
+fn plain(port: u16) -> Upstream {
     let target = Target {
         authority: format!("front.web.svc:{port}").parse().unwrap(),
         base_path: String::new(),
@@ -208,8 +265,54 @@ async fn a_target_without_tls_gets_plain_connections() {
         tls: None,
     };
     assert!(!target.has_identity());
-    let upstream = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
-    let (place, accepted) = tokio::join!(upstream.lease(), listener.accept());
+    Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap()
+}
+
+#[tokio::test]
+async fn an_upstream_without_http2_is_good_again_once_it_accepts_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let upstream = plain(address.port());
+    drop(upstream.lease(Wanted::Any).await.unwrap());
+    drop(listener);
+    assert!(upstream.lease(Wanted::Any).await.is_err());
+    let health = upstream.sighting().health;
+    assert!(matches!(health, Health::Failing { .. }), "{health:?}");
+    let _listener = TcpListener::bind(address).await.unwrap();
+    let place = upstream.lease(Wanted::Any).await.unwrap();
+    let sighting = upstream.sighting();
+    assert!(matches!(sighting.health, Health::Good), "{sighting:?}");
+    assert!(sighting.is_open, "its request uses a connection");
+    drop(place);
+    assert!(!upstream.sighting().is_open);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_upgraded_shows_that_the_upstream_is_good() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let upstream = plain(address.port());
+    drop(listener);
+    assert!(upstream.lease(Wanted::Any).await.is_err());
+    let _listener = TcpListener::bind(address).await.unwrap();
+    let _upgradable = upstream.upgradable().await.unwrap();
+    let health = upstream.sighting().health;
+    assert!(matches!(health, Health::Good), "{health:?}");
+}
+
+#[tokio::test]
+async fn a_server_may_allow_any_number_of_streams() {
+    let server = Server::allowing(b"h2", None).await;
+    let all = places(&server, 200).await;
+    assert_eq!((all.len(), server.connections()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_target_without_tls_gets_plain_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let upstream = plain(port);
+    let (place, accepted) = tokio::join!(upstream.lease(Wanted::Any), listener.accept());
     assert!(place.unwrap().is_http1());
     drop(accepted.unwrap());
 }
@@ -217,18 +320,7 @@ async fn a_target_without_tls_gets_plain_connections() {
 #[tokio::test]
 async fn an_answer_over_http1_may_have_hundreds_of_headers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let target = Target {
-        authority: format!("front.web.svc:{port}").parse().unwrap(),
-        base_path: String::new(),
-        dialer: Dialer::Direct {
-            host: "127.0.0.1".to_owned(),
-            port,
-            reach: Reach::Anywhere,
-        },
-        tls: None,
-    };
-    let upstream = Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap();
+    let upstream = plain(listener.local_addr().unwrap().port());
     let many = "x-many: x\r\n".repeat(300);
     let answer = format!("HTTP/1.1 200 OK\r\n{many}content-length: 0\r\n\r\n");
     let serving = async {
@@ -241,7 +333,12 @@ async fn an_answer_over_http1_may_have_hundreds_of_headers() {
     let asking = async {
         let request = Request::get("/").header("host", "front.web.svc");
         let request = request.body(RequestBody::Empty).unwrap();
-        upstream.lease().await.unwrap().send(request).await
+        upstream
+            .lease(Wanted::Any)
+            .await
+            .unwrap()
+            .send(request)
+            .await
     };
     let (_stream, answered) = tokio::join!(serving, asking);
     let (response, _) = answered.ok().unwrap();
