@@ -11,6 +11,12 @@
 {{- $registry := printf "%s/" .Values.images.registry }}
 {{- $text := include "spokeway.file" (list . "operator/deployment.yaml") }}
 {{- $text = $text | replace "ghcr.io/spokeway/" $registry | replace $release $tag }}
+{{- range $key, $program := dict "operator" "operator" "gatewayServer" "gateway-server" "agent" "agent" }}
+{{- $image := printf "%s%s%s" $registry $program $tag }}
+{{- with index $.Values.images.digests $key }}
+{{- $text = $text | replace $image (printf "%s@%s" $image .) }}
+{{- end }}
+{{- end }}
 {{- $deployment := $text | fromYaml }}
 {{- with .Values.operator.replicas }}
 {{- $_ := set $deployment.spec "replicas" . }}

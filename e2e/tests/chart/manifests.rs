@@ -90,6 +90,39 @@ async fn images_and_versions_are_those_of_this_release() {
     assert!(!elsewhere.contains("ghcr.io"), "{elsewhere}");
 }
 
+/// The values that are written beside the images are those that the chart takes.
+#[tokio::test]
+async fn with_their_digests_exactly_these_images_run() {
+    let stage = Stage::set().await;
+    let digit = |program: &str| program.len() % 10;
+    let digest = |program: &str| format!("sha256:{}", digit(program).to_string().repeat(64));
+    let digests = images::PROGRAMS.map(|program| (program, digest(program)));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("digests.yaml");
+    fs::write(&file, images::chart_values(&digests)).unwrap();
+    let values = format!("--values={}", file.display());
+    let args = [&values, "--set=images.registry=local:5000/x"];
+    let all = objects(&stage.helm("template", "gateway", &args).await.unwrap());
+    let image = |program: &str| {
+        let name = images::name("local:5000/x", program);
+        format!("{name}@{}", digest(program))
+    };
+    let deployment = &all[&("Deployment".to_owned(), "spokeway-operator".to_owned())];
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], image("operator"));
+    let variables = container["env"].as_array().unwrap();
+    let variable = |name: &str| {
+        let variable = variables.iter().find(|it| it["name"] == name);
+        variable.unwrap()["value"].clone()
+    };
+    assert_eq!(variable("OPERATOR_AGENT_IMAGE"), image("agent"));
+    assert_eq!(variable("OPERATOR_GATEWAY_IMAGE"), image("gateway-server"));
+
+    let one = format!("--set=images.digests.agent={}", digest("agent"));
+    let rendered = stage.helm("template", "gateway", &[&one]).await.unwrap();
+    assert_eq!(rendered.matches("@sha256:").count(), 1, "{rendered}");
+}
+
 #[tokio::test]
 async fn network_policies_leave_open_only_what_strangers_need() {
     let stage = Stage::set().await;

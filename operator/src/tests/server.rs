@@ -192,7 +192,19 @@ fn only_an_image_that_the_operator_was_told_of_runs() {
             "AsAsked",
             "local:5000/mirror/a@sha256:00",
         ),
+        (
+            "local:5000/mirror:v2@sha256:00",
+            "AsAsked",
+            "local:5000/mirror:v2@sha256:00",
+        ),
         ("local:5000/mirrors:v1", "ImageNotAllowed", own),
+        ("local:5000/mirrors@sha256:00", "ImageNotAllowed", own),
+        // The operator was not told of this digest.
+        (
+            "ghcr.io/spokeway/gateway-server:v1@sha256:00",
+            "ImageNotAllowed",
+            own,
+        ),
         ("evil.example.com/x", "ImageNotAllowed", own),
     ] {
         let image = json!({"server": {"image": image}});
