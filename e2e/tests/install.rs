@@ -155,7 +155,9 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     stage.on_hub(&["apply", "-f", namespace]).await.unwrap();
     let begin = Instant::now();
     let in_namespace = ["--namespace", NAMESPACE, "--wait", TIMEOUT];
+    // What is kept otherwise is left, too, unless one asks for that.
     let switches = [
+        "--set=crds.keep=false",
         "--set=manualSecretManagement=false",
         "--set=konnectivityEgress=true",
     ];

@@ -234,7 +234,7 @@ async fn a_server_of_somebody_elses_takes_a_verb_more_than_the_configuration_doe
     .await;
 }
 
-/// A ClusterRole with verbs for the configuration.
+/// A `ClusterRole` with verbs for the configuration.
 fn configurations(name: &str, verbs: &[&str]) -> Value {
     json!({
         "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": name},

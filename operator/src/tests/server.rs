@@ -226,6 +226,38 @@ fn its_place_in_the_api_comes_and_goes_with_its_endpoints() {
     assert_eq!(registered(&hub), None);
 }
 
+/// Without a gateway the `APIService` blocks the deletion of every namespace of the hub, and the operator
+/// goes with its namespace.
+#[test]
+fn its_place_in_the_api_goes_as_soon_as_its_namespace_is_deleted() {
+    for configuration_too in [false, true] {
+        let mut hub = managed();
+        endpoint(&mut hub, true);
+        hub.accept("managed1", &json!({}));
+        hub.settle();
+        assert!(registered(&hub).is_some());
+        if configuration_too {
+            hub.remove(&ObjectKey::global(Kind::GatewayConfiguration, "default"));
+        }
+        let key = ObjectKey::global(Kind::Namespace, NAMESPACE);
+        let since = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        hub.write(&key, &since);
+        let plan = hub.plan(&Key::Hub);
+        // Whatever else would be written there is refused.
+        assert!(
+            matches!(&plan.actions[..], [Action::Delete { key, .. }] if key.kind == Kind::APIService),
+            "{plan:?}"
+        );
+        hub.turn(&Key::Hub);
+        assert_eq!(registered(&hub), None);
+        hub.observed.forget(&key);
+        if !configuration_too {
+            hub.settle();
+            assert!(registered(&hub).is_some());
+        }
+    }
+}
+
 #[test]
 fn an_authority_is_trusted_before_a_certificate_of_it_serves() {
     let mut hub = managed();
