@@ -152,7 +152,16 @@ impl Node {
 
     /// Imports the images of an OCI archive, so that pods of the cluster can use them.
     pub fn import(&self, archive: &Path) -> Result<(), CommandError> {
-        Inside(&self.cell).import(&self.ctr, archive)
+        Inside(&self.cell).import(&self.ctr, archive, &[])
+    }
+
+    /// Imports an archive with one image, also under its digest, as if it had been pulled.
+    pub fn import_with_digest(&self, archive: &Path, name: &str) -> Result<(), CommandError> {
+        let repository = name
+            .rsplit_once(':')
+            .map_or(name, |(repository, _)| repository);
+        let by_digest = ["--digests", "--base-name", repository];
+        Inside(&self.cell).import(&self.ctr, archive, &by_digest)
     }
 
     /// Its processes. A process comes before those that it depends on.
@@ -194,9 +203,10 @@ impl Inside<'_> {
         }
     }
 
-    fn import(&self, ctr: &Path, archive: &Path) -> Result<(), CommandError> {
+    fn import(&self, ctr: &Path, archive: &Path, how: &[&str]) -> Result<(), CommandError> {
         let archive = archive.display().to_string();
-        let args = ["-n", "k8s.io", "images", "import", &archive];
+        let import = ["-n", "k8s.io", "images", "import"];
+        let args = [import.as_slice(), how, &[&archive]].concat();
         self.run("importing images", ctr, &args).map(drop)
     }
 
@@ -256,7 +266,7 @@ async fn import(
     let ctr = layout.program("ctr");
     let version = || async { inside.run("ctr version", ctr, &["version"]) };
     containerd.ready(READY_WITHIN, version).await?;
-    inside.import(ctr, &archive)?;
+    inside.import(ctr, &archive, &[])?;
     Ok(())
 }
 
@@ -276,7 +286,7 @@ fn toolbox(program: Vec<u8>) -> Result<Vec<u8>, PathTooLong> {
         ..Image::default()
     };
     let images = [image(IMAGE, "sleep"), image(PAUSE_IMAGE, "pause")];
-    Ok(images::archive(&files, &images))
+    Ok(images::archive(&files, &images).bytes)
 }
 
 fn write_kubelet_credentials(

@@ -29,7 +29,7 @@ pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator"
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// The manifests that a hub needs before an operator can run.
-const PREREQUISITES: [&str; 11] = [
+const PREREQUISITES: [&str; 12] = [
     "crds/accessgrants.yaml",
     "crds/gatewayconfigurations.yaml",
     "crds/managedserviceaccounts.yaml",
@@ -38,6 +38,7 @@ const PREREQUISITES: [&str; 11] = [
     "operator/access-policy.yaml",
     "operator/agent-policy.yaml",
     "operator/configuration-policy.yaml",
+    "operator/leaving-policy.yaml",
     "operator/operator-policy.yaml",
     "agent/rbac-hub.yaml",
     "gateway/rbac.yaml",

@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
+#[path = "chart/gitops.rs"]
+mod gitops;
+#[path = "chart/leaving.rs"]
+mod leaving;
 #[path = "chart/manifests.rs"]
 mod manifests;
 #[path = "chart/refusals.rs"]

@@ -39,6 +39,8 @@ struct Stage {
     _ocm: Ocm,
     world: World,
     helm: Helm,
+    /// The digest of each program's image.
+    digests: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -49,6 +51,7 @@ impl Stage {
             .start()
             .await
             .unwrap();
+        let mut digests = Vec::new();
         for (cluster, program) in [
             ("hub", "operator"),
             ("hub", "gateway-server"),
@@ -56,9 +59,15 @@ impl Stage {
         ] {
             let files = images::of_program(program, &our_program(program).unwrap()).unwrap();
             let image = images::image(images::REGISTRY, program);
-            let archive = world.directory().join(format!("{program}.tar"));
-            fs::write(&archive, images::archive(&files, &[image])).unwrap();
-            world.node(cluster).import(&archive).unwrap();
+            let name = image.name.clone();
+            let archive = images::archive(&files, &[image]);
+            let file = world.directory().join(format!("{program}.tar"));
+            fs::write(&file, archive.bytes).unwrap();
+            world
+                .node(cluster)
+                .import_with_digest(&file, &name)
+                .unwrap();
+            digests.push((program, archive.digests[0].clone()));
         }
         let ocm = Ocm::start(world.cluster("hub")).await.unwrap();
         let joined = ocm.join(world.cluster(SPOKE), KlusterletOptions::default());
@@ -67,7 +76,21 @@ impl Stage {
             _ocm: ocm,
             world,
             helm: Helm::ensure().unwrap(),
+            digests,
         }
+    }
+
+    /// The values with which exactly the images of this tree run.
+    fn values(&self) -> String {
+        let file = self.world.directory().join("digests.yaml");
+        fs::write(&file, images::chart_values(&self.digests)).unwrap();
+        format!("--values={}", file.display())
+    }
+
+    /// The reference by which pods run a program.
+    fn image(&self, program: &str) -> String {
+        let (_, digest) = self.digests.iter().find(|(it, _)| *it == program).unwrap();
+        format!("{}@{digest}", images::name(images::REGISTRY, program))
     }
 
     async fn helm(&self, args: &[&str]) -> Result<String, String> {
@@ -132,11 +155,14 @@ async fn installed_by_helm_it_runs_in_pods_and_uninstalled_it_leaves_nothing() {
     stage.on_hub(&["apply", "-f", namespace]).await.unwrap();
     let begin = Instant::now();
     let in_namespace = ["--namespace", NAMESPACE, "--wait", TIMEOUT];
+    // What is kept otherwise is left, too, unless one asks for that.
     let switches = [
+        "--set=crds.keep=false",
         "--set=manualSecretManagement=false",
         "--set=konnectivityEgress=true",
     ];
-    let install = ["install", "spokeway", CHART];
+    let values = stage.values();
+    let install = ["install", "spokeway", CHART, &values];
     let install = [install.as_slice(), &switches, &in_namespace].concat();
     if let Err(refused) = stage.helm(&install).await {
         panic!("{refused}\n{}", pods(&stage).await);
@@ -196,12 +222,12 @@ async fn all_run_our_images(stage: &Stage) {
     let on_hub = [running.as_slice(), &["--namespace", NAMESPACE]].concat();
     let on_hub = stage.on_hub(&on_hub).await.unwrap();
     for program in ["operator", "gateway-server"] {
-        let image = images::name(images::REGISTRY, program);
+        let image = stage.image(program);
         assert_eq!(on_hub.matches(&image).count(), 2, "{on_hub}");
     }
     let on_spoke = [running.as_slice(), &["--all-namespaces"]].concat();
     let on_spoke = stage.on_spoke(&on_spoke).await.unwrap();
-    assert_eq!(on_spoke.trim(), images::name(images::REGISTRY, "agent"));
+    assert_eq!(on_spoke.trim(), stage.image("agent"));
 }
 
 /// Prints details for the reader of a failure.

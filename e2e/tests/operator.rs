@@ -19,6 +19,8 @@ mod grants;
 mod guard;
 #[path = "operator/hub.rs"]
 mod hub;
+#[path = "operator/leaving.rs"]
+mod leaving;
 #[path = "operator/life.rs"]
 mod life;
 #[path = "operator/loss.rs"]

@@ -1,11 +1,8 @@
 //! An OCI layout in a tar archive, which `ctr images import`, `docker load` and `skopeo` accept.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::tree::Tree;
+use crate::{digest::sha256, tree::Tree};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -28,24 +25,42 @@ pub struct Image {
     pub user: String,
 }
 
+/// An archive, and what its images are known by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Archive {
+    /// The bytes of the tar archive.
+    pub bytes: Vec<u8>,
+    /// The digest of each image's manifest, as `sha256:…`.
+    pub digests: Vec<String>,
+}
+
 /// An archive of images that share one layer with these files. The same input gives the same bytes.
-pub fn archive(files: &Tree, images: &[Image]) -> Vec<u8> {
+pub fn archive(files: &Tree, images: &[Image]) -> Archive {
     let mut blobs = Blobs::default();
     let layer = blobs.add(LAYER, files.tar());
-    let mut manifests = Vec::new();
+    let (mut manifests, mut digests) = (Vec::new(), Vec::new());
     for image in images {
         let config = blobs.add(CONFIG, image.config(&layer).to_string().into_bytes());
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer],
         });
-        let mut manifest = blobs.add(MANIFEST, manifest.to_string().into_bytes());
+        let content = manifest.to_string().into_bytes();
+        digests.push(digest(&content));
+        let mut manifest = blobs.add(MANIFEST, content);
         manifest["annotations"] = json!({NAME: image.name});
         manifests.push(manifest);
     }
     let index = json!({"schemaVersion": 2, "manifests": manifests});
     blobs.file("index.json", index.to_string().into_bytes());
     blobs.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
-    blobs.0.tar()
+    Archive {
+        bytes: blobs.0.tar(),
+        digests,
+    }
+}
+
+fn digest(content: &[u8]) -> String {
+    format!("sha256:{}", sha256(content))
 }
 
 impl Image {
@@ -68,15 +83,9 @@ struct Blobs(Tree);
 impl Blobs {
     /// Adds a blob, and returns its descriptor.
     fn add(&mut self, media_type: &str, content: Vec<u8>) -> Value {
-        let digest = Sha256::digest(&content);
-        let hex = digest.iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        let size = content.len();
-        self.file(&format!("blobs/sha256/{hex}"), content);
-        json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": size})
+        let (digest, size) = (digest(&content), content.len());
+        self.file(&format!("blobs/{}", digest.replace(':', "/")), content);
+        json!({"mediaType": media_type, "digest": digest, "size": size})
     }
 
     fn file(&mut self, path: &str, content: Vec<u8>) {
@@ -103,7 +112,7 @@ mod tests {
         let mut files = Tree::default();
         files.file("tool", 0o755, b"#!".to_vec()).unwrap();
         let archive = archive(&files, &[image("a:1"), image("b:1")]);
-        let text = String::from_utf8_lossy(&archive);
+        let text = String::from_utf8_lossy(&archive.bytes);
         // There are one layer, two manifests, and one config, because the config does not contain
         // the name.
         assert_eq!(text.matches("blobs/sha256/").count(), 4, "{text}");
@@ -112,6 +121,29 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#""User":"65532:65532""#), "{text}");
+    }
+
+    #[test]
+    fn the_digest_of_an_image_is_that_of_its_manifest() {
+        let mut files = Tree::default();
+        files.file("tool", 0o755, b"#!".to_vec()).unwrap();
+        let Archive { bytes, digests } = archive(&files, &[image("a:1")]);
+        let text = String::from_utf8_lossy(&bytes);
+        let named = format!(r#""digest":"{}""#, digests[0]);
+        assert!(text.contains(&named), "{text}");
+        // A registry calls an image by the digest of the manifest's bytes, which are behind their
+        // header in the archive.
+        let path = format!("blobs/{}\0", digests[0].replace(':', "/"));
+        let header = bytes
+            .windows(path.len())
+            .position(|at| at == path.as_bytes());
+        let header = &bytes[header.unwrap()..];
+        let size = std::str::from_utf8(&header[124..135]).unwrap();
+        let size = usize::from_str_radix(size, 8).unwrap();
+        let manifest = &header[512..512 + size];
+        assert_eq!(digest(manifest), digests[0]);
+        let manifest: Value = serde_json::from_slice(manifest).unwrap();
+        assert_eq!(manifest["mediaType"], MANIFEST);
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! Container images FROM scratch, built without a container engine: one of our programs and what it
-//! loads, as an OCI archive or as the files that the Containerfile copies.
+//! loads, as an OCI archive or as the files that the Containerfile copies, each with its bill of
+//! materials.
 
 mod archive;
 mod contents;
+mod digest;
 mod libraries;
+mod linked;
+mod package;
+mod sbom;
 mod tree;
 
-pub use archive::{Image, archive};
+pub use archive::{Archive, Image, archive};
 pub use contents::{ContentsError, of_program};
+pub use digest::chart_values;
 pub use libraries::{LibrariesError, loaded_by};
+pub use linked::{Linked, LinkedError};
+pub use sbom::{Subject, sbom};
 pub use tree::{PathTooLong, Tree};
 
 /// The programs that have images.

@@ -1,10 +1,17 @@
-//! Writes the images of the programs that were built beside this one.
+//! Writes the images of the programs that were built beside this one, and beside each image its bill
+//! of materials.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Parser;
-use images::{PROGRAMS, REGISTRY, archive, image, of_program};
+use images::{
+    Linked, PROGRAMS, REGISTRY, Subject, Tree, archive, chart_values, image, name, of_program, sbom,
+};
 
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask images")]
@@ -18,6 +25,9 @@ struct Args {
     /// Not archives, but a directory with the files of each image
     #[arg(long)]
     unpacked: bool,
+    /// The cargo that says which crates are linked into each program
+    #[arg(long, env = "CARGO", value_name = "PROGRAM", default_value = "cargo")]
+    cargo: PathBuf,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -25,25 +35,60 @@ fn main() -> anyhow::Result<()> {
         out,
         registry,
         unpacked,
+        cargo,
     } = Args::parse();
     let own = std::env::current_exe()?;
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-    let mut stdout = std::io::stdout().lock();
+    let linked = Linked::read(&cargo)?;
+    let mut digests = Vec::new();
     for program in PROGRAMS {
         let files = of_program(program, &own.with_file_name(program))?;
-        let to = if unpacked {
-            let to = out.join(program);
-            fs::create_dir(&to).with_context(|| format!("cannot make {}", to.display()))?;
-            files.unpack(&to)?;
-            to
+        let name = name(&registry, program);
+        let digest = if unpacked {
+            unpack(&files, &out.join(program), &name)?;
+            None
         } else {
-            let to = out.join(format!("{program}.tar"));
             let archive = archive(&files, &[image(&registry, program)]);
-            fs::write(&to, archive).with_context(|| format!("cannot write {}", to.display()))?;
-            to
+            write(&out.join(format!("{program}.tar")), &archive.bytes, &name)?;
+            archive.digests.into_iter().next()
         };
-        let name = images::name(&registry, program);
-        writeln!(stdout, "{name:<44} {}", to.display())?;
+        let subject = Subject {
+            program,
+            image: &name,
+            digest: digest.as_deref(),
+        };
+        let bill = format!("{:#}\n", sbom(subject, &files, &linked)?);
+        let what = format!("bill of materials of {program}");
+        write(
+            &out.join(format!("{program}.cdx.json")),
+            bill.as_bytes(),
+            &what,
+        )?;
+        digests.extend(digest.map(|digest| (program, digest)));
     }
+    if !unpacked {
+        let values = chart_values(&digests);
+        write(
+            &out.join("digests.yaml"),
+            values.as_bytes(),
+            "values for the chart",
+        )?;
+    }
+    Ok(())
+}
+
+fn unpack(files: &Tree, to: &Path, what: &str) -> anyhow::Result<()> {
+    fs::create_dir(to).with_context(|| format!("cannot make {}", to.display()))?;
+    files.unpack(to)?;
+    tell(what, to)
+}
+
+fn write(to: &Path, content: &[u8], what: &str) -> anyhow::Result<()> {
+    fs::write(to, content).with_context(|| format!("cannot write {}", to.display()))?;
+    tell(what, to)
+}
+
+fn tell(what: &str, to: &Path) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{what:<44} {}", to.display())?;
     Ok(())
 }

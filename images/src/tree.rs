@@ -51,6 +51,14 @@ impl Tree {
         self.0.keys().map(String::as_str)
     }
 
+    /// Every file with its content, in order.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().filter_map(|(path, entry)| match &entry.kind {
+            Kind::File(content) => Some((path.as_str(), content.as_slice())),
+            Kind::Directory | Kind::Link(_) => None,
+        })
+    }
+
     fn add(&mut self, path: &str, mode: u32, kind: Kind) -> Result<(), PathTooLong> {
         // In the header, a directory's path ends with a slash.
         if path.len() >= LONGEST_PATH {

@@ -13,7 +13,9 @@ fn read(file: &str) -> String {
 #[test]
 fn it_has_a_target_for_each_program() {
     let text = read("Containerfile");
-    let targets: Vec<_> = text.split("FROM scratch AS ").skip(1).collect();
+    let mut targets: Vec<_> = text.split("FROM scratch AS ").skip(1).collect();
+    let sboms = targets.remove(0);
+    assert!(sboms.starts_with("sboms\n"), "{sboms}");
     assert_eq!(targets.len(), PROGRAMS.len());
     for (target, program) in targets.iter().zip(PROGRAMS) {
         let wanted = [
@@ -24,6 +26,10 @@ fn it_has_a_target_for_each_program() {
         ];
         let lines: Vec<_> = target.lines().filter(|line| !line.is_empty()).collect();
         assert_eq!(lines, wanted);
+        assert!(
+            sboms.contains(&format!(" /images/{program}.cdx.json ")),
+            "{sboms}"
+        );
     }
 }
 

@@ -164,8 +164,8 @@ kinds! {
     PodDisruptionBudget: POLICY, Server, OURS, Hub;
     EndpointSlice: DISCOVERY, Server, OUR_SERVICE, Hub;
     // There are few of them.
-    ValidatingAdmissionPolicy: ADMISSION, Cluster, ALL, Clusters;
-    ValidatingAdmissionPolicyBinding: ADMISSION, Cluster, ALL, Clusters;
+    ValidatingAdmissionPolicy: ADMISSION, Cluster, ALL, Everything;
+    ValidatingAdmissionPolicyBinding: ADMISSION, Cluster, ALL, Everything;
 }
 
 impl Kind {

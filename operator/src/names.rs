@@ -28,6 +28,8 @@ pub(crate) const ACCESS_POLICY: &str = "spokeway-access-grants";
 pub(crate) const AGENT_POLICY: &str = "spokeway-agent-secrets";
 /// The admission policy that checks who may say where the gateway is, and its binding.
 pub(crate) const EXTERNAL_POLICY: &str = "spokeway-external-servers";
+/// The admission policy by which the configuration is deleted before the operator, and its binding.
+pub(crate) const LEAVING_POLICY: &str = "spokeway-leaving";
 /// The prefix of the works that carry grants.
 pub(crate) const ACCESS_WORK: &str = "spokeway-access-";
 /// The namespace on managed clusters that has the accounts of `ManagedServiceAccount`s.

@@ -4,6 +4,22 @@
 {{- $root.Files.Get (printf "files/%s" (index . 1)) | replace "spokeway-system" $root.Release.Namespace }}
 {{- end }}
 
+{{- /*
+True if helm itself installs and uninstalls. What it only renders is applied by something else, such as
+kubectl or Argo CD, which may take no hook for what it is. Only helm that talks to a hub finds anything there.
+*/}}
+{{- define "spokeway.isRelease" }}
+{{- if lookup "v1" "Namespace" "" "kube-system" }}true{{ end }}
+{{- end }}
+
+{{- /* True if the GatewayConfiguration is a part of what is rendered. */}}
+{{- define "spokeway.configures" }}
+{{- $create := .Values.gatewayConfiguration.create }}
+{{- if kindIs "bool" $create }}{{ if $create }}true{{ end }}
+{{- else }}{{ include "spokeway.isRelease" . }}
+{{- end }}
+{{- end }}
+
 {{- /* The operator's Deployment, with what values.yaml says of its pods. */}}
 {{- define "spokeway.deployment" }}
 {{- $release := printf ":v%s" .Chart.AppVersion }}
@@ -11,6 +27,12 @@
 {{- $registry := printf "%s/" .Values.images.registry }}
 {{- $text := include "spokeway.file" (list . "operator/deployment.yaml") }}
 {{- $text = $text | replace "ghcr.io/spokeway/" $registry | replace $release $tag }}
+{{- range $key, $program := dict "operator" "operator" "gatewayServer" "gateway-server" "agent" "agent" }}
+{{- $image := printf "%s%s%s" $registry $program $tag }}
+{{- with index $.Values.images.digests $key }}
+{{- $text = $text | replace $image (printf "%s@%s" $image .) }}
+{{- end }}
+{{- end }}
 {{- $deployment := $text | fromYaml }}
 {{- with .Values.operator.replicas }}
 {{- $_ := set $deployment.spec "replicas" . }}

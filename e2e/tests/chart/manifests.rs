@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::stage::Stage;
+use crate::stage::{RELEASE, Stage};
 
 const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/default");
 const NAMESPACE: &str = "spokeway-system";
 
 /// Objects by kind and name.
-fn objects(text: &str) -> BTreeMap<(String, String), Value> {
+pub(crate) fn objects(text: &str) -> BTreeMap<(String, String), Value> {
     let all: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
     let all = all.into_iter().filter(|object| !object.is_null());
     let name = |object: &Value, pointer| {
@@ -28,7 +28,9 @@ fn objects(text: &str) -> BTreeMap<(String, String), Value> {
 #[tokio::test]
 async fn the_chart_is_the_plain_manifests_but_for_the_namespace() {
     let stage = Stage::set().await;
-    let chart = stage.helm("template", NAMESPACE, &["--no-hooks"]).await;
+    // That helm keeps some of the kinds is of no concern to anybody else.
+    let chart = stage.helm("template", NAMESPACE, &["--set=crds.keep=false"]);
+    let chart = chart.await;
     // The chart is formatted by kustomize as well, because kustomize formats everything in its own
     // way.
     let directory = tempfile::tempdir().unwrap();
@@ -75,7 +77,7 @@ async fn the_plain_manifests_and_the_sample_are_taken_by_an_api_server() {
 async fn images_and_versions_are_those_of_this_release() {
     let stage = Stage::set().await;
     let values = ["--set=images.registry=local:5000/x", "--set=images.tag=dev"];
-    let args = ["--no-hooks", "--show-only=templates/operator.yaml"];
+    let args = ["--show-only=templates/operator.yaml"];
     let elsewhere = stage
         .helm("template", "gateway", &[args.as_slice(), &values].concat())
         .await
@@ -88,6 +90,39 @@ async fn images_and_versions_are_those_of_this_release() {
         assert_eq!(elsewhere.matches(&name).count(), 1, "{program}");
     }
     assert!(!elsewhere.contains("ghcr.io"), "{elsewhere}");
+}
+
+/// The values that are written beside the images are those that the chart takes.
+#[tokio::test]
+async fn with_their_digests_exactly_these_images_run() {
+    let stage = Stage::set().await;
+    let digit = |program: &str| program.len() % 10;
+    let digest = |program: &str| format!("sha256:{}", digit(program).to_string().repeat(64));
+    let digests = images::PROGRAMS.map(|program| (program, digest(program)));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("digests.yaml");
+    fs::write(&file, images::chart_values(&digests)).unwrap();
+    let values = format!("--values={}", file.display());
+    let args = [&values, "--set=images.registry=local:5000/x"];
+    let all = objects(&stage.helm("template", "gateway", &args).await.unwrap());
+    let image = |program: &str| {
+        let name = images::name("local:5000/x", program);
+        format!("{name}@{}", digest(program))
+    };
+    let deployment = &all[&("Deployment".to_owned(), "spokeway-operator".to_owned())];
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], image("operator"));
+    let variables = container["env"].as_array().unwrap();
+    let variable = |name: &str| {
+        let variable = variables.iter().find(|it| it["name"] == name);
+        variable.unwrap()["value"].clone()
+    };
+    assert_eq!(variable("OPERATOR_AGENT_IMAGE"), image("agent"));
+    assert_eq!(variable("OPERATOR_GATEWAY_IMAGE"), image("gateway-server"));
+
+    let one = format!("--set=images.digests.agent={}", digest("agent"));
+    let rendered = stage.helm("template", "gateway", &[&one]).await.unwrap();
+    assert_eq!(rendered.matches("@sha256:").count(), 1, "{rendered}");
 }
 
 #[tokio::test]
@@ -128,7 +163,14 @@ async fn what_is_said_of_pods_is_said_of_the_operators_and_of_those_of_the_unins
         "--set=images.pullSecrets[0]=registry",
         "--set=uninstall.timeout=77",
     ];
-    let all = objects(&stage.helm("template", "gateway", &values).await.unwrap());
+    let install = [values.as_slice(), &["--create-namespace"]].concat();
+    stage.helm("install", "gateway", &install).await.unwrap();
+    let get = async |what| {
+        let get = ["get", what, RELEASE, "--namespace", "gateway"];
+        stage.run(&get).await.unwrap()
+    };
+    let release = [get("manifest").await, get("hooks").await].join("\n---\n");
+    let all = objects(&release);
     let of = |kind: &str, name: &str| all[&(kind.to_owned(), name.to_owned())].clone();
     let deployment = of("Deployment", "spokeway-operator");
     assert_eq!(deployment["spec"]["replicas"], 3);

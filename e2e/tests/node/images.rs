@@ -26,7 +26,7 @@ async fn the_agents_image_runs_restricted_and_resolves_names() {
     let program = our_program("agent").unwrap();
     let files = images::of_program("agent", &program).unwrap();
     let image = images::image(images::REGISTRY, "agent");
-    std::fs::write(&archive, images::archive(&files, &[image])).unwrap();
+    std::fs::write(&archive, images::archive(&files, &[image]).bytes).unwrap();
     stage.world.node(SPOKE).import(&archive).unwrap();
 
     stage.apply(&kubeconfigs()).await;

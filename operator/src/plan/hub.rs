@@ -3,6 +3,7 @@
 mod addons;
 mod api_service;
 mod moving;
+mod order_of_leaving;
 mod publication;
 mod removal;
 mod rights;
@@ -31,6 +32,11 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
         removal::plan(observed, now, &mut plan);
         return plan;
     };
+    if publication::leaving(observed).is_some() {
+        // Nothing can be created there any more, and the operator may be gone with it soon.
+        publication::plan(observed, &configuration.spec, None, now, &mut plan);
+        return plan;
+    }
     if let Some(object) = observed.object(&key) {
         plan.hold(&key, object, FINALIZER, Hold::Keep);
     }
@@ -46,5 +52,6 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan {
         server::plan(observed, &configuration.spec, now, &mut plan)
     };
     publication::plan(observed, &configuration.spec, bundle, now, &mut plan);
+    order_of_leaving::plan(observed, Hold::Keep, &mut plan);
     plan
 }

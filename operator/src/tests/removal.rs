@@ -12,7 +12,7 @@ use crate::{
     addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::{GATEWAY, TOKENS_ROLE, WORK},
+    names::{GATEWAY, LEAVING_POLICY, TOKENS_ROLE, WORK},
     object::is_ours,
     plan::{Action, Plan, row_key},
 };
@@ -54,6 +54,42 @@ fn left(hub: &Hub) -> Vec<String> {
         is_ours(it) && (key.namespace == CLUSTER || key.name.ends_with(CLUSTER))
     });
     ours.map(|(key, _)| key.to_string()).collect()
+}
+
+/// Whoever deletes everything at once deletes the policy that holds the operator back, too.
+#[test]
+fn the_policy_on_the_order_of_leaving_stays_as_long_as_the_configuration() {
+    let mut hub = enrolled();
+    let both = [
+        Kind::ValidatingAdmissionPolicy,
+        Kind::ValidatingAdmissionPolicyBinding,
+    ];
+    let both = both.map(|kind| ObjectKey::global(kind, LEAVING_POLICY));
+    for key in &both {
+        hub.write(key, &json!({"spec": {}}));
+    }
+    hub.settle();
+    for key in &both {
+        hub.remove(key);
+        assert!(hub.observed.object(key).is_some(), "{key}");
+    }
+    hub.settle();
+    let configuration = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+    hub.remove(&configuration);
+    let mut last = Vec::new();
+    while hub.observed.object(&configuration).is_some() {
+        assert!(both.iter().all(|key| hub.observed.object(key).is_some()));
+        last = hub.plan(&Key::Hub).actions;
+        for key in hub.keys() {
+            hub.turn(&key);
+        }
+        hub.others_act();
+    }
+    // With the configuration, but before it, so that nothing of it is left if the operator goes now.
+    let kinds: Vec<_> = last.iter().map(Action::kind).collect();
+    let [policy, binding] = both.each_ref().map(|key| key.kind);
+    assert_eq!(kinds, [binding, policy, Kind::GatewayConfiguration]);
+    assert!(both.iter().all(|key| hub.observed.object(key).is_none()));
 }
 
 #[test]

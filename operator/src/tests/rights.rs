@@ -6,12 +6,18 @@ use crds::addon::Version;
 use serde_json::{Value, json};
 
 use super::model::Hub;
-use crate::kind::Kind;
+use crate::{kind::Kind, object::is_ours};
 
 const OPERATOR: &str = include_str!("../../../config/operator/rbac.yaml");
 const SHIPPED: [&str; 2] = [
     include_str!("../../../config/agent/rbac-hub.yaml"),
     include_str!("../../../config/gateway/rbac.yaml"),
+];
+const LEAVING: &str = include_str!("../../../config/operator/leaving-policy.yaml");
+const KINDS: [&str; 3] = [
+    include_str!("../../../config/crds/accessgrants.yaml"),
+    include_str!("../../../config/crds/gatewayconfigurations.yaml"),
+    include_str!("../../../config/crds/managedserviceaccounts.yaml"),
 ];
 const OF_KUBERNETES: [&str; 2] = [
     "system:auth-delegator",
@@ -78,4 +84,50 @@ fn every_role_that_it_binds_is_shipped_and_is_one_that_it_may_bind() {
         .map(|(_, it)| it.data["roleRef"]["name"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(bound, may);
+}
+
+/// A policy may hold back only what the operator does not delete itself.
+#[test]
+fn what_it_needs_to_clean_up_is_held_by_the_policy_on_leaving_and_nothing_that_it_deletes() {
+    let files = SHIPPED.iter().chain(&KINDS).chain([&OPERATOR]);
+    let needed = files.flat_map(|file| {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(file).unwrap();
+        objects
+    });
+    let needed: BTreeSet<_> = needed
+        .map(|it| {
+            let kind = it["kind"].as_str().unwrap().to_lowercase();
+            let name = it["metadata"]["name"].as_str().unwrap();
+            (format!("{kind}s"), name.to_owned())
+        })
+        .collect();
+    let policy: Vec<Value> = serde_saphyr::from_multiple(LEAVING).unwrap();
+    let mut held = BTreeSet::new();
+    let rules = policy[0]["spec"]["matchConstraints"]["resourceRules"].clone();
+    for rule in rules.as_array().unwrap() {
+        let words = |field: &str| {
+            let words = rule[field].as_array().into_iter().flatten();
+            let words = words.filter_map(|it| it.as_str().map(str::to_owned));
+            words.collect::<Vec<_>>()
+        };
+        for resource in words("resources") {
+            let names = words("resourceNames").into_iter();
+            held.extend(names.map(|name| (resource.clone(), name)));
+        }
+    }
+    let missing: Vec<_> = needed.difference(&held).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.configure(&json!({"server": {"deployment": "Managed"}}));
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let all = Kind::ALL
+        .iter()
+        .copied()
+        .flat_map(|kind| hub.observed.all(kind));
+    for (key, _) in all.filter(|(_, it)| is_ours(it)) {
+        let resource = format!("{}s", key.kind.as_str().to_lowercase());
+        assert!(!held.contains(&(resource, key.name.clone())), "{key}");
+    }
 }

@@ -195,7 +195,19 @@ fn only_an_image_that_the_operator_was_told_of_runs() {
             "AsAsked",
             "local:5000/mirror/a@sha256:00",
         ),
+        (
+            "local:5000/mirror:v2@sha256:00",
+            "AsAsked",
+            "local:5000/mirror:v2@sha256:00",
+        ),
         ("local:5000/mirrors:v1", "ImageNotAllowed", own),
+        ("local:5000/mirrors@sha256:00", "ImageNotAllowed", own),
+        // The operator was not told of this digest.
+        (
+            "ghcr.io/spokeway/gateway-server:v1@sha256:00",
+            "ImageNotAllowed",
+            own,
+        ),
         ("evil.example.com/x", "ImageNotAllowed", own),
     ] {
         let image = json!({"server": {"image": image}});
@@ -215,6 +227,38 @@ fn its_place_in_the_api_comes_and_goes_with_its_endpoints() {
     assert!(registered(&hub).is_some());
     endpoint(&mut hub, false);
     assert_eq!(registered(&hub), None);
+}
+
+/// Without a gateway the `APIService` blocks the deletion of every namespace of the hub, and the operator
+/// goes with its namespace.
+#[test]
+fn its_place_in_the_api_goes_as_soon_as_its_namespace_is_deleted() {
+    for configuration_too in [false, true] {
+        let mut hub = managed();
+        endpoint(&mut hub, true);
+        hub.accept("managed1", &json!({}));
+        hub.settle();
+        assert!(registered(&hub).is_some());
+        if configuration_too {
+            hub.remove(&ObjectKey::global(Kind::GatewayConfiguration, "default"));
+        }
+        let key = ObjectKey::global(Kind::Namespace, NAMESPACE);
+        let since = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        hub.write(&key, &since);
+        let plan = hub.plan(&Key::Hub);
+        // Whatever else would be written there is refused.
+        assert!(
+            matches!(&plan.actions[..], [Action::Delete { key, .. }] if key.kind == Kind::APIService),
+            "{plan:?}"
+        );
+        hub.turn(&Key::Hub);
+        assert_eq!(registered(&hub), None);
+        hub.observed.forget(&key);
+        if !configuration_too {
+            hub.settle();
+            assert!(registered(&hub).is_some());
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The gateway's `APIService` on the hub. It is withdrawn while no gateway answers, because a
 //! registered API that does not answer breaks discovery for everybody and blocks the deletion of
-//! namespaces.
+//! namespaces. It is withdrawn at once if the gateway's namespace is being deleted, because soon
+//! nobody may be there to do that.
 
 use crds::gateway::{GatewayConfigurationSpec, ServerDeployment};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use crate::{
     names::{SERVER, SERVICE},
     object::is_ours,
     observed::{Observed, ServerSeen},
-    plan::{Desired, Plan},
+    plan::{Desired, Plan, enrolment::deleting},
 };
 
 /// If a gateway is away for less than this, for example while it restarts, its API stays
@@ -73,6 +74,9 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
         return Publication::Foreign;
     }
     let configuration = observed.configuration();
+    if let Some(why) = leaving(observed) {
+        return Publication::Withdrawn { why };
+    }
     if let Some(server) = configuration.map(|it| &it.spec.server)
         && server.deployment == ServerDeployment::Managed
     {
@@ -98,6 +102,16 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
             }
         }
     }
+}
+
+/// Why the gateway cannot stay if its namespace is being deleted.
+pub(super) fn leaving(observed: &Observed) -> Option<String> {
+    let namespace = &observed.configuration()?.spec.server.namespace;
+    let key = ObjectKey::global(Kind::Namespace, namespace);
+    deleting(observed.object(&key)?)?;
+    Some(format!(
+        "its namespace {namespace} is being deleted; once that is gone, install again"
+    ))
 }
 
 /// Endpoints show at once what a probe would find out later.

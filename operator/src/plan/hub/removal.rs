@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crds::gateway::{FINALIZER, GRANT_FINALIZER, SINGLETON};
 use jiff::Timestamp;
 
-use super::{api_service, rights, server};
+use super::{api_service, order_of_leaving, publication, rights, server};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -16,6 +16,12 @@ use crate::{
 };
 
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
+    if publication::leaving(observed).is_some() {
+        plan.unwanted(observed, &api_service::key());
+        if !plan.actions.is_empty() {
+            return;
+        }
+    }
     let mut held = observed.all(Kind::AccessGrant).filter(|(_, grant)| {
         let finalizers = grant.metadata.finalizers.iter().flatten();
         finalizers.into_iter().any(|it| it == GRANT_FINALIZER)
@@ -32,10 +38,12 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
             &ObjectKey::global(Kind::ClusterManagementAddOn, addon.name()),
         );
     }
+    if !plan.actions.is_empty() {
+        return;
+    }
+    order_of_leaving::plan(observed, Hold::Release, plan);
     let key = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
-    if let Some(object) = observed.object(&key)
-        && plan.actions.is_empty()
-    {
+    if let Some(object) = observed.object(&key) {
         plan.hold(&key, object, FINALIZER, Hold::Release);
     }
 }

@@ -74,8 +74,13 @@ mod tests {
                 "last/spokeway/agent:v1",
             ),
         ];
-        for (mirrors, wanted) in cases {
-            assert_eq!(mirrored(image, &mirrors), wanted, "{mirrors:?}");
+        // A digest stays, because a mirror has the same images.
+        for digest in ["", "@sha256:00"] {
+            let image = format!("{image}{digest}");
+            for (mirrors, wanted) in &cases {
+                let wanted = format!("{wanted}{digest}");
+                assert_eq!(mirrored(&image, mirrors), wanted, "{mirrors:?}");
+            }
         }
     }
 }
