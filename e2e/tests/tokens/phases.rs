@@ -2,6 +2,8 @@
 //! server receives the call, and just after it has carried it out but before the agent knows. Each
 //! moment has an account of its own, so that many can be tested at the same time.
 
+use std::time::Duration;
+
 use e2e::{
     eventually,
     interposer::{Call, Moment, Trap},
@@ -11,6 +13,10 @@ use http::Method;
 use serde_json::json;
 
 use super::stage::{SOON, Stage};
+
+/// How soon the hub's garbage collector has removed what is orphaned. After its API server was away
+/// it waits up to a minute before it lists again.
+const COLLECTED: Duration = Duration::from_secs(90);
 
 /// The stages of a token's life.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,7 +123,7 @@ impl Phase {
             // If the agent was refused, the hub's garbage collector removes the Secret. Its token
             // is invalid.
             let gone = || async { stage.token(name).await.map_or(Ok(()), |_| Err("a Secret")) };
-            eventually(SOON, name, gone).await.unwrap();
+            eventually(COLLECTED, name, gone).await.unwrap();
             let left = stage.service_accounts().get_opt(name).await.unwrap();
             assert!(left.is_none(), "{name}: {left:?}");
             return;
