@@ -74,8 +74,8 @@ impl Rule {
         } = &self.rule;
         let groups = api_groups.iter().flatten();
         let mut targets = groups.flat_map(|group| {
-            let named = resources.iter().flatten();
-            named.map(move |name| qualified(name, group))
+            let own = resources.iter().flatten();
+            own.map(move |name| qualified(name, group))
         });
         let own = resource_names.as_deref().unwrap_or_default();
         let has_names = if names.is_empty() {

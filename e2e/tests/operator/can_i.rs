@@ -54,6 +54,9 @@ const OF_GRANTS: [(&str, &str); 3] = [
         "The name on the hub of such a caller, for the cluster's audit log.",
     ),
 ];
+/// The namespaces of our objects on a cluster.
+const ADDONS: &str = "open-cluster-management-agent-addon";
+const TOKENS: &str = "open-cluster-management-managed-serviceaccount";
 const ADDON: &str = "system:open-cluster-management:addon:cluster-gateway";
 const OF_CLUSTER: &str = "system:open-cluster-management:cluster:managed1:addon:cluster-gateway";
 
@@ -98,8 +101,6 @@ async fn every_right_of_ours_is_written_down_with_its_reason() {
 
 fn accounts<'a>(hub: &'a Cluster, spoke: &'a Cluster) -> [Account<'a>; 5] {
     let account = |namespace: &str, name: &str| format!("system:serviceaccount:{namespace}:{name}");
-    let tokens = "open-cluster-management-managed-serviceaccount";
-    let addons = "open-cluster-management-agent-addon";
     [
         Account {
             title: "The operator, on the hub",
@@ -135,16 +136,16 @@ fn accounts<'a>(hub: &'a Cluster, spoke: &'a Cluster) -> [Account<'a>; 5] {
         Account {
             title: "The agent, on its cluster",
             cluster: spoke,
-            user: account(addons, "spokeway-agent"),
+            user: account(ADDONS, "spokeway-agent"),
             groups: &[],
             manifest: Some("agent/rbac-spoke.yaml"),
             others: &[],
-            places: &[addons, tokens],
+            places: &[ADDONS, TOKENS],
         },
         Account {
             title: "The gateway, on a cluster with a grant to alice",
             cluster: spoke,
-            user: account(tokens, "cluster-gateway"),
+            user: account(TOKENS, "cluster-gateway"),
             groups: &[],
             manifest: None,
             others: &OF_GRANTS,
@@ -256,21 +257,7 @@ async fn enrol(hub: &Cluster, spoke: &Cluster) {
     ] {
         soon("the operator binds its roles", || read(hub, binding)).await;
     }
-    let works = || async {
-        let works = read(hub, &["manifestworks", "-n", "managed1"]).await?;
-        let works = works["items"].as_array().cloned().unwrap_or_default();
-        let carried = works
-            .iter()
-            .flat_map(|it| it["spec"]["workload"]["manifests"].as_array().cloned());
-        let carried: Vec<Value> = carried.flatten().collect();
-        let is_there = |name| carried.iter().any(|it| it["metadata"]["name"] == name);
-        let both = is_there("spokeway-agent") && is_there("spokeway:gateway-impersonation");
-        if both {
-            Ok(carried)
-        } else {
-            Err(format!("{} works", works.len()))
-        }
-    };
+    let works = || carried(hub);
     let carried = soon("the works are there", works).await;
     let addons = ["create", "namespace", "open-cluster-management-agent-addon"];
     kubectl(spoke, &addons).await.unwrap();
@@ -285,6 +272,22 @@ async fn enrol(hub: &Cluster, spoke: &Cluster) {
         for object in carried.iter().filter(|it| it["kind"] == kind) {
             apply(spoke, object).await;
         }
+    }
+}
+
+/// What the operator's works carry to the cluster, once the agent and a grant are among it.
+async fn carried(hub: &Cluster) -> Result<Vec<Value>, String> {
+    let works = read(hub, &["manifestworks", "-n", "managed1"]).await?;
+    let works = works["items"].as_array().cloned().unwrap_or_default();
+    let carried = works
+        .iter()
+        .filter_map(|it| it["spec"]["workload"]["manifests"].as_array().cloned());
+    let carried: Vec<Value> = carried.flatten().collect();
+    let is_there = |name| carried.iter().any(|it| it["metadata"]["name"] == name);
+    if is_there("spokeway-agent") && is_there("spokeway:gateway-impersonation") {
+        Ok(carried)
+    } else {
+        Err(format!("{} works", works.len()))
     }
 }
 

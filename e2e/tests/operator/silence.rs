@@ -55,18 +55,7 @@ async fn a_dead_work_agent_holds_no_deleted_grant_though_its_cluster_is_connecte
     };
     soon("an Event says so", told).await;
 
-    let troubled = || async {
-        let status =
-            read(stage.hub(), &["gatewayconfiguration", "default"]).await?["status"].clone();
-        let first = &status["troubled"][0];
-        let is_said = first["name"] == CLUSTER && first["reason"] == "GrantsOverdue";
-        if is_said {
-            Ok(first.clone())
-        } else {
-            Err(status.to_string())
-        }
-    };
-    let troubled: Value = soon("the status says so", troubled).await;
+    let troubled = soon("the status says so", || troubled(&stage)).await;
     let message = troubled["message"].as_str().unwrap();
     let lingers = "ClusterRoleBinding spokeway:grant:alice-views:";
     assert!(
@@ -76,4 +65,17 @@ async fn a_dead_work_agent_holds_no_deleted_grant_though_its_cluster_is_connecte
     let spoke = stage.world.cluster(CLUSTER);
     let bound = kubectl(spoke, &["get", "clusterrolebindings", "-o", "name"]).await;
     assert!(bound.unwrap().contains("spokeway:grant:alice-views:"));
+}
+
+/// What the status says of the cluster, once it is that its work agent does nothing.
+async fn troubled(stage: &Stage) -> Result<Value, String> {
+    let configuration = read(stage.hub(), &["gatewayconfiguration", "default"]).await?;
+    let status = &configuration["status"];
+    let first = &status["troubled"][0];
+    let is_said = first["name"] == CLUSTER && first["reason"] == "GrantsOverdue";
+    if is_said {
+        Ok(first.clone())
+    } else {
+        Err(status.to_string())
+    }
 }

@@ -14,7 +14,7 @@ use super::excess::excess;
 use crate::{
     clusters::Access,
     proxy::target_uri,
-    upstream::{RequestBody, SendError},
+    upstream::{RequestBody, SendError, Wanted},
     way::Leased,
 };
 
@@ -53,7 +53,7 @@ async fn ask(
     access: &Access,
     user: Option<&'static str>,
 ) -> Result<SubjectRulesReviewStatus, ReviewError> {
-    let Leased { upstream, pooled } = access.way.lease().await?;
+    let Leased { upstream, pooled } = access.way.lease(Wanted::Any).await?;
     let mut request = request(access, user);
     let uri = target_uri::of(&upstream.target, PATH, None);
     if pooled.is_http1() {
@@ -63,7 +63,7 @@ async fn ask(
     }
     let (response, lease) = pooled.send(request).await.map_err(|error| match error {
         SendError::Unsent(_) => ReviewError::Unsent,
-        SendError::Broken(error) => ReviewError::Broken(error),
+        SendError::Broken(error) | SendError::Stale(error) => ReviewError::Broken(error),
     })?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {

@@ -253,7 +253,7 @@ fn its_place_in_the_api_goes_as_soon_as_its_namespace_is_deleted() {
         );
         hub.turn(&Key::Hub);
         assert_eq!(registered(&hub), None);
-        hub.observed.forget(&key);
+        hub.observed.forget(&key, hub.now);
         if !configuration_too {
             hub.settle();
             assert!(registered(&hub).is_some());
