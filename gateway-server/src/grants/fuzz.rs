@@ -1,10 +1,10 @@
 //! Tests the grants of any document; see [`crate::fuzz`]. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crds::{
     ClusterName,
-    gateway::{AccessGrant, ON_CLUSTER_PREFIX, UserPrefix},
+    gateway::{AccessGrant, Caps, ON_CLUSTER_PREFIX, UserPrefix},
 };
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -44,6 +44,8 @@ fn check(caller: &User, readings: Vec<(String, Reading)>) {
     let identities = Identities::default();
     let mut ledger = Ledger::new(UserPrefix::default());
     ledger.replace(readings, now);
+    ledger.set_caps(Caps::default(), now);
+    ledger.replace_labels(HashMap::new(), now);
     ledger.replace_used(clusters.clone());
     for cluster in &clusters {
         match decide(caller, cluster, ledger.standings(), &identities) {

@@ -29,7 +29,6 @@ pub(crate) use self::{
     namespace::refusal,
     placement::{is_chosen, is_selected, leaves_at},
     registration::own_group_of_all,
-    removal::deleting,
     selected_cluster::is_row_foreign,
 };
 use self::{namespace::Refusal, selected_cluster::SelectedCluster};

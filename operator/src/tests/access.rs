@@ -369,6 +369,8 @@ fn a_work_agent_that_does_nothing_holds_no_deleted_grant_for_ever() {
     insta::assert_snapshot!(notes[0].text);
     hub.settle();
     assert!(hub.observed.object(&key("g")).is_none());
+    // The work has just been written without the grant.
+    hub.pass(300);
     let said = troubled(&mut hub);
     assert_eq!(said[0]["reason"], "GrantsOverdue");
     insta::assert_snapshot!(said[0]["message"].as_str().unwrap());

@@ -138,5 +138,6 @@ impl SendError {
 /// Whether the other end closed the connection, in good order or not, before it answered.
 fn is_close(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error);
-    error.is_incomplete_message() || source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+    error.is_incomplete_message()
+        || source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }

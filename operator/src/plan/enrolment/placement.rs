@@ -9,12 +9,12 @@ use crds::{
 use jiff::Timestamp;
 use kube::core::{DynamicObject, Selector, SelectorExt as _};
 
-use super::{namespace::refusal, removal::deleting};
+use super::namespace::refusal;
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
     names::WORK,
-    object::is_ours,
+    object::{deleting, is_ours},
     observed::Observed,
     plan::row_key,
 };

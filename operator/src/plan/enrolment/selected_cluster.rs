@@ -10,7 +10,7 @@ use crds::{
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
-use super::{account, deployment_config, placement};
+use super::{deployment_config, placement};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -64,7 +64,7 @@ impl<'a> SelectedCluster<'a> {
         let spec = &observed.configuration()?.spec;
         let is_foreign = is_row_foreign(observed, cluster, Addon::Accounts);
         let tokens = match spec.credentials.kind {
-            CredentialsType::Manual if !is_foreign && account::is_left(observed, cluster) => {
+            CredentialsType::Manual if !is_foreign && has_account(observed, cluster) => {
                 Capability::Ending
             }
             CredentialsType::Manual => Capability::Off,
@@ -168,4 +168,11 @@ pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: Addon) -
     let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
     let row = observed.object(&row_key(cluster, addon));
     row.is_some_and(|object| !is_ours(object)) && !observed.object(&manager).is_some_and(is_ours)
+}
+
+/// True while the hub has an account of the operator's on the cluster, even one that is being
+/// deleted: only an agent that handles tokens can revoke its token.
+fn has_account(observed: &Observed, cluster: &str) -> bool {
+    let mut accounts = observed.within(Kind::ManagedServiceAccount, cluster);
+    accounts.any(|(_, account)| is_ours(account))
 }

@@ -7,8 +7,9 @@ use crds::gateway::FINALIZER;
 use crate::{
     kind::{Kind, ObjectKey},
     names::LEAVING_POLICY,
+    object::deleting,
     observed::Observed,
-    plan::{Hold, Plan, enrolment::deleting},
+    plan::{Hold, Plan},
 };
 
 /// Plans to hold the policy and its binding, or to release them.

@@ -12,9 +12,9 @@ use super::{api_service::key, server};
 use crate::{
     kind::{Kind, ObjectKey},
     names::{SERVER, SERVICE},
-    object::is_ours,
+    object::{deleting, is_ours},
     observed::{Observed, ServerSeen},
-    plan::{Desired, Plan, enrolment::deleting},
+    plan::{Desired, Plan},
 };
 
 /// If a gateway is away for less than this, for example while it restarts, its API stays
