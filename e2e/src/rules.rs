@@ -18,6 +18,8 @@ pub const MANIFESTS: [&str; 4] = [
 pub struct Rule {
     /// The name of the role.
     pub role: String,
+    /// The namespace of the role, if it has one.
+    pub namespace: Option<String>,
     /// What it allows.
     pub rule: PolicyRule,
     /// Why. Empty if nothing is said.
@@ -34,12 +36,14 @@ pub fn rules(manifest: &str) -> Vec<Rule> {
 fn of_object(text: &str) -> Vec<Rule> {
     let object: Value = serde_saphyr::from_str(text).expect("a manifest of ours");
     let role = object["metadata"]["name"].as_str().unwrap_or_default();
+    let namespace = object["metadata"]["namespace"].as_str();
     let rules = object["rules"].as_array().cloned().unwrap_or_default();
     let reasons = reasons(text);
     assert_eq!(rules.len(), reasons.len(), "{role}");
     let rules = rules.into_iter().zip(reasons);
     let rules = rules.map(|(rule, reason)| Rule {
         role: role.to_owned(),
+        namespace: namespace.map(str::to_owned),
         rule: serde_json::from_value(rule).expect("a rule"),
         reason,
     });

@@ -28,7 +28,7 @@ Admission policies bound some of these rights further: `config/operator/operator
 const BUILT_IN: [(&str, &str); 3] = [
     (
         "tokenreviews.authentication.k8s.io",
-        "Not used; it comes with the built-in role system:auth-delegator, for the next row.",
+        "Not used; it comes with the built-in role system:auth-delegator, which subjectaccessreviews take.",
     ),
     (
         "subjectaccessreviews.authorization.k8s.io",
@@ -169,25 +169,26 @@ impl Account<'_> {
         let everybodys = rows(self.cluster, "default", &nobody).await;
         let everywhere = beside(rows(self.cluster, "default", &flags).await, &everybodys);
         writeln!(page, "\n## {}\n\n`{}`", self.title, self.user).unwrap();
-        self.table("Everywhere", &everywhere, page);
+        self.table(None, &everywhere, page);
         for place in self.places {
             let there = beside(rows(self.cluster, place, &flags).await, &everybodys);
-            self.table(
-                &format!("In the namespace {place}"),
-                &beside(there, &everywhere),
-                page,
-            );
+            self.table(Some(place), &beside(there, &everywhere), page);
         }
     }
 
-    fn table(&self, place: &str, rows: &[Row], page: &mut String) {
+    /// What it may do in a namespace, or everywhere.
+    fn table(&self, place: Option<&str>, rows: &[Row], page: &mut String) {
         if rows.is_empty() {
             return;
         }
         let rules = self.manifest.map(rules).unwrap_or_default();
         let reasoned = rows
             .iter()
-            .map(|row| (row.clone(), self.reason(row, &rules)));
+            .map(|row| (row.clone(), self.reason(row, place, &rules)));
+        let place = place.map_or_else(
+            || "Everywhere".to_owned(),
+            |place| format!("In the namespace {place}"),
+        );
         writeln!(page, "\n### {place}\n\n| may | what | why |\n|---|---|---|").unwrap();
         for (row, reason) in merged(reasoned.collect()) {
             writeln!(
@@ -201,13 +202,14 @@ impl Account<'_> {
     }
 
     /// Why it has each of these verbs.
-    fn reason(&self, row: &Row, rules: &[Rule]) -> String {
+    fn reason(&self, row: &Row, place: Option<&str>, rules: &[Rule]) -> String {
         let other = self.others.iter().find(|(what, _)| *what == row.resource);
         let mut reasons: Vec<&str> = Vec::new();
         for verb in &row.verbs {
             let own = rules
                 .iter()
-                .find(|rule| rule.allows(verb, &row.resource, &row.names));
+                .filter(|rule| rule.allows(verb, &row.resource, &row.names));
+            let own = own.min_by_key(|rule| rule.namespace.as_deref() != place);
             let own = own.map(|rule| rule.reason.as_str());
             let reason = own
                 .or_else(|| other.map(|(_, reason)| *reason))
