@@ -40,7 +40,7 @@ enum Command {
         #[arg(long, conflicts_with = "quick")]
         no_skips: bool,
     },
-    /// Build the container images as OCI archives, without a container engine
+    /// Build the container images as OCI archives, without a container engine, with their bills of materials and digests
     Images {
         /// Cargo profile to build the programs with
         #[arg(long, default_value = "release")]

@@ -14,25 +14,24 @@ const NAMESPACE: &str = "spokeway-system";
 const MANAGED: &str = "managed1";
 const FIRST: &str = "first \"kubectl delete gatewayconfiguration default\"";
 const REGISTERED: [&str; 3] = ["get", "apiservice", "v1alpha1.cluster.core.oam.dev"];
-/// The kinds of everything that is ours on a hub.
-const LISTED: &str = "clustermanagementaddons,managedclusteraddons,manifestworks,rolebindings,roles,\
-    clusterrolebindings,clusterroles,apiservices,serviceaccounts,deployments,customresourcedefinitions,\
-    validatingadmissionpolicies,validatingadmissionpolicybindings";
+const OURS: &str = "app.kubernetes.io/managed-by=spokeway-operator";
+/// The kinds of what the operator makes on a hub.
+const MADE: &str = "clustermanagementaddons,managedclusteraddons,manifestworks,rolebindings,\
+    clusterrolebindings,apiservices,services,secrets,serviceaccounts,deployments";
+/// What is there once on a hub, and is shipped.
+const SHIPPED: &str =
+    "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings";
 
-/// Everything that is ours, by its name or its group.
+/// What the operator made, and what was shipped with it. The harness has objects of its own for the
+/// gateway that it runs.
 async fn left(stage: &Stage) -> Result<Vec<String>, String> {
-    let all = stage.kubectl(&["get", LISTED, "-A", "-o", "name"]).await?;
-    let is_ours = |name: &&str| {
-        [
-            "spokeway",
-            "gateway.open-cluster-management.io",
-            "cluster.core.oam.dev",
-            "addon-cluster-gateway",
-        ]
-        .iter()
-        .any(|word| name.contains(word))
-    };
-    Ok(all.lines().filter(is_ours).map(str::to_owned).collect())
+    let made = ["get", MADE, "-A", "-l", OURS, "-o", "name"];
+    let made = stage.kubectl(&made).await?;
+    let shipped = stage.kubectl(&["get", SHIPPED, "-o", "name"]).await?;
+    let names = ["spokeway", "gateway.open-cluster-management.io"];
+    let is_ours = |name: &&str| names.iter().any(|word| name.contains(word));
+    let shipped = shipped.lines().filter(is_ours);
+    Ok(made.lines().chain(shipped).map(str::to_owned).collect())
 }
 
 async fn refused(stage: &Stage, args: &[&str]) -> Result<String, String> {
@@ -141,16 +140,8 @@ async fn a_hub_that_loses_the_namespace_is_not_held_up_and_can_be_cleaned_later(
         .unwrap();
     let (done, said) = Operator::uninstall(stage.hub(), 60).await.unwrap();
     assert!(done, "{said}");
-    let ours = [
-        "get",
-        LISTED,
-        "-A",
-        "-l",
-        "app.kubernetes.io/managed-by=spokeway-operator",
-        "-o",
-        "name",
-    ];
-    assert_eq!(stage.kubectl(&ours).await.unwrap(), "");
+    let made = ["get", MADE, "-A", "-l", OURS, "-o", "name"];
+    assert_eq!(stage.kubectl(&made).await.unwrap(), "");
 }
 
 /// Nobody was there to withdraw the API.
