@@ -8,6 +8,7 @@ mod engine;
 mod events;
 mod fleet;
 mod judge;
+mod kind;
 mod metrics;
 mod objects;
 mod outcome;

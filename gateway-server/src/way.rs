@@ -236,11 +236,12 @@ impl Way {
             let dialer = &tunnel.upstream.target.dialer;
             self.direct.is_empty() || matches!(dialer, Dialer::Tunnel(it) if it.is_attached())
         });
-        let all = || self.direct.iter().chain(tunnel);
-        if all().count() < 2 {
-            return all().collect();
-        }
         let record = |place: &Arc<Place>| *place.record.lock();
+        let has_failed = |tunnel| record(tunnel).has_failed();
+        if self.direct.len() < 2 && !tunnel.is_some_and(has_failed) {
+            return tunnel.into_iter().chain(&self.direct).collect();
+        }
+        let all = || self.direct.iter().chain(tunnel);
         let addresses: Vec<_> = self.direct.iter().map(record).collect();
         let order = order(&addresses, tunnel.map(record), now);
         order.iter().filter_map(|index| all().nth(*index)).collect()

@@ -69,12 +69,10 @@ impl Link {
     /// Keeps a connection up until the drain, and returns when the last pipe has ended.
     pub(super) async fn keep(self) {
         let drain = &self.shared.drain;
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         let mut pauses = backoff();
         let mut spares = 0;
         while !drain.is_cancelled() {
-            // Connections that have ended are removed.
-            while connections.try_join_next().is_some() {}
             let begin = Instant::now();
             let outcome = select! {
                 outcome = self.connect_and_hold(spares, &mut connections) => outcome,
@@ -98,13 +96,13 @@ impl Link {
                 () = drain.cancelled() => break,
             }
         }
-        while connections.join_next().await.is_some() {}
+        connections.end().await;
     }
 
     /// Makes one connection, and waits until it ends or drains, or should lead to another replica.
     /// Pipes that are still open then finish in `connections`. `spares` is the number of
     /// connections before it that were spare.
-    async fn connect_and_hold(&self, spares: u32, connections: &mut JoinSet<()>) -> Outcome {
+    async fn connect_and_hold(&self, spares: u32, connections: &mut Connections) -> Outcome {
         let renewed = self.shared.hub.renewed();
         let io = match self.shared.hub.attach(&self.shared.tasks).await {
             Ok(io) => io,
@@ -125,7 +123,7 @@ impl Link {
         // The connection drains when this guard is dropped.
         let part = part.drop_guard();
         let served = serve_on(self.shared.clone(), io, sender, drained);
-        connections.spawn(served.in_current_span());
+        connections.begin(served.in_current_span());
         let attached = |phase: &Phase| *phase != Phase::Greeting;
         let replica = match phase.wait_for(attached).await.as_deref() {
             Ok(Phase::Attached { replica, .. }) => replica.clone(),
@@ -153,6 +151,24 @@ impl Link {
                 Outcome::Spare
             }
         }
+    }
+}
+
+/// The connections of one link: the one that is kept, and those before it whose last pipes are still
+/// open.
+#[derive(Debug, Default)]
+struct Connections(JoinSet<()>);
+
+impl Connections {
+    /// Serves another one, and forgets those that have ended.
+    fn begin(&mut self, served: impl Future<Output = ()> + Send + 'static) {
+        while self.0.try_join_next().is_some() {}
+        self.0.spawn(served);
+    }
+
+    /// Waits until all have ended.
+    async fn end(mut self) {
+        while self.0.join_next().await.is_some() {}
     }
 }
 
@@ -252,7 +268,25 @@ impl Drop for Attached<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::yield_now;
+
     use super::*;
+
+    #[tokio::test]
+    async fn connections_that_have_ended_take_no_memory() {
+        let mut connections = Connections::default();
+        let (finish, mut last) = watch::channel(());
+        connections.begin(async move {
+            let _ = last.changed().await;
+        });
+        for _ in 0..1000 {
+            connections.begin(async {});
+            yield_now().await;
+        }
+        assert!(connections.0.len() <= 3, "{}", connections.0.len());
+        finish.send_replace(());
+        connections.end().await;
+    }
 
     #[test]
     fn a_link_that_stays_spare_is_replaced_many_times_within_some_seconds_and_then_rarely() {

@@ -18,6 +18,7 @@ use super::{
     apply::{Hands, Work},
     events::{Notes, note},
     fleet::{Fleet, Report},
+    kind::{ByKind, Kind},
     metrics::Metrics,
     outcome::Outcome,
     plan::{Action, Remains},
@@ -47,12 +48,8 @@ pub(crate) struct Engine {
     pub(crate) working: watch::Sender<bool>,
 }
 
-/// The last logged fault of each API server, so that each is logged once.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    hub: Option<String>,
-    spoke: Option<String>,
-}
+/// What each watch fails with now. It is logged once.
+pub(crate) type Faults = ByKind<Option<String>>;
 
 impl Engine {
     /// Runs until it is told to stop.
@@ -62,8 +59,8 @@ impl Engine {
         let (mut hub, mut spoke) = (self.hub.clone(), self.spoke.clone());
         self.fleet.site.authority = spoke.borrow_and_update().authority.clone();
         let hub_client = hub.borrow_and_update().clone();
-        let mut of_hub = watches::of_hub(hub_client, &cluster);
-        let mut of_spoke = watches::of_spoke(spoke.borrow().client.clone(), &namespace);
+        let mut of_hub = watches::of_hub(&hub_client, &cluster);
+        let mut of_spoke = watches::of_spoke(&spoke.borrow().client, &namespace);
         let mut calls = JoinSet::new();
         loop {
             self.begin(&mut calls);
@@ -75,11 +72,11 @@ impl Engine {
                 Some(Ok((work, outcome))) = calls.join_next() => self.finish(&work, &outcome),
                 Ok(()) = hub.changed() => {
                     info!(cluster, "the hub credentials have changed; restarting the watches");
-                    of_hub = watches::of_hub(hub.borrow_and_update().clone(), &cluster);
+                    of_hub = watches::of_hub(&hub.borrow_and_update(), &cluster);
                 }
                 Ok(()) = spoke.changed() => {
                     self.fleet.site.authority = spoke.borrow_and_update().authority.clone();
-                    of_spoke = watches::of_spoke(spoke.borrow().client.clone(), &namespace);
+                    of_spoke = watches::of_spoke(&spoke.borrow().client, &namespace);
                     self.fleet.touch_all();
                 }
                 () = sleep(pause) => {}
@@ -129,30 +126,21 @@ impl Engine {
     }
 
     fn observe(&mut self, change: Change) {
-        let (known, server, fault) = match &change {
-            Change::HubFault(fault) => (&mut self.faults.hub, "hub", Some(fault)),
-            Change::Accounts(_) | Change::Secrets(_) => (&mut self.faults.hub, "hub", None),
-            Change::SpokeFault(fault) => (&mut self.faults.spoke, "managed cluster", Some(fault)),
-            Change::ServiceAccounts(_) => (&mut self.faults.spoke, "managed cluster", None),
-        };
-        if let Some(fault) = fault {
+        let kind = change.kind();
+        let known = &mut self.faults[kind];
+        if let Change::Fault(_, fault) = &change {
             self.metrics.failed("WatchBroken");
             if known.as_ref() != Some(fault) {
                 let cluster = &self.fleet.site.cluster;
-                warn!(%cluster, %fault, "cannot watch the {server}; existing tokens are kept");
+                let what = kind.plural();
+                warn!(%cluster, %fault, "cannot watch {what}; existing tokens are kept");
                 *known = Some(fault.clone());
             }
-        } else if !matches!(
-            change,
-            // This event is sent before the server was asked.
-            Change::Accounts(kube::runtime::watcher::Event::Init)
-                | Change::Secrets(kube::runtime::watcher::Event::Init)
-                | Change::ServiceAccounts(kube::runtime::watcher::Event::Init)
-        ) {
+        } else if change.is_answer() {
             *known = None;
         }
         self.fleet.observe(change, (self.clock)());
-        let faultless = self.faults.hub.is_none() && self.faults.spoke.is_none();
+        let faultless = Kind::ALL.iter().all(|kind| self.faults[*kind].is_none());
         let works = faultless && self.fleet.site.is_listed();
         self.working.send_if_modified(|working| {
             let changed = *working != works;
@@ -221,3 +209,6 @@ impl Metrics {
         self.oldest_issue.set(or_none(issue));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! All accounts of the cluster: what is known of each, which are due, and when the others will be.
 //! No I/O and no clock; the driver brings changes, the time, and the outcomes of work.
 
-mod kind;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -11,12 +10,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use kube::{ResourceExt as _, runtime::watcher::Event};
 
-use self::{
-    kind::{ByKind, Kind},
-    queue::{Line, Queue},
-};
+use self::queue::{Line, Queue};
 use super::{
     apply::Work,
+    kind::{ByKind, Kind},
     objects::{Account, Secret, ServiceAccount, Version},
     outcome::Outcome,
     plan::{Plan, RETIRED, RETIRED_FOR, plan},
@@ -79,6 +76,9 @@ impl Fleet {
 
     /// Takes in what a watch reported.
     pub(crate) fn observe(&mut self, change: Change, now: Timestamp) {
+        if change.is_answer() {
+            self.set_fault(change.kind(), None);
+        }
         match change {
             Change::Accounts(event) => {
                 let read = |object: kube::core::DynamicObject| {
@@ -96,7 +96,6 @@ impl Fleet {
                 self.take(Kind::Secret, event, read);
             }
             Change::ServiceAccounts(event) => {
-                self.site.spoke_fault = None;
                 let read = |object: k8s_openapi::api::core::v1::ServiceAccount| {
                     (
                         object.name_any(),
@@ -106,11 +105,16 @@ impl Fleet {
                 self.take(Kind::ServiceAccount, event, read);
                 self.follow_retirement(now);
             }
-            Change::HubFault(_) => {}
-            Change::SpokeFault(fault) => {
-                self.site.spoke_fault = Some(fault);
-                self.touch_all();
-            }
+            Change::Runs(_) => {}
+            Change::Fault(kind, fault) => self.set_fault(kind, Some(fault)),
+        }
+    }
+
+    /// What the watch of this kind fails with now.
+    fn set_fault(&mut self, kind: Kind, fault: Option<String>) {
+        if kind.is_of_spoke() && (fault.is_some() || self.site.spoke_fault.is_some()) {
+            self.site.spoke_fault = fault;
+            self.touch_all();
         }
     }
 

@@ -86,6 +86,38 @@ async fn sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn sigterm_makes_it_unready_first_and_requests_come_in_until_endpoints_have_moved() {
+    let world = World::builder().cluster("solo").start().await.unwrap();
+    let solo = world.cluster("solo");
+    let options = GatewayOptions {
+        args: vec!["--shutdown-delay=10".to_owned()],
+        ..GatewayOptions::default()
+    };
+    let gateway = Gateway::start(solo, options).await.unwrap();
+    gateway
+        .register_spoke(solo, SpokeOptions::default())
+        .await
+        .unwrap();
+    let before = Door::open(&gateway).await;
+    assert_eq!(before.get("/readyz").await.0, StatusCode::OK);
+    let leaves = async {
+        let unready = eventually(SOON, "it to say that it is not ready", || async {
+            match before.get("/readyz").await {
+                (StatusCode::OK, _) => Err("it is ready"),
+                _ => Ok(()),
+            }
+        });
+        unready.await.unwrap();
+        // Who does not know that yet comes nevertheless.
+        let late = Door::open(&gateway).await;
+        let answer = late.get(&proxy("solo", "/healthz")).await;
+        assert_eq!(answer, (StatusCode::OK, "ok".to_owned()));
+    };
+    let (status, ()) = join!(gateway.stop(), leaves);
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_watch_ends_if_the_hub_no_longer_lets_its_caller_use_the_gateway() {
     let gateway = Gateway::shared().await;
     let hub = gateway.hub();

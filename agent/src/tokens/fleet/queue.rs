@@ -10,7 +10,8 @@ use jiff::Timestamp;
 pub(super) struct Queue {
     urgent: VecDeque<String>,
     ready: VecDeque<String>,
-    queued: BTreeSet<String>,
+    /// The line in which each name waits.
+    queued: BTreeMap<String, Line>,
     times: BTreeSet<(Timestamp, String)>,
     by_name: BTreeMap<String, Timestamp>,
 }
@@ -26,14 +27,14 @@ pub(super) enum Line {
 impl Queue {
     /// Makes a name due, after all others in its line.
     pub(super) fn touch(&mut self, name: &str, line: Line) {
-        if self.enter(name) {
+        if self.enter(name, line) {
             self.line(line).push_back(name.to_owned());
         }
     }
 
     /// Makes a name due, before all others in its line.
     pub(super) fn touch_first(&mut self, name: &str, line: Line) {
-        if self.enter(name) {
+        if self.enter(name, line) {
             self.line(line).push_front(name.to_owned());
         }
     }
@@ -65,9 +66,16 @@ impl Queue {
         Some(name)
     }
 
-    fn enter(&mut self, name: &str) -> bool {
+    /// Notes that a name waits in a line. False if it waits there already, or in a better one.
+    fn enter(&mut self, name: &str, line: Line) -> bool {
         self.forget_time(name);
-        self.queued.insert(name.to_owned())
+        match self.queued.get(name) {
+            Some(known) if *known == line || *known == Line::Urgent => return false,
+            Some(Line::Ready) => self.ready.retain(|ready| ready != name),
+            Some(Line::Urgent) | None => {}
+        }
+        self.queued.insert(name.to_owned(), line);
+        true
     }
 
     fn line(&mut self, line: Line) -> &mut VecDeque<String> {
@@ -101,6 +109,22 @@ mod tests {
         queue.touch("dying", Line::Urgent);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, ["dying", "begun", "new"]);
+    }
+
+    #[test]
+    fn a_name_that_becomes_urgent_leaves_its_place_and_one_that_is_urgent_stays_so() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.touch(name, Line::Ready);
+        }
+        queue.touch("other", Line::Urgent);
+        queue.touch("c", Line::Urgent);
+        queue.touch_first("b", Line::Urgent);
+        queue.touch("c", Line::Ready);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, ["b", "other", "c", "a"]);
+        queue.touch("c", Line::Ready);
+        assert_eq!(queue.pop().as_deref(), Some("c"));
     }
 
     #[test]

@@ -1,8 +1,19 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    task::{Context, Poll},
+};
 
-use futures::future::join_all;
+use futures::{
+    future::join_all,
+    task::{ArcWake, waker},
+};
 use http::Method;
-use tokio::time::{sleep, timeout};
+use proptest::prelude::*;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::*;
 use crate::{authentication::User, authorization::Action};
@@ -109,4 +120,181 @@ async fn stays_bounded() {
         cache.get(&question(user), ask).await.unwrap();
     }
     assert!(cache.0.lock().len() <= MAX_ENTRIES);
+}
+
+/// What happens next to one of two questions, or to one of those who ask.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Ask(usize),
+    /// One who was woken goes on.
+    GoOn(usize),
+    Leave(usize),
+    /// The hub answers the attempt, or fails.
+    Answer(usize, bool),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let some = 0..100_usize;
+    prop_oneof![
+        4 => (0..2_usize).prop_map(Step::Ask),
+        4 => some.clone().prop_map(Step::GoOn),
+        2 => some.prop_map(Step::Leave),
+        2 => (0..2_usize, any::<bool>()).prop_map(|(of, well)| Step::Answer(of, well)),
+        1 => (1..12_u64).prop_map(Step::Wait),
+    ]
+}
+
+/// Notes that a task was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl ArcWake for Woken {
+    fn wake_by_ref(woken: &Arc<Self>) {
+        woken.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// One who asks.
+struct Caller {
+    question: usize,
+    asking: BoxFuture<'static, Outcome>,
+    woken: Arc<Woken>,
+}
+
+/// An attempt that the hub has not answered yet.
+struct Attempt {
+    question: usize,
+    number: usize,
+    hub: oneshot::Sender<Result<Verdict, ReviewError>>,
+}
+
+#[derive(Default)]
+struct World {
+    cache: Arc<Cache>,
+    callers: Vec<Caller>,
+    attempts: Arc<Mutex<Vec<Attempt>>>,
+    /// How many attempts there were.
+    begun: Arc<AtomicUsize>,
+    /// The numbers of the attempts at each question that were answered well.
+    answered: [BTreeSet<usize>; 2],
+}
+
+impl World {
+    fn ask(&mut self, of: usize) {
+        let (cache, attempts) = (Arc::clone(&self.cache), Arc::clone(&self.attempts));
+        let begun = Arc::clone(&self.begun);
+        let asking = async move {
+            let ask = |_| {
+                let (hub, answer) = oneshot::channel();
+                let mut attempts = attempts.lock();
+                attempts.retain(|it: &Attempt| !it.hub.is_closed());
+                assert!(attempts.iter().all(|it| it.question != of), "asks twice");
+                let number = begun.fetch_add(1, Ordering::SeqCst);
+                attempts.push(Attempt {
+                    question: of,
+                    number,
+                    hub,
+                });
+                async { answer.await.expect("the hub answers at last") }
+            };
+            cache.get(&question(of), ask).await
+        };
+        let woken = Arc::<Woken>::default();
+        woken.0.store(true, Ordering::SeqCst);
+        self.callers.push(Caller {
+            question: of,
+            asking: asking.boxed(),
+            woken,
+        });
+        self.go_on(self.callers.len() - 1);
+    }
+
+    fn go_on(&mut self, of: usize) {
+        let Some(of) = of.checked_rem(self.callers.len()) else {
+            return;
+        };
+        let caller = &mut self.callers[of];
+        if !caller.woken.0.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let waker = waker(Arc::clone(&caller.woken));
+        let polled = caller.asking.poll_unpin(&mut Context::from_waker(&waker));
+        let Poll::Ready(outcome) = polled else { return };
+        if let Ok(Verdict::Denied(number)) = outcome {
+            let number: usize = number.parse().unwrap();
+            let is_its_own = self.answered[caller.question].contains(&number);
+            assert!(is_its_own, "the answer to another question");
+        }
+        self.callers.remove(of);
+    }
+
+    fn answer(&mut self, of: usize, well: bool) {
+        let mut attempts = self.attempts.lock();
+        let Some(index) = attempts.iter().position(|it| it.question == of) else {
+            return;
+        };
+        let attempt = attempts.remove(index);
+        drop(attempts);
+        let verdict = Verdict::Denied(attempt.number.to_string());
+        let answer = well.then_some(verdict).ok_or(ReviewError::Deadline);
+        if attempt.hub.send(answer).is_ok() && well {
+            self.answered[of].insert(attempt.number);
+        }
+    }
+
+    /// All who still wait are answered, and all of them notice.
+    fn settle(&mut self) {
+        for of in 0..2 {
+            self.answer(of, true);
+        }
+        while let Some(woken) = self
+            .callers
+            .iter()
+            .position(|it| it.woken.0.load(Ordering::SeqCst))
+        {
+            self.go_on(woken);
+        }
+        assert!(
+            self.callers.is_empty(),
+            "{} were not woken",
+            self.callers.len()
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// The cache takes its lock for each step and waits for nothing while it holds it, so every
+    /// interleaving of threads is one of these orders of polls. That is why this is no model of
+    /// `loom`, which also knows neither `parking_lot` nor `futures`.
+    #[test]
+    fn one_attempt_for_all_who_ask_and_all_of_them_are_woken(
+        steps in proptest::collection::vec(step(), 0..80)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
+        runtime.unwrap().block_on(async move {
+            let mut world = World::default();
+            for step in steps {
+                match step {
+                    Step::Ask(of) => world.ask(of),
+                    Step::GoOn(of) => world.go_on(of),
+                    Step::Leave(of) => {
+                        if let Some(of) = of.checked_rem(world.callers.len()) {
+                            world.callers.remove(of);
+                        }
+                    }
+                    Step::Answer(of, well) => world.answer(of, well),
+                    Step::Wait(seconds) => {
+                        tokio::time::advance(Duration::from_secs(seconds)).await;
+                    }
+                }
+            }
+            world.settle();
+        });
+    }
 }

@@ -176,3 +176,6 @@ impl<C: Connection> State<C> {
         self.http2.iter().map(|slots| slots.used()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,25 @@ pub(super) enum Kind {
     ServiceAccount,
 }
 
+impl Kind {
+    /// Every kind.
+    pub(super) const ALL: [Self; 3] = [Self::Account, Self::Secret, Self::ServiceAccount];
+
+    /// Its objects, in the words of logs.
+    pub(super) fn plural(self) -> &'static str {
+        match self {
+            Self::Account => "the ManagedServiceAccounts on the hub",
+            Self::Secret => "their Secrets on the hub",
+            Self::ServiceAccount => "the ServiceAccounts on the managed cluster",
+        }
+    }
+
+    /// True if its objects are on the managed cluster, false if they are on the hub.
+    pub(super) fn is_of_spoke(self) -> bool {
+        self == Self::ServiceAccount
+    }
+}
+
 /// One value for each kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ByKind<T> {
