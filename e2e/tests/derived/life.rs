@@ -79,10 +79,11 @@ async fn a_tunnel_ends_when_its_cluster_is_another_one_of_the_same_name() {
     let log = stage.gateway.process().log();
     let cut = || async {
         let said = std::fs::read_to_string(log).unwrap();
-        let line = said
-            .lines()
-            .find(|it| it.contains("another managed cluster now"));
-        line.map(|_| ()).ok_or("no tunnel was cut")
+        let mut own = said.lines().filter(|it| it.contains("namesake"));
+        // Whichever is seen first.
+        let reasons = ["another managed cluster now", "the managed cluster is gone"];
+        let is_cut = own.any(|it| reasons.iter().any(|reason| it.contains(reason)));
+        is_cut.then_some(()).ok_or("no tunnel was cut")
     };
     eventually(SOON, "the tunnel ends", cut).await.unwrap();
 }
