@@ -1,5 +1,5 @@
-//! 10,000 random schedules of open, write, read, half-close, reset, drain, restart and silence on
-//! several pipes and connections, in virtual time, against a model that knows every byte.
+//! 10,000 random schedules of open, write, read, half-close, reset, drain and restart on several
+//! pipes and connections, in virtual time, against a model that knows every byte.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::disallowed_methods, reason = "a test's runtime ends its tasks")]
@@ -12,8 +12,6 @@ mod link;
 mod pipe;
 #[path = "simulation/random.rs"]
 mod random;
-#[path = "simulation/wire.rs"]
-mod wire;
 #[path = "simulation/world.rs"]
 mod world;
 

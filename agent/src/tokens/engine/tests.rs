@@ -11,7 +11,8 @@ use std::{
 
 use futures::stream::pending;
 use http::{Request, Response, StatusCode};
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Bytes;
 use kube::{client::Body, runtime::watcher::Event};
 use proptest::prelude::*;
 use tower::service_fn;
@@ -28,15 +29,16 @@ fn server(faults: usize) -> Client {
     let service = service_fn(move |request: Request<Body>| {
         let query = request.uri().query().unwrap_or_default();
         let one_less = |left: usize| left.checked_sub(1);
+        let whole = |text: &'static str| Full::new(Bytes::from_static(text.as_bytes()));
         let answer = if !query.contains("watch=true") {
-            Response::new(Body::from(EMPTY.as_bytes().to_vec()))
+            Response::new(whole(EMPTY).boxed_unsync())
         } else if let Ok(_fault) = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
-            let mut response = Response::new(Body::from(FAULT.as_bytes().to_vec()));
+            let mut response = Response::new(whole(FAULT).boxed_unsync());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         } else {
             let quiet = pending::<Result<http_body::Frame<_>, Infallible>>();
-            Response::new(Body::wrap_body(StreamBody::new(quiet)))
+            Response::new(StreamBody::new(quiet).boxed_unsync())
         };
         ready(Ok::<_, Infallible>(answer))
     });
@@ -158,7 +160,9 @@ proptest! {
         for (chosen, fails) in steps {
             let (watch, kind) = (&mut watches[chosen], Kind::ALL[chosen]);
             let changes = if fails { watch.fail(kind) } else { watch.go_on(kind) };
-            changes.into_iter().for_each(|change| engine.observe(change));
+            for change in changes {
+                engine.observe(change);
+            }
             let works = *works.borrow();
             if watches.iter().all(|it| *it == Watch::Runs) {
                 prop_assert!(works, "nothing fails");

@@ -225,7 +225,9 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..120)
     ) {
         let mut world = World::default();
-        steps.into_iter().for_each(|step| world.take(step));
+        for step in steps {
+            world.take(step);
+        }
         world.settle();
     }
 }
