@@ -152,16 +152,24 @@ impl Node {
 
     /// Imports the images of an OCI archive, so that pods of the cluster can use them.
     pub fn import(&self, archive: &Path) -> Result<(), CommandError> {
-        Inside(&self.cell).import(&self.ctr, archive, &[])
+        Inside(&self.cell).import(&self.ctr, archive)
     }
 
     /// Imports an archive with one image, also under its digest, as if it had been pulled.
-    pub fn import_with_digest(&self, archive: &Path, name: &str) -> Result<(), CommandError> {
+    pub fn import_with_digest(
+        &self,
+        archive: &Path,
+        name: &str,
+        digest: &str,
+    ) -> Result<(), CommandError> {
+        self.import(archive)?;
         let repository = name
             .rsplit_once(':')
             .map_or(name, |(repository, _)| repository);
-        let by_digest = ["--digests", "--base-name", repository];
-        Inside(&self.cell).import(&self.ctr, archive, &by_digest)
+        let by_digest = format!("{repository}@{digest}");
+        let args = ["-n", "k8s.io", "images", "tag", name, &by_digest];
+        let inside = Inside(&self.cell);
+        inside.run("naming an image", &self.ctr, &args).map(drop)
     }
 
     /// Its processes. A process comes before those that it depends on.
@@ -203,10 +211,9 @@ impl Inside<'_> {
         }
     }
 
-    fn import(&self, ctr: &Path, archive: &Path, how: &[&str]) -> Result<(), CommandError> {
+    fn import(&self, ctr: &Path, archive: &Path) -> Result<(), CommandError> {
         let archive = archive.display().to_string();
-        let import = ["-n", "k8s.io", "images", "import"];
-        let args = [import.as_slice(), how, &[&archive]].concat();
+        let args = ["-n", "k8s.io", "images", "import", &archive];
         self.run("importing images", ctr, &args).map(drop)
     }
 
@@ -266,7 +273,7 @@ async fn import(
     let ctr = layout.program("ctr");
     let version = || async { inside.run("ctr version", ctr, &["version"]) };
     containerd.ready(READY_WITHIN, version).await?;
-    inside.import(ctr, &archive, &[])?;
+    inside.import(ctr, &archive)?;
     Ok(())
 }
 

@@ -63,11 +63,10 @@ impl Stage {
             let archive = images::archive(&files, &[image]);
             let file = world.directory().join(format!("{program}.tar"));
             fs::write(&file, archive.bytes).unwrap();
-            world
-                .node(cluster)
-                .import_with_digest(&file, &name)
-                .unwrap();
-            digests.push((program, archive.digests[0].clone()));
+            let digest = archive.digests[0].clone();
+            let node = world.node(cluster);
+            node.import_with_digest(&file, &name, &digest).unwrap();
+            digests.push((program, digest));
         }
         let ocm = Ocm::start(world.cluster("hub")).await.unwrap();
         let joined = ocm.join(world.cluster(SPOKE), KlusterletOptions::default());
