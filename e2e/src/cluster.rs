@@ -169,23 +169,24 @@ impl Cluster {
     async fn is_ready(&self) -> Result<(), ProcessError> {
         let client = self.client();
         self.apiserver_serves(&client).await?;
-        // The controller manager gives up after a while without an API server to talk to.
-        if self.0.controller_manager.exited().is_some() {
-            self.0.controller_manager.restart()?;
-        }
+        let manager = &self.0.controller_manager;
         let accounts = Api::<ServiceAccount>::namespaced(client, "default");
         let account = || async {
             let found = accounts
                 .get_opt("default")
                 .await
                 .map_err(|error| error.to_string())?;
+            let found = found.map(|_| ());
             found.ok_or_else(|| "no default ServiceAccount yet".to_owned())
         };
-        self.0
-            .controller_manager
-            .ready(READY_WITHIN, account)
-            .await?;
-        Ok(())
+        match manager.ready(READY_WITHIN, account).await {
+            // It gives up after a while without a healthy API server, which there is only now.
+            Err(ProcessError::Exited { .. }) => {
+                manager.restart()?;
+                manager.ready(READY_WITHIN, account).await
+            }
+            ended => ended,
+        }
     }
 
     async fn apiserver_serves(&self, client: &Client) -> Result<(), ProcessError> {

@@ -236,16 +236,10 @@ async fn enrol(hub: &Cluster, spoke: &Cluster) {
             "apiVersion": "cluster.open-cluster-management.io/v1", "kind": "ManagedCluster",
             "metadata": {"name": "managed1"}, "spec": {"hubAcceptsClient": true},
         }),
-        json!({
-            "apiVersion": ours, "kind": "AccessGrant", "metadata": {"name": "alice-views"},
-            "spec": {
-                "clusters": {"names": ["managed1"]}, "role": {"clusterRole": "view"},
-                "subjects": [{"kind": "User", "name": "alice"}],
-            },
-        }),
     ] {
         apply(hub, &object).await;
     }
+    soon("the grant is judged", || grant(hub)).await;
     for binding in [
         &["clusterrolebinding", "spokeway-agent-tunnel"][..],
         &["clusterrolebinding", "spokeway-gateway-grants"],
@@ -277,6 +271,28 @@ async fn enrol(hub: &Cluster, spoke: &Cluster) {
     }
 }
 
+/// Grants alice a role. What was written before the new hub's policy is in force is held back until
+/// it is written again.
+async fn grant(hub: &Cluster) -> Result<(), String> {
+    let name = "alice-views";
+    let grant = json!({
+        "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "AccessGrant",
+        "metadata": {"name": name},
+        "spec": {
+            "clusters": {"names": ["managed1"]}, "role": {"clusterRole": "view"},
+            "subjects": [{"kind": "User", "name": "alice"}],
+        },
+    });
+    apply(hub, &grant).await;
+    let status = read(hub, &["accessgrant", name]).await?["status"].clone();
+    match status["judgement"]["judged"].as_bool() {
+        Some(true) => return Ok(()),
+        Some(false) => drop(kubectl(hub, &["delete", "accessgrant", name]).await?),
+        None => {}
+    }
+    Err(status.to_string())
+}
+
 /// What the operator's works carry to the cluster, once the agent and a grant are among it.
 async fn carried(hub: &Cluster) -> Result<Vec<Value>, String> {
     let works = read(hub, &["manifestworks", "-n", "managed1"]).await?;
@@ -289,7 +305,10 @@ async fn carried(hub: &Cluster) -> Result<Vec<Value>, String> {
     if is_there("spokeway-agent") && is_there("spokeway:gateway-impersonation") {
         Ok(carried)
     } else {
-        Err(format!("{} works", works.len()))
+        let names = works.iter().map(|it| it["metadata"]["name"].to_string());
+        let names: Vec<_> = names.collect();
+        let grant = read(hub, &["accessgrant", "alice-views"]).await?;
+        Err(format!("works {names:?}, grant {}", grant["status"]))
     }
 }
 
