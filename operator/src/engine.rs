@@ -160,10 +160,17 @@ impl Engine {
 
     /// Plans the keys that are due, and starts to carry the plans out.
     fn begin(&mut self, calls: &mut JoinSet<Done>) {
-        if !self.observed.is_complete() || self.observed.unreadable().is_some() {
+        if !self.observed.is_complete() {
             return;
         }
         let now = (self.clock)();
+        if self.observed.unreadable().is_some() {
+            // Nothing is changed, but the status says so.
+            if let Some(key) = self.queue.take(&Key::Status, now) {
+                self.reconcile(key, now, calls);
+            }
+            return;
+        }
         loop {
             let next = if calls.len() < AT_ONCE {
                 self.queue.next(now)
@@ -243,7 +250,14 @@ impl Engine {
     }
 
     fn pause(&self) -> Duration {
-        let Some(due) = self.queue.next_due() else {
+        let due = if !self.observed.is_complete() {
+            None
+        } else if self.observed.unreadable().is_some() {
+            self.queue.starts(&Key::Status)
+        } else {
+            self.queue.next_due()
+        };
+        let Some(due) = due else {
             return LONGEST_SLEEP;
         };
         let left = due.duration_since((self.clock)());
@@ -270,7 +284,7 @@ impl Engine {
                 let was_complete = self.observed.is_complete();
                 let now = (self.clock)();
                 for key in self.observed.observe(kind, *event, now) {
-                    self.touch(&key);
+                    self.touch_changed(&key);
                 }
                 if !was_complete && self.observed.is_complete() {
                     self.wires.observing.set(true);

@@ -1,5 +1,6 @@
 //! Reads what objects of all kinds have in common.
 
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
 
@@ -11,6 +12,12 @@ pub(crate) fn is_ours(object: &DynamicObject) -> bool {
     labels
         .and_then(|labels| labels.get(MANAGED_BY))
         .is_some_and(|by| by == MANAGER)
+}
+
+/// Since when the object is being deleted.
+pub(crate) fn deleting(object: &DynamicObject) -> Option<Timestamp> {
+    let since = object.metadata.deletion_timestamp.as_ref();
+    since.map(|time| time.0)
 }
 
 /// A part of an object. `None` if it is absent or invalid.

@@ -17,6 +17,9 @@ spec: {}
 const EXTERNAL_LOAD_BALANCER: &str = "{server: {deployment: External, external: {caBundle: Y2E=}}, \
     egress: {entrypoint: {type: LoadBalancer}}}";
 
+const SENSELESS: &str = "{matchExpressions: [{key: env, operator: exists}]}";
+const VALUELESS: &str = "{matchExpressions: [{key: env, operator: In}]}";
+
 #[tokio::test]
 async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
     let world = World::builder().cluster("hub").start().await.unwrap();
@@ -26,7 +29,7 @@ async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
     let _operator = Operator::start(hub, "operator-1", &[]).await.unwrap();
     nonsense_is_refused(hub).await;
     hub.kubectl(&["apply", "-f", "-"])
-        .stdin(CONFIGURATION)
+        .stdin(CONFIGURATION.replace("{}", "{server: {withdrawAfter: 10s}}"))
         .ok()
         .await
         .unwrap();
@@ -105,6 +108,25 @@ async fn nonsense_is_refused(hub: &e2e::Cluster) {
                 "{credentials: {managedServiceAccount: {validity: 5m}}}",
             ),
             "at least 10m",
+        ),
+        (
+            CONFIGURATION.replace("{}", "{server: {withdrawAfter: 1s}}"),
+            "at least 10s",
+        ),
+        (
+            CONFIGURATION.replace("{}", &format!("{{clusters: {{selector: {SENSELESS}}}}}")),
+            "Unsupported value: \"exists\"",
+        ),
+        (
+            CONFIGURATION.replace(
+                "{}",
+                &format!("{{access: {{caps: [{{selector: {SENSELESS}}}]}}}}"),
+            ),
+            "Unsupported value: \"exists\"",
+        ),
+        (
+            CONFIGURATION.replace("{}", &format!("{{clusters: {{selector: {VALUELESS}}}}}")),
+            "In and NotIn need values",
         ),
     ] {
         let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(change);

@@ -51,6 +51,17 @@ impl Queue {
         self.due(first, now)
     }
 
+    /// Takes this key if it is due.
+    pub(crate) fn take(&mut self, key: &Key, now: Timestamp) -> Option<Key> {
+        let starts = self.starts(key)?;
+        self.due(Some((starts, key.clone())), now)
+    }
+
+    /// When this key is due.
+    pub(crate) fn starts(&self, key: &Key) -> Option<Timestamp> {
+        self.entries.get(key)?.starts()
+    }
+
     fn due(&mut self, first: Option<(Timestamp, Key)>, now: Timestamp) -> Option<Key> {
         let (_, key) = first.filter(|(starts, _)| *starts <= now)?;
         self.begin(&key);
@@ -83,6 +94,20 @@ impl Queue {
             entry.not_before = Some(again);
             entry.want(again);
         });
+    }
+
+    /// The reason of the failure may be gone: the key is tried again at once.
+    pub(crate) fn forgive(&mut self, key: &Key, now: Timestamp) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|it| it.not_before.is_some())
+        {
+            self.change(key, |entry| {
+                entry.not_before = None;
+                entry.want(now);
+            });
+        }
     }
 
     /// When the next key is due.
@@ -191,6 +216,21 @@ mod tests {
         assert_eq!(queue.next(due), Some(cluster("bad")));
         queue.done(&cluster("bad"), None);
         assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
+    fn one_whose_obstacle_changes_is_tried_again_at_once() {
+        let mut queue = Queue::default();
+        queue.touch(&Key::Hub, at(0));
+        queue.next(at(0));
+        queue.failed(&Key::Hub, Some(Duration::from_secs(5)), at(0));
+        queue.forgive(&Key::Status, at(1));
+        assert_eq!(queue.depth(), 1);
+        queue.forgive(&Key::Hub, at(1));
+        assert_eq!(queue.next(at(1)), Some(Key::Hub));
+        // It fails again, and waits longer than before.
+        queue.failed(&Key::Hub, None, at(1));
+        assert_eq!(queue.next_due(), Some(at(501)));
     }
 
     #[test]

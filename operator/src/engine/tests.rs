@@ -182,3 +182,26 @@ async fn a_write_to_an_object_that_is_gone_finds_that_out_and_ends_the_plan() {
         "{outcomes:?}"
     );
 }
+
+#[tokio::test]
+async fn while_the_configuration_cannot_be_read_only_its_status_is_planned_and_nothing_spins() {
+    let mut engine = engine();
+    engine.observed.list_all();
+    let kind = Kind::GatewayConfiguration;
+    let configuration = json!({
+        "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": kind.as_str(),
+        "metadata": {"name": "default", "uid": "1", "resourceVersion": "1", "generation": 1},
+        "spec": {"clusters": {"selector": {"matchExpressions": [{"key": "a", "operator": "exists"}]}}},
+    });
+    let configuration = serde_json::from_value(configuration).expect("an object");
+    engine.observe(Change::Object(kind, Box::new(Event::Apply(configuration))));
+    let mut calls = JoinSet::new();
+    engine.begin(&mut calls);
+    assert!(calls.is_empty());
+    assert_eq!(engine.pause(), STATUS_PAUSE + Duration::from_millis(1));
+    engine.informed_by = now();
+    engine.queue.touch(&Key::Status, now());
+    engine.begin(&mut calls);
+    assert_eq!(calls.len(), 1);
+    assert_eq!(engine.pause(), LONGEST_SLEEP);
+}

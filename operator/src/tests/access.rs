@@ -1,5 +1,7 @@
 //! Grants from their creation until their last right is removed.
 
+mod reports;
+
 use crds::{
     addon::Version,
     gateway::{AccessGrantStatus, GrantState, Identity, IdentityType, REMOVING, ServerSettings},
@@ -220,90 +222,6 @@ fn a_grant_ends_and_says_so() {
     assert_eq!(manifests(&hub, "managed1"), [] as [Value; 0]);
     assert_eq!(reason(&hub, "g"), "Expired");
     assert_eq!(states(&hub, "g")[0].1, GrantState::Expired);
-}
-
-/// The subjects of the bindings of a grant on a cluster.
-fn subjects(hub: &Hub, grant: &str) -> Vec<Value> {
-    let all = manifests(hub, "managed1").into_iter();
-    let of = |it: &Value| {
-        let annotations = &it["metadata"]["annotations"];
-        annotations["gateway.open-cluster-management.io/grant"] == grant
-    };
-    all.filter(of).map(|it| it["subjects"].clone()).collect()
-}
-
-#[test]
-fn a_grant_has_ended_once_the_cluster_says_that_nobody_is_bound_any_more() {
-    let mut hub = hub(&["managed1"]);
-    let here = json!({"clusters": {"names": ["managed1"]}});
-    for name in ["g", "other"] {
-        grant(&mut hub, name, &here);
-    }
-    hub.settle();
-    assert_eq!(reason(&hub, "g"), "Applied");
-    hub.away.push("managed1".to_owned());
-    grant(&mut hub, "g", &json!({"clusters": {"names": ["nowhere"]}}));
-    hub.settle();
-    assert_eq!(subjects(&hub, "g"), [json!([])]);
-    assert_eq!(states(&hub, "g")[0].2, REMOVING);
-    hub.away.clear();
-    hub.settle();
-    assert_eq!(subjects(&hub, "g"), [] as [Value; 0]);
-    let left: Vec<_> = states(&hub, "g").into_iter().map(|it| it.0).collect();
-    assert_eq!(left, ["nowhere"]);
-    assert_eq!(subjects(&hub, "other").len(), 1);
-
-    // It comes back while it goes.
-    grant(&mut hub, "g", &here);
-    hub.settle();
-    hub.away.push("managed1".to_owned());
-    grant(&mut hub, "g", &json!({"clusters": {"names": ["nowhere"]}}));
-    hub.settle();
-    grant(&mut hub, "g", &here);
-    hub.turn(&Key::Grant("g".to_owned()));
-    assert_eq!(states(&hub, "g")[0].1, GrantState::Pending);
-    hub.away.clear();
-    hub.settle();
-    assert_eq!(states(&hub, "g")[0].1, GrantState::Applied);
-    assert_ne!(subjects(&hub, "g"), [json!([])]);
-}
-
-#[test]
-fn a_grant_whose_removal_the_cluster_refuses_is_not_called_expired() {
-    let mut hub = hub(&["managed1"]);
-    grant(&mut hub, "other", &json!({}));
-    grant(&mut hub, "g", &json!({"expiresAfter": "8h"}));
-    hub.settle();
-    hub.refused.push("spokeway:grant:g:".to_owned());
-    hub.pass(8 * 3600);
-    hub.settle();
-    let state = &status(&hub, "g").cluster_states[0];
-    assert_eq!(
-        (state.state, state.reason.as_str()),
-        (GrantState::Pending, REMOVING)
-    );
-    assert!(state.message.contains("denied the request"), "{state:?}");
-    assert_eq!(states(&hub, "other")[0].1, GrantState::Applied);
-    hub.remove(&key("g"));
-    hub.settle();
-    assert!(hub.observed.object(&key("g")).is_some());
-
-    // Once it accepts, the work agent tries again.
-    hub.refused.clear();
-    let work = ObjectKey::new(Kind::ManifestWork, "managed1", "spokeway-access-0");
-    hub.write(
-        &work,
-        &json!({"status": {"conditions": [{"type": "Applied", "status": "False"}]}}),
-    );
-    hub.settle();
-    assert!(hub.observed.object(&key("g")).is_none());
-    assert_eq!(
-        manifests(&hub, "managed1")
-            .iter()
-            .filter(|it| it["kind"] == "ClusterRoleBinding")
-            .count(),
-        2
-    );
 }
 
 #[test]

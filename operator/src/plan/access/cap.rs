@@ -1,7 +1,10 @@
 //! The limit that an administrator sets on what may be granted on a cluster, whoever grants it.
 
-use crds::gateway::{AccessCap, GrantRole};
-use kube::core::{DynamicObject, Selector, SelectorExt as _};
+use crds::{
+    gateway::{AccessCap, GrantRole},
+    label_selector::compile,
+};
+use kube::core::{DynamicObject, SelectorExt as _};
 
 use crate::observed::Observed;
 
@@ -18,10 +21,9 @@ impl<'a> Caps<'a> {
         let caps = configuration.map_or(&[][..], |it| &it.spec.access.caps);
         let labels = cluster.metadata.labels.clone().unwrap_or_default();
         let fitting = caps.iter().filter(|cap| {
-            cap.selector.clone().is_none_or(|selector| {
-                // A cap with an invalid selector allows nothing.
-                Selector::try_from(selector).is_ok_and(|selector| selector.matches(&labels))
-            })
+            let selector = cap.selector.as_ref();
+            // A configuration with an invalid selector is not read.
+            selector.is_none_or(|it| compile(it).is_ok_and(|it| it.matches(&labels)))
         });
         Self {
             bounded: !caps.is_empty(),

@@ -120,8 +120,13 @@ impl Rollout<'_> {
             && self.is_settled()
         {
             return match &held.error {
-                None => Progress::new(GrantState::Applied, "", String::new()),
                 Some(error) => Progress::new(GrantState::Failed, "Refused", error.clone()),
+                None if held.is_missing => {
+                    let message = "somebody has deleted the rights on the cluster; its work agent makes them again \
+                                   within minutes";
+                    Progress::new(GrantState::Pending, "Missing", message.to_owned())
+                }
+                None => Progress::new(GrantState::Applied, "", String::new()),
             };
         }
         self.on_its_way()

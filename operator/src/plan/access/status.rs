@@ -118,7 +118,7 @@ fn status(
     now: Timestamp,
 ) -> serde_json::Value {
     let counts = counts(states);
-    let ready = summary(states, counts).condition(&before.conditions, now);
+    let ready = summary(grant, states, counts).condition(&before.conditions, now);
     json!({
         "observedGeneration": grant.generation(),
         "conditions": [ready],
@@ -145,13 +145,20 @@ fn counts(states: &[ClusterGrant]) -> GrantCounts {
 }
 
 /// Whether the grant is effective on all of its clusters, and the first obstacle if it is not.
-fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
+fn summary(grant: &Grant, states: &[ClusterGrant], counts: GrantCounts) -> Finding {
     let finding = |holds, reason, message| Finding {
         kind: "Ready",
         holds,
         reason,
         message,
     };
+    if let Some(fault) = grant.choice.fault() {
+        let message = format!(
+            "spec.clusters.selector.{fault}; the clusters that have the grant keep it, and no other gets it, until \
+             the selector is corrected"
+        );
+        return finding(false, "InvalidSelector", message);
+    }
     let first = |state| states.iter().find(|it| it.state == state);
     let GrantCounts { total, applied, .. } = counts;
     let missing = |it: &ClusterGrant| {

@@ -6,8 +6,6 @@ use serde_json::json;
 use super::selected_cluster::{Capability, SelectedCluster};
 use crate::{
     kind::{Kind, ObjectKey},
-    object::is_ours,
-    observed::Observed,
     plan::{Desired, Hold, Plan},
 };
 
@@ -31,13 +29,6 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
         let body = json!({"spec": {"rotation": {"enabled": true, "validity": account.validity}}});
         plan.want(cluster.observed, Desired::new(key, body));
     }
-}
-
-/// True while the hub has an account of the operator's on the cluster, even one that is being
-/// deleted: only an agent that handles tokens can revoke its token.
-pub(super) fn is_left(observed: &Observed, cluster: &str) -> bool {
-    let mut accounts = observed.within(Kind::ManagedServiceAccount, cluster);
-    accounts.any(|(_, account)| is_ours(account))
 }
 
 /// Lets the accounts of others go, once the cluster runs an agent that does not handle tokens. Theirs

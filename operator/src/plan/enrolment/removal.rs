@@ -11,7 +11,7 @@ use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
     names::WORK,
-    object::is_ours,
+    object::{deleting, is_ours},
     observed::Observed,
     plan::{Hold, Plan, row_key},
 };
@@ -136,13 +136,4 @@ impl Leaving<'_> {
             }
         }
     }
-}
-
-/// Since when the object is being deleted.
-pub(crate) fn deleting(object: &DynamicObject) -> Option<Timestamp> {
-    object
-        .metadata
-        .deletion_timestamp
-        .as_ref()
-        .map(|time| time.0)
 }

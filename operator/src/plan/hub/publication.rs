@@ -1,8 +1,9 @@
-//! The gateway's `APIService` on the hub. It is withdrawn while no gateway answers, because a
-//! registered API that does not answer breaks discovery for everybody and blocks the deletion of
-//! namespaces.
+//! The gateway's `APIService` on the hub. While no gateway answers it stays for as long as the
+//! configuration says, because without it managed clusters seem to be deleted. Then it is withdrawn,
+//! because a registered API that does not answer breaks discovery for everybody and blocks the
+//! deletion of namespaces.
 
-use crds::gateway::{GatewayConfigurationSpec, ServerDeployment};
+use crds::gateway::{GatewayConfigurationSpec, Server, ServerDeployment};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
@@ -15,10 +16,6 @@ use crate::{
     observed::{Observed, ServerSeen},
     plan::{Desired, Plan},
 };
-
-/// If a gateway is away for less than this, for example while it restarts, its API stays
-/// registered.
-const GRACE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Whether the gateway's API is registered, and if not, why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,12 +42,12 @@ pub(super) fn plan(
 ) {
     let key = key();
     match publication(observed, now) {
-        Publication::Wanted => {
-            if let Some(body) = body(spec, managed) {
-                plan.want(observed, Desired::new(key, body));
-            }
+        Publication::Wanted => want(observed, spec, managed, plan),
+        Publication::Kept { until, .. } => {
+            // A server that comes back may have a certificate of another authority.
+            want(observed, spec, managed, plan);
+            plan.wake_at(until);
         }
-        Publication::Kept { until, .. } => plan.wake_at(until),
         Publication::Withdrawn { why } => {
             if let Some(object) = observed.object(&key) {
                 let text = format!(
@@ -64,6 +61,17 @@ pub(super) fn plan(
     }
 }
 
+fn want(
+    observed: &Observed,
+    spec: &GatewayConfigurationSpec,
+    managed: Option<String>,
+    plan: &mut Plan,
+) {
+    if let Some(body) = body(spec, managed) {
+        plan.want(observed, Desired::new(key(), body));
+    }
+}
+
 /// Decides whether the gateway's API is registered.
 pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     if observed
@@ -73,37 +81,51 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
         return Publication::Foreign;
     }
     let configuration = observed.configuration();
-    if let Some(server) = configuration.map(|it| &it.spec.server)
-        && server.deployment == ServerDeployment::Managed
-    {
-        return of_managed(observed, &server.namespace);
+    let Some(server) = configuration.map(|it| &it.spec.server) else {
+        return Publication::Withdrawn {
+            why: "it is not configured".to_owned(),
+        };
+    };
+    let (why, since) = match missing(observed, server) {
+        None => return Publication::Wanted,
+        Some(missing) => missing,
+    };
+    if observed.object(&key()).is_none() {
+        return Publication::Withdrawn { why };
     }
-    let is_there = observed.object(&key()).is_some();
-    match &observed.server {
-        ServerSeen::Ready(_) => Publication::Wanted,
-        ServerSeen::Unknown if is_there => Publication::Kept {
-            why: "it has not been checked yet".to_owned(),
-            until: now + GRACE,
-        },
-        ServerSeen::Unknown => Publication::Withdrawn {
-            why: "it has not been checked yet".to_owned(),
-        },
-        ServerSeen::Unready { why, since } => {
-            let until = since.checked_add(GRACE).unwrap_or(*since);
-            let why = why.clone();
-            if is_there && until > now {
-                Publication::Kept { why, until }
-            } else {
-                Publication::Withdrawn { why }
-            }
-        }
+    let since = unavailable_since(observed).or(since).unwrap_or(now);
+    let outage = SignedDuration::try_from(server.longest_outage());
+    let until = since.checked_add(outage.unwrap_or(SignedDuration::MAX));
+    match until.unwrap_or(Timestamp::MAX) {
+        until if until > now => Publication::Kept { why, until },
+        _ => Publication::Withdrawn { why },
     }
 }
 
+/// Why no gateway answers, and since when if the operator knows it. `None` if one does.
+fn missing(observed: &Observed, server: &Server) -> Option<(String, Option<Timestamp>)> {
+    if server.deployment == ServerDeployment::Managed {
+        return missing_endpoint(observed, &server.namespace).map(|why| (why, None));
+    }
+    match &observed.server {
+        ServerSeen::Ready(_) => None,
+        ServerSeen::Unknown => Some(("it has not been checked yet".to_owned(), None)),
+        ServerSeen::Unready { why, since } => Some((why.clone(), Some(*since))),
+    }
+}
+
+/// Since when the hub's aggregator has not reached a gateway, which outlasts this process.
+fn unavailable_since(observed: &Observed) -> Option<Timestamp> {
+    let status = observed.object(&key())?.data.get("status")?;
+    let mut conditions = status["conditions"].as_array()?.iter();
+    let available = conditions.find(|it| it["type"] == "Available" && it["status"] == "False")?;
+    available["lastTransitionTime"].as_str()?.parse().ok()
+}
+
 /// Endpoints show at once what a probe would find out later.
-fn of_managed(observed: &Observed, namespace: &str) -> Publication {
+fn missing_endpoint(observed: &Observed, namespace: &str) -> Option<String> {
     if server::has_ready_endpoint(observed, namespace) {
-        return Publication::Wanted;
+        return None;
     }
     let key = ObjectKey::new(Kind::Deployment, namespace, SERVER);
     let status = observed.object(&key).and_then(|it| it.data.get("status"));
@@ -114,9 +136,7 @@ fn of_managed(observed: &Observed, namespace: &str) -> Publication {
         .find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure")
         .and_then(|it| it["message"].as_str())
         .unwrap_or("none of its Pods is ready yet");
-    Publication::Withdrawn {
-        why: format!("Deployment {namespace}/{SERVER}: {why}"),
-    }
+    Some(format!("Deployment {namespace}/{SERVER}: {why}"))
 }
 
 fn body(spec: &GatewayConfigurationSpec, managed: Option<String>) -> Option<Value> {
@@ -134,6 +154,8 @@ fn body(spec: &GatewayConfigurationSpec, managed: Option<String>) -> Option<Valu
         "version": crds::cluster_core::VERSION,
         "service": {"namespace": server.namespace, "name": service, "port": port},
         "caBundle": bundle,
+        // The hub accepts no bundle beside true, so this has to be said.
+        "insecureSkipTLSVerify": false,
         "groupPriorityMinimum": 5000,
         "versionPriority": 10,
     }}))

@@ -10,9 +10,9 @@ use super::{api_service, rights, server};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
-    object::is_ours,
+    object::{deleting, is_ours},
     observed::Observed,
-    plan::{Hold, Plan, enrolment::deleting},
+    plan::{Hold, Plan},
 };
 
 pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {

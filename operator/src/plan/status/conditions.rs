@@ -1,9 +1,12 @@
 //! The conditions of the configuration: Available, Progressing, Degraded, and one per component.
 
-use crds::gateway::GatewayConfigurationSpec;
+use crds::gateway::{
+    CONFIRM_REMOVAL, GatewayConfigurationSpec, GatewayConfigurationStatus, SINGLETON,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use serde_json::Value;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
 
 use super::clusters::Survey;
 use crate::{
@@ -11,10 +14,12 @@ use crate::{
     guard::Policy,
     key::Key,
     kind::{Kind, ObjectKey},
-    names::API_SERVICE,
-    observed::{Configuration, Observed},
+    names::{API_SERVICE, GATEWAY},
+    object::part,
+    observed::{Configuration, Fault, Observed},
     plan::{
         self, Finding,
+        enrolment::Leaving,
         entrance::Entrance,
         hub::{Publication, foreign, publication, withheld},
     },
@@ -22,11 +27,19 @@ use crate::{
 
 /// The reason for clusters that have been not ready for a short time only.
 const JOINING: &str = "Joining";
+/// How many of the clusters that stay are named.
+const NAMED: usize = 5;
+
+/// What was found out about all clusters.
+pub(super) struct Seen<'a> {
+    pub(super) survey: &'a Survey,
+    pub(super) leaving: &'a Leaving,
+}
 
 pub(super) fn conditions(
     observed: &Observed,
     configuration: &Configuration,
-    survey: &Survey,
+    Seen { survey, leaving }: &Seen<'_>,
     before: &[Condition],
     now: Timestamp,
 ) -> Vec<Value> {
@@ -40,12 +53,14 @@ pub(super) fn conditions(
     let components = [
         gateway,
         rights(observed, &configuration.spec),
+        installed(observed),
         addons(observed),
         entrypoint(observed, &configuration.spec, now),
         clusters,
         grants(observed),
         identity(observed),
         agents(observed),
+        removals(observed, leaving),
     ];
     let degraded = degraded(&components);
     let all = [available, progressing, degraded]
@@ -107,7 +122,10 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
             None => finding(true, "Served", "the hub serves clustergateways".to_owned()),
         },
         Publication::Kept { why, .. } => {
-            let message = format!("the gateway is not ready at the moment: {why}");
+            let message = format!(
+                "the gateway is not ready at the moment: {why}; requests for managed clusters get 503, and if this \
+                 lasts for longer than spec.server.withdrawAfter, its APIService is withdrawn"
+            );
             finding(false, "Unready", message)
         }
         Publication::Withdrawn { why } => {
@@ -156,16 +174,30 @@ fn rights(observed: &Observed, spec: &GatewayConfigurationSpec) -> Finding {
     }
 }
 
+/// Whether the objects of the gateway on the hub are as they are supposed to be.
+fn installed(observed: &Observed) -> Finding {
+    let finding = finding("GatewayInstalled");
+    let fault = observed.faults.get(&Key::Hub).filter(|it| !is_of_addon(it));
+    match fault {
+        None => finding(true, "Installed", String::new()),
+        Some(fault) => finding(false, fault.reason, failing(fault)),
+    }
+}
+
+fn is_of_addon(fault: &Fault) -> bool {
+    fault.object.kind == Kind::ClusterManagementAddOn
+}
+
+fn failing(fault: &Fault) -> String {
+    format!("failing since {:.0}: {}", fault.since, fault.message)
+}
+
 /// Whether the add-ons are the operator's.
 fn addons(observed: &Observed) -> Finding {
     let finding = finding("AddOnsAvailable");
-    if let Some(fault) = observed.faults.get(&Key::Hub) {
-        let since = format!("{:.0}", fault.since);
-        return finding(
-            false,
-            fault.reason,
-            format!("failing since {since}: {}", fault.message),
-        );
+    let fault = observed.faults.get(&Key::Hub);
+    if let Some(fault) = fault.filter(|it| is_of_addon(it)) {
+        return finding(false, fault.reason, failing(fault));
     }
     let foreign = foreign(observed);
     if foreign.contains(&Addon::Gateway) {
@@ -254,6 +286,51 @@ fn grants(observed: &Observed) -> Finding {
             finding(false, "PolicyMissing", message)
         }
     }
+}
+
+/// Whether clusters stay only because nobody has confirmed that they leave.
+fn removals(observed: &Observed, leaving: &Leaving) -> Finding {
+    let finding = finding("RemovalsConfirmed");
+    match leaving.word(observed) {
+        None => finding(true, "AsAsked", String::new()),
+        Some(word) => finding(false, "ConfirmationNeeded", held(leaving, &word)),
+    }
+}
+
+/// Which clusters stay, and what lets them leave.
+pub(super) fn held(leaving: &Leaving, word: &str) -> String {
+    let Leaving {
+        clusters, enrolled, ..
+    } = leaving;
+    let named = clusters.len().min(NAMED);
+    let mut names = clusters[..named].join(", ");
+    if clusters.len() > named {
+        names = format!("{names} and {} more", clusters.len() - named);
+    }
+    format!(
+        "{} of {enrolled} enrolled clusters would leave, because they are no longer selected or the add-on {GATEWAY} \
+         is no longer the operator's: {names}; they stay until you correct that, or confirm that they leave: \
+         kubectl annotate --overwrite gatewayconfiguration {SINGLETON} {CONFIRM_REMOVAL}={word}",
+        clusters.len(),
+    )
+}
+
+/// The status of a configuration that cannot be read: what was said before, and that it is so.
+pub(super) fn unreadable(object: &DynamicObject, fault: &str, now: Timestamp) -> Value {
+    let before: GatewayConfigurationStatus = part(object, "status").unwrap_or_default();
+    let mut status = object.data.get("status").cloned().unwrap_or_default();
+    let degraded = finding("Degraded");
+    let degraded = degraded(
+        true,
+        "InvalidSpec",
+        format!("{fault}; nothing is changed until it is corrected"),
+    );
+    let mut conditions = vec![degraded.condition(&before.conditions, now)];
+    let others = status["conditions"].as_array().into_iter().flatten();
+    conditions.extend(others.filter(|it| it["type"] != "Degraded").cloned());
+    status["conditions"] = conditions.into();
+    status["observedGeneration"] = json!(object.metadata.generation);
+    status
 }
 
 /// Whether the hub checks which Secrets agents write.
