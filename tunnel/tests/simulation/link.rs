@@ -1,17 +1,20 @@
 //! One connection of an agent, and the targets behind it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
     io::{DuplexStream, Join, duplex, join},
     sync::watch,
     task::{JoinHandle, spawn},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tunnel::{
     Budget, Dial, Driver, End, Hello, Phase, Refusal, ServeError, Session, Share, Target, serve,
 };
+
+use crate::wire::{Silence, Wire};
 
 /// A target's end of a pipe: the part that it reads from, and the part that it writes to.
 pub(crate) type FarEnd = (DuplexStream, DuplexStream);
@@ -34,12 +37,18 @@ impl Dial for Targets {
     }
 }
 
+/// No peer counts as dead before a ping has been unanswered for this long.
+const NOBODY_DIES_WITHIN: Duration = Duration::from_secs(19);
+
 /// A connection in the model.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) session: Session,
     pub(crate) draining: bool,
     pub(crate) killed: bool,
+    wire: Wire,
+    silent_since: Option<Instant>,
+    phase: watch::Receiver<Phase>,
     gateway: JoinHandle<End>,
     agent: JoinHandle<Result<(), ServeError>>,
     drain_gateway: CancellationToken,
@@ -53,12 +62,12 @@ impl Link {
         gateway: Budget,
         agent: Budget,
     ) -> Self {
-        let (near, far) = duplex(wire);
+        let (near, far, wire) = Wire::new(wire);
         let (drain_gateway, drain_agent) = (CancellationToken::new(), CancellationToken::new());
         let drained = drain_agent.clone().cancelled_owned();
+        let (sender, phase) = watch::channel(Phase::Greeting);
         let agent = spawn(async move {
-            let phase = watch::channel(Phase::Greeting).0;
-            serve(far, &Hello::default(), targets, &agent, phase, drained).await
+            serve(far, &Hello::default(), targets, &agent, sender, drained).await
         });
         let attached = Session::attach(near, &Hello::default(), gateway).await;
         let (session, driver): (_, Driver<_>) = attached.unwrap();
@@ -67,6 +76,9 @@ impl Link {
             session,
             draining: false,
             killed: false,
+            wire,
+            silent_since: None,
+            phase,
             gateway,
             agent,
             drain_gateway,
@@ -86,6 +98,41 @@ impl Link {
     pub(crate) fn kill(&mut self) {
         self.killed = true;
         self.agent.abort();
+    }
+
+    /// Passes nothing on in some directions, or everything.
+    pub(crate) fn set_silence(&mut self, silence: Silence) {
+        self.wire.set(silence);
+        let since = self.silent_since.unwrap_or_else(Instant::now);
+        self.silent_since = self.wire.is_silent().then_some(since);
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        self.wire.is_silent()
+    }
+
+    pub(crate) fn debug(&self) -> String { format!("drain {} kill {} silent {:?} closing {} streams {} issil {}", self.draining, self.killed, self.wire, self.session.is_closing(), self.session.streams(), self.session.is_silent()) }
+    /// Whether it takes pipes, and answers.
+    pub(crate) fn is_healthy(&self) -> bool {
+        !self.draining && !self.killed && !self.is_silent()
+    }
+
+    /// Whether an end may have given the other one up by now.
+    pub(crate) fn may_be_dead(&self) -> bool {
+        self.silent_since
+            .is_some_and(|since| since.elapsed() >= NOBODY_DIES_WITHIN)
+    }
+
+    /// Notes whether an end has given the other one up, which it may only do after a silence.
+    pub(crate) fn look(&mut self) {
+        let has_ended = *self.phase.borrow() == Phase::Ended || self.gateway.is_finished();
+        if self.draining {
+            // It ends anyway, and does not say why.
+            self.killed |= self.may_be_dead();
+        } else if has_ended && !self.killed {
+            assert!(self.may_be_dead(), "it ended by itself");
+            self.killed = true;
+        }
     }
 
     /// Ends both ends in good order, unless the connection was killed.
