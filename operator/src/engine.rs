@@ -27,7 +27,7 @@ use tracing::{debug, info, warn};
 use self::{
     contest::{Contests, Wait},
     ended::Done,
-    queue::Queue,
+    queue::{Queue, Room},
     touched::Revision,
 };
 use crate::{
@@ -48,6 +48,7 @@ const AT_ONCE: usize = 32;
 /// How many more plans are carried out for keys that belong to no cluster, so that slow clusters do
 /// not delay them.
 const BESIDE: usize = 8;
+const MOST_AT_ONCE: usize = AT_ONCE + BESIDE;
 /// The hub is planned at least this often, even if nothing has changed.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// The configuration's status summarizes all clusters, so it waits to include more changes.
@@ -130,7 +131,7 @@ impl Engine {
                 changes = self.watch();
             }
             self.begin(&mut calls);
-            let pause = self.pause();
+            let pause = self.pause(calls.len());
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(change) = changes.next() => self.observe(change),
@@ -160,25 +161,27 @@ impl Engine {
 
     /// Plans the keys that are due, and starts to carry the plans out.
     fn begin(&mut self, calls: &mut JoinSet<Done>) {
-        if !self.observed.is_complete() || self.observed.unreadable().is_some() {
-            return;
-        }
         let now = (self.clock)();
-        loop {
-            let next = if calls.len() < AT_ONCE {
-                self.queue.next(now)
-            } else if calls.len() < AT_ONCE + BESIDE {
-                self.queue.next_of_all(now)
-            } else {
-                None
-            };
-            let Some(key) = next else {
-                break;
-            };
+        while let Some(room) = self.room(calls.len())
+            && let Some(key) = self.queue.next(room, now)
+        {
             self.reconcile(key, now, calls);
         }
         let depth = i64::try_from(self.queue.depth());
         self.metrics.queued.set(depth.unwrap_or(i64::MAX));
+    }
+
+    /// Which keys may start while so many plans are carried out. What cannot be understood changes
+    /// nothing, so none may while the configuration is unreadable.
+    fn room(&self, running: usize) -> Option<Room> {
+        if !self.observed.is_complete() || self.observed.unreadable().is_some() {
+            return None;
+        }
+        match running {
+            ..AT_ONCE => Some(Room::Any),
+            AT_ONCE..MOST_AT_ONCE => Some(Room::OfAll),
+            _ => None,
+        }
     }
 
     fn reconcile(&mut self, key: Key, now: Timestamp, calls: &mut JoinSet<Done>) {
@@ -242,8 +245,11 @@ impl Engine {
         is_asked && self.observed.gateways.is_some() || self.informed_by <= now
     }
 
-    fn pause(&self) -> Duration {
-        let Some(due) = self.queue.next_due() else {
+    /// How long to sleep while so many plans are carried out, if nothing happens. A key that is due
+    /// but may not start waits for something to happen.
+    fn pause(&self, running: usize) -> Duration {
+        let room = self.room(running);
+        let Some(due) = room.and_then(|room| self.queue.next_due(room)) else {
             return LONGEST_SLEEP;
         };
         let left = due.duration_since((self.clock)());

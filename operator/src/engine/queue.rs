@@ -23,6 +23,14 @@ pub(crate) struct Queue {
     of_all: BTreeSet<(Timestamp, Key)>,
 }
 
+/// Which keys may start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    Any,
+    /// Those that belong to no cluster, so that they do not wait for slow clusters.
+    OfAll,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Entry {
     due: Option<Timestamp>,
@@ -38,21 +46,10 @@ impl Queue {
         self.change(key, |entry| entry.want(at));
     }
 
-    /// Takes the next key that is due, and marks it as in progress.
-    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Key> {
-        let firsts = [self.of_clusters.first(), self.of_all.first()];
-        let first = firsts.into_iter().flatten().min().cloned();
-        self.due(first, now)
-    }
-
-    /// The same for keys that belong to no cluster, so that they do not wait for slow clusters.
-    pub(crate) fn next_of_all(&mut self, now: Timestamp) -> Option<Key> {
-        let first = self.of_all.first().cloned();
-        self.due(first, now)
-    }
-
-    fn due(&mut self, first: Option<(Timestamp, Key)>, now: Timestamp) -> Option<Key> {
-        let (_, key) = first.filter(|(starts, _)| *starts <= now)?;
+    /// Takes the next key that is due and may start, and marks it as in progress.
+    pub(crate) fn next(&mut self, room: Room, now: Timestamp) -> Option<Key> {
+        let first = self.first(room).filter(|(starts, _)| *starts <= now);
+        let (_, key) = first?.clone();
         self.begin(&key);
         Some(key)
     }
@@ -85,14 +82,14 @@ impl Queue {
         });
     }
 
-    /// When the next key is due.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        let firsts = [self.of_clusters.first(), self.of_all.first()];
-        firsts
-            .into_iter()
-            .flatten()
-            .map(|(starts, _)| *starts)
-            .min()
+    /// When the next key is due that may start.
+    pub(crate) fn next_due(&self, room: Room) -> Option<Timestamp> {
+        self.first(room).map(|(starts, _)| *starts)
+    }
+
+    fn first(&self, room: Room) -> Option<&(Timestamp, Key)> {
+        let of_clusters = self.of_clusters.first().filter(|_| room == Room::Any);
+        of_clusters.into_iter().chain(self.of_all.first()).min()
     }
 
     /// How many keys wait.
@@ -158,15 +155,15 @@ mod tests {
     fn a_key_is_worked_on_once_at_a_time_and_again_where_it_changed_meanwhile() {
         let mut queue = Queue::default();
         queue.touch(&Key::Hub, at(0));
-        assert_eq!(queue.next(at(0)), Some(Key::Hub));
+        assert_eq!(queue.next(Room::Any, at(0)), Some(Key::Hub));
         queue.touch(&Key::Hub, at(1));
-        assert_eq!(queue.next(at(1)), None);
+        assert_eq!(queue.next(Room::Any, at(1)), None);
         queue.done(&Key::Hub, None);
-        assert_eq!(queue.next(at(1)), Some(Key::Hub));
+        assert_eq!(queue.next(Room::Any, at(1)), Some(Key::Hub));
         queue.done(&Key::Hub, Some(at(50)));
-        assert_eq!(queue.next(at(49)), None);
-        assert_eq!(queue.next_due(), Some(at(50)));
-        assert_eq!(queue.next(at(50)), Some(Key::Hub));
+        assert_eq!(queue.next(Room::Any, at(49)), None);
+        assert_eq!(queue.next_due(Room::Any), Some(at(50)));
+        assert_eq!(queue.next(Room::Any, at(50)), Some(Key::Hub));
     }
 
     #[test]
@@ -176,30 +173,30 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..12 {
             queue.touch(&cluster("bad"), now);
-            let due = queue.next_due().unwrap();
+            let due = queue.next_due(Room::Any).unwrap();
             pauses.push(due.duration_since(now).as_millis());
             now = due;
-            assert_eq!(queue.next(now), Some(cluster("bad")));
+            assert_eq!(queue.next(Room::Any, now), Some(cluster("bad")));
             queue.failed(&cluster("bad"), None, now);
             queue.touch(&cluster("good"), now);
-            assert_eq!(queue.next(now), Some(cluster("good")));
+            assert_eq!(queue.next(Room::Any, now), Some(cluster("good")));
             queue.done(&cluster("good"), None);
         }
         assert_eq!(pauses[..4], [0, 250, 500, 1000]);
         assert_eq!(pauses[11], 60_000);
-        let due = queue.next_due().unwrap();
-        assert_eq!(queue.next(due), Some(cluster("bad")));
+        let due = queue.next_due(Room::Any).unwrap();
+        assert_eq!(queue.next(Room::Any, due), Some(cluster("bad")));
         queue.done(&cluster("bad"), None);
-        assert_eq!(queue.next_due(), None);
+        assert_eq!(queue.next_due(Room::Any), None);
     }
 
     #[test]
     fn a_server_that_asks_for_time_gets_it() {
         let mut queue = Queue::default();
         queue.touch(&Key::Hub, at(0));
-        queue.next(at(0));
+        queue.next(Room::Any, at(0));
         queue.failed(&Key::Hub, Some(Duration::from_secs(5)), at(0));
-        assert_eq!(queue.next_due(), Some(at(5000)));
+        assert_eq!(queue.next_due(Room::Any), Some(at(5000)));
     }
 
     #[test]
@@ -210,11 +207,11 @@ mod tests {
             queue.touch(key, at(0));
         }
         assert_eq!(queue.depth(), 4);
-        assert_eq!(queue.next_of_all(at(0)), Some(Key::Hub));
-        assert_eq!(queue.next_of_all(at(0)), Some(grant));
-        assert_eq!(queue.next_of_all(at(0)), Some(Key::Status));
-        assert_eq!(queue.next_of_all(at(0)), None);
-        assert_eq!(queue.next(at(0)), Some(cluster("slow")));
+        assert_eq!(queue.next(Room::OfAll, at(0)), Some(Key::Hub));
+        assert_eq!(queue.next(Room::OfAll, at(0)), Some(grant));
+        assert_eq!(queue.next(Room::OfAll, at(0)), Some(Key::Status));
+        assert_eq!(queue.next(Room::OfAll, at(0)), None);
+        assert_eq!(queue.next(Room::Any, at(0)), Some(cluster("slow")));
         assert_eq!(queue.depth(), 0);
     }
 }

@@ -182,3 +182,39 @@ async fn a_write_to_an_object_that_is_gone_finds_that_out_and_ends_the_plan() {
         "{outcomes:?}"
     );
 }
+
+fn configuration(version: u64, spec: &Value) -> Change {
+    let object = json!({
+        "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "GatewayConfiguration",
+        "metadata": {"name": "default", "uid": "1", "resourceVersion": version.to_string()}, "spec": spec,
+    });
+    let object = serde_json::from_value(object).expect("an object");
+    Change::Object(Kind::GatewayConfiguration, Box::new(Event::Apply(object)))
+}
+
+#[tokio::test]
+async fn while_nothing_may_be_planned_the_engine_sleeps() {
+    let mut engine = engine();
+    engine.watched(Event::Apply(row("1", 5)));
+    assert_eq!(engine.pause(0), LONGEST_SLEEP, "not all kinds are listed");
+    engine.observed.list_all();
+    engine.observe(configuration(1, &json!({"egress": {"type": "Future"}})));
+    assert!(engine.observed.unreadable().is_some());
+    assert_eq!(engine.pause(0), LONGEST_SLEEP, "it is unreadable");
+    engine.observe(configuration(2, &json!({})));
+    assert!(engine.pause(0) < LONGEST_SLEEP);
+}
+
+#[tokio::test]
+async fn while_all_hands_are_full_the_engine_sleeps_until_one_is_free() {
+    let mut engine = engine();
+    engine.observed.list_all();
+    let pauses = |engine: &Engine| [0, AT_ONCE, MOST_AT_ONCE].map(|it| engine.pause(it));
+    let soon = Duration::from_millis(1);
+    engine
+        .queue
+        .touch(&Key::Cluster("managed1".to_owned()), now());
+    assert_eq!(pauses(&engine), [soon, LONGEST_SLEEP, LONGEST_SLEEP]);
+    engine.queue.touch(&Key::Hub, now());
+    assert_eq!(pauses(&engine), [soon, soon, LONGEST_SLEEP]);
+}
