@@ -129,14 +129,15 @@ fn held<'a>(observed: &'a Observed, cluster: &str, now: Timestamp) -> Vec<&'a Gr
 }
 
 /// The grants that have ended on the cluster, whose bindings it has not reported to be of nobody yet.
+/// `held` is sorted by name.
 fn ended<'a>(observed: &'a Observed, cluster: &str, held: &[&Grant]) -> Vec<&'a Grant> {
     let mut ended = Vec::new();
     for (_, shipped) in observed.shipped_to(cluster) {
         for (name, of_work) in &shipped.grants {
             let is_done = of_work.has_ended && shipped.is_current && of_work.is_applied();
             let grant = observed.grants.get(name).filter(|it| it.owns(of_work));
-            let is_held = held.iter().any(|grant| grant.name() == name);
-            if !is_done && !is_held {
+            let held = held.binary_search_by_key(&name.as_str(), |grant| grant.name());
+            if !is_done && held.is_err() {
                 ended.extend(grant.map(AsRef::as_ref));
             }
         }
