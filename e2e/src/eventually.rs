@@ -5,7 +5,8 @@ use std::{error::Error, fmt::Display, future::Future, time::Duration};
 use tokio::time::{Instant, sleep};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// Most probes run kubectl, so what is awaited for long is not asked for often.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The condition did not hold in time.
 #[derive(Debug, thiserror::Error)]

@@ -77,15 +77,13 @@ pub enum OperatorError {
 impl Operator {
     /// Gives the hub what an operator needs, as an installation does.
     pub async fn install(hub: &Cluster) -> Result<(), OperatorError> {
-        for file in PREREQUISITES {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../config")
-                .join(file);
-            let path = path.display().to_string();
-            hub.kubectl(&["apply", "--server-side", "-f", &path])
-                .ok()
-                .await?;
-        }
+        let mut apply = vec!["apply".to_owned(), "--server-side".to_owned()];
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+        let flags =
+            PREREQUISITES.map(|file| format!("--filename={}", directory.join(file).display()));
+        apply.extend(flags);
+        let apply: Vec<_> = apply.iter().map(String::as_str).collect();
+        hub.kubectl(&apply).ok().await?;
         let served = ["wait", "--for=condition=Established", "crd", "--all"];
         hub.kubectl(&served).ok().await?;
         Ok(())

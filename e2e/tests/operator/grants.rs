@@ -4,6 +4,9 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use e2e::{Cluster, GatewayOptions, World, ocm::KlusterletOptions};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use kube::Api;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -16,6 +19,9 @@ use super::{
 const CLUSTER: &str = "managed1";
 const FORBIDDEN: &str = "User \"system:serviceaccount:open-cluster-management-managed-serviceaccount:cluster-gateway\" \
                          cannot list resource";
+const ACCESS_POLICY: &str = "spokeway-access-grants";
+/// One second more than the operator waits, because timestamps have no fractions.
+const SETTLING: SignedDuration = SignedDuration::from_secs(6);
 const NO_GRANT: &str = "no AccessGrant names hub user";
 
 /// A stage whose gateway lets callers act as themselves, and whose clusters keep audit logs.
@@ -36,7 +42,26 @@ pub(crate) async fn stage(clusters: &[&str]) -> Stage {
     for cluster in clusters {
         soon("healthz", || stage.through(cluster, "/healthz")).await;
     }
+    judges_grants(stage.hub()).await;
     stage
+}
+
+/// Waits until a new hub has taken its admission policies in. Grants that are written earlier are held
+/// back.
+pub(crate) async fn judges_grants(hub: &Cluster) {
+    let settled = || async {
+        let policies = Api::<ValidatingAdmissionPolicy>::all(hub.client());
+        let policy = policies.get(ACCESS_POLICY).await;
+        let created = policy.map_err(|error| error.to_string())?.metadata;
+        let created = created.creation_timestamp.ok_or("it has no age")?;
+        let age = Timestamp::now().duration_since(created.0);
+        if age >= SETTLING {
+            Ok(())
+        } else {
+            Err(format!("{age} old"))
+        }
+    };
+    soon("grants are judged", settled).await;
 }
 
 /// All members of the group may use the gateway. That alone is not a right on any cluster.

@@ -4,7 +4,7 @@ use e2e::ocm::KlusterletOptions;
 use serde_json::Value;
 
 use super::{
-    grants::grant,
+    grants::{grant, judges_grants},
     hub::{kubectl, read, soon},
     stage::Stage,
 };
@@ -17,6 +17,7 @@ async fn a_dead_work_agent_holds_no_deleted_grant_though_its_cluster_is_connecte
     let stage = Stage::set(&clusters, &["--removal-timeout=3"]).await;
     stage.configure(&serde_json::json!({})).await;
     soon("reachable", || stage.through(CLUSTER, "/healthz")).await;
+    judges_grants(stage.hub()).await;
     let more = serde_json::json!({});
     for name in ["alice-views", "alice-stays"] {
         stage.apply(&grant(name, &more).to_string()).await;

@@ -20,9 +20,10 @@ const TICKS_PER_SECOND: u32 = 100;
 
 /// The variable that sets how many tests a Rust test runner runs at a time.
 const THREADS: &str = "RUST_TEST_THREADS";
-/// The processes of a journey keep more than one core busy while they start. The number is the same
-/// on all machines, so that a suite's load is too.
-const JOURNEYS_AT_ONCE: usize = 2;
+/// Journeys wait for most of their time: for leases, for clocks and for back-offs.
+const JOURNEYS_PER_CORE: usize = 2;
+/// The number is the same on all machines with more cores, so that a suite's load is too.
+const JOURNEYS_AT_ONCE: usize = 4;
 
 /// API servers allocate most while they start, which is most of what they do in a journey, and there
 /// is memory enough to collect garbage less often than Go does by default.
@@ -68,7 +69,12 @@ fn command(suite: &Suite) -> Command {
     let mut command = Command::new(&suite.program);
     if suite.is_journey && std::env::var_os(THREADS).is_none() {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        command.env(THREADS, cores.min(JOURNEYS_AT_ONCE).to_string());
+        command.env(
+            THREADS,
+            (cores * JOURNEYS_PER_CORE)
+                .min(JOURNEYS_AT_ONCE)
+                .to_string(),
+        );
     }
     let (name, value) = GARBAGE_COLLECTION;
     command
