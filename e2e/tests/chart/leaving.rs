@@ -95,16 +95,23 @@ async fn grants_and_accounts_stay_where_a_release_is_uninstalled() {
     let free = || deleted(&stage, NEEDED[1], NAMESPACE);
     eventually(SOON, "nothing is held", free).await.unwrap();
     stage.run(&uninstall).await.unwrap();
-    let kinds = async || {
-        let kinds = stage.kubectl(&["get", "crd", "-o", "name"]).await.unwrap();
-        kinds.lines().map(str::to_owned).collect::<Vec<_>>()
+    // A definition stays for a moment until its objects are gone, and Helm does not wait for that.
+    let left = async |wanted: &[String]| {
+        let same = || async {
+            let kinds = stage.kubectl(&["get", "crd", "-o", "name"]).await?;
+            let same = kinds.lines().eq(wanted.iter().map(String::as_str));
+            same.then_some(()).ok_or(kinds)
+        };
+        eventually(SOON, "definitions are deleted", same)
+            .await
+            .unwrap();
     };
     let kind = |name: &str| format!("customresourcedefinition.apiextensions.k8s.io/{name}");
     let kept = [
         kind("accessgrants.gateway.open-cluster-management.io"),
         kind("managedserviceaccounts.authentication.open-cluster-management.io"),
     ];
-    assert_eq!(kinds().await, kept);
+    left(&kept).await;
     assert_eq!(grant().await.unwrap(), before);
 
     stage.helm("install", NAMESPACE, &[]).await.unwrap();
@@ -117,5 +124,5 @@ async fn grants_and_accounts_stay_where_a_release_is_uninstalled() {
     stage.kubectl(&delete).await.unwrap();
     eventually(SOON, "nothing is held", free).await.unwrap();
     stage.run(&uninstall).await.unwrap();
-    assert_eq!(kinds().await, [] as [String; 0]);
+    left(&[]).await;
 }

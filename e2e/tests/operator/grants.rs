@@ -48,6 +48,10 @@ pub(crate) async fn stage(clusters: &[&str]) -> Stage {
 
 /// Waits until a new hub has taken its admission policies in. Grants that are written earlier are held
 /// back.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the age of the policy is that on the clock of the hub"
+)]
 pub(crate) async fn judges_grants(hub: &Cluster) {
     let settled = || async {
         let policies = Api::<ValidatingAdmissionPolicy>::all(hub.client());

@@ -31,7 +31,7 @@ async fn refused(stage: &Stage, before: f64, agent: &Agent, wanted: &str) {
 
 #[tokio::test]
 async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_two().await;
     let spoke = stage.world.cluster("managed1");
 
     // This agent claims another cluster than the hub knows it as.
@@ -102,7 +102,7 @@ async fn an_agent_attaches_only_the_cluster_that_its_credential_names() {
 
 #[tokio::test]
 async fn an_agent_that_may_no_longer_attach_is_cut() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let _agent = stage.agent("managed1").await;
     assert_eq!(stage.get("managed1", "/healthz").await.0, 200);
     let cut = || async {
@@ -148,7 +148,7 @@ async fn an_agent_that_may_no_longer_attach_is_cut() {
 
 #[tokio::test]
 async fn services_are_denied_unless_gateway_and_agent_both_list_them() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let args = vec!["--expose=web/front:80".to_owned()];
     let options = AgentOptions {
         args,

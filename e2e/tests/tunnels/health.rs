@@ -8,7 +8,7 @@ use super::stage::{GATEWAYS, Stage, get};
 
 #[tokio::test]
 async fn health_is_what_a_request_would_meet_now() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     assert_eq!(health(&stage, "managed1").await.0, Some(false));
 
     let _agent = stage.agent("managed1").await;
@@ -34,7 +34,7 @@ async fn health_is_what_a_request_would_meet_now() {
 
 #[tokio::test]
 async fn an_agent_learns_of_its_own_cluster_and_no_more_than_it_needs() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_two().await;
     let _agent = stage.agent("managed1").await;
     let credentials = credentials(stage.hub(), "managed1", "probe").unwrap();
     let agent = stage.hub().client_with(&credentials);

@@ -88,7 +88,7 @@ impl Refused {
 
 #[tokio::test]
 async fn one_cluster_has_only_so_many_tunnels() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_two().await;
     let _other = stage.agent("managed2").await;
     let soon = Duration::from_secs(20);
     let mut agents = Vec::new();
@@ -114,7 +114,7 @@ async fn one_cluster_has_only_so_many_tunnels() {
 
 #[tokio::test]
 async fn streams_of_one_caller_keep_nobody_from_the_cluster() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let spoke = stage.world.cluster("managed1");
     let options = AgentOptions::default();
     let _agent = Agent::attached(stage.hub(), spoke, options).await.unwrap();

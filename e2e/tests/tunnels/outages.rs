@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn an_agent_that_dies_is_told_at_once_and_comes_back() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let agent = stage.agent("managed1").await;
     assert_eq!(stage.get("managed1", "/healthz").await.0, 200);
     let hub = stage.hub();
@@ -95,7 +95,7 @@ async fn an_agent_that_dies_is_told_at_once_and_comes_back() {
 
 #[tokio::test]
 async fn a_gateway_that_restarts_is_found_again_by_its_agents() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let agent = stage.agent("managed1").await;
     assert_eq!(stage.get("managed1", "/healthz").await.0, 200);
     for graceful in [true, false] {
@@ -112,7 +112,7 @@ async fn a_gateway_that_restarts_is_found_again_by_its_agents() {
 
 #[tokio::test]
 async fn an_informer_resumes_behind_an_agent_that_died() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let agent = stage.agent("managed1").await;
     let spoke = Api::<ConfigMap>::namespaced(stage.world.cluster("managed1").client(), "default");
     let create = async |name: &str| {
@@ -163,7 +163,7 @@ struct Asked {
 
 #[tokio::test]
 async fn a_gateway_restarted_under_load_loses_only_what_is_in_flight() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_one().await;
     let _agent = stage.agent("managed1").await;
     served(&stage).await;
     for graceful in [true, false] {

@@ -10,7 +10,7 @@ const AGENT: &str = "system:open-cluster-management:cluster:managed2:addon:clust
 
 #[tokio::test]
 async fn both_entrances_serve_all_of_kubectl() {
-    let stage = Stage::start().await;
+    let stage = Stage::with_two().await;
     let _through_hub = stage.agent("managed1").await;
     let identity = stage
         .tunnel_port

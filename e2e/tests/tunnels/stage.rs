@@ -1,4 +1,4 @@
-//! A hub, two spokes behind tunnels, and a gateway where agents attach at both entrances.
+//! A hub, one or two spokes behind tunnels, and a gateway where agents attach at both entrances.
 
 use std::time::Duration;
 
@@ -22,12 +22,21 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// A stage without attached agents. `managed1` is registered as tunnelled.
+    pub(crate) async fn with_one() -> Self {
+        Self::start(&["managed1"]).await
+    }
+
     /// A stage without attached agents. `managed1` and `managed2` are registered as tunnelled.
-    pub(crate) async fn start() -> Self {
-        let world = World::builder()
-            .cluster("hub")
-            .cluster("managed1")
-            .cluster("managed2");
+    pub(crate) async fn with_two() -> Self {
+        Self::start(&["managed1", "managed2"]).await
+    }
+
+    async fn start(spokes: &[&str]) -> Self {
+        let mut world = World::builder().cluster("hub");
+        for spoke in spokes {
+            world = world.cluster(spoke);
+        }
         let world = world.start().await.unwrap();
         let tunnel_port = TunnelPort::new(world.directory(), "localhost").unwrap();
         let exposed = "--expose=web/front:80,web/back:80".to_owned();
@@ -37,7 +46,7 @@ impl Stage {
             ..GatewayOptions::default()
         };
         let gateway = Gateway::start(world.cluster("hub"), options).await.unwrap();
-        for spoke in ["managed1", "managed2"] {
+        for spoke in spokes {
             let tunnelled = SpokeOptions {
                 tunnelled: true,
                 ..SpokeOptions::default()
