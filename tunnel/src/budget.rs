@@ -10,6 +10,8 @@ use std::sync::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::limits::STREAM_COST;
+
 /// What a pipe may use of budgets, if not all (protocol.md §5.8).
 const SHARE: HeaderName = HeaderName::from_static("spokeway-share");
 const UNRESERVED: HeaderValue = HeaderValue::from_static("unreserved");
@@ -58,9 +60,13 @@ struct Account {
     parent: Option<Budget>,
 }
 
-/// Bytes that are charged to a budget and to those above it. Dropping it gives them back.
+/// Bytes that are charged to a budget and to those above it. Clones share them, and the last one
+/// gives them back.
+#[derive(Clone, Debug)]
+pub struct Charge(Arc<Charged>);
+
 #[derive(Debug)]
-pub struct Charge {
+struct Charged {
     budget: Budget,
     bytes: usize,
 }
@@ -111,10 +117,23 @@ impl Budget {
         if !self.account.take(bytes, self.share) {
             return None;
         }
-        Some(Charge {
+        Some(Charge(Arc::new(Charged {
             budget: self.clone(),
             bytes,
-        })
+        })))
+    }
+
+    /// Charges one pipe, on however many connections it is asked for. Those that have not answered
+    /// hold nothing of it.
+    pub fn charge_pipe(&self) -> Option<Charge> {
+        self.charge(STREAM_COST)
+    }
+}
+
+impl Charge {
+    /// How much of the budget it may use.
+    pub(crate) fn share(&self) -> Share {
+        self.0.budget.share
     }
 }
 
@@ -155,7 +174,7 @@ impl Account {
     }
 }
 
-impl Drop for Charge {
+impl Drop for Charged {
     fn drop(&mut self) {
         self.budget.account.give_back(self.bytes);
     }

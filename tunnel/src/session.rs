@@ -32,7 +32,7 @@ use crate::{
     control::Speaker,
     limits::{
         CONNECTION_WINDOW, FRAME_SIZE, HELLO_DEADLINE, MAX_HEADERS, MAX_STREAMS, OPEN_DEADLINE,
-        SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
+        SEND_BUFFER, STREAM_WINDOW,
     },
     lingering::Lingering,
     pulse::Pulse,
@@ -208,9 +208,23 @@ impl Session {
 
     /// Opens a pipe that is charged to `budget` instead of the session's own.
     pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
+        if self.is_closing() {
+            return Err(OpenError::Closing);
+        }
+        let charge = budget.charge_pipe().ok_or(OpenError::Budget)?;
+        self.open_charged(target, charge).await
+    }
+
+    /// Opens a pipe that is charged already.
+    pub(crate) async fn open_charged(
+        &self,
+        target: &Target,
+        charge: Charge,
+    ) -> Result<Stream, OpenError> {
         let send = self.0.send.lock().clone().ok_or(OpenError::Closing)?;
-        let occupied = self.occupy(&send, budget).ok_or(OpenError::Budget)?;
-        let opening = Self::connect(send, target, budget.share(), occupied);
+        let share = charge.share();
+        let occupied = self.occupy(&send, charge).ok_or(OpenError::Budget)?;
+        let opening = Self::connect(send, target, share, occupied);
         let mut opening = pin!(opening);
         if let Ok(opened) = timeout(LATE, &mut opening).await {
             return opened;
@@ -244,8 +258,7 @@ impl Session {
         }
     }
 
-    fn occupy(&self, send: &SendRequest<Bytes>, budget: &Budget) -> Option<Occupied> {
-        let charge = budget.charge(STREAM_COST)?;
+    fn occupy(&self, send: &SendRequest<Bytes>, charge: Charge) -> Option<Occupied> {
         let (streams, most) = (&self.0.streams, most_pipes(send));
         let one_more = |open| (open < most).then_some(open + 1);
         streams
@@ -298,6 +311,11 @@ impl Session {
     /// Waits until the session opens no more pipes.
     pub async fn closing(&self) {
         self.0.closed.cancelled().await;
+    }
+
+    /// The budget that its pipes are charged to.
+    pub(crate) fn budget(&self) -> Budget {
+        self.0.budget.clone()
     }
 
     /// True for clones of the same session.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use parking_lot::RwLock;
 
-use crate::{Budget, OpenError, Session, Stream, Target, hedge::hedged, session::LATE};
+use crate::{Budget, Charge, OpenError, Session, Stream, Target, hedge::hedged, session::LATE};
 
 /// The sessions of one cluster.
 #[derive(Debug, Default)]
@@ -48,29 +48,36 @@ impl Sessions {
     }
 
     /// Opens a pipe to `target` on the session with the fewest pipes. If the session fails or is
-    /// late, the next one is tried, which is safe because no byte was sent yet.
+    /// late, the next one is tried, which is safe because no byte was sent yet. The pipe is charged
+    /// to the budget that the sessions of a cluster have in common.
     pub async fn open(&self, target: &Target) -> Result<Stream, OpenError> {
-        self.open_charged(target, None).await
+        let budget = self.0.read().first().map(Session::budget);
+        self.open_for(target, &budget.ok_or(OpenError::Closing)?)
+            .await
     }
 
-    /// Like [`open`](Self::open), but charged to `budget` instead of the budgets of the sessions.
+    /// Like [`open`](Self::open), but charged to `budget`.
     pub async fn open_for(&self, target: &Target, budget: &Budget) -> Result<Stream, OpenError> {
-        self.open_charged(target, Some(budget)).await
+        if !self.are_open() {
+            return Err(OpenError::Closing);
+        }
+        let charge = budget.charge_pipe().ok_or(OpenError::Budget)?;
+        self.open_charged(target, &charge).await
     }
 
-    async fn open_charged(
+    /// Like [`open`](Self::open), but charged already. All attempts share the charge, so the last
+    /// place of a budget is enough for them.
+    pub async fn open_charged(
         &self,
         target: &Target,
-        budget: Option<&Budget>,
+        charge: &Charge,
     ) -> Result<Stream, OpenError> {
         let mut sessions: Vec<_> = self.all();
         sessions.retain(|session| !session.is_closing());
         sessions.sort_by_key(|it| (it.is_silent(), !it.has_room(), it.streams()));
-        let attempts = sessions.into_iter().map(|session| async move {
-            match budget {
-                Some(budget) => session.open_for(target, budget).await,
-                None => session.open(target).await,
-            }
+        let attempts = sessions.into_iter().map(|session| {
+            let charge = charge.clone();
+            async move { session.open_charged(target, charge).await }
         });
         let mut failed = OpenError::Closing;
         let opened = hedged(attempts, LATE, |error| match error {

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use futures::FutureExt as _;
-use tunnel::{Budget, OpenError, Refusal, ReplicaId, Share, Target, hedged};
+use tunnel::{Charge, OpenError, Refusal, ReplicaId, Share, Target, hedged};
 
 use super::{
     Holder, Pipe, Tunnels,
@@ -76,15 +76,18 @@ impl TunnelDialer {
 
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
     /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
-    /// says nothing about the target itself, or if a replica is late, the next one is tried.
+    /// says nothing about the target itself, or if a replica is late, the next one is tried. It is
+    /// one pipe, and charged once, however many replicas are asked.
     pub(crate) async fn dial(&self, share: Share) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
+        let entry = entry.filter(|entry| entry.is_attached());
         let entry = entry.ok_or(TunnelError::Absent)?;
-        let budget = entry.budget.sharing(share);
+        let charge = entry.budget.sharing(share).charge_pipe();
+        let charge = charge.ok_or(OpenError::Budget)?;
         let routes = entry.routes(PEERS_ASKED);
         let attempts = routes.into_iter().map(|route| match route {
-            Route::Here => self.open_here(&entry, &budget).boxed(),
-            Route::Through(holder) => self.open_through(holder, &budget).boxed(),
+            Route::Here => self.open_here(&entry, &charge).boxed(),
+            Route::Through(holder) => self.open_through(holder, &charge).boxed(),
         });
         let mut failed = TunnelError::Absent;
         let opened = hedged(attempts, LATE, |error| match error {
@@ -99,17 +102,17 @@ impl TunnelDialer {
         opened.unwrap_or(Err(failed))
     }
 
-    async fn open_here(&self, entry: &Entry, budget: &Budget) -> Result<Pipe, TunnelError> {
-        match entry.sessions.open_for(&self.target, budget).await {
+    async fn open_here(&self, entry: &Entry, charge: &Charge) -> Result<Pipe, TunnelError> {
+        match entry.sessions.open_charged(&self.target, charge).await {
             Ok(stream) => Ok(Pipe::new(stream, None, &self.cluster, &self.tunnels)),
             Err(OpenError::Closing) => Err(TunnelError::Absent),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn open_through(&self, holder: Holder, budget: &Budget) -> Result<Pipe, TunnelError> {
+    async fn open_through(&self, holder: Holder, charge: &Charge) -> Result<Pipe, TunnelError> {
         let peer = &holder.peer;
-        match peer.open(&self.target, &self.cluster, budget).await {
+        match peer.open(&self.target, &self.cluster, charge).await {
             Ok(stream) => {
                 let holder = Some(holder);
                 Ok(Pipe::new(stream, holder, &self.cluster, &self.tunnels))
@@ -147,9 +150,7 @@ impl TunnelError {
     fn is_of_replica(&self) -> bool {
         match self {
             Self::Absent => true,
-            // No replica may hold more for the cluster than this one allows.
-            Self::Open(error) => error.is_of_session() && !matches!(error, OpenError::Budget),
-            Self::Passed { source, .. } => source.is_of_session(),
+            Self::Open(source) | Self::Passed { source, .. } => source.is_of_session(),
         }
     }
 }

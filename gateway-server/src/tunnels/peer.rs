@@ -7,7 +7,7 @@ use tokio::{
     sync::{Notify, watch},
     time::timeout,
 };
-use tunnel::{Budget, OpenError, ReplicaId, Session, Sessions, Stream, Target};
+use tunnel::{Charge, OpenError, ReplicaId, Session, Sessions, Stream, Target};
 
 use super::signal::Signal;
 use crate::metrics::Counter;
@@ -87,18 +87,18 @@ impl Peer {
         &self,
         target: &Target,
         cluster: &ClusterName,
-        budget: &Budget,
+        charge: &Charge,
     ) -> Result<Stream, OpenError> {
         let passed = passed(target, cluster);
         let mut grown = self.grown.subscribe();
-        let opened = self.sessions.open_for(&passed, budget).await;
+        let opened = self.sessions.open_charged(&passed, charge).await;
         if !self.has_room_for_more() {
             self.crowded.notify_one();
         }
         let opened = if matches!(opened, Err(OpenError::Budget)) && !self.sessions.have_room() {
             // If no other connection is there in time, the error is returned.
             let _ = timeout(GROWTH_DEADLINE, grown.changed()).await;
-            self.sessions.open_for(&passed, budget).await
+            self.sessions.open_charged(&passed, charge).await
         } else {
             opened
         };

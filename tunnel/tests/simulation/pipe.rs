@@ -1,10 +1,19 @@
 //! One pipe in the model: both directions, which ends are still open, and which faults are
 //! expected.
 
-use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncWriteExt as _, DuplexStream},
+    time::Instant,
+};
 use tunnel::Stream;
 
 use crate::{flow::Flow, link::FarEnd, random::Random};
+
+/// A target that takes nothing of a finished pipe is given up after 30 s. A step may take a part of
+/// the last one.
+const NOBODY_IS_CUT_WITHIN: Duration = Duration::from_secs(29);
 
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -17,6 +26,10 @@ pub(crate) struct Pipe {
     pub(crate) link: usize,
     /// Whether that connection is gone.
     pub(crate) broken: bool,
+    /// When the target took something, or one of the ends finished.
+    moved: Instant,
+    /// Whether the target may have been given up.
+    may_be_cut: bool,
 }
 
 impl Pipe {
@@ -29,12 +42,21 @@ impl Pipe {
             down: Flow::new(2 * number + 1),
             link,
             broken: false,
+            moved: Instant::now(),
+            may_be_cut: false,
         }
     }
 
     /// True while the gateway has the pipe.
     pub(crate) fn is_held(&self) -> bool {
         self.near.is_some()
+    }
+
+    /// Takes in what time and its connection have done.
+    pub(crate) fn look(&mut self, broken: bool) {
+        self.broken = broken;
+        let finished = self.up.finished && self.down.finished;
+        self.may_be_cut |= finished && self.moved.elapsed() >= NOBODY_IS_CUT_WITHIN;
     }
 
     pub(crate) async fn step(&mut self, random: &mut Random, most: usize) {
@@ -51,7 +73,7 @@ impl Pipe {
                 self.from = None;
                 if random.below(2) == 0 {
                     self.to = None;
-                    self.down.finished = true;
+                    self.finish_down();
                 }
             }
         }
@@ -87,8 +109,12 @@ impl Pipe {
 
     async fn read_far(&mut self, length: usize) {
         let Some(from) = &mut self.from else { return };
+        let before = self.up.received;
         let end = self.up.read(from, length).await.unwrap();
-        let cut = self.broken || self.near.is_none();
+        if self.up.received > before {
+            self.moved = Instant::now();
+        }
+        let cut = self.broken || self.may_be_cut || self.near.is_none();
         assert!(!end || cut || self.up.is_complete(), "an early end");
     }
 
@@ -97,20 +123,30 @@ impl Pipe {
         if let Err(error) = near.shutdown().await {
             assert!(self.broken || self.from.is_none(), "near shutdown: {error}");
         }
-        self.up.finished = true;
+        if !self.up.finished {
+            self.up.finished = true;
+            self.moved = Instant::now();
+        }
     }
 
     async fn finish_far(&mut self) {
         let Some(to) = &mut self.to else { return };
         to.shutdown().await.unwrap();
-        self.down.finished = true;
+        self.finish_down();
+    }
+
+    fn finish_down(&mut self) {
+        if !self.down.finished {
+            self.down.finished = true;
+            self.moved = Instant::now();
+        }
     }
 
     /// Ends both directions, and reads everything that was sent.
     pub(crate) async fn finish(mut self) {
         self.finish_near().await;
         self.finish_far().await;
-        let cut = self.broken || self.near.is_none();
+        let cut = self.broken || self.may_be_cut || self.near.is_none();
         let near = async {
             let Some(mut near) = self.near else { return };
             match self.down.read_out(&mut near).await {

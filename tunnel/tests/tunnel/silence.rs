@@ -83,6 +83,24 @@ async fn what_held_up_one_pipe_holds_up_no_later_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_place_of_a_budget_is_enough_beside_a_session_that_does_not_answer() {
+    let budget = Budget::new(2 * STREAM_COST);
+    let (near, far, switch) = wire(DELAY);
+    let silent = Ends::over(near, far, budget.clone()).await;
+    let healthy = Ends::with_budget(budget.clone()).await;
+    let sessions = sessions([&silent, &healthy]);
+    let _busier = healthy.session.open(&target("echo")).await.unwrap();
+    switch.send_replace(Passes::NONE);
+    let begin = Instant::now();
+    let _last = sessions.open(&target("echo")).await.unwrap();
+    let took = begin.elapsed();
+    assert!(took <= Duration::from_secs(2), "{took:?}");
+    assert_eq!(budget.used(), 2 * STREAM_COST);
+    let beyond = sessions.open(&target("echo")).await;
+    assert!(matches!(beyond, Err(OpenError::Budget)), "{beyond:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_whose_target_is_slow_still_gets_pipes() {
     let (slow, other) = (Ends::attached().await, Ends::attached().await);
     let sessions = sessions([&slow, &other]);
