@@ -31,6 +31,7 @@ use crate::{
         SEND_BUFFER, STREAM_COST, STREAM_WINDOW,
     },
     lingering::Lingering,
+    overflow::Turn,
     pulse::Pulse,
     pump::pump,
 };
@@ -108,7 +109,8 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     D: Dial,
 {
-    let greeted = timeout(HELLO_DEADLINE, greet(io, hello)).await;
+    let turn = Turn::default();
+    let greeted = timeout(HELLO_DEADLINE, greet(io, hello, turn.clone())).await;
     let (mut connection, attached, control) = greeted.map_err(|_| ServeError::Deadline)??;
     phase.send_replace(attached);
     let pings = connection.ping_pong().expect("taken once");
@@ -120,7 +122,7 @@ where
     let mut pipes = JoinSet::new();
     let ended = loop {
         select! {
-            accepted = connection.accept() => match accepted {
+            accepted = accept(&mut connection, &turn) => match accepted {
                 Some(Ok((request, respond))) => {
                     let share = Share::read(request.headers());
                     let place = Place {
@@ -184,6 +186,7 @@ impl Phase {
 async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     hello: &Hello,
+    turn: Turn,
 ) -> Result<(Connection<Lingering<IO>, Bytes>, Phase, Listener), ServeError> {
     let mut connection = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -193,7 +196,7 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
         .max_send_buffer_size(SEND_BUFFER)
         // One stream in addition to the pipes, for the hello.
         .max_concurrent_streams(MAX_STREAMS + 1)
-        .handshake(Lingering::new(io))
+        .handshake(Lingering::new(io, turn))
         .await?;
     let (request, mut respond) = connection.accept().await.ok_or(ServeError::Closed)??;
     if request.method() != Method::GET || request.uri().path() != "/hello" {
@@ -231,6 +234,18 @@ async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// The next pipe that the gateway wants.
+async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
+    connection: &mut Connection<IO, Bytes>,
+    turn: &Turn,
+) -> Option<Result<Accepted, h2::Error>> {
+    poll_fn(|context| {
+        turn.begin();
+        connection.poll_accept(context)
+    })
+    .await
+}
+
 /// Waits for what the gateway says next; forever once one of the ends drains.
 async fn hear(control: Option<&mut Listener>) -> Heard {
     match control {
@@ -238,6 +253,8 @@ async fn hear(control: Option<&mut Listener>) -> Heard {
         None => pending().await,
     }
 }
+
+type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// What a pipe is charged.
 struct Place {

@@ -16,6 +16,7 @@ mod hello;
 mod limits;
 mod lingering;
 mod liveness;
+mod overflow;
 mod pulse;
 mod pump;
 mod refusal;

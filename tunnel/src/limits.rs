@@ -21,6 +21,10 @@ pub(crate) const FRAME_SIZE: u32 = 64 << 10;
 /// How many bytes one stream may buffer while the peer has no window for them.
 pub(crate) const SEND_BUFFER: usize = 128 << 10;
 
+/// How much one connection takes over that the network does not take: what can be in the way of an
+/// owed frame, which is one of the largest frames and the library's buffer of 16 KiB.
+pub(crate) const OVERFLOW: usize = 128 << 10;
+
 /// Headers of this protocol have a few hundred bytes.
 pub(crate) const MAX_HEADERS: u32 = 16 << 10;
 
@@ -70,6 +74,7 @@ mod tests {
             ("largest frame |", kibibytes(FRAME_SIZE as usize)),
             ("largest list of headers |", kibibytes(MAX_HEADERS as usize)),
             ("the peer has no window |", kibibytes(SEND_BUFFER)),
+            ("so that it reads on |", kibibytes(OVERFLOW)),
             ("and its send buffer,", kibibytes(STREAM_COST)),
         ] {
             let wanted = format!("{clause} {number}");

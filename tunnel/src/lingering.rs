@@ -14,18 +14,25 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::limits::CLOSE_DEADLINE;
+use crate::{
+    limits::CLOSE_DEADLINE,
+    overflow::{Overflow, Turn},
+};
 
 #[derive(Debug)]
 pub(crate) struct Lingering<IO> {
-    io: IO,
+    io: Overflow<IO>,
     /// Set once this end has shut down.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO> Lingering<IO> {
-    pub(crate) fn new(io: IO) -> Self {
-        Self { io, deadline: None }
+    /// `turn` begins with each poll of the connection.
+    pub(crate) fn new(io: IO, turn: Turn) -> Self {
+        Self {
+            io: Overflow::new(io, turn),
+            deadline: None,
+        }
     }
 }
 

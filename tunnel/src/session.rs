@@ -1,7 +1,7 @@
 //! The gateway's end of one tunnel connection: the hello, pipes, liveness and drain.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io,
     pin::pin,
     sync::{
@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use h2::{
     PingPong, SendStream,
     client::{Connection, SendRequest},
@@ -35,6 +36,7 @@ use crate::{
         SEND_BUFFER, STREAM_WINDOW,
     },
     lingering::Lingering,
+    overflow::Turn,
     pulse::Pulse,
 };
 
@@ -67,6 +69,7 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     /// Boxed because it takes kilobytes, and every future that it moves through would reserve space
     /// for it.
     connection: Box<Connection<Lingering<IO>, Bytes>>,
+    turn: Turn,
     pings: PingPong,
     /// Its end tells the agent to connect elsewhere.
     control: Speaker,
@@ -158,6 +161,7 @@ impl Session {
         hello: &Hello,
         budget: Budget,
     ) -> Result<(Self, Driver<IO>), AttachError> {
+        let turn = Turn::default();
         let (send, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -167,7 +171,7 @@ impl Session {
             .max_concurrent_streams(0)
             .enable_push(false)
             .initial_max_send_streams(1)
-            .handshake(Lingering::new(io))
+            .handshake(Lingering::new(io, turn.clone()))
             .await?;
         let mut connection = Box::new(connection);
         let pings = connection.ping_pong().expect("taken once");
@@ -193,6 +197,7 @@ impl Session {
         }));
         let driver = Driver {
             connection,
+            turn,
             pings,
             control: Speaker::new(body, hello),
             session: session.clone(),
@@ -348,12 +353,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub async fn run(self, drain: impl Future<Output = ()>) -> End {
         let Self {
             mut connection,
+            turn,
             pings,
             mut control,
             session,
             liveness,
         } = self;
         let _closing = CloseOnDrop(session.clone());
+        let mut connection = poll_fn(|context| {
+            turn.begin();
+            connection.poll_unpin(context)
+        });
         let mut death = pin!(liveness.peer_death(pings, &session.0.pulse));
         select! {
             ended = &mut connection => return End::of(ended),

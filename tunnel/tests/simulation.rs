@@ -43,7 +43,7 @@ fn ten_thousand_random_schedules_keep_every_byte_and_every_budget() {
         sum(threads.into_iter().map(|it| it.join().unwrap()))
     });
     assert!(opened > 20_000, "the schedules opened {opened} pipes");
-    assert!(late > 200, "{late} pipes were late");
+    assert!(late > 1_000, "{late} pipes were late");
 }
 
 fn run(seeds: impl Iterator<Item = u64>) -> Pipes {

@@ -6,6 +6,8 @@
 
 #[path = "tunnel/ends.rs"]
 mod ends;
+#[path = "tunnel/full.rs"]
+mod full;
 #[path = "tunnel/halves.rs"]
 mod halves;
 #[path = "tunnel/life.rs"]

@@ -58,7 +58,7 @@ pub(crate) struct Link {
     wire: Wire,
     quiet: Option<Quiet>,
     /// Whether one end may have left without the other one's answer.
-    may_be_left: bool,
+    pub(crate) may_be_left: bool,
     phase: watch::Receiver<Phase>,
     gateway: JoinHandle<End>,
     agent: JoinHandle<Result<(), ServeError>>,

@@ -9,7 +9,11 @@ use tokio::{
 };
 use tunnel::Stream;
 
-use crate::{flow::Flow, link::FarEnd, random::Random};
+use crate::{
+    flow::Flow,
+    link::{FarEnd, Link},
+    random::Random,
+};
 
 /// A target that takes nothing of a finished pipe is given up after 30 s. A step may take a part of
 /// the last one.
@@ -53,9 +57,11 @@ impl Pipe {
     }
 
     /// Takes in what time and its connection have done.
-    pub(crate) fn look(&mut self, broken: bool) {
-        self.broken = broken;
+    pub(crate) fn look(&mut self, link: &Link) {
         let finished = self.up.finished && self.down.finished;
+        // Nothing of it is left to do for the agent, which may leave with what is on the way.
+        let done = finished || (self.down.finished && self.from.is_none());
+        self.broken = link.killed || link.may_be_dead() || (link.may_be_left && done);
         self.may_be_cut |= finished && self.moved.elapsed() >= NOBODY_IS_CUT_WITHIN;
     }
 

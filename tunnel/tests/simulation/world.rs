@@ -94,7 +94,9 @@ impl World {
             wanted: 0,
             late: 0,
         };
-        world.attach().await;
+        for _ in 0..=world.random.below(4) {
+            world.attach().await;
+        }
         world
     }
 
@@ -177,19 +179,24 @@ impl World {
     fn look(&mut self) {
         self.links.iter_mut().for_each(Link::look);
         for pipe in &mut self.pipes {
-            let link = &self.links[pipe.link];
-            pipe.look(link.killed || link.may_be_dead());
+            pipe.look(&self.links[pipe.link]);
         }
     }
 
+    /// One connection falls silent, or all but one, because they have a path in common.
     fn fall_silent(&mut self) {
         let chosen = self.random.below(self.links.len());
+        let is_alone = self.random.below(4) > 0;
         let (to_agent, to_gateway) =
             [(true, true), (true, false), (false, true)][self.random.below(3)];
-        self.links[chosen].fall_silent(Silence {
-            to_agent,
-            to_gateway,
-        });
+        for (index, link) in self.links.iter_mut().enumerate() {
+            if (index == chosen) == is_alone {
+                link.fall_silent(Silence {
+                    to_agent,
+                    to_gateway,
+                });
+            }
+        }
     }
 
     async fn speak(&mut self) {

@@ -36,14 +36,34 @@ impl Passes {
 
 /// Returns the gateway's end, the agent's end, and the switch that cuts and repairs.
 pub(crate) fn wire(delay: Duration) -> (DuplexStream, DuplexStream, watch::Sender<Passes>) {
-    let ((near, gateway), (far, agent)) = (duplex(PACKET), duplex(PACKET));
+    wire_of(PACKET, delay)
+}
+
+/// Like [`wire`], with another size of what is in transit.
+pub(crate) fn wire_of(
+    packet: usize,
+    delay: Duration,
+) -> (DuplexStream, DuplexStream, watch::Sender<Passes>) {
+    let ((near, gateway), (far, agent)) = (duplex(packet), duplex(packet));
     let (switch, passes) = watch::channel(Passes::BOTH);
     let (from_gateway, to_gateway) = split(gateway);
     let (from_agent, to_agent) = split(agent);
     let cut = passes.clone();
     spawn(async move {
-        let there = carry(from_gateway, to_agent, cut, |passes| passes.to_agent, delay);
-        let back = carry(from_agent, to_gateway, passes, |it| it.to_gateway, delay);
+        let there = carry(
+            from_gateway,
+            to_agent,
+            cut,
+            |passes| passes.to_agent,
+            (packet, delay),
+        );
+        let back = carry(
+            from_agent,
+            to_gateway,
+            passes,
+            |it| it.to_gateway,
+            (packet, delay),
+        );
         // If one direction is closed, the other one stays open. If one breaks, both break.
         let _ = tokio::try_join!(there, back);
     });
@@ -55,9 +75,9 @@ async fn carry(
     mut to: impl AsyncWrite + Unpin,
     mut passes: watch::Receiver<Passes>,
     open: fn(&Passes) -> bool,
-    delay: Duration,
+    (packet, delay): (usize, Duration),
 ) -> std::io::Result<()> {
-    let mut packet = vec![0; PACKET];
+    let mut packet = vec![0; packet];
     loop {
         let length = select! {
             length = from.read(&mut packet) => length?,
