@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{super::selected_cluster::SelectedCluster, image};
 use crate::{
     addon::Addon,
-    names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
+    names::{ACCOUNTS, AGENT, GATEWAY, PROXY},
     plan::entrance::Entrance,
 };
 
@@ -86,8 +86,9 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
     let tokens = cluster.handles_tokens().then_some("tokens");
     if tokens.is_some() {
         arguments.push("--tokens=true".to_owned());
-        arguments.push(format!("--token-namespace={TOKEN_NAMESPACE}"));
-        arguments.push(format!("--lease={TOKEN_NAMESPACE}/{ACCOUNTS}=tokens"));
+        let namespace = cluster.token_namespace();
+        arguments.push(format!("--token-namespace={namespace}"));
+        arguments.push(format!("--lease={namespace}/{ACCOUNTS}=tokens"));
     }
     if let Entrance::Own(address) = &cluster.entrance {
         arguments.extend([
