@@ -1,4 +1,4 @@
-//! Clusters that leave: many of them only if somebody says so twice, and each with an Event.
+//! Clusters that leave: many of them only if somebody confirms it, and each with an Event.
 
 use crds::{
     addon::Version,
@@ -50,8 +50,8 @@ fn condition(hub: &Hub, kind: &str) -> (String, String, String) {
     (found.status, found.reason, found.message)
 }
 
-fn confirm(hub: &mut Hub, word: &str) {
-    let annotations = json!({CONFIRM_REMOVAL: word});
+fn confirm(hub: &mut Hub, value: &str) {
+    let annotations = json!({CONFIRM_REMOVAL: value});
     hub.write(
         &configuration(),
         &json!({"metadata": {"annotations": annotations}}),
@@ -59,7 +59,7 @@ fn confirm(hub: &mut Hub, word: &str) {
 }
 
 #[test]
-fn a_selector_that_makes_no_sense_changes_nothing_and_is_said() {
+fn an_invalid_selector_changes_nothing_and_is_said() {
     let mut hub = hub(3);
     let senseless = json!({"matchExpressions": [{"key": "env", "operator": "exists"}]});
     hub.configure(&json!({"clusters": {"selector": senseless}}));
@@ -84,7 +84,7 @@ fn many_clusters_that_are_no_longer_selected_stay_until_somebody_confirms_it() {
     assert_eq!(enrolled(&hub), 30);
     let object = hub.observed.object(&configuration()).unwrap();
     let generation = object.metadata.generation.unwrap();
-    let word = format!("{generation}-30");
+    let value = format!("{generation}-30");
     let (status, reason, message) = condition(&hub, "RemovalsConfirmed");
     assert_eq!(
         (status.as_str(), reason.as_str()),
@@ -92,7 +92,7 @@ fn many_clusters_that_are_no_longer_selected_stay_until_somebody_confirms_it() {
     );
     assert!(message.contains("managed0, managed1, "), "{message}");
     assert!(
-        message.contains(&format!("{CONFIRM_REMOVAL}={word}")),
+        message.contains(&format!("{CONFIRM_REMOVAL}={value}")),
         "{message}"
     );
     assert_eq!(condition(&hub, "Degraded").1, "ConfirmationNeeded");
@@ -114,10 +114,21 @@ fn many_clusters_that_are_no_longer_selected_stay_until_somebody_confirms_it() {
         hub.settle();
         assert_eq!(enrolled(&hub), 30, "{other}");
     }
-    confirm(&mut hub, &word);
+    confirm(&mut hub, &value);
     hub.settle();
     assert_eq!(enrolled(&hub), 0);
     assert_eq!(condition(&hub, "RemovalsConfirmed").0, "True");
+}
+
+#[test]
+fn clusters_that_join_do_not_hide_a_removal_that_waits() {
+    let mut hub = hub(30);
+    hub.configure(&selecting("pord"));
+    hub.away.push("joining".to_owned());
+    hub.accept("joining", &json!({"env": "pord"}));
+    hub.settle();
+    assert_eq!(condition(&hub, "ClustersReady").1, "Joining");
+    assert_eq!(condition(&hub, "Degraded").1, "ConfirmationNeeded");
 }
 
 #[test]
@@ -137,7 +148,7 @@ fn many_clusters_that_are_selected_again_were_never_away() {
 }
 
 #[test]
-fn few_clusters_leave_without_a_second_word_and_few_of_many_are_more() {
+fn few_clusters_leave_without_a_confirmation_and_few_of_many_are_more() {
     for (all, leave) in [(3, 2), (40, 4)] {
         let mut hub = hub(all);
         for index in 0..leave {
@@ -173,7 +184,7 @@ fn an_administrator_sets_what_is_many() {
 }
 
 #[test]
-fn what_is_said_of_each_cluster_or_of_all_waits_for_no_second_word() {
+fn what_is_said_of_each_cluster_or_of_all_needs_no_confirmation() {
     let mut hub = hub(12);
     for index in 0..6 {
         let key = ObjectKey::global(Kind::ManagedCluster, &format!("managed{index}"));

@@ -57,16 +57,16 @@ pub(super) fn conditions(
     all.map(|finding| finding.condition(before, now)).collect()
 }
 
-/// The first component that does not work. If that is the clusters and they are still joining, the
-/// configuration progresses and is not degraded.
+/// The first component that does not work. While clusters are joining, that alone is progress.
 fn degraded(components: &[Finding]) -> Finding {
-    match components.iter().find(|it| !it.holds) {
-        Some(broken) if broken.reason != JOINING => Finding {
+    let mut broken = components.iter().filter(|it| !it.holds);
+    match broken.find(|it| it.reason != JOINING) {
+        Some(broken) => Finding {
             kind: "Degraded",
             holds: true,
             ..broken.clone()
         },
-        _ => as_expected("Degraded"),
+        None => as_expected("Degraded"),
     }
 }
 
