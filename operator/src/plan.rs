@@ -8,6 +8,7 @@ mod desired;
 pub(crate) mod enrolment;
 pub(crate) mod entrance;
 mod hub;
+mod hub_id;
 mod identity;
 mod matching;
 pub(crate) mod pki;
@@ -18,7 +19,7 @@ use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::{by_key::by_key, condition::Finding, desired::Desired};
+pub(crate) use self::{by_key::by_key, condition::Finding, desired::Desired, hub_id::hub_id};
 use self::{
     matching::holds,
     pki::{Issue, Signature},

@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     addon::Addon,
-    digest,
     grant::Grant,
-    kind::{Kind, ObjectKey, RBAC, RBAC_V1},
+    kind::{RBAC, RBAC_V1},
     names::{MANAGED_BY, MANAGER},
     object::is_ours,
     observed::Observed,
-    plan::{enrolment::token_namespace, row_key},
+    plan::{enrolment::token_namespace, hub_id, row_key},
 };
 
 /// The role by which the gateway's account impersonates subjects of grants.
@@ -64,7 +63,7 @@ pub(super) fn impersonation(observed: &Observed, cluster: &str, held: &[&Grant])
     ];
     let account = account_of(observed, cluster);
     // A cluster of several hubs has such a role of each. Whoever binds it has to know its name.
-    let hub = account.as_ref().and_then(|_| hub(observed));
+    let hub = account.as_ref().and_then(|_| hub_id(observed));
     let name = hub.map_or_else(
         || IMPERSONATION.to_owned(),
         |hub| format!("{IMPERSONATION}:{hub}"),
@@ -81,13 +80,6 @@ pub(super) fn impersonation(observed: &Observed, cluster: &str, held: &[&Grant])
         })
     });
     [role].into_iter().chain(binding).collect()
-}
-
-/// Digits that are those of this hub only: nobody chooses the uid of a namespace.
-fn hub(observed: &Observed) -> Option<String> {
-    let system = ObjectKey::global(Kind::Namespace, "kube-system");
-    let uid = observed.object(&system)?.metadata.uid.as_ref()?;
-    Some(digest::digits(uid.as_bytes()))
 }
 
 fn rule(group: &str, resource: &str, names: Option<&BTreeSet<String>>) -> Value {

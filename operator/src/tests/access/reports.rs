@@ -63,6 +63,16 @@ fn a_grant_whose_selector_makes_no_sense_stays_where_it_is_and_comes_nowhere_els
     );
 }
 
+/// The arguments of the agent that the hub brings to the cluster.
+fn agent_arguments(hub: &Hub) -> Vec<serde_json::Value> {
+    let key = ObjectKey::new(Kind::ManifestWork, "managed1", crate::names::WORK);
+    let work = hub.whole(&key, hub.observed.object(&key).unwrap());
+    let manifests = work["spec"]["workload"]["manifests"].as_array().unwrap();
+    let mut deployments = manifests.iter().filter(|it| it["kind"] == "Deployment");
+    let containers = &deployments.next().unwrap()["spec"]["template"]["spec"]["containers"];
+    containers[0]["args"].as_array().unwrap().clone()
+}
+
 #[test]
 fn what_two_hubs_bring_to_one_cluster_has_different_names() {
     let mut names = Vec::new();
@@ -108,6 +118,8 @@ fn what_two_hubs_bring_to_one_cluster_has_different_names() {
             })
             .collect();
         assert!(of_hub.len() > 10, "{of_hub:?}");
+        let marks = format!("--hub-id={}", crate::digest::digits(uid.as_bytes()));
+        assert!(agent_arguments(&hub).contains(&json!(marks)));
         names.push(of_hub);
     }
     let [first, second] = &names[..] else {

@@ -8,7 +8,7 @@ use super::{super::selected_cluster::SelectedCluster, image};
 use crate::{
     addon::Addon,
     names::{ACCOUNTS, AGENT, GATEWAY, PROXY},
-    plan::entrance::Entrance,
+    plan::{entrance::Entrance, hub_id},
 };
 
 /// The Secret in which Open Cluster Management puts the agent's credential for the hub.
@@ -88,6 +88,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
         arguments.push("--tokens=true".to_owned());
         let namespace = cluster.token_namespace();
         arguments.push(format!("--token-namespace={namespace}"));
+        arguments.extend(hub_id(cluster.observed).map(|id| format!("--hub-id={id}")));
         arguments.push(format!("--lease={namespace}/{ACCOUNTS}=tokens"));
     }
     if let Entrance::Own(address) = &cluster.entrance {
