@@ -102,8 +102,8 @@ pub(crate) enum Command {
     /// Run until the process is told to stop.
     Serve,
     /// Revoke all tokens before an uninstall: delete the ServiceAccount of each token on this cluster, and
-    /// remove the finalizers from the ManagedServiceAccounts on the hub. This takes at most a minute. The
-    /// exit code is 0 if it succeeds.
+    /// remove the finalizers from the ManagedServiceAccounts on the hub. Pass the flags that the agent has.
+    /// This takes at most a minute. The exit code is 0 if it succeeds.
     Revoke,
 }
 
@@ -173,7 +173,7 @@ impl TryFrom<Args> for Settings {
                 Err(fault) => faults.push(format!("--expose {service}: {fault}")),
             }
         }
-        let (tokens_enabled, tokens, spoke) = tokens.settings(cluster.clone());
+        let (tokens_enabled, tokens, spoke) = tokens.settings(cluster.clone(), &mut faults);
         let leases = leases.settings(&mut faults);
         let hub_kubeconfig = entrance.hub_kubeconfig();
         let hub = entrance.hub(cluster, &mut faults);

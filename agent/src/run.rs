@@ -49,14 +49,7 @@ async fn revoke(settings: Settings) -> anyhow::Result<()> {
     let kubeconfig = hub_kubeconfig.context("--hub-kubeconfig is not set")?;
     let hub = Source::Kubeconfig(kubeconfig).client().await?;
     let spoke = spoke.client().await?;
-    tokens::revoke_all(
-        hub,
-        spoke,
-        &tokens.cluster,
-        &tokens.namespace,
-        REVOKE_WITHIN,
-    )
-    .await
+    tokens::revoke_all(hub, spoke, &tokens, REVOKE_WITHIN).await
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {

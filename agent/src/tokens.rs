@@ -12,6 +12,7 @@ mod kind;
 mod metrics;
 mod objects;
 mod outcome;
+mod ownership;
 mod plan;
 mod revoke;
 mod schedule;
@@ -32,7 +33,7 @@ use self::{
     fleet::Fleet,
     seen::Site,
 };
-pub(crate) use self::{metrics::Metrics, revoke::revoke_all};
+pub(crate) use self::{metrics::Metrics, ownership::Owner, revoke::revoke_all};
 use crate::spoke::Spoke;
 
 /// How the agent manages tokens.
@@ -42,6 +43,8 @@ pub struct TokenSettings {
     pub(crate) cluster: String,
     /// The namespace of the `ServiceAccount`s. Nobody else may use it.
     pub(crate) namespace: String,
+    /// Whose objects on the managed cluster the agent's are.
+    pub(crate) owner: Option<Owner>,
     /// How long the deletion of an account waits for a managed cluster that does not answer.
     pub(crate) hold: Duration,
 }
@@ -59,6 +62,7 @@ pub(crate) async fn keep(
     let TokenSettings {
         cluster,
         namespace,
+        owner,
         hold,
     } = settings;
     let (notes, events) = Notes::new(&cluster, metrics.clone());
@@ -67,6 +71,7 @@ pub(crate) async fn keep(
     let site = Site {
         cluster,
         namespace,
+        owner,
         hold: SignedDuration::try_from(hold).unwrap_or(SignedDuration::MAX),
         ..Site::default()
     };

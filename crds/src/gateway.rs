@@ -18,12 +18,15 @@ pub use gateway_configuration::{
     Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, Egress,
     EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, Fallback,
     GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType, Limits, LoadBalancer,
-    NodePlacement, PlacementReference, Protocol, Server, ServerDeployment, crd,
+    NodePlacement, PlacementReference, Protocol, Removals, Server, ServerDeployment, crd,
 };
 pub use server_settings::{SETTINGS_PATH, ServerSettings};
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};
 pub use user_prefix::{InvalidUserPrefix, ON_CLUSTER_PREFIX, UserPrefix};
 
+/// Annotation of the `GatewayConfiguration` that confirms the removal of many clusters. Its value is the
+/// generation of the configuration and the largest number of clusters that may be removed, e.g. `7-25`.
+pub const CONFIRM_REMOVAL: &str = "gateway.open-cluster-management.io/confirm-removal";
 /// API group.
 pub const GROUP: &str = "gateway.open-cluster-management.io";
 /// The only version of the group.

@@ -1,9 +1,13 @@
 //! Label selectors as text: `a=b,c!=d,e in (f,g),h,!i,j>1`. The grammar and the limits are those of
 //! the Kubernetes parser. `in` and `notin` are operators only at the position of an operator.
 
+mod compile;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::core::{Expression, SelectorExt};
+
+pub use self::compile::{SelectorFault, compile};
 
 /// One condition on an object's labels.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,9 @@ pub const GROUP: &str = "work.open-cluster-management.io";
 /// Condition: all objects exist on the managed cluster.
 pub const APPLIED: &str = "Applied";
 
+/// Condition of an object of a work: it exists on the managed cluster.
+pub const AVAILABLE: &str = "Available";
+
 /// The status of a work.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -54,8 +57,18 @@ pub struct ResourceMeta {
 impl ManifestStatus {
     /// The condition that says whether the object is applied. `None` until the cluster has tried.
     pub fn applied(&self) -> Option<&Condition> {
+        self.condition(APPLIED)
+    }
+
+    /// True if the cluster has looked for the object and it was not there.
+    pub fn is_missing(&self) -> bool {
+        self.condition(AVAILABLE)
+            .is_some_and(|condition| condition.status == "False")
+    }
+
+    fn condition(&self, kind: &str) -> Option<&Condition> {
         let mut conditions = self.conditions.iter();
-        conditions.find(|condition| condition.type_ == APPLIED)
+        conditions.find(|condition| condition.type_ == kind)
     }
 }
 

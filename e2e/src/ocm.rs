@@ -197,7 +197,17 @@ fn spec(
     args: Vec<String>,
 ) -> io::Result<Spec> {
     let directory = cluster.directory().join(program);
-    fs::create_dir(&directory)?;
+    spec_in(programs, cluster, program, &directory, args)
+}
+
+fn spec_in(
+    programs: &Programs,
+    cluster: &Cluster,
+    program: &str,
+    directory: &std::path::Path,
+    args: Vec<String>,
+) -> io::Result<Spec> {
+    fs::create_dir(directory)?;
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Ok(cluster.beside(Spec {
         name: format!("{program} of {}", cluster.name()),
@@ -209,7 +219,7 @@ fn spec(
             variable("TMPDIR", &directory.display().to_string()),
         ],
         log: directory.join(format!("{program}.log")),
-        directory,
+        directory: directory.to_owned(),
     }))
 }
 

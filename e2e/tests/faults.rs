@@ -17,3 +17,5 @@ mod outages;
 mod quick;
 #[path = "faults/refusals.rs"]
 mod refusals;
+#[path = "faults/slips.rs"]
+mod slips;

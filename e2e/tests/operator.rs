@@ -39,6 +39,8 @@ mod permission;
 mod replicas;
 #[path = "operator/rights.rs"]
 mod rights;
+#[path = "operator/self_managed.rs"]
+mod self_managed;
 #[path = "operator/server.rs"]
 mod server;
 #[path = "operator/silence.rs"]

@@ -25,3 +25,5 @@ mod rights;
 mod scale;
 #[path = "tokens/stage.rs"]
 mod stage;
+#[path = "tokens/two_hubs.rs"]
+mod two_hubs;

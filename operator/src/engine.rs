@@ -172,12 +172,13 @@ impl Engine {
     }
 
     /// Which keys may start while so many plans are carried out. What cannot be understood changes
-    /// nothing, so none may while the configuration is unreadable.
+    /// nothing, so while the configuration is unreadable only its status is planned, which says so.
     fn room(&self, running: usize) -> Option<Room> {
-        if !self.observed.is_complete() || self.observed.unreadable().is_some() {
+        if !self.observed.is_complete() {
             return None;
         }
         match running {
+            ..MOST_AT_ONCE if self.observed.unreadable().is_some() => Some(Room::Status),
             ..AT_ONCE => Some(Room::Any),
             AT_ONCE..MOST_AT_ONCE => Some(Room::OfAll),
             _ => None,
@@ -276,7 +277,7 @@ impl Engine {
                 let was_complete = self.observed.is_complete();
                 let now = (self.clock)();
                 for key in self.observed.observe(kind, *event, now) {
-                    self.touch(&key);
+                    self.touch_changed(&key);
                 }
                 if !was_complete && self.observed.is_complete() {
                     self.wires.observing.set(true);

@@ -1,6 +1,8 @@
 //! The observed state of the hub: the watched objects, what the gateway reports about clusters, and
 //! which writes failed. No I/O; takes `now`.
 
+mod configuration;
+mod home;
 pub(crate) mod kept;
 pub(crate) mod placed;
 mod tombstones;
@@ -8,7 +10,7 @@ mod tombstones;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -19,6 +21,7 @@ use crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
 
+pub(crate) use self::configuration::Configuration;
 use self::placed::Placed;
 pub(crate) use self::tombstones::{CallId, Tombstones};
 use crate::{
@@ -26,7 +29,7 @@ use crate::{
     guard::{Guard, Policy},
     key::Key,
     kind::{Kind, ObjectKey},
-    names::CREDENTIALS,
+    names::GATEWAY,
     object::{is_ours, supersedes},
 };
 
@@ -57,6 +60,9 @@ pub(crate) struct Observed {
     home: String,
     /// The earlier namespace of the server, once nothing is left there.
     swept: Option<String>,
+    /// Whether clusters that the configuration no longer selects stay, once that was asked for. It
+    /// takes a look at all clusters.
+    removals_held: OnceLock<bool>,
     /// The calls in progress, and what ended meanwhile.
     pub(crate) tombstones: Tombstones,
 }
@@ -109,19 +115,11 @@ pub(crate) enum ServerSeen {
 /// A write that failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fault {
+    /// The object that was written.
+    pub(crate) object: ObjectKey,
     pub(crate) reason: &'static str,
     pub(crate) message: String,
     pub(crate) since: Timestamp,
-}
-
-/// A `GatewayConfiguration` that was read.
-#[derive(Clone, Debug)]
-pub(crate) struct Configuration {
-    pub(crate) spec: gateway::GatewayConfigurationSpec,
-    pub(crate) generation: i64,
-    pub(crate) is_deleting: bool,
-    /// When its deletion was asked for.
-    pub(crate) deleted: Option<Timestamp>,
 }
 
 impl Observed {
@@ -141,59 +139,9 @@ impl Observed {
             faults: BTreeMap::new(),
             placed: Placed::default(),
             guards: BTreeMap::new(),
+            removals_held: OnceLock::new(),
             tombstones: Tombstones::default(),
         }
-    }
-
-    /// The namespace in which the server's objects are watched.
-    pub(crate) fn home(&self) -> &str {
-        &self.home
-    }
-
-    /// The namespace in which the server's objects should be watched: where they are, until none is
-    /// left there, and then where the configuration wants them. Without a configuration it is the
-    /// operator's own, where the operator has the rights.
-    pub(crate) fn next_home(&self) -> String {
-        let Some(configuration) = self.configuration() else {
-            return self.installation.namespace.clone();
-        };
-        let wanted = &configuration.spec.server.namespace;
-        let left = self
-            .recorded_home()
-            .filter(|it| it != wanted && !self.is_swept(it));
-        left.unwrap_or(wanted).to_owned()
-    }
-
-    /// The namespace that the configuration's status names, which outlasts the process.
-    pub(crate) fn recorded_home(&self) -> Option<&str> {
-        let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
-        let status = self.object(&key)?.data.get("status")?;
-        status["serverNamespace"].as_str()
-    }
-
-    /// True if nothing of the server is left in a namespace that is not the wanted one.
-    fn is_swept(&self, namespace: &str) -> bool {
-        let stays = |object: &DynamicObject| {
-            is_ours(object) && object.metadata.deletion_timestamp.is_none()
-        };
-        let is_empty = || {
-            let kinds = Kind::ALL.iter().filter(|kind| kind.is_of_server());
-            let mut left = kinds.flat_map(|kind| self.all(*kind));
-            !left.any(|(_, object)| stays(object))
-        };
-        self.swept.as_deref() == Some(namespace)
-            || (self.home == namespace && self.is_complete() && is_empty())
-    }
-
-    /// Forgets the server's objects because they are in another namespace now, where they are listed
-    /// again.
-    pub(crate) fn leave_server(&mut self, home: String) {
-        if self.is_swept(&self.home) {
-            self.swept = Some(self.home.clone());
-        }
-        self.home = home;
-        self.objects.retain(|key, _| !key.kind.is_of_server());
-        self.listed.retain(|kind| !kind.is_of_server());
     }
 
     /// Every kind counts as listed.
@@ -310,6 +258,9 @@ impl Observed {
             self.shipped.insert(key.clone(), Arc::new(shipped));
         }
         kept::reduce(key.kind, &mut object);
+        if changes_selection(&key, self.object(&key), Some(&object)) {
+            self.removals_held = OnceLock::new();
+        }
         self.objects.insert(key.clone(), Arc::new(object));
         self.read(&key, now);
         Some(key)
@@ -335,6 +286,9 @@ impl Observed {
         let known = self.objects.remove(key);
         if let Some(known) = &known {
             self.tombstones.bury(key, known.metadata.uid.as_deref());
+            if changes_selection(key, Some(known.as_ref()), None) {
+                self.removals_held = OnceLock::new();
+            }
         }
         self.read(key, now);
         known.is_some()
@@ -409,6 +363,11 @@ impl Observed {
         Some(fault)
     }
 
+    /// Whether clusters that the configuration no longer selects stay.
+    pub(crate) fn removals_held(&self, ask: impl FnOnce(&Self) -> bool) -> bool {
+        *self.removals_held.get_or_init(|| ask(self))
+    }
+
     /// Whether the admission policy is in force.
     pub(crate) fn guard(&self, policy: Policy) -> &Guard {
         self.guards.get(&policy).unwrap_or(&Guard::Missing)
@@ -457,31 +416,37 @@ impl Observed {
     }
 }
 
-impl Configuration {
-    fn read(object: &DynamicObject) -> Result<Self, String> {
-        let raw = object.data.get("spec").cloned().unwrap_or_default();
-        let spec: gateway::GatewayConfigurationSpec =
-            serde_json::from_value(raw).map_err(|fault| fault.to_string())?;
-        // The server reads every Secret there, and so would read the keys of all authorities.
-        if spec.server.namespace == CREDENTIALS {
-            return Err(format!(
-                "spec.server.namespace is {CREDENTIALS}, which is for credentials only; choose another namespace"
-            ));
-        }
-        Ok(Self {
-            spec,
-            generation: object.metadata.generation.unwrap_or_default(),
-            is_deleting: object.metadata.deletion_timestamp.is_some(),
-            deleted: object.metadata.deletion_timestamp.as_ref().map(|it| it.0),
+/// True if a change may concern which clusters are selected or enrolled.
+fn changes_selection(
+    key: &ObjectKey,
+    before: Option<&DynamicObject>,
+    after: Option<&DynamicObject>,
+) -> bool {
+    let said = |object: Option<&DynamicObject>| {
+        object.map(|it| {
+            let metadata = &it.metadata;
+            let leaves = metadata.deletion_timestamp.is_some();
+            let words = (metadata.labels.clone(), metadata.annotations.clone());
+            (leaves, words, it.data.get("spec").cloned())
         })
+    };
+    match key.kind {
+        Kind::GatewayConfiguration | Kind::PlacementDecision => true,
+        Kind::ManagedCluster => said(before) != said(after),
+        Kind::ManagedClusterAddOn | Kind::ClusterManagementAddOn if key.name == GATEWAY => {
+            before.map(is_ours) != after.map(is_ours)
+        }
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
     use super::*;
+    use crate::names::CREDENTIALS;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -523,6 +488,32 @@ mod tests {
         assert!(observed.unreadable().unwrap().contains("Future"));
         observed.forget(&key, NOW);
         assert!(observed.configuration().is_none() && observed.unreadable().is_none());
+    }
+
+    #[test]
+    fn an_invalid_selector_is_not_taken_for_one_that_selects_nothing() {
+        let selector = json!({"matchExpressions": [{"key": "env", "operator": "exists"}]});
+        for (spec, place) in [
+            (
+                json!({"clusters": {"selector": selector}}),
+                "spec.clusters.selector.matchExpressions[0].operator",
+            ),
+            (
+                json!({"access": {"caps": [{}, {"selector": selector}]}}),
+                "spec.access.caps[1].selector.",
+            ),
+        ] {
+            let mut observed = observed();
+            observed.put(Kind::GatewayConfiguration, configuration("1", &spec), NOW);
+            assert!(observed.configuration().is_none());
+            let fault = observed.unreadable().unwrap();
+            assert!(fault.starts_with(place), "{fault}");
+            // Whoever wants to be rid of it need not correct it first.
+            let mut deleted = configuration("2", &spec);
+            deleted.metadata.deletion_timestamp = Some(Time(NOW));
+            observed.put(Kind::GatewayConfiguration, deleted, NOW);
+            assert!(observed.configuration().unwrap().is_deleting);
+        }
     }
 
     #[test]

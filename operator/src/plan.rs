@@ -8,6 +8,7 @@ mod desired;
 pub(crate) mod enrolment;
 pub(crate) mod entrance;
 mod hub;
+mod hub_id;
 mod identity;
 mod matching;
 pub(crate) mod pki;
@@ -18,7 +19,7 @@ use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::{by_key::by_key, condition::Finding, desired::Desired};
+pub(crate) use self::{by_key::by_key, condition::Finding, desired::Desired, hub_id::hub_id};
 use self::{
     matching::holds,
     pki::{Issue, Signature},
@@ -86,11 +87,12 @@ pub(crate) enum Hold {
     Release,
 }
 
-/// A warning for people about an object.
+/// Words for people about an object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) struct Note {
     pub(crate) regarding: ObjectKey,
     pub(crate) uid: String,
+    pub(crate) is_warning: bool,
     pub(crate) reason: &'static str,
     pub(crate) text: String,
 }
@@ -160,12 +162,32 @@ impl Plan {
         reason: &'static str,
         text: String,
     ) {
-        self.notes.push(Note {
+        let mut note = Note::of(key, object, reason, text);
+        note.is_warning = true;
+        self.notes.push(note);
+    }
+
+    /// Tells people about an object.
+    pub(crate) fn tell(
+        &mut self,
+        key: &ObjectKey,
+        object: &DynamicObject,
+        reason: &'static str,
+        text: String,
+    ) {
+        self.notes.push(Note::of(key, object, reason, text));
+    }
+}
+
+impl Note {
+    fn of(key: &ObjectKey, object: &DynamicObject, reason: &'static str, text: String) -> Self {
+        Self {
             regarding: key.clone(),
             uid: object.metadata.uid.clone().unwrap_or_default(),
+            is_warning: false,
             reason,
             text,
-        });
+        }
     }
 }
 
@@ -186,14 +208,19 @@ impl Seen {
 }
 
 impl Action {
+    /// The object that is written.
+    pub(crate) fn object(&self) -> &ObjectKey {
+        match self {
+            Self::Apply(desired) | Self::ApplyStatus(desired) => &desired.key,
+            Self::Patch { object, .. } => &object.key,
+            Self::Delete { key, .. } | Self::Issue { key, .. } => key,
+            Self::Approve { request, .. } | Self::Sign { request, .. } => &request.key,
+        }
+    }
+
     /// The kind of the object that is written.
     pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Self::Apply(desired) | Self::ApplyStatus(desired) => desired.key.kind,
-            Self::Patch { object, .. } => object.key.kind,
-            Self::Delete { key, .. } | Self::Issue { key, .. } => key.kind,
-            Self::Approve { .. } | Self::Sign { .. } => Kind::CertificateSigningRequest,
-        }
+        self.object().kind
     }
 }
 

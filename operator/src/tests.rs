@@ -3,7 +3,9 @@
 
 mod access;
 mod entrance;
+mod interleavings;
 mod judgement;
+mod leaving;
 mod life;
 pub(crate) mod model;
 mod names;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use kubernetes::source::Source;
 
-use crate::tokens::TokenSettings;
+use crate::tokens::{Owner, TokenSettings};
 
 /// Tokens of `ManagedServiceAccounts`.
 #[expect(
@@ -29,7 +29,7 @@ pub(super) struct TokenArgs {
     )]
     tokens: bool,
     /// Namespace on this cluster for the ServiceAccounts of ManagedServiceAccounts. Only the agent may use
-    /// it: the agent deletes each labelled ServiceAccount there that has no ManagedServiceAccount.
+    /// it: the agent deletes each labelled ServiceAccount of its own there that has no ManagedServiceAccount.
     #[arg(
         long,
         env = "AGENT_TOKEN_NAMESPACE",
@@ -37,6 +37,11 @@ pub(super) struct TokenArgs {
         default_value = "open-cluster-management-managed-serviceaccount"
     )]
     token_namespace: String,
+    /// What tells this hub from all others, in lower-case letters and digits. The ServiceAccounts of the agent
+    /// are annotated with it, and the agent changes and deletes no others. Without it, every labelled
+    /// ServiceAccount that names no hub counts as the agent's own.
+    #[arg(long, env = "AGENT_HUB_ID", value_name = "ID")]
+    hub_id: Option<String>,
     /// Seconds that the deletion of a ManagedServiceAccount waits until its token is revoked on this cluster.
     /// After that, the ManagedServiceAccount is deleted although the token may still work.
     #[arg(
@@ -53,14 +58,25 @@ pub(super) struct TokenArgs {
 
 impl TokenArgs {
     /// Returns whether the agent manages tokens, how, and how to reach this cluster.
-    pub(super) fn settings(self, cluster: String) -> (bool, TokenSettings, Source) {
+    pub(super) fn settings(
+        self,
+        cluster: String,
+        faults: &mut Vec<String>,
+    ) -> (bool, TokenSettings, Source) {
         let Self {
             tokens,
             token_namespace,
+            hub_id,
             revocation_timeout,
             spoke_kubeconfig,
         } = self;
+        for id in hub_id.iter().filter(|id| !is_id(id)) {
+            faults.push(format!(
+                "--hub-id {id:?}: must be 1 to 63 lower-case letters and digits"
+            ));
+        }
         let settings = TokenSettings {
+            owner: hub_id.map(|id| Owner::new(&id, &cluster)),
             cluster,
             namespace: token_namespace,
             hold: Duration::from_secs(revocation_timeout),
@@ -68,4 +84,9 @@ impl TokenArgs {
         let spoke = Source::from(spoke_kubeconfig);
         (tokens, settings, spoke)
     }
+}
+
+fn is_id(id: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=63).contains(&id.len()) && id.bytes().all(known)
 }

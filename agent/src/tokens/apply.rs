@@ -22,8 +22,9 @@ use tokio::time::timeout;
 pub(crate) use self::refusal::{broken, refused};
 use super::{
     metrics::Metrics,
-    objects::{self, ACCOUNT_UID, Account, Request},
+    objects::{self, Account, Request},
     outcome::{Outcome, Refusal},
+    ownership::{Mark, Owner},
     plan::Action,
     seen::{Minted, Step},
     token::Token,
@@ -43,6 +44,7 @@ pub(crate) struct Hands {
     pub(crate) spoke: Client,
     pub(crate) cluster: String,
     pub(crate) namespace: String,
+    pub(crate) owner: Option<Owner>,
     /// PEM bundle of the managed cluster's API server.
     pub(crate) authority: Arc<[u8]>,
     pub(crate) metrics: Metrics,
@@ -165,11 +167,15 @@ impl Hands {
         account: &Account,
     ) -> Result<Outcome, Refusal> {
         let step = Step::CreateServiceAccount;
+        let mark = Mark {
+            owner: self.owner.clone(),
+            account_uid: Some(account.version.uid.clone()),
+        };
         let object = ServiceAccount {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
                 labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
-                annotations: Some([(ACCOUNT_UID.to_owned(), account.version.uid.clone())].into()),
+                annotations: Some(mark.annotations()),
                 ..ObjectMeta::default()
             },
             ..ServiceAccount::default()

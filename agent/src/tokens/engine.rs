@@ -96,6 +96,7 @@ impl Engine {
             let Site {
                 cluster,
                 namespace,
+                owner,
                 authority,
                 ..
             } = &self.fleet.site;
@@ -104,6 +105,7 @@ impl Engine {
                 spoke: self.spoke.borrow().client.clone(),
                 cluster: cluster.clone(),
                 namespace: namespace.clone(),
+                owner: owner.clone(),
                 authority: authority.clone(),
                 metrics: self.metrics.clone(),
                 clock: self.clock,

@@ -16,7 +16,7 @@ use super::{
     kind::{ByKind, Kind},
     objects::{Account, Secret, ServiceAccount, Version},
     outcome::Outcome,
-    plan::{Plan, RETIRED, RETIRED_FOR, plan},
+    plan::{Plan, RETIRED_FOR, plan, retirement_of},
     seen::{Memory, Observed, Seen, Site, Step, after},
     watch::Change,
 };
@@ -295,7 +295,7 @@ impl Fleet {
     fn follow_retirement(&mut self, now: Timestamp) {
         let mark = self
             .entries
-            .get(RETIRED)
+            .get(&retirement_of(self.site.owner.as_ref()))
             .and_then(|entry| entry.seen.service_account.as_ref());
         let known = self.site.retired_until;
         let until = mark.map(|mark| {

@@ -13,10 +13,11 @@ use k8s_openapi::{
 };
 use kube::core::DynamicObject;
 
-use super::token::{Claims, Token};
+use super::{
+    ownership::Mark,
+    token::{Claims, Token},
+};
 
-/// Annotation of a `ServiceAccount`: the UID of its account.
-pub(crate) const ACCOUNT_UID: &str = "authentication.open-cluster-management.io/account-uid";
 /// Annotation of a Secret: the lifetime in seconds that its token was requested for.
 pub(crate) const REQUESTED: &str = "authentication.open-cluster-management.io/requested-seconds";
 /// Annotation of a Secret: the audiences that its token was requested for, separated by commas.
@@ -68,8 +69,7 @@ pub(crate) struct ServiceAccount {
     pub(crate) version: Version,
     pub(crate) created: Timestamp,
     pub(crate) terminating: bool,
-    /// The UID of the account that it was created for. Those that upstream created do not have it.
-    pub(crate) account_uid: Option<String>,
+    pub(crate) mark: Mark,
 }
 
 /// A labelled Secret of the hub.
@@ -170,7 +170,7 @@ impl ServiceAccount {
             version: Version::of(metadata),
             created: created.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             terminating: metadata.deletion_timestamp.is_some(),
-            account_uid: annotation(metadata, ACCOUNT_UID).map(str::to_owned),
+            mark: Mark::read(metadata),
         }
     }
 }

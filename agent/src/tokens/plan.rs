@@ -10,20 +10,34 @@ mod tests;
 use crds::authentication::{FINALIZER, ManagedServiceAccountStatus};
 use jiff::{SignedDuration, Timestamp};
 
-pub(super) use self::status::SECRET_CONFLICT;
+pub(super) use self::status::{SECRET_CONFLICT, SERVICE_ACCOUNT_CONFLICT};
 use super::{
     judge::{TOLERATED, Verdict, judge, received},
     objects::{Account, Request, Secret, ServiceAccount, Spec},
+    ownership::Owner,
     seen::{Minted, Observed, Step, after},
     token::Token,
 };
 
-/// Name of the `ServiceAccount` by which an uninstall tells running agents to issue no tokens. An
-/// account of that name is not served.
-pub(crate) const RETIRED: &str = "spokeway-tokens-retired";
+/// How the name of the `ServiceAccount` begins by which an uninstall tells running agents to issue no
+/// tokens. An account of such a name is not served.
+const RETIRED: &str = "spokeway-tokens-retired";
 /// How long it is obeyed: longer than an uninstall takes, but not so long that a forgotten one does
 /// harm.
 pub(crate) const RETIRED_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// The name of that `ServiceAccount`, which is another one for each hub.
+pub(crate) fn retirement_of(owner: Option<&Owner>) -> String {
+    owner.map_or_else(
+        || RETIRED.to_owned(),
+        |owner| format!("{RETIRED}.{}", owner.as_name()),
+    )
+}
+
+/// True if an account of this name is not served.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with(RETIRED)
+}
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,10 +165,14 @@ fn next(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Plan {
     let Ok(spec) = &account.spec else {
         return Plan::Wait(None);
     };
-    if site.retired_until.is_some_and(|until| until > now) || observed.name == RETIRED {
+    if site.retired_until.is_some_and(|until| until > now) || is_reserved(observed.name) {
         return Plan::Wait(site.retired_until);
     }
     if !site.secrets_listed || !site.service_accounts_listed || is_foreign(seen.secret.as_ref()) {
+        return Plan::Wait(None);
+    }
+    // Whoever owns it would take it back. If it goes, that is an event.
+    if observed.foreign().is_some() {
         return Plan::Wait(None);
     }
     // The finalizer comes first, so that a deletion waits for every token that is ever issued.
@@ -167,6 +185,7 @@ fn next(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Plan {
         // It was created for an earlier account of this name, whose tokens must be revoked.
         Some(found)
             if found
+                .mark
                 .account_uid
                 .as_ref()
                 .is_some_and(|uid| *uid != account.version.uid) =>

@@ -1,5 +1,6 @@
-//! Revokes all tokens for an uninstall: it deletes every labelled `ServiceAccount`, then removes
-//! the finalizers from the cluster's accounts. A mark keeps running agents from creating new ones.
+//! Revokes all tokens for an uninstall: it deletes every labelled `ServiceAccount` of the agent, then
+//! removes the finalizers from the cluster's accounts. A mark keeps running agents from creating new
+//! ones.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,13 +11,18 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
-    core::DynamicObject,
+    core::{DynamicObject, PartialObjectMeta},
 };
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::{apply::accounts, plan::RETIRED};
+use super::{
+    TokenSettings,
+    apply::{accounts, only},
+    ownership::{Mark, Owner},
+    plan::retirement_of,
+};
 
 const AT_ONCE: usize = 16;
 /// How long to wait after the mark appears, until calls that agents have in progress are done.
@@ -27,13 +33,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) async fn revoke_all(
     hub: Client,
     spoke: Client,
-    cluster: &str,
-    namespace: &str,
+    settings: &TokenSettings,
     deadline: Duration,
 ) -> anyhow::Result<()> {
+    let TokenSettings {
+        cluster, namespace, ..
+    } = settings;
     let mut last = None;
     let all = async {
-        while let Err(error) = once(&hub, &spoke, cluster, namespace).await {
+        while let Err(error) = once(&hub, &spoke, settings).await {
             warn!(cluster, error = %format!("{error:#}"), "not all tokens are revoked yet; trying again");
             last = Some(error);
             sleep(PAUSE).await;
@@ -53,15 +61,23 @@ pub(crate) async fn revoke_all(
     )))
 }
 
-async fn once(hub: &Client, spoke: &Client, cluster: &str, namespace: &str) -> anyhow::Result<()> {
+async fn once(hub: &Client, spoke: &Client, settings: &TokenSettings) -> anyhow::Result<()> {
+    let TokenSettings {
+        cluster,
+        namespace,
+        owner,
+        ..
+    } = settings;
+    let owner = owner.as_ref();
     let service_accounts: Api<ServiceAccount> = Api::namespaced(spoke.clone(), namespace);
-    mark(&service_accounts)
+    mark(&service_accounts, owner)
         .await
         .context("managed cluster: cannot mark the agent as retired")?;
-    let mut deleted = delete_all(&service_accounts).await?;
+    let accounts = accounts(hub.clone(), cluster);
+    let mut deleted = delete_all(&service_accounts, &accounts, owner).await?;
     loop {
         sleep(SETTLE).await;
-        let more = delete_all(&service_accounts).await?;
+        let more = delete_all(&service_accounts, &accounts, owner).await?;
         if more == 0 {
             break;
         }
@@ -71,21 +87,27 @@ async fn once(hub: &Client, spoke: &Client, cluster: &str, namespace: &str) -> a
         cluster,
         namespace, deleted, "deleted the ServiceAccounts of tokens"
     );
-    release(&accounts(hub.clone(), cluster)).await
+    release(&accounts).await
 }
 
-async fn mark(service_accounts: &Api<ServiceAccount>) -> kube::Result<()> {
+async fn mark(service_accounts: &Api<ServiceAccount>, owner: Option<&Owner>) -> kube::Result<()> {
+    let name = retirement_of(owner);
     // An old mark must be replaced because agents no longer obey it.
     match service_accounts
-        .delete(RETIRED, &DeleteParams::default())
+        .delete(&name, &DeleteParams::default())
         .await
     {
         Err(kube::Error::Api(status)) if status.is_not_found() => {}
         deleted => drop(deleted?),
     }
+    let annotations = Mark {
+        owner: owner.cloned(),
+        account_uid: None,
+    };
     let mark = ServiceAccount {
         metadata: ObjectMeta {
-            name: Some(RETIRED.to_owned()),
+            name: Some(name),
+            annotations: Some(annotations.annotations()),
             labels: Some(BTreeMap::from([(LABEL.to_owned(), "true".to_owned())])),
             ..ObjectMeta::default()
         },
@@ -98,33 +120,71 @@ async fn mark(service_accounts: &Api<ServiceAccount>) -> kube::Result<()> {
         .map(drop)
 }
 
-/// Deletes every labelled `ServiceAccount` except the mark, and returns how many there were.
-async fn delete_all(service_accounts: &Api<ServiceAccount>) -> anyhow::Result<usize> {
+/// Deletes every labelled `ServiceAccount` of the agent except the mark, and returns how many there
+/// were.
+async fn delete_all(
+    service_accounts: &Api<ServiceAccount>,
+    accounts: &Api<DynamicObject>,
+    owner: Option<&Owner>,
+) -> anyhow::Result<usize> {
     let labelled = ListParams::default().labels(&format!("{LABEL}=true"));
     let found = service_accounts
         .list_metadata(&labelled)
         .await
         .context("managed cluster: cannot list ServiceAccounts")?;
-    let names: Vec<_> = found
-        .items
-        .iter()
-        .map(kube::ResourceExt::name_any)
-        .filter(|name| name != RETIRED)
-        .collect();
-    let count = names.len();
-    let delete = |name: String| async move {
-        match service_accounts
-            .delete(&name, &DeleteParams::default())
-            .await
-        {
+    let own = owned(found.items, accounts, owner).await?;
+    let count = own.len();
+    let delete = |(name, uid): (String, String)| async move {
+        match service_accounts.delete(&name, &only(&uid)).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             deleted => deleted.map(drop),
         }
     };
-    let calls = stream::iter(names).map(delete).buffer_unordered(AT_ONCE);
+    let calls = stream::iter(own).map(delete).buffer_unordered(AT_ONCE);
     let all = calls.try_collect::<()>().await;
     all.context("managed cluster: cannot delete a ServiceAccount")?;
     Ok(count)
+}
+
+/// The names and UIDs of those that belong to the agent. The hub is asked only if one names no owner, so
+/// that the others do not wait for it.
+async fn owned(
+    found: Vec<PartialObjectMeta<ServiceAccount>>,
+    accounts: &Api<DynamicObject>,
+    owner: Option<&Owner>,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let retired = retirement_of(owner);
+    let (mut own, mut unmarked) = (Vec::new(), Vec::new());
+    for found in found.into_iter().filter(|it| it.name_any() != retired) {
+        let mark = Mark::read(&found.metadata);
+        let (name, uid) = (found.name_any(), found.uid().unwrap_or_default());
+        if mark.is_of(owner, None) {
+            own.push((name, uid));
+        } else if mark.owner.is_none() {
+            unmarked.push((mark, name, uid));
+        }
+    }
+    if !unmarked.is_empty() {
+        let known = uids(accounts).await?;
+        let ours = unmarked.into_iter().filter(|(mark, name, _)| {
+            let account = known.get(name).map(String::as_str);
+            mark.is_of(owner, account)
+        });
+        own.extend(ours.map(|(_, name, uid)| (name, uid)));
+    }
+    Ok(own)
+}
+
+/// The UID of each account, by name.
+async fn uids(accounts: &Api<DynamicObject>) -> anyhow::Result<BTreeMap<String, String>> {
+    let found = accounts
+        .list_metadata(&ListParams::default())
+        .await
+        .context("hub: cannot list ManagedServiceAccounts")?;
+    let uids = found.items.into_iter();
+    Ok(uids
+        .filter_map(|account| Some((account.name_any(), account.metadata.uid?)))
+        .collect())
 }
 
 /// Removes the agent's finalizer from every account.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     objects::{Account, Request, Secret, ServiceAccount},
+    ownership::Owner,
     token::{Claims, Token},
 };
 
@@ -18,6 +19,8 @@ pub(crate) struct Site {
     pub(crate) cluster: String,
     /// The namespace of the `ServiceAccount`s on the managed cluster.
     pub(crate) namespace: String,
+    /// Whose objects on the managed cluster the agent's are. `None` if it does not know its hub.
+    pub(crate) owner: Option<Owner>,
     /// How long the finalizer waits for a managed cluster that does not answer.
     pub(crate) hold: SignedDuration,
     /// PEM bundle of the managed cluster's API server.
@@ -53,6 +56,25 @@ pub(crate) struct Observed<'a> {
     pub(crate) site: &'a Site,
     pub(crate) name: &'a str,
     pub(crate) seen: &'a Seen,
+}
+
+impl<'a> Observed<'a> {
+    /// The `ServiceAccount`, if it belongs to this agent.
+    pub(crate) fn own(&self) -> Option<&'a ServiceAccount> {
+        let account = self.seen.account.as_ref();
+        let account = account.map(|account| account.version.uid.as_str());
+        let found = self.seen.service_account.as_ref()?;
+        found
+            .mark
+            .is_of(self.site.owner.as_ref(), account)
+            .then_some(found)
+    }
+
+    /// The `ServiceAccount`, if it belongs to somebody else.
+    pub(crate) fn foreign(&self) -> Option<&'a ServiceAccount> {
+        let found = self.seen.service_account.as_ref();
+        found.filter(|_| self.own().is_none())
+    }
 }
 
 /// What the agent did for one account and cannot observe. If it is lost, one `TokenReview` makes up

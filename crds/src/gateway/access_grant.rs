@@ -85,6 +85,7 @@ pub struct GrantClusters {
     pub names: Vec<String>,
     /// Selects clusters by the labels of their `ManagedCluster`. An empty selector selects every cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::selector")]
     pub selector: Option<LabelSelector>,
     /// Selects the clusters in the decisions of any of these placements, if a `ManagedClusterSetBinding` in
     /// the namespace of the placement binds a set of the cluster.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kube::core::{Selector, SelectorExt as _};
 
 use super::{Access, GrantRole};
+use crate::label_selector::compile;
 
 /// The caps of a configuration, parsed once for many lookups.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,7 @@ enum Selects {
 impl From<&Access> for Caps {
     fn from(access: &Access) -> Self {
         let caps = access.caps.iter().map(|cap| Cap {
-            selects: match cap.selector.clone().map(Selector::try_from) {
+            selects: match cap.selector.as_ref().map(compile) {
                 None => Selects::Every,
                 Some(Ok(selector)) => Selects::Those(selector),
                 Some(Err(_)) => Selects::None,

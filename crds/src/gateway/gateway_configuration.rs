@@ -84,6 +84,7 @@ pub struct Access {
 pub struct AccessCap {
     /// Selects clusters by the labels of their `ManagedCluster`. Defaults to every cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::selector")]
     pub selector: Option<LabelSelector>,
     /// Names of the `ClusterRole`s that may be granted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,11 +100,29 @@ pub struct AccessCap {
 pub struct Clusters {
     /// Selects clusters by the labels of their `ManagedCluster`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::selector")]
     pub selector: Option<LabelSelector>,
     /// Selects the clusters in the decisions of any of these placements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub placements: Vec<PlacementReference>,
+    /// How many clusters may be removed at once without a confirmation.
+    pub removals: Removals,
+}
+
+/// How many clusters may be removed at once because the configuration no longer selects them. If their
+/// number exceeds both limits, they stay until the removal is confirmed. The condition `RemovalsConfirmed`
+/// says how to confirm it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Removals {
+    /// Number of clusters that may be removed at once. Defaults to 2.
+    #[schemars(range(min = 0))]
+    pub max_clusters: i32,
+    /// Percentage of the enrolled clusters that may be removed at once. Defaults to 10. With 100, no removal
+    /// needs a confirmation.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_percent: i32,
 }
 
 /// A reference to a Placement of Open Cluster Management.
@@ -159,6 +178,15 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub request_timeout: Option<i32>,
+}
+
+impl Default for Removals {
+    fn default() -> Self {
+        Self {
+            max_clusters: 2,
+            max_percent: 10,
+        }
+    }
 }
 
 impl Default for AccountReference {

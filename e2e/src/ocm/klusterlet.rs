@@ -13,9 +13,14 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{BOOTSTRAP_USER, OcmError, approval::approve, common, definitions, namespaces, spec};
+use super::{
+    BOOTSTRAP_USER, OcmError, approval::approve, common, definitions, namespaces, spec_in,
+};
 use crate::{
-    cluster::Cluster, gateway::registration::put, process::Process, programs::Programs,
+    cluster::Cluster,
+    gateway::registration::put,
+    process::{Process, Spec},
+    programs::Programs,
     world::ends_of_logs,
 };
 
@@ -83,7 +88,7 @@ impl Klusterlet {
         if options.addon_tokens {
             args.push("--addon-kubeclient-registration-auth=token".to_owned());
         }
-        let registration = Process::start(spec(programs, spoke, "ocm-registration", args)?)?;
+        let registration = Process::start(beside(programs, spoke, "ocm-registration", args)?)?;
         let hub_kubeconfig = credentials.join("kubeconfig");
         let written = || async {
             let_in(hub, spoke.name()).await?;
@@ -96,7 +101,7 @@ impl Klusterlet {
             "--workload-source-driver=kube".to_owned(),
             format!("--workload-source-config={}", hub_kubeconfig.display()),
         ]);
-        let work = Process::start(spec(programs, spoke, "ocm-work", args)?)?;
+        let work = Process::start(beside(programs, spoke, "ocm-work", args)?)?;
         let klusterlet = Self {
             hub: hub.clone(),
             spoke: spoke.clone(),
@@ -165,6 +170,18 @@ async fn let_in(hub: &Cluster, cluster: &str) -> Result<(), String> {
     };
     let approved = approve(&hub.client(), &labels, asks_to_join).await;
     approved.map_err(|error| error.to_string())
+}
+
+/// An agent of the spoke. A hub that manages itself has the controller of that program, too.
+fn beside(
+    programs: &Programs,
+    spoke: &Cluster,
+    program: &str,
+    args: Vec<String>,
+) -> std::io::Result<Spec> {
+    let directory = spoke.directory().join("klusterlet");
+    fs::create_dir_all(&directory)?;
+    spec_in(programs, spoke, program, &directory.join(program), args)
 }
 
 /// A kubeconfig of a user who may ask to join.

@@ -180,7 +180,7 @@ impl Quick {
         })
         .await;
         soon("no write fails", || {
-            self.condition("AddOnsAvailable", "Installed")
+            self.condition("GatewayInstalled", "Installed")
         })
         .await;
     }

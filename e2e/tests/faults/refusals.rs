@@ -36,7 +36,7 @@ async fn a_policy_that_refuses(quick: &Quick) {
             "--ignore-not-found",
         ];
         quick.kubectl(&delete).await?;
-        quick.condition("AddOnsAvailable", "Invalid").await
+        quick.condition("GatewayInstalled", "Invalid").await
     };
     let said = soon("the refusal is said", refused).await;
     for words in [BINDING, "not on my watch", "since "] {
@@ -60,7 +60,7 @@ async fn a_policy_that_refuses(quick: &Quick) {
     let made = || quick.kubectl(&["get", "clusterrolebinding", BINDING]);
     soon("it is made once nobody refuses", made).await;
     soon("and all is well", || {
-        quick.condition("AddOnsAvailable", "Installed")
+        quick.condition("GatewayInstalled", "Installed")
     })
     .await;
 }
@@ -87,7 +87,7 @@ async fn another_owner_of_a_field(quick: &Quick) {
     };
     soon("the field is ours again", taken_back).await;
     quick
-        .condition("AddOnsAvailable", "Installed")
+        .condition("GatewayInstalled", "Installed")
         .await
         .unwrap();
 }
@@ -97,7 +97,7 @@ async fn another_owner_that_insists(quick: &Quick) {
     let wanted = subjects(quick).await.unwrap();
     let contested = || async {
         meddle(quick).await;
-        quick.condition("AddOnsAvailable", "Contested").await
+        quick.condition("GatewayInstalled", "Contested").await
     };
     let said = soon("the contest is said", contested).await;
     for words in [BINDING, "rival", "subjects"] {
@@ -118,7 +118,7 @@ async fn another_owner_that_insists(quick: &Quick) {
         "{} writes for 12 of the rival",
         after - before
     );
-    let well = || quick.condition("AddOnsAvailable", "Installed");
+    let well = || quick.condition("GatewayInstalled", "Installed");
     eventually(AVAILABLE_WITHIN, "all is well once it gives in", well)
         .await
         .unwrap();

@@ -233,6 +233,10 @@ async fn nonsense_is_refused(bob: &Bob) {
         ),
         (json!({"role": {}}), "say either role.clusterRole"),
         (json!({"clusters": {}}), "say which clusters"),
+        (
+            json!({"clusters": {"selector": {"matchExpressions": [{"key": "env", "operator": "exists"}]}}}),
+            "Unsupported value: \"exists\"",
+        ),
         (json!({"expiresAfter": "0s"}), "longer than 0s"),
     ];
     for (more, words) in nonsense {

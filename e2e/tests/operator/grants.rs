@@ -69,7 +69,7 @@ pub(crate) async fn judges_grants(hub: &Cluster) {
 }
 
 /// All members of the group may use the gateway. That alone is not a right on any cluster.
-async fn may_proxy(hub: &Cluster) {
+pub(crate) async fn may_proxy(hub: &Cluster) {
     let group = "rbac.authorization.k8s.io";
     let role = json!({
         "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "callers"},
@@ -109,7 +109,11 @@ pub(crate) fn kubeconfig(
         .unwrap()
 }
 
-async fn run(stage: &Stage, kubeconfig: &std::path::Path, args: &[&str]) -> Result<String, String> {
+pub(crate) async fn run(
+    stage: &Stage,
+    kubeconfig: &std::path::Path,
+    args: &[&str],
+) -> Result<String, String> {
     let done = stage.hub().kubectl_with(kubeconfig, args).ok().await;
     done.map_err(|error| error.to_string())
 }
@@ -300,7 +304,7 @@ async fn nothing_is_left(stage: &Stage) -> Result<(), String> {
     if left.is_empty() { Ok(()) } else { Err(left) }
 }
 
-async fn ready(stage: &Stage, name: &str, reason: &str) -> Result<(), String> {
+pub(crate) async fn ready(stage: &Stage, name: &str, reason: &str) -> Result<(), String> {
     let get = [
         "get",
         "accessgrant",

@@ -14,8 +14,43 @@ metadata: {name: default}
 spec: {}
 ";
 
-const EXTERNAL_LOAD_BALANCER: &str = "{server: {deployment: External, external: {caBundle: Y2E=}}, \
-    egress: {entrypoint: {type: LoadBalancer}}}";
+/// Specs that the API server refuses, and what it says.
+const NONSENSE: [(&str, &str); 10] = [
+    ("{server: {deployment: External}}", "spec.server.external"),
+    (
+        "{egress: {entrypoint: {type: Hostname}}}",
+        "spec.egress.entrypoint.hostname",
+    ),
+    (
+        "{server: {deployment: External, external: {caBundle: Y2E=}}, egress: {entrypoint: {type: LoadBalancer}}}",
+        "the operator makes no load balancer for an External server",
+    ),
+    (
+        "{credentials: {managedServiceAccount: {validity: 5m}}}",
+        "at least 10m",
+    ),
+    (
+        "{server: {namespace: open-cluster-management-credentials}}",
+        "its own keys must be elsewhere",
+    ),
+    ("{server: {withdrawAfter: 1s}}", "at least 10s"),
+    (
+        "{clusters: {selector: {matchExpressions: [{key: env, operator: exists}]}}}",
+        "Unsupported value: \"exists\"",
+    ),
+    (
+        "{access: {caps: [{selector: {matchExpressions: [{key: env, operator: exists}]}}]}}",
+        "Unsupported value: \"exists\"",
+    ),
+    (
+        "{clusters: {selector: {matchExpressions: [{key: env, operator: In}]}}}",
+        "In and NotIn need values",
+    ),
+    (
+        "{clusters: {selector: {matchLabels: {\"a b\": prod}}}}",
+        "keys that are keys of labels",
+    ),
+];
 
 #[tokio::test]
 async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
@@ -26,7 +61,7 @@ async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
     let _operator = Operator::start(hub, "operator-1", &[]).await.unwrap();
     nonsense_is_refused(hub).await;
     hub.kubectl(&["apply", "-f", "-"])
-        .stdin(CONFIGURATION)
+        .stdin(CONFIGURATION.replace("{}", "{server: {withdrawAfter: 20s}}"))
         .ok()
         .await
         .unwrap();
@@ -44,12 +79,10 @@ async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
     soon("a place in the API is not taken", withdrawn).await;
     let registered = ["get", "apiservice", "v1alpha1.cluster.core.oam.dev"];
     kubectl(hub, &registered).await.unwrap_err();
+    an_outage(hub).await;
     endpoint(hub, true).await;
-    soon("a place in the API", || kubectl(hub, &registered)).await;
-    endpoint(hub, false).await;
-    let gone = || async { kubectl(hub, &registered).await.map_or_else(Ok, Err) };
-    soon("the place is given up", gone).await;
-    soon("and that is said", withdrawn).await;
+    soon("a place in the API again", || kubectl(hub, &registered)).await;
+    verification_is_turned_on_again(hub).await;
 
     kubectl(hub, &["delete", "service", "gateway", "-n", NAMESPACE])
         .await
@@ -82,38 +115,9 @@ async fn a_server_of_the_operators_has_its_place_only_while_it_answers() {
 
 /// Each message says what to change.
 async fn nonsense_is_refused(hub: &e2e::Cluster) {
-    for (change, message) in [
-        (
-            CONFIGURATION.replace("name: default", "name: other"),
-            "name it default",
-        ),
-        (
-            CONFIGURATION.replace("{}", "{server: {deployment: External}}"),
-            "spec.server.external",
-        ),
-        (
-            CONFIGURATION.replace("{}", "{egress: {entrypoint: {type: Hostname}}}"),
-            "spec.egress.entrypoint.hostname",
-        ),
-        (
-            CONFIGURATION.replace("{}", EXTERNAL_LOAD_BALANCER),
-            "the operator makes no load balancer for an External server",
-        ),
-        (
-            CONFIGURATION.replace(
-                "{}",
-                "{credentials: {managedServiceAccount: {validity: 5m}}}",
-            ),
-            "at least 10m",
-        ),
-        (
-            CONFIGURATION.replace(
-                "{}",
-                "{server: {namespace: open-cluster-management-credentials}}",
-            ),
-            "its own keys must be elsewhere",
-        ),
-    ] {
+    let other = CONFIGURATION.replace("name: default", "name: other");
+    let specs = NONSENSE.map(|(spec, message)| (CONFIGURATION.replace("{}", spec), message));
+    for (change, message) in specs.into_iter().chain([(other, "name it default")]) {
         let apply = hub.kubectl(&["apply", "-f", "-"]).stdin(change);
         let refused = apply.ok().await.unwrap_err().to_string();
         assert!(refused.contains(message), "{refused}");
@@ -141,6 +145,53 @@ async fn runs_under_the_strictest_rules(hub: &e2e::Cluster) {
         .kubectl(&["create", "--dry-run=server", "-f", "-"])
         .stdin(pod.to_string());
     create.ok().await.unwrap();
+}
+
+/// A gateway that comes and goes away for longer than `withdrawAfter`.
+async fn an_outage(hub: &e2e::Cluster) {
+    let registered = ["get", "apiservice", "v1alpha1.cluster.core.oam.dev"];
+    endpoint(hub, true).await;
+    soon("a place in the API", || kubectl(hub, &registered)).await;
+    endpoint(hub, false).await;
+    let unready = || async { condition(hub, "GatewayAvailable", "Unready").await };
+    soon("a gateway that is away is missed", unready).await;
+    let cluster = [
+        "get",
+        "--raw",
+        "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy/api",
+    ];
+    let away = kubectl(hub, &cluster).await.unwrap_err();
+    assert!(away.contains("ServiceUnavailable"), "{away}");
+    let gone = || async { kubectl(hub, &registered).await.map_or_else(Ok, Err) };
+    soon("the place is given up", gone).await;
+    let withdrawn = || async { condition(hub, "GatewayAvailable", "Withdrawn").await };
+    soon("and that is said", withdrawn).await;
+    let absent = || async { not_found(kubectl(hub, &cluster).await) };
+    soon("its paths are gone", absent).await;
+}
+
+fn not_found(answer: Result<String, String>) -> Result<(), String> {
+    match answer {
+        Err(error) if error.contains("NotFound") => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+async fn verification_is_turned_on_again(hub: &e2e::Cluster) {
+    let service = ["apiservice", "v1alpha1.cluster.core.oam.dev"];
+    let off = r#"{"spec": {"insecureSkipTLSVerify": true, "caBundle": null}}"#;
+    let patch = [&["patch"], &service[..], &["--type=merge", "-p", off]].concat();
+    kubectl(hub, &patch).await.unwrap();
+    let verifies = || async {
+        let spec = read(hub, &service).await?["spec"].clone();
+        let verifies = spec["insecureSkipTLSVerify"] != true && spec["caBundle"].is_string();
+        if verifies {
+            Ok(())
+        } else {
+            Err(spec.to_string())
+        }
+    };
+    soon("the hub verifies the gateway again", verifies).await;
 }
 
 async fn endpoint(hub: &e2e::Cluster, ready: bool) {

@@ -112,6 +112,22 @@ impl Stage {
         .await
     }
 
+    /// Two hubs with one managed cluster, in a World of their own.
+    pub(crate) async fn of_two_hubs() -> [Self; 2] {
+        let world = World::builder().cluster("hub").cluster("hub2");
+        let world = world.cluster(CLUSTER).start().await.unwrap();
+        let spoke = world.cluster(CLUSTER);
+        let clusters = ["hub", "hub2"].map(|hub| [world.cluster(hub).clone(), spoke.clone()]);
+        let options = ["one", "two"].map(|id| AgentOptions {
+            args: vec![format!("--hub-id={id}"), "--connections=0".to_owned()],
+            ..AgentOptions::default()
+        });
+        let ([first, second], [one, two]) = (clusters, options);
+        let first = Self::with(first, None, one, Box::new(world)).await;
+        let second = Self::with(second, None, two, Box::new(())).await;
+        [first, second]
+    }
+
     async fn with(
         [hub, spoke]: [Cluster; 2],
         between: Option<Between>,

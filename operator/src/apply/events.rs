@@ -9,7 +9,7 @@ use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event};
 use kube::Client;
 use kubernetes::events::{self, Recorder, Reporter};
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{key::Key, names::MANAGER, plan::Note};
 
@@ -50,9 +50,13 @@ impl Notes {
 
     fn tell_one(&self, note: &Note, now: Timestamp) {
         let (object, reason, text) = (&note.regarding, note.reason, &note.text);
-        warn!(%object, reason, "{text}");
+        if note.is_warning {
+            warn!(%object, reason, "{text}");
+        } else {
+            info!(%object, reason, "{text}");
+        }
         let event = events::Note {
-            is_warning: true,
+            is_warning: note.is_warning,
             reason,
             text: text.clone(),
         };

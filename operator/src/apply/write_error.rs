@@ -5,11 +5,13 @@ use std::time::Duration;
 use kubernetes::words::clipped;
 use runtime::causes::chain;
 
-use crate::plan::Action;
+use crate::{kind::ObjectKey, plan::Action};
 
 /// A write that failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WriteError {
+    /// The object that was written.
+    pub(crate) object: ObjectKey,
     /// The reason in one word, as conditions use it.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
@@ -21,6 +23,7 @@ impl WriteError {
     pub(crate) fn new(action: &Action, error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
             return Self {
+                object: action.object().clone(),
                 reason: "HubUnreachable",
                 message: clipped(&format!("{}: {}", describe(action), chain(error))),
                 retry_after: None,
@@ -38,6 +41,7 @@ impl WriteError {
             _ => "Refused",
         };
         Self {
+            object: action.object().clone(),
             reason,
             message: clipped(&format!("{}: {}", describe(action), status.message)),
             retry_after: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
@@ -47,6 +51,7 @@ impl WriteError {
     pub(crate) fn late(action: &Action, deadline: Duration) -> Self {
         let seconds = deadline.as_secs();
         Self {
+            object: action.object().clone(),
             reason: "TimedOut",
             message: format!(
                 "{}: the hub did not answer within {seconds} s",

@@ -111,32 +111,43 @@ impl Engine {
             desired.key,
             field.as_deref().unwrap_or("the object"),
         );
-        self.note_fault(key, CONTESTED, message, now);
+        let fault = Fault {
+            object: desired.key.clone(),
+            reason: CONTESTED,
+            message,
+            since: now,
+        };
+        self.note_fault(key, fault);
     }
 
     fn fail(&mut self, key: &Key, error: WriteError, now: Timestamp) {
         self.queue.failed(key, error.retry_after, now);
         let WriteError {
-            reason, message, ..
+            object,
+            reason,
+            message,
+            ..
         } = error;
         // After a conflict the observed state is outdated, and the watch brings the next one.
         if reason != "Conflict" {
-            self.note_fault(key, reason, message, now);
+            let fault = Fault {
+                object,
+                reason,
+                message,
+                since: now,
+            };
+            self.note_fault(key, fault);
         }
     }
 
-    fn note_fault(&mut self, key: &Key, reason: &'static str, message: String, now: Timestamp) {
+    fn note_fault(&mut self, key: &Key, mut fault: Fault) {
+        let now = fault.since;
         let before = self.observed.faults.get(key);
-        if before.is_some_and(|fault| fault.message == message) {
+        if before.is_some_and(|before| before.message == fault.message) {
             return;
         }
-        warn!(?key, reason, "{message}");
-        let since = before.map_or(now, |fault| fault.since);
-        let fault = Fault {
-            reason,
-            message,
-            since,
-        };
+        warn!(?key, reason = fault.reason, "{}", fault.message);
+        fault.since = before.map_or(now, |before| before.since);
         self.observed.faults.insert(key.clone(), fault);
         self.touch_fault(key, now);
     }

@@ -29,6 +29,8 @@ pub(crate) enum Room {
     Any,
     /// Those that belong to no cluster, so that they do not wait for slow clusters.
     OfAll,
+    /// The configuration's status.
+    Status,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,12 +84,27 @@ impl Queue {
         });
     }
 
+    /// The reason of the failure may be gone: the key is tried again at once.
+    pub(crate) fn forgive(&mut self, key: &Key, now: Timestamp) {
+        let waits = |entry: &Entry| entry.not_before.is_some();
+        if self.entries.get(key).is_some_and(waits) {
+            self.change(key, |entry| {
+                entry.not_before = None;
+                entry.want(now);
+            });
+        }
+    }
+
     /// When the next key is due that may start.
     pub(crate) fn next_due(&self, room: Room) -> Option<Timestamp> {
         self.first(room).map(|(starts, _)| *starts)
     }
 
     fn first(&self, room: Room) -> Option<&(Timestamp, Key)> {
+        if room == Room::Status {
+            let starts = self.entries.get(&Key::Status)?.starts()?;
+            return self.of_all.get(&(starts, Key::Status));
+        }
         let of_clusters = self.of_clusters.first().filter(|_| room == Room::Any);
         of_clusters.into_iter().chain(self.of_all.first()).min()
     }
@@ -188,6 +205,21 @@ mod tests {
         assert_eq!(queue.next(Room::Any, due), Some(cluster("bad")));
         queue.done(&cluster("bad"), None);
         assert_eq!(queue.next_due(Room::Any), None);
+    }
+
+    #[test]
+    fn one_whose_obstacle_changes_is_tried_again_at_once() {
+        let mut queue = Queue::default();
+        queue.touch(&Key::Hub, at(0));
+        queue.next(Room::Any, at(0));
+        queue.failed(&Key::Hub, Some(Duration::from_secs(5)), at(0));
+        queue.forgive(&Key::Status, at(1));
+        assert_eq!(queue.depth(), 1);
+        queue.forgive(&Key::Hub, at(1));
+        assert_eq!(queue.next(Room::Any, at(1)), Some(Key::Hub));
+        // It fails again, and waits longer than before.
+        queue.failed(&Key::Hub, None, at(1));
+        assert_eq!(queue.next_due(Room::Any), Some(at(501)));
     }
 
     #[test]

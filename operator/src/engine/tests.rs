@@ -200,7 +200,9 @@ async fn while_nothing_may_be_planned_the_engine_sleeps() {
     engine.observed.list_all();
     engine.observe(configuration(1, &json!({"egress": {"type": "Future"}})));
     assert!(engine.observed.unreadable().is_some());
-    assert_eq!(engine.pause(0), LONGEST_SLEEP, "it is unreadable");
+    assert_eq!(engine.queue.next_due(Room::Any), Some(now()));
+    let status_only = STATUS_PAUSE + Duration::from_millis(1);
+    assert_eq!(engine.pause(0), status_only, "it is unreadable");
     engine.observe(configuration(2, &json!({})));
     assert!(engine.pause(0) < LONGEST_SLEEP);
 }
@@ -217,4 +219,25 @@ async fn while_all_hands_are_full_the_engine_sleeps_until_one_is_free() {
     assert_eq!(pauses(&engine), [soon, LONGEST_SLEEP, LONGEST_SLEEP]);
     engine.queue.touch(&Key::Hub, now());
     assert_eq!(pauses(&engine), [soon, soon, LONGEST_SLEEP]);
+}
+
+#[tokio::test]
+async fn while_the_configuration_is_unreadable_only_its_status_is_planned() {
+    let mut engine = engine();
+    engine.observed.list_all();
+    let expression = json!({"key": "env", "operator": "exists"});
+    let selector = json!({"matchExpressions": [expression]});
+    engine.observe(configuration(
+        1,
+        &json!({"clusters": {"selector": selector}}),
+    ));
+    let mut calls = JoinSet::new();
+    engine.begin(&mut calls);
+    assert!(calls.is_empty());
+    assert_eq!(engine.pause(0), STATUS_PAUSE + Duration::from_millis(1));
+    engine.informed_by = now();
+    engine.queue.touch(&Key::Status, now());
+    engine.begin(&mut calls);
+    assert_eq!(calls.len(), 1);
+    assert_eq!(engine.pause(1), LONGEST_SLEEP);
 }

@@ -1,6 +1,6 @@
 //! Queues the keys that a change concerns, and after every change the configuration's status.
 
-use crds::gateway::{GatewayConfigurationStatus, SINGLETON, ServerDeployment};
+use crds::gateway::{CONFIRM_REMOVAL, GatewayConfigurationStatus, SINGLETON, ServerDeployment};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 use tracing::warn;
@@ -22,6 +22,8 @@ pub(super) struct Revision {
     uid: Option<String>,
     generation: Option<i64>,
     is_deleting: bool,
+    /// The confirmation of a removal.
+    confirmed: Option<String>,
 }
 
 impl Revision {
@@ -35,11 +37,28 @@ impl Revision {
             uid: object.metadata.uid.clone(),
             generation: object.metadata.generation,
             is_deleting: object.metadata.deletion_timestamp.is_some(),
+            confirmed: object
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(CONFIRM_REMOVAL).cloned()),
         }
     }
 }
 
 impl Engine {
+    /// Queues the keys that a change of this object concerns, which a watch has reported.
+    pub(super) fn touch_changed(&mut self, key: &ObjectKey) {
+        let now = (self.clock)();
+        let failed = self.observed.faults.iter();
+        let failed = failed.filter(|(_, fault)| fault.object == *key);
+        let failed: Vec<_> = failed.map(|(failed, _)| failed.clone()).collect();
+        for failed in failed {
+            self.queue.forgive(&failed, now);
+        }
+        self.touch(key);
+    }
+
     /// Queues the keys that a change of this object concerns.
     pub(super) fn touch(&mut self, key: &ObjectKey) {
         if key.kind == Kind::GatewayConfiguration && !self.is_configured_anew() {

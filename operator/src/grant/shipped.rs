@@ -44,6 +44,8 @@ pub(crate) struct HeldGrant {
     pub(crate) generation: i64,
     /// The error that the cluster reports for an object of the grant.
     pub(crate) error: Option<String>,
+    /// The cluster has looked for an object of the grant, and it was not there.
+    pub(crate) is_missing: bool,
     /// The grant has ended, and its bindings name nobody.
     pub(crate) has_ended: bool,
     /// The name of its objects.
@@ -83,7 +85,7 @@ impl Shipped {
             return shipped;
         }
         let reports = status.resource_status.manifests.iter();
-        let reports = reports.filter_map(|it| Some((it.resource_meta.ordinal, it.applied()?)));
+        let reports = reports.map(|it| (it.resource_meta.ordinal, it));
         let reports: BTreeMap<_, _> = reports.collect();
         for (ordinal, manifest) in listed.into_iter().flatten().enumerate() {
             let annotations = &manifest["metadata"]["annotations"];
@@ -97,6 +99,8 @@ impl Shipped {
             held.has_ended = annotations[ENDED] == "true";
             held.objects = text_of(&manifest["metadata"]["name"]);
             let report = reports.get(&ordinal);
+            held.is_missing |= report.is_some_and(|it| it.is_missing());
+            let report = report.and_then(|it| it.applied());
             let error = report.filter(|it| it.status == "False");
             held.error = held
                 .error

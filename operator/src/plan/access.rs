@@ -51,8 +51,8 @@ const FIELD_MANAGER: &str = "work-agent-spokeway";
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let held = held(observed, cluster, now);
-    if let Some(end) = enrolment::leaves_at(observed, cluster, now) {
-        plan.wake_at(end);
+    if let Some(time) = enrolment::looks_again_at(observed, cluster, now) {
+        plan.wake_at(time);
     }
     for end in ends(observed, cluster, &held, now) {
         plan.wake_at(end);

@@ -11,7 +11,9 @@
 mod account;
 mod agent;
 mod certificate;
+mod choice;
 mod deployment_config;
+mod leaving;
 mod namespace;
 mod placement;
 mod registration;
@@ -26,30 +28,53 @@ use jiff::Timestamp;
 pub(crate) use self::certificate::{request_for_tests, tunnel_request_for_tests};
 pub(crate) use self::{
     certificate::fuzz as fuzz_certificate_request,
+    deployment_config::token_namespace,
+    leaving::Leaving,
     namespace::refusal,
-    placement::{is_chosen, is_selected, leaves_at},
+    placement::{is_chosen, is_selected, looks_again_at},
     registration::own_group_of_all,
     selected_cluster::is_row_foreign,
 };
-use self::{namespace::Refusal, selected_cluster::SelectedCluster};
+use self::{
+    choice::{is_addon_foreign, is_enrolled},
+    namespace::Refusal,
+    selected_cluster::SelectedCluster,
+};
 use crate::{
+    addon::Addon,
     kind::{Kind, ObjectKey},
+    object::is_ours,
     observed::Observed,
-    plan::Plan,
+    plan::{Plan, row_key},
 };
 
 /// Plans one cluster.
 pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     say_refusal(observed, cluster, now, &mut plan);
-    if let Some(end) = leaves_at(observed, cluster, now) {
-        plan.wake_at(end);
+    if let Some(time) = looks_again_at(observed, cluster, now) {
+        plan.wake_at(time);
     }
     let selected = SelectedCluster::of(observed, cluster, now);
     let Some(cluster) = selected.filter(|it| !it.is_row_deleting()) else {
+        if is_frozen(observed, cluster) {
+            plan.wake_at(now + placement::LOOK_AGAIN);
+            return plan;
+        }
+        let row = observed.object(&row_key(cluster, Addon::Gateway));
+        if row.is_some_and(is_ours) {
+            let why = placement::why_it_leaves(observed, cluster);
+            let why = format!("its add-ons and its agent are removed: {why}");
+            tell_of_cluster(observed, cluster, "Removing", &why, &mut plan);
+        }
         removal::plan(observed, cluster, now, &mut plan);
         return plan;
     };
+    if cluster.row().is_none() {
+        let why =
+            "the GatewayConfiguration selects the cluster; its add-ons and its agent are installed";
+        tell_of_cluster(observed, cluster.name, "Enrolling", why, &mut plan);
+    }
     rows::plan(&cluster, &mut plan);
     account::plan(&cluster, &mut plan);
     let registered = registration::plan(&cluster, &mut plan);
@@ -63,6 +88,29 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     }
     rows::say(&cluster, &registered, deployed.as_ref(), now, &mut plan);
     plan
+}
+
+/// True if the add-on now belongs to somebody else, and too many clusters would leave for that.
+fn is_frozen(observed: &Observed, cluster: &str) -> bool {
+    is_addon_foreign(observed) && is_enrolled(observed, cluster) && leaving::is_held(observed)
+}
+
+/// Tells people about a cluster. The `ManagedCluster` of one that is detached may be gone.
+fn tell_of_cluster(
+    observed: &Observed,
+    cluster: &str,
+    reason: &'static str,
+    text: &str,
+    plan: &mut Plan,
+) {
+    let row = row_key(cluster, Addon::Gateway);
+    let keys = [ObjectKey::global(Kind::ManagedCluster, cluster), row];
+    let mut known = keys
+        .iter()
+        .filter_map(|key| Some((key, observed.object(key)?)));
+    if let Some((key, object)) = known.next() {
+        plan.tell(key, object, reason, text.to_owned());
+    }
 }
 
 /// Warns if the cluster is not enrolled because of its name. A namespace that is missing comes soon.

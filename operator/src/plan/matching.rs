@@ -35,6 +35,8 @@ fn of_objects(have: &Map<String, Value>, want: &Map<String, Value>) -> Option<St
                 let missing = want.iter().any(|want| !have.contains(want));
                 missing.then(String::new)
             }
+            // The API server leaves it out if it is false.
+            ("insecureSkipTLSVerify", Value::Bool(false)) if have.is_null() => None,
             _ => difference(have, want),
         };
         found.map(|rest| format!(".{name}{rest}"))
@@ -95,6 +97,17 @@ mod tests {
         assert!(!holds(
             &have,
             &json!({"conditions": [{"type": "Absent", "status": "True"}]})
+        ));
+    }
+
+    #[test]
+    fn what_an_api_server_leaves_out_is_there() {
+        let want = json!({"insecureSkipTLSVerify": false});
+        assert!(holds(&json!({}), &want) && holds(&want, &want));
+        assert!(!holds(&json!({"insecureSkipTLSVerify": true}), &want));
+        assert!(!holds(
+            &json!({}),
+            &json!({"automountServiceAccountToken": false})
         ));
     }
 

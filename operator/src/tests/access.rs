@@ -1,6 +1,7 @@
 //! Grants from their creation until their last right is removed.
 
 mod ending;
+mod reports;
 
 use crds::{
     addon::Version,

@@ -1,6 +1,7 @@
 //! A model of a hub that accepts writes as an API server does. Open Cluster Management and the
 //! agents act on it when the test lets them.
 
+pub(crate) mod delayed;
 mod others;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -23,6 +24,7 @@ use crate::{
     plan::{self, Action, Desired, Part, Plan, Seen},
 };
 
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 const ROLES: &str = include_str!("../../../config/gateway/rbac.yaml");
 
 pub(crate) struct Hub {
@@ -131,18 +133,12 @@ impl Hub {
 
     /// Creates the namespace of a cluster as Open Cluster Management does.
     fn make_namespace(&mut self, cluster: &str) {
-        let own = "kubernetes.io/metadata.name";
-        let fields = [own, CLUSTER_LABEL].map(|label| (format!("f:{label}"), json!({})));
-        let labels = Value::Object(fields.into_iter().collect());
         let key = ObjectKey::global(Kind::Namespace, cluster);
         self.write(
             &key,
             &json!({"metadata": {
-                "labels": {own: cluster, CLUSTER_LABEL: cluster},
-                "managedFields": [{
-                    "manager": "registration", "operation": "Update",
-                    "fieldsV1": {"f:metadata": {"f:labels": labels}},
-                }],
+                "labels": {NAME_LABEL: cluster, CLUSTER_LABEL: cluster},
+                "managedFields": managers_of_namespace(),
             }}),
         );
     }
@@ -174,18 +170,7 @@ impl Hub {
     }
 
     pub(crate) fn keys(&self) -> Vec<Key> {
-        let clusters = self.observed.clusters().into_iter();
-        let clusters = clusters.flat_map(|cluster| {
-            let cluster = cluster.to_owned();
-            [Key::Cluster(cluster.clone()), Key::Access(cluster)]
-        });
-        let grants = self.observed.grants.keys().cloned();
-        [Key::Hub]
-            .into_iter()
-            .chain(clusters)
-            .chain(grants.map(Key::Grant))
-            .chain([Key::Status])
-            .collect()
+        keys(&self.observed)
     }
 
     /// Plans a key and makes its writes. True if there were any.
@@ -417,6 +402,32 @@ impl Hub {
         }
         object
     }
+}
+
+/// The managers of a namespace that Open Cluster Management created.
+fn managers_of_namespace() -> Value {
+    let fields = [NAME_LABEL, CLUSTER_LABEL].map(|label| (format!("f:{label}"), json!({})));
+    let labels = Value::Object(fields.into_iter().collect());
+    json!([{
+        "manager": "registration", "operation": "Update",
+        "fieldsV1": {"f:metadata": {"f:labels": labels}},
+    }])
+}
+
+/// Everything that is planned.
+fn keys(observed: &Observed) -> Vec<Key> {
+    let clusters = observed.clusters().into_iter();
+    let clusters = clusters.flat_map(|cluster| {
+        let cluster = cluster.to_owned();
+        [Key::Cluster(cluster.clone()), Key::Access(cluster)]
+    });
+    let grants = observed.grants.keys().cloned();
+    [Key::Hub]
+        .into_iter()
+        .chain(clusters)
+        .chain(grants.map(Key::Grant))
+        .chain([Key::Status])
+        .collect()
 }
 
 fn portrait(value: &Value) -> Value {

@@ -15,7 +15,7 @@ use crate::{
 
 /// An event that happens once.
 #[derive(Clone, Copy, Debug)]
-enum Happening {
+pub(super) enum Happening {
     Configure,
     /// The gateway gets an entrance of its own.
     Entrance,
@@ -29,7 +29,7 @@ enum Happening {
 
 /// A change that somebody else makes to the operator's objects.
 #[derive(Clone, Copy, Debug)]
-enum Meddling {
+pub(super) enum Meddling {
     DeleteRow,
     DeleteWork,
     DeleteAccount,
@@ -37,7 +37,7 @@ enum Meddling {
     EditAddOn,
 }
 
-const ALL: [Happening; 12] = [
+pub(super) const ALL: [Happening; 12] = [
     Happening::Configure,
     Happening::Entrance,
     Happening::GatewayAnswers,
@@ -52,7 +52,7 @@ const ALL: [Happening; 12] = [
     Happening::Meddle(Meddling::EditAddOn),
 ];
 
-fn happen(hub: &mut Hub, happening: Happening) {
+pub(super) fn happen(hub: &mut Hub, happening: Happening) {
     match happening {
         Happening::Configure => {
             hub.configure(&json!({"clusters": {"selector": {"matchLabels": {"gateway": "on"}}}}));

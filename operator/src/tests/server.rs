@@ -45,6 +45,16 @@ fn endpoint_of(hub: &mut Hub, service: &str, ready: bool) {
     hub.settle();
 }
 
+/// The hub's aggregator notices that the gateway does not answer.
+fn missed(hub: &mut Hub) {
+    let condition = json!({
+        "type": "Available", "status": "False", "reason": "MissingEndpoints",
+        "lastTransitionTime": format!("{:.0}", hub.now),
+    });
+    let key = ObjectKey::global(Kind::APIService, API_SERVICE);
+    hub.write(&key, &json!({"status": {"conditions": [condition]}}));
+}
+
 fn secret(hub: &Hub, name: &str) -> Value {
     let key = ObjectKey::new(Kind::Secret, NAMESPACE, name);
     hub.observed.object(&key).unwrap().data["data"].clone()
@@ -220,13 +230,51 @@ fn only_an_image_that_the_operator_was_told_of_runs() {
 }
 
 #[test]
-fn its_place_in_the_api_comes_and_goes_with_its_endpoints() {
+fn its_place_in_the_api_comes_with_an_endpoint_and_stays_for_as_long_as_an_administrator_says() {
+    for (server, seconds) in [
+        (json!({"deployment": "Managed"}), 300),
+        (
+            json!({"deployment": "Managed", "withdrawAfter": "30m"}),
+            1800,
+        ),
+    ] {
+        let mut hub = managed();
+        hub.configure(&json!({"server": server}));
+        hub.settle();
+        assert_eq!(registered(&hub), None);
+        endpoint(&mut hub, true);
+        assert!(registered(&hub).is_some());
+        endpoint(&mut hub, false);
+        // Nobody knows yet since when.
+        assert!(registered(&hub).is_some());
+        missed(&mut hub);
+        let ends = hub.now + SignedDuration::from_secs(seconds);
+        assert_eq!(hub.plan(&Key::Hub).wake, Some(ends));
+        hub.pass(seconds - 1);
+        hub.restart();
+        hub.settle();
+        assert!(registered(&hub).is_some());
+        hub.pass(1);
+        hub.settle();
+        assert_eq!(registered(&hub), None);
+        endpoint(&mut hub, true);
+        assert!(registered(&hub).is_some());
+    }
+}
+
+#[test]
+fn somebody_who_turns_off_verification_does_not_keep_it_off() {
     let mut hub = managed();
-    assert_eq!(registered(&hub), None);
     endpoint(&mut hub, true);
-    assert!(registered(&hub).is_some());
-    endpoint(&mut hub, false);
-    assert_eq!(registered(&hub), None);
+    let key = ObjectKey::global(Kind::APIService, API_SERVICE);
+    hub.write(
+        &key,
+        &json!({"spec": {"insecureSkipTLSVerify": true, "caBundle": null}}),
+    );
+    hub.settle();
+    let spec = &hub.observed.object(&key).unwrap().data["spec"];
+    assert_eq!(spec["insecureSkipTLSVerify"], false);
+    assert!(spec["caBundle"].is_string());
 }
 
 /// Without a gateway the `APIService` blocks the deletion of every namespace of the hub, and the operator
@@ -428,4 +476,29 @@ fn a_server_does_not_leave_before_the_operator_may_write_where_it_goes() {
         removals.all(|it| matches!(it, Action::Delete { .. })),
         "{plan:?}"
     );
+}
+
+#[test]
+fn on_a_hub_that_manages_itself_the_bindings_of_its_grants_are_left_alone() {
+    let mut hub = managed();
+    let ours = json!({"metadata": {"labels": {
+        crate::names::MANAGED_BY: crate::names::MANAGER,
+    }}});
+    let bindings = [
+        (Kind::RoleBinding, "shop", "spokeway:grant:g:0123"),
+        (Kind::ClusterRoleBinding, "", "spokeway:grant:g:0123"),
+        (
+            Kind::ClusterRoleBinding,
+            "",
+            "spokeway:gateway-impersonation",
+        ),
+    ];
+    let bindings = bindings.map(|(kind, namespace, name)| ObjectKey::new(kind, namespace, name));
+    for key in &bindings {
+        hub.write(key, &ours);
+    }
+    hub.settle();
+    for key in &bindings {
+        assert!(hub.observed.object(key).is_some(), "{key}");
+    }
 }

@@ -54,6 +54,7 @@ fn from_nothing_to_ready_and_into_trouble() {
     hub.pass(60);
     let key = Key::Cluster("managed1".to_owned());
     let fault = Fault {
+        object: ObjectKey::new(Kind::ManifestWork, "managed1", "addon"),
         reason: "Forbidden",
         message: "cannot write ManifestWork managed1/addon: no".to_owned(),
         since: hub.now,
@@ -107,6 +108,7 @@ fn no_more_clusters_are_named_than_fit_and_the_oldest_trouble_comes_first() {
     assert_eq!(said["clusters"]["total"], 30);
     // A cluster whose objects cannot be written is not hidden by all those that are joining.
     let fault = Fault {
+        object: ObjectKey::new(Kind::ManifestWork, "managed1", "addon"),
         reason: "Forbidden",
         message: "cannot write".to_owned(),
         since: hub.now,

@@ -3,7 +3,11 @@
 use jiff::SignedDuration;
 use kubernetes::words::clipped;
 
-use crate::tokens::{outcome::Refusal, plan::SECRET_CONFLICT, seen::Step};
+use crate::tokens::{
+    outcome::Refusal,
+    plan::{SECRET_CONFLICT, SERVICE_ACCOUNT_CONFLICT},
+    seen::Step,
+};
 
 /// How often a Secret without the label is looked at again. It cannot be watched.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
@@ -63,7 +67,7 @@ pub(super) fn no_namespace(namespace: &str) -> Refusal {
 
 pub(super) fn foreign_service_account(namespace: &str, name: &str) -> Refusal {
     Refusal {
-        reason: "ServiceAccountConflict",
+        reason: SERVICE_ACCOUNT_CONFLICT,
         message: format!(
             "ServiceAccount {namespace}/{name} of the managed cluster belongs to somebody else and \
              is not used; delete it, or choose another name"

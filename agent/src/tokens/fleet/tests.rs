@@ -6,7 +6,7 @@ use kube::runtime::watcher::Event;
 use serde_json::json;
 
 use super::*;
-use crate::tokens::plan::Action;
+use crate::tokens::{ownership::Owner, plan::Action};
 
 fn account(uid: &str, version: u64) -> KubeServiceAccount {
     serde_json::from_value(json!({"metadata": {
@@ -48,6 +48,23 @@ fn an_account_is_worked_on_by_one_call_at_a_time() {
     fleet.finish("gateway", step, gone, Timestamp::UNIX_EPOCH);
     assert!(fleet.next(Timestamp::UNIX_EPOCH).is_none());
     assert_eq!(fleet.seen().count(), 0, "nothing is kept of what is gone");
+}
+
+#[test]
+fn the_uninstall_of_another_hubs_agent_retires_nobody() {
+    let now = Timestamp::UNIX_EPOCH;
+    let site = Site {
+        owner: Some(Owner::new("a", "managed1")),
+        ..Site::default()
+    };
+    let mut fleet = Fleet::new(site);
+    for (hub, retires) in [("b", false), ("a", true)] {
+        let name = retirement_of(Some(&Owner::new(hub, "managed1")));
+        let mark = json!({"metadata": {"name": name, "uid": hub, "resourceVersion": "1"}});
+        let mark = serde_json::from_value(mark).unwrap();
+        fleet.observe(Change::ServiceAccounts(Event::Apply(mark)), now);
+        assert_eq!(fleet.site.retired_until.is_some(), retires, "{hub}");
+    }
 }
 
 #[test]

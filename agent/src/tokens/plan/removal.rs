@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Action, Plan, RETIRED, RETIRED_FOR, Remains, earliest, is_foreign, status, unless_blocked,
+    Action, Plan, RETIRED_FOR, Remains, earliest, is_foreign, retirement_of, status, unless_blocked,
 };
 use crate::tokens::{
     objects::Account,
@@ -13,10 +13,10 @@ use crate::tokens::{
 /// Deletes a labelled `ServiceAccount` without an account. The agent did not see the account's
 /// deletion.
 pub(super) fn of_orphan(observed: &Observed<'_>, now: Timestamp) -> Plan {
-    let Some(found) = &observed.seen.service_account else {
+    let Some(found) = observed.own() else {
         return Plan::Wait(None);
     };
-    if observed.name == RETIRED {
+    if observed.name == retirement_of(observed.site.owner.as_ref()) {
         let until = after(found.created, RETIRED_FOR);
         if until > now {
             return Plan::Wait(Some(until));
@@ -44,11 +44,8 @@ pub(super) fn of_account(
     let (site, seen) = (observed.site, observed.seen);
     let mut wait = None;
     let mut steps = Vec::new();
-    if let Some(found) = seen
-        .service_account
-        .as_ref()
-        .filter(|found| !found.terminating)
-    {
+    let own = observed.own();
+    if let Some(found) = own.filter(|found| !found.terminating) {
         let uid = found.version.uid.clone();
         steps.push(Action::DeleteServiceAccount { uid });
     }
@@ -60,7 +57,7 @@ pub(super) fn of_account(
         let uid = secret.version.uid.clone();
         steps.push(Action::DeleteSecret { uid });
     }
-    let is_dead = site.service_accounts_listed && seen.service_account.is_none();
+    let is_dead = site.service_accounts_listed && own.is_none();
     // The hub's garbage collector deletes a Secret that the agent is not allowed to delete.
     let is_gone = site.secrets_listed
         && (ours.is_none() || seen.memory.failures.contains_key(&Step::DeleteSecret));

@@ -9,12 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{Action, Plan, is_foreign, unless_blocked};
 use crate::tokens::{
     judge::{Verdict, judge, received},
-    objects::Account,
+    objects::{Account, ServiceAccount},
     seen::{Failure, Observed, Step},
 };
 
 /// The reason if the Secret belongs to somebody else.
 pub(crate) const SECRET_CONFLICT: &str = "SecretConflict";
+/// The reason if the `ServiceAccount` belongs to somebody else.
+pub(crate) const SERVICE_ACCOUNT_CONFLICT: &str = "ServiceAccountConflict";
 /// The steps on the way to a token. The first one that failed is reported.
 const ON_THE_WAY: [Step; 6] = [
     Step::AddFinalizer,
@@ -95,6 +97,10 @@ fn served(observed: &Observed<'_>, account: &Account, now: Timestamp) -> Option<
     if seen.secret.is_some() && !there {
         return Some((secret, Said(false, SECRET_CONFLICT, foreign(observed))));
     }
+    if let Some(found) = observed.foreign() {
+        let message = of_another(observed, found);
+        return Some((secret, Said(false, SERVICE_ACCOUNT_CONFLICT, message)));
+    }
     if let (true, Some(found), Some(kept)) = (there, &seen.service_account, &seen.secret) {
         match judge(observed, spec, found, kept, now) {
             Verdict::Good(_) | Verdict::Due => {
@@ -144,6 +150,18 @@ fn missing(observed: &Observed<'_>, failure: Option<&Failure>, now: Timestamp) -
             format!("cannot watch the managed cluster: {fault}"),
         )
     })
+}
+
+fn of_another(observed: &Observed<'_>, found: &ServiceAccount) -> String {
+    let (namespace, name) = (&observed.site.namespace, observed.name);
+    let owner = found.mark.owner.as_ref().map_or_else(
+        || "an account that this hub does not have".to_owned(),
+        |owner| format!("{owner} (hub/cluster)"),
+    );
+    format!(
+        "ServiceAccount {namespace}/{name} of the managed cluster belongs to {owner} and is not used; if the cluster \
+         has several hubs, set another agentInstallNamespace on one of them; otherwise delete the ServiceAccount"
+    )
 }
 
 fn foreign(observed: &Observed<'_>) -> String {

@@ -6,3 +6,4 @@ mod model;
 mod removal;
 mod repair;
 mod rotation;
+mod two_hubs;

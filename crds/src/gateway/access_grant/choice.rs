@@ -6,28 +6,33 @@ use std::collections::BTreeMap;
 use kube::core::{Selector, SelectorExt as _};
 
 use super::{GrantClusters, PlacementReference};
+use crate::label_selector::{SelectorFault, compile};
 
 /// The clusters of a grant, parsed once for many lookups.
 #[derive(Clone, Debug)]
 pub struct ClusterChoice {
     names: Vec<String>,
-    /// `None` if there is no selector or it is invalid. An invalid selector selects no clusters.
-    selector: Option<Selector>,
+    /// `None` if there is no selector. An invalid one selects no clusters.
+    selector: Option<Result<Selector, SelectorFault>>,
     placements: Vec<PlacementReference>,
 }
 
 impl From<&GrantClusters> for ClusterChoice {
     fn from(clusters: &GrantClusters) -> Self {
-        let selector = clusters.selector.clone();
         Self {
             names: clusters.names.clone(),
-            selector: selector.and_then(|it| Selector::try_from(it).ok()),
+            selector: clusters.selector.as_ref().map(compile),
             placements: clusters.placements.clone(),
         }
     }
 }
 
 impl ClusterChoice {
+    /// Why the selector makes no sense. `None` if it does, or if there is none.
+    pub fn fault(&self) -> Option<&SelectorFault> {
+        self.selector.as_ref()?.as_ref().err()
+    }
+
     /// True if the grant selects the cluster of this name with these labels. `is_placed` returns
     /// whether a placement has selected the cluster and may use it.
     pub fn chooses(
@@ -36,8 +41,9 @@ impl ClusterChoice {
         labels: &BTreeMap<String, String>,
         is_placed: impl Fn(&PlacementReference) -> bool,
     ) -> bool {
+        let selector = self.selector.as_ref().and_then(|it| it.as_ref().ok());
         self.names.iter().any(|it| it == cluster)
-            || self.selector.as_ref().is_some_and(|it| it.matches(labels))
+            || selector.is_some_and(|it| it.matches(labels))
             || self.placements.iter().any(is_placed)
     }
 }

@@ -1,15 +1,18 @@
 //! The gateway server on the hub.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ResourceRequirements, Toleration},
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::go_duration;
+
 const DEFAULT_NAMESPACE: &str = "spokeway-system";
+const DEFAULT_OUTAGE: &str = "5m";
 
 /// The gateway server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +30,9 @@ const DEFAULT_NAMESPACE: &str = "spokeway-system";
 pub struct Server {
     /// Who runs the server. Defaults to Managed.
     pub deployment: ServerDeployment,
-    /// Namespace of the server and its Service. Defaults to spokeway-system.
+    /// Namespace of the server and its Service. Defaults to spokeway-system. If you change it, the operator
+    /// removes what it has in the earlier one first, so the gateway is away until it is ready in the new one.
+    /// The operator needs the Role spokeway-operator in both.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
     /// Number of replicas. Defaults to 2. Each of them serves every cluster. Agents keep a tunnel to each
@@ -38,6 +43,12 @@ pub struct Server {
     /// --allow-gateway-images of the operator names its repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// How long the hub keeps the gateway's `APIService` while no gateway answers, e.g. 5m or 1h30m. During
+    /// this time requests for managed clusters get 503, discovery of the hub reports an error, and no namespace
+    /// of the hub can be deleted. After this time the `APIService` is removed until a gateway answers, and
+    /// requests for managed clusters get 404, which controllers may take for deletions. Defaults to 5m.
+    #[schemars(schema_with = "outage")]
+    pub withdraw_after: String,
     /// Compute resources of the container. Defaults to requests of 100m CPU and 128Mi of memory, and a limit
     /// of 4Gi of memory. The gateway uses up to two thirds of the limit for data in flight through tunnels.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,12 +109,33 @@ impl Default for Server {
             deployment: ServerDeployment::default(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
             replicas: 2,
+            withdraw_after: DEFAULT_OUTAGE.to_owned(),
             image: None,
             resources: None,
             node_placement: None,
             external: None,
         }
     }
+}
+
+impl Server {
+    /// How long the hub keeps the gateway's API while no gateway answers.
+    pub fn longest_outage(&self) -> Duration {
+        let parsed = go_duration::parse(&self.withdraw_after);
+        parsed.unwrap_or(Duration::from_mins(5))
+    }
+}
+
+fn outage(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 64,
+        "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
+        "x-kubernetes-validations": [{
+            "rule": "duration(self) >= duration('10s')",
+            "message": "must be at least 10s, because a gateway that restarts is away for a moment",
+        }],
+    })
 }
 
 fn service() -> String {

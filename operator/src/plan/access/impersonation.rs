@@ -10,10 +10,10 @@ use crate::{
     addon::Addon,
     grant::Grant,
     kind::{RBAC, RBAC_V1},
-    names::{MANAGED_BY, MANAGER, TOKEN_NAMESPACE},
+    names::{MANAGED_BY, MANAGER},
     object::is_ours,
     observed::Observed,
-    plan::row_key,
+    plan::{enrolment::token_namespace, hub_id, row_key},
 };
 
 /// The role by which the gateway's account impersonates subjects of grants.
@@ -30,7 +30,7 @@ pub(crate) fn account_of(observed: &Observed, cluster: &str) -> Option<Value> {
     let theirs = row.filter(|row| !is_ours(row));
     let namespace = theirs.and_then(|row| row.data.get("status")?["namespace"].as_str());
     let name = &credentials.managed_service_account.name;
-    let namespace = namespace.unwrap_or(TOKEN_NAMESPACE);
+    let namespace = namespace.map_or_else(|| token_namespace(observed, cluster), str::to_owned);
     Some(json!({"kind": "ServiceAccount", "namespace": namespace, "name": name}))
 }
 
@@ -61,14 +61,21 @@ pub(super) fn impersonation(observed: &Observed, cluster: &str, held: &[&Grant])
             None,
         ),
     ];
-    let metadata = json!({"name": IMPERSONATION, "labels": {MANAGED_BY: MANAGER}});
+    let account = account_of(observed, cluster);
+    // A cluster of several hubs has such a role of each. Whoever binds it has to know its name.
+    let hub = account.as_ref().and_then(|_| hub_id(observed));
+    let name = hub.map_or_else(
+        || IMPERSONATION.to_owned(),
+        |hub| format!("{IMPERSONATION}:{hub}"),
+    );
+    let metadata = json!({"name": name, "labels": {MANAGED_BY: MANAGER}});
     let role = json!({
         "apiVersion": RBAC_V1, "kind": "ClusterRole", "metadata": metadata, "rules": rules,
     });
-    let binding = account_of(observed, cluster).map(|account| {
+    let binding = account.map(|account| {
         json!({
             "apiVersion": RBAC_V1, "kind": "ClusterRoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": IMPERSONATION},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
             "subjects": [account],
         })
     });

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DynamicObject;
 
-use super::{callers_are_themselves, caps, judgement, labels_of, selection::is_selected};
+use super::{
+    callers_are_themselves, caps, judgement, labels_of,
+    selection::{is_selected, selects},
+};
 use crate::{
     grant::{Grant, HeldGrant, Shipped},
     key::Key,
@@ -17,6 +20,9 @@ use crate::{
     observed::Observed,
     plan::{enrolment, identity},
 };
+
+/// The reason of a grant whose selector is invalid.
+pub(super) const INVALID_SELECTOR: &str = "InvalidSelector";
 
 /// A grant on one cluster.
 pub(super) struct Rollout<'a> {
@@ -100,6 +106,15 @@ impl Rollout<'_> {
             );
             return Progress::new(GrantState::Pending, "NotEnrolled", message);
         }
+        if let Some(fault) = self.grant.choice.fault()
+            && !selects(self.observed, self.grant, object)
+        {
+            let message = format!(
+                "spec.clusters.selector.{fault}; the rights stay on the cluster, and the gateway lets nobody use \
+                 them until the selector is corrected"
+            );
+            return Progress::new(GrantState::Failed, INVALID_SELECTOR, message);
+        }
         if !judgement::is_judged(self.observed, self.grant) {
             let message = judgement::message(self.grant);
             return Progress::new(GrantState::Pending, judgement::UNGUARDED, message);
@@ -120,8 +135,13 @@ impl Rollout<'_> {
             && self.is_settled()
         {
             return match &held.error {
-                None => Progress::new(GrantState::Applied, "", String::new()),
                 Some(error) => Progress::new(GrantState::Failed, "Refused", error.clone()),
+                None if held.is_missing => {
+                    let message = "somebody has deleted the rights on the cluster; its work agent creates them \
+                                   again within minutes";
+                    Progress::new(GrantState::Pending, "Missing", message.to_owned())
+                }
+                None => Progress::new(GrantState::Applied, "", String::new()),
             };
         }
         self.on_its_way()

@@ -23,7 +23,23 @@ pub(super) fn is_selected(
     cluster: &DynamicObject,
     now: Timestamp,
 ) -> bool {
-    selects(observed, grant, cluster) || lasts(observed, grant, cluster, now).is_some()
+    selects(observed, grant, cluster)
+        || lasts(observed, grant, cluster, now).is_some()
+        || is_kept(observed, grant, cluster)
+}
+
+/// True if the cluster carries the grant, and nobody can tell whether the grant still selects it,
+/// because its selector is invalid.
+fn is_kept(observed: &Observed, grant: &Grant, cluster: &DynamicObject) -> bool {
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let carries = || {
+        let mut works = observed.shipped_to(name);
+        works.any(|(_, work)| {
+            let held = work.grants.get(grant.name());
+            held.is_some_and(|it| it.uid == grant.uid() && !it.has_ended)
+        })
+    };
+    grant.choice.fault().is_some() && carries()
 }
 
 /// Until when a grant holds on a cluster that none of its placements selects at the moment. It does

@@ -8,7 +8,11 @@ use crds::gateway::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{judgement::judge, rollout::Rollout, selection::selects};
+use super::{
+    judgement::judge,
+    rollout::{INVALID_SELECTOR, Rollout},
+    selection::selects,
+};
 use crate::{
     grant::Grant,
     kind::{Kind, ObjectKey},
@@ -166,7 +170,7 @@ fn status(
     now: Timestamp,
 ) -> serde_json::Value {
     let counts = counts(states);
-    let ready = summary(states, counts).condition(&before.conditions, now);
+    let ready = summary(grant, states, counts).condition(&before.conditions, now);
     json!({
         "observedGeneration": grant.generation(),
         "conditions": [ready],
@@ -193,13 +197,20 @@ fn counts(states: &[ClusterGrant]) -> GrantCounts {
 }
 
 /// Whether the grant is effective on all of its clusters, and the first obstacle if it is not.
-fn summary(states: &[ClusterGrant], counts: GrantCounts) -> Finding {
+fn summary(grant: &Grant, states: &[ClusterGrant], counts: GrantCounts) -> Finding {
     let finding = |holds, reason, message| Finding {
         kind: "Ready",
         holds,
         reason,
         message,
     };
+    if let Some(fault) = grant.choice.fault() {
+        let message = format!(
+            "spec.clusters.selector.{fault}; until it is corrected, it selects no further cluster, and clusters \
+             keep the rights that they have, which the gateway lets nobody use"
+        );
+        return finding(false, INVALID_SELECTOR, message);
+    }
     let first = |state| states.iter().find(|it| it.state == state);
     let GrantCounts { total, applied, .. } = counts;
     let missing = |it: &ClusterGrant| {

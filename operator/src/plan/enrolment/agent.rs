@@ -58,10 +58,12 @@ fn rights(cluster: &SelectedCluster<'_>, namespace: &str) -> Vec<Value> {
     };
     let shipped = SHIPPED.iter().filter(|right| needed(right));
     let mut rights: Vec<_> = shipped.cloned().collect();
+    let tokens = cluster.token_namespace();
+    let renames = [(SHIPPED_NAMESPACE, namespace), (TOKEN_NAMESPACE, &tokens)];
     for right in &mut rights {
-        rename(&mut right["metadata"]["namespace"], namespace);
-        for subject in right["subjects"].as_array_mut().into_iter().flatten() {
-            rename(&mut subject["namespace"], namespace);
+        place(right, &renames);
+        if namespace != SHIPPED_NAMESPACE {
+            set_apart(right, namespace);
         }
         prune(right);
     }
@@ -70,9 +72,36 @@ fn rights(cluster: &SelectedCluster<'_>, namespace: &str) -> Vec<Value> {
     rights
 }
 
-fn rename(namespace: &mut Value, to: &str) {
-    if *namespace == SHIPPED_NAMESPACE {
-        *namespace = to.into();
+/// Puts the right into the namespaces of this cluster's agent.
+fn place(right: &mut Value, renames: &[(&str, &str)]) {
+    let rename = |namespace: &mut Value| {
+        let known = renames.iter().find(|(from, _)| *namespace == *from);
+        if let Some((_, to)) = known {
+            *namespace = (*to).into();
+        }
+    };
+    if right["kind"] == "Namespace" {
+        rename(&mut right["metadata"]["name"]);
+    }
+    rename(&mut right["metadata"]["namespace"]);
+    for subject in right["subjects"].as_array_mut().into_iter().flatten() {
+        rename(&mut subject["namespace"]);
+    }
+}
+
+/// Gives what belongs to no namespace a name of its own, because a cluster of several hubs has an agent
+/// of each, and they must not change each other's rights.
+fn set_apart(right: &mut Value, namespace: &str) {
+    let own = |name: &mut Value| {
+        if let Some(shipped) = name.as_str() {
+            *name = format!("{shipped}:{namespace}").into();
+        }
+    };
+    if right["kind"] == "ClusterRole" || right["kind"] == "ClusterRoleBinding" {
+        own(&mut right["metadata"]["name"]);
+        if right["kind"] == "ClusterRoleBinding" {
+            own(&mut right["roleRef"]["name"]);
+        }
     }
 }
 

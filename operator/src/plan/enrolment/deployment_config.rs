@@ -3,17 +3,24 @@
 //! an object that only the hub writes names the same config.
 
 use crds::addon::{
-    AddOnDeploymentConfigSpec, ConfigSpecHash, DEPLOYMENT_CONFIGS, GROUP, ManagedClusterAddOnStatus,
+    AddOnDeploymentConfigSpec, ConfigSpecHash, DEFAULT_NAMESPACE, DEPLOYMENT_CONFIGS, GROUP,
+    ManagedClusterAddOnStatus,
 };
 use kube::core::DynamicObject;
 use serde_json::Value;
 
 use crate::{
     addon::Addon,
+    digest,
     kind::{Kind, ObjectKey},
+    names::TOKEN_NAMESPACE,
     object::part,
     observed::Observed,
+    plan::row_key,
 };
+
+/// The longest name of a namespace.
+const LONGEST_NAME: usize = 63;
 
 /// The config, and the hash of its observed spec.
 pub(super) fn of(
@@ -32,6 +39,36 @@ pub(super) fn of(
     let key = ObjectKey::new(kind, &desired.namespace, &desired.name);
     let spec = part(observed.object(&key)?, "spec")?;
     Some((desired, spec))
+}
+
+/// The namespace of the agent on the cluster.
+pub(super) fn install_namespace(observed: &Observed, cluster: &str) -> String {
+    let config = observed
+        .object(&row_key(cluster, Addon::Gateway))
+        .and_then(|row| {
+            let status = part(row, "status").unwrap_or_default();
+            of(observed, row, &status)
+        });
+    let chosen = config.map(|(_, config)| config.agent_install_namespace);
+    chosen
+        .filter(|namespace| !namespace.is_empty())
+        .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+}
+
+/// The namespace of the accounts on the cluster. A cluster of several hubs has an agent of each in a
+/// namespace of its own, and these must not take each other's accounts for theirs.
+pub(crate) fn token_namespace(observed: &Observed, cluster: &str) -> String {
+    let own = install_namespace(observed, cluster);
+    if own == DEFAULT_NAMESPACE {
+        return TOKEN_NAMESPACE.to_owned();
+    }
+    let name = format!("{own}-tokens");
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let digits = digest::digits(own.as_bytes());
+    let own: String = own.chars().take(LONGEST_NAME - digits.len() - 8).collect();
+    format!("{own}-{digits}-tokens")
 }
 
 /// What the cluster's own `ManagedClusterAddOn` asks for.

@@ -1,9 +1,7 @@
 //! One selected cluster with everything that its plan reads.
 
 use crds::{
-    addon::{
-        AddOnDeploymentConfigSpec, ConfigSpecHash, DEFAULT_NAMESPACE, ManagedClusterAddOnStatus,
-    },
+    addon::{AddOnDeploymentConfigSpec, ConfigSpecHash, ManagedClusterAddOnStatus},
     cluster::ManagedCluster,
     gateway::{CredentialsType, EgressType, GatewayConfigurationSpec},
 };
@@ -14,7 +12,7 @@ use super::{deployment_config, placement};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
-    names::{TOKEN_NAMESPACE, TUNNEL_AUTHORITY},
+    names::TUNNEL_AUTHORITY,
     object::{is_ours, part},
     observed::Observed,
     plan::{
@@ -138,21 +136,29 @@ impl<'a> SelectedCluster<'a> {
 
     /// The namespace of the agent on the cluster.
     pub(super) fn install_namespace(&self) -> String {
-        let config = self.deployment_config();
-        let chosen = config.map(|(_, config)| config.agent_install_namespace);
-        chosen
-            .filter(|namespace| !namespace.is_empty())
-            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+        deployment_config::install_namespace(self.observed, self.name)
+    }
+
+    /// The namespace of the accounts on the cluster.
+    pub(super) fn token_namespace(&self) -> String {
+        deployment_config::token_namespace(self.observed, self.name)
     }
 
     /// The namespace of an add-on's lease.
     pub(super) fn namespace_of(&self, addon: Addon) -> String {
         if addon == Addon::Accounts {
-            TOKEN_NAMESPACE.to_owned()
+            self.token_namespace()
         } else {
             self.install_namespace()
         }
     }
+}
+
+/// True while the hub has an account of the operator's on the cluster, even one that is being
+/// deleted: only an agent that handles tokens can revoke its token.
+fn has_account(observed: &Observed, cluster: &str) -> bool {
+    let mut accounts = observed.within(Kind::ManagedServiceAccount, cluster);
+    accounts.any(|(_, account)| is_ours(account))
 }
 
 /// True if the add-on belongs to somebody else, on this cluster or on the hub as a whole.
@@ -168,11 +174,4 @@ pub(crate) fn is_row_foreign(observed: &Observed, cluster: &str, addon: Addon) -
     let manager = ObjectKey::global(Kind::ClusterManagementAddOn, addon.name());
     let row = observed.object(&row_key(cluster, addon));
     row.is_some_and(|object| !is_ours(object)) && !observed.object(&manager).is_some_and(is_ours)
-}
-
-/// True while the hub has an account of the operator's on the cluster, even one that is being
-/// deleted: only an agent that handles tokens can revoke its token.
-fn has_account(observed: &Observed, cluster: &str) -> bool {
-    let mut accounts = observed.within(Kind::ManagedServiceAccount, cluster);
-    accounts.any(|(_, account)| is_ours(account))
 }

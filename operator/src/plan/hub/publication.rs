@@ -1,9 +1,10 @@
-//! The gateway's `APIService` on the hub. It is withdrawn while no gateway answers, because a
-//! registered API that does not answer breaks discovery for everybody and blocks the deletion of
-//! namespaces. It is withdrawn at once if the gateway's namespace is being deleted, because soon
-//! nobody may be there to do that.
+//! The gateway's `APIService` on the hub. While no gateway answers it stays for as long as the
+//! configuration says, because without it managed clusters seem to be deleted. Then it is withdrawn,
+//! because a registered API that does not answer breaks discovery for everybody and blocks the
+//! deletion of namespaces. It is withdrawn at once if the gateway's namespace is being deleted,
+//! because soon nobody may be there to do that.
 
-use crds::gateway::{GatewayConfigurationSpec, ServerDeployment};
+use crds::gateway::{GatewayConfigurationSpec, Server, ServerDeployment};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
@@ -16,10 +17,6 @@ use crate::{
     observed::{Observed, ServerSeen},
     plan::{Desired, Plan},
 };
-
-/// If a gateway is away for less than this, for example while it restarts, its API stays
-/// registered.
-const GRACE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Whether the gateway's API is registered, and if not, why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,12 +43,12 @@ pub(super) fn plan(
 ) {
     let key = key();
     match publication(observed, now) {
-        Publication::Wanted => {
-            if let Some(body) = body(spec, managed) {
-                plan.want(observed, Desired::new(key, body));
-            }
+        Publication::Wanted => want(observed, spec, managed, plan),
+        Publication::Kept { until, .. } => {
+            // A server that comes back may have a certificate of another authority.
+            want(observed, spec, managed, plan);
+            plan.wake_at(until);
         }
-        Publication::Kept { until, .. } => plan.wake_at(until),
         Publication::Withdrawn { why } => {
             if let Some(object) = observed.object(&key) {
                 let text = format!(
@@ -62,6 +59,17 @@ pub(super) fn plan(
             plan.unwanted(observed, &key);
         }
         Publication::Foreign => {}
+    }
+}
+
+fn want(
+    observed: &Observed,
+    spec: &GatewayConfigurationSpec,
+    managed: Option<String>,
+    plan: &mut Plan,
+) {
+    if let Some(body) = body(spec, managed) {
+        plan.want(observed, Desired::new(key(), body));
     }
 }
 
@@ -77,30 +85,35 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
     if let Some(why) = leaving(observed) {
         return Publication::Withdrawn { why };
     }
-    if let Some(server) = configuration.map(|it| &it.spec.server)
-        && server.deployment == ServerDeployment::Managed
-    {
-        return of_managed(observed, &server.namespace);
+    let Some(server) = configuration.map(|it| &it.spec.server) else {
+        return Publication::Withdrawn {
+            why: "it is not configured".to_owned(),
+        };
+    };
+    let Some((why, since)) = missing(observed, server) else {
+        return Publication::Wanted;
+    };
+    if observed.object(&key()).is_none() {
+        return Publication::Withdrawn { why };
     }
-    let is_there = observed.object(&key()).is_some();
+    let since = unavailable_since(observed).or(since).unwrap_or(now);
+    let outage = SignedDuration::try_from(server.longest_outage());
+    let until = since.checked_add(outage.unwrap_or(SignedDuration::MAX));
+    match until.unwrap_or(Timestamp::MAX) {
+        until if until > now => Publication::Kept { why, until },
+        _ => Publication::Withdrawn { why },
+    }
+}
+
+/// Why no gateway answers, and since when if the operator knows it. `None` if one does.
+fn missing(observed: &Observed, server: &Server) -> Option<(String, Option<Timestamp>)> {
+    if server.deployment == ServerDeployment::Managed {
+        return missing_endpoint(observed, &server.namespace).map(|why| (why, None));
+    }
     match &observed.server {
-        ServerSeen::Ready(_) => Publication::Wanted,
-        ServerSeen::Unknown if is_there => Publication::Kept {
-            why: "it has not been checked yet".to_owned(),
-            until: now + GRACE,
-        },
-        ServerSeen::Unknown => Publication::Withdrawn {
-            why: "it has not been checked yet".to_owned(),
-        },
-        ServerSeen::Unready { why, since } => {
-            let until = since.checked_add(GRACE).unwrap_or(*since);
-            let why = why.clone();
-            if is_there && until > now {
-                Publication::Kept { why, until }
-            } else {
-                Publication::Withdrawn { why }
-            }
-        }
+        ServerSeen::Ready(_) => None,
+        ServerSeen::Unknown => Some(("it has not been checked yet".to_owned(), None)),
+        ServerSeen::Unready { why, since } => Some((why.clone(), Some(*since))),
     }
 }
 
@@ -114,10 +127,18 @@ pub(super) fn leaving(observed: &Observed) -> Option<String> {
     ))
 }
 
+/// Since when the hub's aggregator has not reached a gateway, which outlasts this process.
+fn unavailable_since(observed: &Observed) -> Option<Timestamp> {
+    let status = observed.object(&key())?.data.get("status")?;
+    let mut conditions = status["conditions"].as_array()?.iter();
+    let available = conditions.find(|it| it["type"] == "Available" && it["status"] == "False")?;
+    available["lastTransitionTime"].as_str()?.parse().ok()
+}
+
 /// Endpoints show at once what a probe would find out later.
-fn of_managed(observed: &Observed, namespace: &str) -> Publication {
+fn missing_endpoint(observed: &Observed, namespace: &str) -> Option<String> {
     if server::has_ready_endpoint(observed, namespace) {
-        return Publication::Wanted;
+        return None;
     }
     let key = ObjectKey::new(Kind::Deployment, namespace, SERVER);
     let status = observed.object(&key).and_then(|it| it.data.get("status"));
@@ -128,9 +149,7 @@ fn of_managed(observed: &Observed, namespace: &str) -> Publication {
         .find(|it| it["type"] == "Available" || it["type"] == "ReplicaFailure")
         .and_then(|it| it["message"].as_str())
         .unwrap_or("none of its Pods is ready yet");
-    Publication::Withdrawn {
-        why: format!("Deployment {namespace}/{SERVER}: {why}"),
-    }
+    Some(format!("Deployment {namespace}/{SERVER}: {why}"))
 }
 
 fn body(spec: &GatewayConfigurationSpec, managed: Option<String>) -> Option<Value> {
@@ -148,6 +167,8 @@ fn body(spec: &GatewayConfigurationSpec, managed: Option<String>) -> Option<Valu
         "version": crds::cluster_core::VERSION,
         "service": {"namespace": server.namespace, "name": service, "port": port},
         "caBundle": bundle,
+        // The hub accepts no bundle beside true, so this has to be said.
+        "insecureSkipTLSVerify": false,
         "groupPriorityMinimum": 5000,
         "versionPriority": 10,
     }}))

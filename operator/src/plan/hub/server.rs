@@ -18,7 +18,7 @@ pub(crate) use self::allowance::withheld;
 pub(super) use self::rights::first as first_objects;
 use crate::{
     kind::{Kind, ObjectKey, SERVICE_NAME},
-    names::{FOR_CLUSTER, SERVER, SERVICE},
+    names::{SERVER, SERVICE},
     object::is_ours,
     observed::Observed,
     plan::{Desired, Plan, entrance},
@@ -65,22 +65,16 @@ pub(super) fn plan(
 /// Deletes the server's objects that are not kept. Namespaces stay because others may use them.
 pub(super) fn sweep(observed: &Observed, kept: &BTreeSet<ObjectKey>, plan: &mut Plan) {
     let own = OWN.into_iter().flat_map(|kind| observed.all(kind));
-    let bindings = observed
-        .all(Kind::RoleBinding)
-        .filter(|(_, it)| !is_of_cluster(it));
-    let global = observed
-        .all(Kind::ClusterRoleBinding)
+    // If the hub manages itself, there are bindings of grants and of the agent as well.
+    let bindings = [Kind::RoleBinding, Kind::ClusterRoleBinding].into_iter();
+    let bindings = bindings
+        .flat_map(|kind| observed.all(kind))
         .filter(|(key, _)| key.name.starts_with(SERVER));
-    for (key, object) in own.chain(bindings).chain(global) {
+    for (key, object) in own.chain(bindings) {
         if is_ours(object) && !kept.contains(key) {
             plan.unwanted(observed, key);
         }
     }
-}
-
-fn is_of_cluster(object: &DynamicObject) -> bool {
-    let labels = object.metadata.labels.as_ref();
-    labels.is_some_and(|labels| labels.contains_key(FOR_CLUSTER))
 }
 
 /// True if an endpoint of the server is ready. Only the slices of its main Service show that,

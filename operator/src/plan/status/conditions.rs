@@ -12,7 +12,7 @@ use crate::{
     key::Key,
     kind::{Kind, ObjectKey},
     names::API_SERVICE,
-    observed::{Configuration, Observed},
+    observed::{Configuration, Fault, Observed},
     plan::{
         self, Finding,
         entrance::Entrance,
@@ -27,6 +27,7 @@ pub(super) fn conditions(
     observed: &Observed,
     configuration: &Configuration,
     survey: &Survey,
+    removals: Finding,
     before: &[Condition],
     now: Timestamp,
 ) -> Vec<Value> {
@@ -40,12 +41,14 @@ pub(super) fn conditions(
     let components = [
         gateway,
         rights(observed, &configuration.spec),
+        installed(observed),
         addons(observed),
         entrypoint(observed, &configuration.spec, now),
         clusters,
         grants(observed),
         identity(observed),
         agents(observed),
+        removals,
     ];
     let degraded = degraded(&components);
     let all = [available, progressing, degraded]
@@ -54,16 +57,16 @@ pub(super) fn conditions(
     all.map(|finding| finding.condition(before, now)).collect()
 }
 
-/// The first component that does not work. If that is the clusters and they are still joining, the
-/// configuration progresses and is not degraded.
+/// The first component that does not work. While clusters are joining, that alone is progress.
 fn degraded(components: &[Finding]) -> Finding {
-    match components.iter().find(|it| !it.holds) {
-        Some(broken) if broken.reason != JOINING => Finding {
+    let mut broken = components.iter().filter(|it| !it.holds);
+    match broken.find(|it| it.reason != JOINING) {
+        Some(broken) => Finding {
             kind: "Degraded",
             holds: true,
             ..broken.clone()
         },
-        _ => as_expected("Degraded"),
+        None => as_expected("Degraded"),
     }
 }
 
@@ -107,7 +110,10 @@ fn gateway(observed: &Observed, now: Timestamp) -> Finding {
             None => finding(true, "Served", "the hub serves clustergateways".to_owned()),
         },
         Publication::Kept { why, .. } => {
-            let message = format!("the gateway is not ready at the moment: {why}");
+            let message = format!(
+                "the gateway is not ready at the moment: {why}; requests for managed clusters get 503, and if this \
+                 lasts for longer than spec.server.withdrawAfter, its APIService is withdrawn"
+            );
             finding(false, "Unready", message)
         }
         Publication::Withdrawn { why } => {
@@ -156,16 +162,30 @@ fn rights(observed: &Observed, spec: &GatewayConfigurationSpec) -> Finding {
     }
 }
 
+/// Whether the objects of the gateway on the hub are as they are supposed to be.
+fn installed(observed: &Observed) -> Finding {
+    let finding = finding("GatewayInstalled");
+    let fault = observed.faults.get(&Key::Hub).filter(|it| !is_of_addon(it));
+    match fault {
+        None => finding(true, "Installed", String::new()),
+        Some(fault) => finding(false, fault.reason, failing(fault)),
+    }
+}
+
+fn is_of_addon(fault: &Fault) -> bool {
+    fault.object.kind == Kind::ClusterManagementAddOn
+}
+
+fn failing(fault: &Fault) -> String {
+    format!("failing since {:.0}: {}", fault.since, fault.message)
+}
+
 /// Whether the add-ons are the operator's.
 fn addons(observed: &Observed) -> Finding {
     let finding = finding("AddOnsAvailable");
-    if let Some(fault) = observed.faults.get(&Key::Hub) {
-        let since = format!("{:.0}", fault.since);
-        return finding(
-            false,
-            fault.reason,
-            format!("failing since {since}: {}", fault.message),
-        );
+    let fault = observed.faults.get(&Key::Hub);
+    if let Some(fault) = fault.filter(|it| is_of_addon(it)) {
+        return finding(false, fault.reason, failing(fault));
     }
     let foreign = foreign(observed);
     if foreign.contains(&Addon::Gateway) {

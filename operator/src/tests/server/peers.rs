@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::{NAMESPACE, endpoint, endpoint_of, managed, registered, secret};
+use super::{NAMESPACE, endpoint, endpoint_of, managed, missed, registered, secret};
 use crate::{
     key::Key,
     kind::{Kind, ObjectKey},
@@ -145,5 +145,8 @@ fn an_endpoint_of_the_replicas_own_service_is_not_taken_for_a_server_that_is_rea
     endpoint(&mut hub, true);
     assert!(registered(&hub).is_some());
     endpoint(&mut hub, false);
+    missed(&mut hub);
+    hub.pass(300);
+    hub.settle();
     assert_eq!(registered(&hub), None);
 }

@@ -1,6 +1,6 @@
 //! Both API servers, an issuer with its own clock and policy, and one account.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use crds::authentication::{FINALIZER, Validity};
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::tokens::{
     objects::{Account, Request, Secret, ServiceAccount, Spec, Version},
     outcome::{Outcome, Refusal},
+    ownership::Mark,
     plan::{Action, Plan, plan},
     seen::{Minted, Observed, Seen, Site, Step},
     token::{Token, forge},
@@ -30,12 +31,19 @@ pub(super) struct Model {
     pub(super) failing: Vec<(Step, &'static str)>,
     /// The calls that were made.
     pub(super) calls: Vec<Step>,
+    /// The UID of the account.
+    uid: &'static str,
     versions: u64,
 }
 
 impl Model {
     /// A new account, and everything listed.
     pub(super) fn new() -> Self {
+        Self::with("account-1")
+    }
+
+    /// The same with an account of this UID.
+    pub(super) fn with(uid: &'static str) -> Self {
         let site = Site {
             cluster: "managed1".to_owned(),
             namespace: "tokens".to_owned(),
@@ -55,9 +63,10 @@ impl Model {
             vouches: true,
             failing: Vec::new(),
             calls: Vec::new(),
+            uid,
             versions: 0,
         };
-        let version = model.version("account-1");
+        let version = model.version(uid);
         model.seen.account = Some(Arc::new(Account {
             version,
             generation: Some(1),
@@ -85,17 +94,25 @@ impl Model {
     /// Carries out plans until there is nothing to do, and returns until when.
     pub(super) fn settle(&mut self) -> Option<Timestamp> {
         for _ in 0..50 {
-            match self.plan() {
-                Plan::Wait(until) => return until,
-                Plan::Act(action) => {
-                    let step = action.step();
-                    self.calls.push(step);
-                    let outcome = self.answer(action);
-                    self.seen.learn(step, outcome, self.now);
-                }
+            if let ControlFlow::Break(until) = self.step() {
+                return until;
             }
         }
         panic!("no end of it: {:?}", self.calls);
+    }
+
+    /// Makes the next call. If there is none, returns until when.
+    pub(super) fn step(&mut self) -> ControlFlow<Option<Timestamp>> {
+        match self.plan() {
+            Plan::Wait(until) => ControlFlow::Break(until),
+            Plan::Act(action) => {
+                let step = action.step();
+                self.calls.push(step);
+                let outcome = self.answer(action);
+                self.seen.learn(step, outcome, self.now);
+                ControlFlow::Continue(())
+            }
+        }
     }
 
     /// Carries out plans whenever they are due, for this many seconds.
@@ -214,7 +231,7 @@ impl Model {
         }
         let mut account = self.seen.account.as_deref().cloned();
         if let Some(account) = &mut account {
-            account.version = self.version("account-1");
+            account.version = self.version(self.uid);
         }
         match action {
             Action::AddFinalizer => {
@@ -224,14 +241,17 @@ impl Model {
             }
             Action::RemoveFinalizer { .. } | Action::DeleteAccount => Outcome::AccountGone,
             Action::CreateServiceAccount => {
-                let uid = format!("sa-{}", self.versions);
+                let uid = format!("sa-{}-of-{}", self.versions, self.uid);
                 let version = self.version(&uid);
-                let account_uid = Some("account-1".to_owned());
+                let mark = Mark {
+                    owner: self.site.owner.clone(),
+                    account_uid: Some(self.uid.to_owned()),
+                };
                 Outcome::ServiceAccount(ServiceAccount {
                     version,
                     created: self.now,
                     terminating: false,
-                    account_uid,
+                    mark,
                 })
             }
             Action::RequestToken(request) => self.mint(request),
@@ -240,7 +260,7 @@ impl Model {
                 let version = self.version("secret-1");
                 let secret = Secret {
                     version,
-                    owners: vec!["account-1".to_owned()],
+                    owners: vec![self.uid.to_owned()],
                     token: Some(content.token.token.clone()),
                     claims: Some(content.token.claims.clone()),
                     authority: self.site.authority.to_vec(),

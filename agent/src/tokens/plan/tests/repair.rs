@@ -109,7 +109,13 @@ fn a_token_of_a_namespace_that_the_agent_left_is_replaced() {
 #[test]
 fn a_service_account_of_an_account_before_us_goes_first() {
     let mut model = Model::served();
-    model.seen.service_account.as_mut().unwrap().account_uid = Some("account-0".to_owned());
+    model
+        .seen
+        .service_account
+        .as_mut()
+        .unwrap()
+        .mark
+        .account_uid = Some("account-0".to_owned());
     model.settle();
     assert_eq!(
         model.calls[..2],

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{super::selected_cluster::SelectedCluster, image};
 use crate::{
     addon::Addon,
-    names::{ACCOUNTS, AGENT, GATEWAY, PROXY, TOKEN_NAMESPACE},
-    plan::entrance::Entrance,
+    names::{ACCOUNTS, AGENT, GATEWAY, PROXY},
+    plan::{entrance::Entrance, hub_id},
 };
 
 /// The Secret in which Open Cluster Management puts the agent's credential for the hub.
@@ -86,8 +86,10 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
     let tokens = cluster.handles_tokens().then_some("tokens");
     if tokens.is_some() {
         arguments.push("--tokens=true".to_owned());
-        arguments.push(format!("--token-namespace={TOKEN_NAMESPACE}"));
-        arguments.push(format!("--lease={TOKEN_NAMESPACE}/{ACCOUNTS}=tokens"));
+        let namespace = cluster.token_namespace();
+        arguments.push(format!("--token-namespace={namespace}"));
+        arguments.extend(hub_id(cluster.observed).map(|id| format!("--hub-id={id}")));
+        arguments.push(format!("--lease={namespace}/{ACCOUNTS}=tokens"));
     }
     if let Entrance::Own(address) = &cluster.entrance {
         arguments.extend([
