@@ -61,7 +61,8 @@ async fn kubectl_shows_who_comes_changes_and_goes() {
     let watch = [
         "get",
         "clustergateways",
-        "--watch-only",
+        // Not --watch-only, because an event may come before kubectl watches.
+        "--watch",
         "--output-watch-events",
         "-l",
         "watched=kubectl",

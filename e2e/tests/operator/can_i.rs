@@ -301,8 +301,12 @@ async fn carried(hub: &Cluster) -> Result<Vec<Value>, String> {
         .iter()
         .filter_map(|it| it["spec"]["workload"]["manifests"].as_array().cloned());
     let carried: Vec<Value> = carried.flatten().collect();
-    let is_there = |name| carried.iter().any(|it| it["metadata"]["name"] == name);
-    if is_there("spokeway-agent") && is_there("spokeway:gateway-impersonation") {
+    let named = |it: &Value, name| {
+        let found = it["metadata"]["name"].as_str();
+        found.is_some_and(|it| it.starts_with(name))
+    };
+    let is_there = |name| carried.iter().any(|it| named(it, name));
+    if is_there("spokeway-agent") && is_there("spokeway:gateway-impersonation:") {
         Ok(carried)
     } else {
         let names = works.iter().map(|it| it["metadata"]["name"].to_string());

@@ -118,6 +118,11 @@ impl Hub {
         let mut spec =
             json!({"server": {"deployment": "External", "external": {"caBundle": "Y2E="}}});
         merge(&mut spec, more);
+        // A server that somebody else runs is there already.
+        let home = ObjectKey::global(Kind::Namespace, "spokeway-system");
+        if spec["server"]["deployment"] == "External" && self.observed.object(&home).is_none() {
+            self.write(&home, &json!({}));
+        }
         let key = ObjectKey::global(Kind::GatewayConfiguration, gateway::SINGLETON);
         self.write(&key, &json!({"spec": spec}));
     }

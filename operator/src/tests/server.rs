@@ -277,6 +277,18 @@ fn somebody_who_turns_off_verification_does_not_keep_it_off() {
     assert!(spec["caBundle"].is_string());
 }
 
+/// An operator that runs elsewhere outlives the namespace.
+#[test]
+fn a_server_of_others_has_no_place_in_the_api_once_its_namespace_is_gone() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.settle();
+    assert!(registered(&hub).is_some());
+    let key = ObjectKey::global(Kind::Namespace, NAMESPACE);
+    hub.observed.forget(&key, hub.now);
+    hub.settle();
+    assert_eq!(registered(&hub), None);
+}
+
 /// Without a gateway the `APIService` blocks the deletion of every namespace of the hub, and the operator
 /// goes with its namespace.
 #[test]

@@ -82,7 +82,7 @@ pub(crate) fn publication(observed: &Observed, now: Timestamp) -> Publication {
         return Publication::Foreign;
     }
     let configuration = observed.configuration();
-    if let Some(why) = leaving(observed) {
+    if let Some(why) = leaving(observed).or_else(|| homeless(observed)) {
         return Publication::Withdrawn { why };
     }
     let Some(server) = configuration.map(|it| &it.spec.server) else {
@@ -125,6 +125,15 @@ pub(super) fn leaving(observed: &Observed) -> Option<String> {
     Some(format!(
         "its namespace {namespace} is being deleted; once that is gone, install again"
     ))
+}
+
+/// Why there can be no gateway if its namespace is gone. An operator that still runs then, because
+/// it is elsewhere, must not register the API again.
+fn homeless(observed: &Observed) -> Option<String> {
+    let namespace = &observed.configuration()?.spec.server.namespace;
+    let key = ObjectKey::global(Kind::Namespace, namespace);
+    let is_gone = observed.object(&key).is_none();
+    is_gone.then(|| format!("its namespace {namespace} does not exist; install again"))
 }
 
 /// Since when the hub's aggregator has not reached a gateway, which outlasts this process.
