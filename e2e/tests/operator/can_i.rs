@@ -301,11 +301,11 @@ async fn carried(hub: &Cluster) -> Result<Vec<Value>, String> {
         .iter()
         .filter_map(|it| it["spec"]["workload"]["manifests"].as_array().cloned());
     let carried: Vec<Value> = carried.flatten().collect();
-    let named = |it: &Value, name| {
+    let starts = |it: &Value, name| {
         let found = it["metadata"]["name"].as_str();
         found.is_some_and(|it| it.starts_with(name))
     };
-    let is_there = |name| carried.iter().any(|it| named(it, name));
+    let is_there = |name| carried.iter().any(|it| starts(it, name));
     if is_there("spokeway-agent") && is_there("spokeway:gateway-impersonation:") {
         Ok(carried)
     } else {
