@@ -149,7 +149,8 @@ impl Feed {
             // compared.
             (_, None) => step.revision > revision,
             (None, Some(_)) => false,
-            (Some(at), Some(known)) => at > known && step.revision != revision,
+            // Not by revision: while the hub stands still, a decision and the next write have the same.
+            (Some(at), Some(known)) => at > known,
         };
         Ok(self.changes(now, is_wanted, Births::Any))
     }

@@ -217,3 +217,33 @@ async fn what_others_have_decided_is_shown_with_its_revision() {
     assert_eq!(after.status.as_ref().unwrap().healthy_reason, "refused");
     assert_eq!(listed(&clusters).await.revision, 17);
 }
+
+/// While the hub stands still, a decision gets a revision that the hub has not reached yet, so the next
+/// write on the hub has it too.
+#[tokio::test(start_paused = true)]
+async fn a_decision_hides_no_change_at_the_same_revision_of_the_hub() {
+    type Write = fn(&Clusters);
+    let writes: [(Write, &str); 2] = [
+        (|it| it.apply::<Manual>(&at(11, token_secret("b"))), "- > b"),
+        (
+            |it| it.remove::<Manual>(&at(11, token_secret("a"))),
+            "a > -",
+        ),
+    ];
+    pass(100).await;
+    for (write, told) in writes {
+        let clusters = clusters();
+        clusters.reset::<Manual>(&[at(10, token_secret("a"))]);
+        listed(&clusters).await;
+        let decided = Decision {
+            revision: 11,
+            state: view(Evidence::Attempt, 10, "refused").state,
+        };
+        clusters.hear_decision("a".parse().unwrap(), decided);
+        assert_eq!(listed(&clusters).await.revision, 11);
+        pass(60).await;
+        write(&clusters);
+        listed(&clusters).await;
+        assert_eq!(resumed(&clusters, 11), [told]);
+    }
+}
