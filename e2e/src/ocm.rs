@@ -8,7 +8,11 @@ mod definitions;
 mod klusterlet;
 mod registration;
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -179,7 +183,7 @@ struct Conversion {
 }
 
 /// The flags that every process of OCM gets.
-fn common(command: &str, kubeconfig: &std::path::Path, namespace: &str) -> Vec<String> {
+fn common(command: &str, kubeconfig: &Path, namespace: &str) -> Vec<String> {
     vec![
         command.to_owned(),
         format!("--kubeconfig={}", kubeconfig.display()),
@@ -204,7 +208,7 @@ fn spec_in(
     programs: &Programs,
     cluster: &Cluster,
     program: &str,
-    directory: &std::path::Path,
+    directory: &Path,
     args: Vec<String>,
 ) -> io::Result<Spec> {
     fs::create_dir(directory)?;

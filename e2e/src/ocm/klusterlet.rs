@@ -1,7 +1,7 @@
 //! OCM's two agents beside a spoke. One registers it at the hub, the other one applies
 //! `ManifestWork`s.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, io, path::PathBuf, time::Duration};
 
 use k8s_openapi::api::{
     certificates::v1::CertificateSigningRequest,
@@ -172,13 +172,14 @@ async fn let_in(hub: &Cluster, cluster: &str) -> Result<(), String> {
     approved.map_err(|error| error.to_string())
 }
 
-/// An agent of the spoke. A hub that manages itself has the controller of that program, too.
+/// An agent of the spoke, in a directory of its own. On a hub that manages itself, the directory of the
+/// program is that of its controller.
 fn beside(
     programs: &Programs,
     spoke: &Cluster,
     program: &str,
     args: Vec<String>,
-) -> std::io::Result<Spec> {
+) -> io::Result<Spec> {
     let directory = spoke.directory().join("klusterlet");
     fs::create_dir_all(&directory)?;
     spec_in(programs, spoke, program, &directory.join(program), args)

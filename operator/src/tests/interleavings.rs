@@ -10,13 +10,9 @@ use serde_json::{Value, json};
 use super::{
     model::{Hub, delayed::Delayed, ready},
     order::{ALL, Happening, happen},
+    placement::carriers,
 };
-use crate::{
-    addon::Addon,
-    kind::{Kind, ObjectKey},
-    names::{ACCESS_WORK, GATEWAY, WORK},
-    plan::row_key,
-};
+use crate::kind::{Kind, ObjectKey};
 
 const SLICES: usize = 3;
 const CLUSTERS: [&str; 2] = ["managed1", "managed2"];
@@ -234,21 +230,6 @@ fn portrait(hub: &Hub) -> Vec<Value> {
     let mut all = hub.portrait();
     all.retain(|it| it["kind"] != "PlacementDecision");
     all
-}
-
-fn carriers(hub: &Hub, cluster: &str) -> Vec<Option<String>> {
-    let keys = [
-        row_key(cluster, Addon::Gateway),
-        ObjectKey::new(Kind::ManagedServiceAccount, cluster, GATEWAY),
-        ObjectKey::new(Kind::ManifestWork, cluster, WORK),
-        ObjectKey::new(Kind::ManifestWork, cluster, &format!("{ACCESS_WORK}0")),
-    ];
-    let uid = |key| {
-        hub.observed
-            .object(key)
-            .and_then(|it| it.metadata.uid.clone())
-    };
-    keys.iter().map(uid).collect()
 }
 
 /// A schedule takes much longer than other cases.

@@ -86,13 +86,13 @@ fn holds_grant(hub: &Hub) -> bool {
     own.any(|(_, shipped)| shipped.grants.contains_key("g"))
 }
 
-/// The uids of what carries requests and rights to the cluster.
-fn carriers(hub: &Hub) -> Vec<Option<String>> {
+/// The uids of what carries requests and rights to a cluster.
+pub(super) fn carriers(hub: &Hub, cluster: &str) -> Vec<Option<String>> {
     let keys = [
-        row_key(CLUSTER, Addon::Gateway),
-        ObjectKey::new(Kind::ManagedServiceAccount, CLUSTER, GATEWAY),
-        ObjectKey::new(Kind::ManifestWork, CLUSTER, WORK),
-        ObjectKey::new(Kind::ManifestWork, CLUSTER, &format!("{ACCESS_WORK}0")),
+        row_key(cluster, Addon::Gateway),
+        ObjectKey::new(Kind::ManagedServiceAccount, cluster, GATEWAY),
+        ObjectKey::new(Kind::ManifestWork, cluster, WORK),
+        ObjectKey::new(Kind::ManifestWork, cluster, &format!("{ACCESS_WORK}0")),
     ];
     let uid = |key| {
         hub.observed
@@ -112,7 +112,7 @@ fn plans(hub: &Hub) -> Vec<Action> {
 #[test]
 fn a_cluster_between_two_slices_keeps_its_token_its_agent_and_its_rights() {
     let mut hub = hub();
-    let before = carriers(&hub);
+    let before = carriers(&hub, CLUSTER);
     for placement in ["fleet", "granted"] {
         decide(&mut hub, placement, 1, &["managed0", "managed2"]);
     }
@@ -124,7 +124,7 @@ fn a_cluster_between_two_slices_keeps_its_token_its_agent_and_its_rights() {
     }
     hub.pass(3600);
     hub.settle();
-    assert_eq!(carriers(&hub), before);
+    assert_eq!(carriers(&hub, CLUSTER), before);
     assert!(holds_grant(&hub));
 }
 
@@ -165,7 +165,7 @@ fn a_grant_whose_placement_drops_the_cluster_stays_for_a_moment_and_then_goes_al
 fn a_restart_between_two_slices_takes_nothing_away_and_gives_nothing() {
     let mut hub = hub();
     hub.accept("managed3", &json!({}));
-    let before = carriers(&hub);
+    let before = carriers(&hub, CLUSTER);
     for placement in ["fleet", "granted"] {
         decide(&mut hub, placement, 1, &["managed2"]);
     }
@@ -181,7 +181,7 @@ fn a_restart_between_two_slices_takes_nothing_away_and_gives_nothing() {
     }
     hub.pass(3600);
     hub.settle();
-    assert_eq!(carriers(&hub), before);
+    assert_eq!(carriers(&hub, CLUSTER), before);
 
     for placement in ["fleet", "granted"] {
         decide(&mut hub, placement, 2, &[]);
@@ -264,20 +264,20 @@ fn a_placement_that_is_taken_out_of_the_configuration_counts_at_once() {
 #[test]
 fn a_placement_that_was_just_put_into_the_configuration_has_time_to_decide() {
     let mut hub = hub();
-    let before = carriers(&hub);
+    let before = carriers(&hub, CLUSTER);
     hub.configure(&json!({"clusters": placed("another")}));
     hub.settle();
     hub.pass(20);
     decide(&mut hub, "another", 1, &[CLUSTER]);
     hub.pass(3600);
     hub.settle();
-    assert_eq!(carriers(&hub), before);
+    assert_eq!(carriers(&hub, CLUSTER), before);
 }
 
 #[test]
 fn a_placement_that_is_deleted_and_made_again_costs_nothing() {
     let mut hub = hub();
-    let before = carriers(&hub);
+    let before = carriers(&hub, CLUSTER);
     for placement in ["fleet", "granted"] {
         hub.remove(&slice_key(placement, 1));
     }
@@ -288,7 +288,7 @@ fn a_placement_that_is_deleted_and_made_again_costs_nothing() {
     }
     hub.pass(3600);
     hub.settle();
-    assert_eq!(carriers(&hub), before);
+    assert_eq!(carriers(&hub, CLUSTER), before);
     for placement in ["fleet", "granted"] {
         hub.remove(&slice_key(placement, 1));
     }

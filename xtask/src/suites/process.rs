@@ -22,7 +22,7 @@ const TICKS_PER_SECOND: u32 = 100;
 const THREADS: &str = "RUST_TEST_THREADS";
 /// Journeys wait for most of their time: for leases, for clocks and for back-offs.
 const JOURNEYS_PER_CORE: usize = 2;
-/// The number is the same on all machines with more cores, so that a suite's load is too.
+/// The number is the same on all machines with at least two cores, so that a suite's load is too.
 const JOURNEYS_AT_ONCE: usize = 4;
 
 /// API servers allocate most while they start, which is most of what they do in a journey, and there
@@ -69,12 +69,8 @@ fn command(suite: &Suite) -> Command {
     let mut command = Command::new(&suite.program);
     if suite.is_journey && std::env::var_os(THREADS).is_none() {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        command.env(
-            THREADS,
-            (cores * JOURNEYS_PER_CORE)
-                .min(JOURNEYS_AT_ONCE)
-                .to_string(),
-        );
+        let at_once = JOURNEYS_AT_ONCE.min(cores * JOURNEYS_PER_CORE);
+        command.env(THREADS, at_once.to_string());
     }
     let (name, value) = GARBAGE_COLLECTION;
     command

@@ -7,6 +7,7 @@
 use crds::gateway::{GatewayConfigurationSpec, Server, ServerDeployment};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
+use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{api_service::key, server};
@@ -119,21 +120,30 @@ fn missing(observed: &Observed, server: &Server) -> Option<(String, Option<Times
 
 /// Why the gateway cannot stay if its namespace is being deleted.
 pub(super) fn leaving(observed: &Observed) -> Option<String> {
-    let namespace = &observed.configuration()?.spec.server.namespace;
-    let key = ObjectKey::global(Kind::Namespace, namespace);
-    deleting(observed.object(&key)?)?;
+    let (namespace, object) = namespace(observed)?;
+    deleting(object?)?;
     Some(format!(
         "its namespace {namespace} is being deleted; once that is gone, install again"
     ))
 }
 
-/// Why there can be no gateway if its namespace is gone. An operator that still runs then, because
-/// it is elsewhere, must not register the API again.
+/// Why there can be no gateway if its namespace does not exist. An operator that outlives the
+/// namespace must not register the API again.
 fn homeless(observed: &Observed) -> Option<String> {
-    let namespace = &observed.configuration()?.spec.server.namespace;
-    let key = ObjectKey::global(Kind::Namespace, namespace);
-    let is_gone = observed.object(&key).is_none();
-    is_gone.then(|| format!("its namespace {namespace} does not exist; install again"))
+    let (namespace, object) = namespace(observed)?;
+    object.is_none().then(|| {
+        format!(
+            "its namespace {namespace} does not exist; correct spec.server.namespace, or create the namespace \
+             and install the gateway there"
+        )
+    })
+}
+
+/// The gateway's namespace by name, and its object.
+fn namespace(observed: &Observed) -> Option<(&str, Option<&DynamicObject>)> {
+    let name = &observed.configuration()?.spec.server.namespace;
+    let key = ObjectKey::global(Kind::Namespace, name);
+    Some((name, observed.object(&key)))
 }
 
 /// Since when the hub's aggregator has not reached a gateway, which outlasts this process.
