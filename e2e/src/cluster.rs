@@ -1,4 +1,4 @@
-//! One cluster: a kube-apiserver and a kube-controller-manager on the World's etcd.
+//! One cluster: a kube-apiserver, and mostly a kube-controller-manager, on the World's etcd.
 
 use std::{
     fs,
@@ -64,7 +64,7 @@ struct Inner {
     front_proxy_client: Identity,
     admin: Credentials,
     apiserver: Process,
-    controller_manager: Process,
+    controller_manager: Option<Process>,
     /// Its own etcd, if the World's is out of reach.
     etcd: Option<Process>,
     address: SocketAddrV4,
@@ -82,6 +82,8 @@ pub(crate) struct Place {
     pub(crate) node: Option<(Arc<Fence>, Side)>,
     /// Whether its API server keeps an audit log.
     pub(crate) audited: bool,
+    /// Whether it has a controller manager.
+    pub(crate) is_controlled: bool,
 }
 
 /// Why a cluster could not be started.
@@ -106,6 +108,7 @@ impl Cluster {
             etcd: etcd_url,
             node,
             audited,
+            is_controlled,
         } = place;
         let directory = site.directory.join(name);
         fs::create_dir(&directory)?;
@@ -144,7 +147,7 @@ impl Cluster {
             }
         }
         let apiserver = start("kube-apiserver", apiserver_flags)?;
-        let controller_manager = start("kube-controller-manager", manager_flags)?;
+        let manager = is_controlled.then(|| start("kube-controller-manager", manager_flags));
         Ok(Self(Arc::new(Inner {
             name: name.to_owned(),
             site: Arc::clone(site),
@@ -155,7 +158,7 @@ impl Cluster {
             front_proxy_client,
             admin,
             apiserver,
-            controller_manager,
+            controller_manager: manager.transpose()?,
             etcd,
             address,
             node,
@@ -169,7 +172,9 @@ impl Cluster {
     async fn is_ready(&self) -> Result<(), ProcessError> {
         let client = self.client();
         self.apiserver_serves(&client).await?;
-        let manager = &self.0.controller_manager;
+        let Some(manager) = &self.0.controller_manager else {
+            return Ok(());
+        };
         let accounts = Api::<ServiceAccount>::namespaced(client, "default");
         let account = || async {
             let found = accounts
@@ -289,15 +294,10 @@ impl Cluster {
         &self.0.apiserver
     }
 
-    /// Its controller manager.
-    pub fn controller_manager(&self) -> &Process {
-        &self.0.controller_manager
-    }
-
     /// Its processes. A process comes before the one that it depends on.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        let own = [&self.0.controller_manager, &self.0.apiserver];
-        own.into_iter().chain(&self.0.etcd)
+        let manager = self.0.controller_manager.iter();
+        manager.chain([&self.0.apiserver]).chain(&self.0.etcd)
     }
 
     /// Kills the API server. What it stored stays in etcd. It is not asked to end, because it would

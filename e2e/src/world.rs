@@ -53,6 +53,20 @@ struct Wanted {
     /// Where it is, if it has a node.
     node: Option<(Arc<Fence>, Side)>,
     audited: bool,
+    /// Whether controllers run there.
+    is_controlled: bool,
+}
+
+impl Wanted {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: None,
+            node: None,
+            audited: false,
+            is_controlled: true,
+        }
+    }
 }
 
 /// Why a World could not be started.
@@ -78,11 +92,15 @@ pub enum WorldError {
 impl WorldBuilder {
     /// Adds a cluster. Names must be unique and usable as file names.
     pub fn cluster(mut self, name: &str) -> Self {
+        self.clusters.push(Wanted::new(name));
+        self
+    }
+
+    /// Adds a cluster without a controller manager, for a spoke that only answers requests.
+    pub fn bare_cluster(mut self, name: &str) -> Self {
         self.clusters.push(Wanted {
-            name: name.to_owned(),
-            address: None,
-            node: None,
-            audited: false,
+            is_controlled: false,
+            ..Wanted::new(name)
         });
         self
     }
@@ -99,10 +117,8 @@ impl WorldBuilder {
     /// Adds a cluster whose API server listens at this address.
     pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
         self.clusters.push(Wanted {
-            name: name.to_owned(),
             address: Some(address),
-            node: None,
-            audited: false,
+            ..Wanted::new(name)
         });
         self
     }
@@ -111,10 +127,9 @@ impl WorldBuilder {
     /// be on the hub's side, where the hub listens at [`Fence::hub_address`].
     pub fn cluster_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
         self.clusters.push(Wanted {
-            name: name.to_owned(),
             address: Some(fence.node_address()),
             node: Some((Arc::clone(fence), Side::Spoke)),
-            audited: false,
+            ..Wanted::new(name)
         });
         self
     }
@@ -123,10 +138,9 @@ impl WorldBuilder {
     /// pods. Its aggregated APIs are dialled at their pods.
     pub fn hub_with_node(mut self, name: &str, fence: &Arc<Fence>) -> Self {
         self.clusters.push(Wanted {
-            name: name.to_owned(),
             address: Some(fence.hub_address()),
             node: Some((Arc::clone(fence), Side::Hub)),
-            audited: false,
+            ..Wanted::new(name)
         });
         self
     }
@@ -153,6 +167,7 @@ impl WorldBuilder {
                 etcd: world.etcd_url.clone(),
                 node: wanted.node,
                 audited: wanted.audited,
+                is_controlled: wanted.is_controlled,
             };
             let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
             world.clusters.push(cluster);

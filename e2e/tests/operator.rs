@@ -35,6 +35,8 @@ mod older;
 mod others;
 #[path = "operator/permission.rs"]
 mod permission;
+#[path = "operator/policies.rs"]
+mod policies;
 #[path = "operator/replicas.rs"]
 mod replicas;
 #[path = "operator/rights.rs"]

@@ -34,8 +34,8 @@ impl Stage {
     async fn start() -> anyhow::Result<Self> {
         let world = World::builder()
             .cluster("hub")
-            .cluster("managed1")
-            .cluster("frozen")
+            .bare_cluster("managed1")
+            .bare_cluster("frozen")
             .start()
             .await?;
         let args = vec!["--response-header-timeout=2".to_owned()];

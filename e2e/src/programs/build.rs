@@ -86,7 +86,7 @@ fn compile(
         .env("GOWORK", "off")
         .env_remove("GOROOT")
         .args(if family.tests {
-            &["test", "-c"][..]
+            &["test", "-c", "-vet=off"][..]
         } else {
             &["build"]
         })

@@ -48,7 +48,7 @@ impl Stage {
 
     /// Starts a World of its own, with a gateway of these flags.
     pub(crate) async fn start(args: &[&str]) -> Self {
-        let world = World::builder().cluster("hub").cluster("managed1");
+        let world = World::builder().cluster("hub").bare_cluster("managed1");
         let world = world.start().await.unwrap();
         let options = Self::options(args);
         // It starts and becomes ready on a hub that does not have the kind yet.

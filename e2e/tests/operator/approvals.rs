@@ -1,7 +1,7 @@
 //! Whose certificate requests the hub lets the operator approve, also if somebody has taken it over.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use e2e::{Cluster, Operator, World, operator};
+use e2e::{Cluster, operator};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kube::{
     Api,
@@ -45,11 +45,9 @@ const AGENT: [&str; 2] = [
     "system:open-cluster-management:managed1",
 ];
 
-#[tokio::test]
-async fn an_operator_that_was_taken_over_approves_only_what_agents_request_for_their_signers() {
-    let world = World::builder().cluster("hub").start().await.unwrap();
-    let hub = world.cluster("hub");
-    Operator::install(hub).await.unwrap();
+pub(super) async fn an_operator_that_was_taken_over_approves_only_what_agents_request_for_their_signers(
+    hub: &Cluster,
+) {
     for (name, requester, signer, _) in REFUSED {
         request(hub, name, requester, signer).await;
     }

@@ -3,35 +3,29 @@
 
 use std::path::PathBuf;
 
-use e2e::{Cluster, Operator, World};
+use e2e::Cluster;
 use serde_json::{Value, json};
 
 use super::{grants::grant, hub::soon};
 
-struct Bob {
-    world: World,
+pub(super) struct Bob<'a> {
+    hub: &'a Cluster,
     kubeconfig: PathBuf,
 }
 
-impl Bob {
-    async fn new() -> Self {
-        let world = World::builder().cluster("hub").start().await.unwrap();
-        let hub = world.cluster("hub");
-        Operator::install(hub).await.unwrap();
+impl<'a> Bob<'a> {
+    pub(super) async fn new(hub: &'a Cluster) -> Self {
         granter(hub).await;
         let bob = hub.certificate_of("bob", &[]).unwrap();
         let kubeconfig = hub.write_kubeconfig("bob.kubeconfig", hub.url(), &hub.ca_pem(), &bob);
         Self {
             kubeconfig: kubeconfig.unwrap(),
-            world,
+            hub,
         }
     }
 
     async fn kubectl(&self, args: &[&str], stdin: String) -> Result<String, String> {
-        let kubectl = self
-            .world
-            .cluster("hub")
-            .kubectl_with(&self.kubeconfig, args);
+        let kubectl = self.hub.kubectl_with(&self.kubeconfig, args);
         let done = kubectl.stdin(stdin).ok().await;
         done.map_err(|error| error.to_string())
     }
@@ -43,9 +37,7 @@ impl Bob {
     }
 }
 
-#[tokio::test]
-async fn nobody_grants_more_than_it_may() {
-    let bob = Bob::new().await;
+pub(super) async fn nobody_grants_more_than_it_may(bob: &Bob<'_>) {
     let on = |clusters: Value| json!({"clusters": clusters});
     // The API server compiles policies in the background.
     let refuse = || async {
@@ -96,14 +88,12 @@ async fn nobody_grants_more_than_it_may() {
     ];
     let refused = bob.kubectl(&patch, String::new()).await.unwrap_err();
     assert!(refused.contains("forbidden"), "{refused}");
-    nonsense_is_refused(&bob).await;
-    samples_are_taken(bob.world.cluster("hub")).await;
+    nonsense_is_refused(bob).await;
+    samples_are_taken(bob.hub).await;
 }
 
-#[tokio::test]
-async fn nobody_takes_away_or_rewrites_what_it_may_not_grant() {
-    let bob = Bob::new().await;
-    let hub = bob.world.cluster("hub");
+pub(super) async fn nobody_takes_away_or_rewrites_what_it_may_not_grant(bob: &Bob<'_>) {
+    let hub = bob.hub;
     let own = json!({"namespace": "team", "name": "own"});
     let others = json!({"namespace": "team", "name": "others"});
     let grants = [
@@ -217,7 +207,7 @@ async fn samples_are_taken(hub: &Cluster) {
 }
 
 /// Each message says what to change.
-async fn nonsense_is_refused(bob: &Bob) {
+async fn nonsense_is_refused(bob: &Bob<'_>) {
     let nonsense = [
         (
             json!({"subjects": [{"kind": "User", "name": "cluster:hub:system:admin"}]}),

@@ -37,11 +37,7 @@ impl Somebody<'_> {
     }
 }
 
-#[tokio::test]
-async fn an_agent_writes_no_secret_but_the_token_secrets_of_its_cluster() {
-    let world = World::builder().cluster("hub").start().await.unwrap();
-    let hub = world.cluster("hub");
-    Operator::install(hub).await.unwrap();
+pub(super) async fn an_agent_writes_no_secret_but_the_token_secrets_of_its_cluster(hub: &Cluster) {
     namespace(hub, "managed1").await;
     let subject = json!({"apiGroup": RBAC, "kind": "User", "name": AGENT});
     apply(hub, &binding("managed1", TOKENS, &subject)).await;
@@ -102,11 +98,9 @@ async fn an_agent_writes_no_secret_but_the_token_secrets_of_its_cluster() {
     kubectl(hub, &delete).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_operator_that_was_taken_over_binds_nothing_but_its_own_and_changes_no_role() {
-    let world = World::builder().cluster("hub").start().await.unwrap();
-    let hub = world.cluster("hub");
-    Operator::install(hub).await.unwrap();
+pub(super) async fn an_operator_that_was_taken_over_binds_nothing_but_its_own_and_changes_no_role(
+    hub: &Cluster,
+) {
     for name in ["managed1", "open-cluster-management-credentials"] {
         namespace(hub, name).await;
     }
@@ -184,11 +178,9 @@ async fn changes_no_role(thief: &Somebody<'_>) {
     thief.refused(&delete, "only write its own bindings").await;
 }
 
-#[tokio::test]
-async fn a_server_of_somebody_elses_takes_a_verb_more_than_the_configuration_does() {
-    let world = World::builder().cluster("hub").start().await.unwrap();
-    let hub = world.cluster("hub");
-    Operator::install(hub).await.unwrap();
+pub(super) async fn a_server_of_somebody_elses_takes_a_verb_more_than_the_configuration_does(
+    hub: &Cluster,
+) {
     apply(hub, &configurations("author", &["get", "create", "patch"])).await;
     apply(hub, &configurations("outsourcer", &["external"])).await;
     apply(hub, &bound_to_author("author")).await;

@@ -35,7 +35,7 @@ impl Stage {
     async fn start(spokes: &[&str]) -> Self {
         let mut world = World::builder().cluster("hub");
         for spoke in spokes {
-            world = world.cluster(spoke);
+            world = world.bare_cluster(spoke);
         }
         let world = world.start().await.unwrap();
         let tunnel_port = TunnelPort::new(world.directory(), "localhost").unwrap();

@@ -20,7 +20,7 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Self {
-        let world = World::builder().cluster("hub").cluster("managed1");
+        let world = World::builder().cluster("hub").bare_cluster("managed1");
         let world = world.start().await.unwrap();
         let options = GatewayOptions::default();
         let replicas = Replicas::start(world.cluster("hub"), &options, 2);

@@ -43,8 +43,8 @@ impl Stage {
     pub(super) async fn start_with(args: &[&str], ready: impl FnOnce(&Replicas)) -> Self {
         let world = World::builder()
             .cluster("hub")
-            .cluster("managed1")
-            .cluster("managed2");
+            .bare_cluster("managed1")
+            .bare_cluster("managed2");
         let world = world.start().await.unwrap();
         let hub = world.cluster("hub");
         let options = GatewayOptions {
