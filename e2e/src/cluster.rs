@@ -82,6 +82,8 @@ pub(crate) struct Place {
     pub(crate) node: Option<(Arc<Fence>, Side)>,
     /// Whether its API server keeps an audit log.
     pub(crate) audited: bool,
+    /// Whether its API server closes connections in good order now and then.
+    pub(crate) restless: bool,
 }
 
 /// Why a cluster could not be started.
@@ -106,6 +108,7 @@ impl Cluster {
             etcd: etcd_url,
             node,
             audited,
+            restless,
         } = place;
         let directory = site.directory.join(name);
         fs::create_dir(&directory)?;
@@ -129,6 +132,9 @@ impl Cluster {
         if audited {
             fs::write(directory.join(flags::AUDIT_POLICY), AUDIT_POLICY)?;
             apiserver_flags.extend(flags::audit(&files));
+        }
+        if restless {
+            apiserver_flags.push(flags::RESTLESS.to_owned());
         }
         let mut manager_flags = flags::controller_manager(&files);
         let mut etcd = None;

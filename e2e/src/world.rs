@@ -53,6 +53,7 @@ struct Wanted {
     /// Where it is, if it has a node.
     node: Option<(Arc<Fence>, Side)>,
     audited: bool,
+    restless: bool,
 }
 
 /// Why a World could not be started.
@@ -83,6 +84,7 @@ impl WorldBuilder {
             address: None,
             node: None,
             audited: false,
+            restless: false,
         });
         self
     }
@@ -96,6 +98,15 @@ impl WorldBuilder {
         self
     }
 
+    /// Makes the API server of the cluster that was added last close a connection in good order after
+    /// one of fifty answers, as API servers behind load balancers do.
+    pub fn restless(mut self) -> Self {
+        if let Some(wanted) = self.clusters.last_mut() {
+            wanted.restless = true;
+        }
+        self
+    }
+
     /// Adds a cluster whose API server listens at this address.
     pub fn cluster_at(mut self, name: &str, address: SocketAddrV4) -> Self {
         self.clusters.push(Wanted {
@@ -103,6 +114,7 @@ impl WorldBuilder {
             address: Some(address),
             node: None,
             audited: false,
+            restless: false,
         });
         self
     }
@@ -115,6 +127,7 @@ impl WorldBuilder {
             address: Some(fence.node_address()),
             node: Some((Arc::clone(fence), Side::Spoke)),
             audited: false,
+            restless: false,
         });
         self
     }
@@ -127,6 +140,7 @@ impl WorldBuilder {
             address: Some(fence.hub_address()),
             node: Some((Arc::clone(fence), Side::Hub)),
             audited: false,
+            restless: false,
         });
         self
     }
@@ -153,6 +167,7 @@ impl WorldBuilder {
                 etcd: world.etcd_url.clone(),
                 node: wanted.node,
                 audited: wanted.audited,
+                restless: wanted.restless,
             };
             let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
             world.clusters.push(cluster);

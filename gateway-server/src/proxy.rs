@@ -2,6 +2,7 @@
 //! streamed back. Decides with the pure functions of the modules below; waits only for the managed
 //! cluster.
 
+mod again;
 mod exchange;
 mod failure;
 mod headers;

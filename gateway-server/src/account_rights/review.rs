@@ -63,7 +63,9 @@ async fn ask(
     }
     let (response, lease) = pooled.send(request).await.map_err(|error| match error {
         SendError::Unsent(_) => ReviewError::Unsent,
-        SendError::Broken(error) | SendError::Stale(error) => ReviewError::Broken(error),
+        SendError::Untaken(error) | SendError::Broken(error) | SendError::Stale(error) => {
+            ReviewError::Broken(error)
+        }
     })?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {

@@ -16,7 +16,7 @@ use crate::{
     seats::Full,
     status::Refusal,
     tunnels::TunnelError,
-    upstream::{ConnectError, DialError, PoolError},
+    upstream::{ConnectError, DialError, PoolError, SendError},
 };
 
 /// A client that honours this asks ten times; more than a second would make kubectl hang on a
@@ -58,8 +58,22 @@ pub(super) enum Failure {
     Stale(#[source] hyper::Error),
     #[error("its connections closed before they could take the request")]
     Unsent,
+    /// The other end closed the connection, or refused the request, before it looked at it.
+    #[error("it turned the request away before it looked at it")]
+    Untaken(#[source] hyper::Error),
     #[error("it rejects the gateway's credential (401)")]
     CredentialRejected,
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Unsent(_) => Self::Unsent,
+            SendError::Untaken(error) => Self::Untaken(error),
+            SendError::Stale(error) => Self::Stale(error),
+            SendError::Broken(error) => Self::Broken(error),
+        }
+    }
 }
 
 /// How one failure is reported.
@@ -128,7 +142,15 @@ impl Failure {
             Self::Full(_) => too_many("Limit", CLOSE),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
             Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
-            Self::Pool(PoolError::Unstable) | Self::Unsent => bad(
+            Self::Untaken(_) => unavailable(
+                "Response",
+                "its API server is restarting or closes connections to spread its load; try again",
+            ),
+            Self::Unsent => unavailable(
+                "Connect",
+                "check the network between the gateway and its API server",
+            ),
+            Self::Pool(PoolError::Unstable) => bad(
                 "Connect",
                 "check the network between the gateway and its API server",
             ),

@@ -28,6 +28,7 @@ pub(crate) use self::{
     error::PoolError,
     health::{Health, Sighting},
     pooled::{Lease, Pooled, SendError, Wanted},
+    state::MOST as MOST_CONNECTIONS,
 };
 use super::connect::{ConnectError, Connected, Connector};
 
@@ -88,7 +89,7 @@ impl Pool {
             let http1 = Arc::clone(&state.http1);
             drop(state);
             let idle = match wanted {
-                Wanted::Any => Single::idle(&http1),
+                Wanted::Any | Wanted::Recent => Single::idle(&http1),
                 Wanted::New => None,
             };
             return match idle {

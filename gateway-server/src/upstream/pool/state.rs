@@ -17,7 +17,7 @@ use crate::upstream::connect::{ConnectError, Http2};
 
 /// The largest number of HTTP/2 connections to one upstream. With kube-apiserver's 100 streams on
 /// each, this is 3,200 requests and watches at once.
-pub(super) const MOST: usize = 32;
+pub(crate) const MOST: usize = 32;
 
 /// What is known of the connections.
 #[derive(Debug)]
