@@ -209,6 +209,19 @@ async fn a_get_that_meets_the_end_of_a_kept_connection_is_sent_on_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_server_that_closes_after_each_answer_answers_every_request() {
+    let (spoke, clusters) = (Spoke::closing("good").await, clusters());
+    spoke.has_token(&clusters, "good");
+    for _ in 0..3 {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            let answer = call(&clusters, method, "").await;
+            assert_eq!(answer, (200, "ok".to_owned()));
+        }
+    }
+    assert_eq!(spoke.seen().len(), 12);
+}
+
+#[tokio::test]
 async fn a_get_that_meets_the_end_of_a_new_connection_is_not_sent_again() {
     let (spoke, clusters) = (Spoke::answering("http/1.1", "good", 0).await, clusters());
     spoke.has_token(&clusters, "good");

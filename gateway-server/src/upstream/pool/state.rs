@@ -91,6 +91,12 @@ impl<C: Connection> State<C> {
         }
     }
 
+    /// Whether a connection has a place.
+    pub(super) fn has_room(&self) -> bool {
+        let mut http2 = self.http2.iter();
+        http2.any(|slots| !slots.is_gone() && !slots.is_retiring() && slots.has_room())
+    }
+
     fn is_full(&self) -> bool {
         self.http2.len() >= MOST
     }
@@ -168,6 +174,12 @@ impl<C: Connection> State<C> {
             attempted: self.attempted,
             is_open: self.is_open(),
         }
+    }
+
+    /// All connections have ended.
+    #[cfg(test)]
+    pub(super) fn http2_ended(&mut self) {
+        self.http2.clear();
     }
 
     /// How many requests are on each connection.

@@ -35,6 +35,8 @@ struct Server {
     connections: Arc<AtomicUsize>,
     /// Whether it hangs up on new connections.
     refuses: Arc<AtomicBool>,
+    /// What it speaks on new connections.
+    protocol: Arc<Mutex<&'static [u8]>>,
     serving: JoinSet<()>,
 }
 
@@ -49,18 +51,23 @@ impl Server {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = issued.cert.der().clone();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-        let mut config = ServerConfig::builder()
+        let config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![protocol.to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::<AtomicUsize>::default();
         let mut serving = JoinSet::new();
-        let tls = TlsAcceptor::from(Arc::new(config));
         let refuses = Arc::<AtomicBool>::default();
         let (counted, refusing) = (Arc::clone(&connections), Arc::clone(&refuses));
+        let protocol = Arc::new(Mutex::new(protocol));
+        let speaking = Arc::clone(&protocol);
+        let tls = move || {
+            let mut config = config.clone();
+            config.alpn_protocols = vec![speaking.lock().to_vec()];
+            TlsAcceptor::from(Arc::new(config))
+        };
         serving.spawn(serve(listener, tls, streams, counted, refusing));
         let target = Target {
             authority: format!("localhost:{port}").parse().unwrap(),
@@ -80,6 +87,7 @@ impl Server {
             upstream,
             connections,
             refuses,
+            protocol,
             serving,
         }
     }
@@ -91,7 +99,7 @@ impl Server {
 
 async fn serve(
     listener: TcpListener,
-    tls: TlsAcceptor,
+    tls: impl Fn() -> TlsAcceptor,
     streams: Option<u32>,
     connections: Arc<AtomicUsize>,
     refuses: Arc<AtomicBool>,
@@ -103,7 +111,7 @@ async fn serve(
         if refuses.load(Ordering::SeqCst) {
             continue;
         }
-        let tls = tls.clone();
+        let tls = tls();
         serving.spawn(async move {
             let Ok(stream) = tls.accept(stream).await else {
                 return;
@@ -178,6 +186,26 @@ async fn a_server_without_http2_gets_a_connection_per_request() {
     assert_eq!(server.upstream.pool.state.lock().http1.lock().places(), 3);
     drop(places);
     assert_eq!(server.upstream.pool.state.lock().http1.lock().places(), 0);
+}
+
+#[tokio::test]
+async fn without_http2_there_is_room_for_hundreds_of_watches() {
+    let server = Server::start(b"http/1.1").await;
+    assert_eq!(places(&server, 300).await.len(), 300);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_to_speak_http2_is_spoken_to_like_that() {
+    let server = Server::start(b"http/1.1").await;
+    let watches = places(&server, 3).await;
+    *server.protocol.lock() = b"h2";
+    let all = places(&server, 4).await;
+    assert!(all.iter().all(|place| !place.is_http1()));
+    assert_eq!(server.upstream.pool.state.lock().used(), [4]);
+    drop((watches, all));
+    *server.protocol.lock() = b"http/1.1";
+    server.upstream.pool.state.lock().http2_ended();
+    assert!(places(&server, 1).await[0].is_http1());
 }
 
 #[tokio::test]
