@@ -162,7 +162,7 @@ pub struct Args {
         long,
         env = "GATEWAY_TUNNEL_MEMORY_PER_CLUSTER",
         value_name = "MIB",
-        default_value_t = 64
+        default_value_t = 256
     )]
     tunnel_memory_per_cluster: usize,
     /// Maximum memory in MiB for data in flight through all tunnels. If it is not set, two thirds of

@@ -91,7 +91,7 @@ impl Proxy {
         let answer = async {
             let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
             let need = need(lasts, upgrade.is_some() || service.is_some());
-            let seat = self.seat(&call.question.user, &cluster, need)?;
+            let seat = self.seat(&call.question.user, &cluster, need).await?;
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
                 outbound: &self.outbound,
@@ -159,8 +159,9 @@ impl Proxy {
     }
 
     /// A place among the requests in flight at the cluster.
-    fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
-        let seat = cluster.seats.take(&caller.name, need, &self.limits);
+    async fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
+        let seats = &cluster.seats;
+        let seat = seats.take_soon(&caller.name, need, &self.limits).await;
         if let Err(full) = &seat {
             let limit = full.limit();
             let labels = LimitLabels { limit };

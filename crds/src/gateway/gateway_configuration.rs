@@ -178,6 +178,32 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub request_timeout: Option<i32>,
+    /// Memory in MiB that data in flight through the tunnels of one managed cluster may take at one replica.
+    /// An upgraded connection (exec, attach, cp, port-forward) through a tunnel counts as 640 KiB, and all of
+    /// them together may take two thirds of it. Defaults to the server's own value, see gateway-server --help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 8, max = 65536))]
+    pub tunnel_memory: Option<i32>,
+    /// Number of requests that one user may have open at one managed cluster, watches and logs included.
+    /// Defaults to the server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub requests_per_user: Option<i32>,
+    /// Number of watches and logs that all users together may have open at one managed cluster. Defaults to
+    /// the server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub long_requests: Option<i32>,
+    /// Number of upgraded connections that one user may have open at one managed cluster. Defaults to the
+    /// server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub upgrades_per_user: Option<i32>,
+    /// Number of upgraded connections that all users together may have open at one managed cluster. Defaults
+    /// to the server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub upgrades: Option<i32>,
 }
 
 impl Default for Removals {
@@ -259,7 +285,15 @@ mod tests {
         };
         assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
         assert!(!fields(&["server"]).contains(&"directAccess".to_owned()));
-        assert_eq!(fields(&["limits"]), ["requestTimeout"]);
+        let limits = [
+            "longRequests",
+            "requestTimeout",
+            "requestsPerUser",
+            "tunnelMemory",
+            "upgrades",
+            "upgradesPerUser",
+        ];
+        assert_eq!(fields(&["limits"]), limits);
     }
 
     #[test]

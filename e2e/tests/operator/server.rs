@@ -15,8 +15,12 @@ spec: {}
 ";
 
 /// Specs that the API server refuses, and what it says.
-const NONSENSE: [(&str, &str); 10] = [
+const NONSENSE: [(&str, &str); 11] = [
     ("{server: {deployment: External}}", "spec.server.external"),
+    (
+        "{limits: {tunnelMemory: 1}}",
+        "should be greater than or equal to 8",
+    ),
     (
         "{egress: {entrypoint: {type: Hostname}}}",
         "spec.egress.entrypoint.hostname",

@@ -18,6 +18,9 @@ const PEERS_ASKED: usize = 2;
 /// has tried a second tunnel itself.
 const LATE: Duration = Duration::from_secs(3);
 
+/// How long a pipe waits for room in the budget of its cluster.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Dials something in one managed cluster through its tunnels.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TunnelDialer {
@@ -82,7 +85,8 @@ impl TunnelDialer {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.filter(|entry| entry.is_attached());
         let entry = entry.ok_or(TunnelError::Absent)?;
-        let charge = entry.budget.sharing(share).charge_pipe();
+        let budget = entry.budget.sharing(share);
+        let charge = budget.charge_pipe_within(PATIENCE).await;
         let charge = charge.ok_or(OpenError::Budget)?;
         let routes = entry.routes(PEERS_ASKED);
         let attempts = routes.into_iter().map(|route| match route {

@@ -110,29 +110,51 @@ fn its_own_namespaces_have_the_strictest_pod_security_and_those_of_others_none()
     assert_eq!(security(&hub, "shared"), None);
 }
 
+/// The arguments of the gateway that begin like this.
+fn arguments(hub: &Hub, begin: &str) -> Vec<String> {
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let object = hub.observed.object(&key).unwrap();
+    let containers = &object.data["spec"]["template"]["spec"]["containers"];
+    let all = containers[0]["args"].as_array().unwrap().iter();
+    let all = all.filter_map(|it| it.as_str().map(str::to_owned));
+    all.filter(|it| it.starts_with(begin)).collect()
+}
+
 #[test]
 fn the_addresses_that_an_administrator_allows_reach_the_gateway() {
     let mut hub = managed();
-    let arguments = |hub: &Hub| {
-        let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
-        let object = hub.observed.object(&key).unwrap();
-        let containers = &object.data["spec"]["template"]["spec"]["containers"];
-        let all = containers[0]["args"].as_array().unwrap().clone();
-        let of_egress = all
-            .into_iter()
-            .filter_map(|it| it.as_str().map(str::to_owned));
-        let of_egress = of_egress.filter(|it| it.starts_with("--egress"));
-        of_egress.collect::<Vec<_>>()
-    };
-    assert_eq!(arguments(&hub), ["--egress=auto"]);
+    assert_eq!(arguments(&hub, "--egress"), ["--egress=auto"]);
     hub.configure(&json!({
         "server": {"deployment": "Managed"},
         "egress": {"type": "Direct", "addresses": ["10.0.0.0/8", "2001:db8::/32"]},
     }));
     hub.settle();
     let ranges = ["10.0.0.0/8", "2001:db8::/32"].map(|it| format!("--egress-address={it}"));
-    assert_eq!(arguments(&hub)[0], "--egress=direct");
-    assert_eq!(arguments(&hub)[1..], ranges);
+    assert_eq!(arguments(&hub, "--egress")[0], "--egress=direct");
+    assert_eq!(arguments(&hub, "--egress")[1..], ranges);
+}
+
+#[test]
+fn the_limits_that_an_administrator_sets_reach_the_gateway() {
+    let mut hub = managed();
+    let begins = ["--max-", "--tunnel-memory", "--response-header"];
+    let limits = |hub: &Hub| begins.map(|begin| arguments(hub, begin)).concat();
+    assert!(limits(&hub).is_empty());
+    hub.configure(&json!({
+        "server": {"deployment": "Managed"},
+        "limits": {"requestTimeout": 1, "tunnelMemory": 64, "requestsPerUser": 3, "longRequests": 4,
+            "upgradesPerUser": 5, "upgrades": 6},
+    }));
+    hub.settle();
+    let wanted = [
+        "--max-requests-per-user=3",
+        "--max-long-requests=4",
+        "--max-upgrades-per-user=5",
+        "--max-upgrades=6",
+        "--tunnel-memory-per-cluster=64",
+        "--response-header-timeout=1",
+    ];
+    assert_eq!(limits(&hub), wanted);
 }
 
 #[test]

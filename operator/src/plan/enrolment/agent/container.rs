@@ -163,7 +163,7 @@ fn resources(config: &AddOnDeploymentConfigSpec) -> Value {
         Some(requirement) => json!(requirement.resources),
         None => json!({
             "requests": {"cpu": "10m", "memory": "32Mi"},
-            "limits": {"memory": "256Mi"},
+            "limits": {"memory": "384Mi"},
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! The server's pods and its Services.
 
-use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec};
+use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Limits};
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
@@ -171,12 +171,35 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         arguments.extend(ranges.map(|range| format!("--egress-address={range}")));
     }
     arguments.extend(identity::arguments(&spec.identity));
-    if let Some(seconds) = spec.limits.request_timeout {
-        arguments.push(format!("--response-header-timeout={seconds}"));
-    }
+    arguments.extend(limits(&spec.limits));
     for service in &spec.egress.exposed_services {
         let (namespace, name, port) = (&service.namespace, &service.name, service.port);
         arguments.push(format!("--expose={namespace}/{name}:{port}"));
     }
     arguments
+}
+
+fn limits(limits: &Limits) -> Vec<String> {
+    let Limits {
+        request_timeout,
+        tunnel_memory,
+        requests_per_user,
+        long_requests,
+        upgrades_per_user,
+        upgrades,
+    } = *limits;
+    let flags = [
+        ("response-header-timeout", request_timeout),
+        ("tunnel-memory-per-cluster", tunnel_memory),
+        ("max-requests-per-user", requests_per_user),
+        ("max-long-requests", long_requests),
+        ("max-upgrades-per-user", upgrades_per_user),
+        ("max-upgrades", upgrades),
+    ];
+    let given = flags
+        .into_iter()
+        .filter_map(|(flag, number)| Some((flag, number?)));
+    given
+        .map(|(flag, number)| format!("--{flag}={number}"))
+        .collect()
 }
