@@ -35,7 +35,7 @@ use crate::{
     body::Body,
     clusters::{Absent, Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
-    route::{Document, Own, Route, route},
+    route::{Document, Own, PathError, Route, route},
     status::Refusal,
     tunnels::identity::speaks_for,
     watch::{Printer, Watch},
@@ -86,6 +86,7 @@ impl Gateway {
             Ok(Route::Readyz) => return Ok(self.readyz()),
             Ok(Route::Settings) => return Ok(json(&self.settings)),
             Ok(Route::Endpoint(endpoint)) => Ok(Asked::of(endpoint, &request)),
+            Err(fault @ PathError::TooLong) => Err(Refusal::too_long(fault.to_string())),
             Err(fault) => Err(Refusal::bad_request(fault.to_string())),
         };
         let user = self

@@ -39,6 +39,11 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
+    /// Its target is too long.
+    pub(crate) fn too_long(message: String) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "URITooLong", message)
+    }
+
     /// There is nothing at this path.
     pub(crate) fn not_found(path: &str) -> Self {
         let message = format!("the gateway serves nothing at {path}");

@@ -13,7 +13,8 @@ use super::{
     again::{Attempts, Next},
     failure::Failure,
     headers::{self, Upgrade},
-    target_uri, unauthorized,
+    target_uri::{self, TooLong},
+    unauthorized,
 };
 use crate::{
     acting::{Acting, Tether},
@@ -75,7 +76,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn of(&self, upstream: &Upstream) -> Uri {
+    pub(super) fn of(&self, upstream: &Upstream) -> Result<Uri, TooLong> {
         let (_, tail) = self.split();
         target_uri::of(&upstream.target, tail, self.uri.query())
     }
@@ -164,7 +165,7 @@ impl Exchange<'_> {
     ) -> Result<Begun, Failure> {
         for _ in 0..LEASES {
             let Leased { upstream, pooled } = self.way.lease(wanted).await?;
-            let uri = self.asked.of(&upstream);
+            let uri = self.asked.of(&upstream)?;
             if pooled.is_http1() {
                 target_uri::to_http1(&mut request, &uri);
             } else {

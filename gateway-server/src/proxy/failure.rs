@@ -9,7 +9,7 @@ use kubernetes::words::clipped;
 use runtime::causes::chain;
 use tunnel::{OpenError, Refusal as Refused};
 
-use super::headers::HeaderError;
+use super::{headers::HeaderError, target_uri::TooLong};
 use crate::{
     clusters::Unusable,
     grants::Denied,
@@ -32,6 +32,8 @@ pub(super) enum Failure {
     Unusable(Unusable),
     #[error(transparent)]
     Headers(#[from] HeaderError),
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     #[error(transparent)]
     Denied(#[from] Denied),
     #[error("your access to it changed before it answered")]
@@ -137,6 +139,13 @@ impl Failure {
                 reason: "BadRequest",
                 phase: "Headers",
                 next_step: Cow::Borrowed(""),
+                retry: false,
+            },
+            Self::TooLong(_) => Told {
+                code: StatusCode::URI_TOO_LONG,
+                reason: "URITooLong",
+                phase: "Target",
+                next_step: "use a shorter selector, or fewer and shorter arguments".into(),
                 retry: false,
             },
             Self::Full(_) => too_many("Limit", CLOSE),
@@ -434,6 +443,7 @@ mod tests {
             Failure::Pool(PoolError::Unstable),
             Failure::Deadline(Duration::from_millis(2500)),
             Failure::Unsent,
+            Failure::TooLong(TooLong),
             Failure::NotExposed("web/front:80".parse().unwrap()),
             Failure::NoTunnel("web/front:80".parse().unwrap()),
             Failure::CredentialRejected,

@@ -40,7 +40,7 @@ impl Exchange<'_> {
             upstream,
             mut sender,
         } = self.way.upgradable().await?;
-        target_uri::to_http1(&mut request, &self.asked.of(&upstream));
+        target_uri::to_http1(&mut request, &self.asked.of(&upstream)?);
         let deadline = self.outbound.head_deadline;
         let answered = timeout(deadline, sender.try_send_request(request)).await;
         let mut response = answered
