@@ -6,6 +6,7 @@ mod again;
 mod exchange;
 mod failure;
 mod headers;
+mod redirect;
 mod request_info;
 mod splice;
 pub(crate) mod target_uri;
@@ -25,6 +26,7 @@ use self::{
     exchange::{Asked, Exchange},
     failure::Failure,
     headers::Upgrade,
+    redirect::Follower,
     request_info::RequestInfo,
 };
 use crate::{
@@ -102,6 +104,7 @@ impl Proxy {
                 asked: Asked {
                     uri: request.uri().clone(),
                     tail_length: call.tail_length,
+                    follower: Follower::of(request.method(), request.headers()),
                 },
                 verb,
                 begins_late,

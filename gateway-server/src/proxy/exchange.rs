@@ -13,6 +13,7 @@ use super::{
     again::{Attempts, Next},
     failure::Failure,
     headers::{self, Upgrade},
+    redirect::{self, Follower},
     target_uri::{self, TooLong},
     unauthorized,
 };
@@ -73,12 +74,18 @@ struct Begun {
 pub(super) struct Asked {
     pub(super) uri: Uri,
     pub(super) tail_length: usize,
+    pub(super) follower: Follower,
 }
 
 impl Asked {
     pub(super) fn of(&self, upstream: &Upstream) -> Result<Uri, TooLong> {
         let (_, tail) = self.split();
         target_uri::of(&upstream.target, tail, self.uri.query())
+    }
+
+    /// What is before the tail.
+    pub(super) fn prefix(&self) -> &str {
+        self.split().0
     }
 
     fn split(&self) -> (&str, &str) {
@@ -203,6 +210,9 @@ impl Exchange<'_> {
         }
         if let Some(tether) = &self.tether {
             body.hangs_on(Arc::clone(tether));
+        }
+        if let Some(page) = redirect::answer(&mut head, &self.asked, &upstream.target, self.name) {
+            return Ok(Response::from_parts(head, Body::Full(page)));
         }
         let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
         let ours = self.credential.is_some() || upstream.target.has_identity();
