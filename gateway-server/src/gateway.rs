@@ -1,6 +1,7 @@
 //! One request from its head to its answer: route, authenticate, authorize, and hand over. Only
 //! health is answered without authentication.
 
+mod first_contact;
 mod task;
 
 use std::{sync::Arc, time::Duration};
@@ -67,9 +68,13 @@ impl Gateway {
     /// Answers one request of `peer`.
     pub(crate) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let head_only = request.method() == Method::HEAD;
+        let is_first_contact = first_contact::is(&request);
         let answered = self.dispatch(peer, request).await;
         let mut response =
             answered.unwrap_or_else(|refusal| refusal.into_response().map(Body::from));
+        if is_first_contact {
+            response = first_contact::shown(response);
+        }
         if head_only {
             *response.body_mut() = Body::Empty;
         }

@@ -22,6 +22,10 @@ pub(crate) struct Refusal {
     details: Box<StatusDetails>,
 }
 
+/// The message of a refusal, among the extensions of its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Told(pub(crate) String);
+
 impl Refusal {
     /// A refusal that concerns no particular cluster. `reason` is the CamelCase word that kubectl
     /// prints in brackets.
@@ -106,9 +110,11 @@ impl Refusal {
     /// The answer to send.
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let (code, retry_after) = (self.code, self.details.retry_after_seconds);
+        let told = Told(plain(&self.message));
         let body = serde_json::to_vec(&self.into_status()).expect("a Status has only string keys");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = code;
+        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));

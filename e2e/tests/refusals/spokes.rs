@@ -240,6 +240,14 @@ async fn kubectl_prints_each_refusal_as_one_line() {
             said.starts_with(wanted) && said.lines().count() == 1,
             "{said}"
         );
+        // Before anything else kubectl asks which APIs there are, if it does not know them.
+        let (_, sentence) = wanted.split_once(": ").unwrap();
+        let cache = format!("--cache-dir={}/{name}.cache", hub.directory().display());
+        let get = ["get", "pods", &cache];
+        let output = hub.kubectl_with(&config, &get).run().await.unwrap();
+        let last = output.stderr.trim().lines().last().unwrap_or_default();
+        let said = last.replace('\\', "");
+        assert!(said.contains(sentence), "{}", output.stderr);
     }
 }
 
