@@ -68,6 +68,27 @@ fn in_use(way: &Way, upstream: &Upstream) -> InUse {
     }
 }
 
+/// What is wrong with some of the tunnels, although the cluster can be reached.
+fn astray(upstream: &Upstream) -> Option<String> {
+    let Dialer::Tunnel(tunnel) = &upstream.target.dialer else {
+        return None;
+    };
+    let (all, astray) = tunnel.astray();
+    (astray > 0).then(|| {
+        format!(
+            "agents on different clusters are connected under this name: {astray} of {all} tunnels do \
+             not lead to its API server and are not used; stop the agent that does not belong to it"
+        )
+    })
+}
+
+fn with_hint(mut view: View, hint: Option<String>) -> View {
+    if let Some((health, hint)) = view.state.health.as_mut().zip(hint) {
+        health.healthy_reason = hint;
+    }
+    view
+}
+
 fn seen(in_use: InUse, upstream: &Upstream) -> View {
     let sighting = upstream.sighting();
     let attempted = sighting
@@ -92,7 +113,7 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
             attempted: 0,
             ..view(Evidence::Nothing, Some(TunnelError::Absent.to_string()))
         },
-        _ if sighting.is_open => view(Evidence::Connection, None),
+        _ if sighting.is_open => with_hint(view(Evidence::Connection, None), astray(upstream)),
         (_, Health::Failing { error, since }) => {
             let fault = format!("{} (failing since {since:.0})", clipped(&error.to_string()));
             view(Evidence::Attempt, Some(fault))

@@ -77,6 +77,14 @@ impl TunnelDialer {
         entry.is_some_and(|entry| entry.is_attached())
     }
 
+    /// How many tunnels to this replica there are, and how many of them lead elsewhere.
+    pub(crate) fn astray(&self) -> (usize, usize) {
+        let entry = self.tunnels.entry(&self.cluster);
+        let sessions = entry.map(|entry| entry.sessions.all()).unwrap_or_default();
+        let aside = sessions.iter().filter(|session| session.is_aside());
+        (sessions.len(), aside.count())
+    }
+
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
     /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
     /// says nothing about the target itself, or if a replica is late, the next one is tried. It is

@@ -2,11 +2,12 @@
 
 use std::{
     convert::Infallible,
-    future::ready,
+    future::{pending, ready},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
+use crds::ClusterName;
 use futures::future::join_all;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -17,15 +18,22 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
+    net::{TcpListener, TcpStream},
     task::{JoinSet, yield_now},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tunnel::{
+    Budget, Dial, Hello, Phase, Refusal, Session, Share, Target as TunnelTarget,
+    serve as serve_tunnel,
+};
 
 use super::*;
-use crate::upstream::{Dialer, Reach, RequestBody, Target, Tls, Trust, Upstream};
+use crate::{
+    tunnels::{TunnelDialer, Tunnels},
+    upstream::{Dialer, Reach, RequestBody, Target, Tls, Trust, Upstream},
+};
 
 /// Streams that the server allows on one connection.
 const STREAMS: u32 = 4;
@@ -371,4 +379,67 @@ async fn an_answer_over_http1_may_have_hundreds_of_headers() {
     let (_stream, answered) = tokio::join!(serving, asking);
     let (response, _) = answered.ok().unwrap();
     assert_eq!(response.headers().get_all("x-many").iter().count(), 300);
+}
+
+/// An agent that leads to the API server at this port, whatever it is asked for.
+struct Agent(u16);
+
+impl Dial for Agent {
+    type Io = TcpStream;
+
+    async fn dial(&self, _: &TunnelTarget, _: Share) -> Result<TcpStream, Refusal> {
+        let connected = TcpStream::connect(("127.0.0.1", self.0)).await;
+        connected.map_err(|_| Refusal::Unreachable)
+    }
+}
+
+/// Attaches an agent of a cluster that leads to this server.
+async fn attach(tunnels: &Tunnels, cluster: &ClusterName, to: &Server, moving: &mut JoinSet<()>) {
+    let agent = Arc::new(Agent(to.upstream.target.authority.port_u16().unwrap()));
+    let (near, far) = duplex(64 << 10);
+    moving.spawn(async move {
+        let (phase, _) = tokio::sync::watch::channel(Phase::Greeting);
+        let (hello, budget) = (Hello::default(), Budget::new(1 << 30));
+        let _ = serve_tunnel(far, &hello, agent, &budget, phase, pending()).await;
+    });
+    let budget = tunnels.budget(cluster);
+    let attached = Session::attach(near, &Hello::default(), budget.clone()).await;
+    let (session, driver) = attached.unwrap();
+    moving.spawn(async move {
+        driver.run(pending()).await;
+    });
+    tunnels.add(cluster, session, budget);
+}
+
+#[tokio::test]
+async fn of_two_agents_on_different_clusters_the_one_that_fits_is_used() {
+    let wrong = Server::start(b"http/1.1").await;
+    let right = Server::start(b"http/1.1").await;
+    let (cluster, tunnels) = ("managed1".parse().unwrap(), Tunnels::new(1 << 30, 1 << 30));
+    let mut moving = JoinSet::new();
+    for server in [&wrong, &right] {
+        attach(&tunnels, &cluster, server, &mut moving).await;
+    }
+    let dialer = TunnelDialer::apiserver(&cluster, &tunnels);
+    let through = |server: &Server| {
+        let target = Target {
+            dialer: Dialer::Tunnel(dialer.clone()),
+            ..server.upstream.target.clone()
+        };
+        Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap()
+    };
+    let upstream = through(&right);
+    let _first = upstream.lease(Wanted::Any).await.unwrap();
+    for _ in 0..20 {
+        upstream.upgradable().await.unwrap();
+    }
+    assert_eq!((wrong.connections(), dialer.astray()), (1, (2, 1)));
+    // The cluster of that name becomes the other one.
+    let upstream = through(&wrong);
+    for _ in 0..20 {
+        upstream.upgradable().await.unwrap();
+    }
+    assert_eq!(wrong.connections(), 1 + 20);
+    let (all, astray) = dialer.astray();
+    assert!(all == 2 && astray <= 1, "{astray} of {all}");
 }
