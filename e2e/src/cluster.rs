@@ -133,9 +133,7 @@ impl Cluster {
             fs::write(directory.join(flags::AUDIT_POLICY), AUDIT_POLICY)?;
             apiserver_flags.extend(flags::audit(&files));
         }
-        if restless {
-            apiserver_flags.push(flags::RESTLESS.to_owned());
-        }
+        apiserver_flags.extend(restless.then(|| flags::RESTLESS.to_owned()));
         let mut manager_flags = flags::controller_manager(&files);
         let mut etcd = None;
         if let Some((_, on)) = &node {

@@ -158,8 +158,8 @@ fn scanned(bytes: &[u8], size: usize, is_http2: bool) -> Vec<u8> {
     let mut target = LongTargets::new((), is_http2);
     let mut passed = Vec::new();
     for piece in bytes.chunks(size) {
-        let passes = target.scanner.scan(piece, &mut target.ready);
-        passed.extend_from_slice(&piece[..passes]);
+        let length = target.scanner.scan(piece, &mut target.ready);
+        passed.extend_from_slice(&piece[..length]);
         passed.extend_from_slice(&target.ready.split());
     }
     passed.extend_from_slice(&target.scanner.end());

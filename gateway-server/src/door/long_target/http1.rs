@@ -39,14 +39,14 @@ enum Target {
 
 impl Target {
     fn of(line: &[u8]) -> Self {
-        let method = line.iter().take(LONGEST_METHOD).position(is_end);
+        let method = line.iter().take(LONGEST_METHOD).position(|it| is_end(*it));
         let begin = match method {
             Some(at) if line[at] == b' ' => at + 1,
             None if line.len() < LONGEST_METHOD => return Self::MayGoOn,
             _ => return Self::Ends,
         };
         let target = &line[begin..];
-        if target.iter().take(LONGEST + 1).any(is_end) {
+        if target.iter().take(LONGEST + 1).any(|it| is_end(*it)) {
             Self::Ends
         } else if target.len() > LONGEST {
             Self::TooLong(begin)
@@ -100,13 +100,13 @@ impl FirstLine {
     }
 
     fn skip(&mut self, read: &[u8], ready: &mut BytesMut) {
-        if let Some(end) = read.iter().position(is_end) {
+        if let Some(end) = read.iter().position(|it| is_end(*it)) {
             ready.extend_from_slice(&read[end..]);
             self.state = State::Passing;
         }
     }
 }
 
-fn is_end(byte: &u8) -> bool {
+fn is_end(byte: u8) -> bool {
     matches!(byte, b' ' | b'\r' | b'\n')
 }

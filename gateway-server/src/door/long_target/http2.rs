@@ -140,9 +140,8 @@ impl Frames {
         }
         self.held.extend_from_slice(&read[..length]);
         match self.state {
-            State::Passing(_) => {}
             State::Head if is_whole => self.begin(ready),
-            State::Head => {}
+            State::Passing(_) | State::Head => {}
             State::Block { is_last: true, .. } if is_whole => self.finish(ready),
             State::Block { .. } if is_whole => self.state = State::BlockHead(0),
             State::Block { left, is_last } => {

@@ -36,12 +36,8 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 /// GET with this target, as HEADERS and CONTINUATIONs of so many bytes.
 fn get(target: &str, part: usize) -> Vec<u8> {
     let length = target.len() - 0x7f;
-    let length = [
-        0x7f,
-        (length & 0x7f) as u8 | 0x80,
-        (length >> 7 & 0x7f) as u8 | 0x80,
-        (length >> 14) as u8,
-    ];
+    let seven = |shift: u32| u8::try_from((length >> shift) & 0x7f).unwrap();
+    let length = [0x7f, seven(0) | 0x80, seven(7) | 0x80, seven(14)];
     let authority = [0x41, 3, b'h', b'u', b'b'];
     let block = [
         &[0x82, 0x87, 0x04],

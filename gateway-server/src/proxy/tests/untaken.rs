@@ -43,7 +43,7 @@ impl TurnAway {
         const PREFACE: usize = 24;
         const HEADERS: u8 = 1;
         const DATA: u8 = 0;
-        /// SETTINGS and WINDOW_UPDATE, both with 1 MiB.
+        /// SETTINGS and `WINDOW_UPDATE`, both with 1 MiB.
         const WINDOWS: [u8; 28] = [
             0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 16, 0, 0, 0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 16, 0, 0,
         ];
