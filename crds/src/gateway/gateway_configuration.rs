@@ -1,5 +1,6 @@
 //! `GatewayConfiguration`: the one object that turns on the gateway and configures it.
 
+mod agents;
 mod egress;
 mod identity;
 mod server;
@@ -15,6 +16,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    agents::{Agents, SecretReference},
     egress::{
         Egress, EgressType, Entrypoint, EntrypointType, ExposedService, LoadBalancer, Protocol,
     },
@@ -55,6 +57,8 @@ pub struct GatewayConfigurationSpec {
     pub clusters: Clusters,
     /// The gateway server on the hub.
     pub server: Server,
+    /// The agents on the managed clusters.
+    pub agents: Agents,
     /// How the gateway reaches managed clusters.
     pub egress: Egress,
     /// The credential that the gateway uses on managed clusters.

@@ -2,7 +2,10 @@
 
 mod peers;
 
-use crds::{addon::Version, gateway::ServerDeployment};
+use crds::{
+    addon::{DEFAULT_NAMESPACE, Version},
+    gateway::ServerDeployment,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -12,7 +15,7 @@ use crate::{
     kind::{Kind, ObjectKey, SERVICE_NAME},
     names::{
         API_SERVICE, AUTHORITY, CREDENTIALS, DERIVING_ROLE, SERVER, SERVICE, SERVING,
-        TUNNEL_AUTHORITY,
+        TUNNEL_AUTHORITY, WORK,
     },
     object::is_ours,
     plan::{
@@ -92,6 +95,35 @@ fn another_number_of_replicas_leaves_the_pods_that_there_are() {
     hub.settle();
     wanted["replicas"] = json!(5);
     assert_eq!(spec(&hub), wanted);
+}
+
+#[test]
+fn images_are_pulled_with_the_secrets_of_the_configuration_and_the_one_that_klusterlets_copy() {
+    let mut hub = managed();
+    hub.configure(&json!({
+        "server": {"deployment": "Managed", "imagePullSecrets": [{"name": "registry"}]},
+        "agents": {"imagePullSecrets": [{"name": "mirror"}]},
+    }));
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let pod = &hub.observed.object(&key).unwrap().data["spec"]["template"]["spec"];
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));
+    let work = ObjectKey::new(Kind::ManifestWork, "managed1", WORK);
+    let work = hub.whole(&work, hub.observed.object(&work).unwrap());
+    let manifests = work["spec"]["workload"]["manifests"].as_array().unwrap();
+    let of = |kind: &str| manifests.iter().find(|it| it["kind"] == kind).unwrap();
+    assert_eq!(
+        of("Deployment")["spec"]["template"]["spec"]["imagePullSecrets"],
+        json!([{"name": "open-cluster-management-image-pull-credentials"}, {"name": "mirror"}])
+    );
+    // The klusterlet copies its Secret into namespaces with this label.
+    let namespace = &of("Namespace")["metadata"];
+    assert_eq!(namespace["name"], DEFAULT_NAMESPACE);
+    assert_eq!(
+        namespace["labels"],
+        json!({"addon.open-cluster-management.io/namespace": "true"})
+    );
 }
 
 #[test]

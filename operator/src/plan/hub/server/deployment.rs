@@ -88,6 +88,9 @@ fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
             "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": labels},
         }],
     });
+    if !server.image_pull_secrets.is_empty() {
+        pod["imagePullSecrets"] = json!(server.image_pull_secrets);
+    }
     let placement = server.node_placement.clone().unwrap_or_default();
     if !placement.node_selector.is_empty() {
         pod["nodeSelector"] = json!(placement.node_selector);
