@@ -143,6 +143,8 @@ fn keys_of(list: &str) -> Option<&'static str> {
     match list {
         "conditions" => Some("type"),
         "ownerReferences" => Some("uid"),
+        // Of add-ons, in either version of their API.
+        "defaultConfigs" | "supportedConfigs" => Some("resource"),
         _ => None,
     }
 }

@@ -32,7 +32,9 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject, is_disputed: bool) 
         object.metadata.managed_fields = Some(managers);
         return;
     }
-    object.metadata.managed_fields = is_disputed.then_some(managers);
+    // Of these there are three, and who chose a default counts.
+    let is_addon = kind == Kind::ClusterManagementAddOn;
+    object.metadata.managed_fields = (is_disputed || is_addon).then_some(managers);
     match kind {
         Kind::ManagedCluster => {
             if let Some(status) = object.data.get_mut("status") {

@@ -236,6 +236,51 @@ fn a_row_that_somebody_makes_for_an_addon_of_ours_becomes_ours() {
 }
 
 #[test]
+fn a_default_that_the_administrator_gives_the_addon_is_kept_and_carried_out() {
+    let group = "addon.open-cluster-management.io";
+    let resource = "addondeploymentconfigs";
+    for (version, field, default) in [
+        (
+            Version::V1alpha1,
+            "supportedConfigs",
+            json!({"group": group, "resource": resource, "defaultConfig": {"name": "agents", "namespace": "fleet"}}),
+        ),
+        (
+            Version::V1beta1,
+            "defaultConfigs",
+            json!({"group": group, "resource": resource, "name": "agents", "namespace": "fleet"}),
+        ),
+    ] {
+        let mut hub = Hub::configured(version);
+        hub.accept("managed1", &json!({}));
+        let config = ObjectKey::new(Kind::AddOnDeploymentConfig, "fleet", "agents");
+        hub.write(
+            &config,
+            &json!({"spec": {"agentInstallNamespace": "agents"}}),
+        );
+        hub.settle();
+        let addon = ObjectKey::global(Kind::ClusterManagementAddOn, GATEWAY);
+        let other = json!({"group": "other", "resource": "others", "name": "x", "namespace": "y"});
+        let chosen = json!([other, default]);
+        hub.write(&addon, &json!({"spec": {field: chosen}}));
+        let reference = json!({
+            "group": group, "resource": resource,
+            "desiredConfig": {"namespace": "fleet", "name": "agents", "specHash": "abc"},
+        });
+        let row = row_key("managed1", Addon::Gateway);
+        hub.write(&row, &json!({"status": {"configReferences": [reference]}}));
+        hub.settle();
+        let kept = &hub.observed.object(&addon).unwrap().data["spec"][field];
+        assert_eq!(*kept, chosen, "{version:?}");
+        let status = &hub.observed.object(&row).unwrap().data["status"];
+        assert_eq!(status["namespace"], "agents", "{version:?}");
+        // Once it is taken away, there is none.
+        hub.write(&addon, &json!({"spec": {field: [other]}}));
+        assert_ne!(hub.plan(&Key::Hub).actions, [], "{version:?}");
+    }
+}
+
+#[test]
 fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     let mut hub = Hub::configured(Version::V1beta1);
     hub.accept("managed1", &json!({}));
