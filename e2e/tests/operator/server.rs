@@ -15,7 +15,7 @@ spec: {}
 ";
 
 /// Specs that the API server refuses, and what it says.
-const NONSENSE: [(&str, &str); 10] = [
+const NONSENSE: [(&str, &str); 11] = [
     ("{server: {deployment: External}}", "spec.server.external"),
     (
         "{egress: {entrypoint: {type: Hostname}}}",

@@ -98,6 +98,30 @@ fn another_number_of_replicas_leaves_the_pods_that_there_are() {
 }
 
 #[test]
+fn a_service_whose_protocol_is_not_spoken_is_not_exposed_and_that_is_said() {
+    let mut hub = managed();
+    let service = |name: &str, protocol: &str| json!({"namespace": "web", "name": name, "port": 443, "protocol": protocol});
+    hub.configure(&json!({
+        "server": {"deployment": "Managed"},
+        "egress": {"exposedServices": [service("a", "HTTPS"), service("b", "HTTP")]},
+    }));
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let work = ObjectKey::new(Kind::ManifestWork, "managed1", WORK);
+    for key in [key, work] {
+        let said = hub.whole(&key, hub.observed.object(&key).unwrap());
+        let said = said.to_string();
+        assert!(said.contains("--expose=web/b:443"), "{said}");
+        assert!(!said.contains("web/a:443"), "{said}");
+    }
+    let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    let status = hub.observed.object(&key).unwrap().data["status"].to_string();
+    assert!(status.contains("ProtocolNotSpoken"), "{status}");
+    assert!(status.contains("web/a:443"), "{status}");
+}
+
+#[test]
 fn images_are_pulled_with_the_secrets_of_the_configuration_and_the_one_that_klusterlets_copy() {
     let mut hub = managed();
     hub.configure(&json!({

@@ -43,6 +43,20 @@ pub enum EgressType {
     Direct,
 }
 
+impl Egress {
+    /// The exposed services whose protocol the gateway speaks.
+    pub fn spoken(&self) -> impl Iterator<Item = &ExposedService> {
+        let services = self.exposed_services.iter();
+        services.filter(|service| service.protocol == Protocol::Http)
+    }
+
+    /// The first service that is not exposed, because the gateway does not speak its protocol.
+    pub fn unspoken(&self) -> Option<&ExposedService> {
+        let mut services = self.exposed_services.iter();
+        services.find(|service| service.protocol != Protocol::Http)
+    }
+}
+
 /// Where agents connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -93,6 +107,10 @@ pub struct LoadBalancer {
 /// A Service on managed clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.protocol) || self.protocol != 'HTTPS'",
+    "message": "the gateway speaks HTTP without TLS to services, so HTTPS does not work yet: name a port of the Service that serves plain HTTP",
+}]))]
 pub struct ExposedService {
     /// Namespace of the Service.
     #[schemars(regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -115,7 +133,7 @@ pub enum Protocol {
     #[default]
     #[serde(rename = "HTTP")]
     Http,
-    /// HTTP over TLS.
+    /// HTTP over TLS. The gateway does not speak it to services yet, so it is refused.
     #[serde(rename = "HTTPS")]
     Https,
 }

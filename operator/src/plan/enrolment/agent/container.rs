@@ -103,7 +103,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
         if cluster.has_row(Addon::Proxy) {
             arguments.push(format!("--lease={PROXY}=tunnel"));
         }
-        for service in &cluster.spec.egress.exposed_services {
+        for service in cluster.spec.egress.spoken() {
             let (namespace, name, port) = (&service.namespace, &service.name, service.port);
             arguments.push(format!("--expose={namespace}/{name}:{port}"));
         }

@@ -177,7 +177,7 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
     if let Some(seconds) = spec.limits.request_timeout {
         arguments.push(format!("--response-header-timeout={seconds}"));
     }
-    for service in &spec.egress.exposed_services {
+    for service in spec.egress.spoken() {
         let (namespace, name, port) = (&service.namespace, &service.name, service.port);
         arguments.push(format!("--expose={namespace}/{name}:{port}"));
     }
