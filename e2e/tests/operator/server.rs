@@ -35,6 +35,10 @@ const NONSENSE: [(&str, &str); 11] = [
     ),
     ("{server: {withdrawAfter: 1s}}", "at least 10s"),
     (
+        "{egress: {exposedServices: [{namespace: web, name: shop, port: 443, protocol: HTTPS}]}}",
+        "HTTPS does not work yet: name a port of the Service that serves plain HTTP",
+    ),
+    (
         "{clusters: {selector: {matchExpressions: [{key: env, operator: exists}]}}}",
         "Unsupported value: \"exists\"",
     ),
