@@ -163,7 +163,7 @@ fn operations_know_every_condition_reason_phase_and_event() {
     ] {
         let told = |before: &str| {
             let last = before.rsplit(';').next().unwrap();
-            ["plan.warn(", "tell_of_cluster("]
+            ["plan.warn(", "telling::tell(", "telling::warn("]
                 .iter()
                 .any(|call| last.contains(call))
         };

@@ -104,7 +104,8 @@ impl Clusters {
     pub(crate) fn find(&self, name: &ClusterName) -> Result<Arc<Cluster>, Absent> {
         let snapshot = self.snapshot.load();
         let absent = if snapshot.complete {
-            Absent::Unknown
+            let left_out = snapshot.left_out.get(name).copied();
+            left_out.unwrap_or(Absent::Unknown)
         } else {
             Absent::NotReadYet
         };
@@ -194,7 +195,11 @@ impl Clusters {
             let revision = revision_of(object);
             Some((cluster, Known { entry, revision }))
         });
-        let touched = S::sheet(&mut inventory).replace(entries.collect());
+        let mut touched = S::sheet(&mut inventory).replace(entries.collect());
+        if S::IS_OPTIONAL {
+            // What is not in it counts only from its first list on.
+            touched.extend(inventory.registered().cloned());
+        }
         info!(objects = objects.len(), "{} listed", S::WHAT);
         let newest = objects.iter().map(revision_of).max().unwrap_or_default();
         let came = self.reach(newest);
@@ -236,11 +241,12 @@ impl Clusters {
     /// Publishes a snapshot in which these clusters are as the inventory has them.
     fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>, came: Instant) {
         let old = self.snapshot.load();
-        let mut by_name = old.by_name.clone();
+        let (mut by_name, mut left_out) = (old.by_name.clone(), old.left_out.clone());
         let (mut replaced, mut gone) = (Vec::new(), Vec::new());
         for name in touched {
             let derivation = self.derivation.as_ref();
             let known = by_name.remove(&name);
+            left_out.remove(&name);
             match inventory.definition(&name, derivation, &self.tunnels) {
                 Some(definition) => {
                     let written = Written {
@@ -255,6 +261,8 @@ impl Clusters {
                         self.forget(&name);
                         gone.push(known.gone.clone());
                     }
+                    let why = derivation.and_then(|_| inventory.left_out(&name));
+                    left_out.extend(why.map(|why| (name, why)));
                 }
             }
             replaced.extend(known);
@@ -264,6 +272,7 @@ impl Clusters {
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
+            left_out,
             complete: inventory.is_listed(self.derivation.is_some()),
             came: Some(came),
         }));

@@ -53,13 +53,21 @@ pub(crate) async fn follow<F: Follower>(
                     warn!(%error, "cannot watch {}; the last known state stays in use", F::WHAT);
                     complaint = Some(said);
                 }
-                if is_unknown_kind(&error) {
+                if is_unknown_kind(&error) || F::IS_OPTIONAL && is_refused(&error) {
                     follower.has_no_kind();
                     listed.set(true);
                 }
             }
         }
     }
+}
+
+/// The hub answers, and does not give the list, e.g. because the gateway may not read it.
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(
+        error,
+        watcher::Error::InitialListFailed(kube::Error::Api(_))
+    )
 }
 
 /// Only the code counts: for a path that it does not serve, the API server does not answer a

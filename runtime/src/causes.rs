@@ -18,6 +18,16 @@ pub fn chain(error: &dyn Error) -> String {
     said
 }
 
+/// What is at the bottom of an error, such as "Connection refused". The layers above it often say no
+/// more than that something has failed.
+pub fn root(error: &dyn Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +52,6 @@ mod tests {
         let middle = layer("cannot connect: refused", Some(inner));
         let outer = layer("cannot list", Some(middle));
         assert_eq!(chain(&outer), "cannot list: cannot connect: refused");
+        assert_eq!(root(&outer), "refused");
     }
 }

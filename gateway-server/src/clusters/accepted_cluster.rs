@@ -9,6 +9,14 @@ use rustls::pki_types::CertificateDer;
 
 use super::secret::{Reached, certificates, parse_reached};
 
+/// A cluster that is registered at the hub.
+#[derive(Debug)]
+pub(super) enum Registration {
+    Accepted(AcceptedCluster),
+    /// The hub does not accept it, or no longer.
+    Denied,
+}
+
 /// A cluster that the hub has accepted.
 #[derive(Debug)]
 pub(super) struct AcceptedCluster {
@@ -29,13 +37,32 @@ pub(super) struct Address {
     pub(super) authorities: Option<Vec<CertificateDer<'static>>>,
 }
 
-impl AcceptedCluster {
-    /// Reads a `ManagedCluster`; `None` if the hub has not accepted it or if it is being deleted.
+impl Registration {
+    /// Reads a `ManagedCluster`; `None` if it is being deleted.
     pub(super) fn read(cluster: &ManagedCluster) -> Option<Self> {
-        let metadata = &cluster.metadata;
-        if !cluster.spec.hub_accepts_client || metadata.deletion_timestamp.is_some() {
+        if cluster.metadata.deletion_timestamp.is_some() {
             return None;
         }
+        Some(if cluster.spec.hub_accepts_client {
+            Self::Accepted(AcceptedCluster::read(cluster))
+        } else {
+            Self::Denied
+        })
+    }
+
+    /// The cluster, if the hub accepts it.
+    #[cfg(test)]
+    pub(super) fn accepted(self) -> Option<AcceptedCluster> {
+        match self {
+            Self::Accepted(accepted) => Some(accepted),
+            Self::Denied => None,
+        }
+    }
+}
+
+impl AcceptedCluster {
+    fn read(cluster: &ManagedCluster) -> Self {
+        let metadata = &cluster.metadata;
         let (mut addresses, mut fault) = (Vec::new(), None);
         for config in &cluster.spec.managed_cluster_client_configs {
             match Address::read(config) {
@@ -45,7 +72,7 @@ impl AcceptedCluster {
                 }
             }
         }
-        Some(Self {
+        Self {
             metadata: ObjectMeta {
                 name: metadata.name.clone(),
                 uid: metadata.uid.clone(),
@@ -55,7 +82,7 @@ impl AcceptedCluster {
             },
             addresses,
             fault,
-        })
+        }
     }
 }
 

@@ -241,7 +241,11 @@ fn an_account_whose_tokens_it_may_not_read_is_said() {
     assert_eq!(allowed(&mut hub, &account("admin")), "AccountNotAllowed");
     let role = ObjectKey::global(Kind::ClusterRole, DERIVING_ROLE);
     let mut rules = hub.observed.object(&role).unwrap().data["rules"].clone();
-    rules[1]["resourceNames"] = json!(["cluster-gateway", "admin"]);
+    let rules_of_role = rules.as_array_mut().unwrap();
+    let mut of_secrets = rules_of_role
+        .iter_mut()
+        .filter(|it| it["resources"] == json!(["secrets"]));
+    of_secrets.next().unwrap()["resourceNames"] = json!(["cluster-gateway", "admin"]);
     hub.write(&role, &json!({"rules": rules}));
     assert_eq!(allowed(&mut hub, &account("admin")), "AsAsked");
     hub.observed.forget(&role, hub.now);
