@@ -5,6 +5,7 @@
 pub(crate) mod accept;
 mod age;
 pub(crate) mod discovery;
+pub(crate) mod mine;
 pub(crate) mod objects;
 pub(crate) mod openapi;
 pub(crate) mod options;

@@ -82,6 +82,7 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         let asked = match route(request.uri().path()) {
+            Ok(Route::Mine) => return self.mine(peer, request),
             Ok(Route::Livez) => return Ok(text(StatusCode::OK, "ok")),
             Ok(Route::Readyz) => return Ok(self.readyz()),
             Ok(Route::Settings) => return Ok(json(&self.settings)),
@@ -227,6 +228,28 @@ impl Gateway {
         let is_elsewhere =
             is_account && self.clusters.find(&cluster).err() == Some(Absent::Unknown);
         (!is_elsewhere).then_some(cluster)
+    }
+
+    /// The caller's own clusters. The hub's API server lets every authenticated caller ask, and the
+    /// gateway tells each of them only of itself.
+    fn mine(&self, peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let (head, _) = request.into_parts();
+        let caller = self
+            .authenticator
+            .authenticate(peer, &head.headers, UnixTime::now())?;
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed(&head.method));
+        }
+        let format = api::accept::object(&head.headers, Shape::List)?;
+        let grants = self.proxy.grants.as_deref();
+        let granted = grants.map(|grants| grants.of_caller(&caller));
+        let mine = granted.into_iter().flatten().map(|(cluster, grants)| {
+            let shown = self.clusters.shown(&cluster).ok();
+            let healthy = shown.and_then(|it| it.status.as_ref().map(|status| status.healthy));
+            api::mine::one(&cluster, healthy, grants)
+        });
+        let mine: Vec<_> = mine.collect();
+        Ok(response(&head, &api::mine::list(&mine, format)))
     }
 
     fn readyz(&self) -> Response<Body> {

@@ -5,7 +5,10 @@ mod tail;
 
 use std::str::FromStr;
 
-use crds::{ClusterName, ServiceAddress, ServiceAddressError, gateway::SETTINGS_PATH};
+use crds::{
+    ClusterName, ServiceAddress, ServiceAddressError, cluster_core::MY_CLUSTERS_PATH,
+    gateway::SETTINGS_PATH,
+};
 
 pub(crate) use self::tail::check_tail;
 
@@ -22,6 +25,8 @@ pub(crate) enum Route<'a> {
     Readyz,
     /// What the operator has to know. Answered to anybody.
     Settings,
+    /// `…/myclusters`. Answered to every caller who is known, about that caller only.
+    Mine,
     /// Anything else: only callers who are known and allowed get an answer.
     Endpoint(Endpoint<'a>),
 }
@@ -129,6 +134,7 @@ pub(crate) fn route(path: &str) -> Result<Route<'_>, PathError> {
         "/livez" | "/healthz" => Route::Livez,
         "/readyz" => Route::Readyz,
         SETTINGS_PATH => Route::Settings,
+        MY_CLUSTERS_PATH => Route::Mine,
         _ => Route::Endpoint(endpoint(path)?),
     })
 }

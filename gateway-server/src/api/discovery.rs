@@ -24,7 +24,9 @@ struct Subresource {
     verbs: &'static [&'static str],
 }
 
-const RESOURCES: &[Resource] = &[Resource {
+const RESOURCES: &[Resource] = &[CLUSTER_GATEWAYS, MY_CLUSTERS];
+
+const CLUSTER_GATEWAYS: Resource = Resource {
     name: "clustergateways",
     singular: "clustergateway",
     kind: "ClusterGateway",
@@ -47,7 +49,16 @@ const RESOURCES: &[Resource] = &[Resource {
             verbs: &["create", "delete", "get", "patch", "update"],
         },
     ],
-}];
+};
+
+/// What a caller may see of itself.
+const MY_CLUSTERS: Resource = Resource {
+    name: "myclusters",
+    singular: "mycluster",
+    kind: "MyCluster",
+    verbs: &["list"],
+    subresources: &[],
+};
 
 /// The discovery documents, rendered once.
 #[derive(Debug)]
