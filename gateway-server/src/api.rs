@@ -10,6 +10,7 @@ pub(crate) mod objects;
 pub(crate) mod openapi;
 pub(crate) mod options;
 pub(crate) mod own_health;
+pub(crate) mod page;
 pub(crate) mod rendering;
 pub(crate) mod selector;
 pub(crate) mod table;

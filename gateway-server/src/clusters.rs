@@ -299,6 +299,7 @@ impl Clusters {
         let Definition {
             object,
             addresses,
+            version,
             registered,
             means,
         } = definition;
@@ -313,6 +314,7 @@ impl Clusters {
         Cluster {
             written,
             object,
+            version,
             registered,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),

@@ -27,6 +27,7 @@ use crate::{
         openapi::OpenApi,
         options::{Options, WatchOptions},
         own_health,
+        page::Page,
         rendering::Rendering,
     },
     attach::Attach,
@@ -159,13 +160,9 @@ impl Gateway {
         }
         let rendering = rendering(head, Shape::List, &options)?;
         let listed = self.clusters.list().await.ok_or_else(not_read_yet)?;
-        let chosen = listed
-            .objects
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|object| options.selection.chooses(object));
-        let revision = listed.revision.to_string();
-        let list = api::objects::list(chosen, &revision, rendering);
+        let objects = listed.objects.iter().map(AsRef::as_ref);
+        let page = Page::of(objects, listed.revision, &options);
+        let list = api::objects::list(page.objects.iter().copied(), page.metadata(), rendering);
         Ok(response(head, &list))
     }
 

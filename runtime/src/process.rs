@@ -17,7 +17,7 @@ pub enum StartError {
     Tls,
     /// The runtime cannot start its threads.
     #[error("cannot start the runtime")]
-    Runtime(#[from] std::io::Error),
+    Runtime(#[from] io::Error),
 }
 
 /// How many threads run the process.

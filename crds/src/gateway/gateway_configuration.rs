@@ -34,6 +34,7 @@ const DEFAULT_ACCOUNT: &str = "cluster-gateway";
 #[kube(
     group = "gateway.open-cluster-management.io",
     version = "v1alpha1",
+    category = "spokeway",
     kind = "GatewayConfiguration",
     doc = "GatewayConfiguration makes managed clusters reachable from the hub. A hub has one, and its \
            name is default.",

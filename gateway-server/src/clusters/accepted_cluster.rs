@@ -5,9 +5,16 @@ use crds::{
     cluster_core::ConstEndpoint,
 };
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kubernetes::words::clipped;
 use rustls::pki_types::CertificateDer;
 
 use super::secret::{Reached, certificates, parse_reached};
+
+/// The claims that say who provides a cluster, the preferred one first.
+const PROVIDER_CLAIMS: [&str; 2] = [
+    "platform.open-cluster-management.io",
+    "product.open-cluster-management.io",
+];
 
 /// A cluster that is registered at the hub.
 #[derive(Debug)]
@@ -21,6 +28,10 @@ pub(super) enum Registration {
 #[derive(Debug)]
 pub(super) struct AcceptedCluster {
     pub(super) metadata: ObjectMeta,
+    /// Who provides it, as it claims itself.
+    pub(super) provider: String,
+    /// The version of its API server, as it reports.
+    pub(super) version: String,
     /// Its usable addresses, in its own order.
     pub(super) addresses: Vec<Address>,
     /// Why the first unusable address is unusable, if there is one.
@@ -80,10 +91,29 @@ impl AcceptedCluster {
                 labels: metadata.labels.clone(),
                 ..ObjectMeta::default()
             },
+            provider: provider(cluster),
+            version: clipped(&version(cluster)),
             addresses,
             fault,
         }
     }
+}
+
+fn version(cluster: &ManagedCluster) -> String {
+    let status = cluster.status.as_ref();
+    status.map_or_else(String::new, |it| it.version.kubernetes.clone())
+}
+
+/// The platform, such as AWS, or else the product, such as K3S.
+fn provider(cluster: &ManagedCluster) -> String {
+    let claims = cluster.status.iter().flat_map(|it| &it.cluster_claims);
+    let claims: Vec<_> = claims.collect();
+    let claimed = |name: &str| {
+        let mut own = claims.iter().filter(|it| it.name == name);
+        own.find(|it| !it.value.is_empty() && it.value != "Other")
+    };
+    let claim = PROVIDER_CLAIMS.into_iter().find_map(claimed);
+    claim.map_or_else(String::new, |it| clipped(&it.value))
 }
 
 impl Address {

@@ -67,6 +67,7 @@ pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) ->
     Definition {
         object,
         addresses: Vec::new(),
+        version: String::new(),
         registered: None,
         means: means.map_err(|fault| Unusable::Secret {
             secret: format!("{namespace}/{cluster}"),
@@ -333,18 +334,14 @@ fn metadata(secret: &ObjectMeta) -> ObjectMeta {
 /// probe wrote, else nothing.
 fn status(secret: &Secret, fault: Option<&Fault>) -> Option<ClusterGatewayStatus> {
     if let Some(fault) = fault {
-        return Some(ClusterGatewayStatus {
-            healthy: false,
-            healthy_reason: fault.to_string(),
-            excess_rights: None,
-        });
+        return Some(ClusterGatewayStatus::unhealthy(fault.to_string()));
     }
     let healthy = annotation(secret, HEALTHY_ANNOTATION)?.eq_ignore_ascii_case("true");
     let reason = annotation(secret, HEALTHY_REASON_ANNOTATION).unwrap_or_default();
     Some(ClusterGatewayStatus {
         healthy,
         healthy_reason: reason.to_owned(),
-        excess_rights: None,
+        ..ClusterGatewayStatus::default()
     })
 }
 

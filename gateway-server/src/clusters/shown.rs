@@ -2,18 +2,22 @@
 //! that the replicas have seen.
 
 use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, EndpointType};
-
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kubernetes::words::clipped;
 
 use super::{
     cluster::Cluster,
-    health::{Evidence, InUse, LiveState, STEP, View},
+    health::{Decision, Evidence, InUse, LiveState, STEP, Seen, View},
 };
 use crate::{
     tunnels::TunnelError,
     upstream::{Dialer, Health, Upstream},
     way::Way,
 };
+
+/// The condition by which `kubectl wait` waits.
+const READY: &str = "Ready";
 
 impl Cluster {
     /// What this replica sees of the cluster now.
@@ -31,13 +35,23 @@ impl Cluster {
     }
 
     /// The object to show.
-    pub(super) fn shown(&self, live: &LiveState) -> Option<ClusterGateway> {
+    pub(super) fn shown(&self, live: &LiveState, decided: &Decision) -> Option<ClusterGateway> {
         let mut object = self.object.clone()?;
         if let Some(endpoint) = self.endpoint(live.in_use) {
             object.spec.access.endpoint = endpoint;
         }
         if let Some(seen) = &live.health {
-            object.status = Some(seen.clone());
+            object.status = Some(ClusterGatewayStatus {
+                healthy: seen.healthy,
+                healthy_reason: seen.healthy_reason.clone(),
+                excess_rights: seen.excess_rights.clone(),
+                ..ClusterGatewayStatus::default()
+            });
+        }
+        let created = object.metadata.creation_timestamp.clone();
+        if let Some(status) = &mut object.status {
+            status.kubernetes_version.clone_from(&self.version);
+            describe(status, decided, created);
         }
         Some(object)
     }
@@ -59,6 +73,30 @@ impl Cluster {
     }
 }
 
+/// The condition, and when the cluster was seen last. Without a decision, it has been so since the
+/// cluster is known.
+fn describe(status: &mut ClusterGatewayStatus, decided: &Decision, created: Option<Time>) {
+    let time = |seconds| Timestamp::from_second(seconds).ok().map(Time);
+    let is_decided = decided.is_healthy() == Some(status.healthy);
+    let since = decided.since.filter(|_| is_decided).and_then(time);
+    if !status.healthy {
+        status.last_seen_time = decided.last_seen.and_then(time);
+    }
+    let (holds, reason) = if status.healthy {
+        ("True", "Reached")
+    } else {
+        ("False", "Unreachable")
+    };
+    status.conditions = vec![Condition {
+        type_: READY.to_owned(),
+        status: holds.to_owned(),
+        reason: reason.to_owned(),
+        message: status.healthy_reason.clone(),
+        last_transition_time: since.or(created).unwrap_or(Time(Timestamp::UNIX_EPOCH)),
+        observed_generation: None,
+    }];
+}
+
 fn in_use(way: &Way, upstream: &Upstream) -> InUse {
     match &upstream.target.dialer {
         Dialer::Tunnel(_) => InUse::Tunnel,
@@ -78,12 +116,10 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
         attempted,
         state: LiveState {
             in_use,
-            health: (evidence != Evidence::Nothing || fault.is_some()).then(|| {
-                ClusterGatewayStatus {
-                    healthy: fault.is_none(),
-                    healthy_reason: fault.unwrap_or_default(),
-                    excess_rights: None,
-                }
+            health: (evidence != Evidence::Nothing || fault.is_some()).then(|| Seen {
+                healthy: fault.is_none(),
+                healthy_reason: fault.unwrap_or_default(),
+                excess_rights: None,
             }),
         },
     };

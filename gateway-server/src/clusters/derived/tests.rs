@@ -242,3 +242,19 @@ fn shows_no_credential() {
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{definition:?}").contains("hunter2"));
 }
+
+#[test]
+fn what_a_cluster_reports_of_itself_is_shown() {
+    let mut cluster = managed_cluster("managed1", &["https://10.0.0.9:6443"]);
+    let status = serde_json::json!({
+        "version": {"kubernetes": "v1.33.1"},
+        "clusterClaims": [
+            {"name": "product.open-cluster-management.io", "value": "K3S"},
+            {"name": "platform.open-cluster-management.io", "value": "Other"},
+        ],
+    });
+    cluster.status = Some(serde_json::from_value(status).unwrap());
+    let definition = derived(&cluster, None, Egress::Direct);
+    assert_eq!(definition.version, "v1.33.1");
+    assert_eq!(definition.object.unwrap().spec.provider, "K3S");
+}
