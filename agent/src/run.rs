@@ -31,12 +31,28 @@ const REVOKE_WITHIN: Duration = Duration::from_mins(1);
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // The agent only moves bytes. One thread does that for hundreds of pipes and needs a few MiB.
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::One)?;
+    say_settings(&settings);
     runtime.block_on(async {
         match settings.command {
             Command::Serve => serve(settings).await,
             Command::Revoke => revoke(settings).await,
         }
     })
+}
+
+/// What the agent does, and for whom.
+fn say_settings(settings: &Settings) {
+    let kubeconfig = settings.hub_kubeconfig.as_ref();
+    let exposed: Vec<_> = settings.exposed.iter().map(ToString::to_string).collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        hub_kubeconfig = kubeconfig.map(|path| path.display().to_string()),
+        connections = settings.connections,
+        tokens = settings.tokens_enabled,
+        apiserver = %settings.apiserver,
+        exposed = exposed.join(","),
+        "the agent starts"
+    );
 }
 
 async fn revoke(settings: Settings) -> anyhow::Result<()> {

@@ -170,7 +170,12 @@ impl Attach {
                 }
             },
             why = self.revoked(agent, place) => {
-                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer stay attached");
+                let agent = agent.right.name();
+                if place.gone.is_cancelled() {
+                    info!(%cluster, agent, "agent detached, because the managed cluster is gone");
+                } else {
+                    warn!(%cluster, agent, why, "agent may no longer stay attached");
+                }
                 "revoked"
             }
         };

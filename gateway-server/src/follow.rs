@@ -15,7 +15,7 @@ use kube::{
     Api,
     runtime::{WatchStreamExt as _, watcher, watcher::Event},
 };
-use runtime::readiness::Condition;
+use runtime::{causes::chain, readiness::Condition};
 use tracing::warn;
 
 use self::follower::Follower;
@@ -48,11 +48,7 @@ pub(crate) async fn follow<F: Follower>(
             Ok(Some(Event::Delete(object))) => follower.remove(&object),
             Ok(None) => return,
             Err(error) => {
-                let said = error.to_string();
-                if complaint.as_ref() != Some(&said) {
-                    warn!(%error, "cannot watch {}; the last known state stays in use", F::WHAT);
-                    complaint = Some(said);
-                }
+                complaint = complain(complaint, &error, F::WHAT);
                 if is_unknown_kind(&error) || F::IS_OPTIONAL && is_refused(&error) {
                     follower.has_no_kind();
                     listed.set(true);
@@ -60,6 +56,18 @@ pub(crate) async fn follow<F: Follower>(
             }
         }
     }
+}
+
+/// Says once why something cannot be watched. Returns what was said.
+fn complain(before: Option<String>, error: &watcher::Error, what: &str) -> Option<String> {
+    let said = chain(error);
+    if before.as_ref() != Some(&said) {
+        warn!(
+            error = said,
+            "cannot watch {what}; the last known state stays in use"
+        );
+    }
+    Some(said)
 }
 
 /// The hub answers, and does not give the list, e.g. because the gateway may not read it.

@@ -44,7 +44,34 @@ use crate::{
 /// Runs the gateway until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
+    say_settings(&settings);
     runtime.block_on(serve(settings))
+}
+
+/// Which clusters the gateway serves, how it reaches them, and who callers are there.
+fn say_settings(settings: &Settings) {
+    let account = settings.managed_service_account.as_ref();
+    let identities = settings.identities.as_ref();
+    let ranges: Vec<_> = settings
+        .egress_addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let exposed: Vec<_> = settings.exposed.iter().map(ToString::to_string).collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        secret_namespace = settings.secret_namespace,
+        managed_service_account = account.map(ToString::to_string),
+        egress = ?settings.egress,
+        egress_addresses = ranges.join(","),
+        identity = if identities.is_some() { "impersonate" } else { "service-account" },
+        fallback = identities.map(|it| format!("{:?}", it.fallback)),
+        user_prefix = identities.map(|it| it.prefix.as_str()),
+        exposed = exposed.join(","),
+        replicas = settings.replicas,
+        peers = settings.peers.is_some(),
+        "the gateway starts"
+    );
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {

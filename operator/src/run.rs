@@ -13,6 +13,7 @@ use kubernetes::clock::now;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
+    causes::chain,
     process::{self, Threads},
     readiness::{Condition, Readiness},
     shutdown,
@@ -45,6 +46,7 @@ const DISCOVER_EVERY: Duration = Duration::from_secs(2);
 /// Runs the operator until it is told to stop, or runs an uninstall to its end.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
+    say_settings(&settings);
     runtime.block_on(async {
         let client = hub(settings.kubeconfig.as_deref()).await?;
         match settings.command {
@@ -52,6 +54,29 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
             Command::Uninstall => uninstall::run(client, settings.uninstall_deadline).await,
         }
     })
+}
+
+/// What the process was told to do.
+fn say_settings(settings: &Settings) {
+    let Settings {
+        command,
+        namespace,
+        agent_image,
+        gateway_image,
+        allowed_images,
+        removal_deadline,
+        ..
+    } = settings;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        command = ?command,
+        namespace,
+        agent_image,
+        gateway_image,
+        allowed_gateway_images = allowed_images.join(","),
+        removal_timeout = removal_deadline.as_secs(),
+        "the operator starts"
+    );
 }
 
 async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
@@ -152,7 +177,7 @@ async fn addon_version(client: &Client) -> addon::Version {
     loop {
         let fault = match discovery::addon_version(client).await {
             Ok(version) => return version,
-            Err(fault) => fault.to_string(),
+            Err(fault) => chain(&fault),
         };
         if last_fault.as_ref() != Some(&fault) {
             warn!(fault, "waiting for the hub");

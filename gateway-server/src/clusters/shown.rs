@@ -5,6 +5,7 @@ use crds::cluster_core::{ClusterEndpoint, ClusterGateway, ClusterGatewayStatus, 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kubernetes::words::clipped;
+use runtime::causes::without_links;
 
 use super::{
     cluster::Cluster,
@@ -130,7 +131,10 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
         },
         _ if sighting.is_open => view(Evidence::Connection, None),
         (_, Health::Failing { error, since }) => {
-            let fault = format!("{} (failing since {since:.0})", clipped(&error.to_string()));
+            let fault = format!(
+                "{} (failing since {since:.0})",
+                clipped(&without_links(&error.to_string()))
+            );
             view(Evidence::Attempt, Some(fault))
         }
         (_, Health::Good) => view(Evidence::Attempt, None),
