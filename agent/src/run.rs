@@ -9,6 +9,7 @@ use runtime::{
     admin::Admin,
     memory,
     process::{self, Threads},
+    process_metrics,
     readiness::Readiness,
     shutdown,
 };
@@ -74,6 +75,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    process_metrics::register(&mut registry, "agent", env!("CARGO_PKG_VERSION"));
     let duties = Duties::new(&settings, &mut registry).await?;
     let readiness = Readiness::default();
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());

@@ -159,6 +159,14 @@ impl Clusters {
         feed.resume(revision, &self.snapshot.load(), now)
     }
 
+    /// Whether this replica reaches each cluster, as far as it has tried.
+    pub(crate) fn reached_here(&self) -> Vec<(ClusterName, bool)> {
+        let snapshot = self.snapshot.load();
+        let all = snapshot.by_name.iter();
+        all.filter_map(|(name, cluster)| Some((name.clone(), cluster.is_reached()?)))
+            .collect()
+    }
+
     /// Brings what is known of a cluster's health up to date. An open connection is monitored
     /// anyway; if there is none, this opens one, as a request would.
     pub(crate) async fn probe(&self, name: &ClusterName) {

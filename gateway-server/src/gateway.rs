@@ -37,7 +37,7 @@ use crate::{
     clusters::{Absent, Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
     route::{Document, Own, Route, route},
-    status::Refusal,
+    status::{Refusal, Refused},
     tunnels::identity::speaks_for,
     watch::{Printer, Watch},
 };
@@ -71,6 +71,9 @@ impl Gateway {
         let answered = self.dispatch(peer, request).await;
         let mut response =
             answered.unwrap_or_else(|refusal| refusal.into_response().map(Body::from));
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            self.proxy.metrics.refused(refused.phase, response.status());
+        }
         if head_only {
             *response.body_mut() = Body::Empty;
         }

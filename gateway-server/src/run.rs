@@ -13,6 +13,7 @@ use runtime::{
     admin::Admin,
     certificate::ServingCertificate,
     process::{self, Threads},
+    process_metrics,
     readiness::Readiness,
     shutdown,
 };
@@ -34,7 +35,7 @@ use crate::{
     grants::Grants,
     hub_clock::HubClock,
     identities,
-    metrics::Metrics,
+    metrics::{Metrics, up::Up},
     peers::Peers,
     proxy::{Outbound, Proxy},
     replicas::Replicas,
@@ -84,6 +85,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    let up = Up::register(&mut registry);
+    process_metrics::register(&mut registry, "gateway", env!("CARGO_PKG_VERSION"));
     let readiness = Readiness::default();
     let admin = Admin {
         readiness: readiness.clone(),
@@ -100,6 +103,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         clock,
     };
     let gateway = process.gateway(&settings);
+    up.tell(&gateway.clusters);
 
     let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
     background.spawn(Arc::clone(&certificate).follow());

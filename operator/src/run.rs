@@ -15,6 +15,7 @@ use runtime::{
     admin::Admin,
     causes::chain,
     process::{self, Threads},
+    process_metrics,
     readiness::{Condition, Readiness},
     shutdown,
 };
@@ -88,6 +89,7 @@ async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
     let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    process_metrics::register(&mut registry, "operator", env!("CARGO_PKG_VERSION"));
     let admin = Admin {
         readiness,
         metrics: Arc::new(registry),

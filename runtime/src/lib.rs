@@ -11,6 +11,7 @@ pub mod listener;
 pub mod log;
 pub mod memory;
 pub mod process;
+pub mod process_metrics;
 pub mod read_ahead;
 pub mod readiness;
 pub mod reload;

@@ -144,7 +144,9 @@ pub struct PlacementReference {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
-    /// Where credentials come from. Defaults to `ManagedServiceAccount`.
+    /// Where credentials come from. `ManagedServiceAccount`: from a `ManagedServiceAccount` in each cluster's
+    /// namespace, created and renewed automatically. Manual: from Secrets that you create. Defaults to
+    /// `ManagedServiceAccount`.
     #[serde(rename = "type")]
     pub kind: CredentialsType,
     /// The account to use if the type is `ManagedServiceAccount`.

@@ -35,6 +35,14 @@ impl Cluster {
         view
     }
 
+    /// Whether this replica reaches the cluster. `None` if it has not tried.
+    pub(super) fn is_reached(&self) -> Option<bool> {
+        match &self.access {
+            Ok(_) => Some(self.view().state.health?.healthy),
+            Err(_) => Some(false),
+        }
+    }
+
     /// The object to show.
     pub(super) fn shown(&self, live: &LiveState, decided: &Decision) -> Option<ClusterGateway> {
         let mut object = self.object.clone()?;

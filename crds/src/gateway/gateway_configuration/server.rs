@@ -29,7 +29,8 @@ const DEFAULT_OUTAGE: &str = "5m";
     },
 ]))]
 pub struct Server {
-    /// Who runs the server. Defaults to Managed.
+    /// Who runs the server. Managed: the operator. External: you; the operator only registers it at the hub's API
+    /// server. Defaults to Managed.
     pub deployment: ServerDeployment,
     /// Namespace of the server and its Service. Defaults to spokeway-system. If you change it, the operator
     /// removes what it has in the earlier one first, so the gateway is away until it is ready in the new one.
