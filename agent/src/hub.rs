@@ -4,16 +4,14 @@
 
 mod api;
 mod mtls;
-mod prompt;
 
 use std::{fs, future::pending, path::PathBuf, time::Duration};
 
-use runtime::http_proxy::HttpProxy;
+use runtime::proxy::Proxies;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::sleep,
 };
-use tokio_util::task::TaskTracker;
 
 pub(crate) use self::{api::ApiError, mtls::MtlsError};
 
@@ -46,8 +44,8 @@ pub struct Mtls {
     pub certificate: PathBuf,
     /// PEM file with the key of the certificate.
     pub private_key: PathBuf,
-    /// The proxy, if one must be used.
-    pub proxy: Option<HttpProxy>,
+    /// The proxies that may lead there.
+    pub proxies: Proxies,
 }
 
 /// A byte stream to the gateway.
@@ -67,13 +65,13 @@ pub(crate) enum AttachError {
 impl Hub {
     /// Attaches once. The credentials are read for each connection, so a new connection uses
     /// rotated credentials and open ones are not affected.
-    pub(crate) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, AttachError> {
+    pub(crate) async fn attach(&self) -> Result<Box<dyn Stream>, AttachError> {
         Ok(match self {
             Self::Api {
                 kubeconfig,
                 cluster,
             } => Box::new(api::attach(kubeconfig, cluster).await?),
-            Self::Mtls(mtls) => mtls.attach(tasks).await?,
+            Self::Mtls(mtls) => mtls.attach().await?,
         })
     }
 
@@ -116,7 +114,7 @@ mod tests {
             authority: PathBuf::new(),
             certificate: file.clone(),
             private_key: PathBuf::new(),
-            proxy: None,
+            proxies: Proxies::never(),
         });
         fs::write(&file, "first").unwrap();
         let mut renewed = Box::pin(hub.renewed());

@@ -11,9 +11,10 @@ use runtime::{
     process::{self, Threads},
     readiness::Readiness,
     shutdown,
+    tcp::listen,
 };
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
@@ -53,8 +54,7 @@ async fn revoke(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(settings.admin_address)
-        .await
+    let listener = listen(settings.admin_address)
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
@@ -63,7 +63,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
     let links = (settings.connections > 0).then(|| Links {
         hub: settings.hub,
-        tasks: TaskTracker::new(),
         targets: Arc::new(Targets::new(
             settings.apiserver,
             settings.exposed,

@@ -1,13 +1,10 @@
 //! From settings to a running process, and back: bind everything, follow the hub, serve, drain.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use kube::{
-    Client, Config,
-    client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
+use kubernetes::source::Source;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
@@ -15,6 +12,7 @@ use runtime::{
     process::{self, Threads},
     readiness::Readiness,
     shutdown,
+    tcp::listen,
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -49,11 +47,11 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let clock = HubClock::default();
-    let hub = hub(settings.kubeconfig.as_deref(), &clock).await?;
+    let hub = hub(settings.kubeconfig.clone(), &clock).await?;
     let certificate =
         ServingCertificate::load(settings.certificate.clone(), settings.private_key.clone())?;
-    let listener = bind(settings.address).await?;
-    let admin_listener = bind(settings.admin_address).await?;
+    let listener = bind(settings.address)?;
+    let admin_listener = bind(settings.admin_address)?;
 
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
@@ -81,7 +79,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     background.spawn(shutdown::on_signal(told.clone()));
 
     if let Some(entrance) = settings.tunnel_entrance {
-        let listener = bind(entrance.address).await?;
+        let listener = bind(entrance.address)?;
         let authority = AgentAuthority::load(entrance.authority)?;
         background.spawn(Arc::clone(&authority).follow());
         let attach = gateway.attach.clone();
@@ -90,7 +88,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         info!(address = %entrance.address, "agents may attach here by mutual TLS");
     }
     if let Some(peer_settings) = settings.peers {
-        let listener = bind(peer_settings.address).await?;
+        let listener = bind(peer_settings.address)?;
         info!(address = %peer_settings.address, "other replicas may connect here");
         let peers = peers(&gateway.attach, passing.clone());
         peers.start(peer_settings, listener, hub, &readiness, &mut background)?;
@@ -214,23 +212,15 @@ fn derivation(settings: &Settings) -> Option<Derivation> {
     })
 }
 
-async fn hub(kubeconfig: Option<&Path>, clock: &HubClock) -> anyhow::Result<Client> {
-    let config = match kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .with_context(|| format!("kubeconfig of the hub {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster().context(
-            "the hub's API server is not known: set --kubeconfig, or run in a Pod of the hub with a service account",
-        )?,
-    };
-    let builder = ClientBuilder::try_from(config)?;
+async fn hub(kubeconfig: Option<PathBuf>, clock: &HubClock) -> anyhow::Result<Client> {
+    let source = Source::from(kubeconfig);
+    let access = source.access().await.context(
+        "the hub's API server is not known: set --kubeconfig, or run in a Pod of the hub with a service account",
+    )?;
+    let builder = access.builder().map_err(|fault| source.unusable(fault))?;
     Ok(builder.with_layer(&clock.listening()).build())
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("cannot listen on {address}"))
 }

@@ -11,9 +11,8 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kube::{Client, client::Body};
 use kubernetes::source::{Source, SourceError};
+use runtime::causes::chain;
 use tokio::time::timeout;
-
-use super::prompt;
 
 /// The deadline for TCP, TLS, and the answers of the hub and the gateway.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -25,7 +24,7 @@ const LONGEST_MESSAGE: usize = 1024;
 pub(crate) enum ApiError {
     #[error("hub's API server: {0}")]
     Source(#[from] SourceError),
-    #[error("hub's API server: {0}")]
+    #[error("hub's API server: {}", chain(.0))]
     Hub(#[from] kube::Error),
     #[error("hub's API server: it did not answer within {} s", DEADLINE.as_secs())]
     Deadline,
@@ -47,11 +46,12 @@ pub(super) async fn attach(
 }
 
 async fn client(path: &Path) -> Result<Client, ApiError> {
-    let mut config = Source::Kubeconfig(path.to_owned()).config().await?;
+    let mut access = Source::Kubeconfig(path.to_owned()).access().await?;
+    access.config.default_retry = false;
     // A tunnel may be silent for any time. Its own pings detect a broken connection.
-    config.read_timeout = None;
-    config.write_timeout = None;
-    Ok(prompt::client(config)?)
+    access.config.read_timeout = None;
+    access.config.write_timeout = None;
+    Ok(access.client()?)
 }
 
 async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, ApiError> {

@@ -7,7 +7,7 @@ use crds::{
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use rustls::pki_types::CertificateDer;
 
-use super::secret::{Reached, certificates, parse_reached};
+use super::secret::{self, Reached, parse_reached};
 
 /// A cluster that the hub has accepted.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Address {
             .as_ref()
             .filter(|ByteString(pem)| !pem.is_empty());
         let authorities = bundle
-            .map(|ByteString(pem)| certificates(pem, "caBundle"))
+            .map(|ByteString(pem)| secret::bundle(pem, "caBundle"))
             .transpose();
         Ok(Self {
             reached,

@@ -205,10 +205,7 @@ impl Connector {
     }
 
     async fn dialled(&self, share: Share) -> Result<Dialled, ConnectError> {
-        within(Phase::Dial, async {
-            Ok(self.dialer.dial(&self.tasks, share).await?)
-        })
-        .await
+        within(Phase::Dial, async { Ok(self.dialer.dial(share).await?) }).await
     }
 
     async fn secured(

@@ -9,7 +9,8 @@ use crds::gateway::{ExternalServer, SETTINGS_PATH, ServerSettings};
 use http::Request;
 use k8s_openapi::{ByteString, api::core::v1::Service};
 use kube::{Api, Client, Config};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use kubernetes::access::Access;
+use runtime::trust;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, interval, timeout},
@@ -160,14 +161,12 @@ fn host(service: &str, namespace: &str) -> String {
 fn anonymous(address: &str, target: &Target) -> Result<Client, ProbeError> {
     let mut config = Config::new(address.parse().map_err(ProbeError::Address)?);
     let ByteString(bundle) = &target.server.ca_bundle;
-    let roots = CertificateDer::pem_slice_iter(bundle)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| ProbeError::Bundle)?;
+    let roots = trust::certificates(bundle);
     if roots.is_empty() {
         return Err(ProbeError::Bundle);
     }
     config.root_cert = Some(roots.into_iter().map(|root| root.to_vec()).collect());
     config.tls_server_name = Some(host(&target.server.service, &target.namespace));
     config.default_retry = false;
-    Client::try_from(config).map_err(ProbeError::Unready)
+    Access::direct(config).client().map_err(ProbeError::Unready)
 }
