@@ -60,12 +60,12 @@ pub struct Args {
     egress_address: Vec<IpRange>,
     #[command(flatten)]
     identity: IdentityArgs,
-    /// IP address that the API is served on.
+    /// IP address that the API is served on. `::` stands for all addresses, of IPv4 too.
     #[arg(
         long,
         env = "GATEWAY_BIND_ADDRESS",
         value_name = "IP",
-        default_value = "0.0.0.0"
+        default_value = "::"
     )]
     bind_address: IpAddr,
     /// Port that the API is served on.

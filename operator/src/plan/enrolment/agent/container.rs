@@ -79,7 +79,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
     let mut arguments = vec![
         format!("--cluster={}", cluster.name),
         format!("--hub-kubeconfig={HUB_DIRECTORY}/kubeconfig"),
-        format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+        format!("--admin-bind-address=[::]:{ADMIN_PORT}"),
         format!("--lease-namespace={}", cluster.install_namespace()),
     ];
     let tunnel = cluster.tunnel.then_some("tunnel");

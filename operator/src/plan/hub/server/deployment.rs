@@ -149,7 +149,7 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         format!("--secure-port={PORT}"),
         format!("--tls-cert-file={SERVING_DIRECTORY}/tls.crt"),
         format!("--tls-private-key-file={SERVING_DIRECTORY}/tls.key"),
-        format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+        format!("--admin-bind-address=[::]:{ADMIN_PORT}"),
     ];
     arguments.push(format!("--shutdown-delay={SHUTDOWN_DELAY}"));
     arguments.extend(peers::arguments(&spec.server.namespace));
