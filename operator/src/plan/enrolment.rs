@@ -16,6 +16,7 @@ mod deployment_config;
 mod leaving;
 mod namespace;
 mod placement;
+mod proxy;
 mod registration;
 mod removal;
 mod rows;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     leaving::Leaving,
     namespace::refusal,
     placement::{is_chosen, is_selected, looks_again_at},
+    proxy::PROXY_USABLE,
     registration::own_group_of_all,
     selected_cluster::is_row_foreign,
 };

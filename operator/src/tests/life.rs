@@ -280,3 +280,72 @@ fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
         .map(|(key, it)| hub.whole(key, it)["spec"].clone());
     insta::assert_json_snapshot!(works.collect::<Vec<_>>());
 }
+
+/// What the add-on that carries the agent says of its proxy.
+fn usable(hub: &Hub) -> Value {
+    let row = hub.observed.object(&row_key("managed1", Addon::Gateway));
+    let conditions = row.unwrap().data["status"]["conditions"].clone();
+    let mut all = conditions.as_array().unwrap().iter();
+    let found = all.find(|it| it["type"] == "ProxyUsable");
+    found.cloned().unwrap_or_default()
+}
+
+/// No agent can say so, because it does not reach the hub.
+#[test]
+fn a_proxy_that_no_agent_can_use_is_named_until_it_is_mended_or_gone() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    let config = ObjectKey::new(Kind::AddOnDeploymentConfig, "hub-config", "agents");
+    hub.write(
+        &config,
+        &json!({"spec": {"proxyConfig": {"httpsProxy": "proxy:3128"}}}),
+    );
+    hub.settle();
+    let chosen = json!({
+        "group": "addon.open-cluster-management.io", "resource": "addondeploymentconfigs",
+        "namespace": "hub-config", "name": "agents",
+        "desiredConfig": {"namespace": "hub-config", "name": "agents", "specHash": "abc"},
+    });
+    let key = row_key("managed1", Addon::Gateway);
+    hub.write(
+        &key,
+        &json!({"spec": {"configs": [chosen]}, "status": {"configReferences": [chosen]}}),
+    );
+    hub.settle();
+    assert_eq!(usable(&hub)["status"], "True");
+    hub.write(
+        &config,
+        &json!({"spec": {
+            "proxyConfig": {"httpsProxy": "ftp://u:hunter2@proxy", "noProxy": ".svc,"},
+        }}),
+    );
+    hub.settle();
+    let condition = usable(&hub);
+    assert_eq!(
+        (&condition["status"], &condition["reason"]),
+        (&json!("False"), &json!("ProxyConfigInvalid"))
+    );
+    let message = condition["message"].as_str().unwrap();
+    assert!(
+        message.starts_with(
+            "AddOnDeploymentConfig hub-config/agents: spec.proxyConfig.httpsProxy \"ftp://proxy\""
+        ),
+        "{message}"
+    );
+    let configuration = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    let status = &hub.observed.object(&configuration).unwrap().data["status"];
+    let status = status["troubled"].to_string();
+    assert!(
+        status.contains("ProxyConfigInvalid") && !status.contains("hunter2"),
+        "{status}"
+    );
+    hub.write(
+        &config,
+        &json!({"spec": {"proxyConfig": {"httpsProxy": "", "noProxy": ""}}}),
+    );
+    hub.settle();
+    assert_eq!(
+        (&usable(&hub)["status"], &usable(&hub)["reason"]),
+        (&json!("True"), &json!("NoProxy"))
+    );
+}

@@ -14,7 +14,7 @@ use crate::{
     observed::Observed,
     plan::{
         access::{Overdue, overdue},
-        enrolment::{is_chosen, is_row_foreign, refusal},
+        enrolment::{PROXY_USABLE, is_chosen, is_row_foreign, refusal},
         row_key,
     },
 };
@@ -189,6 +189,15 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
 }
 
 fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
+    // Without a proxy that it can use, an agent does not come, which says less.
+    let proxy = status.condition(PROXY_USABLE);
+    if let Some(proxy) = proxy.filter(|it| it.status != "True") {
+        return Some(Trouble {
+            reason: proxy.reason.clone(),
+            message: format!("the agent cannot use its proxy: {}", proxy.message),
+            since: Some(proxy.last_transition_time.0),
+        });
+    }
     // This add-on carries the agent of all three.
     let step = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE]
         .into_iter()

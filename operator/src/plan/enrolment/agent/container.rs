@@ -1,6 +1,7 @@
 //! The agent's container: its settings, its mounts, and its restrictions.
 
 use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
+use k8s_openapi::ByteString;
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
@@ -137,11 +138,15 @@ fn environment(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec
     let ProxyConfig {
         http,
         https,
+        ca_bundle,
         no_proxy,
     } = &config.proxy_config;
+    let bundle = ca_bundle.as_ref().map(|ByteString(pem)| pem.as_slice());
+    let bundle = String::from_utf8_lossy(bundle.unwrap_or_default()).into_owned();
     let proxies = [
         ("HTTP_PROXY", http),
         ("HTTPS_PROXY", https),
+        ("PROXY_CA_BUNDLE", &bundle),
         ("NO_PROXY", no_proxy),
     ]
     .into_iter()
