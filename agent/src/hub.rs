@@ -13,7 +13,10 @@ use tokio::{
     time::sleep,
 };
 
-pub(crate) use self::{api::ApiError, mtls::MtlsError};
+pub(crate) use self::{
+    api::{ApiError, HubApi},
+    mtls::MtlsError,
+};
 
 /// How often the agent checks for a new certificate. Certificates are replaced long before they
 /// expire.
@@ -23,10 +26,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) enum Hub {
     /// Through the hub's API server.
-    Api {
-        kubeconfig: PathBuf,
-        cluster: String,
-    },
+    Api(HubApi),
     /// At the gateway's tunnel port.
     Mtls(Mtls),
 }
@@ -67,10 +67,7 @@ impl Hub {
     /// rotated credentials and open ones are not affected.
     pub(crate) async fn attach(&self) -> Result<Box<dyn Stream>, AttachError> {
         Ok(match self {
-            Self::Api {
-                kubeconfig,
-                cluster,
-            } => Box::new(api::attach(kubeconfig, cluster).await?),
+            Self::Api(api) => api.attach().await?,
             Self::Mtls(mtls) => mtls.attach().await?,
         })
     }
@@ -79,7 +76,7 @@ impl Hub {
     /// tunnel when its certificate expires.
     pub(crate) fn renewed(&self) -> impl Future<Output = ()> + Send + use<> {
         let certificate = match self {
-            Self::Api { .. } => None,
+            Self::Api(_) => None,
             Self::Mtls(mtls) => Some(mtls.certificate.clone()),
         };
         let shown = certificate.as_ref().and_then(|path| fs::read(path).ok());

@@ -278,6 +278,7 @@ impl Clusters {
     fn forget(&self, name: &ClusterName) {
         info!(cluster = %name, "managed cluster is gone");
         self.metrics.forget(name);
+        self.tunnels.forget(name);
     }
 
     fn cluster(

@@ -11,7 +11,7 @@ mod pipe;
 mod signal;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
     future::pending,
     sync::{
@@ -44,6 +44,8 @@ struct Inner {
     per_cluster: usize,
     /// Signals that the set of clusters with a tunnel to this replica may have changed.
     held: watch::Sender<()>,
+    /// The clusters whose agents last came without the upgrade that they ask for.
+    stripped: RwLock<HashSet<ClusterName>>,
     /// Counts the tunnels to this replica that have drained.
     drained: AtomicU64,
 }
@@ -58,6 +60,7 @@ impl Tunnels {
             process,
             per_cluster,
             held: watch::Sender::default(),
+            stripped: RwLock::default(),
             drained: AtomicU64::new(0),
         }))
     }
@@ -82,7 +85,22 @@ impl Tunnels {
             .or_insert_with(|| Arc::new(Entry::new(budget)));
         entry.sessions.add(session);
         drop(clusters);
+        self.0.stripped.write().remove(cluster);
         self.0.held.send_replace(());
+    }
+
+    /// An agent of `cluster`, which is known, came without the upgrade that it asks for.
+    pub(crate) fn strip(&self, cluster: &ClusterName) {
+        self.0.stripped.write().insert(cluster.clone());
+    }
+
+    fn is_stripped(&self, cluster: &ClusterName) -> bool {
+        self.0.stripped.read().contains(cluster)
+    }
+
+    /// The cluster is gone.
+    pub(crate) fn forget(&self, cluster: &ClusterName) {
+        self.0.stripped.write().remove(cluster);
     }
 
     /// Removes a session of `cluster`.

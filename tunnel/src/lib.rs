@@ -25,6 +25,7 @@ mod session;
 mod sessions;
 mod stream;
 mod target;
+pub mod websocket;
 mod word;
 
 pub use crate::{

@@ -6,7 +6,7 @@ use clap::Args;
 use runtime::proxy::Proxies;
 use tunnel::Target;
 
-use crate::hub::{Hub, Mtls};
+use crate::hub::{Hub, HubApi, Mtls};
 
 /// Where to attach: through the hub's API server, or at the gateway's tunnel port.
 #[derive(Args, Clone, Debug)]
@@ -82,10 +82,7 @@ impl EntranceArgs {
         } = self;
         let Some(address) = tunnel_address else {
             // clap ensures that either the address or the kubeconfig is set.
-            return hub_kubeconfig.map(|kubeconfig| Hub::Api {
-                kubeconfig,
-                cluster,
-            });
+            return hub_kubeconfig.map(|kubeconfig| Hub::Api(HubApi::new(kubeconfig, cluster)));
         };
         let target: Target = match address.parse() {
             Ok(target) => target,

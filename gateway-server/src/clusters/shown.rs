@@ -10,7 +10,6 @@ use super::{
     health::{Evidence, InUse, LiveState, STEP, View},
 };
 use crate::{
-    tunnels::TunnelError,
     upstream::{Dialer, Health, Upstream},
     way::Way,
 };
@@ -90,7 +89,7 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
     match (&upstream.target.dialer, sighting.health) {
         (Dialer::Tunnel(tunnel), _) if !tunnel.is_attached() => View {
             attempted: 0,
-            ..view(Evidence::Nothing, Some(TunnelError::Absent.to_string()))
+            ..view(Evidence::Nothing, Some(tunnel.absent().to_string()))
         },
         _ if sighting.is_open => view(Evidence::Connection, None),
         (_, Health::Failing { error, since }) => {

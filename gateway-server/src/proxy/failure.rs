@@ -177,6 +177,10 @@ fn connect(error: &ConnectError) -> Told {
 fn tunnel(error: &TunnelError) -> Told {
     match error {
         TunnelError::Absent => no_tunnel(),
+        TunnelError::Stripped => unavailable(
+            "Tunnel",
+            "see the agent's log, and let what stands in front of the hub's API server pass upgrades",
+        ),
         TunnelError::Open(error) => no_pipe(error, "the agent reconnects by itself; try again"),
         TunnelError::Passed { source, .. } => no_pipe(source, "try again"),
     }
@@ -393,6 +397,7 @@ mod tests {
             }),
             Failure::Unusable(Unusable::NoAddress("it has none at all".to_owned())),
             through(TunnelError::Absent),
+            through(TunnelError::Stripped),
             through(TunnelError::Open(OpenError::Budget)),
             through(TunnelError::Open(OpenError::Deadline)),
             through(TunnelError::Open(OpenError::Refused(Refused::Forbidden))),

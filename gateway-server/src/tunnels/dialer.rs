@@ -32,6 +32,12 @@ pub(crate) enum TunnelError {
     /// No agent of the cluster is connected to any replica of this gateway.
     #[error("no agent of this cluster is connected")]
     Absent,
+    /// The same, and agents try: their requests to attach arrive without the upgrade that they ask for.
+    #[error(
+        "no agent of this cluster is connected: one tries, but something between it and the gateway passes \
+         neither the upgrade to a tunnel nor that to WebSocket"
+    )]
+    Stripped,
     /// This replica has a tunnel, but the pipe could not be opened.
     #[error("through the tunnel: {0}")]
     Open(#[from] OpenError),
@@ -81,7 +87,7 @@ impl TunnelDialer {
     pub(crate) async fn dial(&self, share: Share) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.filter(|entry| entry.is_attached());
-        let entry = entry.ok_or(TunnelError::Absent)?;
+        let entry = entry.ok_or_else(|| self.absent())?;
         let charge = entry.budget.sharing(share).charge_pipe();
         let charge = charge.ok_or(OpenError::Budget)?;
         let routes = entry.routes(PEERS_ASKED);
@@ -100,6 +106,15 @@ impl TunnelDialer {
         });
         let opened = opened.await;
         opened.unwrap_or(Err(failed))
+    }
+
+    /// The error for a cluster without a tunnel.
+    pub(crate) fn absent(&self) -> TunnelError {
+        if self.tunnels.is_stripped(&self.cluster) {
+            TunnelError::Stripped
+        } else {
+            TunnelError::Absent
+        }
     }
 
     async fn open_here(&self, entry: &Entry, charge: &Charge) -> Result<Pipe, TunnelError> {
@@ -132,13 +147,13 @@ impl TunnelDialer {
 impl TunnelError {
     /// Whether there is no tunnel.
     pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
+        matches!(self, Self::Absent | Self::Stripped)
     }
 
     /// Whether as many pipes are open as a tunnel or a budget allows.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Self::Absent => false,
+            Self::Absent | Self::Stripped => false,
             Self::Open(source) | Self::Passed { source, .. } => matches!(
                 source,
                 OpenError::Budget | OpenError::Refused(Refusal::Busy)
@@ -149,7 +164,7 @@ impl TunnelError {
     /// Whether another replica may be able to open the pipe.
     fn is_of_replica(&self) -> bool {
         match self {
-            Self::Absent => true,
+            Self::Absent | Self::Stripped => true,
             Self::Open(source) | Self::Passed { source, .. } => source.is_of_session(),
         }
     }
