@@ -27,6 +27,8 @@ const STRIPPED: &str = "HTTP/1.1 426 Upgrade Required\r\ncontent-length: 43\r\n\
                         {\"kind\":\"Status\",\"message\":\"needs upgrade\"}";
 const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 43\r\n\r\n\
                          {\"kind\":\"Status\",\"message\":\"not for you!!\"}";
+const OUTAGE: &str =
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 19\r\n\r\nservice unavailable";
 const CLOSED: &str = "";
 
 /// Serves until it is dropped; tells how many upgrades of each kind were asked for.
@@ -126,15 +128,20 @@ async fn says_who_stands_in_between_if_nothing_gets_through() {
 
 #[tokio::test]
 async fn a_word_of_the_hub_is_not_asked_for_twice() {
-    let (api, _files, asked, _serving) = hub(Hub {
-        own: FORBIDDEN,
-        websocket: WEBSOCKET,
-    })
-    .await;
-    let said = api.attach().await.err().unwrap().to_string();
-    assert!(
-        said.contains("403") && said.contains("not for you"),
-        "{said}"
-    );
-    assert!(!asked[1].load(Ordering::Relaxed));
+    for (own, words) in [
+        (FORBIDDEN, "refused with 403 Forbidden: not for you"),
+        (
+            OUTAGE,
+            "refused with 503 Service Unavailable: service unavailable",
+        ),
+    ] {
+        let (api, _files, asked, _serving) = hub(Hub {
+            own,
+            websocket: WEBSOCKET,
+        })
+        .await;
+        let said = api.attach().await.err().unwrap().to_string();
+        assert!(said.contains(words), "{said}");
+        assert!(!asked[1].load(Ordering::Relaxed));
+    }
 }

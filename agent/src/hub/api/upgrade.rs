@@ -143,13 +143,29 @@ async fn refusal(response: Response<Body>) -> UpgradeError {
         },
         None => {
             let begin = &body[..body.len().min(LONGEST_MESSAGE)];
+            let message = String::from_utf8_lossy(begin).trim().to_owned();
+            if is_outage(status) {
+                return UpgradeError::Refused { status, message };
+            }
             UpgradeError::Between {
                 who: who(&head.headers),
                 status,
-                message: String::from_utf8_lossy(begin).trim().to_owned(),
+                message,
             }
         }
     }
+}
+
+/// What the hub's aggregator answers without a Status while there is no gateway, and others while
+/// there is no hub. It says nothing about upgrades.
+fn is_outage(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// Who answered, as far as its headers tell.
