@@ -1,6 +1,7 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! turned into [`Settings`].
 
+mod apiserver;
 mod entrance;
 mod leases;
 mod network;
@@ -12,9 +13,12 @@ use clap::{Parser, ValueEnum};
 use crds::{ServiceAddress, ServiceAddressError};
 use kubernetes::source::Source;
 use runtime::{faults::Faults, log::Format};
-use tunnel::{Target, TargetError};
+use tunnel::Target;
 
-use self::{entrance::EntranceArgs, leases::LeaseArgs, network::NetworkArgs, tokens::TokenArgs};
+use self::{
+    apiserver::ApiserverArgs, entrance::EntranceArgs, leases::LeaseArgs, network::NetworkArgs,
+    tokens::TokenArgs,
+};
 use crate::{hub::Hub, leases::LeaseSettings, targets::Network, tokens::TokenSettings};
 
 /// Keeps tunnels from a managed cluster to the gateway on its hub.
@@ -44,14 +48,8 @@ pub struct Args {
         value_parser = clap::value_parser!(u8).range(0..=16)
     )]
     connections: u8,
-    /// Address of this cluster's own API server.
-    #[arg(
-        long,
-        env = "AGENT_APISERVER",
-        value_name = "HOST:PORT",
-        default_value = "kubernetes.default.svc:443"
-    )]
-    apiserver: String,
+    #[command(flatten)]
+    apiserver: ApiserverArgs,
     /// Service of this cluster that the gateway may reach through the tunnel in addition to the API server,
     /// as NAMESPACE/NAME:PORT. Can be repeated.
     #[arg(
@@ -163,9 +161,7 @@ impl TryFrom<Args> for Settings {
             log_format,
         } = args;
         let mut faults = Vec::new();
-        let apiserver = apiserver.parse().map_err(|fault: TargetError| {
-            faults.push(format!("--apiserver {apiserver}: {fault}"));
-        });
+        let apiserver = apiserver.target(&mut faults);
         let mut exposed = Vec::new();
         for service in &expose {
             match service_target(service) {
@@ -181,7 +177,7 @@ impl TryFrom<Args> for Settings {
             faults.push("revoke: requires --hub-kubeconfig".to_owned());
         }
         match (hub, apiserver) {
-            (Some(hub), Ok(apiserver)) if faults.is_empty() => Ok(Self {
+            (Some(hub), Some(apiserver)) if faults.is_empty() => Ok(Self {
                 command,
                 tokens_enabled,
                 tokens,
@@ -241,7 +237,28 @@ mod tests {
         let settings = settings(&["--expose=web/front:80,data/db:5432"]).unwrap();
         let names: Vec<_> = settings.exposed.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["front.web.svc:80", "db.data.svc:5432"]);
-        assert_eq!(settings.apiserver.to_string(), "kubernetes.default.svc:443");
+    }
+
+    #[test]
+    fn no_proxy_keeps_an_agent_from_starting() {
+        let tunnel_port = ["--tunnel-address=gateway:443"].into_iter().chain([
+            "--tunnel-ca-file=a",
+            "--tunnel-cert-file=b",
+            "--tunnel-private-key-file=c",
+        ]);
+        for proxy in [
+            "https://proxy",
+            "proxy:3128",
+            "socks5://proxy",
+            "ftp://proxy",
+            "http://",
+        ] {
+            let proxy = format!("--proxy-url={proxy}");
+            let flags: Vec<_> = tunnel_port.clone().chain([proxy.as_str()]).collect();
+            let settings = settings(&flags).unwrap();
+            assert!(matches!(settings.hub, Hub::Mtls(_)));
+            self::settings(&[&proxy]).unwrap();
+        }
     }
 
     #[test]

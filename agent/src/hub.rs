@@ -4,18 +4,19 @@
 
 mod api;
 mod mtls;
-mod prompt;
 
 use std::{fs, future::pending, path::PathBuf, time::Duration};
 
-use runtime::http_proxy::HttpProxy;
+use runtime::proxy::Proxies;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::sleep,
 };
-use tokio_util::task::TaskTracker;
 
-pub(crate) use self::{api::ApiError, mtls::MtlsError};
+pub(crate) use self::{
+    api::{ApiError, HubApi},
+    mtls::MtlsError,
+};
 
 /// How often the agent checks for a new certificate. Certificates are replaced long before they
 /// expire.
@@ -25,10 +26,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) enum Hub {
     /// Through the hub's API server.
-    Api {
-        kubeconfig: PathBuf,
-        cluster: String,
-    },
+    Api(HubApi),
     /// At the gateway's tunnel port.
     Mtls(Mtls),
 }
@@ -46,8 +44,8 @@ pub struct Mtls {
     pub certificate: PathBuf,
     /// PEM file with the key of the certificate.
     pub private_key: PathBuf,
-    /// The proxy, if one must be used.
-    pub proxy: Option<HttpProxy>,
+    /// The proxies that may lead there.
+    pub proxies: Proxies,
 }
 
 /// A byte stream to the gateway.
@@ -67,13 +65,10 @@ pub(crate) enum AttachError {
 impl Hub {
     /// Attaches once. The credentials are read for each connection, so a new connection uses
     /// rotated credentials and open ones are not affected.
-    pub(crate) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, AttachError> {
+    pub(crate) async fn attach(&self) -> Result<Box<dyn Stream>, AttachError> {
         Ok(match self {
-            Self::Api {
-                kubeconfig,
-                cluster,
-            } => Box::new(api::attach(kubeconfig, cluster).await?),
-            Self::Mtls(mtls) => mtls.attach(tasks).await?,
+            Self::Api(api) => api.attach().await?,
+            Self::Mtls(mtls) => mtls.attach().await?,
         })
     }
 
@@ -81,7 +76,7 @@ impl Hub {
     /// tunnel when its certificate expires.
     pub(crate) fn renewed(&self) -> impl Future<Output = ()> + Send + use<> {
         let certificate = match self {
-            Self::Api { .. } => None,
+            Self::Api(_) => None,
             Self::Mtls(mtls) => Some(mtls.certificate.clone()),
         };
         let shown = certificate.as_ref().and_then(|path| fs::read(path).ok());
@@ -116,7 +111,7 @@ mod tests {
             authority: PathBuf::new(),
             certificate: file.clone(),
             private_key: PathBuf::new(),
-            proxy: None,
+            proxies: Proxies::never(),
         });
         fs::write(&file, "first").unwrap();
         let mut renewed = Box::pin(hub.renewed());

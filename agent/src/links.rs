@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use runtime::readiness::Condition;
 use tokio::{select, task::JoinSet};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 use tunnel::Budget;
 
@@ -29,8 +29,6 @@ pub(crate) fn pipe_bytes(limit: Option<usize>) -> usize {
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
     pub(crate) hub: Hub,
-    /// Tracks the tasks that move bytes through a proxy.
-    pub(crate) tasks: TaskTracker,
     pub(crate) targets: Arc<Targets>,
     pub(crate) budget: Budget,
     /// After this there are no new connections, but open ones may finish.

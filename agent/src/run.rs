@@ -9,11 +9,13 @@ use runtime::{
     admin::Admin,
     memory,
     process::{self, Threads},
+    process_metrics,
     readiness::Readiness,
     shutdown,
+    tcp::listen,
 };
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
@@ -31,12 +33,28 @@ const REVOKE_WITHIN: Duration = Duration::from_mins(1);
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // The agent only moves bytes. One thread does that for hundreds of pipes and needs a few MiB.
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::One)?;
+    say_settings(&settings);
     runtime.block_on(async {
         match settings.command {
             Command::Serve => serve(settings).await,
             Command::Revoke => revoke(settings).await,
         }
     })
+}
+
+/// What the agent does, and for whom.
+fn say_settings(settings: &Settings) {
+    let kubeconfig = settings.hub_kubeconfig.as_ref();
+    let exposed: Vec<_> = settings.exposed.iter().map(ToString::to_string).collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        hub_kubeconfig = kubeconfig.map(|path| path.display().to_string()),
+        connections = settings.connections,
+        tokens = settings.tokens_enabled,
+        apiserver = %settings.apiserver,
+        exposed = exposed.join(","),
+        "the agent starts"
+    );
 }
 
 async fn revoke(settings: Settings) -> anyhow::Result<()> {
@@ -53,17 +71,16 @@ async fn revoke(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(settings.admin_address)
-        .await
+    let listener = listen(settings.admin_address)
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    process_metrics::register(&mut registry, "agent", env!("CARGO_PKG_VERSION"));
     let duties = Duties::new(&settings, &mut registry).await?;
     let readiness = Readiness::default();
     let (drain, stopped) = (CancellationToken::new(), CancellationToken::new());
     let links = (settings.connections > 0).then(|| Links {
         hub: settings.hub,
-        tasks: TaskTracker::new(),
         targets: Arc::new(Targets::new(
             settings.apiserver,
             settings.exposed,

@@ -38,6 +38,10 @@ pub const CLEANUP_PRIORITY: &str = "open-cluster-management.io/cleanup-priority"
 pub const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 /// The default namespace of agents on managed clusters.
 pub const DEFAULT_NAMESPACE: &str = "open-cluster-management-agent-addon";
+/// Label of a namespace on a managed cluster into which the klusterlet copies its image pull Secret.
+pub const PULLS_IMAGES: &str = "addon.open-cluster-management.io/namespace";
+/// The name of that Secret, there and in the namespace that it is copied from.
+pub const PULL_SECRET: &str = "open-cluster-management-image-pull-credentials";
 
 /// Condition: the add-on works.
 pub const AVAILABLE: &str = "Available";

@@ -5,6 +5,7 @@
 mod cluster_gateway;
 mod credential;
 mod endpoint;
+mod my_cluster;
 mod proxy_options;
 mod public_url;
 pub mod secret;
@@ -16,6 +17,7 @@ pub use credential::{
     ClusterCredential, CredentialType, Redacted, RedactedKeyPair, UnknownCredentialType,
 };
 pub use endpoint::{ClusterEndpoint, ConstEndpoint, EndpointType, UnknownEndpointType};
+pub use my_cluster::{MY_CLUSTERS_PATH, MyCluster, MyClusterList, MyClusterStatus, MyGrant};
 pub use proxy_options::ClusterGatewayProxyOptions;
 pub use public_url::PublicUrl;
 

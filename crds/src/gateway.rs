@@ -15,10 +15,11 @@ pub use access_grant::{
 };
 pub use caps::Caps;
 pub use gateway_configuration::{
-    Access, AccessCap, AccountReference, Clusters, Credentials, CredentialsType, Egress,
+    Access, AccessCap, AccountReference, Agents, Clusters, Credentials, CredentialsType, Egress,
     EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, Fallback,
     GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType, Limits, LoadBalancer,
-    NodePlacement, PlacementReference, Protocol, Removals, Server, ServerDeployment, crd,
+    NodePlacement, PlacementReference, Protocol, Removals, SecretReference, Server,
+    ServerDeployment, crd,
 };
 pub use server_settings::{SETTINGS_PATH, ServerSettings};
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};

@@ -10,6 +10,8 @@ pub mod authentication;
 pub mod cluster;
 pub mod cluster_core;
 mod cluster_name;
+#[cfg(test)]
+mod explain;
 pub mod gateway;
 mod go_duration;
 pub mod label_selector;

@@ -43,7 +43,7 @@ pub(crate) fn selector(_: &mut SchemaGenerator) -> Schema {
                             "type": "string", "maxLength": 317, "pattern": KEY,
                         },
                         "operator": {
-                            "description": "How the label relates to the values.",
+                            "description": "How the label relates to the values. In: it has one of them. NotIn: it has none of them. Exists: there is such a label. DoesNotExist: there is none.",
                             "type": "string", "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
                         },
                         "values": {

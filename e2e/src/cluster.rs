@@ -84,6 +84,8 @@ pub(crate) struct Place {
     pub(crate) audited: bool,
     /// Whether it has a controller manager.
     pub(crate) is_controlled: bool,
+    /// Whether its API server closes connections in good order now and then.
+    pub(crate) restless: bool,
 }
 
 /// Why a cluster could not be started.
@@ -109,6 +111,7 @@ impl Cluster {
             node,
             audited,
             is_controlled,
+            restless,
         } = place;
         let directory = site.directory.join(name);
         fs::create_dir(&directory)?;
@@ -130,9 +133,9 @@ impl Cluster {
         let files = Files(&directory);
         let mut apiserver_flags = flags::apiserver(&files, &etcd_url, name, address);
         if audited {
-            fs::write(directory.join(flags::AUDIT_POLICY), AUDIT_POLICY)?;
-            apiserver_flags.extend(flags::audit(&files));
+            apiserver_flags.extend(audit(&directory)?);
         }
+        apiserver_flags.extend(restless.then(|| flags::RESTLESS.to_owned()));
         let mut manager_flags = flags::controller_manager(&files);
         let mut etcd = None;
         if let Some((_, on)) = &node {
@@ -319,6 +322,12 @@ fn beside(node: Option<&(Arc<Fence>, Side)>, spec: Spec) -> Spec {
         Some((fence, side)) => fence.on(*side, spec),
         None => spec,
     }
+}
+
+/// Writes the audit policy, and returns the flags that use it.
+fn audit(directory: &Path) -> Result<Vec<String>, LaunchError> {
+    fs::write(directory.join(flags::AUDIT_POLICY), AUDIT_POLICY)?;
+    Ok(flags::audit(&Files(directory)))
 }
 
 fn write_pki(directory: &Path, ca: &Authority, front_proxy: &Authority) -> Result<(), LaunchError> {

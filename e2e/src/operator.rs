@@ -29,12 +29,13 @@ pub const USER: &str = "system:serviceaccount:spokeway-system:spokeway-operator"
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// The manifests that a hub needs before an operator can run.
-const PREREQUISITES: [&str; 12] = [
+const PREREQUISITES: [&str; 13] = [
     "crds/accessgrants.yaml",
     "crds/gatewayconfigurations.yaml",
     "crds/managedserviceaccounts.yaml",
     "operator/namespace.yaml",
     "operator/rbac.yaml",
+    "operator/people.yaml",
     "operator/access-policy.yaml",
     "operator/agent-policy.yaml",
     "operator/configuration-policy.yaml",

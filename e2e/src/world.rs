@@ -55,6 +55,7 @@ struct Wanted {
     audited: bool,
     /// Whether controllers run there.
     is_controlled: bool,
+    restless: bool,
 }
 
 impl Wanted {
@@ -65,6 +66,7 @@ impl Wanted {
             node: None,
             audited: false,
             is_controlled: true,
+            restless: false,
         }
     }
 }
@@ -110,6 +112,15 @@ impl WorldBuilder {
     pub fn audited(mut self) -> Self {
         for wanted in &mut self.clusters {
             wanted.audited = true;
+        }
+        self
+    }
+
+    /// Makes the API server of the cluster that was added last close a connection in good order after
+    /// one of fifty answers, as API servers behind load balancers do.
+    pub fn restless(mut self) -> Self {
+        if let Some(wanted) = self.clusters.last_mut() {
+            wanted.restless = true;
         }
         self
     }
@@ -168,6 +179,7 @@ impl WorldBuilder {
                 node: wanted.node,
                 audited: wanted.audited,
                 is_controlled: wanted.is_controlled,
+                restless: wanted.restless,
             };
             let cluster = Cluster::launch(&world.site, &wanted.name, place)?;
             world.clusters.push(cluster);

@@ -142,6 +142,7 @@ fn operations_know_every_condition_reason_phase_and_event() {
         "operator/src/plan/status/removals.rs",
         "operator/src/plan/status/unreadable.rs",
         "operator/src/plan/enrolment/namespace.rs",
+        "operator/src/plan/enrolment/proxy.rs",
         "operator/src/plan/hub/server/allowance.rs",
         "operator/src/apply/write_error.rs",
         "operator/src/engine/ended.rs",
@@ -163,7 +164,7 @@ fn operations_know_every_condition_reason_phase_and_event() {
     ] {
         let told = |before: &str| {
             let last = before.rsplit(';').next().unwrap();
-            ["plan.warn(", "tell_of_cluster("]
+            ["plan.warn(", "telling::tell(", "telling::warn("]
                 .iter()
                 .any(|call| last.contains(call))
         };

@@ -1,12 +1,17 @@
-//! What the gateway refuses, and how. Each refusal is a `metav1.Status` that names the cluster, the
-//! phase and the next step. All processes are real.
+//! What the gateway refuses, and how; and what it does not refuse although something was closed. Each
+//! refusal is a `metav1.Status` that names the cluster, the phase and the next step. All processes are
+//! real.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 #[path = "refusals/answer.rs"]
 mod answer;
+#[path = "refusals/redirects.rs"]
+mod redirects;
 #[path = "refusals/requests.rs"]
 mod requests;
+#[path = "refusals/restless.rs"]
+mod restless;
 #[path = "refusals/spokes.rs"]
 mod spokes;
 #[path = "refusals/strangers.rs"]
@@ -17,7 +22,7 @@ use tokio::sync::OnceCell;
 
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
-/// A hub with a gateway, one good spoke, and one that tests pause.
+/// A hub with a gateway, one good spoke, one that tests pause, and one that closes connections.
 struct Stage {
     world: World,
     gateway: Gateway,
@@ -36,6 +41,8 @@ impl Stage {
             .cluster("hub")
             .bare_cluster("managed1")
             .bare_cluster("frozen")
+            .bare_cluster("restless")
+            .restless()
             .start()
             .await?;
         let args = vec!["--response-header-timeout=2".to_owned()];
@@ -44,7 +51,7 @@ impl Stage {
             ..GatewayOptions::default()
         };
         let gateway = Gateway::start(world.cluster("hub"), options).await?;
-        for spoke in ["managed1", "frozen"] {
+        for spoke in ["managed1", "frozen", "restless"] {
             gateway
                 .register_spoke(world.cluster(spoke), SpokeOptions::default())
                 .await?;

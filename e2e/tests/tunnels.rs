@@ -14,6 +14,8 @@ mod agents;
 mod health;
 #[path = "tunnels/limits.rs"]
 mod limits;
+#[path = "tunnels/networks.rs"]
+mod networks;
 #[path = "tunnels/outages.rs"]
 mod outages;
 #[path = "tunnels/replicas.rs"]

@@ -5,10 +5,12 @@
 pub(crate) mod accept;
 mod age;
 pub(crate) mod discovery;
+pub(crate) mod mine;
 pub(crate) mod objects;
 pub(crate) mod openapi;
 pub(crate) mod options;
 pub(crate) mod own_health;
+pub(crate) mod page;
 pub(crate) mod rendering;
 pub(crate) mod selector;
 pub(crate) mod table;

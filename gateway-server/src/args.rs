@@ -60,12 +60,12 @@ pub struct Args {
     egress_address: Vec<IpRange>,
     #[command(flatten)]
     identity: IdentityArgs,
-    /// IP address that the API is served on.
+    /// IP address that the API is served on. `::` stands for all addresses, of IPv4 too.
     #[arg(
         long,
         env = "GATEWAY_BIND_ADDRESS",
         value_name = "IP",
-        default_value = "0.0.0.0"
+        default_value = "::"
     )]
     bind_address: IpAddr,
     /// Port that the API is served on.
@@ -162,7 +162,7 @@ pub struct Args {
         long,
         env = "GATEWAY_TUNNEL_MEMORY_PER_CLUSTER",
         value_name = "MIB",
-        default_value_t = 64
+        default_value_t = 256
     )]
     tunnel_memory_per_cluster: usize,
     /// Maximum memory in MiB for data in flight through all tunnels. If it is not set, two thirds of

@@ -6,6 +6,7 @@ mod hub_api;
 mod mtls;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::OwnedSemaphorePermit,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -73,6 +74,8 @@ struct Place {
     gone: CancellationToken,
     /// Counts the tunnels of the cluster.
     tunnels: Gauge,
+    /// Counts those that do not lead to it.
+    astray: Gauge,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -117,6 +120,7 @@ impl Attach {
                     select! {
                         () = self.drive(driver.telling(numbers), agent, &place) => {}
                         never = self.tunnels.tell_drain(cluster, &session) => match never {},
+                        never = count_astray(&session, &place.astray) => match never {},
                     }
                 }
                 Err(error) => {
@@ -140,6 +144,7 @@ impl Attach {
             uid: known.uid().map(str::to_owned),
             gone: known.gone.clone(),
             tunnels: known.metrics.tunnels.clone(),
+            astray: known.metrics.tunnels_astray.clone(),
             _permit: permit,
         })
     }
@@ -170,7 +175,12 @@ impl Attach {
                 }
             },
             why = self.revoked(agent, place) => {
-                warn!(%cluster, agent = agent.right.name(), why, "agent may no longer stay attached");
+                let agent = agent.right.name();
+                if place.gone.is_cancelled() {
+                    info!(%cluster, agent, "agent detached, because the managed cluster is gone");
+                } else {
+                    warn!(%cluster, agent, why, "agent may no longer stay attached");
+                }
                 "revoked"
             }
         };
@@ -211,6 +221,19 @@ impl Attach {
                 }
             }
         }
+    }
+}
+
+/// Counts a tunnel while it does not lead to the API server of its cluster.
+async fn count_astray(session: &Session, gauge: &Gauge) -> Infallible {
+    let mut counted = None;
+    loop {
+        counted = match counted {
+            known @ Some(_) if session.is_aside() => known,
+            None if session.is_aside() => Some(Counted::new(gauge.clone())),
+            _ => None,
+        };
+        sleep(REVIEW).await;
     }
 }
 

@@ -104,7 +104,8 @@ impl Clusters {
     pub(crate) fn find(&self, name: &ClusterName) -> Result<Arc<Cluster>, Absent> {
         let snapshot = self.snapshot.load();
         let absent = if snapshot.complete {
-            Absent::Unknown
+            let left_out = snapshot.left_out.get(name).copied();
+            left_out.unwrap_or(Absent::Unknown)
         } else {
             Absent::NotReadYet
         };
@@ -158,6 +159,14 @@ impl Clusters {
         feed.resume(revision, &self.snapshot.load(), now)
     }
 
+    /// Whether this replica reaches each cluster, as far as it has tried.
+    pub(crate) fn reached_here(&self) -> Vec<(ClusterName, bool)> {
+        let snapshot = self.snapshot.load();
+        let all = snapshot.by_name.iter();
+        all.filter_map(|(name, cluster)| Some((name.clone(), cluster.is_reached()?)))
+            .collect()
+    }
+
     /// Brings what is known of a cluster's health up to date. An open connection is monitored
     /// anyway; if there is none, this opens one, as a request would.
     pub(crate) async fn probe(&self, name: &ClusterName) {
@@ -194,7 +203,11 @@ impl Clusters {
             let revision = revision_of(object);
             Some((cluster, Known { entry, revision }))
         });
-        let touched = S::sheet(&mut inventory).replace(entries.collect());
+        let mut touched = S::sheet(&mut inventory).replace(entries.collect());
+        if S::IS_OPTIONAL {
+            // What is not in it counts only from its first list on.
+            touched.extend(inventory.registered().cloned());
+        }
         info!(objects = objects.len(), "{} listed", S::WHAT);
         let newest = objects.iter().map(revision_of).max().unwrap_or_default();
         let came = self.reach(newest);
@@ -236,26 +249,26 @@ impl Clusters {
     /// Publishes a snapshot in which these clusters are as the inventory has them.
     fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>, came: Instant) {
         let old = self.snapshot.load();
-        let mut by_name = old.by_name.clone();
+        let (mut by_name, mut left_out) = (old.by_name.clone(), old.left_out.clone());
         let (mut replaced, mut gone) = (Vec::new(), Vec::new());
         for name in touched {
             let derivation = self.derivation.as_ref();
             let known = by_name.remove(&name);
-            match inventory.definition(&name, derivation, &self.tunnels) {
-                Some(definition) => {
-                    let written = Written {
-                        revision: inventory.revision(&name),
-                        came,
-                    };
-                    let cluster = self.cluster(&name, known.as_deref(), definition, written);
-                    by_name.insert(name, Arc::new(cluster));
+            left_out.remove(&name);
+            if let Some(definition) = inventory.definition(&name, derivation, &self.tunnels) {
+                let written = Written {
+                    revision: inventory.revision(&name),
+                    came,
+                };
+                let cluster = self.cluster(&name, known.as_deref(), definition, written);
+                by_name.insert(name, Arc::new(cluster));
+            } else {
+                if let Some(known) = &known {
+                    self.forget(&name);
+                    gone.push(known.gone.clone());
                 }
-                None => {
-                    if let Some(known) = &known {
-                        self.forget(&name);
-                        gone.push(known.gone.clone());
-                    }
-                }
+                let why = derivation.and_then(|_| inventory.left_out(&name));
+                left_out.extend(why.map(|why| (name, why)));
             }
             replaced.extend(known);
         }
@@ -264,6 +277,7 @@ impl Clusters {
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
+            left_out,
             complete: inventory.is_listed(self.derivation.is_some()),
             came: Some(came),
         }));
@@ -278,6 +292,7 @@ impl Clusters {
     fn forget(&self, name: &ClusterName) {
         info!(cluster = %name, "managed cluster is gone");
         self.metrics.forget(name);
+        self.tunnels.forget(name);
     }
 
     fn cluster(
@@ -290,6 +305,7 @@ impl Clusters {
         let Definition {
             object,
             addresses,
+            version,
             registered,
             means,
         } = definition;
@@ -304,6 +320,7 @@ impl Clusters {
         Cluster {
             written,
             object,
+            version,
             registered,
             access,
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),

@@ -1,6 +1,8 @@
 //! The listener: TLS, then HTTP/2 or HTTP/1.1 as the peer likes, each connection a task of its own
 //! that drains when asked and ends when told.
 
+mod long_target;
+
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use http::Request;
@@ -24,6 +26,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use self::long_target::LongTargets;
 use crate::{
     authentication::{AskForCertificate, Peer},
     ending::Ending,
@@ -116,7 +119,7 @@ impl Door {
             let (gateway, peer) = (Arc::clone(gateway), Arc::clone(&peer));
             async move { Ok::<_, Infallible>(gateway.answer(&peer, request).await) }
         });
-        let io = TokioIo::new(stream);
+        let io = TokioIo::new(LongTargets::new(stream, is_http2));
         let ended = if is_http2 {
             let connection = http2::Builder::new(TrackedExecutor(self.tasks.clone()))
                 .timer(TokioTimer::new())
@@ -159,6 +162,11 @@ impl Door {
         shut_down(connection.as_mut());
         connection.await
     }
+}
+
+/// What a caller sends, in pieces whose size is the first byte.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    long_target::fuzz(bytes);
 }
 
 fn http1() -> http1::Builder {

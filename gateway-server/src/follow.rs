@@ -15,7 +15,7 @@ use kube::{
     Api,
     runtime::{WatchStreamExt as _, watcher, watcher::Event},
 };
-use runtime::readiness::Condition;
+use runtime::{causes::chain, readiness::Condition};
 use tracing::warn;
 
 use self::follower::Follower;
@@ -48,18 +48,34 @@ pub(crate) async fn follow<F: Follower>(
             Ok(Some(Event::Delete(object))) => follower.remove(&object),
             Ok(None) => return,
             Err(error) => {
-                let said = error.to_string();
-                if complaint.as_ref() != Some(&said) {
-                    warn!(%error, "cannot watch {}; the last known state stays in use", F::WHAT);
-                    complaint = Some(said);
-                }
-                if is_unknown_kind(&error) {
+                complaint = Some(complain(complaint.as_deref(), &error, F::WHAT));
+                if is_unknown_kind(&error) || F::IS_OPTIONAL && is_refused(&error) {
                     follower.has_no_kind();
                     listed.set(true);
                 }
             }
         }
     }
+}
+
+/// Says once why something cannot be watched. Returns what was said.
+fn complain(before: Option<&str>, error: &watcher::Error, what: &str) -> String {
+    let said = chain(error);
+    if before != Some(&*said) {
+        warn!(
+            error = said,
+            "cannot watch {what}; the last known state stays in use"
+        );
+    }
+    said
+}
+
+/// The hub answers, and does not give the list, e.g. because the gateway may not read it.
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(
+        error,
+        watcher::Error::InitialListFailed(kube::Error::Api(_))
+    )
 }
 
 /// Only the code counts: for a path that it does not serve, the API server does not answer a

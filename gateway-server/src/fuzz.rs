@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    attach, authentication, clusters, grants, peers,
+    attach, authentication, clusters, door, grants, peers,
     route::{self, Endpoint, Route},
 };
 
@@ -30,6 +30,11 @@ pub fn path(bytes: &[u8]) {
 /// unchanged.
 pub fn news(bytes: &[u8]) {
     peers::fuzz_news(&String::from_utf8_lossy(bytes));
+}
+
+/// Tests what a caller's connection begins with. It passes unchanged, unless a target is too long.
+pub fn connection(bytes: &[u8]) {
+    door::fuzz(bytes);
 }
 
 /// Tests the headers that name a caller, one per line. None of them is left once they are forgotten.
@@ -85,6 +90,7 @@ mod tests {
     #[test]
     fn the_corpus_of_the_fuzz_targets_passes() {
         run("path", super::path);
+        run("connection", super::connection);
         run("peer_news", super::news);
         run("caller", super::caller);
         run("agent_certificate", super::certificate);

@@ -1,6 +1,7 @@
 //! One request from its head to its answer: route, authenticate, authorize, and hand over. Only
 //! health is answered without authentication.
 
+mod first_contact;
 mod task;
 
 use std::{sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ use crate::{
         openapi::OpenApi,
         options::{Options, WatchOptions},
         own_health,
+        page::Page,
         rendering::Rendering,
     },
     attach::Attach,
@@ -35,8 +37,8 @@ use crate::{
     body::Body,
     clusters::{Absent, Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
-    route::{Document, Own, Route, route},
-    status::Refusal,
+    route::{Document, Own, PathError, Route, route},
+    status::{Refusal, Refused},
     tunnels::identity::speaks_for,
     watch::{Printer, Watch},
 };
@@ -67,9 +69,16 @@ impl Gateway {
     /// Answers one request of `peer`.
     pub(crate) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let head_only = request.method() == Method::HEAD;
+        let is_first_contact = first_contact::is(&request);
         let answered = self.dispatch(peer, request).await;
         let mut response =
             answered.unwrap_or_else(|refusal| refusal.into_response().map(Body::from));
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            self.proxy.metrics.refused(refused.phase, response.status());
+        }
+        if is_first_contact {
+            response = first_contact::shown(response);
+        }
         if head_only {
             *response.body_mut() = Body::Empty;
         }
@@ -82,10 +91,12 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         let asked = match route(request.uri().path()) {
+            Ok(Route::Mine) => return self.mine(peer, request),
             Ok(Route::Livez) => return Ok(text(StatusCode::OK, "ok")),
             Ok(Route::Readyz) => return Ok(self.readyz()),
             Ok(Route::Settings) => return Ok(json(&self.settings)),
             Ok(Route::Endpoint(endpoint)) => Ok(Asked::of(endpoint, &request)),
+            Err(fault @ PathError::TooLong) => Err(Refusal::too_long(fault.to_string())),
             Err(fault) => Err(Refusal::bad_request(fault.to_string())),
         };
         let user = self
@@ -158,13 +169,9 @@ impl Gateway {
         }
         let rendering = rendering(head, Shape::List, &options)?;
         let listed = self.clusters.list().await.ok_or_else(not_read_yet)?;
-        let chosen = listed
-            .objects
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|object| options.selection.chooses(object));
-        let revision = listed.revision.to_string();
-        let list = api::objects::list(chosen, &revision, rendering);
+        let objects = listed.objects.iter().map(AsRef::as_ref);
+        let page = Page::of(objects, listed.revision, &options);
+        let list = api::objects::list(page.objects.iter().copied(), page.metadata(), rendering);
         Ok(response(head, &list))
     }
 
@@ -227,6 +234,28 @@ impl Gateway {
         let is_elsewhere =
             is_account && self.clusters.find(&cluster).err() == Some(Absent::Unknown);
         (!is_elsewhere).then_some(cluster)
+    }
+
+    /// The caller's own clusters. The hub's API server lets every authenticated caller ask, and the
+    /// gateway tells each of them only of itself.
+    fn mine(&self, peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let (head, _) = request.into_parts();
+        let caller = self
+            .authenticator
+            .authenticate(peer, &head.headers, UnixTime::now())?;
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed(&head.method));
+        }
+        let format = api::accept::object(&head.headers, Shape::List)?;
+        let grants = self.proxy.grants.as_deref();
+        let granted = grants.map(|grants| grants.of_caller(&caller));
+        let mine = granted.into_iter().flatten().map(|(cluster, grants)| {
+            let shown = self.clusters.shown(&cluster).ok();
+            let healthy = shown.and_then(|it| it.status.as_ref().map(|status| status.healthy));
+            api::mine::one(&cluster, healthy, grants)
+        });
+        let mine: Vec<_> = mine.collect();
+        Ok(response(&head, &api::mine::list(&mine, format)))
     }
 
     fn readyz(&self) -> Response<Body> {

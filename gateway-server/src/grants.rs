@@ -7,6 +7,7 @@ mod claim;
 mod decision;
 mod fuzz;
 mod ledger;
+mod mine;
 mod reading;
 mod standings;
 
@@ -18,6 +19,7 @@ use std::{
 use arc_swap::ArcSwap;
 use crds::{
     ClusterName,
+    cluster_core::MyGrant,
     gateway::{AccessGrant, Caps},
 };
 use jiff::Timestamp;
@@ -118,6 +120,11 @@ impl Grants {
     pub(crate) fn leave_account_idle(&self, cluster: &ClusterName) -> bool {
         let standings = self.standings.load();
         standings.use_is_known && !falls_back(cluster, &standings, &self.identities)
+    }
+
+    /// What a caller has on which clusters.
+    pub(crate) fn of_caller(&self, caller: &User) -> BTreeMap<ClusterName, Vec<MyGrant>> {
+        mine::mine(&self.ledger.lock(), caller)
     }
 
     /// Replaces all grants by these.

@@ -1,8 +1,11 @@
 //! The gateway-server program: arguments in, a running process out.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use gateway_server::{Args, run};
+use runtime::process;
 
-fn main() -> anyhow::Result<()> {
-    run(Args::parse().into())
+fn main() -> ExitCode {
+    process::ended(run(Args::parse().into()))
 }

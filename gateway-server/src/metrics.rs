@@ -2,10 +2,12 @@
 //! cluster names are those of clusters that exist.
 
 mod clusters;
+pub(crate) mod up;
 
 use std::sync::atomic::AtomicU64;
 
 use crds::ClusterName;
+use http::StatusCode;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter, family::Family},
@@ -47,6 +49,8 @@ pub(crate) struct Metrics {
     pub(crate) identity_refusals: Family<IdentityRefusalLabels, Counter>,
     /// Requests refused because too many are in flight, by limit.
     pub(crate) limited: Family<LimitLabels, Counter>,
+    /// Requests that the gateway itself has refused.
+    refusals: Family<RefusalLabels, Counter>,
     /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
 }
@@ -75,6 +79,13 @@ pub(crate) struct IdentityRefusalLabels {
     pub(crate) reason: &'static str,
 }
 
+/// Where a request was refused, and with which status.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RefusalLabels {
+    phase: &'static str,
+    code: u32,
+}
+
 /// Which limit was reached.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct LimitLabels {
@@ -87,6 +98,13 @@ impl Metrics {
         let metrics = Self::new();
         metrics.register_under(registry.sub_registry_with_prefix("gateway"));
         metrics
+    }
+
+    /// Counts a request that the gateway itself has refused.
+    pub(crate) fn refused(&self, phase: &'static str, code: StatusCode) {
+        let code = u32::from(code.as_u16());
+        let labels = RefusalLabels { phase, code };
+        self.refusals.get_or_create(&labels).inc();
     }
 
     fn new() -> Self {
@@ -103,6 +121,7 @@ impl Metrics {
             identities: Family::default(),
             identity_refusals: Family::default(),
             limited: Family::default(),
+            refusals: Family::default(),
             streams_cut: Counter::default(),
         }
     }
@@ -128,6 +147,11 @@ impl Metrics {
             "limited_requests",
             "Requests refused because too many are in flight at the managed cluster, by limit",
             self.limited.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Requests that the gateway itself has refused, by phase and status",
+            self.refusals.clone(),
         );
         self.register_tunnels(registry);
         self.register_peers(registry);

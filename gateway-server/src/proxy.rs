@@ -2,9 +2,12 @@
 //! streamed back. Decides with the pure functions of the modules below; waits only for the managed
 //! cluster.
 
+mod again;
+mod asked;
 mod exchange;
 mod failure;
 mod headers;
+mod redirect;
 mod request_info;
 mod splice;
 pub(crate) mod target_uri;
@@ -21,7 +24,8 @@ use tracing::{debug, warn};
 
 pub(crate) use self::exchange::Outbound;
 use self::{
-    exchange::{Asked, Exchange},
+    asked::{Asked, Follower},
+    exchange::Exchange,
     failure::Failure,
     headers::Upgrade,
     request_info::RequestInfo,
@@ -90,7 +94,7 @@ impl Proxy {
         let answer = async {
             let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
             let need = need(lasts, upgrade.is_some() || service.is_some());
-            let seat = self.seat(&call.question.user, &cluster, need)?;
+            let seat = self.seat(&call.question.user, &cluster, need).await?;
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
                 outbound: &self.outbound,
@@ -101,6 +105,7 @@ impl Proxy {
                 asked: Asked {
                     uri: request.uri().clone(),
                     tail_length: call.tail_length,
+                    follower: Follower::of(request.method(), request.headers()),
                 },
                 verb,
                 begins_late,
@@ -158,8 +163,9 @@ impl Proxy {
     }
 
     /// A place among the requests in flight at the cluster.
-    fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
-        let seat = cluster.seats.take(&caller.name, need, &self.limits);
+    async fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
+        let seats = &cluster.seats;
+        let seat = seats.take_soon(&caller.name, need, &self.limits).await;
         if let Err(full) = &seat {
             let limit = full.limit();
             let labels = LimitLabels { limit };

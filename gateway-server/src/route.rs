@@ -5,13 +5,20 @@ mod tail;
 
 use std::str::FromStr;
 
-use crds::{ClusterName, ServiceAddress, ServiceAddressError, gateway::SETTINGS_PATH};
+use crds::{
+    ClusterName, ServiceAddress, ServiceAddressError, cluster_core::MY_CLUSTERS_PATH,
+    gateway::SETTINGS_PATH,
+};
 
 pub(crate) use self::tail::check_tail;
+use crate::proxy::target_uri::LONGEST;
 
 /// Where the aggregated group-version lives.
 pub(crate) const GROUP_VERSION_PATH: &str = "/apis/cluster.core.oam.dev/v1alpha1";
 const GROUP_PATH: &str = "/apis/cluster.core.oam.dev";
+
+/// The path of requests whose own target is too long. The door sets it.
+pub(crate) const TOO_LONG_PATH: &str = "/.target-too-long";
 
 /// What a request path asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,6 +29,8 @@ pub(crate) enum Route<'a> {
     Readyz,
     /// What the operator has to know. Answered to anybody.
     Settings,
+    /// `…/myclusters`. Answered to every caller who is known, about that caller only.
+    Mine,
     /// Anything else: only callers who are known and allowed get an answer.
     Endpoint(Endpoint<'a>),
 }
@@ -88,6 +97,12 @@ pub(crate) enum Document {
 /// A path that is refused before anybody looks at what it asks for.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PathError {
+    /// The path and the query are longer than the gateway can take.
+    #[error(
+        "the path and the query of the request are longer than {LONGEST} bytes, which is the limit of \
+         the gateway; use a shorter selector, or fewer and shorter arguments"
+    )]
+    TooLong,
     /// The cluster's name cannot be one.
     #[error("{name:?} cannot be the name of a managed cluster: {fault}")]
     Name {
@@ -125,10 +140,14 @@ pub enum PathError {
 
 /// Finds the route of a request path.
 pub(crate) fn route(path: &str) -> Result<Route<'_>, PathError> {
+    if path.starts_with(TOO_LONG_PATH) {
+        return Err(PathError::TooLong);
+    }
     Ok(match path {
         "/livez" | "/healthz" => Route::Livez,
         "/readyz" => Route::Readyz,
         SETTINGS_PATH => Route::Settings,
+        MY_CLUSTERS_PATH => Route::Mine,
         _ => Route::Endpoint(endpoint(path)?),
     })
 }

@@ -1,20 +1,19 @@
 //! From settings to a running process, and back: bind everything, follow the hub, serve, drain.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use kube::{
-    Client, Config,
-    client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
+use kubernetes::source::Source;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
     certificate::ServingCertificate,
     process::{self, Threads},
+    process_metrics,
     readiness::Readiness,
     shutdown,
+    tcp::listen,
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,7 +33,7 @@ use crate::{
     grants::Grants,
     hub_clock::HubClock,
     identities,
-    metrics::Metrics,
+    metrics::{Metrics, up::Up},
     peers::Peers,
     proxy::{Outbound, Proxy},
     replicas::Replicas,
@@ -44,19 +43,48 @@ use crate::{
 /// Runs the gateway until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
+    say_settings(&settings);
     runtime.block_on(serve(settings))
+}
+
+/// Which clusters the gateway serves, how it reaches them, and who callers are there.
+fn say_settings(settings: &Settings) {
+    let account = settings.managed_service_account.as_ref();
+    let identities = settings.identities.as_ref();
+    let ranges: Vec<_> = settings
+        .egress_addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let exposed: Vec<_> = settings.exposed.iter().map(ToString::to_string).collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        secret_namespace = settings.secret_namespace,
+        managed_service_account = account.map(ToString::to_string),
+        egress = ?settings.egress,
+        egress_addresses = ranges.join(","),
+        identity = if identities.is_some() { "impersonate" } else { "service-account" },
+        fallback = identities.map(|it| format!("{:?}", it.fallback)),
+        user_prefix = identities.map(|it| it.prefix.as_str()),
+        exposed = exposed.join(","),
+        replicas = settings.replicas,
+        peers = settings.peers.is_some(),
+        "the gateway starts"
+    );
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let clock = HubClock::default();
-    let hub = hub(settings.kubeconfig.as_deref(), &clock).await?;
+    let hub = hub(settings.kubeconfig.clone(), &clock).await?;
     let certificate =
         ServingCertificate::load(settings.certificate.clone(), settings.private_key.clone())?;
-    let listener = bind(settings.address).await?;
-    let admin_listener = bind(settings.admin_address).await?;
+    let listener = bind(settings.address)?;
+    let admin_listener = bind(settings.admin_address)?;
 
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    let up = Up::register(&mut registry);
+    process_metrics::register(&mut registry, "gateway", env!("CARGO_PKG_VERSION"));
     let readiness = Readiness::default();
     let admin = Admin {
         readiness: readiness.clone(),
@@ -73,6 +101,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         clock,
     };
     let gateway = process.gateway(&settings);
+    up.tell(&gateway.clusters);
 
     let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
     background.spawn(Arc::clone(&certificate).follow());
@@ -81,7 +110,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     background.spawn(shutdown::on_signal(told.clone()));
 
     if let Some(entrance) = settings.tunnel_entrance {
-        let listener = bind(entrance.address).await?;
+        let listener = bind(entrance.address)?;
         let authority = AgentAuthority::load(entrance.authority)?;
         background.spawn(Arc::clone(&authority).follow());
         let attach = gateway.attach.clone();
@@ -90,7 +119,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         info!(address = %entrance.address, "agents may attach here by mutual TLS");
     }
     if let Some(peer_settings) = settings.peers {
-        let listener = bind(peer_settings.address).await?;
+        let listener = bind(peer_settings.address)?;
         info!(address = %peer_settings.address, "other replicas may connect here");
         let peers = peers(&gateway.attach, passing.clone());
         peers.start(peer_settings, listener, hub, &readiness, &mut background)?;
@@ -214,23 +243,15 @@ fn derivation(settings: &Settings) -> Option<Derivation> {
     })
 }
 
-async fn hub(kubeconfig: Option<&Path>, clock: &HubClock) -> anyhow::Result<Client> {
-    let config = match kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .with_context(|| format!("kubeconfig of the hub {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster().context(
-            "the hub's API server is not known: set --kubeconfig, or run in a Pod of the hub with a service account",
-        )?,
-    };
-    let builder = ClientBuilder::try_from(config)?;
+async fn hub(kubeconfig: Option<PathBuf>, clock: &HubClock) -> anyhow::Result<Client> {
+    let source = Source::from(kubeconfig);
+    let access = source.access().await.context(
+        "the hub's API server is not known: set --kubeconfig, or run in a Pod of the hub with a service account",
+    )?;
+    let builder = access.builder().map_err(|fault| source.unusable(fault))?;
     Ok(builder.with_layer(&clock.listening()).build())
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("cannot listen on {address}"))
 }

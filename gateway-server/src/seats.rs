@@ -1,9 +1,13 @@
 //! The requests in flight at one managed cluster, counted by caller. Limits keep one caller, or the
 //! long requests of all, from using up what every other request needs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 /// How many requests may be in flight at one managed cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,9 +52,16 @@ pub(crate) enum Full {
     Upgrades(usize),
 }
 
+/// How long a request that needs a connection of its own waits for one.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The requests in flight at one managed cluster.
 #[derive(Debug, Default)]
-pub(crate) struct Seats(Mutex<Taken>);
+pub(crate) struct Seats {
+    taken: Mutex<Taken>,
+    /// Wakes who waits for a connection, when one is free again.
+    freed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -86,14 +97,29 @@ impl Full {
 }
 
 impl Seats {
-    /// Takes a place for a request of `user`.
-    pub(crate) fn take(
+    /// Takes a place for a request of `user`. If that is for a connection of its own, it waits a moment
+    /// until there is one, because people close a shell and open the next one.
+    pub(crate) async fn take_soon(
         self: &Arc<Self>,
         user: &str,
         need: Need,
         limits: &Limits,
     ) -> Result<Seat, Full> {
-        let mut taken = self.0.lock();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            let full = match self.take(user, need, limits) {
+                Err(full) if need == Need::Connection => full,
+                taken => return taken,
+            };
+            timeout_at(end, freed).await.map_err(|_| full)?;
+        }
+    }
+
+    /// Takes a place for a request of `user`.
+    fn take(self: &Arc<Self>, user: &str, need: Need, limits: &Limits) -> Result<Seat, Full> {
+        let mut taken = self.taken.lock();
         let known = taken.users.get_key_value(user);
         let (user, mine) = match known {
             Some((user, mine)) => (Arc::clone(user), *mine),
@@ -141,13 +167,17 @@ impl Count {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.seats.0.lock();
+        let mut taken = self.seats.taken.lock();
         *taken.all.of(self.need) -= 1;
         if let Some(mine) = taken.users.get_mut(&self.user) {
             *mine.of(self.need) -= 1;
             if *mine == Count::default() {
                 taken.users.remove(&self.user);
             }
+        }
+        drop(taken);
+        if self.need == Need::Connection {
+            self.seats.freed.notify_waiters();
         }
     }
 }
@@ -190,6 +220,30 @@ mod tests {
         held.push(take("carol", Need::Short).unwrap());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_waited_for_for_a_moment_and_a_stream_is_not() {
+        let seats = Arc::<Seats>::default();
+        let take = |need| seats.take_soon("alice", need, &LIMITS);
+        let first = take(Need::Connection).await.unwrap();
+        let began = Instant::now();
+        let refused = take(Need::Connection).await.unwrap_err();
+        assert_eq!(refused, Full::UpgradesOfUser(1));
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+        let (second, ()) = tokio::join!(take(Need::Connection), async { drop(first) });
+        let _held = (
+            second.unwrap(),
+            take(Need::Short).await,
+            take(Need::Short).await,
+        );
+        let _last = take(Need::Long).await.unwrap();
+        let began = Instant::now();
+        assert_eq!(
+            take(Need::Short).await.unwrap_err(),
+            Full::RequestsOfUser(3)
+        );
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
     #[test]
     fn a_place_is_free_again_when_its_request_is_over_and_nothing_is_left_behind() {
         let seats = Arc::<Seats>::default();
@@ -197,7 +251,7 @@ mod tests {
         assert!(seats.take("alice", Need::Connection, &LIMITS).is_err());
         drop(first);
         drop(seats.take("alice", Need::Connection, &LIMITS).unwrap());
-        let taken = seats.0.lock();
+        let taken = seats.taken.lock();
         assert!(taken.users.is_empty());
         assert_eq!(taken.all, Count::default());
     }

@@ -19,7 +19,17 @@ pub(crate) struct Refusal {
     code: StatusCode,
     reason: &'static str,
     message: String,
+    /// The phase of its first cause.
+    phase: Option<&'static str>,
     details: Box<StatusDetails>,
+}
+
+/// What a response refuses and in which phase. Responses carry it to where they are counted, and to where
+/// their form is chosen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) phase: &'static str,
+    pub(crate) message: String,
 }
 
 impl Refusal {
@@ -30,6 +40,7 @@ impl Refusal {
             code,
             reason,
             message: message.into(),
+            phase: None,
             details: Box::default(),
         }
     }
@@ -37,6 +48,11 @@ impl Refusal {
     /// The request is malformed.
     pub(crate) fn bad_request(message: String) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    /// Its target is too long.
+    pub(crate) fn too_long(message: String) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "URITooLong", message)
     }
 
     /// There is nothing at this path.
@@ -55,6 +71,7 @@ impl Refusal {
 
     /// Adds the phase in which it failed and the message of the error.
     pub(crate) fn cause(mut self, phase: &'static str, message: impl Into<String>) -> Self {
+        self.phase.get_or_insert(phase);
         self.details
             .causes
             .get_or_insert_default()
@@ -101,9 +118,15 @@ impl Refusal {
     /// The answer to send.
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let (code, retry_after) = (self.code, self.details.retry_after_seconds);
+        let refused = Refused {
+            // Without a phase, the reason says most.
+            phase: self.phase.unwrap_or(self.reason),
+            message: plain(&self.message),
+        };
         let body = serde_json::to_vec(&self.into_status()).expect("a Status has only string keys");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = code;
+        response.extensions_mut().insert(refused);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
@@ -117,6 +140,20 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_counted_by_its_first_phase_or_else_by_its_reason() {
+        let refused = |refusal: Refusal| {
+            let response = refusal.into_response();
+            response.extensions().get::<Refused>().unwrap().phase
+        };
+        let bad = || Refusal::bad_request(String::new());
+        assert_eq!(refused(bad()), "BadRequest");
+        assert_eq!(
+            refused(bad().cause("Dial", "x").cause("Tunnel", "y")),
+            "Dial"
+        );
+    }
 
     #[test]
     fn words_of_a_cluster_reach_no_terminal_as_orders() {

@@ -11,7 +11,7 @@ mod pipe;
 mod signal;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
     future::pending,
     sync::{
@@ -21,9 +21,9 @@ use std::{
 };
 
 use crds::ClusterName;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
-use tunnel::{Budget, OpenError, Session, Share, Stream, Target};
+use tunnel::{Budget, OpenError, Session, Share, Stream, Target, WeakBudget};
 
 use self::entry::Entry;
 pub(crate) use self::{
@@ -42,10 +42,32 @@ struct Inner {
     clusters: RwLock<HashMap<ClusterName, Arc<Entry>>>,
     process: Budget,
     per_cluster: usize,
+    /// The one budget of each cluster, for as long as anybody has it.
+    budgets: Mutex<Budgets>,
     /// Signals that the set of clusters with a tunnel to this replica may have changed.
     held: watch::Sender<()>,
+    /// The clusters whose agents last came without the upgrade that they ask for.
+    stripped: RwLock<HashSet<ClusterName>>,
     /// Counts the tunnels to this replica that have drained.
     drained: AtomicU64,
+}
+
+/// The budgets of all clusters, and some that are gone.
+#[derive(Debug, Default)]
+struct Budgets {
+    of: HashMap<ClusterName, WeakBudget>,
+    /// When there are so many, those that are gone are removed.
+    most: usize,
+}
+
+impl Budgets {
+    fn add(&mut self, cluster: &ClusterName, budget: &Budget) {
+        if self.of.len() >= self.most {
+            self.of.retain(|_, budget| !budget.is_gone());
+            self.most = 64 + 2 * self.of.len();
+        }
+        self.of.insert(cluster.clone(), budget.downgrade());
+    }
 }
 
 impl Tunnels {
@@ -57,7 +79,9 @@ impl Tunnels {
             clusters: RwLock::default(),
             process,
             per_cluster,
+            budgets: Mutex::default(),
             held: watch::Sender::default(),
+            stripped: RwLock::default(),
             drained: AtomicU64::new(0),
         }))
     }
@@ -67,11 +91,16 @@ impl Tunnels {
         &self.0.process
     }
 
-    /// The budget that pipes of `cluster` are charged to. It stays the same, however often its
-    /// agents reconnect.
+    /// The budget that pipes of `cluster` are charged to. There is one, however many of its agents
+    /// connect, and how often.
     pub(crate) fn budget(&self, cluster: &ClusterName) -> Budget {
-        let known = self.entry(cluster).map(|entry| entry.budget.clone());
-        known.unwrap_or_else(|| self.0.process.part(self.0.per_cluster))
+        let mut budgets = self.0.budgets.lock();
+        let known = budgets.of.get(cluster).and_then(WeakBudget::upgrade);
+        known.unwrap_or_else(|| {
+            let budget = self.0.process.part(self.0.per_cluster);
+            budgets.add(cluster, &budget);
+            budget
+        })
     }
 
     /// Adds a session of `cluster`. The budget is used if it is the cluster's first session.
@@ -82,7 +111,22 @@ impl Tunnels {
             .or_insert_with(|| Arc::new(Entry::new(budget)));
         entry.sessions.add(session);
         drop(clusters);
+        self.0.stripped.write().remove(cluster);
         self.0.held.send_replace(());
+    }
+
+    /// An agent of `cluster`, which is known, came without the upgrade that it asks for.
+    pub(crate) fn strip(&self, cluster: &ClusterName) {
+        self.0.stripped.write().insert(cluster.clone());
+    }
+
+    fn is_stripped(&self, cluster: &ClusterName) -> bool {
+        self.0.stripped.read().contains(cluster)
+    }
+
+    /// The cluster is gone.
+    pub(crate) fn forget(&self, cluster: &ClusterName) {
+        self.0.stripped.write().remove(cluster);
     }
 
     /// Removes a session of `cluster`.
@@ -150,10 +194,9 @@ impl Tunnels {
     /// A replica says that it has a tunnel of `cluster`.
     pub(crate) fn peer_holds(&self, peer: &Arc<Peer>, cluster: ClusterName) {
         let mut clusters = self.0.clusters.write();
-        let entry = clusters.entry(cluster).or_insert_with(|| {
-            let budget = self.0.process.part(self.0.per_cluster);
-            Arc::new(Entry::new(budget))
-        });
+        let entry = clusters
+            .entry(cluster)
+            .or_insert_with_key(|cluster| Arc::new(Entry::new(self.budget(cluster))));
         let mut peers = entry.peers.write();
         if !peers.iter().any(|known| known.is(peer)) {
             peers.push(Holder::new(peer));
@@ -219,3 +262,26 @@ impl PartialEq for Tunnels {
 }
 
 impl Eq for Tunnels {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_that_attach_at_the_same_time_share_one_budget() {
+        let tunnels = Tunnels::new(100, 10);
+        let (one, other) = ("managed1".parse().unwrap(), "managed2".parse().unwrap());
+        let (first, second) = (tunnels.budget(&one), tunnels.budget(&one));
+        let held = first.charge(6).unwrap();
+        assert!(second.charge(6).is_none());
+        assert!(tunnels.budget(&other).charge(6).is_some());
+        drop((first, second));
+        // What is held still counts.
+        assert_eq!(tunnels.budget(&one).used(), 6);
+        drop(held);
+        for number in 0..1000 {
+            let _gone = tunnels.budget(&format!("c{number}").parse().unwrap());
+        }
+        assert!(tunnels.0.budgets.lock().of.len() <= 64);
+    }
+}

@@ -21,9 +21,9 @@ pub(crate) use self::connect::{PHASE_DEADLINE, Phase};
 pub(crate) use self::{
     connect::ConnectError,
     dial::{DialError, Dialer},
-    pool::{Health, Lease, PoolError, Pooled, SendError, Sighting, Wanted},
+    pool::{Health, Lease, MOST_CONNECTIONS, PoolError, Pooled, SendError, Sighting, Wanted},
     reach::Reach,
-    request_body::RequestBody,
+    request_body::{RequestBody, Upload},
     target::Target,
     tls::{ClientIdentity, Tls, TlsConfigError, Trust},
 };

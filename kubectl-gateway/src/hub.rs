@@ -4,12 +4,13 @@ use std::fmt::Debug;
 
 use http::Request;
 use kube::{
-    Api, Client, Config, Resource,
+    Api, Client, Resource,
     api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    config::{KubeConfigOptions, Kubeconfig},
     core::DynamicObject,
     discovery::ApiResource,
 };
+use kubernetes::access::{Access, AccessError};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -45,7 +46,7 @@ pub(crate) enum HubError {
     Unreachable(#[source] Box<kube::Error>),
     /// The kubeconfig is at fault, e.g. a plugin or certificate in it.
     #[error("cannot create a client for context {0}")]
-    Kubeconfig(String, #[source] Box<KubeconfigError>),
+    Kubeconfig(String, #[source] Box<AccessError>),
     /// The server's address is not valid.
     #[error("the server of context {0} is not a valid URL")]
     Server(String, #[source] http::uri::InvalidUri),
@@ -87,12 +88,13 @@ impl Hub {
             context: Some(context.clone()),
             ..KubeConfigOptions::default()
         };
-        let mut config = Config::from_custom_kubeconfig(merged.map_err(failed)?, &options)
-            .await
-            .map_err(failed)?;
+        let merged = merged.map_err(|error| failed(error.into()))?;
+        let access = Access::of_kubeconfig(merged, &options).await;
+        let mut access = access.map_err(failed)?;
         let server = entry.server().parse();
-        config.cluster_url = server.map_err(|error| HubError::Server(context.clone(), error))?;
-        let client = Client::try_from(config).map_err(unanswered)?;
+        access.config.cluster_url =
+            server.map_err(|error| HubError::Server(context.clone(), error))?;
+        let client = access.client().map_err(unanswered)?;
         Ok(Self { client })
     }
 

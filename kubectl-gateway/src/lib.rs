@@ -7,6 +7,8 @@ mod fleet;
 mod gateway_path;
 mod hub;
 mod kubeconfig;
+mod mine;
+mod roles;
 mod run;
 mod subject;
 mod table;

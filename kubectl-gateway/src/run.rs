@@ -51,7 +51,7 @@ async fn carried_out(args: Args) -> anyhow::Result<Outcome> {
     Ok(match args.verb {
         Verb::Kubeconfig(args) => kubeconfig::run(&hub, &documents, &entry, args).await?,
         Verb::Clusters(args) => clusters::run(&hub, &args, now()).await?,
-        Verb::Grant(args) => grant::run(&hub, args).await?,
+        Verb::Grant(args) => grant::run(&hub, args, now()).await?,
         Verb::WhoCan(args) => who_can::run(&hub, &args, now()).await?,
         Verb::Grants(GrantsVerb::Diff(args)) => grants_diff::run(&hub, &args, now()).await?,
     })

@@ -2,6 +2,7 @@
 
 use crds::gateway::{Subject, SubjectKind};
 
+const ONE: &str = "name one subject in each argument, without commas: user:alice user:bob";
 const SYNTAX: &str = "write user:NAME, group:NAME, sa:NAMESPACE/NAME or gateway";
 
 /// Parses a subject.
@@ -17,6 +18,7 @@ pub(crate) fn parse(text: &str) -> Result<Subject, &'static str> {
     let (kind, name) = text.split_once(':').ok_or(SYNTAX)?;
     match (kind, name.split_once('/')) {
         (_, _) if name.is_empty() => Err(SYNTAX),
+        (_, _) if name.contains(',') => Err(ONE),
         ("user", _) => Ok(subject(SubjectKind::User, "", name)),
         ("group", _) => Ok(subject(SubjectKind::Group, "", name)),
         ("sa", Some((namespace, name))) if !namespace.is_empty() && !name.is_empty() => {
@@ -60,6 +62,9 @@ mod tests {
             "", "alice", "user:", "sa:ci", "sa:/bot", "sa:ci/", "robot:x",
         ] {
             assert_eq!(parse(text), Err(SYNTAX), "{text}");
+        }
+        for text in ["user:alice,bob", "group:a,group:b", "sa:ci/a,b"] {
+            assert_eq!(parse(text), Err(ONE), "{text}");
         }
     }
 }

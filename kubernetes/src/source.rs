@@ -6,9 +6,11 @@ use std::{
 };
 
 use kube::{
-    Client, Config,
-    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    Client,
+    config::{KubeConfigOptions, Kubeconfig},
 };
+
+use crate::access::{Access, AccessError};
 
 /// The CA of the API server, as it is mounted in every Pod.
 pub const IN_CLUSTER_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
@@ -34,11 +36,11 @@ pub enum SourceError {
         /// The path of the file.
         path: PathBuf,
         /// The cause.
-        source: KubeconfigError,
+        source: AccessError,
     },
     /// This process does not run in a Pod.
     #[error("no kubeconfig is given, and this process has no service account of a Pod: {0}")]
-    InCluster(#[from] InClusterError),
+    InCluster(AccessError),
     /// A certificate, a key or an address is wrong.
     #[error("cannot make a client from {origin}: {fault}")]
     Client {
@@ -52,9 +54,9 @@ pub enum SourceError {
 
 impl Source {
     /// Reads the source once.
-    pub async fn config(&self) -> Result<Config, SourceError> {
+    pub async fn access(&self) -> Result<Access, SourceError> {
         let Self::Kubeconfig(path) = self else {
-            return Ok(Config::incluster()?);
+            return Access::in_cluster().map_err(SourceError::InCluster);
         };
         from_kubeconfig(path)
             .await
@@ -67,12 +69,17 @@ impl Source {
     /// A client that does not retry by itself. Its callers have their own backoff, and need to see
     /// every failure.
     pub async fn client(&self) -> Result<Client, SourceError> {
-        let mut config = self.config().await?;
-        config.default_retry = false;
-        Client::try_from(config).map_err(|fault| SourceError::Client {
+        let mut access = self.access().await?;
+        access.config.default_retry = false;
+        access.client().map_err(|fault| self.unusable(fault))
+    }
+
+    /// The error for a client that cannot be made from this source.
+    pub fn unusable(&self, fault: kube::Error) -> SourceError {
+        SourceError::Client {
             origin: self.clone(),
             fault,
-        })
+        }
     }
 
     /// All files that the client depends on, except token files, which the client follows itself.
@@ -109,9 +116,9 @@ impl fmt::Display for Source {
     }
 }
 
-async fn from_kubeconfig(path: &Path) -> Result<Config, KubeconfigError> {
+async fn from_kubeconfig(path: &Path) -> Result<Access, AccessError> {
     let kubeconfig = Kubeconfig::read_from(path)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+    Access::of_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
 }
 
 /// The certificate and key files that a kubeconfig names.

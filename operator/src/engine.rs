@@ -222,7 +222,8 @@ impl Engine {
             }
         }
         debug!(?key, count = actions.len(), "writing");
-        self.contests.note(&key, &actions, &self.observed, now);
+        let disputed = self.contests.note(&key, &actions, &self.observed, now);
+        self.observed.dispute(disputed);
         let hands = self.hands.clone();
         let call = self.observed.tombstones.begin();
         calls.spawn(async move {
@@ -232,6 +233,7 @@ impl Engine {
                 call,
                 begun,
                 wake,
+                actions,
                 outcomes,
                 error,
             }

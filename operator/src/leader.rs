@@ -20,6 +20,7 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
+use runtime::causes::chain;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -81,7 +82,7 @@ impl Candidate {
             let turn = timeout(CALL_DEADLINE, self.turn()).await;
             let fault = match turn {
                 Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
+                Ok(Err(error)) => Some(chain(&error)),
                 Err(_) => Some("the hub did not answer in time".to_owned()),
             };
             if fault.is_some() && fault != last_fault {

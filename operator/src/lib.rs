@@ -15,6 +15,7 @@ mod key;
 mod kind;
 mod leader;
 mod manifest;
+mod matching;
 mod metrics;
 mod names;
 mod object;

@@ -2,9 +2,16 @@
 
 use jiff::Timestamp;
 use kube::core::DynamicObject;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::names::{MANAGED_BY, MANAGER};
+
+/// Which part of an object is written.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) enum Part {
+    Object,
+    Status,
+}
 
 /// True if the object has the operator's label.
 pub(crate) fn is_ours(object: &DynamicObject) -> bool {

@@ -1,6 +1,7 @@
 //! The observed state of the hub: the watched objects, what the gateway reports about clusters, and
 //! which writes failed. No I/O; takes `now`.
 
+mod admitted;
 mod configuration;
 mod home;
 pub(crate) mod kept;
@@ -20,7 +21,9 @@ use crds::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{core::DynamicObject, runtime::watcher::Event};
+use serde_json::Value;
 
+use self::admitted::Admitted;
 pub(crate) use self::configuration::Configuration;
 use self::placed::Placed;
 pub(crate) use self::tombstones::{CallId, Tombstones};
@@ -29,8 +32,9 @@ use crate::{
     guard::{Guard, Policy},
     key::Key,
     kind::{Kind, ObjectKey},
+    matching::{Path, differs},
     names::GATEWAY,
-    object::{is_ours, supersedes},
+    object::{Part, is_ours, supersedes},
 };
 
 /// Everything that plans read.
@@ -65,6 +69,10 @@ pub(crate) struct Observed {
     removals_held: OnceLock<bool>,
     /// The calls in progress, and what ended meanwhile.
     pub(crate) tombstones: Tombstones,
+    /// What the hub makes of the operator's writes.
+    admitted: Admitted,
+    /// The objects that somebody else changes back.
+    disputed: BTreeSet<ObjectKey>,
 }
 
 /// What does not change while the process runs.
@@ -141,6 +149,8 @@ impl Observed {
             guards: BTreeMap::new(),
             removals_held: OnceLock::new(),
             tombstones: Tombstones::default(),
+            admitted: Admitted::default(),
+            disputed: BTreeSet::new(),
         }
     }
 
@@ -218,6 +228,38 @@ impl Observed {
         self.keep(key, object, now)
     }
 
+    /// Takes in what a write of these fields was answered with. Returns the first field that the hub
+    /// changed in it, if this is news.
+    pub(crate) fn learn(
+        &mut self,
+        place: (&ObjectKey, Part),
+        wanted: &Value,
+        answer: &DynamicObject,
+    ) -> Option<Path> {
+        self.admitted.learn(place, wanted, answer)
+    }
+
+    /// True if nothing is left to write: the object has these fields, or has them as the hub stored
+    /// them when they were written.
+    pub(crate) fn is_written(
+        &self,
+        place: (&ObjectKey, Part),
+        wanted: &Value,
+        have: &DynamicObject,
+    ) -> bool {
+        differs(have, wanted).is_none() || self.admitted.is(place, wanted, have)
+    }
+
+    /// From now on it is kept who manages the fields of these objects.
+    pub(crate) fn dispute(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        self.disputed.extend(keys);
+    }
+
+    /// Ends this for objects about which there is no dispute any more.
+    pub(crate) fn end_disputes(&mut self, lasts: impl Fn(&ObjectKey) -> bool) {
+        self.disputed.retain(|key| lasts(key));
+    }
+
     /// A write was answered with that there is no object of this uid. True if it was known.
     pub(crate) fn ended(&mut self, key: &ObjectKey, uid: &str, now: Timestamp) -> bool {
         self.tombstones.bury(key, Some(uid));
@@ -257,7 +299,7 @@ impl Observed {
             let shipped = Shipped::read(&object);
             self.shipped.insert(key.clone(), Arc::new(shipped));
         }
-        kept::reduce(key.kind, &mut object);
+        kept::reduce(key.kind, &mut object, self.disputed.contains(&key));
         if changes_selection(&key, self.object(&key), Some(&object)) {
             self.removals_held = OnceLock::new();
         }
@@ -272,6 +314,7 @@ impl Observed {
         let mut anew = Self {
             placed: Placed::default(),
             swept: None,
+            admitted: Admitted::default(),
             ..self.clone()
         };
         anew.placed.is_listed(now);
@@ -284,6 +327,7 @@ impl Observed {
     /// True if the object was known.
     pub(crate) fn forget(&mut self, key: &ObjectKey, now: Timestamp) -> bool {
         let known = self.objects.remove(key);
+        self.admitted.forget(key);
         if let Some(known) = &known {
             self.tombstones.bury(key, known.metadata.uid.as_deref());
             if changes_selection(key, Some(known.as_ref()), None) {
@@ -461,7 +505,7 @@ mod tests {
         })
     }
 
-    fn configuration(version: &str, spec: &serde_json::Value) -> DynamicObject {
+    fn configuration(version: &str, spec: &Value) -> DynamicObject {
         serde_json::from_value(json!({
             "apiVersion": "gateway.open-cluster-management.io/v1alpha1",
             "kind": "GatewayConfiguration",

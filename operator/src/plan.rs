@@ -10,7 +10,7 @@ pub(crate) mod entrance;
 mod hub;
 mod hub_id;
 mod identity;
-mod matching;
+mod owner;
 pub(crate) mod pki;
 mod status;
 
@@ -19,11 +19,11 @@ use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::{by_key::by_key, condition::Finding, desired::Desired, hub_id::hub_id};
-use self::{
-    matching::holds,
-    pki::{Issue, Signature},
+use self::pki::{Issue, Signature};
+pub(crate) use self::{
+    by_key::by_key, condition::Finding, desired::Desired, hub_id::hub_id, owner::other_owner,
 };
+pub(crate) use crate::object::Part;
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -73,13 +73,6 @@ pub(crate) struct Seen {
     pub(crate) resource_version: String,
 }
 
-/// Which part of an object is patched.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-pub(crate) enum Part {
-    Object,
-    Status,
-}
-
 /// Whether to add or remove a finalizer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hold {
@@ -102,7 +95,9 @@ impl Plan {
     pub(crate) fn want(&mut self, observed: &Observed, desired: Desired) {
         let desired = desired.stamped();
         let have = observed.object(&desired.key);
-        if have.is_none_or(|have| desired.difference(have).is_some()) {
+        if have.is_none_or(|have| {
+            !observed.is_written((&desired.key, Part::Object), &desired.body, have)
+        }) {
             self.actions.push(Action::Apply(desired));
         }
     }
@@ -113,8 +108,7 @@ impl Plan {
         let Some(have) = observed.object(&desired.key) else {
             return;
         };
-        let status = have.data.get("status").unwrap_or(&Value::Null);
-        if !holds(status, &desired.body["status"]) {
+        if !observed.is_written((&desired.key, Part::Status), &desired.body, have) {
             let of = Seen::of(&desired.key, have);
             self.actions.push(Action::ApplyStatus(desired.of(of)));
         }

@@ -1,24 +1,23 @@
 //! Runs the operator from its settings: it finds out about the hub, watches it, leads, writes, and
 //! releases the lease.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crds::addon;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
-use kubernetes::clock::now;
+use kube::Client;
+use kubernetes::{clock::now, source::Source};
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
+    causes::chain,
     process::{self, Threads},
+    process_metrics,
     readiness::{Condition, Readiness},
     shutdown,
+    tcp::listen,
 };
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, watch},
     task::JoinSet,
     time::sleep,
@@ -45,8 +44,9 @@ const DISCOVER_EVERY: Duration = Duration::from_secs(2);
 /// Runs the operator until it is told to stop, or runs an uninstall to its end.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = process::start(&settings.log_filter, settings.log_format, Threads::All)?;
+    say_settings(&settings);
     runtime.block_on(async {
-        let client = hub(settings.kubeconfig.as_deref()).await?;
+        let client = hub(settings.kubeconfig.clone()).await?;
         match settings.command {
             Command::Serve => serve(client, settings).await,
             Command::Uninstall => uninstall::run(client, settings.uninstall_deadline).await,
@@ -54,15 +54,38 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     })
 }
 
+/// What the process was told to do.
+fn say_settings(settings: &Settings) {
+    let Settings {
+        command,
+        namespace,
+        agent_image,
+        gateway_image,
+        allowed_images,
+        removal_deadline,
+        ..
+    } = settings;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        command = ?command,
+        namespace,
+        agent_image,
+        gateway_image,
+        allowed_gateway_images = allowed_images.join(","),
+        removal_timeout = removal_deadline.as_secs(),
+        "the operator starts"
+    );
+}
+
 async fn serve(client: Client, settings: Settings) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(settings.admin_address)
-        .await
+    let listener = listen(settings.admin_address)
         .with_context(|| format!("cannot listen on {}", settings.admin_address))?;
     let readiness = Readiness::default();
     let observing = readiness.condition("observing");
     let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    process_metrics::register(&mut registry, "operator", env!("CARGO_PKG_VERSION"));
     let admin = Admin {
         readiness,
         metrics: Arc::new(registry),
@@ -152,7 +175,7 @@ async fn addon_version(client: &Client) -> addon::Version {
     loop {
         let fault = match discovery::addon_version(client).await {
             Ok(version) => return version,
-            Err(fault) => fault.to_string(),
+            Err(fault) => chain(&fault),
         };
         if last_fault.as_ref() != Some(&fault) {
             warn!(fault, "waiting for the hub");
@@ -162,19 +185,8 @@ async fn addon_version(client: &Client) -> addon::Version {
     }
 }
 
-async fn hub(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path).with_context(|| {
-                format!("cannot read the kubeconfig of the hub {}", path.display())
-            })?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => Config::incluster().context(
-            "--kubeconfig is not set, and the process does not run in a Pod with a service account",
-        )?,
-    };
+async fn hub(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
     // Each key has its own backoff, which retries inside the client would hide.
-    config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    let client = Source::from(kubeconfig).client().await;
+    client.context("the hub's API server is not known")
 }

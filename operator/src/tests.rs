@@ -2,6 +2,7 @@
 //! add-on API, and that the order of events does not matter.
 
 mod access;
+mod admission;
 mod entrance;
 mod interleavings;
 mod judgement;

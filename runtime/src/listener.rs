@@ -18,7 +18,7 @@ use tracing::warn;
 
 use self::strangers::Strangers;
 pub use self::visitor::Visitor;
-use crate::http_proxy::keep_alive;
+use crate::tcp::keep_alive;
 
 /// How long to wait when accepting fails.
 const RETRY: Duration = Duration::from_millis(100);

@@ -1,10 +1,19 @@
 //! The start of every process.
 
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tracing::warn;
 
-use crate::log::{self, Format};
+use crate::{
+    causes::chain,
+    log::{self, Format},
+};
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +26,17 @@ pub enum StartError {
     Tls,
     /// The runtime cannot start its threads.
     #[error("cannot start the runtime")]
-    Runtime(#[from] std::io::Error),
+    Runtime(#[from] io::Error),
+}
+
+/// How a process ended, as its exit code. The error is printed as one line.
+pub fn ended<E: AsRef<dyn Error + Send + Sync>>(result: Result<(), E>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // If stderr is closed, nobody can be told.
+    let _ = writeln!(io::stderr(), "error: {}", chain(error.as_ref()));
+    ExitCode::FAILURE
 }
 
 /// How many threads run the process.

@@ -3,12 +3,16 @@
 //! of each budget is reserved for pipes that many requests share, so that one caller's streams
 //! never keep everybody else from the cluster.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::{sync::Notify, time::timeout};
 
 use crate::limits::STREAM_COST;
 
@@ -53,11 +57,17 @@ pub struct Budget {
     share: Share,
 }
 
+/// A budget that may be gone, because nobody has it any more.
+#[derive(Clone, Debug)]
+pub struct WeakBudget(Weak<Account>);
+
 #[derive(Debug)]
 struct Account {
     limit: usize,
     used: AtomicUsize,
     parent: Option<Budget>,
+    /// Wakes who waits, when bytes were given back here or to a part of it.
+    freed: Notify,
 }
 
 /// Bytes that are charged to a budget and to those above it. Clones share them, and the last one
@@ -87,6 +97,7 @@ impl Budget {
             limit,
             used: AtomicUsize::new(0),
             parent,
+            freed: Notify::new(),
         });
         Self {
             account,
@@ -128,6 +139,43 @@ impl Budget {
     pub fn charge_pipe(&self) -> Option<Charge> {
         self.charge(STREAM_COST)
     }
+
+    /// Like [`charge_pipe`](Self::charge_pipe), but waits for so long until there is room.
+    pub async fn charge_pipe_within(&self, patience: Duration) -> Option<Charge> {
+        let freed = &self.account.root().freed;
+        let charged = async {
+            loop {
+                // Registered before the attempt, so that nothing is missed that is freed meanwhile.
+                let mut freed = std::pin::pin!(freed.notified());
+                freed.as_mut().enable();
+                if let Some(charge) = self.charge_pipe() {
+                    return charge;
+                }
+                freed.await;
+            }
+        };
+        timeout(patience, charged).await.ok()
+    }
+
+    /// The same budget, for whoever must not keep it.
+    pub fn downgrade(&self) -> WeakBudget {
+        WeakBudget(Arc::downgrade(&self.account))
+    }
+}
+
+impl WeakBudget {
+    /// The budget, if somebody has it.
+    pub fn upgrade(&self) -> Option<Budget> {
+        Some(Budget {
+            account: self.0.upgrade()?,
+            share: Share::Whole,
+        })
+    }
+
+    /// Whether nobody has the budget any more.
+    pub fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 impl Charge {
@@ -168,9 +216,16 @@ impl Account {
 
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(parent) = &self.parent {
-            parent.account.give_back(bytes);
+        match &self.parent {
+            Some(parent) => parent.account.give_back(bytes),
+            None => self.freed.notify_waiters(),
         }
+    }
+
+    /// The budget above all.
+    fn root(&self) -> &Self {
+        let parent = self.parent.as_ref();
+        parent.map_or(self, |parent| parent.account.root())
     }
 }
 
@@ -196,6 +251,22 @@ mod tests {
         drop(first);
         assert_eq!((one.used(), other.used(), process.used()), (0, 4, 4));
         assert!(one.charge(usize::MAX).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pipe_waits_for_room_here_or_above_but_not_for_ever() {
+        let patience = Duration::from_secs(2);
+        let process = Budget::new(STREAM_COST);
+        let (one, other) = (process.part(STREAM_COST), process.part(STREAM_COST));
+        let first = one.charge_pipe_within(patience).await.unwrap();
+        assert!(one.charge_pipe_within(patience).await.is_none());
+        let waiting = other.charge_pipe_within(patience);
+        let leaving = async {
+            tokio::time::sleep(patience / 2).await;
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(waiting, leaving);
+        assert!(second.is_some());
     }
 
     #[test]

@@ -25,11 +25,12 @@ mod session;
 mod sessions;
 mod stream;
 mod target;
+pub mod websocket;
 mod word;
 
 pub use crate::{
     agent::{Dial, Phase, ServeError, serve},
-    budget::{Budget, Charge, Share},
+    budget::{Budget, Charge, Share, WeakBudget},
     hedge::hedged,
     hello::{Agreement, Hello, HelloError},
     limits::{STREAM_COST, STREAM_WINDOW},

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -61,6 +61,8 @@ struct Shared {
     replica: Option<ReplicaId>,
     streams: AtomicUsize,
     pulse: Pulse,
+    /// If it is set aside, the number of that event; otherwise 0.
+    aside: AtomicU64,
 }
 
 /// Moves the bytes of a [`Session`]. Nothing happens unless [`Driver::run`] is polled.
@@ -194,6 +196,7 @@ impl Session {
             replica,
             streams: AtomicUsize::new(0),
             pulse: Pulse::new(Instant::now()),
+            aside: AtomicU64::new(0),
         }));
         let driver = Driver {
             connection,
@@ -296,6 +299,20 @@ impl Session {
     pub fn is_silent(&self) -> bool {
         let pulse = &self.0.pulse;
         pulse.is_waiting() && pulse.is_silent(Instant::now())
+    }
+
+    pub(crate) fn set_aside(&self, number: u64) {
+        self.0.aside.store(number, Ordering::Relaxed);
+    }
+
+    /// 0 if it is not set aside, or else a number that is the larger the later it was.
+    pub(crate) fn aside(&self) -> u64 {
+        self.0.aside.load(Ordering::Relaxed)
+    }
+
+    /// True if it is used only if there is no other session.
+    pub fn is_aside(&self) -> bool {
+        self.aside() != 0
     }
 
     /// What both ends support.

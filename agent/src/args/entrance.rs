@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use runtime::http_proxy::HttpProxy;
+use runtime::proxy::Proxies;
 use tunnel::Target;
 
-use crate::hub::{Hub, Mtls};
+use crate::hub::{Hub, HubApi, Mtls};
 
 /// Where to attach: through the hub's API server, or at the gateway's tunnel port.
 #[derive(Args, Clone, Debug)]
 pub(super) struct EntranceArgs {
     /// Kubeconfig of the hub. It is read again for each new connection. Connections use the proxy that its
-    /// proxy-url or `HTTPS_PROXY` names.
+    /// proxy-url names, or that of `HTTPS_PROXY` and `NO_PROXY`.
     #[arg(
         long,
         env = "AGENT_HUB_KUBECONFIG",
@@ -53,8 +53,14 @@ pub(super) struct EntranceArgs {
         requires = "tunnel_address"
     )]
     tunnel_private_key_file: Option<PathBuf>,
-    /// HTTP proxy for connections to the tunnel port.
-    #[arg(long, env = "HTTPS_PROXY", value_name = "URL", hide_env_values = true)]
+    /// Proxy for connections to the tunnel port: an http, https or socks5 URL. If it is not set, they use the
+    /// proxy of `HTTPS_PROXY` and `NO_PROXY`.
+    #[arg(
+        long,
+        env = "AGENT_PROXY_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     proxy_url: Option<String>,
 }
 
@@ -74,22 +80,9 @@ impl EntranceArgs {
             tunnel_private_key_file,
             proxy_url,
         } = self;
-        let parsed = proxy_url
-            .filter(|url| !url.is_empty())
-            .map(|url| HttpProxy::parse(&url));
-        let proxy = match parsed.transpose() {
-            Ok(proxy) => proxy,
-            Err(fault) => {
-                faults.push(format!("--proxy-url: {fault}"));
-                return None;
-            }
-        };
         let Some(address) = tunnel_address else {
             // clap ensures that either the address or the kubeconfig is set.
-            return hub_kubeconfig.map(|kubeconfig| Hub::Api {
-                kubeconfig,
-                cluster,
-            });
+            return hub_kubeconfig.map(|kubeconfig| Hub::Api(HubApi::new(kubeconfig, cluster)));
         };
         let target: Target = match address.parse() {
             Ok(target) => target,
@@ -105,7 +98,11 @@ impl EntranceArgs {
             authority: tunnel_ca_file?,
             certificate: tunnel_cert_file?,
             private_key: tunnel_private_key_file?,
-            proxy,
+            proxies: match proxy_url.filter(|url| !url.is_empty()) {
+                // If it is wrong, attempts to attach say so: tokens need no tunnel.
+                Some(url) => Proxies::always("--proxy-url", &url),
+                None => Proxies::of_environment(),
+            },
         }))
     }
 }

@@ -1,24 +1,47 @@
 //! Attaches through the hub's API server: a request to `clustergateways/NAME/attach` that is
-//! upgraded.
+//! upgraded, to the tunnel's own protocol or, if something on the way passes nothing else, to WebSocket.
+//!
+//! ```text
+//!  own upgrade ──┬─ 101 ──► attached
+//!                ├─ a word of the hub or the gateway ──► refused
+//!                └─ anything else ──► WebSocket ──┬─ 101 ──► attached; tried first from now on
+//!                                                 └─ anything else ──► neither, and who answered
+//! ```
 
-use std::{path::Path, time::Duration};
+mod upgrade;
 
-use http::{
-    Request, StatusCode,
-    header::{CONNECTION, UPGRADE},
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use kube::{Client, client::Body};
+
+use kube::Client;
 use kubernetes::source::{Source, SourceError};
 use tokio::time::timeout;
+use tracing::{info, warn};
+use tunnel::websocket::WebSocket;
 
-use super::prompt;
+use self::upgrade::{Framing, UpgradeError, upgrade};
+use super::Stream;
 
 /// The deadline for TCP, TLS, and the answers of the hub and the gateway.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// A refusal is a short Status. More of it is not worth a log line.
-const LONGEST_MESSAGE: usize = 1024;
+
+/// The deadline for one of two upgrades.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(14);
+
+/// The hub's API server, and how to attach there.
+#[derive(Clone, Debug)]
+pub(crate) struct HubApi {
+    kubeconfig: PathBuf,
+    cluster: String,
+    /// Whether only WebSocket got through the last time.
+    by_websocket: Arc<AtomicBool>,
+}
 
 /// Why the hub's API server did not open the stream.
 #[derive(Debug, thiserror::Error)]
@@ -26,52 +49,98 @@ pub(crate) enum ApiError {
     #[error("hub's API server: {0}")]
     Source(#[from] SourceError),
     #[error("hub's API server: {0}")]
-    Hub(#[from] kube::Error),
+    Client(#[from] kube::Error),
     #[error("hub's API server: it did not answer within {} s", DEADLINE.as_secs())]
     Deadline,
-    #[error("the hub refused with {status}: {message}")]
-    Refused { status: StatusCode, message: String },
-    #[error("the connection to the hub broke during the upgrade: {0}")]
-    Upgrade(#[from] hyper::Error),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
+    #[error(
+        "something between the agent and the gateway passes no upgrade: {own}; and by WebSocket: {websocket}"
+    )]
+    Neither {
+        own: Box<UpgradeError>,
+        websocket: Box<UpgradeError>,
+    },
 }
 
-/// Attaches as `cluster` with the credential of the kubeconfig.
-pub(super) async fn attach(
-    kubeconfig: &Path,
-    cluster: &str,
-) -> Result<TokioIo<Upgraded>, ApiError> {
-    let client = client(kubeconfig).await?;
-    timeout(DEADLINE, upgrade(client, cluster))
-        .await
-        .unwrap_or(Err(ApiError::Deadline))
+impl HubApi {
+    pub(crate) fn new(kubeconfig: PathBuf, cluster: String) -> Self {
+        Self {
+            kubeconfig,
+            cluster,
+            by_websocket: Arc::default(),
+        }
+    }
+
+    /// Attaches with the credential of the kubeconfig.
+    pub(super) async fn attach(&self) -> Result<Box<dyn Stream>, ApiError> {
+        let client = client(&self.kubeconfig).await?;
+        timeout(DEADLINE, self.attach_with(client))
+            .await
+            .unwrap_or(Err(ApiError::Deadline))
+    }
+
+    async fn attach_with(&self, client: Client) -> Result<Box<dyn Stream>, ApiError> {
+        let first = if self.by_websocket.load(Ordering::Relaxed) {
+            Framing::WebSocket
+        } else {
+            Framing::None
+        };
+        let failed = match self.attach_as(client.clone(), first).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if !error.may_be_of_something_between() => return Err(error.into()),
+            Err(error) => error,
+        };
+        let second = first.other();
+        match self.attach_as(client, second).await {
+            Ok(stream) => {
+                self.by_websocket
+                    .store(second == Framing::WebSocket, Ordering::Relaxed);
+                if second == Framing::WebSocket {
+                    warn!(
+                        %failed,
+                        "something between the agent and the gateway passes only WebSocket; attached by that"
+                    );
+                } else {
+                    info!("attached without WebSocket again");
+                }
+                Ok(stream)
+            }
+            Err(error) => {
+                let (own, websocket) = match first {
+                    Framing::None => (failed, error),
+                    Framing::WebSocket => (error, failed),
+                };
+                Err(ApiError::Neither {
+                    own: own.into(),
+                    websocket: websocket.into(),
+                })
+            }
+        }
+    }
+
+    async fn attach_as(
+        &self,
+        client: Client,
+        framing: Framing,
+    ) -> Result<Box<dyn Stream>, UpgradeError> {
+        let upgraded = timeout(ANSWER_DEADLINE, upgrade(client, &self.cluster, framing));
+        let io = upgraded.await.unwrap_or(Err(UpgradeError::Late))?;
+        Ok(match framing {
+            Framing::None => Box::new(io),
+            Framing::WebSocket => Box::new(WebSocket::client(io, upgrade::random)),
+        })
+    }
 }
 
 async fn client(path: &Path) -> Result<Client, ApiError> {
-    let mut config = Source::Kubeconfig(path.to_owned()).config().await?;
+    let mut access = Source::Kubeconfig(path.to_owned()).access().await?;
+    access.config.default_retry = false;
     // A tunnel may be silent for any time. Its own pings detect a broken connection.
-    config.read_timeout = None;
-    config.write_timeout = None;
-    Ok(prompt::client(config)?)
+    access.config.read_timeout = None;
+    access.config.write_timeout = None;
+    Ok(access.client()?)
 }
 
-async fn upgrade(client: Client, cluster: &str) -> Result<TokioIo<Upgraded>, ApiError> {
-    let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{cluster}/attach");
-    let request = Request::get(path)
-        .header(CONNECTION, "Upgrade")
-        .header(UPGRADE, tunnel::PROTOCOL)
-        .body(Body::empty())
-        .map_err(kube::Error::HttpError)?;
-    let response = client.send(request).await?;
-    let status = response.status();
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        let body = response
-            .into_body()
-            .collect_bytes()
-            .await
-            .unwrap_or_default();
-        let begin = &body[..body.len().min(LONGEST_MESSAGE)];
-        let message = String::from_utf8_lossy(begin).trim().to_owned();
-        return Err(ApiError::Refused { status, message });
-    }
-    Ok(TokioIo::new(hyper::upgrade::on(response).await?))
-}
+#[cfg(test)]
+mod tests;

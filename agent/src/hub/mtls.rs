@@ -8,8 +8,9 @@ use std::{
 };
 
 use runtime::{
-    http_proxy::{HttpProxyError, keep_alive},
+    proxy::{ProxyError, ProxyFault},
     read_ahead::ReadAhead,
+    tcp::keep_alive,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -17,7 +18,6 @@ use rustls::{
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
-use tokio_util::task::TaskTracker;
 
 use super::{Mtls, Stream};
 
@@ -36,7 +36,9 @@ pub(crate) enum MtlsError {
     #[error("cannot connect to the gateway at {address}: {source}")]
     Tcp { address: String, source: io::Error },
     #[error(transparent)]
-    Proxy(#[from] HttpProxyError),
+    Proxy(#[from] ProxyError),
+    #[error(transparent)]
+    ProxyFault(#[from] ProxyFault),
     #[error("TLS handshake with the gateway at {address} failed: {source}")]
     Tls { address: String, source: io::Error },
     #[error("cannot connect to the gateway within {} s", DEADLINE.as_secs())]
@@ -44,22 +46,19 @@ pub(crate) enum MtlsError {
 }
 
 impl Mtls {
-    pub(super) async fn attach(&self, tasks: &TaskTracker) -> Result<Box<dyn Stream>, MtlsError> {
+    pub(super) async fn attach(&self) -> Result<Box<dyn Stream>, MtlsError> {
         let config = self.config()?;
-        let connected = timeout(DEADLINE, self.connect(config, tasks)).await;
+        let connected = timeout(DEADLINE, self.connect(config)).await;
         connected.unwrap_or(Err(MtlsError::Deadline))
     }
 
-    async fn connect(
-        &self,
-        config: ClientConfig,
-        tasks: &TaskTracker,
-    ) -> Result<Box<dyn Stream>, MtlsError> {
+    async fn connect(&self, config: ClientConfig) -> Result<Box<dyn Stream>, MtlsError> {
         let address = format!("{}:{}", self.host, self.port);
         let name = ServerName::try_from(self.host.clone())
             .map_err(|_| MtlsError::ServerName(self.host.clone()))?;
-        let stream: Box<dyn Stream> = if let Some(proxy) = &self.proxy {
-            Box::new(proxy.connect(&self.host, self.port, tasks).await?)
+        let proxy = self.proxies.to(true, &self.host, self.port)?;
+        let stream: Box<dyn Stream> = if let Some(proxy) = proxy {
+            Box::new(proxy.connect(&self.host, self.port).await?)
         } else {
             let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
             let stream = connected.map_err(|source| MtlsError::Tcp {

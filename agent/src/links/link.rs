@@ -104,7 +104,7 @@ impl Link {
     /// connections before it that were spare.
     async fn connect_and_hold(&self, spares: u32, connections: &mut Connections) -> Outcome {
         let renewed = self.shared.hub.renewed();
-        let io = match self.shared.hub.attach(&self.shared.tasks).await {
+        let io = match self.shared.hub.attach().await {
             Ok(io) => io,
             Err(error) => {
                 self.shared.metrics.failures.inc();

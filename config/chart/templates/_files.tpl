@@ -20,6 +20,15 @@ kubectl or Argo CD, which may take no hook for what it is. Only helm that talks 
 {{- end }}
 {{- end }}
 
+{{- /* References to the image pull Secrets, as pods and the GatewayConfiguration have them. */}}
+{{- define "spokeway.pullSecrets" }}
+{{- $secrets := list }}
+{{- range .Values.images.pullSecrets }}
+{{- $secrets = append $secrets (dict "name" .) }}
+{{- end }}
+{{- toYaml $secrets }}
+{{- end }}
+
 {{- /* The operator's Deployment, with what values.yaml says of its pods. */}}
 {{- define "spokeway.deployment" }}
 {{- $release := printf ":v%s" .Chart.AppVersion }}
@@ -44,11 +53,7 @@ kubectl or Argo CD, which may take no hook for what it is. Only helm that talks 
 {{- with .Values.operator.tolerations }}
 {{- $_ := set $pod "tolerations" . }}
 {{- end }}
-{{- $secrets := list }}
-{{- range .Values.images.pullSecrets }}
-{{- $secrets = append $secrets (dict "name" .) }}
-{{- end }}
-{{- with $secrets }}
+{{- with include "spokeway.pullSecrets" . | fromYamlArray }}
 {{- $_ := set $pod "imagePullSecrets" . }}
 {{- end }}
 {{- $container := first $pod.containers }}

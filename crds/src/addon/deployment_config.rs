@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ResourceRequirements, Toleration},
+};
 use serde::{Deserialize, Serialize};
 
 /// How to deploy an agent.
@@ -63,6 +66,9 @@ pub struct ProxyConfig {
     /// The proxy for HTTPS requests.
     #[serde(rename = "httpsProxy")]
     pub https: String,
+    /// The certificates in PEM that proxies with `https://` URLs are verified with, beside those that the
+    /// agent's host trusts.
+    pub ca_bundle: Option<ByteString>,
     /// The destinations that do not use the proxy.
     pub no_proxy: String,
 }

@@ -1,6 +1,7 @@
 //! `ClusterGateway`: a cluster that the gateway can reach. It is virtual: the gateway computes it
 //! and nothing stores it. A CRD must never be installed for it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ use super::{ClusterCredential, ClusterEndpoint};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterGatewaySpec {
-    /// Who provides the cluster; not filled at present.
+    /// Who provides the cluster, as the cluster itself claims (`platform.open-cluster-management.io`, or else
+    /// `product.open-cluster-management.io`); empty if it claims nothing.
     #[serde(default)]
     pub provider: String,
     /// How the gateway reaches the cluster and logs in to it.
@@ -38,9 +40,7 @@ pub struct ClusterAccess {
 }
 
 /// What the last probe of the cluster found; absent where none was made.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterGatewayStatus {
     /// Whether the cluster answered the last probe.
@@ -54,6 +54,26 @@ pub struct ClusterGatewayStatus {
     /// that account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excess_rights: Option<Vec<String>>,
+    /// Version of the cluster's API server, as the cluster reports it to the hub.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kubernetes_version: String,
+    /// When the gateway stopped reaching the cluster. Absent while it reaches the cluster, and if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_time: Option<Time>,
+    /// Condition Ready: the gateway reaches the cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl ClusterGatewayStatus {
+    /// A cluster that cannot be reached, for this reason.
+    pub fn unhealthy(reason: String) -> Self {
+        Self {
+            healthy_reason: reason,
+            ..Self::default()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub struct ConstEndpoint {
     /// Whether the API server's certificate is not verified. Never true unless asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insecure: Option<bool>,
-    /// URL of the HTTP proxy that the address is reached through, without its user information.
+    /// URL of the proxy that the address is reached through, without its user information.
     #[serde(rename = "proxy-url", default, skip_serializing_if = "Option::is_none")]
     pub proxy_url: Option<PublicUrl>,
 }

@@ -30,5 +30,5 @@ pub const TLS_CRT_KEY: &str = "tls.crt";
 pub const TLS_KEY_KEY: &str = "tls.key";
 /// Key: JSON `ExecConfig` of a `Dynamic` credential.
 pub const EXEC_KEY: &str = "exec";
-/// Key: URL of the HTTP proxy that the cluster is reached through.
+/// Key: URL of the proxy that the cluster is reached through.
 pub const PROXY_URL_KEY: &str = "proxy-url";

@@ -34,6 +34,7 @@ pub const GRANT_FINALIZER: &str = "gateway.open-cluster-management.io/revocation
 #[kube(
     group = "gateway.open-cluster-management.io",
     version = "v1alpha1",
+    category = "spokeway",
     kind = "AccessGrant",
     doc = "AccessGrant gives users of the hub rights on managed clusters. To create or change one, you need \
            the verb grant on the clustergateways of its clusters.",

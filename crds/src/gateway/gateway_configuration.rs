@@ -1,5 +1,6 @@
 //! `GatewayConfiguration`: the one object that turns on the gateway and configures it.
 
+mod agents;
 mod egress;
 mod identity;
 mod server;
@@ -15,6 +16,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    agents::{Agents, SecretReference},
     egress::{
         Egress, EgressType, Entrypoint, EntrypointType, ExposedService, LoadBalancer, Protocol,
     },
@@ -32,6 +34,7 @@ const DEFAULT_ACCOUNT: &str = "cluster-gateway";
 #[kube(
     group = "gateway.open-cluster-management.io",
     version = "v1alpha1",
+    category = "spokeway",
     kind = "GatewayConfiguration",
     doc = "GatewayConfiguration makes managed clusters reachable from the hub. A hub has one, and its \
            name is default.",
@@ -55,6 +58,8 @@ pub struct GatewayConfigurationSpec {
     pub clusters: Clusters,
     /// The gateway server on the hub.
     pub server: Server,
+    /// The agents on the managed clusters.
+    pub agents: Agents,
     /// How the gateway reaches managed clusters.
     pub egress: Egress,
     /// The credential that the gateway uses on managed clusters.
@@ -139,7 +144,9 @@ pub struct PlacementReference {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
-    /// Where credentials come from. Defaults to `ManagedServiceAccount`.
+    /// Where credentials come from. `ManagedServiceAccount`: from a `ManagedServiceAccount` in each cluster's
+    /// namespace, created and renewed automatically. Manual: from Secrets that you create. Defaults to
+    /// `ManagedServiceAccount`.
     #[serde(rename = "type")]
     pub kind: CredentialsType,
     /// The account to use if the type is `ManagedServiceAccount`.
@@ -178,6 +185,32 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub request_timeout: Option<i32>,
+    /// Memory in MiB that data in flight through the tunnels of one managed cluster may take at one replica.
+    /// An upgraded connection (exec, attach, cp, port-forward) through a tunnel counts as 640 KiB, and all of
+    /// them together may take two thirds of it. Defaults to the server's own value, see gateway-server --help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 8, max = 65536))]
+    pub tunnel_memory: Option<i32>,
+    /// Number of requests that one user may have open at one managed cluster, watches and logs included.
+    /// Defaults to the server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub requests_per_user: Option<i32>,
+    /// Number of watches and logs that all users together may have open at one managed cluster. Defaults to
+    /// the server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub long_requests: Option<i32>,
+    /// Number of upgraded connections that one user may have open at one managed cluster. Defaults to the
+    /// server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub upgrades_per_user: Option<i32>,
+    /// Number of upgraded connections that all users together may have open at one managed cluster. Defaults
+    /// to the server's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub upgrades: Option<i32>,
 }
 
 impl Default for Removals {
@@ -259,7 +292,15 @@ mod tests {
         };
         assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
         assert!(!fields(&["server"]).contains(&"directAccess".to_owned()));
-        assert_eq!(fields(&["limits"]), ["requestTimeout"]);
+        let limits = [
+            "longRequests",
+            "requestTimeout",
+            "requestsPerUser",
+            "tunnelMemory",
+            "upgrades",
+            "upgradesPerUser",
+        ];
+        assert_eq!(fields(&["limits"]), limits);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The walkthrough on this machine: a hub with two gateways, as in an installation, and two
 //! clusters that join it by Open Cluster Management, one of them behind the tunnel of its agent.
-//! One object makes both reachable. The hub admin's commands run with their real output. The demo
-//! stays up until Ctrl-C unless `--once` is given.
+//! One object makes both reachable, and a second one grants a user of the hub a role on them. The
+//! commands of the hub's admin and of that user run with their real output. The demo stays up until
+//! Ctrl-C unless `--once` is given.
 
 use std::{
     fs,
@@ -17,7 +18,6 @@ use e2e::{
     ocm::{Klusterlet, KlusterletOptions, Ocm},
     programs::{self, OCM, Programs},
 };
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// The cluster that can also be reached at its address.
@@ -27,9 +27,18 @@ const TUNNELLED: &str = "managed2";
 /// The number of gateways that answer as one.
 const REPLICAS: usize = 2;
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-/// The account that the gateway uses on clusters.
-const ACCOUNT: &str = "cluster-gateway";
-const ACCOUNTS: &str = "open-cluster-management-managed-serviceaccount";
+/// A user of the hub, who has no account on any cluster.
+const USER: &str = "alice";
+const GRANT: &str = "\
+apiVersion: gateway.open-cluster-management.io/v1alpha1
+kind: AccessGrant
+metadata: {name: alice-edits}
+spec:
+  clusters: {names: [managed1, managed2]}
+  subjects: [{kind: User, name: alice}]
+  role: {clusterRole: edit}
+  expiresAfter: 8h
+";
 const OPEN_WITHIN: Duration = Duration::from_mins(1);
 /// OCM checks leases every 30 s.
 const AVAILABLE_WITHIN: Duration = Duration::from_mins(2);
@@ -94,9 +103,11 @@ async fn demo(once: bool) -> anyhow::Result<()> {
     tour.as_hub_admin().await?;
     let mut spoke_configs = Vec::new();
     for spoke in [SPOKE, TUNNELLED] {
-        let config = edited_kubeconfig(hub, spoke)?;
-        tour.on_the_managed_cluster(spoke, &config).await?;
-        spoke_configs.push((spoke, config));
+        spoke_configs.push((spoke, edited_kubeconfig(hub, spoke)?));
+    }
+    tour.grant(&world, &spoke_configs).await?;
+    for (spoke, config) in &spoke_configs {
+        tour.on_the_managed_cluster(spoke, config).await?;
     }
 
     if !once {
@@ -105,7 +116,7 @@ async fn demo(once: bool) -> anyhow::Result<()> {
         for (spoke, config) in spoke_configs {
             let config = config.display();
             say(&format!(
-                "# {spoke}, through the hub: kubectl --kubeconfig {config}"
+                "# {spoke}, through the hub, as {USER}: kubectl --kubeconfig {config}"
             ))?;
         }
         std::future::pending::<()>().await;
@@ -127,27 +138,12 @@ async fn join(
     Ok((klusterlet, ProcessKubelet::start(spoke)?))
 }
 
-/// Rights for the gateway's account on a cluster, by a plain `ManifestWork`.
-fn rights(cluster: &str) -> Value {
-    let group = "rbac.authorization.k8s.io";
-    let binding = json!({
-        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
-        "metadata": {"name": "gateway-cluster-admin"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "namespace": ACCOUNTS, "name": ACCOUNT}],
-    });
-    json!({
-        "apiVersion": "work.open-cluster-management.io/v1", "kind": "ManifestWork",
-        "metadata": {"name": "gateway-cluster-admin", "namespace": cluster},
-        "spec": {"workload": {"manifests": [binding]}},
-    })
-}
-
-/// The hub's kubeconfig with the proxy's path appended to its server.
+/// The user's kubeconfig of the hub with the proxy's path appended to its server.
 fn edited_kubeconfig(hub: &Cluster, spoke: &str) -> anyhow::Result<PathBuf> {
     let server = format!("{}{GATEWAYS}/{spoke}/proxy", hub.url());
     let file = format!("{spoke}.kubeconfig");
-    Ok(hub.write_kubeconfig(&file, &server, &hub.ca_pem(), hub.admin())?)
+    let user = hub.certificate_of(USER, &[])?;
+    Ok(hub.write_kubeconfig(&file, &server, &hub.ca_pem(), &user)?)
 }
 
 /// The commands of the walkthrough.
@@ -215,35 +211,60 @@ impl Tour<'_> {
         Ok(eventually(deadline, &args.join(" "), asked).await?)
     }
 
-    /// Shows the first refusal, and grants the rights that end it.
-    async fn grant(&self, spoke: &str, config: &Path) -> anyhow::Result<()> {
-        announce(&["get", "ns"])?;
-        let refused = self.kubectl(config, &["get", "ns"]).ok().await;
-        let refused = refused
-            .err()
-            .context("there are no rights yet")?
-            .to_string();
-        let line = refused.lines().find(|line| line.contains("Forbidden"));
-        print(
-            line.with_context(|| format!("refused otherwise: {refused}"))?
-                .trim_start_matches("stderr: "),
-        )?;
+    /// Lets the user use the gateway, shows the first refusal, and grants the role that ends it.
+    async fn grant(&self, world: &World, spokes: &[(&str, PathBuf)]) -> anyhow::Result<()> {
         say(&format!(
-            "# On the hub, a ManifestWork in {spoke} that binds the account to cluster-admin:"
+            "\n# The admin lets {USER}, a user of the hub, use the gateway:"
         ))?;
-        let work = rights(spoke).to_string();
-        self.run(&self.hub_config, &["apply", "-f", "-"], Some(&work))
-            .await?;
-        let path = format!("{GATEWAYS}/{spoke}/proxy/api/v1/namespaces");
-        self.wait_for(OPEN_WITHIN, &["get", "--raw", &path], |_| true)
+        let user = format!("--user={USER}");
+        let bind = [
+            "create",
+            "clusterrolebinding",
+            "alice-uses-the-gateway",
+            "--clusterrole=spokeway-user",
+            &user,
+        ];
+        self.show(&self.hub_config, &bind).await?;
+        let (spoke, config) = spokes.first().context("there are two clusters")?;
+        say(&format!(
+            "\n# {USER}, with the hub's kubeconfig and {GATEWAYS}/{spoke}/proxy appended to its server, has no \
+             rights there yet:"
+        ))?;
+        self.refusal(config).await?;
+        let file = world.directory().join("alice.yaml");
+        fs::write(&file, GRANT)?;
+        say(&format!("\n# alice.yaml is an AccessGrant:\n{GRANT}"))?;
+        let file = file.display().to_string();
+        self.show(&self.hub_config, &["apply", "-f", &file]).await?;
+        let ready = ["wait", "--for=condition=Ready", "accessgrant/alice-edits"];
+        self.show(&self.hub_config, &ready).await?;
+        self.show(&self.hub_config, &["get", "accessgrant"])
             .await
+            .map(drop)
+    }
+
+    /// Shows that a request is refused.
+    async fn refusal(&self, config: &Path) -> anyhow::Result<()> {
+        announce(&["get", "ns"])?;
+        let refused = || async {
+            match self.kubectl(config, &["get", "ns"]).ok().await {
+                Ok(answer) => Err(answer),
+                Err(error) => {
+                    let said = error.to_string();
+                    let line = said.lines().find(|line| line.contains("Forbidden"));
+                    line.map(str::to_owned).ok_or(said)
+                }
+            }
+        };
+        let line = eventually(SEEN_WITHIN, "a refusal", refused).await?;
+        print(line.trim_start_matches("stderr: "))
     }
 
     async fn on_the_managed_cluster(&self, spoke: &str, config: &Path) -> anyhow::Result<()> {
         say(&format!(
-            "\n# With the hub's kubeconfig, and {GATEWAYS}/{spoke}/proxy appended to its server:"
+            "\n# {USER} on {spoke}, which knows her by her own name:"
         ))?;
-        self.grant(spoke, config).await?;
+        self.show(config, &["auth", "whoami"]).await?;
         self.show(config, &["get", "ns"]).await?;
         self.run(config, &["apply", "-f", "-"], Some(CONFIG_MAP))
             .await?;

@@ -100,6 +100,9 @@ pub(super) const AUDIT_POLICY: &str = "audit-policy.json";
 /// The file of the audit log.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
+/// The further flag of an API server that closes connections in good order now and then.
+pub(super) const RESTLESS: &str = "--goaway-chance=0.02";
+
 /// The further flags of an API server that keeps an audit log.
 pub(super) fn audit(files: &Files<'_>) -> Vec<String> {
     vec![

@@ -174,6 +174,9 @@ async fn what_is_said_of_pods_is_said_of_the_operators_and_of_those_of_the_unins
     let of = |kind: &str, name: &str| all[&(kind.to_owned(), name.to_owned())].clone();
     let deployment = of("Deployment", "spokeway-operator");
     assert_eq!(deployment["spec"]["replicas"], 3);
+    // The gateway runs in the same namespace.
+    let server = &of("GatewayConfiguration", "default")["spec"]["server"];
+    assert_eq!(server["imagePullSecrets"][0]["name"], "registry");
     let job = of("Job", "spokeway-uninstall");
     let job = &job["spec"]["template"]["spec"];
     for pod in [&deployment["spec"]["template"]["spec"], job] {

@@ -47,7 +47,9 @@ async fn a_denied_or_deleted_cluster_is_unknown_and_its_connections_end() {
 
     let denied = json!({"spec": {"hubAcceptsClient": false}});
     patch(stage, "leaving", &denied).await;
-    stage.answers("leaving", 404, "not found").await;
+    stage
+        .answers("leaving", 404, "hubAcceptsClient is false")
+        .await;
     let ended = tokio::time::timeout(SOON, watching.wait()).await;
     ended.expect("the watch ends with its cluster");
 

@@ -22,8 +22,9 @@ async fn an_agent_that_is_gone_holds_nothing_and_neither_does_a_detached_cluster
     let events = [
         "get",
         "events.events.k8s.io",
+        // Those of a ManagedCluster, which has no namespace.
         "-n",
-        CLUSTER,
+        "default",
         "-o",
         "jsonpath={.items[*].reason}",
     ];

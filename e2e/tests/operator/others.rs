@@ -44,6 +44,7 @@ async fn an_addon_of_others_is_used_until_it_goes_and_the_agent_goes_where_it_is
     configure_agent(&stage).await;
     soon("the agent is elsewhere", || arguments(&stage, "agents")).await;
     soon("it is carried out, and said", || carried_out(&stage)).await;
+    soon("the default stays", || keeps_default(&stage)).await;
     soon("reachable", || stage.through(CLUSTER, "/healthz")).await;
     let left = kubectl(
         stage.world.cluster(CLUSTER),
@@ -80,21 +81,14 @@ async fn configure_agent(stage: &Stage) {
         },
     });
     stage.apply_server_side(&config).await;
-    let configs = json!({"spec": {"configs": [{
+    // The default of the whole fleet, which its administrator edits.
+    let addon = "clustermanagementaddons.v1beta1.addon.open-cluster-management.io/cluster-gateway";
+    let default = json!([{"op": "replace", "path": "/spec/defaultConfigs/0", "value": {
         "group": ADDON_GROUP, "resource": "addondeploymentconfigs",
         "namespace": "default", "name": "agents",
-    }]}});
-    let configs = configs.to_string();
-    let patch = [
-        "patch",
-        "managedclusteraddon",
-        "cluster-gateway",
-        "-n",
-        CLUSTER,
-        "--type=merge",
-        "-p",
-        &configs,
-    ];
+    }}]);
+    let default = default.to_string();
+    let patch = ["patch", addon, "--type=json", "-p", &default];
     stage.kubectl(&patch).await.unwrap();
 }
 
@@ -108,6 +102,17 @@ async fn carried_out(stage: &Stage) -> Result<(), String> {
         Ok(())
     } else {
         Err(row["status"].to_string())
+    }
+}
+
+/// The default is left to whoever chose it.
+async fn keeps_default(stage: &Stage) -> Result<(), String> {
+    let addon = "clustermanagementaddons.v1beta1.addon.open-cluster-management.io";
+    let addon = read(stage.hub(), &[addon, "cluster-gateway"]).await?;
+    if addon["spec"]["defaultConfigs"][0]["name"] == "agents" {
+        Ok(())
+    } else {
+        Err(addon.to_string())
     }
 }
 

@@ -15,8 +15,12 @@ spec: {}
 ";
 
 /// Specs that the API server refuses, and what it says.
-const NONSENSE: [(&str, &str); 10] = [
+const NONSENSE: [(&str, &str); 12] = [
     ("{server: {deployment: External}}", "spec.server.external"),
+    (
+        "{limits: {tunnelMemory: 1}}",
+        "should be greater than or equal to 8",
+    ),
     (
         "{egress: {entrypoint: {type: Hostname}}}",
         "spec.egress.entrypoint.hostname",
@@ -34,6 +38,10 @@ const NONSENSE: [(&str, &str); 10] = [
         "its own keys must be elsewhere",
     ),
     ("{server: {withdrawAfter: 1s}}", "at least 10s"),
+    (
+        "{egress: {exposedServices: [{namespace: web, name: shop, port: 443, protocol: HTTPS}]}}",
+        "HTTPS does not work yet: name a port of the Service that serves plain HTTP",
+    ),
     (
         "{clusters: {selector: {matchExpressions: [{key: env, operator: exists}]}}}",
         "Unsupported value: \"exists\"",

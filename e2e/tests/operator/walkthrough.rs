@@ -53,6 +53,46 @@ async fn one_object_makes_every_cluster_reachable() {
         .await
         .unwrap();
     tell(&format!("add-ons available after {:.1?}", begin.elapsed()));
+    listed_and_waited_for(&stage).await;
+    a_deselected_cluster_leaves_the_list(&stage).await;
+}
+
+async fn listed_and_waited_for(stage: &Stage) {
+    let ready = [
+        "wait",
+        "--for=condition=Ready",
+        "clustergateway/managed1",
+        "--timeout=20s",
+    ];
+    stage.kubectl(&ready).await.unwrap();
+    let wide = ["get", "cgw", "-o", "wide", "--no-headers", "--chunk-size=1"];
+    let wide = stage.kubectl(&wide).await.unwrap();
+    let row: Vec<_> = wide.split_whitespace().collect();
+    assert_eq!((row[0], row.last()), ("managed1", Some(&"now")), "{wide}");
+    assert!(wide.contains(" v1."), "{wide}");
+    let ours = ["get", "spokeway", "-o", "name"];
+    let ours = stage.kubectl(&ours).await.unwrap();
+    for name in [
+        "clustergateway.cluster.core.oam.dev/managed1",
+        "gatewayconfiguration.gateway.open-cluster-management.io/default",
+    ] {
+        assert!(ours.contains(name), "{ours}");
+    }
+}
+
+async fn a_deselected_cluster_leaves_the_list(stage: &Stage) {
+    let nobody = json!({"clusters": {"selector": {"matchLabels": {"env": "none"}}}});
+    stage.configure(&nobody).await;
+    let gone = || async {
+        let list = ["get", "clustergateways", "-o", "name"];
+        match stage.kubectl(&list).await {
+            Ok(list) if list.trim().is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    soon("it is not listed", gone).await;
+    let said = stage.through("managed1", "/healthz").await.unwrap_err();
+    assert!(said.contains("GatewayConfiguration selects it"), "{said}");
 }
 
 /// Rights for the gateway's account, by a plain `ManifestWork`.

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, Stage, about};
+use crate::stage::{SOON, Stage, about, grant};
 
 const GRANT: [&str; 4] = ["grant", "user:dora", "--role", "view"];
 
@@ -175,4 +175,129 @@ async fn a_grant_is_waited_for_and_its_clusters_are_told() {
             .contains("kubectl describe accessgrant dora-waits"),
         "{waited}"
     );
+}
+
+#[tokio::test]
+async fn a_grant_says_what_would_make_it_useless() {
+    let stage = Stage::shared().await;
+    let slip = [
+        "grant",
+        "user:erin",
+        "--role",
+        "veiw",
+        "--clusters",
+        "managed1",
+    ];
+    let slip = stage.plugin(&slip).run().await.unwrap();
+    for words in ["no ClusterRole veiw on managed1", "did you mean view?"] {
+        assert!(slip.stderr.contains(words), "{slip}");
+    }
+    let together = [
+        "grant",
+        "user:erin,finn",
+        "--role",
+        "view",
+        "--clusters",
+        "managed1",
+    ];
+    let together = stage.plugin(&together).run().await.unwrap();
+    assert!(together.stderr.contains("without commas"), "{together}");
+    assert!(!names(stage).await.contains("erin"));
+}
+
+#[tokio::test]
+async fn a_grant_says_who_may_not_use_the_gateway_and_binds_them_if_asked() {
+    let stage = Stage::shared().await;
+    let granted = |more: &'static [&'static str]| {
+        let args = [
+            "grant",
+            "user:erin",
+            "group:shop",
+            "--clusters",
+            "managed1",
+            "--wait=false",
+        ];
+        stage.plugin(&[&args[..], more].concat()).run()
+    };
+    let lacking = granted(&["--role", "view", "--for", "7d"]).await.unwrap();
+    assert!(
+        lacking.stdout.contains("accessgrant/erin-view created"),
+        "{lacking}"
+    );
+    for words in [
+        "user:erin may not use the gateway for managed1",
+        "--clusterrole=spokeway-user --user=erin",
+        "--group=shop",
+    ] {
+        assert!(lacking.stderr.contains(words), "{lacking}");
+    }
+    let get = ["get", "accessgrant", "erin-view", "-o", "json"];
+    let stored = stage.hub().kubectl(&get).ok().await.unwrap();
+    let stored: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(stored["spec"]["expiresAfter"], "168h");
+    assert_eq!(stored["spec"]["subjects"][1]["name"], "shop");
+
+    // Another grant of the same role needs no name, and the right on the hub comes with it.
+    let bound = granted(&["--role", "view", "--namespaces", "default", "--bind"])
+        .await
+        .unwrap();
+    assert_eq!(
+        bound.stdout,
+        "accessgrant/erin-view-2 created\nclusterrolebinding/spokeway-user-erin-view-2 created\n"
+    );
+    let bound = granted(&["--role", "edit"]).await.unwrap();
+    assert!(!bound.stderr.contains("may not use the gateway"), "{bound}");
+}
+
+#[tokio::test]
+async fn a_caller_sees_its_own_clusters_and_grants_without_any_right() {
+    let stage = Stage::shared().await;
+    let gina = stage.user("gina");
+    let none = stage.plugin_with(&gina, &["clusters"]).run().await.unwrap();
+    assert!(
+        none.stderr.contains("you have no grant on any cluster"),
+        "{none}"
+    );
+    for (name, user) in [("gina-views", "gina"), ("hugo-views", "hugo")] {
+        stage.apply(&grant(name, user, &json!({}))).await;
+        stage
+            .carried_out(name, &[("managed1", "Applied", "")])
+            .await;
+    }
+    let seen = || async {
+        let list = stage.plugin_with(&gina, &["clusters"]).ok().await;
+        let list = list.map_err(|error| error.to_string())?;
+        match &about(&list, "managed1")[..] {
+            [line] if line == "managed1 True gina-views (view)" => Ok(list),
+            _ => Err(list),
+        }
+    };
+    let list = e2e::eventually(SOON, "its own clusters", seen)
+        .await
+        .unwrap();
+    assert!(!list.contains("hugo"), "{list}");
+    let raw = "/apis/cluster.core.oam.dev/v1alpha1/myclusters";
+    let raw = stage.hub().kubectl_with(&gina, &["get", "--raw", raw]);
+    let raw = raw.ok().await.unwrap();
+    assert!(raw.contains("gina-views") && !raw.contains("hugo"), "{raw}");
+    let file = gina
+        .with_file_name("gina-managed1.yaml")
+        .display()
+        .to_string();
+    let write = ["kubeconfig", "managed1", "-o", &file];
+    stage.plugin_with(&gina, &write).ok().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_column_is_without_a_value() {
+    let stage = Stage::shared().await;
+    let rules =
+        json!({"role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}});
+    stage.apply(&grant("columns", "ivan", &rules)).await;
+    for wide in [&[][..], &["-o", "wide"]] {
+        let get = [&["get", "accessgrant,clustergateway"][..], wide].concat();
+        let table = stage.hub().kubectl(&get).ok().await.unwrap();
+        assert!(!table.contains("<no value>"), "{table}");
+        assert!(table.contains("columns"), "{table}");
+    }
 }

@@ -1,6 +1,9 @@
 //! Requests that are refused because of their content or their sender.
 
+use std::time::Duration;
+
 use e2e::{Authority, Credentials};
+use tokio::time::Instant;
 
 use super::{GATEWAYS, Stage, answer::Answer, proxy};
 
@@ -195,4 +198,47 @@ async fn impersonation_headers_past_the_hub_are_refused() {
         output.stderr.contains("mallory") && output.stderr.contains("Forbidden"),
         "{output}"
     );
+}
+
+#[tokio::test]
+async fn a_target_that_is_too_long_is_refused_at_once_and_the_limit_is_named() {
+    let stage = Stage::shared().await;
+    let (hub, began) = (stage.hub(), Instant::now());
+    let server = format!("{}{}", hub.url(), proxy("managed1", ""));
+    let config = hub
+        .write_kubeconfig("long.kubeconfig", &server, &hub.ca_pem(), hub.admin())
+        .unwrap();
+    for (length, refused) in [(60_000, None), (70_000, Some("65534 bytes"))] {
+        let path = format!("/api/v1/pods?labelSelector=a!={}", "x".repeat(length));
+        let output = hub.kubectl_with(&config, &["get", "--raw", &path]).run();
+        let said = output.await.unwrap().stderr;
+        // The API server itself is content with the length, but not with such a value.
+        let wanted = refused.unwrap_or("unable to parse requirement");
+        assert!(said.contains(wanted), "{length}: {said}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn an_upload_that_the_api_server_refuses_early_keeps_its_413() {
+    let stage = Stage::shared().await;
+    let hub = stage.hub();
+    let server = format!("{}{}", hub.url(), proxy("managed1", ""));
+    let config = hub
+        .write_kubeconfig("large.kubeconfig", &server, &hub.ca_pem(), hub.admin())
+        .unwrap();
+    let large = format!(
+        r#"{{"kind": "ConfigMap", "data": {{"a": "{}"}}}}"#,
+        "x".repeat(5 << 20)
+    );
+    let path = "/api/v1/namespaces/default/configmaps";
+    for _ in 0..3 {
+        let create = hub.kubectl_with(&config, &["create", "--raw", path, "-f", "-"]);
+        let output = create.stdin(large.clone()).run().await.unwrap();
+        assert!(
+            output.stderr.contains("limit is 3145728"),
+            "{}",
+            output.stderr
+        );
+    }
 }

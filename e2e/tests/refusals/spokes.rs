@@ -1,6 +1,9 @@
 //! Good requests for broken spokes.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use e2e::{Authority, Credentials, Http1, Leaf, eventually};
 use kube::api::{Patch, PatchParams};
@@ -70,6 +73,17 @@ async fn upgrade_of(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Answ
     let (url, ca_pem) = (stage.gateway.url(), stage.gateway.ca_pem());
     let client = Http1::new(&url, &ca_pem, &identity).unwrap();
     Answer::read(client.get(path, headers).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn the_servers_own_certificate_is_trusted_as_one_of_its_authority_is() {
+    let stage = Stage::shared().await;
+    let spoke = stage.world.cluster("managed1");
+    let own = fs::read_to_string(spoke.directory().join("apiserver.crt")).unwrap();
+    let bundle = format!("the leaf of managed1\n{own}and nothing else");
+    let answer = ask(stage, "pinned", spoke.url(), &bundle, &token()).await;
+    // TLS went well, so the token is the next that is wrong.
+    answer.blames("pinned", "Credential");
 }
 
 #[tokio::test]
@@ -240,6 +254,14 @@ async fn kubectl_prints_each_refusal_as_one_line() {
             said.starts_with(wanted) && said.lines().count() == 1,
             "{said}"
         );
+        // Before anything else kubectl asks which APIs there are, if it does not know them.
+        let (_, sentence) = wanted.split_once(": ").unwrap();
+        let cache = format!("--cache-dir={}/{name}.cache", hub.directory().display());
+        let get = ["get", "pods", &cache];
+        let output = hub.kubectl_with(&config, &get).run().await.unwrap();
+        let last = output.stderr.trim().lines().last().unwrap_or_default();
+        let said = last.replace('\\', "");
+        assert!(said.contains(sentence), "{}", output.stderr);
     }
 }
 

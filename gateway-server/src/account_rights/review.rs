@@ -30,6 +30,8 @@ const MAX_ANSWER: usize = 1 << 20;
 pub(super) enum ReviewError {
     #[error("the cluster cannot be reached: {0}")]
     Unreachable(#[from] crate::upstream::PoolError),
+    #[error(transparent)]
+    TooLong(#[from] target_uri::TooLong),
     #[error("the request was not answered: {0}")]
     Broken(hyper::Error),
     #[error("the connection closed before the request was sent")]
@@ -55,7 +57,7 @@ async fn ask(
 ) -> Result<SubjectRulesReviewStatus, ReviewError> {
     let Leased { upstream, pooled } = access.way.lease(Wanted::Any).await?;
     let mut request = request(access, user);
-    let uri = target_uri::of(&upstream.target, PATH, None);
+    let uri = target_uri::of(&upstream.target, PATH, None)?;
     if pooled.is_http1() {
         target_uri::to_http1(&mut request, &uri);
     } else {
@@ -63,7 +65,9 @@ async fn ask(
     }
     let (response, lease) = pooled.send(request).await.map_err(|error| match error {
         SendError::Unsent(_) => ReviewError::Unsent,
-        SendError::Broken(error) | SendError::Stale(error) => ReviewError::Broken(error),
+        SendError::Untaken(error) | SendError::Broken(error) | SendError::Stale(error) => {
+            ReviewError::Broken(error)
+        }
     })?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {

@@ -15,6 +15,7 @@ struct Resource {
     singular: &'static str,
     kind: &'static str,
     verbs: &'static [&'static str],
+    short_names: &'static [&'static str],
     subresources: &'static [Subresource],
 }
 
@@ -24,11 +25,17 @@ struct Subresource {
     verbs: &'static [&'static str],
 }
 
-const RESOURCES: &[Resource] = &[Resource {
+/// `kubectl get spokeway` lists everything of ours.
+const CATEGORIES: &[&str] = &["spokeway"];
+
+const RESOURCES: &[Resource] = &[CLUSTER_GATEWAYS, MY_CLUSTERS];
+
+const CLUSTER_GATEWAYS: Resource = Resource {
     name: "clustergateways",
     singular: "clustergateway",
     kind: "ClusterGateway",
     verbs: &["get", "list", "watch"],
+    short_names: &["cgw"],
     subresources: &[
         // For agents, which upgrade it to a tunnel.
         Subresource {
@@ -47,7 +54,17 @@ const RESOURCES: &[Resource] = &[Resource {
             verbs: &["create", "delete", "get", "patch", "update"],
         },
     ],
-}];
+};
+
+/// What a caller may see of itself.
+const MY_CLUSTERS: Resource = Resource {
+    name: "myclusters",
+    singular: "mycluster",
+    kind: "MyCluster",
+    verbs: &["list"],
+    short_names: &[],
+    subresources: &[],
+};
 
 /// The discovery documents, rendered once.
 #[derive(Debug)]
@@ -129,6 +146,8 @@ fn resource_list() -> Value {
             "namespaced": false,
             "kind": resource.kind,
             "verbs": resource.verbs,
+            "shortNames": resource.short_names,
+            "categories": CATEGORIES,
         });
         std::iter::once(resource).chain(subresources)
     });
@@ -154,6 +173,8 @@ fn aggregated(version: &str, content_type: &'static str) -> Answer {
             "scope": "Cluster",
             "singularResource": resource.singular,
             "verbs": resource.verbs,
+            "shortNames": resource.short_names,
+            "categories": CATEGORIES,
             "subresources": resource.subresources.iter().map(subresource).collect::<Vec<_>>(),
         })
     };

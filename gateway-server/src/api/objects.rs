@@ -15,12 +15,10 @@ pub(crate) fn single(gateway: &ClusterGateway, rendering: Rendering) -> Answer {
     Answer::json(&Single::new(gateway, rendering))
 }
 
-/// Answer to a list, in the order given; `resource_version` is that of the whole snapshot.
-///
-/// Lists are never cut: `limit` is a client's wish, and without `continue` the list is complete.
+/// Answer to a list, in the order given.
 pub(crate) fn list<'a>(
     gateways: impl IntoIterator<Item = &'a ClusterGateway>,
-    resource_version: &str,
+    metadata: ListMetadata<'_>,
     rendering: Rendering,
 ) -> Answer {
     let gateways = gateways.into_iter();
@@ -28,19 +26,19 @@ pub(crate) fn list<'a>(
         ObjectFormat::Json => Answer::json(&List {
             kind: "ClusterGatewayList",
             api_version: API_VERSION,
-            metadata: ListMetadata { resource_version },
+            metadata,
             items: gateways.map(Served::from).collect::<Vec<_>>(),
         }),
         ObjectFormat::Metadata(version) => Answer::json(&List {
             kind: "PartialObjectMetadataList",
             api_version: version.api_version(),
-            metadata: ListMetadata { resource_version },
+            metadata,
             items: gateways
                 .map(|gateway| PartialMetadata::new(gateway, version))
                 .collect(),
         }),
         ObjectFormat::Table(version) => {
-            Answer::json(&Table::new(gateways, resource_version, version, rendering))
+            Answer::json(&Table::new(gateways, metadata, version, rendering))
         }
     }
 }
@@ -67,7 +65,8 @@ impl<'a> Single<'a> {
                     .resource_version
                     .as_deref()
                     .unwrap_or_default();
-                Self::Table(Table::new([gateway], revision, version, rendering))
+                let metadata = ListMetadata::whole(revision);
+                Self::Table(Table::new([gateway], metadata, version, rendering))
             }
         }
     }

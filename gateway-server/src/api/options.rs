@@ -1,6 +1,6 @@
 //! Query parameters of get, list and watch. Unknown ones are ignored, as Kubernetes does.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use super::selector::{BadSelector, Selection};
 
@@ -18,6 +18,18 @@ pub(crate) struct Options {
     pub(crate) watch: Option<WatchOptions>,
     /// The revision that a list must have come to.
     pub(crate) revision: Option<u64>,
+    /// How many objects a list may have. `None` for all.
+    pub(crate) limit: Option<usize>,
+    /// Where the list goes on.
+    pub(crate) from: Option<Continue>,
+}
+
+/// Where a list goes on that was cut: what is after this object, for a client that has seen a list of
+/// this revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Continue {
+    pub(crate) revision: u64,
+    pub(crate) after: String,
 }
 
 /// Query parameters of a watch.
@@ -59,6 +71,11 @@ impl Options {
             },
             watch: watch.transpose()?,
             revision: value("resourceVersion").and_then(|it| it.parse().ok()),
+            limit: limit(value("limit").as_deref())?,
+            from: value("continue")
+                .filter(|it| !it.is_empty())
+                .map(|it| Continue::parse(&it))
+                .transpose()?,
         })
     }
 
@@ -69,6 +86,35 @@ impl Options {
             Some(Start::After(revision)) => Some(revision),
             Some(Start::Now | Start::State { .. }) => None,
         }
+    }
+}
+
+/// No limit, and one of zero, is all.
+fn limit(text: Option<&str>) -> Result<Option<usize>, BadOption> {
+    match text {
+        None | Some("" | "0") => Ok(None),
+        Some(text) => {
+            let limit = text.parse().map_err(|_| BadOption::Limit(text.to_owned()));
+            limit.map(Some)
+        }
+    }
+}
+
+impl Continue {
+    fn parse(text: &str) -> Result<Self, BadOption> {
+        let bad = || BadOption::Continue(text.to_owned());
+        let (revision, after) = text.split_once('.').ok_or_else(bad)?;
+        Ok(Self {
+            revision: revision.parse().map_err(|_| bad())?,
+            after: after.to_owned(),
+        })
+    }
+}
+
+/// The token that a client sends back.
+impl fmt::Display for Continue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.revision, self.after)
     }
 }
 
@@ -131,6 +177,10 @@ pub(crate) enum BadOption {
     Version(String),
     #[error("timeoutSeconds {0:?} is not a number of seconds")]
     Timeout(String),
+    #[error("limit {0:?} is not a number of objects")]
+    Limit(String),
+    #[error("continue {0:?} does not come from a list")]
+    Continue(String),
 }
 
 #[cfg(test)]
@@ -140,7 +190,11 @@ mod tests {
 
     #[test]
     fn absent_and_unknown_parameters_choose_everything() {
-        for query in [None, Some(""), Some("limit=500&pretty=true&labelSelector=")] {
+        for query in [
+            None,
+            Some(""),
+            Some("limit=0&continue=&pretty=true&labelSelector="),
+        ] {
             assert_eq!(Options::parse(query), Ok(Options::default()), "{query:?}");
         }
     }
@@ -188,6 +242,24 @@ mod tests {
         assert_eq!(longest.lasts, LASTS);
         for (bad, named) in [("resourceVersion", "x"), ("timeoutSeconds", "-1")] {
             let error = parse(&format!("&{bad}={named}"));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_cut_and_goes_on_where_it_was_cut() {
+        let options = Options::parse(Some("limit=500&continue=42.managed7")).unwrap();
+        assert_eq!(options.limit, Some(500));
+        let from = options.from.unwrap();
+        assert_eq!((from.revision, from.after.as_str()), (42, "managed7"));
+        assert_eq!(from.to_string(), "42.managed7");
+        for (bad, named) in [
+            ("limit", "-1"),
+            ("continue", "x"),
+            ("continue", "x.managed7"),
+        ] {
+            let error = Options::parse(Some(&format!("{bad}={named}")));
             let error = error.unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains(named), "{error}");
         }

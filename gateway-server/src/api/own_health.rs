@@ -32,7 +32,7 @@ pub(crate) fn for_agent(shown: &ClusterGateway) -> ClusterGateway {
         status: shown.status.as_ref().map(|status| ClusterGatewayStatus {
             healthy: status.healthy,
             healthy_reason: since(&status.healthy_reason),
-            excess_rights: None,
+            ..ClusterGatewayStatus::default()
         }),
     }
 }

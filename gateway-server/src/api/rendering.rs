@@ -24,11 +24,27 @@ pub(crate) struct Rendering {
 }
 
 /// Metadata of any kind of list.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListMetadata<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) resource_version: &'a str,
+    /// The token for the rest of the list, and how many objects that is.
+    #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
+    pub(crate) rest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remaining_item_count: Option<usize>,
+}
+
+impl<'a> ListMetadata<'a> {
+    /// That of a list that is whole.
+    pub(crate) fn whole(resource_version: &'a str) -> Self {
+        Self {
+            resource_version,
+            rest: None,
+            remaining_item_count: None,
+        }
+    }
 }
 
 /// An object in full.

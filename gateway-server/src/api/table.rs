@@ -1,7 +1,7 @@
 //! `meta.k8s.io` `Table`: what `kubectl get` prints. The columns are cluster-gateway's, Reason and
 //! Age.
 
-use crds::cluster_core::ClusterGateway;
+use crds::cluster_core::{ClusterGateway, ClusterGatewayStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     pub(crate) fn new<'g: 'a>(
         gateways: impl IntoIterator<Item = &'g ClusterGateway>,
-        resource_version: &'a str,
+        metadata: ListMetadata<'a>,
         version: MetaVersion,
         rendering: Rendering,
     ) -> Self {
@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
         Self {
             kind: "Table",
             api_version: version.api_version(),
-            metadata: ListMetadata { resource_version },
+            metadata,
             column_definitions: COLUMNS,
             rows: gateways.into_iter().map(row).collect(),
         }
@@ -94,6 +94,11 @@ const COLUMNS: &[Column] = &[
         "",
         "Time since the object that makes the cluster known to the gateway was created.",
     ),
+    wide("Version", "Version of the cluster's API server."),
+    wide(
+        "Last-Seen",
+        "How long ago the gateway stopped reaching the cluster.",
+    ),
 ];
 
 const fn column(name: &'static str, format: &'static str, description: &'static str) -> Column {
@@ -103,6 +108,14 @@ const fn column(name: &'static str, format: &'static str, description: &'static 
         format,
         description,
         priority: 0,
+    }
+}
+
+/// A column that only `-o wide` shows.
+const fn wide(name: &'static str, description: &'static str) -> Column {
+    Column {
+        priority: 1,
+        ..column(name, "", description)
     }
 }
 
@@ -127,7 +140,23 @@ fn cells(gateway: &ClusterGateway, now: Timestamp) -> [String; COLUMNS.len()] {
             .creation_timestamp
             .as_ref()
             .map_or_else(|| "<unknown>".to_owned(), |created| age(created.0, now)),
+        gateway
+            .status
+            .as_ref()
+            .map_or_else(String::new, |status| status.kubernetes_version.clone()),
+        last_seen(gateway.status.as_ref(), now),
     ]
+}
+
+fn last_seen(status: Option<&ClusterGatewayStatus>, now: Timestamp) -> String {
+    match status {
+        Some(status) if status.healthy => "now".to_owned(),
+        Some(ClusterGatewayStatus {
+            last_seen_time: Some(seen),
+            ..
+        }) => format!("{} ago", age(seen.0, now)),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -139,15 +168,18 @@ mod tests {
             tests::{body, gateway, rendering},
         },
         options::IncludeObject,
+        rendering::ListMetadata,
     };
     use crds::cluster_core::ClusterGatewayStatus;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
 
     const TABLE: ObjectFormat = ObjectFormat::Table(MetaVersion::V1);
 
     #[test]
     fn a_list_is_one_row_per_cluster() {
-        insta::assert_json_snapshot!(body(&list([&gateway("managed1")], "42", rendering(TABLE))));
+        let whole = ListMetadata::whole("42");
+        insta::assert_json_snapshot!(body(&list([&gateway("managed1")], whole, rendering(TABLE))));
     }
 
     #[test]
@@ -173,6 +205,20 @@ mod tests {
             let table = body(&single(&gateway, rendering(TABLE)));
             assert_eq!(table["rows"][0]["cells"][4], cell);
         }
+    }
+
+    #[test]
+    fn a_cluster_that_is_away_says_when_it_was_seen_last() {
+        let mut gateway = gateway("managed1");
+        let now = rendering(TABLE).now;
+        gateway.status = Some(ClusterGatewayStatus {
+            kubernetes_version: "v1.33.1".to_owned(),
+            last_seen_time: Some(Time(now - jiff::SignedDuration::from_mins(5))),
+            ..Default::default()
+        });
+        let table = body(&single(&gateway, rendering(TABLE)));
+        assert_eq!(table["rows"][0]["cells"][7], "v1.33.1");
+        assert_eq!(table["rows"][0]["cells"][8], "5m ago");
     }
 
     #[test]

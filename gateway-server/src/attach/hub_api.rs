@@ -1,16 +1,22 @@
 //! The entrance behind the hub's API server: `clustergateways/NAME/attach`, upgraded to the
-//! tunnel's protocol. The hub has authenticated the agent; hub RBAC and the agent's own user name
+//! tunnel's protocol, or to WebSocket if something on the way passes nothing else. The hub has authenticated the agent; hub RBAC and the agent's own user name
 //! decide which cluster it may attach.
 
 use crds::ClusterName;
 use http::{
-    HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONNECTION, UPGRADE},
+    HeaderName, Request, Response, StatusCode, Version,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
 };
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tracing::warn;
-use tunnel::PROTOCOL;
+use tracing::{info, warn};
+use tunnel::{
+    PROTOCOL,
+    websocket::{self, WebSocket},
+};
 
 use super::{Agent, Attach, Right};
 use crate::{authentication::User, body::Body, status::Refusal, tunnels::identity::speaks_for};
@@ -23,14 +29,18 @@ impl Attach {
         user: User,
         cluster: ClusterName,
     ) -> Result<Response<Body>, Refusal> {
-        let refused = self
-            .admit(&user, &cluster)
-            .and_then(|()| asks_for_a_tunnel(&request));
-        if let Err(refusal) = refused {
-            self.metrics.attach_refusals.inc();
-            warn!(%cluster, user = user.name, why = refusal.message(), "agent refused");
-            return Err(refusal);
-        }
+        let admitted = self.admit(&user, &cluster);
+        let framing = admitted
+            .and_then(|()| Framing::of(&request).inspect_err(|_| self.tunnels.strip(&cluster)));
+        let framing = match framing {
+            Ok(framing) => framing,
+            Err(refusal) => {
+                self.metrics.attach_refusals.inc();
+                warn!(%cluster, user = user.name, why = refusal.message(), "agent refused");
+                return Err(refusal);
+            }
+        };
+        let response = framing.response();
         let upgraded = hyper::upgrade::on(&mut request);
         let this = self.clone();
         self.tasks.spawn(async move {
@@ -40,19 +50,18 @@ impl Attach {
                         cluster,
                         right: Right::User(user),
                     };
-                    this.hold(TokioIo::new(io), &agent).await;
+                    let io = TokioIo::new(io);
+                    match framing {
+                        Framing::None => this.hold(io, &agent).await,
+                        Framing::WebSocket { .. } => {
+                            info!(cluster = %agent.cluster, "agent attaches by WebSocket");
+                            this.hold(WebSocket::server(io), &agent).await;
+                        }
+                    }
                 }
                 Err(error) => warn!(%cluster, %error, "agent went away while attaching"),
             }
         });
-        let mut response = Response::new(Body::Empty);
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        response
-            .headers_mut()
-            .insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
         Ok(response)
     }
 
@@ -76,17 +85,61 @@ impl Attach {
     }
 }
 
-fn asks_for_a_tunnel(request: &Request<Incoming>) -> Result<(), Refusal> {
-    let upgrade = request.headers().get(UPGRADE).map(HeaderValue::as_bytes);
-    if request.version() == Version::HTTP_11 && upgrade == Some(PROTOCOL.as_bytes()) {
-        return Ok(());
+/// How the bytes of a tunnel lie on the upgraded connection.
+#[derive(Debug, Eq, PartialEq)]
+enum Framing {
+    /// As they are.
+    None,
+    /// In WebSocket messages.
+    WebSocket { accept: String },
+}
+
+impl Framing {
+    /// What a request asks for.
+    fn of<B>(request: &Request<B>) -> Result<Self, Refusal> {
+        let headers = request.headers();
+        let is = |name: &HeaderName, value: &str| {
+            headers
+                .get(name)
+                .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
+        };
+        if request.version() == Version::HTTP_11 {
+            if is(&UPGRADE, PROTOCOL) {
+                return Ok(Self::None);
+            }
+            if is(&UPGRADE, "websocket")
+                && is(&SEC_WEBSOCKET_VERSION, websocket::VERSION)
+                && is(&SEC_WEBSOCKET_PROTOCOL, websocket::SUBPROTOCOL)
+                && let Some(key) = headers.get(SEC_WEBSOCKET_KEY)
+            {
+                let accept = websocket::accept(key.as_bytes());
+                return Ok(Self::WebSocket { accept });
+            }
+        }
+        let message = format!(
+            "attach requires an HTTP/1.1 upgrade to {PROTOCOL}, or to websocket with the subprotocol {}",
+            websocket::SUBPROTOCOL
+        );
+        Err(Refusal::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "UpgradeRequired",
+            message,
+        ))
     }
-    let message = format!("attach requires an HTTP/1.1 upgrade to {PROTOCOL}");
-    Err(Refusal::new(
-        StatusCode::UPGRADE_REQUIRED,
-        "UpgradeRequired",
-        message,
-    ))
+
+    fn response(&self) -> Response<Body> {
+        let response = Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header(CONNECTION, "Upgrade");
+        let response = match self {
+            Self::None => response.header(UPGRADE, PROTOCOL),
+            Self::WebSocket { accept } => response
+                .header(UPGRADE, "websocket")
+                .header(SEC_WEBSOCKET_ACCEPT, accept)
+                .header(SEC_WEBSOCKET_PROTOCOL, websocket::SUBPROTOCOL),
+        };
+        response.body(Body::Empty).expect("base64 and constants")
+    }
 }
 
 fn not_its_own(user: &User, cluster: &ClusterName) -> Refusal {
@@ -98,4 +151,41 @@ fn not_its_own(user: &User, cluster: &ClusterName) -> Refusal {
         cluster.as_str()
     );
     Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message).of_cluster(cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framing(headers: &[(HeaderName, &str)]) -> Option<Framing> {
+        let mut request = Request::new(());
+        for (name, value) in headers {
+            let value = value.parse().unwrap();
+            request.headers_mut().insert(name, value);
+        }
+        Framing::of(&request).ok()
+    }
+
+    #[test]
+    fn a_tunnel_comes_bare_or_by_websocket() {
+        assert_eq!(framing(&[(UPGRADE, PROTOCOL)]), Some(Framing::None));
+        let asked = [
+            (UPGRADE, "WebSocket"),
+            (SEC_WEBSOCKET_VERSION, "13"),
+            (SEC_WEBSOCKET_PROTOCOL, PROTOCOL),
+            (SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let accepted = framing(&asked).unwrap().response();
+        assert_eq!(
+            accepted.headers()[SEC_WEBSOCKET_ACCEPT],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+        assert_eq!(accepted.headers()[UPGRADE], "websocket");
+        for missing in 0..asked.len() {
+            let mut less = asked.to_vec();
+            less.remove(missing);
+            assert_eq!(framing(&less), None, "{missing}");
+        }
+        assert_eq!(framing(&[(UPGRADE, "h2c")]), None);
+    }
 }

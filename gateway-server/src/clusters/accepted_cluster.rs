@@ -5,14 +5,33 @@ use crds::{
     cluster_core::ConstEndpoint,
 };
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kubernetes::words::clipped;
 use rustls::pki_types::CertificateDer;
 
-use super::secret::{Reached, certificates, parse_reached};
+use super::secret::{self, Reached, parse_reached};
+
+/// The claims that say who provides a cluster, the preferred one first.
+const PROVIDER_CLAIMS: [&str; 2] = [
+    "platform.open-cluster-management.io",
+    "product.open-cluster-management.io",
+];
+
+/// A cluster that is registered at the hub.
+#[derive(Debug)]
+pub(super) enum Registration {
+    Accepted(Box<AcceptedCluster>),
+    /// The hub does not accept it, or no longer.
+    Denied,
+}
 
 /// A cluster that the hub has accepted.
 #[derive(Debug)]
 pub(super) struct AcceptedCluster {
     pub(super) metadata: ObjectMeta,
+    /// Who provides it, as it claims itself.
+    pub(super) provider: String,
+    /// The version of its API server, as it reports.
+    pub(super) version: String,
     /// Its usable addresses, in its own order.
     pub(super) addresses: Vec<Address>,
     /// Why the first unusable address is unusable, if there is one.
@@ -29,13 +48,32 @@ pub(super) struct Address {
     pub(super) authorities: Option<Vec<CertificateDer<'static>>>,
 }
 
-impl AcceptedCluster {
-    /// Reads a `ManagedCluster`; `None` if the hub has not accepted it or if it is being deleted.
+impl Registration {
+    /// Reads a `ManagedCluster`; `None` if it is being deleted.
     pub(super) fn read(cluster: &ManagedCluster) -> Option<Self> {
-        let metadata = &cluster.metadata;
-        if !cluster.spec.hub_accepts_client || metadata.deletion_timestamp.is_some() {
+        if cluster.metadata.deletion_timestamp.is_some() {
             return None;
         }
+        Some(if cluster.spec.hub_accepts_client {
+            Self::Accepted(Box::new(AcceptedCluster::read(cluster)))
+        } else {
+            Self::Denied
+        })
+    }
+
+    /// The cluster, if the hub accepts it.
+    #[cfg(test)]
+    pub(super) fn accepted(self) -> Option<AcceptedCluster> {
+        match self {
+            Self::Accepted(accepted) => Some(*accepted),
+            Self::Denied => None,
+        }
+    }
+}
+
+impl AcceptedCluster {
+    fn read(cluster: &ManagedCluster) -> Self {
+        let metadata = &cluster.metadata;
         let (mut addresses, mut fault) = (Vec::new(), None);
         for config in &cluster.spec.managed_cluster_client_configs {
             match Address::read(config) {
@@ -45,7 +83,7 @@ impl AcceptedCluster {
                 }
             }
         }
-        Some(Self {
+        Self {
             metadata: ObjectMeta {
                 name: metadata.name.clone(),
                 uid: metadata.uid.clone(),
@@ -53,10 +91,29 @@ impl AcceptedCluster {
                 labels: metadata.labels.clone(),
                 ..ObjectMeta::default()
             },
+            provider: provider(cluster),
+            version: clipped(&version(cluster)),
             addresses,
             fault,
-        })
+        }
     }
+}
+
+fn version(cluster: &ManagedCluster) -> String {
+    let status = cluster.status.as_ref();
+    status.map_or_else(String::new, |it| it.version.kubernetes.clone())
+}
+
+/// The platform, such as AWS, or else the product, such as K3S.
+fn provider(cluster: &ManagedCluster) -> String {
+    let claims = cluster.status.iter().flat_map(|it| &it.cluster_claims);
+    let claims: Vec<_> = claims.collect();
+    let claimed = |name: &str| {
+        let mut own = claims.iter().filter(|it| it.name == name);
+        own.find(|it| !it.value.is_empty() && it.value != "Other")
+    };
+    let claim = PROVIDER_CLAIMS.into_iter().find_map(claimed);
+    claim.map_or_else(String::new, |it| clipped(&it.value))
 }
 
 impl Address {
@@ -68,7 +125,7 @@ impl Address {
             .as_ref()
             .filter(|ByteString(pem)| !pem.is_empty());
         let authorities = bundle
-            .map(|ByteString(pem)| certificates(pem, "caBundle"))
+            .map(|ByteString(pem)| secret::bundle(pem, "caBundle"))
             .transpose();
         Ok(Self {
             reached,

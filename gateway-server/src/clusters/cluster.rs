@@ -24,6 +24,8 @@ pub(crate) struct Cluster {
     pub(crate) object: Option<ClusterGateway>,
     /// When its `ManagedCluster` was created, if it is made from one.
     pub(crate) registered: Option<Timestamp>,
+    /// The version of its API server, if it is known.
+    pub(super) version: String,
     /// How to reach it, or why that is not possible.
     pub(crate) access: Result<Access, Unusable>,
     /// Where its requests are counted.

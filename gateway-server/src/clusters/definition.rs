@@ -15,6 +15,8 @@ pub(super) struct Definition {
     /// The addresses to show while they are used, in the order of `Places::direct`; empty where
     /// `object` already shows the only one.
     pub(super) addresses: Vec<ConstEndpoint>,
+    /// The version of its API server, if it is known.
+    pub(super) version: String,
     /// When its `ManagedCluster` was created, if it is made from one.
     pub(super) registered: Option<Timestamp>,
     /// How to reach it.

@@ -91,21 +91,20 @@ pub(super) fn derive(
     let object = ClusterGateway {
         metadata: accepted.metadata.clone(),
         spec: ClusterGatewaySpec {
-            provider: String::new(),
+            provider: accepted.provider.clone(),
             access: ClusterAccess {
                 endpoint,
                 credential: CredentialType::ServiceAccountToken.into(),
             },
         },
-        status: means.as_ref().err().map(|unusable| ClusterGatewayStatus {
-            healthy: false,
-            healthy_reason: format!("{unusable}; {}", unusable.next_step()),
-            excess_rights: None,
+        status: means.as_ref().err().map(|unusable| {
+            ClusterGatewayStatus::unhealthy(format!("{unusable}; {}", unusable.next_step()))
         }),
     };
     Definition {
         object: Some(object),
         addresses,
+        version: accepted.version.clone(),
         registered: accepted.metadata.creation_timestamp.as_ref().map(|it| it.0),
         means,
     }

@@ -13,6 +13,7 @@ mod reached;
 use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
 
 use crds::{ClusterName, cluster_core::ClusterGateway};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::{
@@ -235,9 +236,9 @@ impl Feed {
     }
 
     /// Takes the decisions that are due, at that revision of the hub.
-    pub(super) fn decide(&mut self, revision: u64, now: Instant) {
+    pub(super) fn decide(&mut self, revision: u64, now: Instant, time: Timestamp) {
         let Self { fleet, shown, .. } = self;
-        fleet.decide(revision, now, |name| {
+        fleet.decide(revision, (now, time), |name| {
             shown.get(name).map_or(0, |it| it.revision)
         });
     }
@@ -281,8 +282,10 @@ impl Feed {
             at: self.is_started.then_some(came),
         };
         if let Some(known) = self.shown.get_mut(name)
-            && *known.object == object
+            && is_same(&known.object, &object)
         {
+            // No watch is told: only the revision of a source has changed.
+            known.object = Arc::new(object);
             known.of = of;
             known.revision = revision;
             known.state = state;
@@ -329,7 +332,7 @@ impl Feed {
         state: &LiveState,
     ) -> Option<ClusterGateway> {
         let decision = &self.fleet.decided(name)?.decision;
-        let mut object = cluster.shown(state)?;
+        let mut object = cluster.shown(state, decision)?;
         let revision = cluster.written.revision.max(decision.revision);
         object.metadata.resource_version = Some(revision.to_string());
         Some(object)
@@ -362,7 +365,9 @@ impl Feed {
         entry: &Entry,
     ) -> Arc<ClusterGateway> {
         let state = self.fleet.state(name).filter(|it| **it != entry.state);
-        let fresh = state.and_then(|state| cluster.shown(state));
+        let decided = self.fleet.decided(name).map(|it| Arc::clone(it.decision));
+        let decided = decided.unwrap_or_default();
+        let fresh = state.and_then(|state| cluster.shown(state, &decided));
         fresh.map_or_else(
             || Arc::clone(&entry.object),
             |mut object| {
@@ -400,6 +405,14 @@ impl Feed {
         let moment = now.checked_sub(SETTLE).unwrap_or(now);
         self.reached.newest_at(moment)
     }
+}
+
+/// Whether two states of an object differ in their revision only.
+fn is_same(one: &ClusterGateway, other: &ClusterGateway) -> bool {
+    let mut one = one.clone();
+    let version = &other.metadata.resource_version;
+    one.metadata.resource_version.clone_from(version);
+    one == *other
 }
 
 fn is_settled(came: Instant, now: Instant) -> bool {

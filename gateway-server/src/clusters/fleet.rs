@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crds::ClusterName;
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tunnel::ReplicaId;
 
@@ -142,17 +143,16 @@ impl Fleet {
     pub(super) fn decide(
         &mut self,
         revision: u64,
-        now: Instant,
+        (now, time): (Instant, Timestamp),
         shown: impl Fn(&ClusterName) -> u64,
     ) {
         for (cluster, known) in self.known.iter_mut().filter(|(_, known)| known.is_due()) {
             self.changes += 1;
             known.overdue = 0;
             let shown = known.decision.revision.max(shown(cluster));
-            let decision = Decision {
-                revision: revision.max(shown + 1),
-                state: known.state().clone(),
-            };
+            let revision = revision.max(shown + 1);
+            let state = known.state().clone();
+            let decision = known.decision.next(revision, state, time.as_second());
             known.decide(decision, now);
             self.last_came = Some(now);
         }

@@ -1,7 +1,6 @@
 //! What replicas see of one managed cluster, and what they show of it. Each replica has a view of
 //! its own, and all of them show the view with the best evidence. Pure.
 
-use crds::cluster_core::ClusterGatewayStatus;
 use serde::{Deserialize, Serialize};
 
 /// The part of a shown cluster that can change without a change of its sources.
@@ -9,7 +8,18 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct LiveState {
     pub(super) in_use: InUse,
     /// `None` until something is known of its health.
-    pub(super) health: Option<ClusterGatewayStatus>,
+    pub(super) health: Option<Seen>,
+}
+
+/// The health of a cluster, as the wire between replicas has it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Seen {
+    pub(super) healthy: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) healthy_reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) excess_rights: Option<Vec<String>>,
 }
 
 /// Where a request would go now.
@@ -57,6 +67,13 @@ pub(super) const STEP: i64 = 10;
 pub(crate) struct Decision {
     pub(super) revision: u64,
     pub(super) state: LiveState,
+    /// When the cluster became healthy, or stopped being so, in seconds since 1970. `None` if that
+    /// was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<i64>,
+    /// When a cluster that is not healthy was healthy last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_seen: Option<i64>,
 }
 
 /// The view that counts among those of several replicas.
@@ -65,6 +82,27 @@ pub(super) fn best<'a>(views: impl IntoIterator<Item = &'a View>) -> Option<&'a 
 }
 
 impl Decision {
+    /// The next decision, taken at this time.
+    pub(super) fn next(&self, revision: u64, state: LiveState, now: i64) -> Self {
+        let was_healthy = self.is_healthy();
+        let is_healthy = state.health.as_ref().map(|it| it.healthy);
+        let is_turned = is_healthy != was_healthy;
+        Self {
+            revision,
+            since: if is_turned { Some(now) } else { self.since },
+            last_seen: match (was_healthy, is_healthy) {
+                (Some(true), Some(false)) => Some(now),
+                (_, Some(true)) => None,
+                _ => self.last_seen,
+            },
+            state,
+        }
+    }
+
+    pub(super) fn is_healthy(&self) -> Option<bool> {
+        self.state.health.as_ref().map(|it| it.healthy)
+    }
+
     /// Whether it replaces another decision. At the same revision the state breaks the tie, so that
     /// all replicas end alike.
     pub(super) fn supersedes(&self, other: &Self) -> bool {
@@ -82,7 +120,7 @@ pub(super) mod tests {
             attempted,
             state: LiveState {
                 in_use: InUse::Tunnel,
-                health: Some(ClusterGatewayStatus {
+                health: Some(Seen {
                     healthy: reason.is_empty(),
                     healthy_reason: reason.to_owned(),
                     excess_rights: None,
@@ -104,5 +142,20 @@ pub(super) mod tests {
             assert_eq!(best(&views[..count]), views.get(count - 1));
             assert_eq!(best(views[..count].iter().rev()), views.get(count - 1));
         }
+    }
+
+    #[test]
+    fn it_is_remembered_when_a_cluster_turned_and_when_it_was_seen_last() {
+        let state = |reason: &str| view(Evidence::Attempt, 0, reason).state;
+        let begun = Decision::default().next(1, state(""), 10);
+        assert_eq!((begun.since, begun.last_seen), (Some(10), None));
+        let away = begun.next(2, state("refused"), 20);
+        assert_eq!((away.since, away.last_seen), (Some(20), Some(20)));
+        let still = away.next(3, state("no route"), 30);
+        assert_eq!((still.since, still.last_seen), (Some(20), Some(20)));
+        let back = still.next(4, state(""), 40);
+        assert_eq!((back.since, back.last_seen), (Some(40), None));
+        let never = Decision::default().next(1, state("refused"), 10);
+        assert_eq!((never.since, never.last_seen), (Some(10), None));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::marker::PhantomData;
 
-use crds::cluster::ManagedCluster;
+use crds::{authentication::ManagedServiceAccount, cluster::ManagedCluster};
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{
     Clusters,
-    inventory::{ManagedClusters, Manual, Source, Tokens},
+    inventory::{Accounts, ManagedClusters, Manual, Source, Tokens},
 };
 use crate::follow::follower::Follower;
 
@@ -25,6 +25,11 @@ impl Clusters {
         ToldBy::<ManagedClusters>(self, PhantomData)
     }
 
+    /// Follows the `ManagedServiceAccount`s.
+    pub(crate) fn accounts(&self) -> impl Follower<Object = ManagedServiceAccount> {
+        ToldBy::<Accounts>(self, PhantomData)
+    }
+
     /// Follows the Secrets of `ManagedServiceAccount`s.
     pub(crate) fn tokens(&self) -> impl Follower<Object = Secret> {
         ToldBy::<Tokens>(self, PhantomData)
@@ -34,6 +39,7 @@ impl Clusters {
 impl<S: Source> Follower for ToldBy<'_, S> {
     type Object = S::Object;
     const WHAT: &'static str = S::WHAT;
+    const IS_OPTIONAL: bool = S::IS_OPTIONAL;
 
     fn reset(&self, objects: &[S::Object]) {
         self.0.reset::<S>(objects);

@@ -1,18 +1,19 @@
 //! The hub's objects about managed clusters, each parsed once, and which of them count. An event
 //! parses only its own object. Pure.
 
-use crds::{ClusterName, cluster::ManagedCluster};
+use crds::{ClusterName, authentication::ManagedServiceAccount, cluster::ManagedCluster};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use super::{
-    accepted_cluster::AcceptedCluster,
+    accepted_cluster::Registration,
     definition::Definition,
     derived::{Derivation, derive},
     secret::{self, Fault},
     sheet::Sheet,
+    snapshot::Absent,
     token::Token,
 };
 use crate::tunnels::Tunnels;
@@ -21,7 +22,8 @@ use crate::tunnels::Tunnels;
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     manual: Sheet<Definition>,
-    managed_clusters: Sheet<AcceptedCluster>,
+    managed_clusters: Sheet<Registration>,
+    accounts: Sheet<()>,
     tokens: Sheet<Result<Token, Fault>>,
 }
 
@@ -39,6 +41,8 @@ pub(super) trait Source {
     type Entry;
     /// Name of its objects in logs.
     const WHAT: &'static str;
+    /// The gateway also works without it.
+    const IS_OPTIONAL: bool = false;
 
     /// The cluster that the object is about; `None` if it is about no cluster.
     fn cluster(object: &Self::Object) -> Option<ClusterName>;
@@ -62,6 +66,10 @@ pub(super) struct Manual;
 /// The `ManagedCluster`s.
 #[derive(Debug)]
 pub(super) struct ManagedClusters;
+
+/// The `ManagedServiceAccount`s: whether anybody wants a token for a cluster.
+#[derive(Debug)]
+pub(super) struct Accounts;
 
 /// The Secrets of `ManagedServiceAccount`s.
 #[derive(Debug)]
@@ -92,19 +100,38 @@ impl Source for Manual {
 
 impl Source for ManagedClusters {
     type Object = ManagedCluster;
-    type Entry = AcceptedCluster;
+    type Entry = Registration;
     const WHAT: &'static str = "ManagedClusters";
 
     fn cluster(cluster: &ManagedCluster) -> Option<ClusterName> {
         cluster.name_any().parse().ok()
     }
 
-    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<AcceptedCluster> {
-        AcceptedCluster::read(cluster)
+    fn read(_: &ClusterName, cluster: &ManagedCluster, _: &Tunnels) -> Option<Registration> {
+        Registration::read(cluster)
     }
 
-    fn sheet(inventory: &mut Inventory) -> &mut Sheet<AcceptedCluster> {
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<Registration> {
         &mut inventory.managed_clusters
+    }
+}
+
+impl Source for Accounts {
+    type Object = ManagedServiceAccount;
+    type Entry = ();
+    const WHAT: &'static str = "ManagedServiceAccounts";
+    const IS_OPTIONAL: bool = true;
+
+    fn cluster(account: &ManagedServiceAccount) -> Option<ClusterName> {
+        account.namespace()?.parse().ok()
+    }
+
+    fn read(_: &ClusterName, account: &ManagedServiceAccount, _: &Tunnels) -> Option<()> {
+        account.metadata.deletion_timestamp.is_none().then_some(())
+    }
+
+    fn sheet(inventory: &mut Inventory) -> &mut Sheet<()> {
+        &mut inventory.accounts
     }
 }
 
@@ -138,9 +165,34 @@ impl Inventory {
         if let Some(manual) = self.manual.get(cluster) {
             return Some(manual.clone());
         }
-        let accepted = self.managed_clusters.get(cluster)?;
+        let Registration::Accepted(accepted) = self.managed_clusters.get(cluster)? else {
+            return None;
+        };
+        if self.is_unwanted(cluster) {
+            return None;
+        }
         let token = self.tokens.get(cluster);
         Some(derive(cluster, accepted, token, derivation?, tunnels))
+    }
+
+    /// Why there is no definition of a managed cluster, if it is registered.
+    pub(super) fn left_out(&self, cluster: &ClusterName) -> Option<Absent> {
+        Some(match self.managed_clusters.get(cluster)? {
+            Registration::Denied => Absent::Denied,
+            Registration::Accepted(_) => Absent::Unwanted,
+        })
+    }
+
+    /// True if there is no token for the cluster, and nobody wants one.
+    fn is_unwanted(&self, cluster: &ClusterName) -> bool {
+        self.tokens.get(cluster).is_none()
+            && self.accounts.has_kind()
+            && self.accounts.get(cluster).is_none()
+    }
+
+    /// All clusters that are registered at the hub.
+    pub(super) fn registered(&self) -> impl Iterator<Item = &ClusterName> {
+        self.managed_clusters.names()
     }
 
     /// The newest revision of the objects that make the definition of a managed cluster.
@@ -149,12 +201,15 @@ impl Inventory {
             return self.manual.revision(cluster);
         }
         let registered = self.managed_clusters.revision(cluster);
-        registered.max(self.tokens.revision(cluster))
+        let account = self.accounts.revision(cluster);
+        registered.max(account).max(self.tokens.revision(cluster))
     }
 
     /// Whether every source has been listed. Then a cluster that is not in here does not exist.
     pub(super) fn is_listed(&self, derives: bool) -> bool {
-        let are_both = self.managed_clusters.is_listed() && self.tokens.is_listed();
-        self.manual.is_listed() && (are_both || !derives)
+        let are_all = self.managed_clusters.is_listed()
+            && self.accounts.is_listed()
+            && self.tokens.is_listed();
+        self.manual.is_listed() && (are_all || !derives)
     }
 }

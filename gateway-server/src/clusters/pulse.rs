@@ -10,6 +10,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+use kubernetes::clock;
+
 use super::Clusters;
 
 /// How often to check.
@@ -92,7 +94,7 @@ impl Clusters {
         let mut feed = self.feed.lock();
         feed.reach(revision, now);
         let revision = feed.newest();
-        feed.decide(revision, now);
+        feed.decide(revision, now, clock::now());
         feed.refresh(&self.snapshot.load(), now);
     }
 }

@@ -16,6 +16,8 @@ impl Absent {
     pub(crate) fn refusal(self, cluster: &ClusterName) -> Refusal {
         match self {
             Self::Unknown => unknown(cluster),
+            Self::Denied => denied(cluster),
+            Self::Unwanted => unwanted(cluster),
             Self::NotReadYet => not_read_yet().of_cluster(cluster),
         }
     }
@@ -60,11 +62,32 @@ pub(crate) fn not_read_yet() -> Refusal {
 }
 
 fn unknown(cluster: &ClusterName) -> Refusal {
-    let message = format!(
-        "{RESOURCE}.{GROUP} {:?} not found: the hub has no credential for a managed cluster with \
-         this name; `kubectl get clustergateway` lists the clusters that it has credentials for",
-        cluster.as_str()
+    let why = "the hub has no credential for a managed cluster with this name; `kubectl get clustergateway` lists \
+               the clusters that it has credentials for";
+    not_found(cluster, why)
+}
+
+/// The hub does not accept the managed cluster.
+fn denied(cluster: &ClusterName) -> Refusal {
+    let why = format!(
+        "the hub does not accept this managed cluster: hubAcceptsClient is false; to accept it, run `kubectl patch \
+         managedcluster {cluster} --type=merge -p '{{\"spec\":{{\"hubAcceptsClient\":true}}}}'`"
     );
+    not_found(cluster, &why)
+}
+
+/// The hub accepts the managed cluster, and the gateway has no account there.
+fn unwanted(cluster: &ClusterName) -> Refusal {
+    let why = format!(
+        "the hub accepts this managed cluster, but there is no ManagedServiceAccount for the gateway in its \
+         namespace, so it is not enrolled; check that spec.clusters of the GatewayConfiguration selects it, and \
+         its Events: `kubectl describe managedcluster {cluster}`"
+    );
+    not_found(cluster, &why)
+}
+
+fn not_found(cluster: &ClusterName, why: &str) -> Refusal {
+    let message = format!("{RESOURCE}.{GROUP} {:?} not found: {why}", cluster.as_str());
     Refusal::new(StatusCode::NOT_FOUND, "NotFound", message).of_cluster(cluster)
 }
 

@@ -19,7 +19,7 @@ use http::{HeaderValue, uri::Authority};
 use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use runtime::http_proxy::HttpProxy;
+use runtime::{proxy::ProxyUrlError, trust};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use self::endpoint::parse_endpoint;
@@ -67,6 +67,7 @@ pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) ->
     Definition {
         object,
         addresses: Vec::new(),
+        version: String::new(),
         registered: None,
         means: means.map_err(|fault| Unusable::Secret {
             secret: format!("{namespace}/{cluster}"),
@@ -145,9 +146,10 @@ fn direct(secret: &Secret) -> Result<Target, Fault> {
     } = reached;
     let dialer = match text(secret, PROXY_URL_KEY) {
         Ok(url) => {
-            let proxy = HttpProxy::parse(url)
-                .map_err(|fault| malformed(PROXY_URL_KEY)(fault.to_string()))?;
-            Dialer::HttpConnect { proxy, host, port }
+            let proxy = url
+                .parse()
+                .map_err(|fault: ProxyUrlError| malformed(PROXY_URL_KEY)(fault.to_string()))?;
+            Dialer::Proxy { proxy, host, port }
         }
         Err(_) => Dialer::Direct {
             host,
@@ -171,13 +173,19 @@ fn means(secret: &Secret, credential: CredentialType, mut target: Target) -> Res
         CredentialType::Dynamic => return Err(Fault::Dynamic),
     }
     let trust = trust(secret)?;
+    if let (Dialer::Proxy { proxy, .. }, Trust::Authorities(authorities)) =
+        (&mut target.dialer, &trust)
+    {
+        // A Go client verifies a proxy with the authorities of the cluster, too.
+        *proxy = proxy.clone().trusting(authorities.iter().cloned());
+    }
     target.tls = Some(Tls { trust, identity });
     let places = match target.dialer {
         Dialer::Tunnel(_) => Places {
             tunnel: Some(target),
             direct: Vec::new(),
         },
-        Dialer::Direct { .. } | Dialer::HttpConnect { .. } => Places {
+        Dialer::Direct { .. } | Dialer::Proxy { .. } => Places {
             tunnel: None,
             direct: vec![target],
         },
@@ -220,7 +228,7 @@ fn trust(secret: &Secret) -> Result<Trust, Fault> {
 
 /// The authorities in `ca.crt`.
 pub(super) fn authorities(secret: &Secret) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    certificates(bytes(secret, CA_CRT_KEY)?, CA_CRT_KEY)
+    bundle(bytes(secret, CA_CRT_KEY)?, CA_CRT_KEY)
 }
 
 fn authorities_of_either_key(secret: &Secret) -> Result<Vec<CertificateDer<'static>>, Fault> {
@@ -229,26 +237,36 @@ fn authorities_of_either_key(secret: &Secret) -> Result<Vec<CertificateDer<'stat
         (_, Ok(pem)) => (CA_KEY, pem),
         _ => return Err(Fault::NoAuthority),
     };
-    certificates(pem, key)
+    bundle(pem, key)
+}
+
+/// The certificates of a bundle of authorities, at least one.
+pub(super) fn bundle(pem: &[u8], key: &'static str) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let certificates = trust::certificates(pem);
+    if certificates.is_empty() {
+        return Err(no_certificate(key));
+    }
+    Ok(certificates)
+}
+
+fn no_certificate(key: &'static str) -> Fault {
+    Fault::Malformed {
+        key,
+        fault: "it contains no usable PEM certificate".to_owned(),
+    }
 }
 
 fn insecure(secret: &Secret) -> bool {
     annotation(secret, INSECURE_ANNOTATION).is_some_and(|value| value == "true")
 }
 
-/// The certificates of a PEM bundle, at least one.
-pub(super) fn certificates(
-    pem: &[u8],
-    key: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, Fault> {
+/// The certificates of a chain, at least one.
+fn certificates(pem: &[u8], key: &'static str) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     chain
         .ok()
         .filter(|chain| !chain.is_empty())
-        .ok_or_else(|| Fault::Malformed {
-            key,
-            fault: "it contains no usable PEM certificate".to_owned(),
-        })
+        .ok_or_else(|| no_certificate(key))
 }
 
 fn bytes<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a [u8], Fault> {
@@ -333,18 +351,14 @@ fn metadata(secret: &ObjectMeta) -> ObjectMeta {
 /// probe wrote, else nothing.
 fn status(secret: &Secret, fault: Option<&Fault>) -> Option<ClusterGatewayStatus> {
     if let Some(fault) = fault {
-        return Some(ClusterGatewayStatus {
-            healthy: false,
-            healthy_reason: fault.to_string(),
-            excess_rights: None,
-        });
+        return Some(ClusterGatewayStatus::unhealthy(fault.to_string()));
     }
     let healthy = annotation(secret, HEALTHY_ANNOTATION)?.eq_ignore_ascii_case("true");
     let reason = annotation(secret, HEALTHY_REASON_ANNOTATION).unwrap_or_default();
     Some(ClusterGatewayStatus {
         healthy,
         healthy_reason: reason.to_owned(),
-        excess_rights: None,
+        ..ClusterGatewayStatus::default()
     })
 }
 

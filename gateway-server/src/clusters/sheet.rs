@@ -10,6 +10,8 @@ pub(super) struct Sheet<T> {
     entries: BTreeMap<ClusterName, Known<T>>,
     /// There was a full list: what is not in here does not exist.
     listed: bool,
+    /// The hub has this kind of object, and it may be read.
+    has_kind: bool,
 }
 
 /// What is kept of an object.
@@ -25,6 +27,7 @@ impl<T> Default for Sheet<T> {
         Self {
             entries: BTreeMap::new(),
             listed: false,
+            has_kind: false,
         }
     }
 }
@@ -46,7 +49,7 @@ impl<T> Sheet<T> {
     ) -> BTreeSet<ClusterName> {
         let touched = self.entries.keys().chain(entries.keys()).cloned().collect();
         self.entries = entries;
-        self.listed = true;
+        (self.listed, self.has_kind) = (true, true);
         touched
     }
 
@@ -55,7 +58,17 @@ impl<T> Sheet<T> {
         self.listed = true;
     }
 
-    /// Whether there ever was a full list.
+    /// Whether there ever was a full list of objects.
+    pub(super) fn has_kind(&self) -> bool {
+        self.has_kind
+    }
+
+    /// The clusters that are in here.
+    pub(super) fn names(&self) -> impl Iterator<Item = &ClusterName> {
+        self.entries.keys()
+    }
+
+    /// Whether there ever was a full list, or it is known that there is none.
     pub(super) fn is_listed(&self) -> bool {
         self.listed
     }

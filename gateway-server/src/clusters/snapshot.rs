@@ -12,6 +12,8 @@ use super::cluster::Cluster;
 pub(crate) struct Snapshot {
     /// The clusters by name, in the order of lists.
     pub(crate) by_name: BTreeMap<ClusterName, Arc<Cluster>>,
+    /// Why clusters that are registered at the hub are not among them.
+    pub(super) left_out: BTreeMap<ClusterName, Absent>,
     /// Whether every source has been listed. If so, a cluster that is not in here does not exist.
     pub(crate) complete: bool,
     /// When the latest change in it came here.
@@ -23,6 +25,12 @@ pub(crate) struct Snapshot {
 pub(crate) enum Absent {
     #[error("the hub has no managed cluster with this name")]
     Unknown,
+    /// It is registered at the hub, which does not accept it.
+    #[error("the hub does not accept this managed cluster: its spec.hubAcceptsClient is false")]
+    Denied,
+    /// Nobody has asked for a token, as the operator does for clusters that it enrols.
+    #[error("the managed cluster is not enrolled: it has no ManagedServiceAccount for the gateway")]
+    Unwanted,
     /// The gateway has just started: the cluster may exist.
     #[error("not all managed clusters have been read from the hub yet")]
     NotReadYet,

@@ -1,5 +1,6 @@
 //! What becomes of clusters when their objects on the hub change.
 
+use crds::authentication::ManagedServiceAccount;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::args::Egress;
 use crate::{
     clusters::{
         derived::tests::{account_secret, derivation, managed_cluster},
-        inventory::{ManagedClusters, Manual, Tokens},
+        inventory::{Accounts, ManagedClusters, Manual, Tokens},
         secret::tests::{secret, token_secret},
     },
     upstream::Upstream,
@@ -172,6 +173,8 @@ async fn a_cluster_is_derived_while_both_objects_are_there_and_a_manual_secret_w
     clusters.reset::<Tokens>(std::slice::from_ref(&account));
     assert_eq!(clusters.find(&name).unwrap_err(), Absent::NotReadYet);
     clusters.reset::<ManagedClusters>(std::slice::from_ref(&registered));
+    // A role of an older release does not let the gateway read them.
+    clusters.has_no_kind::<Accounts>();
     assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
 
     let manual = token_secret("managed1");
@@ -189,11 +192,57 @@ async fn a_cluster_is_derived_while_both_objects_are_there_and_a_manual_secret_w
     let mut denied = registered.clone();
     denied.spec.hub_accepts_client = false;
     clusters.apply::<ManagedClusters>(&denied);
-    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unknown);
+    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Denied);
     assert!(way.gone().is_cancelled());
     clusters.apply::<ManagedClusters>(&registered);
     clusters.remove::<ManagedClusters>(&registered);
-    assert!(clusters.find(&name).is_err());
+    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unknown);
+}
+
+/// The `ManagedServiceAccount` by which the operator asks for a token.
+fn account(cluster: &str) -> ManagedServiceAccount {
+    let object = serde_json::json!({
+        "apiVersion": "authentication.open-cluster-management.io/v1beta1", "kind": "ManagedServiceAccount",
+        "metadata": {"name": "cluster-gateway", "namespace": cluster}, "spec": {"rotation": {}},
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+#[tokio::test]
+async fn a_cluster_for_which_nobody_wants_a_token_leaves_the_list_and_that_is_said() {
+    let clusters = deriving(Some(derivation(Egress::Direct)));
+    let name = "managed1".parse().unwrap();
+    clusters.reset::<Tokens>(&[]);
+    let registered = managed_cluster("managed1", &["https://10.0.0.9:6443"]);
+    clusters.reset::<ManagedClusters>(&[registered]);
+    assert_eq!(clusters.find(&name).unwrap_err(), Absent::NotReadYet);
+    clusters.reset::<Accounts>(&[]);
+    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unwanted);
+    let said = Absent::Unwanted.refusal(&name);
+    assert!(
+        said.message().contains("GatewayConfiguration selects it"),
+        "{said:?}"
+    );
+
+    clusters.apply::<Accounts>(&account("managed1"));
+    assert!(clusters.find(&name).unwrap().access.is_err());
+    clusters.apply::<Tokens>(&account_secret("managed1", "derived"));
+    assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
+    // It is still served while its token is being revoked.
+    clusters.remove::<Accounts>(&account("managed1"));
+    assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
+    clusters.remove::<Tokens>(&account_secret("managed1", "derived"));
+    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unwanted);
+    assert!(clusters.snapshot().by_name.is_empty());
+}
+
+#[test]
+fn a_denied_cluster_says_that_the_hub_does_not_accept_it() {
+    let said = Absent::Denied.refusal(&"managed1".parse().unwrap());
+    assert!(
+        said.message().contains("hubAcceptsClient is false"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]

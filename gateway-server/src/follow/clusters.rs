@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crds::{
-    ClusterName, authentication, cluster::ManagedCluster,
+    ClusterName,
+    authentication::{self, ManagedServiceAccount},
+    cluster::ManagedCluster,
     cluster_core::secret::CREDENTIAL_TYPE_LABEL,
 };
 use k8s_openapi::api::core::v1::Secret;
@@ -90,6 +92,18 @@ pub(super) async fn follow_managed_clusters(
     let api: Api<ManagedCluster> = Api::all(client);
     let config = watcher::Config::default();
     follow(&registered, api, config, listed).await;
+}
+
+/// Follows the `ManagedServiceAccount`s of this name in all namespaces.
+pub(super) async fn follow_accounts(
+    clusters: &Clusters,
+    client: Client,
+    account: &AccountName,
+    listed: Condition,
+) {
+    let api: Api<ManagedServiceAccount> = Api::all(client);
+    let config = watcher::Config::default().fields(&format!("metadata.name={account}"));
+    follow(&clusters.accounts(), api, config, listed).await;
 }
 
 /// Follows the Secrets of the `ManagedServiceAccount`s of this name in all namespaces. Asking for

@@ -11,6 +11,9 @@ pub(crate) trait Follower {
     type Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static;
     /// Name of its objects in logs.
     const WHAT: &'static str;
+    /// The follower also does without them, as if the hub did not have the kind. A role of an older
+    /// release does not allow the gateway to read them.
+    const IS_OPTIONAL: bool = false;
 
     /// These are all objects.
     fn reset(&self, objects: &[Self::Object]);

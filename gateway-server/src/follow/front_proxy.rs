@@ -11,8 +11,10 @@ use kube::{
 use runtime::readiness::Condition;
 use tracing::{info, warn};
 
+use super::complain;
 use crate::authentication::Authenticator;
 
+const WHAT: &str = "kube-system/extension-apiserver-authentication";
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";
 
@@ -26,6 +28,7 @@ pub(super) async fn follow_front_proxy(
     let maps: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
     let config = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
     let mut events = pin!(watcher(maps, config).default_backoff());
+    let mut complaint = None;
     loop {
         match events.try_next().await {
             Ok(Some(Event::InitApply(map) | Event::Apply(map))) => {
@@ -39,13 +42,14 @@ pub(super) async fn follow_front_proxy(
                     }
                 }
             }
-            Ok(Some(Event::Init | Event::InitDone)) => {}
+            Ok(Some(Event::Init)) => {}
+            Ok(Some(Event::InitDone)) => complaint = None,
             Ok(Some(Event::Delete(_))) => {
                 warn!("{NAMESPACE}/{NAME} was deleted; its last content stays in use");
             }
             Ok(None) => return,
             Err(error) => {
-                warn!(%error, "cannot watch {NAMESPACE}/{NAME}; its last content stays in use");
+                complaint = Some(complain(complaint.as_deref(), &error, WHAT));
             }
         }
     }

@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 
 use super::{
     caps::follow_caps,
-    clusters::{Registered, follow_managed_clusters, follow_manual, follow_tokens},
+    clusters::{
+        Registered, follow_accounts, follow_managed_clusters, follow_manual, follow_tokens,
+    },
     front_proxy::follow_front_proxy,
     grants::{follow_grants, follow_used},
 };
@@ -70,6 +72,12 @@ pub(crate) fn follow_hub(
         });
     }
     if let Some(account) = settings.managed_service_account.clone() {
+        follows.spawn({
+            let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
+            let listed = readiness.condition("accounts");
+            let account = account.clone();
+            async move { follow_accounts(&clusters, hub, &account, listed).await }
+        });
         follows.spawn({
             let (clusters, hub) = (Arc::clone(&gateway.clusters), hub.clone());
             let listed = readiness.condition("managed-service-accounts");

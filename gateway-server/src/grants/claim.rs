@@ -62,6 +62,12 @@ impl Claim {
         usable.chain(waiting)
     }
 
+    /// Why a subject that it names cannot use it. `None` if the subject can.
+    pub(super) fn obstacle(&self, who: &OnHub) -> Option<&Obstacle> {
+        let waiting = self.waiting.as_ref().filter(|_| !self.may(who))?;
+        Some(&waiting.why)
+    }
+
     fn may(&self, who: &OnHub) -> bool {
         self.usable.binary_search(who).is_ok()
     }

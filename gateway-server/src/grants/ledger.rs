@@ -8,14 +8,14 @@ use std::{
 
 use crds::{
     ClusterName,
-    gateway::{Caps, UserPrefix},
+    gateway::{Caps, OnHub, UserPrefix},
 };
 use jiff::Timestamp;
 
 use super::{
     bounds::Bounds,
     claim::{self, Claim},
-    reading::{Labels, Reading},
+    reading::{Labels, Obstacle, Reading},
     standings::Standings,
 };
 
@@ -31,6 +31,14 @@ pub(super) struct Ledger {
     bounds: Bounds,
     grants: HashMap<String, Entry>,
     standings: Standings,
+}
+
+/// A grant that a subject has on a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held<'a> {
+    pub(super) reading: &'a Reading,
+    /// Why it does not count.
+    pub(super) obstacle: Option<&'a Obstacle>,
 }
 
 #[derive(Debug)]
@@ -93,6 +101,31 @@ impl Ledger {
             };
             self.grants.insert(name.to_owned(), entry);
         }
+    }
+
+    /// The grants that name a subject and have not ended, on each of their clusters.
+    pub(super) fn held_by<'a>(
+        &'a self,
+        is: impl Fn(&OnHub) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a ClusterName, Held<'a>)> {
+        let live = self.grants.values().filter(|entry| !entry.over);
+        let named = live.filter_map(move |entry| {
+            let who = entry.reading.allowed.named.iter().find(|it| is(it))?;
+            Some((entry, who))
+        });
+        named.flat_map(|(entry, who)| {
+            let held = move |(cluster, claim): (&'a ClusterName, &'a Claim)| {
+                let obstacle = claim.obstacle(who);
+                (
+                    cluster,
+                    Held {
+                        reading: &entry.reading,
+                        obstacle,
+                    },
+                )
+            };
+            entry.claims.iter().map(held)
+        })
     }
 
     /// When the next grant expires.

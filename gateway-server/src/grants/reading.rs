@@ -60,6 +60,8 @@ pub(super) struct Reading {
     pub(super) name: String,
     pub(super) allowed: Allowed,
     pub(super) role: Arc<GrantRole>,
+    /// The namespaces that the role is limited to. Empty for the whole cluster.
+    pub(super) namespaces: Arc<[String]>,
     choice: Arc<ClusterChoice>,
     placements: Arc<[PlacementReference]>,
     /// Its status is about an older generation.
@@ -128,6 +130,12 @@ impl Reading {
                 group: group.expect("it has letters, digits and colons"),
             },
             role: Arc::new(grant.spec.role.clone()),
+            namespaces: grant
+                .spec
+                .namespaces
+                .iter()
+                .flat_map(|it| it.names.iter().cloned())
+                .collect(),
             choice: Arc::new(ClusterChoice::from(&grant.spec.clusters)),
             placements: grant.spec.clusters.placements.as_slice().into(),
             unseen,

@@ -47,6 +47,8 @@ pub(crate) struct Series {
     pub(crate) waiting: Gauge,
     /// Tunnels of agents to this replica.
     pub(crate) tunnels: Gauge,
+    /// Those of them that do not lead to its API server.
+    pub(crate) tunnels_astray: Gauge,
 }
 
 impl Clusters {
@@ -72,6 +74,7 @@ impl ClusterMetrics {
             upgrades: Gauge::default(),
             waiting: Gauge::default(),
             tunnels: Gauge::default(),
+            tunnels_astray: Gauge::default(),
         }))
     }
 
@@ -110,7 +113,7 @@ const fn family(
     Family { name, help, of }
 }
 
-const FAMILIES: [Family; 5] = [
+const FAMILIES: [Family; 6] = [
     family(
         "proxied_request_duration_seconds",
         "Seconds until the response headers of a proxied request.",
@@ -135,6 +138,11 @@ const FAMILIES: [Family; 5] = [
         "tunnels",
         "Tunnel connections of agents to this replica.",
         |series| &series.tunnels,
+    ),
+    family(
+        "tunnels_astray",
+        "Tunnel connections to this replica that do not lead to the API server of their cluster.",
+        |series| &series.tunnels_astray,
     ),
 ];
 

@@ -5,7 +5,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use kubernetes::pauses::Pauses;
-use runtime::{http_proxy::keep_alive, read_ahead::ReadAhead};
+use runtime::{read_ahead::ReadAhead, tcp::keep_alive};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::TcpStream,

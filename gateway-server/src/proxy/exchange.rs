@@ -4,16 +4,17 @@
 use std::{sync::Arc, time::Duration};
 
 use crds::ClusterName;
-use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
-use http_body::Body as _;
+use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    again::{Attempts, Next},
+    asked::Asked,
     failure::Failure,
     headers::{self, Upgrade},
-    target_uri, unauthorized,
+    redirect, target_uri, unauthorized,
 };
 use crate::{
     acting::{Acting, Tether},
@@ -22,13 +23,14 @@ use crate::{
     clusters::{Access, Cluster, Clusters, Credential},
     ending::Ending,
     seats::Seat,
-    upstream::{Lease, RequestBody, SendError, Upstream, Wanted},
+    upstream::{Lease, MOST_CONNECTIONS, RequestBody, SendError, Upload, Upstream, Wanted},
     verb::Verb,
     way::{Leased, Way},
 };
 
-/// How often a request that never left is sent again on another connection.
-const ATTEMPTS: usize = 2;
+/// On how many connections a request is sent that never leaves. Each of them has closed by then, so
+/// these are all that a pool has and one more.
+const LEASES: usize = MOST_CONNECTIONS + 1;
 
 /// What all requests to managed clusters share.
 #[derive(Debug)]
@@ -67,27 +69,10 @@ struct Begun {
     lease: Lease,
 }
 
-/// What the caller asked for: the tail of this path, and its query.
-pub(super) struct Asked {
-    pub(super) uri: Uri,
-    pub(super) tail_length: usize,
-}
-
-impl Asked {
-    pub(super) fn of(&self, upstream: &Upstream) -> Uri {
-        let path = self.uri.path();
-        let tail = &path[path.len() - self.tail_length..];
-        target_uri::of(&upstream.target, tail, self.uri.query())
-    }
-}
-
 impl Exchange<'_> {
-    /// Sends the request, and once more with a newer token if the managed cluster rejected the
-    /// token of the first attempt. It is also sent again if the connection was closed in an orderly
-    /// way before the request was taken: kube-apiserver closes each connection on which it answered
-    /// 401, with all requests that had just begun there. It is sent once more on a connection of its
-    /// own if it met the end of one that had been kept for reuse. A request with a body is sent
-    /// once, because bodies are not kept.
+    /// Sends the request, and again as long as [`Attempts`] says so and its body can be sent again.
+    /// An API server that closes a connection in good order turns away all requests that have just
+    /// begun there; kube-apiserver does so after each 401, and now and then to spread its load.
     pub(super) async fn run(
         mut self,
         mut request: Request<Incoming>,
@@ -98,28 +83,26 @@ impl Exchange<'_> {
         self.outbound.authenticator.forget_caller(headers);
         headers::to_spoke(headers)?;
         headers::impersonate(headers, acting);
-        let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
-            && request.body().is_end_stream();
-        if !repeatable {
-            let request = request.map(RequestBody::Caller);
-            return self.once(request, upgrade, Wanted::Any).await;
-        }
-        let (head, _) = request.into_parts();
-        let (mut renewed, mut closed, mut wanted) = (false, 0, Wanted::Any);
+        let (head, body) = request.into_parts();
+        let upload = Upload::new(body);
+        let (mut attempts, mut body) = (Attempts::of(&head.method), upload.first());
         loop {
-            let request = Request::from_parts(head.clone(), RequestBody::Empty);
-            match self.once(request, upgrade.clone(), wanted).await {
-                Err(Failure::CredentialRejected) if !renewed => {
-                    let newer = self.successor().await;
-                    let newer = newer.ok_or(Failure::CredentialRejected)?;
+            let request = Request::from_parts(head.clone(), body);
+            let answered = self.once(request, upgrade.clone(), attempts.wanted()).await;
+            let Err(failure) = answered else {
+                upload.settle();
+                return answered;
+            };
+            let Some((next, again)) = attempts.next(&failure).zip(upload.again()) else {
+                return Err(failure);
+            };
+            body = again;
+            match next {
+                Next::After(pause) => sleep(pause).await,
+                Next::WithNewerToken => {
+                    let newer = self.successor().await.ok_or(failure)?;
                     (self.way, self.credential) = (newer.way, newer.credential);
-                    renewed = true;
                 }
-                Err(Failure::Stale(_)) if wanted == Wanted::Any => wanted = Wanted::New,
-                Err(Failure::Broken(error)) if closed < ATTEMPTS && is_goodbye(&error) => {
-                    closed += 1;
-                }
-                answered => return answered,
             }
         }
     }
@@ -156,15 +139,15 @@ impl Exchange<'_> {
         self.answer(begun.response, &begun.upstream, lease).await
     }
 
-    /// Sends on a pooled connection, and once more if that one closed before taking the request.
+    /// Sends on a pooled connection, and on another one if that one closed before taking the request.
     async fn send(
         &self,
         mut request: Request<RequestBody>,
         mut wanted: Wanted,
     ) -> Result<Begun, Failure> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..LEASES {
             let Leased { upstream, pooled } = self.way.lease(wanted).await?;
-            let uri = self.asked.of(&upstream);
+            let uri = self.asked.of(&upstream)?;
             if pooled.is_http1() {
                 target_uri::to_http1(&mut request, &uri);
             } else {
@@ -179,8 +162,7 @@ impl Exchange<'_> {
                     });
                 }
                 Err(SendError::Unsent(unsent)) => (request, wanted) = (*unsent, Wanted::New),
-                Err(SendError::Stale(error)) => return Err(Failure::Stale(error)),
-                Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(Failure::Unsent)
@@ -204,6 +186,9 @@ impl Exchange<'_> {
         if let Some(tether) = &self.tether {
             body.hangs_on(Arc::clone(tether));
         }
+        if let Some(page) = redirect::answer(&mut head, &self.asked, &upstream.target, self.name) {
+            return Ok(Response::from_parts(head, Body::Full(page)));
+        }
         let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
         let ours = self.credential.is_some() || upstream.target.has_identity();
         if head.status != StatusCode::UNAUTHORIZED || !ours {
@@ -219,11 +204,4 @@ impl Exchange<'_> {
     fn nested(&self) -> bool {
         self.begins_late
     }
-}
-
-/// The other end closed the connection without an error (GOAWAY, RFC 9113 §6.8) and had not taken
-/// the request by then.
-pub(super) fn is_goodbye(error: &hyper::Error) -> bool {
-    let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
-    http2.is_some_and(|it| it.is_go_away() && it.reason() == Some(h2::Reason::NO_ERROR))
 }

@@ -9,14 +9,14 @@ use kubernetes::words::clipped;
 use runtime::causes::chain;
 use tunnel::{OpenError, Refusal as Refused};
 
-use super::headers::HeaderError;
+use super::{headers::HeaderError, target_uri::TooLong};
 use crate::{
     clusters::Unusable,
     grants::Denied,
     seats::Full,
     status::Refusal,
     tunnels::TunnelError,
-    upstream::{ConnectError, DialError, PoolError},
+    upstream::{ConnectError, DialError, PoolError, SendError},
 };
 
 /// A client that honours this asks ten times; more than a second would make kubectl hang on a
@@ -32,6 +32,8 @@ pub(super) enum Failure {
     Unusable(Unusable),
     #[error(transparent)]
     Headers(#[from] HeaderError),
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     #[error(transparent)]
     Denied(#[from] Denied),
     #[error("your access to it changed before it answered")]
@@ -58,8 +60,22 @@ pub(super) enum Failure {
     Stale(#[source] hyper::Error),
     #[error("its connections closed before they could take the request")]
     Unsent,
+    /// The other end closed the connection, or refused the request, before it looked at it.
+    #[error("it turned the request away before it looked at it")]
+    Untaken(#[source] hyper::Error),
     #[error("it rejects the gateway's credential (401)")]
     CredentialRejected,
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Unsent(_) => Self::Unsent,
+            SendError::Untaken(error) => Self::Untaken(error),
+            SendError::Stale(error) => Self::Stale(error),
+            SendError::Broken(error) => Self::Broken(error),
+        }
+    }
 }
 
 /// How one failure is reported.
@@ -111,24 +127,29 @@ impl Failure {
                 "Service",
                 "add it to the services that the gateway and the agent expose",
             ),
-            Self::NoTunnel(_) => Told {
-                code: StatusCode::NOT_FOUND,
-                reason: "NotFound",
-                phase: "Service",
-                next_step: "use the proxy subresource of that service at its API server".into(),
-                retry: false,
-            },
-            Self::Headers(_) => Told {
-                code: StatusCode::BAD_REQUEST,
-                reason: "BadRequest",
-                phase: "Headers",
-                next_step: Cow::Borrowed(""),
-                retry: false,
-            },
+            Self::NoTunnel(_) => never(
+                (StatusCode::NOT_FOUND, "NotFound"),
+                "Service",
+                "use the proxy subresource of that service at its API server",
+            ),
+            Self::Headers(_) => never((StatusCode::BAD_REQUEST, "BadRequest"), "Headers", ""),
+            Self::TooLong(_) => never(
+                (StatusCode::URI_TOO_LONG, "URITooLong"),
+                "Target",
+                "use a shorter selector, or fewer and shorter arguments",
+            ),
             Self::Full(_) => too_many("Limit", CLOSE),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
             Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
-            Self::Pool(PoolError::Unstable) | Self::Unsent => bad(
+            Self::Untaken(_) => unavailable(
+                "Response",
+                "its API server is restarting or closes connections to spread its load; try again",
+            ),
+            Self::Unsent => unavailable(
+                "Connect",
+                "check the network between the gateway and its API server",
+            ),
+            Self::Pool(PoolError::Unstable) => bad(
                 "Connect",
                 "check the network between the gateway and its API server",
             ),
@@ -147,6 +168,21 @@ impl Failure {
                 "renew the token or certificate in its Secret on the hub",
             ),
         }
+    }
+}
+
+/// A request that fails however often it is sent.
+fn never(
+    (code, reason): (StatusCode, &'static str),
+    phase: &'static str,
+    next_step: &'static str,
+) -> Told {
+    Told {
+        code,
+        reason,
+        phase,
+        next_step: next_step.into(),
+        retry: false,
     }
 }
 
@@ -177,6 +213,10 @@ fn connect(error: &ConnectError) -> Told {
 fn tunnel(error: &TunnelError) -> Told {
     match error {
         TunnelError::Absent => no_tunnel(),
+        TunnelError::Stripped => unavailable(
+            "Tunnel",
+            "see the agent's log, and let what stands in front of the hub's API server pass upgrades",
+        ),
         TunnelError::Open(error) => no_pipe(error, "the agent reconnects by itself; try again"),
         TunnelError::Passed { source, .. } => no_pipe(source, "try again"),
     }
@@ -393,6 +433,7 @@ mod tests {
             }),
             Failure::Unusable(Unusable::NoAddress("it has none at all".to_owned())),
             through(TunnelError::Absent),
+            through(TunnelError::Stripped),
             through(TunnelError::Open(OpenError::Budget)),
             through(TunnelError::Open(OpenError::Deadline)),
             through(TunnelError::Open(OpenError::Refused(Refused::Forbidden))),
@@ -412,6 +453,7 @@ mod tests {
             Failure::Pool(PoolError::Unstable),
             Failure::Deadline(Duration::from_millis(2500)),
             Failure::Unsent,
+            Failure::TooLong(TooLong),
             Failure::NotExposed("web/front:80".parse().unwrap()),
             Failure::NoTunnel("web/front:80".parse().unwrap()),
             Failure::CredentialRejected,

@@ -5,8 +5,21 @@ use http::{HeaderValue, Request, Uri, Version, header::HOST, uri::PathAndQuery};
 
 use crate::upstream::Target;
 
-/// The target URI of a tail and a query that have been checked.
-pub(crate) fn of(target: &Target, tail: &str, query: Option<&str>) -> Uri {
+/// The longest path with its query, in bytes. It is the library's, which keeps their positions in 16
+/// bits.
+pub(crate) const LONGEST: usize = u16::MAX as usize - 1;
+
+/// The path and the query are too long to be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the path and the query of the request are longer than {LONGEST} bytes, which is the limit of \
+     the gateway"
+)]
+pub(crate) struct TooLong;
+
+/// The target URI of a tail and a query that have been checked. With the base path they may be too
+/// long.
+pub(crate) fn of(target: &Target, tail: &str, query: Option<&str>) -> Result<Uri, TooLong> {
     let tail = if tail.is_empty() { "/" } else { tail };
     let length = target.base_path.len() + tail.len() + query.map_or(0, |query| query.len() + 1);
     let mut path = String::with_capacity(length);
@@ -16,13 +29,16 @@ pub(crate) fn of(target: &Target, tail: &str, query: Option<&str>) -> Uri {
         path.push('?');
         path.push_str(query);
     }
+    if path.len() > LONGEST {
+        return Err(TooLong);
+    }
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(http::uri::Scheme::HTTPS);
     parts.authority = Some(target.authority.clone());
     parts.path_and_query = Some(
         PathAndQuery::from_maybe_shared(bytes::Bytes::from(path)).expect("parsed once before"),
     );
-    Uri::from_parts(parts).expect("all three parts are there")
+    Ok(Uri::from_parts(parts).expect("all three parts are there"))
 }
 
 /// Prepares a request for HTTP/2, which names the host in the URI.
@@ -82,13 +98,21 @@ mod tests {
             ("/k8s/c-1", "", None, "https://spoke:6443/k8s/c-1/"),
         ];
         for (base, tail, query, wanted) in table {
-            assert_eq!(of(&target(base), tail, query).to_string(), wanted);
+            let uri = of(&target(base), tail, query).unwrap();
+            assert_eq!(uri.to_string(), wanted);
         }
     }
 
     #[test]
+    fn what_the_base_path_makes_too_long_is_an_error() {
+        let tail = format!("/{}", "x".repeat(LONGEST - 1));
+        assert_eq!(of(&target(""), &tail, None).unwrap().path().len(), LONGEST);
+        assert_eq!(of(&target("/base"), &tail, None), Err(TooLong));
+    }
+
+    #[test]
     fn names_the_host_where_the_version_wants_it() {
-        let uri = of(&target(""), "/healthz", Some("verbose"));
+        let uri = of(&target(""), "/healthz", Some("verbose")).unwrap();
         let mut request = Request::new(());
         request
             .headers_mut()
@@ -106,7 +130,7 @@ mod tests {
             let sent = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
             // What is no URI at all never gets past hyper.
             let Ok(sent) = sent.parse::<Uri>() else { return Ok(()) };
-            let passed = of(&target("/base"), sent.path(), sent.query());
+            let passed = of(&target("/base"), sent.path(), sent.query()).unwrap();
             prop_assert_eq!(passed.path().strip_prefix("/base").unwrap(), sent.path());
             prop_assert_eq!(passed.query(), sent.query());
         }

@@ -1,29 +1,24 @@
 //! Which requests are sent a second time, which are not, and in whose name. The managed API server
 //! is a stub on loopback that speaks TLS and HTTP/2 or HTTP/1.1.
 
+mod early;
 pub(crate) mod spoke;
+mod untaken;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use crds::gateway::AccessGrant;
 use http::Method;
-use http_body_util::{BodyExt as _, Empty, Full};
-use hyper::{
-    client::conn::{http1, http2},
-    server::conn::http1 as server1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{client::conn::http1, server::conn::http1 as server1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use prometheus_client::registry::Registry;
-use tokio::{
-    io::{DuplexStream, duplex},
-    sync::Notify,
-};
+use tokio::{io::duplex, sync::Notify};
 use tokio_util::task::TaskTracker;
 
 use self::spoke::Spoke;
-use super::{exchange::is_goodbye, *};
+use super::*;
 use crate::{
     authentication::User,
     authorization::Action,
@@ -178,12 +173,23 @@ async fn a_rejected_get_is_sent_twice_at_most() {
 }
 
 #[tokio::test]
-async fn what_has_a_body_is_sent_once() {
+async fn what_has_a_small_body_is_sent_again_with_the_token_that_comes() {
     let (spoke, clusters) = (Spoke::start("new").await, clusters());
     spoke.has_token(&clusters, "old");
-    let (code, _) = call(&clusters, Method::POST, "body").await;
-    assert_eq!(code, 502);
-    assert_eq!(spoke.seen(), ["Bearer old"]);
+    let renew = async {
+        while spoke.seen().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        spoke.has_token(&clusters, "new");
+    };
+    let echo = Sent {
+        method: Method::POST,
+        body: "body",
+    };
+    let call = call_by(&clusters, None, echo, "/echo", &|| {});
+    let (answer, ()) = tokio::join!(call, renew);
+    assert_eq!(answer, (200, Some("body".to_owned())));
+    assert_eq!(spoke.seen(), ["Bearer old", "Bearer new"]);
 }
 
 #[tokio::test]
@@ -200,6 +206,19 @@ async fn a_get_that_meets_the_end_of_a_kept_connection_is_sent_on_a_new_one() {
     assert_eq!(code, 502);
     assert!(body.contains("try again"), "{body}");
     assert_eq!(spoke.seen().len(), 6);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_each_answer_answers_every_request() {
+    let (spoke, clusters) = (Spoke::closing("good").await, clusters());
+    spoke.has_token(&clusters, "good");
+    for _ in 0..3 {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            let answer = call(&clusters, method, "").await;
+            assert_eq!(answer, (200, "ok".to_owned()));
+        }
+    }
+    assert_eq!(spoke.seen().len(), 12);
 }
 
 #[tokio::test]
@@ -314,26 +333,4 @@ async fn a_caller_beyond_its_limit_is_told_so_until_its_requests_end() {
     assert_eq!(status["details"]["causes"][0]["reason"], "Limit");
     assert_eq!(call(&clusters, Method::GET, "").await.0, 200);
     assert_eq!(spoke.seen().len(), 2);
-}
-
-/// The error of a request if the server closes the connection before it has taken the request.
-async fn ended(how: impl FnOnce(&mut h2::server::Connection<DuplexStream, Bytes>)) -> hyper::Error {
-    let (client, server) = duplex(1 << 16);
-    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(client));
-    let (handshake, server) = tokio::join!(handshake, h2::server::handshake(server));
-    let ((mut sender, connection), mut server) = (handshake.unwrap(), server.unwrap());
-    let request = Request::get("http://spoke/").body(Empty::<Bytes>::new());
-    let request = sender.send_request(request.unwrap());
-    how(&mut server);
-    let closing = std::future::poll_fn(|context| server.poll_closed(context));
-    let (error, _, _) = tokio::join!(request, connection, closing);
-    error.unwrap_err()
-}
-
-#[tokio::test]
-async fn only_a_close_in_good_order_is_a_goodbye() {
-    let goodbye = ended(|server| server.abrupt_shutdown(h2::Reason::NO_ERROR)).await;
-    assert!(is_goodbye(&goodbye), "{goodbye:?}");
-    let fault = ended(|server| server.abrupt_shutdown(h2::Reason::INTERNAL_ERROR)).await;
-    assert!(!is_goodbye(&fault), "{fault:?}");
 }

@@ -23,7 +23,7 @@ use crate::{
     body::Body,
     metrics::{Counted, Counter},
     seats::Seat,
-    upstream::RequestBody,
+    upstream::{RequestBody, SendError},
     way::Upgradable,
 };
 
@@ -40,12 +40,12 @@ impl Exchange<'_> {
             upstream,
             mut sender,
         } = self.way.upgradable().await?;
-        target_uri::to_http1(&mut request, &self.asked.of(&upstream));
+        target_uri::to_http1(&mut request, &self.asked.of(&upstream)?);
         let deadline = self.outbound.head_deadline;
-        let answered = timeout(deadline, sender.send_request(request)).await;
+        let answered = timeout(deadline, sender.try_send_request(request)).await;
         let mut response = answered
             .map_err(|_| Failure::Deadline(deadline))?
-            .map_err(Failure::Broken)?;
+            .map_err(SendError::of)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return self.answer(response, &upstream, None).await;
         }

@@ -18,6 +18,9 @@ const PEERS_ASKED: usize = 2;
 /// has tried a second tunnel itself.
 const LATE: Duration = Duration::from_secs(3);
 
+/// How long a pipe waits for room in the budget of its cluster.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Dials something in one managed cluster through its tunnels.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TunnelDialer {
@@ -32,6 +35,12 @@ pub(crate) enum TunnelError {
     /// No agent of the cluster is connected to any replica of this gateway.
     #[error("no agent of this cluster is connected")]
     Absent,
+    /// The same, and agents try: their requests to attach arrive without the upgrade that they ask for.
+    #[error(
+        "no agent of this cluster is connected: one tries, but something between it and the gateway passes \
+         neither the upgrade to a tunnel nor that to WebSocket"
+    )]
+    Stripped,
     /// This replica has a tunnel, but the pipe could not be opened.
     #[error("through the tunnel: {0}")]
     Open(#[from] OpenError),
@@ -74,6 +83,14 @@ impl TunnelDialer {
         entry.is_some_and(|entry| entry.is_attached())
     }
 
+    /// How many tunnels to this replica there are, and how many of them lead elsewhere.
+    pub(crate) fn astray(&self) -> (usize, usize) {
+        let entry = self.tunnels.entry(&self.cluster);
+        let sessions = entry.map(|entry| entry.sessions.all()).unwrap_or_default();
+        let aside = sessions.iter().filter(|session| session.is_aside());
+        (sessions.len(), aside.count())
+    }
+
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
     /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
     /// says nothing about the target itself, or if a replica is late, the next one is tried. It is
@@ -81,8 +98,9 @@ impl TunnelDialer {
     pub(crate) async fn dial(&self, share: Share) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.filter(|entry| entry.is_attached());
-        let entry = entry.ok_or(TunnelError::Absent)?;
-        let charge = entry.budget.sharing(share).charge_pipe();
+        let entry = entry.ok_or_else(|| self.absent())?;
+        let budget = entry.budget.sharing(share);
+        let charge = budget.charge_pipe_within(PATIENCE).await;
         let charge = charge.ok_or(OpenError::Budget)?;
         let routes = entry.routes(PEERS_ASKED);
         let attempts = routes.into_iter().map(|route| match route {
@@ -100,6 +118,15 @@ impl TunnelDialer {
         });
         let opened = opened.await;
         opened.unwrap_or(Err(failed))
+    }
+
+    /// The error for a cluster without a tunnel.
+    pub(crate) fn absent(&self) -> TunnelError {
+        if self.tunnels.is_stripped(&self.cluster) {
+            TunnelError::Stripped
+        } else {
+            TunnelError::Absent
+        }
     }
 
     async fn open_here(&self, entry: &Entry, charge: &Charge) -> Result<Pipe, TunnelError> {
@@ -132,13 +159,13 @@ impl TunnelDialer {
 impl TunnelError {
     /// Whether there is no tunnel.
     pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
+        matches!(self, Self::Absent | Self::Stripped)
     }
 
     /// Whether as many pipes are open as a tunnel or a budget allows.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Self::Absent => false,
+            Self::Absent | Self::Stripped => false,
             Self::Open(source) | Self::Passed { source, .. } => matches!(
                 source,
                 OpenError::Budget | OpenError::Refused(Refusal::Busy)
@@ -149,7 +176,7 @@ impl TunnelError {
     /// Whether another replica may be able to open the pipe.
     fn is_of_replica(&self) -> bool {
         match self {
-            Self::Absent => true,
+            Self::Absent | Self::Stripped => true,
             Self::Open(source) | Self::Passed { source, .. } => source.is_of_session(),
         }
     }

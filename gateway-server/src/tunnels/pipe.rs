@@ -1,10 +1,13 @@
 //! A pipe to a managed cluster, and the tunnel that carries it.
 
+use std::sync::Arc;
+
 use crds::ClusterName;
 use tokio::select;
+use tracing::{info, warn};
 use tunnel::{Session, Stream};
 
-use super::{Holder, Tunnels};
+use super::{Holder, Tunnels, entry::Entry};
 
 /// A pipe, and the tunnel that carries it.
 #[derive(Debug)]
@@ -45,6 +48,36 @@ impl Carrier {
     #[cfg(test)]
     pub(crate) fn replica(&self) -> Option<&tunnel::ReplicaId> {
         self.holder.as_ref().map(|holder| &holder.peer.id)
+    }
+
+    /// What is at its end belongs to the cluster. If its tunnel was set aside, something has changed,
+    /// and the others must be tried again too.
+    pub(crate) fn fits(&self) {
+        if self.session.is_aside()
+            && let Some(entry) = self.own()
+        {
+            info!(cluster = %self.cluster, "a tunnel leads to the API server of the cluster again");
+            entry.sessions.readmit_all();
+        }
+    }
+
+    /// What is at its end does not belong to the cluster. True if another pipe may lead elsewhere.
+    pub(crate) fn leads_astray(&self) -> bool {
+        let Some(entry) = self.own() else {
+            return self.holder.is_some();
+        };
+        if !self.session.is_aside() {
+            warn!(cluster = %self.cluster, "a tunnel does not lead to the API server of the cluster");
+        }
+        entry.sessions.set_aside(&self.session);
+        entry.sessions.all().len() > 1 || !entry.peers().is_empty()
+    }
+
+    /// The tunnels of the cluster, if the pipe goes through one of them. A tunnel of another replica is
+    /// that replica's business.
+    fn own(&self) -> Option<Arc<Entry>> {
+        let entry = || self.tunnels.entry(&self.cluster);
+        self.holder.is_none().then(entry).flatten()
     }
 
     /// Waits until new requests should use another pipe for good.

@@ -44,6 +44,9 @@ const PING_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 256 << 10;
 const MAX_HEADERS: usize = MAX_HEAD / 32;
 
+/// The largest number of tunnels that are tried if they do not lead to the cluster's API server.
+const TUNNELS_TRIED: usize = 4;
+
 /// How often a new connection is looked at for the peer's SETTINGS.
 const SETTINGS_POLL: Duration = Duration::from_millis(1);
 
@@ -144,6 +147,17 @@ impl ConnectError {
     }
 }
 
+impl ConnectError {
+    /// Whether something else is at the end of the connection than what should be there.
+    fn is_of_another(&self) -> bool {
+        let Self::Tls(error) = self else {
+            return false;
+        };
+        let source = error.get_ref().and_then(|it| it.downcast_ref());
+        matches!(source, Some(rustls::Error::InvalidCertificate(_)))
+    }
+}
+
 impl Connector {
     /// `tls` is `None` if the other end speaks plain HTTP.
     pub(crate) fn new(
@@ -205,10 +219,7 @@ impl Connector {
     }
 
     async fn dialled(&self, share: Share) -> Result<Dialled, ConnectError> {
-        within(Phase::Dial, async {
-            Ok(self.dialer.dial(&self.tasks, share).await?)
-        })
-        .await
+        within(Phase::Dial, async { Ok(self.dialer.dial(share).await?) }).await
     }
 
     async fn secured(
@@ -217,15 +228,28 @@ impl Connector {
         config: &Arc<ClientConfig>,
         share: Share,
     ) -> Result<Secured, ConnectError> {
-        let Dialled { stream, carrier } = self.dialled(share).await?;
-        let connector = TlsConnector::from(Arc::clone(config));
-        let handshake = connector.connect(tls.server_name.clone(), stream);
-        let shaken = within(
-            Phase::Tls,
-            handshake.map(|done| done.map_err(ConnectError::Tls)),
-        );
-        let stream = shaken.await?;
-        Ok(Secured { stream, carrier })
+        let mut tried = 0;
+        loop {
+            let Dialled { stream, carrier } = self.dialled(share).await?;
+            let connector = TlsConnector::from(Arc::clone(config));
+            let handshake = connector.connect(tls.server_name.clone(), stream);
+            let shaken = within(
+                Phase::Tls,
+                handshake.map(|done| done.map_err(ConnectError::Tls)),
+            );
+            tried += 1;
+            match (shaken.await, carrier) {
+                (Ok(stream), carrier) => {
+                    carrier.iter().for_each(Carrier::fits);
+                    return Ok(Secured { stream, carrier });
+                }
+                // Two agents of one name may run on different clusters.
+                (Err(error), Some(carrier))
+                    if error.is_of_another() && carrier.leads_astray() && tried < TUNNELS_TRIED => {
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
     }
 
     async fn http1_over(

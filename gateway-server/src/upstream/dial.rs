@@ -1,17 +1,16 @@
-//! Bytes to a managed cluster: plain TCP, TCP through an HTTP proxy by CONNECT, or a pipe through a
-//! tunnel. The one place where a way to dial is chosen.
+//! Bytes to a managed cluster: plain TCP, TCP through a proxy, or a pipe through a tunnel. The one place where a way to dial is chosen.
 
 use std::{fmt::Debug, io};
 
 use runtime::{
-    http_proxy::{HttpProxy, HttpProxyError, keep_alive},
+    proxy::{Proxy, ProxyError},
     read_ahead::ReadAhead,
+    tcp::keep_alive,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
 };
-use tokio_util::task::TaskTracker;
 use tunnel::Share;
 
 use super::reach::Reach;
@@ -31,9 +30,9 @@ pub(crate) enum Dialer {
         port: u16,
         reach: Reach,
     },
-    /// TCP to an HTTP proxy, then CONNECT `host:port`.
-    HttpConnect {
-        proxy: HttpProxy,
+    /// A proxy's stream to `host:port`.
+    Proxy {
+        proxy: Proxy,
         host: String,
         port: u16,
     },
@@ -57,7 +56,7 @@ pub(crate) enum DialError {
     Forbidden { address: String },
     /// The proxy gave no stream.
     #[error(transparent)]
-    Proxy(#[from] HttpProxyError),
+    Proxy(#[from] ProxyError),
 }
 
 /// A stream, and the tunnel that it goes through.
@@ -70,11 +69,7 @@ pub(crate) struct Dialled {
 impl Dialer {
     /// Opens a stream, which may use this share of a tunnel. The caller holds the deadline; dropping
     /// the future gives up.
-    pub(crate) async fn dial(
-        &self,
-        tasks: &TaskTracker,
-        share: Share,
-    ) -> Result<Dialled, DialError> {
+    pub(crate) async fn dial(&self, share: Share) -> Result<Dialled, DialError> {
         match self {
             Self::Direct { host, port, reach } => {
                 Ok(Dialled::direct(tcp(host, *port, reach).await?))
@@ -86,8 +81,8 @@ impl Dialer {
                     carrier: Some(pipe.carrier),
                 })
             }
-            Self::HttpConnect { proxy, host, port } => {
-                Ok(Dialled::direct(proxy.connect(host, *port, tasks).await?))
+            Self::Proxy { proxy, host, port } => {
+                Ok(Dialled::direct(proxy.connect(host, *port).await?))
             }
         }
     }

@@ -17,10 +17,11 @@ use std::{
 use kubernetes::clock::now;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
 
 use self::{
     error::ATTEMPTS,
-    http1::Single,
+    http1::{IDLE, RECENT, Single},
     slots::Slots,
     state::{Done, Next, Opened, State},
 };
@@ -28,6 +29,7 @@ pub(crate) use self::{
     error::PoolError,
     health::{Health, Sighting},
     pooled::{Lease, Pooled, SendError, Wanted},
+    slots::MOST as MOST_CONNECTIONS,
 };
 use super::connect::{ConnectError, Connected, Connector};
 
@@ -57,7 +59,13 @@ impl Pool {
         while gone < ATTEMPTS {
             let mut opening = match self.next(wanted)? {
                 Found::Place(pooled) => return Ok(pooled),
-                Found::Single(place) => return self.open_http1(place).await,
+                Found::Single(place) => {
+                    if let Some(pooled) = self.open_single(place).await? {
+                        return Ok(pooled);
+                    }
+                    gone += 1;
+                    continue;
+                }
                 Found::Opening(opening) => opening,
             };
             let outcome = opening
@@ -88,7 +96,8 @@ impl Pool {
             let http1 = Arc::clone(&state.http1);
             drop(state);
             let idle = match wanted {
-                Wanted::Any => Single::idle(&http1),
+                Wanted::Any => Single::idle(&http1, IDLE),
+                Wanted::Recent => Single::idle(&http1, RECENT),
                 Wanted::New => None,
             };
             return match idle {
@@ -112,35 +121,38 @@ impl Pool {
     /// up; otherwise an impatient client could keep a cluster from ever being connected.
     fn open(&self, done: Done) {
         let (connector, shared) = (Arc::clone(&self.connector), Arc::clone(&self.state));
-        let tasks = connector.tasks.clone();
         self.connector.tasks.spawn(async move {
             let connected = connector.pooled().await;
             let outcome = shared.lock().opened(connected);
-            if let Ok(Some(slots)) = &outcome
-                && let Some(retired) = slots.connection.retired()
-            {
-                let (home, slots) = (Arc::downgrade(&shared), Arc::downgrade(slots));
-                tasks.spawn(async move {
-                    if retired.await {
-                        retire(home, slots).await;
-                    }
-                });
+            if let Ok(Some(slots)) = &outcome {
+                retire_in_time(&connector.tasks, &shared, slots);
             }
             done.send_replace(Some(outcome));
         });
     }
 
-    /// If the caller gives up before the connection is open, its place is given back.
-    async fn open_http1(&self, mut place: Single) -> Result<Pooled, PoolError> {
-        let connected = self.connector.http1(self.connector.share()).await;
+    /// Opens a connection for one request. If the caller gives up before it is open, its place is
+    /// given back. `None` if the upstream has come to speak HTTP/2: there are places for all now.
+    async fn open_single(&self, mut place: Single) -> Result<Option<Pooled>, PoolError> {
+        // Boxed for the same reason as in `Connector::http1`.
+        let connected = Box::pin(self.connector.pooled()).await;
         let mut state = self.state.lock();
+        let connected = connected.map_err(|error| state.failed(error, now()))?;
+        state.worked(now());
         match connected {
-            Ok(sender) => {
-                state.worked(now());
+            Connected::Http1(sender) => {
                 place.opened();
-                Ok(Pooled::http1(sender, place))
+                Ok(Some(Pooled::http1(sender, place)))
             }
-            Err(error) => Err(state.failed(error, now())),
+            Connected::Http2(connection) => {
+                state.http1_only = false;
+                // Many may have opened one at the same time.
+                if !state.has_room() {
+                    let slots = state.admit(connection);
+                    retire_in_time(&self.connector.tasks, &self.state, &slots);
+                }
+                Ok(None)
+            }
         }
     }
 }
@@ -151,6 +163,18 @@ enum Found {
     Opening(state::Opening),
     /// Open a connection for itself.
     Single(Single),
+}
+
+/// Makes a connection retire before its tunnel ends, if it goes through one.
+fn retire_in_time(tasks: &TaskTracker, home: &Arc<Mutex<State>>, slots: &Arc<Slots>) {
+    if let Some(retired) = slots.connection.retired() {
+        let (home, slots) = (Arc::downgrade(home), Arc::downgrade(slots));
+        tasks.spawn(async move {
+            if retired.await {
+                retire(home, slots).await;
+            }
+        });
+    }
 }
 
 /// Drops a connection as soon as nothing uses it, because its tunnel is about to end and must not

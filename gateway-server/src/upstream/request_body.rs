@@ -1,5 +1,7 @@
 //! The one request body towards managed clusters.
 
+mod upload;
+
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -7,27 +9,29 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
+
+pub(crate) use self::upload::Upload;
+use self::upload::{Reader, UploadError};
 
 /// What a request to a managed cluster carries.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
-    /// Nothing, so that it can be sent again.
+    /// Nothing.
     Empty,
     /// What the caller sends, streamed through.
-    Caller(Incoming),
+    Caller(Reader),
     /// What the gateway itself sends, until it is taken.
     Whole(Option<Bytes>),
 }
 
 impl http_body::Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Caller(body) => Pin::new(body).poll_frame(context),

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use http::uri::Authority;
+use runtime::trust;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -30,7 +31,8 @@ pub(crate) struct Tls {
 /// Who may answer as the managed cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Trust {
-    /// A server with a certificate from one of these CAs for the host that was dialled.
+    /// A server whose certificate is for the host that was dialled, and is from one of these or one of
+    /// these itself.
     Authorities(Vec<CertificateDer<'static>>),
     /// Any server, because the cluster's Secret says so.
     Anybody,
@@ -59,9 +61,6 @@ pub(crate) enum TlsConfigError {
     /// The endpoint's host is neither a DNS name nor an address.
     #[error("{0:?} is not a host name that a certificate can be checked against")]
     ServerName(String),
-    /// A CA certificate does not parse.
-    #[error("a certificate in the CA bundle is unusable: {0}")]
-    Authority(rustls::Error),
     /// The client certificate and key do not belong together, or are of an unknown kind.
     #[error("the client certificate and key do not form a usable pair: {0}")]
     Identity(rustls::Error),
@@ -105,20 +104,13 @@ impl TlsSettings {
 }
 
 fn client_config(tls: &Tls) -> Result<ClientConfig, TlsConfigError> {
-    let builder = match &tls.trust {
-        Trust::Authorities(authorities) => {
-            let mut roots = RootCertStore::empty();
-            for authority in authorities {
-                roots
-                    .add(authority.clone())
-                    .map_err(TlsConfigError::Authority)?;
-            }
-            ClientConfig::builder().with_root_certificates(roots)
-        }
-        Trust::Anybody => ClientConfig::builder()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AcceptAnybody::new())),
+    let verifier = match &tls.trust {
+        Trust::Authorities(authorities) => trust::verifier(authorities.clone()),
+        Trust::Anybody => Arc::new(AcceptAnybody::new()) as Arc<dyn ServerCertVerifier>,
     };
+    let builder = ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let mut config = match &tls.identity {
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())

@@ -111,15 +111,13 @@ struct InitialEnd {
 fn bookmark(lines: &mut Vec<u8>, revision: &str, ends_initial: bool, rendering: Rendering) {
     let (kind, api_version) = match rendering.format {
         ObjectFormat::Table(version) => {
-            let table = Table::new([], revision, version, rendering);
+            let table = Table::new([], ListMetadata::whole(revision), version, rendering);
             return append(lines, "BOOKMARK", &table);
         }
         ObjectFormat::Json => (KIND, API_VERSION),
         ObjectFormat::Metadata(version) => ("PartialObjectMetadata", version.api_version()),
     };
-    let version = ListMetadata {
-        resource_version: revision,
-    };
+    let version = ListMetadata::whole(revision);
     let metadata = BookmarkMetadata {
         version,
         annotations: ends_initial.then_some(InitialEnd { is_end: "true" }),

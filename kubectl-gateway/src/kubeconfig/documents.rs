@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::file::{self, FileError, home};
 use crate::gateway_path::without_proxy_path;
 
+/// The kubeconfig in the home directory.
+const DEFAULT: &str = ".kube/config";
+
 /// The kubeconfigs that exist, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Documents(Vec<(PathBuf, Value)>);
@@ -55,7 +58,7 @@ impl Documents {
         let listed = list.into_iter().flat_map(env::split_paths);
         let mut paths: Vec<_> = listed.filter(|it| !it.as_os_str().is_empty()).collect();
         if paths.is_empty() {
-            paths.extend(env::home_dir().map(|home| home.join(".kube/config")));
+            paths.extend(env::home_dir().map(|home| home.join(DEFAULT)));
         }
         let mut found = Vec::new();
         for path in &paths {
@@ -69,6 +72,11 @@ impl Documents {
             return Err(ContextError::NoFile(paths.join(", ")));
         }
         Ok(Self(found))
+    }
+
+    /// True if kubectl reads this file without being told.
+    pub(crate) fn is_default(path: &Path) -> bool {
+        env::home_dir().is_some_and(|home| home.join(DEFAULT) == path)
     }
 
     /// The paths of the files.

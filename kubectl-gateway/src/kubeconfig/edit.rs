@@ -31,6 +31,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Current {
     Switch,
+    /// If the file has no current context yet.
+    IfNone,
     Keep,
 }
 
@@ -138,7 +140,10 @@ pub(crate) fn add(config: &mut Value, entry: &Entry, current: Current) -> Result
             *there = copied.clone();
         }
     }
-    if current == Current::Switch {
+    let has_current = root
+        .get("current-context")
+        .is_some_and(|it| *it != "" && !it.is_null());
+    if current == Current::Switch || current == Current::IfNone && !has_current {
         root.insert("current-context".to_owned(), name.into());
     }
     Ok(())
@@ -240,7 +245,11 @@ mod tests {
         assert_eq!(config["users"], json!([{"name": "admin", "user": user}]));
         assert_eq!(config["contexts"][0]["context"]["user"], "admin");
         assert_eq!(config.get("current-context"), None);
-        add(&mut config, &copied(), Current::Keep).unwrap();
+        add(&mut config, &copied(), Current::IfNone).unwrap();
+        assert_eq!(config["current-context"], "m");
+        config["current-context"] = "mine".into();
+        add(&mut config, &copied(), Current::IfNone).unwrap();
+        assert_eq!(config["current-context"], "mine");
 
         config["users"][0]["user"]["token"] = "other".into();
         let refused = add(&mut config.clone(), &copied(), Current::Keep);

@@ -39,9 +39,14 @@ pub(crate) fn update(
     let _lock = lock(&path)?;
     let mut config = read(&path)?.unwrap_or_default();
     edit(&mut config).map_err(|error| UpdateError::Edit(path.clone(), error))?;
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let text = serde_saphyr::to_string_with_options(&config, options)?;
+    let text = yaml(&config)?;
     replace(&path, &text).map_err(|error| UpdateError::Write(path, error))
+}
+
+/// A kubeconfig as text.
+pub(crate) fn yaml(config: &Value) -> Result<String, serde_saphyr::SerializeError> {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(config, options)
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {

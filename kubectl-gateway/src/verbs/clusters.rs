@@ -1,6 +1,7 @@
 //! `kubectl gateway clusters`: the clusters that the gateway serves, and the caller's grants on
 //! each.
 
+mod own;
 mod rows;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use self::rows::{Me, Row, Seen};
 use crate::{
     flags::{Format, Printing, Selector, selector},
     hub::{Hub, HubError, unanswered},
+    mine,
     table::table,
     voice::{self, Outcome},
 };
@@ -27,6 +29,8 @@ const HEADS: [&str; 6] = [
 ];
 
 /// List the managed clusters that the gateway serves, with your grants on each
+///
+/// If you may not list all clusters, those are listed on which you have a grant.
 #[derive(Debug, Args)]
 pub(crate) struct ClustersArgs {
     /// List only clusters that match this label selector, e.g. env=prod,tier!=db
@@ -53,7 +57,10 @@ pub(crate) async fn run(
     now: Timestamp,
 ) -> Result<Outcome, ClustersError> {
     let ClustersArgs { selector, printing } = args;
-    let gateways = hub.list::<ClusterGateway>().await?;
+    let gateways = match hub.list::<ClusterGateway>().await {
+        Err(error) if error.is_unreadable() => return own(hub, args, error, now).await,
+        listed => listed?,
+    };
     let seen = Seen {
         clusters: readable(hub.list::<ManagedCluster>().await, "ManagedClusters")?,
         grants: readable(hub.list::<AccessGrant>().await, "AccessGrants")?,
@@ -74,6 +81,33 @@ pub(crate) async fn run(
             for complaint in rows.iter().filter_map(Row::complaint) {
                 voice::note(&complaint);
             }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// The caller's own clusters, as the gateway tells them, for a caller who may not list all.
+async fn own(
+    hub: &Hub,
+    args: &ClustersArgs,
+    refused: HubError,
+    now: Timestamp,
+) -> Result<Outcome, ClustersError> {
+    let Ok(mine) = mine::clusters(hub).await else {
+        return Err(refused.into());
+    };
+    if args.selector.is_some() {
+        voice::note("-l is ignored, because you may not read the labels of clusters");
+    }
+    match args.printing.output {
+        Format::Json => voice::say(&format!("{}\n", serde_json::to_string_pretty(&mine)?))?,
+        Format::Table if mine.is_empty() => voice::note("you have no grant on any cluster"),
+        Format::Table => {
+            let cells: Vec<_> = mine
+                .iter()
+                .map(|cluster| own::cells(cluster, now))
+                .collect();
+            voice::say(&table(&own::HEADS, &cells))?;
         }
     }
     Ok(Outcome::Done)

@@ -1,19 +1,21 @@
 //! `kubectl gateway kubeconfig`: writes a context for a managed cluster beside that of the hub.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use crds::cluster_core::ClusterGateway;
 use kube::{Api, ResourceExt};
+use serde_json::Value;
 
 use crate::{
     hub::{Hub, HubError, unanswered},
     kubeconfig::{
         documents::{Documents, HubEntry, named},
-        edit::{self, Current, Entry},
+        edit::{self, Current, EditError, Entry},
         file::{self, FileError, home},
-        update::{UpdateError, update},
+        update::{UpdateError, update, yaml},
     },
+    mine,
     voice::{self, Outcome},
 };
 
@@ -28,7 +30,7 @@ pub(crate) struct KubeconfigArgs {
     /// Name of the context [default: the name of the cluster]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Write to this file instead of the kubeconfig in use, with a copy of the hub's user
+    /// Write to this file instead of the kubeconfig in use, with a copy of the hub's user. Use - to print it
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Make it the current context
@@ -53,6 +55,10 @@ pub(crate) enum KubeconfigError {
     File(#[from] FileError),
     #[error(transparent)]
     Update(#[from] UpdateError),
+    #[error("cannot make the kubeconfig")]
+    Edit(#[from] EditError),
+    #[error("cannot serialize the kubeconfig as YAML")]
+    Yaml(#[from] serde_saphyr::SerializeError),
     #[error("cannot write the output")]
     Print(#[from] std::io::Error),
 }
@@ -71,6 +77,10 @@ pub(crate) async fn run(
     } = args;
     is_served(hub, &cluster).await?;
     let name = name.unwrap_or_else(|| cluster.clone());
+    if output.as_deref() == Some(Path::new("-")) {
+        return print(entry, &cluster, name);
+    }
+    let is_other = output.is_some();
     let (path, entry) = if let Some(path) = output {
         let path = file::absolute(&path)?;
         let entry = Entry::with_user(entry, &cluster, name, home(&path));
@@ -80,16 +90,23 @@ pub(crate) async fn run(
         let beside = Entry::beside_user(entry, &cluster, name);
         (entry.path.clone(), beside)
     };
-    let current = if use_it {
-        Current::Switch
-    } else {
-        Current::Keep
+    let current = match (use_it, is_other) {
+        (true, _) => Current::Switch,
+        (false, true) => Current::IfNone,
+        (false, false) => Current::Keep,
     };
     update(&path, |config| edit::add(config, &entry, current))?;
     let context = &entry.name;
+    let is_used = !is_other && Documents::is_default(&path);
     let hint = match current {
-        Current::Switch => "it is now the current context".to_owned(),
-        Current::Keep => format!("try it with: kubectl --context {context} get namespaces"),
+        Current::Switch if is_used => "it is now the current context".to_owned(),
+        Current::Keep if is_used => {
+            format!("try it with: kubectl --context {context} get namespaces")
+        }
+        _ => format!(
+            "try it with: kubectl --kubeconfig {} --context {context} get namespaces",
+            path.display()
+        ),
     };
     voice::say(&format!(
         "context {context} written to {}; {hint}\n",
@@ -98,9 +115,25 @@ pub(crate) async fn run(
     Ok(Outcome::Done)
 }
 
+/// Prints a kubeconfig of its own. Its paths are absolute, because it may be kept anywhere.
+fn print(entry: &HubEntry, cluster: &str, name: String) -> Result<Outcome, KubeconfigError> {
+    let entry = Entry::with_user(entry, cluster, name, Path::new(""));
+    let mut config = Value::Null;
+    edit::add(&mut config, &entry, Current::Switch)?;
+    voice::say(&yaml(&config)?)?;
+    Ok(Outcome::Done)
+}
+
 async fn is_served(hub: &Hub, cluster: &str) -> Result<(), KubeconfigError> {
     let api = Api::<ClusterGateway>::all(hub.client.clone());
     let found = api.get(cluster).await.map(drop).map_err(unanswered);
+    // The right to use the gateway for a cluster does not include that to see it.
+    if let Err(error) = &found
+        && error.is_unreadable()
+        && is_mine(hub, cluster).await
+    {
+        return Ok(());
+    }
     match found {
         Err(error) if error.is_absent() => {
             let served = match hub.list::<ClusterGateway>().await {
@@ -117,6 +150,12 @@ async fn is_served(hub: &Hub, cluster: &str) -> Result<(), KubeconfigError> {
         }
         found => Ok(found?),
     }
+}
+
+async fn is_mine(hub: &Hub, cluster: &str) -> bool {
+    let mine = mine::clusters(hub).await.unwrap_or_default();
+    mine.iter()
+        .any(|it| it.metadata.name.as_deref() == Some(cluster))
 }
 
 fn words(mut names: Vec<String>) -> String {

@@ -3,7 +3,6 @@
 
 mod answer;
 mod question;
-mod roles;
 
 use std::{collections::BTreeSet, io};
 
@@ -20,6 +19,7 @@ use crate::{
     flags::{Format, Printing, Selector, selector},
     fleet::Fleet,
     hub::{Hub, HubError},
+    roles,
     table::table,
     voice::{self, Outcome},
 };

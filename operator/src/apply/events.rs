@@ -48,7 +48,8 @@ impl Notes {
         }
     }
 
-    fn tell_one(&self, note: &Note, now: Timestamp) {
+    /// Publishes a note that belongs to no plan.
+    pub(crate) fn tell_one(&self, note: &Note, now: Timestamp) {
         let (object, reason, text) = (&note.regarding, note.reason, &note.text);
         if note.is_warning {
             warn!(%object, reason, "{text}");

@@ -64,14 +64,16 @@ impl Contests {
         })
     }
 
-    /// Records a write that is about to overwrite an existing object.
+    /// Records a write that is about to overwrite an existing object. Returns the objects whose state is
+    /// written again, because somebody changed them back.
     pub(crate) fn note(
         &mut self,
         by: &Key,
         actions: &[Action],
         observed: &Observed,
         now: Timestamp,
-    ) {
+    ) -> Vec<ObjectKey> {
+        let mut disputed = Vec::new();
         let over = actions
             .iter()
             .filter_map(said)
@@ -83,6 +85,9 @@ impl Contests {
                 .get(&place)
                 .filter(|it| it.hash == hash && it.ends() > now);
             let again = before.map_or(0, |before| before.again + 1);
+            if again > 0 {
+                disputed.push(desired.key.clone());
+            }
             let repair = Repair {
                 by: by.clone(),
                 hash,
@@ -91,6 +96,14 @@ impl Contests {
             };
             self.objects.insert(place, repair);
         }
+        disputed
+    }
+
+    /// True if the object was written lately.
+    pub(crate) fn has(&self, key: &ObjectKey) -> bool {
+        let parts = [Part::Object, Part::Status];
+        let places = parts.map(|part| (key.clone(), part));
+        places.iter().any(|place| self.objects.contains_key(place))
     }
 
     /// Until when the objects of a key count as contested if nothing else happens.
@@ -124,7 +137,7 @@ impl Repair {
 
 /// What an action writes to which part of an object. `None` for actions that do not write the whole
 /// desired state.
-fn said(action: &Action) -> Option<(&Desired, Part)> {
+pub(super) fn said(action: &Action) -> Option<(&Desired, Part)> {
     match action {
         Action::Apply(desired) => Some((desired, Part::Object)),
         Action::ApplyStatus(desired) => Some((desired, Part::Status)),

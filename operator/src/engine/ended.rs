@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
+use crds::gateway::SINGLETON;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Engine;
+use super::{Engine, contest::said};
 use crate::{
     apply::{Outcome, WriteError},
     key::Key,
+    kind::{Kind, ObjectKey},
+    matching::Path,
     metrics::Ended,
-    observed::{CallId, Fault, kept::last_writer},
-    plan::Action,
+    observed::{CallId, Fault},
+    plan::{Action, Note, other_owner},
 };
 
 /// The reason of the fault if somebody else changes the objects of a key back.
 const CONTESTED: &str = "Contested";
+/// The reason of the Event if the hub changes what the operator writes.
+const CHANGED: &str = "ChangedByAdmission";
 
 /// The result of carrying out a plan, up to its end or its first failure.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(super) struct Done {
     pub(super) call: CallId,
     pub(super) begun: Instant,
     pub(super) wake: Option<Timestamp>,
+    /// The writes of the plan. There is an outcome of each that was made.
+    pub(super) actions: Vec<Action>,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) error: Option<WriteError>,
 }
@@ -36,13 +43,24 @@ impl Engine {
             call,
             begun,
             wake,
+            actions,
             outcomes,
             error,
         } = done;
         let now = (self.clock)();
-        for outcome in outcomes {
+        for (outcome, action) in outcomes.into_iter().zip(&actions) {
             let touched = match outcome {
-                Outcome::Is(kind, object) => self.observed.answer(kind, *object, now),
+                Outcome::Is(kind, object) => {
+                    let written = said(action);
+                    let field = written.and_then(|(desired, part)| {
+                        let place = (&desired.key, part);
+                        self.observed.learn(place, &desired.body, &object)
+                    });
+                    if let Some(field) = field {
+                        self.say_changed(&key, action.object(), &field, now);
+                    }
+                    self.observed.answer(kind, *object, now)
+                }
                 Outcome::Gone { key, uid } => self.observed.ended(&key, &uid, now).then_some(key),
                 Outcome::Unknown => None,
             };
@@ -91,6 +109,7 @@ impl Engine {
             // The hub is planned at least once a minute, so old contests are forgotten that
             // often.
             self.contests.forget_old(now);
+            self.observed.end_disputes(|key| self.contests.has(key));
         }
         self.queue.done(key, wake.into_iter().chain(lasts).min());
         if lasts.is_none() && self.observed.faults.remove(key).is_some() {
@@ -105,11 +124,14 @@ impl Engine {
         };
         let object = self.observed.object(&desired.key);
         let field = object.and_then(|have| desired.clone().difference(have));
-        let who = object.and_then(last_writer).unwrap_or("another client");
+        let owner = object
+            .zip(field.as_ref())
+            .and_then(|(object, field)| other_owner(object, field));
+        let who = owner.unwrap_or("another client");
+        let field = field.map_or_else(|| "the object".to_owned(), |field| field.to_string());
         let message = format!(
-            "{}: {who} reverts {} every time the operator writes it; let only one of them manage it",
+            "{}: {who} reverts {field} every time the operator writes it; let only one of them manage it",
             desired.key,
-            field.as_deref().unwrap_or("the object"),
         );
         let fault = Fault {
             object: desired.key.clone(),
@@ -118,6 +140,28 @@ impl Engine {
             since: now,
         };
         self.note_fault(key, fault);
+    }
+
+    /// Says that the hub stored something else than the operator wrote.
+    fn say_changed(&mut self, key: &Key, object: &ObjectKey, field: &Path, now: Timestamp) {
+        let regarding = match key {
+            Key::Hub | Key::Status => ObjectKey::global(Kind::GatewayConfiguration, SINGLETON),
+            Key::Cluster(name) | Key::Access(name) => ObjectKey::global(Kind::ManagedCluster, name),
+            Key::Grant(name) => ObjectKey::global(Kind::AccessGrant, name),
+        };
+        let known = self.observed.object(&regarding);
+        let uid = known.and_then(|it| it.metadata.uid.clone());
+        let note = Note {
+            regarding,
+            uid: uid.unwrap_or_default(),
+            is_warning: false,
+            reason: CHANGED,
+            text: format!(
+                "the hub stored another {field} of {object} than the operator wrote, as an admission webhook makes \
+                 it; the operator leaves it so"
+            ),
+        };
+        self.wires.notes.tell_one(&note, now);
     }
 
     fn fail(&mut self, key: &Key, error: WriteError, now: Timestamp) {

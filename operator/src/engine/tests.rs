@@ -13,6 +13,7 @@ use crate::{
     apply::Outcome,
     kind::ObjectKey,
     observed::{CallId, Installation},
+    plan::Action,
 };
 
 const KIND: Kind = Kind::ManagedClusterAddOn;
@@ -88,6 +89,13 @@ fn done(call: CallId, outcomes: Vec<Outcome>) -> Done {
         call,
         begun: Instant::now(),
         wake: None,
+        actions: vec![
+            Action::Delete {
+                key: key(),
+                uid: String::new()
+            };
+            outcomes.len()
+        ],
         outcomes,
         error: None,
     }

@@ -9,7 +9,8 @@ use crds::gateway::{ExternalServer, SETTINGS_PATH, ServerSettings};
 use http::Request;
 use k8s_openapi::{ByteString, api::core::v1::Service};
 use kube::{Api, Client, Config};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use kubernetes::{access::Access, words::clipped};
+use runtime::{causes::root, trust};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, interval, timeout},
@@ -50,15 +51,36 @@ enum ProbeError {
     Bundle,
     #[error("its address is not a valid URL: {0}")]
     Address(http::uri::InvalidUri),
-    #[error("it does not answer: {0}")]
-    Unready(kube::Error),
-    #[error("it did not answer within {} s", DEADLINE.as_secs())]
-    Late,
+    #[error("{address} answers that it is not ready: {said}")]
+    Unready { address: String, said: String },
+    #[error("{address} does not answer: {cause}")]
+    Unreachable { address: String, cause: String },
+    #[error("{address} did not answer within {} s", DEADLINE.as_secs())]
+    Late { address: String },
+    #[error("no client for it can be made: {0}")]
+    Client(kube::Error),
+}
+
+impl ProbeError {
+    fn of(address: &str, error: &kube::Error) -> Self {
+        let address = address.to_owned();
+        match error {
+            kube::Error::Api(status) => Self::Unready {
+                address,
+                said: clipped(&status.message),
+            },
+            error => Self::Unreachable {
+                address,
+                cause: root(error),
+            },
+        }
+    }
 }
 
 /// A server that answered, and when its address was looked up.
 struct Found {
     target: Target,
+    address: String,
     client: Client,
     since: Instant,
 }
@@ -92,7 +114,7 @@ pub(crate) async fn server(
         };
         let asked = match looked_up {
             Ok(it) => {
-                let asked = ask(&it.client).await;
+                let asked = ask(&it).await;
                 found = asked.is_ok().then_some(it);
                 asked
             }
@@ -116,32 +138,41 @@ async fn look_up(hub: &Client, target: Target) -> Option<Result<Found, ProbeErro
         }
         _ => return None,
     };
-    let client = service.and_then(|service| anonymous(&address(&service, &target), &target));
-    Some(client.map(|client| Found {
-        target,
-        client,
-        since: Instant::now(),
+    Some(service.and_then(|service| {
+        let address = address(&service, &target);
+        Ok(Found {
+            client: anonymous(&address, &target)?,
+            target,
+            address,
+            since: Instant::now(),
+        })
     }))
 }
 
 /// Asks whether the server is ready, and then for its settings. `None` if it does not tell them.
-async fn ask(server: &Client) -> Result<Option<ServerSettings>, ProbeError> {
+async fn ask(server: &Found) -> Result<Option<ServerSettings>, ProbeError> {
     get(server, "/readyz").await?;
     match get(server, SETTINGS_PATH).await {
         Ok(settings) => Ok(serde_json::from_str(&settings).ok()),
-        Err(ProbeError::Unready(kube::Error::Api(_))) => Ok(None),
+        Err(ProbeError::Unready { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn get(server: &Client, path: &str) -> Result<String, ProbeError> {
+async fn get(server: &Found, path: &str) -> Result<String, ProbeError> {
+    let Found {
+        client, address, ..
+    } = server;
     let request = Request::get(path)
         .body(Vec::new())
-        .map_err(|error| ProbeError::Unready(kube::Error::HttpError(error)))?;
-    timeout(DEADLINE, server.request_text(request))
+        .map_err(|error| ProbeError::Client(kube::Error::HttpError(error)))?;
+    let late = || ProbeError::Late {
+        address: address.clone(),
+    };
+    timeout(DEADLINE, client.request_text(request))
         .await
-        .map_err(|_| ProbeError::Late)?
-        .map_err(ProbeError::Unready)
+        .map_err(|_| late())?
+        .map_err(|error| ProbeError::of(address, &error))
 }
 
 /// The address of a Service, as the hub's API server reaches it.
@@ -160,14 +191,61 @@ fn host(service: &str, namespace: &str) -> String {
 fn anonymous(address: &str, target: &Target) -> Result<Client, ProbeError> {
     let mut config = Config::new(address.parse().map_err(ProbeError::Address)?);
     let ByteString(bundle) = &target.server.ca_bundle;
-    let roots = CertificateDer::pem_slice_iter(bundle)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| ProbeError::Bundle)?;
+    let roots = trust::certificates(bundle);
     if roots.is_empty() {
         return Err(ProbeError::Bundle);
     }
     config.root_cert = Some(roots.into_iter().map(|root| root.to_vec()).collect());
     config.tls_server_name = Some(host(&target.server.service, &target.namespace));
     config.default_retry = false;
-    Client::try_from(config).map_err(ProbeError::Unready)
+    Access::direct(config).client().map_err(ProbeError::Client)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What is said of a server at this address.
+    async fn said(address: &str) -> String {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let config = Config::new(address.parse().expect("an address"));
+        let target = Target {
+            namespace: "gateways".to_owned(),
+            server: ExternalServer {
+                service: "gateway".to_owned(),
+                port: 443,
+                ca_bundle: ByteString::default(),
+            },
+        };
+        let server = Found {
+            target,
+            client: Client::try_from(config).expect("a client"),
+            address: address.to_owned(),
+            since: Instant::now(),
+        };
+        ask(&server).await.expect_err("nobody is there").to_string()
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_gateway_is_named_with_its_address_and_the_cause() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        drop(listener);
+        let refused = said(&address).await;
+        let wanted = format!("{address} does not answer: Connection refused (os error 111)");
+        assert_eq!(refused, wanted);
+    }
+
+    #[test]
+    fn a_gateway_that_is_not_ready_is_quoted() {
+        let status = Status::failure("managed-clusters: not yet", "ServiceUnavailable");
+        let error = kube::Error::Api(Box::new(status));
+        assert_eq!(
+            ProbeError::of("https://gateway.gateways.svc:443", &error).to_string(),
+            "https://gateway.gateways.svc:443 answers that it is not ready: managed-clusters: not yet"
+        );
+    }
 }

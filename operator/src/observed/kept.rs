@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use crate::{
     kind::Kind,
     manifest::{self, Manifest},
-    names::MANAGER,
 };
 
 /// The field that stands for a namespace's content: the cluster that it was created for.
@@ -20,8 +19,9 @@ const OF_CREATION: &str = "f:kubernetes.io/metadata.name";
 /// The path of a work's manifests.
 const MANIFESTS: &str = "/spec/workload/manifests";
 
-/// Removes from an object what no plan reads.
-pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
+/// Removes from an object what no plan reads. Who manages its fields is read only of objects that
+/// somebody else changes back.
+pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject, is_disputed: bool) {
     let managers = object.metadata.managed_fields.take().unwrap_or_default();
     if kind == Kind::Namespace {
         object.data = json!({MADE_FOR: made_for(object, &managers)});
@@ -32,7 +32,9 @@ pub(crate) fn reduce(kind: Kind, object: &mut DynamicObject) {
         object.metadata.managed_fields = Some(managers);
         return;
     }
-    object.metadata.managed_fields = last_other(managers).map(|other| vec![other]);
+    // Of these there are three, and who chose a default counts.
+    let is_addon = kind == Kind::ClusterManagementAddOn;
+    object.metadata.managed_fields = (is_disputed || is_addon).then_some(managers);
     match kind {
         Kind::ManagedCluster => {
             if let Some(status) = object.data.get_mut("status") {
@@ -71,23 +73,6 @@ fn is_policy(kind: Kind) -> bool {
         kind,
         Kind::ValidatingAdmissionPolicy | Kind::ValidatingAdmissionPolicyBinding
     )
-}
-
-/// The field manager that wrote last, if it is not the operator.
-pub(crate) fn last_writer(object: &DynamicObject) -> Option<&str> {
-    let managers = object.metadata.managed_fields.as_ref()?;
-    managers.first()?.manager.as_deref()
-}
-
-fn last_other(managers: Vec<ManagedFieldsEntry>) -> Option<ManagedFieldsEntry> {
-    let others = managers
-        .into_iter()
-        .filter(|it| it.manager.as_deref() != Some(MANAGER));
-    let last = others.max_by_key(|it| it.time.as_ref().map(|time| time.0))?;
-    Some(ManagedFieldsEntry {
-        manager: last.manager,
-        ..ManagedFieldsEntry::default()
-    })
 }
 
 /// The cluster that a namespace was created for: whoever created it gave it the label of the cluster
@@ -145,7 +130,7 @@ mod tests {
                 "status": {"conditions": [{"type": "Available", "message": said}]},
             }))
             .unwrap();
-            reduce(kind, &mut object);
+            reduce(kind, &mut object, false);
             let message = &object.data["status"]["conditions"][0]["message"];
             let message = message.as_str().unwrap();
             assert!(message.starts_with("\u{fffd}[2Jxxx"), "{message}");
@@ -154,20 +139,18 @@ mod tests {
     }
 
     #[test]
-    fn of_a_work_its_conditions_a_hash_and_the_last_other_writer_are_kept() {
-        let managers = |manager: &str, time: &str| json!({"manager": manager, "time": time, "fieldsV1": {"f:spec": {}}});
+    fn of_a_work_its_conditions_and_a_hash_are_kept_and_of_a_disputed_one_its_managers() {
         let mut work: DynamicObject = serde_json::from_value(json!({
-            "metadata": {"name": "w", "managedFields": [
-                managers("first", "2026-01-01T00:00:00Z"),
-                managers("second", "2026-01-02T00:00:00Z"),
-                managers(MANAGER, "2026-01-03T00:00:00Z"),
-            ]},
+            "metadata": {"name": "w", "managedFields": [{"manager": "other", "fieldsV1": {"f:spec": {}}}]},
             "spec": {"workload": {"manifests": [{"kind": "A"}]}, "deleteOption": {"x": 1}},
             "status": {"conditions": [{"type": "Applied"}], "resourceStatus": {"manifests": [1]}},
         }))
         .unwrap();
-        reduce(Kind::ManifestWork, &mut work);
-        assert_eq!(last_writer(&work), Some("second"));
+        let mut disputed = work.clone();
+        reduce(Kind::ManifestWork, &mut disputed, true);
+        assert_eq!(disputed.metadata.managed_fields.unwrap().len(), 1);
+        reduce(Kind::ManifestWork, &mut work, false);
+        assert_eq!(work.metadata.managed_fields, None);
         assert_eq!(
             work.data["status"],
             json!({"conditions": [{"type": "Applied"}]})
@@ -188,7 +171,7 @@ mod tests {
                 "spec": {"finalizers": ["kubernetes"]},
             }))
             .unwrap();
-            reduce(Kind::Namespace, &mut namespace);
+            reduce(Kind::Namespace, &mut namespace, false);
             namespace.data[MADE_FOR].as_str().map(str::to_owned)
         };
         let manager = |name: &str, labels: &[&str]| {

@@ -5,11 +5,12 @@ use kube::core::DynamicObject;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Seen, matching::difference};
+use super::Seen;
 use crate::{
     digest,
     kind::{Kind, ObjectKey},
     manifest::{self, Manifest},
+    matching::{Path, differs},
     names::{APPLIED, MANAGED_BY, MANAGER},
 };
 
@@ -95,16 +96,7 @@ impl Desired {
     }
 
     /// The path of the first desired field that the object does not have.
-    pub(crate) fn difference(&self, have: &DynamicObject) -> Option<String> {
-        let want = self.body.as_object()?;
-        want.iter().find_map(|(field, want)| {
-            let found = if field == "metadata" {
-                let metadata = serde_json::to_value(&have.metadata).unwrap_or_default();
-                difference(&metadata, want)
-            } else {
-                difference(have.data.get(field).unwrap_or(&Value::Null), want)
-            };
-            found.map(|rest| format!("{field}{rest}"))
-        })
+    pub(crate) fn difference(&self, have: &DynamicObject) -> Option<Path> {
+        differs(have, &self.body)
     }
 }

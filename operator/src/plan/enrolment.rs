@@ -16,10 +16,12 @@ mod deployment_config;
 mod leaving;
 mod namespace;
 mod placement;
+mod proxy;
 mod registration;
 mod removal;
 mod rows;
 mod selected_cluster;
+mod telling;
 mod work;
 
 use jiff::Timestamp;
@@ -32,6 +34,7 @@ pub(crate) use self::{
     leaving::Leaving,
     namespace::refusal,
     placement::{is_chosen, is_selected, looks_again_at},
+    proxy::PROXY_USABLE,
     registration::own_group_of_all,
     selected_cluster::is_row_foreign,
 };
@@ -65,7 +68,7 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
         if row.is_some_and(is_ours) {
             let why = placement::why_it_leaves(observed, cluster);
             let why = format!("its add-ons and its agent are removed: {why}");
-            tell_of_cluster(observed, cluster, "Removing", &why, &mut plan);
+            telling::tell(observed, cluster, "Removing", &why, &mut plan);
         }
         removal::plan(observed, cluster, now, &mut plan);
         return plan;
@@ -73,7 +76,7 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
     if cluster.row().is_none() {
         let why =
             "the GatewayConfiguration selects the cluster; its add-ons and its agent are installed";
-        tell_of_cluster(observed, cluster.name, "Enrolling", why, &mut plan);
+        telling::tell(observed, cluster.name, "Enrolling", why, &mut plan);
     }
     rows::plan(&cluster, &mut plan);
     account::plan(&cluster, &mut plan);
@@ -93,24 +96,6 @@ pub(crate) fn plan(observed: &Observed, cluster: &str, now: Timestamp) -> Plan {
 /// True if the add-on now belongs to somebody else, and too many clusters would leave for that.
 fn is_frozen(observed: &Observed, cluster: &str) -> bool {
     is_addon_foreign(observed) && is_enrolled(observed, cluster) && leaving::is_held(observed)
-}
-
-/// Tells people about a cluster. The `ManagedCluster` of one that is detached may be gone.
-fn tell_of_cluster(
-    observed: &Observed,
-    cluster: &str,
-    reason: &'static str,
-    text: &str,
-    plan: &mut Plan,
-) {
-    let row = row_key(cluster, Addon::Gateway);
-    let keys = [ObjectKey::global(Kind::ManagedCluster, cluster), row];
-    let mut known = keys
-        .iter()
-        .filter_map(|key| Some((key, observed.object(key)?)));
-    if let Some((key, object)) = known.next() {
-        plan.tell(key, object, reason, text.to_owned());
-    }
 }
 
 /// Warns if the cluster is not enrolled because of its name. A namespace that is missing comes soon.

@@ -2,6 +2,7 @@
 
 mod addons;
 mod api_service;
+mod default_config;
 mod moving;
 mod order_of_leaving;
 mod publication;

@@ -85,6 +85,39 @@ fn bindings(hub: &Hub, cluster: &str) -> Vec<String> {
         .collect()
 }
 
+/// kubectl shows a null as <no value>.
+#[test]
+fn no_status_has_a_field_without_a_value() {
+    fn nulls(path: &str, value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Null => found.push(path.to_owned()),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    nulls(&format!("{path}.{name}"), value, found);
+                }
+            }
+            Value::Array(all) => {
+                for (at, value) in all.iter().enumerate() {
+                    nulls(&format!("{path}[{at}]"), value, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut hub = hub(&["managed1"]);
+    grant(&mut hub, "lasting", &json!({}));
+    grant(&mut hub, "ending", &json!({"expiresAfter": "8h"}));
+    hub.settle();
+    let mut found = Vec::new();
+    for kind in [Kind::AccessGrant, Kind::GatewayConfiguration] {
+        for (key, object) in hub.observed.all(kind) {
+            nulls(&key.to_string(), &object.data["status"], &mut found);
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+    assert!(status(&hub, "ending").expires_at.is_some());
+}
+
 #[test]
 fn what_a_cluster_holds_of_its_grants() {
     let mut hub = hub(&["managed1"]);

@@ -236,6 +236,60 @@ fn a_row_that_somebody_makes_for_an_addon_of_ours_becomes_ours() {
 }
 
 #[test]
+fn a_default_that_the_administrator_gives_the_addon_is_kept_and_carried_out() {
+    let group = "addon.open-cluster-management.io";
+    let resource = "addondeploymentconfigs";
+    for (version, field, default) in [
+        (
+            Version::V1alpha1,
+            "supportedConfigs",
+            json!({"group": group, "resource": resource, "defaultConfig": {"name": "agents", "namespace": "fleet"}}),
+        ),
+        (
+            Version::V1beta1,
+            "defaultConfigs",
+            json!({"group": group, "resource": resource, "name": "agents", "namespace": "fleet"}),
+        ),
+    ] {
+        let mut hub = Hub::configured(version);
+        hub.accept("managed1", &json!({}));
+        let config = ObjectKey::new(Kind::AddOnDeploymentConfig, "fleet", "agents");
+        hub.write(
+            &config,
+            &json!({"spec": {"agentInstallNamespace": "agents"}}),
+        );
+        hub.settle();
+        let addon = ObjectKey::global(Kind::ClusterManagementAddOn, GATEWAY);
+        let other = json!({"group": "other", "resource": "others", "name": "x", "namespace": "y"});
+        let chosen = json!([other, default]);
+        let entry = format!("k:{{\"group\":\"{group}\",\"resource\":\"{resource}\"}}");
+        let owned = json!({"f:spec": {format!("f:{field}"): {entry: {"f:name": {}}}}});
+        let managers =
+            json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": owned}]);
+        hub.write(
+            &addon,
+            &json!({"metadata": {"managedFields": managers}, "spec": {field: chosen}}),
+        );
+        let reference = json!({
+            "group": group, "resource": resource,
+            "desiredConfig": {"namespace": "fleet", "name": "agents", "specHash": "abc"},
+        });
+        let row = row_key("managed1", Addon::Gateway);
+        hub.write(&row, &json!({"status": {"configReferences": [reference]}}));
+        hub.settle();
+        let kept = &hub.observed.object(&addon).unwrap().data["spec"][field];
+        // The model replaces a list whole. An API server keeps the entries of others.
+        let kept = kept.as_array().unwrap();
+        assert!(kept.contains(&default), "{version:?}: {kept:?}");
+        let status = &hub.observed.object(&row).unwrap().data["status"];
+        assert_eq!(status["namespace"], "agents", "{version:?}");
+        // Once it is taken away, there is none.
+        hub.write(&addon, &json!({"spec": {field: [other]}}));
+        assert_ne!(hub.plan(&Key::Hub).actions, [], "{version:?}");
+    }
+}
+
+#[test]
 fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
     let mut hub = Hub::configured(Version::V1beta1);
     hub.accept("managed1", &json!({}));
@@ -279,4 +333,73 @@ fn a_configuration_reaches_the_deployment_and_is_reported_once_applied() {
         .all(Kind::ManifestWork)
         .map(|(key, it)| hub.whole(key, it)["spec"].clone());
     insta::assert_json_snapshot!(works.collect::<Vec<_>>());
+}
+
+/// What the add-on that carries the agent says of its proxy.
+fn usable(hub: &Hub) -> Value {
+    let row = hub.observed.object(&row_key("managed1", Addon::Gateway));
+    let conditions = row.unwrap().data["status"]["conditions"].clone();
+    let mut all = conditions.as_array().unwrap().iter();
+    let found = all.find(|it| it["type"] == "ProxyUsable");
+    found.cloned().unwrap_or_default()
+}
+
+/// No agent can say so, because it does not reach the hub.
+#[test]
+fn a_proxy_that_no_agent_can_use_is_named_until_it_is_mended_or_gone() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    let config = ObjectKey::new(Kind::AddOnDeploymentConfig, "hub-config", "agents");
+    hub.write(
+        &config,
+        &json!({"spec": {"proxyConfig": {"httpsProxy": "proxy:3128"}}}),
+    );
+    hub.settle();
+    let chosen = json!({
+        "group": "addon.open-cluster-management.io", "resource": "addondeploymentconfigs",
+        "namespace": "hub-config", "name": "agents",
+        "desiredConfig": {"namespace": "hub-config", "name": "agents", "specHash": "abc"},
+    });
+    let key = row_key("managed1", Addon::Gateway);
+    hub.write(
+        &key,
+        &json!({"spec": {"configs": [chosen]}, "status": {"configReferences": [chosen]}}),
+    );
+    hub.settle();
+    assert_eq!(usable(&hub)["status"], "True");
+    hub.write(
+        &config,
+        &json!({"spec": {
+            "proxyConfig": {"httpsProxy": "ftp://u:hunter2@proxy", "noProxy": ".svc,"},
+        }}),
+    );
+    hub.settle();
+    let condition = usable(&hub);
+    assert_eq!(
+        (&condition["status"], &condition["reason"]),
+        (&json!("False"), &json!("ProxyConfigInvalid"))
+    );
+    let message = condition["message"].as_str().unwrap();
+    assert!(
+        message.starts_with(
+            "AddOnDeploymentConfig hub-config/agents: spec.proxyConfig.httpsProxy \"ftp://proxy\""
+        ),
+        "{message}"
+    );
+    let configuration = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    let status = &hub.observed.object(&configuration).unwrap().data["status"];
+    let status = status["troubled"].to_string();
+    assert!(
+        status.contains("ProxyConfigInvalid") && !status.contains("hunter2"),
+        "{status}"
+    );
+    hub.write(
+        &config,
+        &json!({"spec": {"proxyConfig": {"httpsProxy": "", "noProxy": ""}}}),
+    );
+    hub.settle();
+    assert_eq!(
+        (&usable(&hub)["status"], &usable(&hub)["reason"]),
+        (&json!("True"), &json!("NoProxy"))
+    );
 }

@@ -45,6 +45,10 @@ pub(crate) struct Hub {
     pub(crate) by_token: Vec<String>,
     /// The clusters that no longer answer.
     pub(crate) away: Vec<String>,
+    /// Changes what is applied, as an admission webhook does.
+    pub(crate) admission: fn(&ObjectKey, &mut Value),
+    /// What of the operator's writes the hub has changed, as it was said.
+    pub(crate) changed: Vec<String>,
 }
 
 /// A gateway that answers, and does as configured by default.
@@ -75,6 +79,8 @@ impl Hub {
             wanted: BTreeMap::new(),
             by_token: Vec::new(),
             away: Vec::new(),
+            admission: |_, _| {},
+            changed: Vec::new(),
         };
         hub.observed.list_all();
         hub
@@ -217,8 +223,10 @@ impl Hub {
     pub(crate) fn act(&mut self, action: &Action) {
         match action {
             Action::Apply(desired) => {
-                let manifest = desired.manifest(self.observed.installation.addons);
+                let mut manifest = desired.manifest(self.observed.installation.addons);
+                (self.admission)(&desired.key, &mut manifest);
                 self.write(&desired.key, &manifest);
+                self.learn(action);
             }
             Action::ApplyStatus(desired) => {
                 let status = json!({"status": desired.body["status"]});
@@ -247,6 +255,22 @@ impl Hub {
                 self.write(key, &manifest);
             }
         }
+    }
+
+    /// The operator reads the answer to its write.
+    fn learn(&mut self, action: &Action) {
+        let key = action.object();
+        let Some(object) = self.observed.object(key) else {
+            return;
+        };
+        let answer = serde_json::from_value(self.whole(key, object)).unwrap();
+        let Action::Apply(desired) = action else {
+            return;
+        };
+        let place = (&desired.key, Part::Object);
+        let field = self.observed.learn(place, &desired.body, &answer);
+        let said = field.map(|field| format!("{field} of {key}"));
+        self.changed.extend(said);
     }
 
     /// Writes an object as an API server would.

@@ -136,6 +136,9 @@ fn a_cluster_that_is_gone_for_good_holds_nothing_for_longer_than_patience() {
     let warnings = plan.notes.iter().filter(|note| note.is_warning);
     let reasons: Vec<_> = warnings.map(|note| note.reason).collect();
     assert_eq!(reasons, ["AgentAbandoned"]);
+    // That is what people describe.
+    let cluster = ObjectKey::global(Kind::ManagedCluster, CLUSTER);
+    assert!(plan.notes.iter().all(|note| note.regarding == cluster));
     hub.settle();
     // The work is deleted, but its finalizer belongs to Open Cluster Management.
     assert_eq!(

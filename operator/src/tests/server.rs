@@ -2,7 +2,10 @@
 
 mod peers;
 
-use crds::{addon::Version, gateway::ServerDeployment};
+use crds::{
+    addon::{DEFAULT_NAMESPACE, Version},
+    gateway::ServerDeployment,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -12,7 +15,7 @@ use crate::{
     kind::{Kind, ObjectKey, SERVICE_NAME},
     names::{
         API_SERVICE, AUTHORITY, CREDENTIALS, DERIVING_ROLE, SERVER, SERVICE, SERVING,
-        TUNNEL_AUTHORITY,
+        TUNNEL_AUTHORITY, WORK,
     },
     object::is_ours,
     plan::{
@@ -95,6 +98,59 @@ fn another_number_of_replicas_leaves_the_pods_that_there_are() {
 }
 
 #[test]
+fn a_service_whose_protocol_is_not_spoken_is_not_exposed_and_that_is_said() {
+    let mut hub = managed();
+    let service = |name: &str, protocol: &str| json!({"namespace": "web", "name": name, "port": 443, "protocol": protocol});
+    hub.configure(&json!({
+        "server": {"deployment": "Managed"},
+        "egress": {"exposedServices": [service("a", "HTTPS"), service("b", "HTTP")]},
+    }));
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let work = ObjectKey::new(Kind::ManifestWork, "managed1", WORK);
+    for key in [key, work] {
+        let said = hub.whole(&key, hub.observed.object(&key).unwrap());
+        let said = said.to_string();
+        assert!(said.contains("--expose=web/b:443"), "{said}");
+        assert!(!said.contains("web/a:443"), "{said}");
+    }
+    let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
+    let status = hub.observed.object(&key).unwrap().data["status"].to_string();
+    assert!(status.contains("ProtocolNotSpoken"), "{status}");
+    assert!(status.contains("web/a:443"), "{status}");
+}
+
+#[test]
+fn images_are_pulled_with_the_secrets_of_the_configuration_and_the_one_that_klusterlets_copy() {
+    let mut hub = managed();
+    hub.configure(&json!({
+        "server": {"deployment": "Managed", "imagePullSecrets": [{"name": "registry"}]},
+        "agents": {"imagePullSecrets": [{"name": "mirror"}]},
+    }));
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let pod = &hub.observed.object(&key).unwrap().data["spec"]["template"]["spec"];
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));
+    let work = ObjectKey::new(Kind::ManifestWork, "managed1", WORK);
+    let work = hub.whole(&work, hub.observed.object(&work).unwrap());
+    let manifests = work["spec"]["workload"]["manifests"].as_array().unwrap();
+    let of = |kind: &str| manifests.iter().find(|it| it["kind"] == kind).unwrap();
+    assert_eq!(
+        of("Deployment")["spec"]["template"]["spec"]["imagePullSecrets"],
+        json!([{"name": "open-cluster-management-image-pull-credentials"}, {"name": "mirror"}])
+    );
+    // The klusterlet copies its Secret into namespaces with this label.
+    let namespace = &of("Namespace")["metadata"];
+    assert_eq!(namespace["name"], DEFAULT_NAMESPACE);
+    assert_eq!(
+        namespace["labels"],
+        json!({"addon.open-cluster-management.io/namespace": "true"})
+    );
+}
+
+#[test]
 fn its_own_namespaces_have_the_strictest_pod_security_and_those_of_others_none() {
     let security = |hub: &Hub, name: &str| {
         let key = ObjectKey::global(Kind::Namespace, name);
@@ -110,29 +166,51 @@ fn its_own_namespaces_have_the_strictest_pod_security_and_those_of_others_none()
     assert_eq!(security(&hub, "shared"), None);
 }
 
+/// The arguments of the gateway that begin like this.
+fn arguments(hub: &Hub, begin: &str) -> Vec<String> {
+    let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
+    let object = hub.observed.object(&key).unwrap();
+    let containers = &object.data["spec"]["template"]["spec"]["containers"];
+    let all = containers[0]["args"].as_array().unwrap().iter();
+    let all = all.filter_map(|it| it.as_str().map(str::to_owned));
+    all.filter(|it| it.starts_with(begin)).collect()
+}
+
 #[test]
 fn the_addresses_that_an_administrator_allows_reach_the_gateway() {
     let mut hub = managed();
-    let arguments = |hub: &Hub| {
-        let key = ObjectKey::new(Kind::Deployment, NAMESPACE, SERVER);
-        let object = hub.observed.object(&key).unwrap();
-        let containers = &object.data["spec"]["template"]["spec"]["containers"];
-        let all = containers[0]["args"].as_array().unwrap().clone();
-        let of_egress = all
-            .into_iter()
-            .filter_map(|it| it.as_str().map(str::to_owned));
-        let of_egress = of_egress.filter(|it| it.starts_with("--egress"));
-        of_egress.collect::<Vec<_>>()
-    };
-    assert_eq!(arguments(&hub), ["--egress=auto"]);
+    assert_eq!(arguments(&hub, "--egress"), ["--egress=auto"]);
     hub.configure(&json!({
         "server": {"deployment": "Managed"},
         "egress": {"type": "Direct", "addresses": ["10.0.0.0/8", "2001:db8::/32"]},
     }));
     hub.settle();
     let ranges = ["10.0.0.0/8", "2001:db8::/32"].map(|it| format!("--egress-address={it}"));
-    assert_eq!(arguments(&hub)[0], "--egress=direct");
-    assert_eq!(arguments(&hub)[1..], ranges);
+    assert_eq!(arguments(&hub, "--egress")[0], "--egress=direct");
+    assert_eq!(arguments(&hub, "--egress")[1..], ranges);
+}
+
+#[test]
+fn the_limits_that_an_administrator_sets_reach_the_gateway() {
+    let mut hub = managed();
+    let begins = ["--max-", "--tunnel-memory", "--response-header"];
+    let limits = |hub: &Hub| begins.map(|begin| arguments(hub, begin)).concat();
+    assert!(limits(&hub).is_empty());
+    hub.configure(&json!({
+        "server": {"deployment": "Managed"},
+        "limits": {"requestTimeout": 1, "tunnelMemory": 64, "requestsPerUser": 3, "longRequests": 4,
+            "upgradesPerUser": 5, "upgrades": 6},
+    }));
+    hub.settle();
+    let wanted = [
+        "--max-requests-per-user=3",
+        "--max-long-requests=4",
+        "--max-upgrades-per-user=5",
+        "--max-upgrades=6",
+        "--tunnel-memory-per-cluster=64",
+        "--response-header-timeout=1",
+    ];
+    assert_eq!(limits(&hub), wanted);
 }
 
 #[test]
@@ -185,7 +263,11 @@ fn an_account_whose_tokens_it_may_not_read_is_said() {
     assert_eq!(allowed(&mut hub, &account("admin")), "AccountNotAllowed");
     let role = ObjectKey::global(Kind::ClusterRole, DERIVING_ROLE);
     let mut rules = hub.observed.object(&role).unwrap().data["rules"].clone();
-    rules[1]["resourceNames"] = json!(["cluster-gateway", "admin"]);
+    let rules_of_role = rules.as_array_mut().unwrap();
+    let mut of_secrets = rules_of_role
+        .iter_mut()
+        .filter(|it| it["resources"] == json!(["secrets"]));
+    of_secrets.next().unwrap()["resourceNames"] = json!(["cluster-gateway", "admin"]);
     hub.write(&role, &json!({"rules": rules}));
     assert_eq!(allowed(&mut hub, &account("admin")), "AsAsked");
     hub.observed.forget(&role, hub.now);

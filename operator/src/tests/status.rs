@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::model::{Hub, ready};
 use crate::{
+    addon::Addon,
     key::Key,
     kind::{Kind, ObjectKey},
     names::GATEWAY,
     observed::{Fault, ServerSeen},
-    plan::Action,
+    plan::{Action, row_key},
 };
 
 /// The conditions as `Type=Status (Reason) message`, the counts, and the clusters in trouble.
@@ -69,6 +70,32 @@ fn from_nothing_to_ready_and_into_trouble() {
     "no agent is attached".clone_into(&mut gateways.get_mut("managed1").unwrap().reason);
     days.push(json!({"the tunnel is gone": said(&mut hub)}));
     insta::assert_json_snapshot!(days);
+}
+
+#[test]
+fn an_addon_that_is_not_available_gives_way_to_what_the_gateway_knows() {
+    let mut hub = Hub::configured(Version::V1beta1);
+    hub.accept("managed1", &json!({}));
+    hub.settle();
+    let row = row_key("managed1", Addon::Gateway);
+    let unavailable = json!([{
+        "type": "Available", "status": "False", "reason": "ManagedClusterAddOnLeaseUpdateStopped",
+        "message": "cluster-gateway add-on is not available.", "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]);
+    hub.write(&row, &json!({"status": {"conditions": unavailable}}));
+    let troubled = |hub: &mut Hub| said(hub)["troubled"][0].clone();
+    let by_ocm = troubled(&mut hub);
+    assert_eq!(by_ocm["reason"], "ManagedClusterAddOnLeaseUpdateStopped");
+    let gateways = hub.observed.gateways.as_mut().unwrap();
+    let seen = gateways.get_mut("managed1").unwrap();
+    seen.is_healthy = false;
+    "no agent of the cluster is connected".clone_into(&mut seen.reason);
+    let by_the_gateway = troubled(&mut hub);
+    assert_eq!(by_the_gateway["reason"], "Unreachable");
+    assert_eq!(
+        by_the_gateway["message"],
+        "the gateway cannot reach the cluster: no agent of the cluster is connected"
+    );
 }
 
 #[test]

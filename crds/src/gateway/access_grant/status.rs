@@ -63,7 +63,8 @@ pub struct GrantCounts {
 pub struct ClusterGrant {
     /// Name of the managed cluster.
     pub name: String,
-    /// State of the grant on the cluster.
+    /// State of the grant on the cluster. Applied: it is in effect. Pending: it is not in effect yet, or is not
+    /// completely removed yet. Failed: it cannot be applied. Expired: it has ended and is removed.
     pub state: GrantState,
     /// Time since which the grant has been in this state.
     pub since: Time,

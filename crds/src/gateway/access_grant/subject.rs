@@ -29,8 +29,9 @@ pub const USER_EXTRA: &str = "gateway.open-cluster-management.io/user";
     },
 ]))]
 pub struct Subject {
-    /// User, Group or `ServiceAccount` of the hub, or Gateway for everybody whom the hub lets use the gateway
-    /// for the cluster. Defaults to User.
+    /// Kind of the subject. User: a user of the hub. Group: a group of the hub. `ServiceAccount`: a
+    /// `ServiceAccount` of the hub. Gateway: everybody whom the hub lets use the gateway for the cluster. Defaults
+    /// to User.
     pub kind: SubjectKind,
     /// Name of the subject on the hub. Empty if the kind is Gateway.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Egress {
-    /// The route to a cluster. Defaults to Auto.
+    /// The route to a cluster. Auto: through the tunnel of the cluster's agent if one is connected, or else at the
+    /// addresses in its `ManagedCluster`, if spec.egress.addresses allows them. Tunnel: only through the tunnel.
+    /// Direct: only at addresses that spec.egress.addresses allows. Defaults to Auto.
     #[serde(rename = "type")]
     pub kind: EgressType,
     /// Ranges of IP addresses, e.g. 10.0.0.0/8, in which the addresses of a `ManagedCluster` may be. Defaults
@@ -43,6 +45,20 @@ pub enum EgressType {
     Direct,
 }
 
+impl Egress {
+    /// The exposed services whose protocol the gateway speaks.
+    pub fn spoken(&self) -> impl Iterator<Item = &ExposedService> {
+        let services = self.exposed_services.iter();
+        services.filter(|service| service.protocol == Protocol::Http)
+    }
+
+    /// The first service that is not exposed, because the gateway does not speak its protocol.
+    pub fn unspoken(&self) -> Option<&ExposedService> {
+        let mut services = self.exposed_services.iter();
+        services.find(|service| service.protocol != Protocol::Http)
+    }
+}
+
 /// Where agents connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -51,7 +67,9 @@ pub enum EgressType {
     "message": "an entrypoint of type Hostname needs spec.egress.entrypoint.hostname, the name that agents dial",
 }]))]
 pub struct Entrypoint {
-    /// Where agents connect. Defaults to `HubAPI`.
+    /// Where agents connect. `HubAPI`: at the hub's API server; you do not have to expose anything.
+    /// `LoadBalancer`: at a load balancer that the operator creates, with mutual TLS. Hostname: at a host name that
+    /// you point at the gateway, with mutual TLS. Defaults to `HubAPI`.
     #[serde(rename = "type")]
     pub kind: EntrypointType,
     /// Host name or IPv4 address that agents dial; required if the type is Hostname. You have to forward
@@ -93,6 +111,10 @@ pub struct LoadBalancer {
 /// A Service on managed clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.protocol) || self.protocol != 'HTTPS'",
+    "message": "the gateway speaks HTTP without TLS to services, so HTTPS does not work yet: name a port of the Service that serves plain HTTP",
+}]))]
 pub struct ExposedService {
     /// Namespace of the Service.
     #[schemars(regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -103,7 +125,8 @@ pub struct ExposedService {
     /// Port of the Service.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// Protocol of the port. Defaults to HTTP.
+    /// Protocol of the port. HTTP: without TLS. HTTPS: is refused, because the gateway does not speak it to
+    /// services yet. Defaults to HTTP.
     #[serde(default)]
     pub protocol: Protocol,
 }
@@ -115,7 +138,7 @@ pub enum Protocol {
     #[default]
     #[serde(rename = "HTTP")]
     Http,
-    /// HTTP over TLS.
+    /// HTTP over TLS. The gateway does not speak it to services yet, so it is refused.
     #[serde(rename = "HTTPS")]
     Https,
 }

@@ -10,7 +10,9 @@ use crate::gateway::UserPrefix;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Identity {
-    /// Whether callers act as themselves. Defaults to Impersonate.
+    /// Whether callers act as themselves. Impersonate: a caller whom an `AccessGrant` names acts as itself, and has
+    /// the rights of those grants that are valid at the moment. `ServiceAccount`: all callers act as the gateway's
+    /// account, and `AccessGrant`s have no effect. Defaults to Impersonate.
     #[serde(rename = "type")]
     pub kind: IdentityType,
     /// Precedes the names of the hub's users on managed clusters, so that none of them has the name of a
@@ -21,7 +23,9 @@ pub struct Identity {
         "message": "names that begin so are the managed clusters' own; write another prefix, e.g. hub:",
     }]))]
     pub user_prefix: String,
-    /// What a caller may do whom no `AccessGrant` names. Defaults to Auto.
+    /// What a caller may do whom no `AccessGrant` names. Account: it acts as the gateway's account. Deny: it is
+    /// refused. Auto: Account on clusters where no `AccessGrant` has ever been used, and Deny on the others.
+    /// Defaults to Auto.
     pub fallback: Fallback,
 }
 

@@ -9,6 +9,7 @@ use k8s_openapi::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::agents::SecretReference;
 use crate::go_duration;
 
 const DEFAULT_NAMESPACE: &str = "spokeway-system";
@@ -28,7 +29,8 @@ const DEFAULT_OUTAGE: &str = "5m";
     },
 ]))]
 pub struct Server {
-    /// Who runs the server. Defaults to Managed.
+    /// Who runs the server. Managed: the operator. External: you; the operator only registers it at the hub's API
+    /// server. Defaults to Managed.
     pub deployment: ServerDeployment,
     /// Namespace of the server and its Service. Defaults to spokeway-system. If you change it, the operator
     /// removes what it has in the earlier one first, so the gateway is away until it is ready in the new one.
@@ -43,6 +45,10 @@ pub struct Server {
     /// --allow-gateway-images of the operator names its repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Secrets in spec.server.namespace with which the image is pulled. Defaults to none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub image_pull_secrets: Vec<SecretReference>,
     /// How long the hub keeps the gateway's `APIService` while no gateway answers, e.g. 5m or 1h30m. During
     /// this time requests for managed clusters get 503, discovery of the hub reports an error, and no namespace
     /// of the hub can be deleted. After this time the `APIService` is removed until a gateway answers, and
@@ -111,6 +117,7 @@ impl Default for Server {
             replicas: 2,
             withdraw_after: DEFAULT_OUTAGE.to_owned(),
             image: None,
+            image_pull_secrets: Vec::new(),
             resources: None,
             node_placement: None,
             external: None,

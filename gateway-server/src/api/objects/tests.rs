@@ -80,7 +80,8 @@ fn an_object_reads_back_as_its_type() {
 #[test]
 fn a_list_carries_the_version_of_the_snapshot() {
     let gateways = [gateway("a"), gateway("b")];
-    let list = body(&list(&gateways, "42", rendering(ObjectFormat::Json)));
+    let whole = ListMetadata::whole("42");
+    let list = body(&list(&gateways, whole, rendering(ObjectFormat::Json)));
     assert_eq!(list["kind"], "ClusterGatewayList");
     assert_eq!(list["metadata"]["resourceVersion"], "42");
     assert_eq!(list["items"][1]["metadata"]["name"], "b");
@@ -89,7 +90,8 @@ fn a_list_carries_the_version_of_the_snapshot() {
 
 #[test]
 fn an_empty_list_has_items_all_the_same() {
-    let list = body(&list([], "", rendering(ObjectFormat::Json)));
+    let whole = ListMetadata::whole("");
+    let list = body(&list([], whole, rendering(ObjectFormat::Json)));
     assert_eq!(list["items"], serde_json::json!([]));
     assert_eq!(list["metadata"], serde_json::json!({}));
 }
@@ -99,7 +101,16 @@ fn metadata_comes_alone_when_asked() {
     let format = ObjectFormat::Metadata(MetaVersion::V1);
     let item = body(&single(&gateway("managed1"), rendering(format)));
     insta::assert_json_snapshot!(item);
-    let list = body(&list([&gateway("managed1")], "42", rendering(format)));
+    let part = ListMetadata {
+        rest: Some("42.managed1"),
+        remaining_item_count: Some(7),
+        ..ListMetadata::whole("42")
+    };
+    let list = body(&list([&gateway("managed1")], part, rendering(format)));
+    assert_eq!(
+        list["metadata"],
+        serde_json::json!({"resourceVersion": "42", "continue": "42.managed1", "remainingItemCount": 7})
+    );
     assert_eq!(list["kind"], "PartialObjectMetadataList");
     assert_eq!(list["apiVersion"], "meta.k8s.io/v1");
     assert_eq!(list["items"][0], item);

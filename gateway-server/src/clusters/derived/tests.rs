@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clusters::{
         Clusters,
+        accepted_cluster::Registration,
         inventory::{ManagedClusters, Tokens},
         secret::tests::authority,
     },
@@ -37,6 +38,10 @@ pub(in crate::clusters) fn managed_cluster(name: &str, urls: &[&str]) -> Managed
     );
     cluster.metadata.labels = Some([("env".to_owned(), "prod".to_owned())].into());
     cluster
+}
+
+fn accepted(cluster: &ManagedCluster) -> Option<AcceptedCluster> {
+    Registration::read(cluster)?.accepted()
 }
 
 /// The Secret that a `ManagedServiceAccount` of the cluster keeps its token in.
@@ -90,7 +95,7 @@ pub(in crate::clusters) fn derivation(egress: Egress) -> Derivation {
 
 fn derived(cluster: &ManagedCluster, secret: Option<&Secret>, egress: Egress) -> Definition {
     let name = "managed1".parse().unwrap();
-    let accepted = AcceptedCluster::read(cluster).unwrap();
+    let accepted = accepted(cluster).unwrap();
     let token = secret.map(Token::read);
     let (derivation, tunnels) = (derivation(egress), Tunnels::new(0, 0));
     derive(&name, &accepted, token.as_ref(), &derivation, &tunnels)
@@ -99,13 +104,13 @@ fn derived(cluster: &ManagedCluster, secret: Option<&Secret>, egress: Egress) ->
 #[test]
 fn only_accepted_clusters_that_stay_count() {
     let accepted = managed_cluster("managed1", &[]);
-    assert!(AcceptedCluster::read(&accepted).is_some());
+    assert!(Registration::read(&accepted).unwrap().accepted().is_some());
     let mut denied = accepted.clone();
     denied.spec.hub_accepts_client = false;
-    assert!(AcceptedCluster::read(&denied).is_none());
+    assert!(Registration::read(&denied).unwrap().accepted().is_none());
     let mut leaving = accepted;
     leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
-    assert!(AcceptedCluster::read(&leaving).is_none());
+    assert!(Registration::read(&leaving).is_none());
 }
 
 #[test]
@@ -139,7 +144,7 @@ fn egress_and_client_configs_make_the_places_and_the_type_shown() {
 #[test]
 fn no_address_that_a_cluster_names_is_used_unless_one_is_allowed() {
     let cluster = managed_cluster("managed1", &["https://10.0.0.1:6443"]);
-    let accepted = AcceptedCluster::read(&cluster).unwrap();
+    let accepted = accepted(&cluster).unwrap();
     let token = Token::read(&account_secret("managed1", "t"));
     let definition = |egress| {
         let derivation = Derivation {
@@ -236,4 +241,20 @@ fn shows_no_credential() {
     let shown = serde_json::to_string(&definition.object).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{definition:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_a_cluster_reports_of_itself_is_shown() {
+    let mut cluster = managed_cluster("managed1", &["https://10.0.0.9:6443"]);
+    let status = serde_json::json!({
+        "version": {"kubernetes": "v1.33.1"},
+        "clusterClaims": [
+            {"name": "product.open-cluster-management.io", "value": "K3S"},
+            {"name": "platform.open-cluster-management.io", "value": "Other"},
+        ],
+    });
+    cluster.status = Some(serde_json::from_value(status).unwrap());
+    let definition = derived(&cluster, None, Egress::Direct);
+    assert_eq!(definition.version, "v1.33.1");
+    assert_eq!(definition.object.unwrap().spec.provider, "K3S");
 }

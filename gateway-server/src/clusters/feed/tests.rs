@@ -209,6 +209,7 @@ async fn what_others_have_decided_is_shown_with_its_revision() {
     let decided = Decision {
         revision: 17,
         state: view(Evidence::Attempt, 10, "refused").state,
+        ..Decision::default()
     };
     clusters.hear_decision("managed1".parse().unwrap(), decided);
     let change = changes(&clusters, before.position).unwrap();
@@ -238,6 +239,7 @@ async fn a_decision_hides_no_change_at_the_same_revision_of_the_hub() {
         let decided = Decision {
             revision: 11,
             state: view(Evidence::Attempt, 10, "refused").state,
+            ..Decision::default()
         };
         clusters.hear_decision("a".parse().unwrap(), decided);
         assert_eq!(listed(&clusters).await.revision, 11);
@@ -246,4 +248,49 @@ async fn a_decision_hides_no_change_at_the_same_revision_of_the_hub() {
         listed(&clusters).await;
         assert_eq!(resumed(&clusters, 11), [told]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_changes_nothing_of_what_is_shown_is_told_to_no_watch() {
+    let (clusters, secret) = (clusters(), token_secret("managed1"));
+    clusters.apply::<Manual>(&at(10, secret.clone()));
+    let before = listed(&clusters).await;
+    for revision in [12, 14, 16] {
+        clusters.apply::<Manual>(&at(revision, secret.clone()));
+        let change = changes(&clusters, before.position).unwrap();
+        assert_eq!(change.all.len(), 0, "{change:?}");
+    }
+    let after = listed(&clusters).await;
+    let version = after.objects[0].metadata.resource_version.as_deref();
+    assert_eq!((version, after.revision), (Some("16"), 16));
+    let mut labelled = secret;
+    let labels = labelled.metadata.labels.get_or_insert_default();
+    labels.insert("env".to_owned(), "prod".to_owned());
+    clusters.apply::<Manual>(&at(18, labelled));
+    let change = changes(&clusters, before.position).unwrap();
+    assert_eq!(change.all.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_says_in_a_condition_whether_it_is_ready_and_since_when() {
+    let clusters = clusters();
+    clusters.apply::<Manual>(&at(10, token_secret("managed1")));
+    listed(&clusters).await;
+    let decided = Decision {
+        revision: 17,
+        state: view(Evidence::Attempt, 10, "refused").state,
+        since: Some(100),
+        last_seen: Some(90),
+    };
+    clusters.hear_decision("managed1".parse().unwrap(), decided);
+    let shown = listed(&clusters).await.objects.remove(0);
+    let status = shown.status.clone().unwrap();
+    let condition = &status.conditions[0];
+    assert_eq!(
+        (condition.type_.as_str(), condition.status.as_str()),
+        ("Ready", "False")
+    );
+    assert_eq!(condition.message, "refused");
+    assert_eq!(condition.last_transition_time.0.as_second(), 100);
+    assert_eq!(status.last_seen_time.unwrap().0.as_second(), 90);
 }

@@ -51,14 +51,14 @@ fn all_show_what_the_replica_decides_whose_view_counts() {
     gossip(&mut fleets);
     let due: Vec<_> = fleets.iter_mut().map(Fleet::look).collect();
     assert_eq!(due, [false, true, false]);
-    fleets[1].decide(70, Instant::now(), |_| 0);
+    fleets[1].decide(70, now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(shown(&fleets), vec![(70, "refused".to_owned()); 3]);
     // An open connection counts more than the failed attempt that another replica saw.
     fleets[2].see(&name(), view(Evidence::Connection, 10, ""));
     gossip(&mut fleets);
     assert!(fleets[2].look() && !fleets[1].look());
-    fleets[2].decide(70, Instant::now(), |_| 0);
+    fleets[2].decide(70, now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(shown(&fleets), vec![(71, String::new()); 3]);
     assert!(fleets.iter_mut().all(|fleet| !fleet.look()));
@@ -71,16 +71,16 @@ fn if_the_replica_is_gone_that_should_decide_another_one_does() {
     gossip(&mut fleets);
     let looks: Vec<_> = (0..3).map(|_| fleets[0].look()).collect();
     assert_eq!(looks, [false, false, true]);
-    fleets[0].decide(70, Instant::now(), |_| 0);
+    fleets[0].decide(70, now(), |_| 0);
     assert_eq!(shown(&fleets[..1]), [(70, "refused".to_owned())]);
     fleets[0].lose(&id(1));
     assert!(!fleets[0].look(), "nobody sees anything else");
     fleets[0].see(&name(), view(Evidence::Agent, 0, ""));
     assert!(fleets[0].look());
-    fleets[0].decide(80, Instant::now(), |_| 0);
+    fleets[0].decide(80, now(), |_| 0);
     assert_eq!(shown(&fleets[..1]), [(80, String::new())]);
     // The replica comes back with an older decision. The newer decision stands.
-    fleets[1].decide(75, Instant::now(), |_| 0);
+    fleets[1].decide(75, now(), |_| 0);
     gossip(&mut fleets);
     assert_eq!(fleets[0].decided(&name()).unwrap().decision.revision, 80);
 }
@@ -91,7 +91,7 @@ fn decisions_at_the_same_revision_end_alike() {
     for (fleet, reason) in fleets.iter_mut().zip(["refused", "reset"]) {
         fleet.see(&name(), view(Evidence::Attempt, 10, reason));
         fleet.look();
-        fleet.decide(70, Instant::now(), |_| 0);
+        fleet.decide(70, now(), |_| 0);
     }
     gossip(&mut fleets);
     let shown = shown(&fleets);
@@ -105,4 +105,8 @@ fn a_cluster_that_only_others_know_is_told_to_nobody_and_forgotten_with_them() {
     assert!(!fleet.look() && fleet.sightings().is_empty());
     fleet.lose(&id(1));
     assert!(fleet.decided(&name()).is_none());
+}
+
+fn now() -> (Instant, Timestamp) {
+    (Instant::now(), Timestamp::UNIX_EPOCH)
 }

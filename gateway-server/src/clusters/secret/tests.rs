@@ -121,7 +121,7 @@ fn reads_an_x509_secret_a_proxy_and_the_older_ca_key() {
     assert_eq!(read(&given).means.unwrap().authorization, None);
     let read = target(&given);
     assert_eq!(read.tls.unwrap().identity.unwrap().chain.len(), 1);
-    assert!(matches!(read.dialer, Dialer::HttpConnect { .. }));
+    assert!(matches!(read.dialer, Dialer::Proxy { .. }));
 }
 
 #[test]
@@ -175,8 +175,8 @@ fn every_fault_names_its_place_and_no_secret() {
             "key endpoint: its scheme is http",
         ),
         (
-            with(good.clone(), "proxy-url", "socks5://hunter2@a"),
-            "key proxy-url: only proxies at http://",
+            with(good.clone(), "proxy-url", "ftp://hunter2@a"),
+            "key proxy-url: its scheme is not http, https or socks5",
         ),
         (
             labelled(good.clone(), CREDENTIAL_TYPE_LABEL, "X509Certificate"),

@@ -25,13 +25,26 @@ use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::NAME;
+use super::{NAME, untaken::TurnAway};
 use crate::clusters::Clusters;
 
 const UNAUTHORIZED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#;
 
 /// What it lists of the rights of the account that asks.
 const RULES: &str = r#"{"spec":{},"status":{"incomplete":false,"nonResourceRules":[],"resourceRules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}}"#;
+
+/// How a server treats requests.
+#[derive(Clone)]
+struct Manners {
+    /// The token that it accepts.
+    good: &'static str,
+    /// How many requests it answers on each connection.
+    requests: usize,
+    /// Whether it keeps connections at all.
+    keeps: bool,
+    /// On how many connections it turns the first request away, and how.
+    turned_away: Arc<(TurnAway, AtomicUsize)>,
+}
 
 /// A managed API server that accepts one token.
 pub(crate) struct Spoke {
@@ -54,6 +67,32 @@ impl Spoke {
     /// One that closes each connection when so many requests were answered on it and another one
     /// has come.
     pub(super) async fn answering(protocol: &str, good: &'static str, requests: usize) -> Self {
+        let manners = Manners {
+            requests,
+            ..Manners::of(good)
+        };
+        Self::with(protocol, manners).await
+    }
+
+    /// One without HTTP/2 that says with each answer that it closes the connection.
+    pub(super) async fn closing(good: &'static str) -> Self {
+        let manners = Manners {
+            keeps: false,
+            ..Manners::of(good)
+        };
+        Self::with("http/1.1", manners).await
+    }
+
+    /// One that turns away the first request on each of so many connections, and then closes them.
+    pub(super) async fn turning_away(how: TurnAway, connections: usize) -> Self {
+        let manners = Manners {
+            turned_away: Arc::new((how, AtomicUsize::new(connections))),
+            ..Manners::of("good")
+        };
+        Self::with("h2", manners).await
+    }
+
+    async fn with(protocol: &str, manners: Manners) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
@@ -67,7 +106,7 @@ impl Spoke {
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let mut serving = JoinSet::new();
         let tls = TlsAcceptor::from(Arc::new(config));
-        serving.spawn(serve(listener, tls, (good, requests), Arc::clone(&seen)));
+        serving.spawn(serve(listener, tls, manners, Arc::clone(&seen)));
         Self {
             url: format!("https://localhost:{port}"),
             authority: issued.cert.pem(),
@@ -85,38 +124,68 @@ impl Spoke {
     }
 }
 
+impl Manners {
+    fn of(good: &'static str) -> Self {
+        Self {
+            good,
+            requests: usize::MAX,
+            keeps: true,
+            turned_away: Arc::default(),
+        }
+    }
+}
+
 async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
-    (good, requests): (&'static str, usize),
+    manners: Manners,
     seen: Arc<Mutex<Vec<String>>>,
 ) {
     let mut serving = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (tls, seen) = (tls.clone(), Arc::clone(&seen));
+        let (tls, manners, seen) = (tls.clone(), manners.clone(), Arc::clone(&seen));
         serving.spawn(async move {
-            let stream = tls.accept(stream).await.unwrap();
+            let mut stream = tls.accept(stream).await.unwrap();
+            let (how, connections) = &*manners.turned_away;
+            if one_less(connections) {
+                how.turn_away(&mut stream).await;
+                return;
+            }
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let left = AtomicUsize::new(requests);
+            let left = AtomicUsize::new(manners.requests);
             let answer = |request: Request<Incoming>| {
-                let (said, answer) = answer(good, &request);
+                let (said, answer) = answer(manners.good, &request);
                 seen.lock().push(said);
-                let one_less = |left: usize| left.checked_sub(1);
-                let left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
-                let answer = left.map(|_| answer).map_err(|_| "closed instead");
-                std::future::ready(answer)
+                let closes = !one_less(&left);
+                async move {
+                    match request.uri().path() {
+                        _ if closes => Err("closed instead"),
+                        "/echo" if answer.status() == 200 => {
+                            let body = request.into_body().collect().await.unwrap();
+                            Ok(Response::new(Full::new(body.to_bytes()).boxed_unsync()))
+                        }
+                        _ => Ok(answer),
+                    }
+                }
             };
             let (stream, service) = (TokioIo::new(stream), service_fn(answer));
             if is_http2 {
                 let server = http2::Builder::new(TokioExecutor::new());
                 let _ = server.serve_connection(stream, service).await;
             } else {
-                let server = http1::Builder::new();
+                let mut server = http1::Builder::new();
+                server.keep_alive(manners.keeps);
                 let _ = server.serve_connection(stream, service).await;
             }
         });
     }
+}
+
+fn one_less(left: &AtomicUsize) -> bool {
+    let one_less = |left: usize| left.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+        .is_ok()
 }
 
 /// What a request says about its sender, and the answer to it. Watches and logs begin and never
@@ -133,6 +202,7 @@ fn answer(
     });
     let asks_for_rules = request.uri().path().ends_with("/selfsubjectrulesreviews");
     let (code, body) = match token.strip_prefix("Bearer ") {
+        Some(token) if token == good && request.uri().path() == "/too-large" => (413, "too large"),
         Some(token) if token == good && !asks_for_rules => (200, "ok"),
         Some(token) if token == good && said.contains("impersonate-") => {
             (403, "may not impersonate")

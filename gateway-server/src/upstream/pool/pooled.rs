@@ -17,6 +17,9 @@ pub(crate) struct Pooled(Sender);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Wanted {
     Any,
+    /// Of those that carry one request at a time, only one that was used a moment ago, or one that
+    /// is opened for it: the request must not meet the end of a connection that was idle for long.
+    Recent,
     /// One that is opened for it, if a connection carries one request at a time.
     New,
 }
@@ -30,6 +33,8 @@ pub(crate) struct Lease(Hold);
 pub(crate) enum SendError {
     /// It was never sent, because the connection had closed before. It can be sent again.
     Unsent(Box<Request<RequestBody>>),
+    /// The other end has not looked at it, and says so. It can be sent again.
+    Untaken(hyper::Error),
     /// It may have been sent.
     Broken(hyper::Error),
     /// It may have been sent, on a connection that had been kept and that the other end closed. Most
@@ -127,12 +132,28 @@ impl Lease {
 }
 
 impl SendError {
-    fn of(mut error: TrySendError<Request<RequestBody>>) -> Self {
-        match error.take_message() {
-            Some(request) => Self::Unsent(Box::new(request)),
-            None => Self::Broken(error.into_error()),
+    /// What an error means for the request.
+    pub(crate) fn of(mut error: TrySendError<Request<RequestBody>>) -> Self {
+        if let Some(request) = error.take_message() {
+            return Self::Unsent(Box::new(request));
+        }
+        let error = error.into_error();
+        if is_untaken(&error) {
+            Self::Untaken(error)
+        } else {
+            Self::Broken(error)
         }
     }
+}
+
+/// Whether the other end promises that it has not processed the request (RFC 9113 §8.7): its GOAWAY
+/// names an earlier stream as the last one, or it has refused this stream.
+fn is_untaken(error: &hyper::Error) -> bool {
+    let http2 = std::error::Error::source(error).and_then(|it| it.downcast_ref::<h2::Error>());
+    http2.is_some_and(|it| {
+        let is_refused = it.is_reset() && it.reason() == Some(h2::Reason::REFUSED_STREAM);
+        it.is_remote() && (it.is_go_away() || is_refused)
+    })
 }
 
 /// Whether the other end closed the connection, in good order or not, before it answered.
@@ -141,3 +162,6 @@ fn is_close(error: &hyper::Error) -> bool {
     error.is_incomplete_message()
         || source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
+
+#[cfg(test)]
+mod tests;

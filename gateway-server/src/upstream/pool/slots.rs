@@ -7,6 +7,10 @@ use std::sync::{
 
 use crate::upstream::connect::Http2;
 
+/// The largest number of HTTP/2 connections to one upstream. With kube-apiserver's 100 streams on
+/// each, this is 3,200 requests and watches at once.
+pub(crate) const MOST: usize = 32;
+
 /// What a pool wants to know of a connection.
 pub(super) trait Connection {
     /// How many streams the peer allows right now.

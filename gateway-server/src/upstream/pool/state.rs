@@ -11,13 +11,9 @@ use super::{
     error::PoolError,
     health::{Health, Sighting},
     http1::Singles,
-    slots::{Connection, Slot, Slots},
+    slots::{Connection, MOST, Slot, Slots},
 };
 use crate::upstream::connect::{ConnectError, Http2};
-
-/// The largest number of HTTP/2 connections to one upstream. With kube-apiserver's 100 streams on
-/// each, this is 3,200 requests and watches at once.
-pub(super) const MOST: usize = 32;
 
 /// What is known of the connections.
 #[derive(Debug)]
@@ -89,6 +85,12 @@ impl<C: Connection> State<C> {
                 Ok(Next::Wait(opening, done))
             }
         }
+    }
+
+    /// Whether a connection has a place.
+    pub(super) fn has_room(&self) -> bool {
+        let mut http2 = self.http2.iter();
+        http2.any(|slots| !slots.is_gone() && !slots.is_retiring() && slots.has_room())
     }
 
     fn is_full(&self) -> bool {
@@ -168,6 +170,12 @@ impl<C: Connection> State<C> {
             attempted: self.attempted,
             is_open: self.is_open(),
         }
+    }
+
+    /// All connections have ended.
+    #[cfg(test)]
+    pub(super) fn http2_ended(&mut self) {
+        self.http2.clear();
     }
 
     /// How many requests are on each connection.

@@ -2,11 +2,12 @@
 
 use std::{
     convert::Infallible,
-    future::ready,
+    future::{pending, ready},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
+use crds::ClusterName;
 use futures::future::join_all;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -17,15 +18,22 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
+    net::{TcpListener, TcpStream},
     task::{JoinSet, yield_now},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tunnel::{
+    Budget, Dial, Hello, Phase, Refusal, Session, Share, Target as TunnelTarget,
+    serve as serve_tunnel,
+};
 
 use super::*;
-use crate::upstream::{Dialer, Reach, RequestBody, Target, Tls, Trust, Upstream};
+use crate::{
+    tunnels::{TunnelDialer, Tunnels},
+    upstream::{Dialer, Reach, RequestBody, Target, Tls, Trust, Upstream},
+};
 
 /// Streams that the server allows on one connection.
 const STREAMS: u32 = 4;
@@ -35,6 +43,8 @@ struct Server {
     connections: Arc<AtomicUsize>,
     /// Whether it hangs up on new connections.
     refuses: Arc<AtomicBool>,
+    /// What it speaks on new connections.
+    protocol: Arc<Mutex<&'static [u8]>>,
     serving: JoinSet<()>,
 }
 
@@ -49,18 +59,23 @@ impl Server {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = issued.cert.der().clone();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-        let mut config = ServerConfig::builder()
+        let config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![protocol.to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::<AtomicUsize>::default();
         let mut serving = JoinSet::new();
-        let tls = TlsAcceptor::from(Arc::new(config));
         let refuses = Arc::<AtomicBool>::default();
         let (counted, refusing) = (Arc::clone(&connections), Arc::clone(&refuses));
+        let protocol = Arc::new(Mutex::new(protocol));
+        let speaking = Arc::clone(&protocol);
+        let tls = move || {
+            let mut config = config.clone();
+            config.alpn_protocols = vec![speaking.lock().to_vec()];
+            TlsAcceptor::from(Arc::new(config))
+        };
         serving.spawn(serve(listener, tls, streams, counted, refusing));
         let target = Target {
             authority: format!("localhost:{port}").parse().unwrap(),
@@ -80,6 +95,7 @@ impl Server {
             upstream,
             connections,
             refuses,
+            protocol,
             serving,
         }
     }
@@ -91,7 +107,7 @@ impl Server {
 
 async fn serve(
     listener: TcpListener,
-    tls: TlsAcceptor,
+    tls: impl Fn() -> TlsAcceptor,
     streams: Option<u32>,
     connections: Arc<AtomicUsize>,
     refuses: Arc<AtomicBool>,
@@ -103,7 +119,7 @@ async fn serve(
         if refuses.load(Ordering::SeqCst) {
             continue;
         }
-        let tls = tls.clone();
+        let tls = tls();
         serving.spawn(async move {
             let Ok(stream) = tls.accept(stream).await else {
                 return;
@@ -178,6 +194,26 @@ async fn a_server_without_http2_gets_a_connection_per_request() {
     assert_eq!(server.upstream.pool.state.lock().http1.lock().places(), 3);
     drop(places);
     assert_eq!(server.upstream.pool.state.lock().http1.lock().places(), 0);
+}
+
+#[tokio::test]
+async fn without_http2_there_is_room_for_hundreds_of_watches() {
+    let server = Server::start(b"http/1.1").await;
+    assert_eq!(places(&server, 300).await.len(), 300);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_to_speak_http2_is_spoken_to_like_that() {
+    let server = Server::start(b"http/1.1").await;
+    let watches = places(&server, 3).await;
+    *server.protocol.lock() = b"h2";
+    let all = places(&server, 4).await;
+    assert!(all.iter().all(|place| !place.is_http1()));
+    assert_eq!(server.upstream.pool.state.lock().used(), [4]);
+    drop((watches, all));
+    *server.protocol.lock() = b"http/1.1";
+    server.upstream.pool.state.lock().http2_ended();
+    assert!(places(&server, 1).await[0].is_http1());
 }
 
 #[tokio::test]
@@ -343,4 +379,67 @@ async fn an_answer_over_http1_may_have_hundreds_of_headers() {
     let (_stream, answered) = tokio::join!(serving, asking);
     let (response, _) = answered.ok().unwrap();
     assert_eq!(response.headers().get_all("x-many").iter().count(), 300);
+}
+
+/// An agent that leads to the API server at this port, whatever it is asked for.
+struct Agent(u16);
+
+impl Dial for Agent {
+    type Io = TcpStream;
+
+    async fn dial(&self, _: &TunnelTarget, _: Share) -> Result<TcpStream, Refusal> {
+        let connected = TcpStream::connect(("127.0.0.1", self.0)).await;
+        connected.map_err(|_| Refusal::Unreachable)
+    }
+}
+
+/// Attaches an agent of a cluster that leads to this server.
+async fn attach(tunnels: &Tunnels, cluster: &ClusterName, to: &Server, moving: &mut JoinSet<()>) {
+    let agent = Arc::new(Agent(to.upstream.target.authority.port_u16().unwrap()));
+    let (near, far) = duplex(64 << 10);
+    moving.spawn(async move {
+        let (phase, _) = tokio::sync::watch::channel(Phase::Greeting);
+        let (hello, budget) = (Hello::default(), Budget::new(1 << 30));
+        let _ = serve_tunnel(far, &hello, agent, &budget, phase, pending()).await;
+    });
+    let budget = tunnels.budget(cluster);
+    let attached = Session::attach(near, &Hello::default(), budget.clone()).await;
+    let (session, driver) = attached.unwrap();
+    moving.spawn(async move {
+        driver.run(pending()).await;
+    });
+    tunnels.add(cluster, session, budget);
+}
+
+#[tokio::test]
+async fn of_two_agents_on_different_clusters_the_one_that_fits_is_used() {
+    let wrong = Server::start(b"http/1.1").await;
+    let right = Server::start(b"http/1.1").await;
+    let (cluster, tunnels) = ("managed1".parse().unwrap(), Tunnels::new(1 << 30, 1 << 30));
+    let mut moving = JoinSet::new();
+    for server in [&wrong, &right] {
+        attach(&tunnels, &cluster, server, &mut moving).await;
+    }
+    let dialer = TunnelDialer::apiserver(&cluster, &tunnels);
+    let through = |server: &Server| {
+        let target = Target {
+            dialer: Dialer::Tunnel(dialer.clone()),
+            ..server.upstream.target.clone()
+        };
+        Upstream::new(target, TaskTracker::new(), CancellationToken::new()).unwrap()
+    };
+    let upstream = through(&right);
+    let _first = upstream.lease(Wanted::Any).await.unwrap();
+    for _ in 0..20 {
+        upstream.upgradable().await.unwrap();
+    }
+    assert_eq!((wrong.connections(), dialer.astray()), (1, (2, 1)));
+    // The cluster of that name becomes the other one.
+    let upstream = through(&wrong);
+    for _ in 0..20 {
+        upstream.upgradable().await.unwrap();
+    }
+    assert_eq!(wrong.connections(), 1 + 20);
+    let (all, astray) = dialer.astray();
+    assert!(all == 2 && astray <= 1, "{astray} of {all}");
 }

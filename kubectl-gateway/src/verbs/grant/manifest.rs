@@ -62,7 +62,7 @@ impl Rules {
 /// The grant for the command line, with the rules of its file.
 pub(super) fn grant(args: GrantArgs, rules: Option<Rules>) -> Result<AccessGrant, ManifestError> {
     let GrantArgs {
-        subject,
+        subjects,
         role,
         clusters,
         namespaces,
@@ -75,7 +75,7 @@ pub(super) fn grant(args: GrantArgs, rules: Option<Rules>) -> Result<AccessGrant
         cluster_role: role,
         rules: rules.map(|Rules(rules)| rules),
     };
-    let name = name.unwrap_or_else(|| default_name(&subject, &role));
+    let name = name.unwrap_or_else(|| default_name(&subjects, &role));
     let GrantClustersArgs {
         clusters: names,
         selector,
@@ -87,7 +87,7 @@ pub(super) fn grant(args: GrantArgs, rules: Option<Rules>) -> Result<AccessGrant
             selector: selector.as_deref().map(label_selector).transpose()?,
             placements,
         },
-        subjects: vec![subject],
+        subjects,
         role,
         namespaces: (!namespaces.is_empty()).then_some(GrantNamespaces {
             names: namespaces,
@@ -108,9 +108,9 @@ fn label_selector(requirements: &[Requirement]) -> Result<LabelSelector, Manifes
     Ok(expressions.collect::<Result<Selector, _>>()?.into())
 }
 
-/// A name from the subject and the role, so that the same command names the same grant.
-fn default_name(subject: &Subject, role: &GrantRole) -> String {
-    let word = subject::word(subject);
+/// A name from the first subject and the role, so that the same command names the same grant.
+fn default_name(subjects: &[Subject], role: &GrantRole) -> String {
+    let word = subjects.first().map(subject::word).unwrap_or_default();
     let who = word.split_once(':').map_or(word.as_str(), |(_, name)| name);
     let name = format!("{who}-{}", wording::role(role)).to_lowercase();
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -145,16 +145,19 @@ mod tests {
 
     #[test]
     fn a_command_line_is_a_grant() {
-        let line =
-            "user:alice --role view --clusters a,b --for 8h --namespaces n,m --create-namespaces";
+        let line = "user:alice sa:ci/bot --role view --clusters a,b --for 1d8h --namespaces n,m \
+                    --create-namespaces";
         let (name, said) = spec(line).unwrap();
         assert_eq!(name, "alice-view");
         let wanted = json!({
             "clusters": {"names": ["a", "b"]},
-            "subjects": [{"kind": "User", "name": "alice"}],
+            "subjects": [
+                {"kind": "User", "name": "alice"},
+                {"kind": "ServiceAccount", "namespace": "ci", "name": "bot"},
+            ],
             "role": {"clusterRole": "view"},
             "namespaces": {"names": ["n", "m"], "create": true},
-            "expiresAfter": "8h",
+            "expiresAfter": "32h",
         });
         assert_eq!(said, wanted);
         let (_, said) =
@@ -192,6 +195,7 @@ mod tests {
             ),
             ("gateway --role system:node", "gateway-system-node"),
             ("gateway --role view --name own", "own"),
+            ("user:alice group:shop --role view", "alice-view"),
         ] {
             let (name, _) = spec(&format!("{line} --clusters a")).unwrap();
             assert_eq!(name, wanted);

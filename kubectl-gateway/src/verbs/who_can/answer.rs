@@ -8,11 +8,12 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
-use super::{
-    question::Question,
+use super::question::Question;
+use crate::{
+    fleet::Fleet,
     roles::{Role, RoleOf},
+    subject, wording,
 };
-use crate::{fleet::Fleet, subject, wording};
 
 /// A grant on a cluster that answers the question if its role allows it.
 #[derive(Clone, Debug)]

@@ -171,13 +171,17 @@ fn status(
 ) -> serde_json::Value {
     let counts = counts(states);
     let ready = summary(grant, states, counts).condition(&before.conditions, now);
-    json!({
+    let mut written = json!({
         "observedGeneration": grant.generation(),
         "conditions": [ready],
-        "expiresAt": grant.object.expires_at().map(|end| format!("{end:.0}")),
         "clusters": counts,
         "clusterStates": states,
-    })
+    });
+    // kubectl shows a null as <no value>.
+    if let Some(end) = grant.object.expires_at() {
+        written["expiresAt"] = format!("{end:.0}").into();
+    }
+    written
 }
 
 fn counts(states: &[ClusterGrant]) -> GrantCounts {

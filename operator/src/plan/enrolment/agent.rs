@@ -6,6 +6,7 @@ mod image;
 
 use std::sync::LazyLock;
 
+use crds::addon::PULLS_IMAGES;
 use serde_json::{Value, json};
 
 use super::selected_cluster::SelectedCluster;
@@ -28,7 +29,8 @@ const REVIEWS: &str = "spokeway-agent-token-reviews";
 pub(super) fn manifests(cluster: &SelectedCluster<'_>) -> Vec<Value> {
     let namespace = cluster.install_namespace();
     let own = json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": namespace, "labels": {PULLS_IMAGES: "true"}},
     });
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount",
@@ -126,6 +128,7 @@ fn deployment(cluster: &SelectedCluster<'_>, namespace: &str) -> Value {
         "serviceAccountName": AGENT,
         "securityContext": kubernetes::pod_security::pod(),
         "terminationGracePeriodSeconds": 30,
+        "imagePullSecrets": image::pull_secrets(cluster),
         "containers": [container::agent(cluster, &config)],
         "volumes": container::volumes(cluster),
     });

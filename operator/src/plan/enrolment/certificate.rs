@@ -13,6 +13,7 @@ pub(crate) use self::request::fuzz;
 use super::{
     registration::{subject, tunnel_subject},
     selected_cluster::SelectedCluster,
+    telling,
 };
 use crate::{
     kind::Kind,
@@ -48,8 +49,8 @@ pub(super) fn plan(cluster: &SelectedCluster<'_>, plan: &mut Plan) {
             unit,
         };
         if let Err(unfit) = identity.fits(&request) {
-            let text = format!("not approved: {unfit}");
-            plan.warn(key, object, "RequestUnfit", text);
+            let text = format!("{key} is not approved: {unfit}");
+            telling::warn(cluster.observed, cluster.name, "RequestUnfit", &text, plan);
             continue;
         }
         let judged = Seen::of(key, object);

@@ -6,7 +6,10 @@ use crds::{addon::PRE_DELETE, authentication::FINALIZER};
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 
-use super::registration::{tokens_binding, tunnel_binding};
+use super::{
+    registration::{tokens_binding, tunnel_binding},
+    telling,
+};
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -79,7 +82,7 @@ impl Leaving<'_> {
                 self.cluster,
                 self.observed.installation.patience.as_secs()
             );
-            plan.warn(key, object, "TokenAbandoned", text);
+            telling::warn(self.observed, self.cluster, "TokenAbandoned", &text, plan);
         }
     }
 
@@ -102,7 +105,7 @@ impl Leaving<'_> {
             self.cluster,
             self.observed.installation.patience.as_secs()
         );
-        plan.warn(&key, work, "AgentAbandoned", text);
+        telling::warn(self.observed, self.cluster, "AgentAbandoned", &text, plan);
         true
     }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
+    proxy,
     registration::{Registered, tunnel_subject},
     selected_cluster::SelectedCluster,
 };
@@ -68,6 +69,9 @@ pub(super) fn say(
         // work of each add-on that does.
         if let Some(deployed) = deployed.filter(|_| addon == Addon::Gateway) {
             conditions.push(deployed.condition(before, now));
+        }
+        if let Some(proxy) = proxy::judge(cluster, &status).filter(|_| addon == Addon::Gateway) {
+            conditions.push(proxy.condition(before, now));
         }
         let mut status_of_row = json!({
             "namespace": cluster.namespace_of(addon),

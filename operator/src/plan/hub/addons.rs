@@ -4,6 +4,7 @@ use crds::addon::{DEPLOYMENT_CONFIGS, GROUP, Version};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::default_config;
 use crate::{
     addon::Addon,
     kind::{Kind, ObjectKey},
@@ -11,9 +12,6 @@ use crate::{
     observed::Observed,
     plan::{Desired, Plan},
 };
-
-/// The name that means "no default" in the newer version of the API.
-const NO_DEFAULT: &str = "__reserved_no_default__";
 
 /// How soon to look again whether the `ManagedClusterAddOn`s of a deleted add-on are gone.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
@@ -53,7 +51,8 @@ pub(super) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan) {
         });
         if addon == Addon::Gateway {
             let (field, kind) = configs(observed.installation.addons);
-            spec[field] = json!([kind]);
+            let chosen = default_config::chosen(observed.object(&key), field);
+            spec[field] = json!([chosen.unwrap_or(kind)]);
         }
         plan.want(observed, Desired::new(key, json!({"spec": spec})));
     }
@@ -75,13 +74,13 @@ fn has_orphans(observed: &Observed, addon: Addon) -> bool {
 }
 
 /// The field in which each version declares how the agent can be configured. There is no default
-/// configuration.
+/// configuration unless the administrator chooses one.
 fn configs(version: Version) -> (&'static str, Value) {
     let mut kind = json!({"group": GROUP, "resource": DEPLOYMENT_CONFIGS});
     match version {
         Version::V1alpha1 => ("supportedConfigs", kind),
         Version::V1beta1 => {
-            kind["name"] = NO_DEFAULT.into();
+            kind["name"] = default_config::NONE.into();
             ("defaultConfigs", kind)
         }
     }

@@ -4,7 +4,7 @@
 //! deletion of namespaces. It is withdrawn at once if the gateway's namespace is being deleted,
 //! because soon nobody may be there to do that.
 
-use crds::gateway::{GatewayConfigurationSpec, Server, ServerDeployment};
+use crds::gateway::{GatewayConfigurationSpec, SINGLETON, Server, ServerDeployment};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use kube::core::DynamicObject;
@@ -51,11 +51,14 @@ pub(super) fn plan(
             plan.wake_at(until);
         }
         Publication::Withdrawn { why } => {
-            if let Some(object) = observed.object(&key) {
+            let configuration = ObjectKey::global(Kind::GatewayConfiguration, SINGLETON);
+            if observed.object(&key).is_some()
+                && let Some(object) = observed.object(&configuration)
+            {
                 let text = format!(
                     "the gateway is not ready ({why}); its APIService is withdrawn until the gateway answers"
                 );
-                plan.warn(&key, object, "GatewayGone", text);
+                plan.warn(&configuration, object, "GatewayGone", text);
             }
             plan.unwanted(observed, &key);
         }

@@ -11,10 +11,10 @@ use crate::{
     addon::Addon,
     key::Key,
     object::part,
-    observed::Observed,
+    observed::{GatewaySeen, Observed},
     plan::{
         access::{Overdue, overdue},
-        enrolment::{is_chosen, is_row_foreign, refusal},
+        enrolment::{PROXY_USABLE, is_chosen, is_row_foreign, refusal},
         row_key,
     },
 };
@@ -145,6 +145,7 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
             since: Some(fault.since),
         });
     }
+    let seen = observed.gateways.as_ref().and_then(|all| all.get(cluster));
     let mut rows = Addon::ALL.into_iter().filter_map(|addon| {
         let row = observed.object(&row_key(cluster, addon))?;
         let is_foreign = is_row_foreign(observed, cluster, addon);
@@ -152,15 +153,20 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
             return None;
         }
         if is_foreign && addon == Addon::Gateway {
-            return Some(Trouble {
-                reason: "AddOnForeign".to_owned(),
-                message: format!(
-                    "the add-on {addon} belongs to somebody else; delete its ManagedClusterAddOn, and the operator creates its own"
-                ),
-                since: None,
-            });
+            return Some(foreign(addon));
         }
-        row_trouble(addon, &part(row, "status").unwrap_or_default())
+        let status = part(row, "status").unwrap_or_default();
+        if let Some(trouble) = proxy_trouble(&status) {
+            return Some(trouble);
+        }
+        let step = missing_step(addon, &status)?;
+        // An agent that cannot be reached is not available either, and the gateway knows why.
+        if step == AVAILABLE
+            && let Some(seen) = seen.filter(|seen| !seen.is_healthy)
+        {
+            return Some(unreachable(seen));
+        }
+        Some(row_trouble(addon, &status, step))
     });
     if let Some(trouble) = rows.next() {
         return Some(trouble);
@@ -172,14 +178,10 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
             since: None,
         });
     }
-    let seen = observed.gateways.as_ref()?.get(cluster);
+    observed.gateways.as_ref()?;
     match seen {
         Some(seen) if seen.is_healthy => None,
-        Some(seen) => Some(Trouble {
-            reason: "Unreachable".to_owned(),
-            message: format!("the gateway cannot reach the cluster: {}", seen.reason),
-            since: None,
-        }),
+        Some(seen) => Some(unreachable(seen)),
         None => Some(Trouble {
             reason: "NotServed".to_owned(),
             message: "the gateway does not know the cluster; see the log of the gateway".to_owned(),
@@ -188,19 +190,52 @@ fn trouble(observed: &Observed, cluster: &str) -> Option<Trouble> {
     }
 }
 
-fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
+fn foreign(addon: Addon) -> Trouble {
+    Trouble {
+        reason: "AddOnForeign".to_owned(),
+        message: format!(
+            "the add-on {addon} belongs to somebody else; delete its ManagedClusterAddOn, and the operator creates its own"
+        ),
+        since: None,
+    }
+}
+
+fn unreachable(seen: &GatewaySeen) -> Trouble {
+    Trouble {
+        reason: "Unreachable".to_owned(),
+        message: format!("the gateway cannot reach the cluster: {}", seen.reason),
+        since: None,
+    }
+}
+
+/// What is wrong with the proxy of an agent. Without one that it can use, the agent does not come, which
+/// says less.
+fn proxy_trouble(status: &ManagedClusterAddOnStatus) -> Option<Trouble> {
+    let proxy = status.condition(PROXY_USABLE)?;
+    (proxy.status != "True").then(|| Trouble {
+        reason: proxy.reason.clone(),
+        message: format!("the agent cannot use its proxy: {}", proxy.message),
+        since: Some(proxy.last_transition_time.0),
+    })
+}
+
+/// The first step that an add-on has not done.
+fn missing_step(addon: Addon, status: &ManagedClusterAddOnStatus) -> Option<&'static str> {
     // This add-on carries the agent of all three.
-    let step = [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE]
+    [REGISTRATION_APPLIED, MANIFEST_APPLIED, AVAILABLE]
         .into_iter()
         .filter(|step| addon == Addon::Gateway || *step != MANIFEST_APPLIED)
-        .find(|step| !status.is(step))?;
+        .find(|step| !status.is(step))
+}
+
+fn row_trouble(addon: Addon, status: &ManagedClusterAddOnStatus, step: &str) -> Trouble {
     let condition = status.condition(step);
     let said = condition.map_or("no condition has been reported yet", |it| {
         it.message.as_str()
     });
-    Some(Trouble {
+    Trouble {
         reason: condition.map_or_else(|| "Pending".to_owned(), |it| it.reason.clone()),
         message: format!("condition {step} of the add-on {addon} is not True: {said}"),
         since: condition.map(|it| it.last_transition_time.0),
-    })
+    }
 }

@@ -1,6 +1,7 @@
 //! The agent's container: its settings, its mounts, and its restrictions.
 
 use crds::addon::{AddOnDeploymentConfigSpec, ProxyConfig};
+use k8s_openapi::ByteString;
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
@@ -79,7 +80,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
     let mut arguments = vec![
         format!("--cluster={}", cluster.name),
         format!("--hub-kubeconfig={HUB_DIRECTORY}/kubeconfig"),
-        format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+        format!("--admin-bind-address=[::]:{ADMIN_PORT}"),
         format!("--lease-namespace={}", cluster.install_namespace()),
     ];
     let tunnel = cluster.tunnel.then_some("tunnel");
@@ -103,7 +104,7 @@ fn arguments(cluster: &SelectedCluster<'_>) -> Vec<String> {
         if cluster.has_row(Addon::Proxy) {
             arguments.push(format!("--lease={PROXY}=tunnel"));
         }
-        for service in &cluster.spec.egress.exposed_services {
+        for service in cluster.spec.egress.spoken() {
             let (namespace, name, port) = (&service.namespace, &service.name, service.port);
             arguments.push(format!("--expose={namespace}/{name}:{port}"));
         }
@@ -137,11 +138,15 @@ fn environment(cluster: &SelectedCluster<'_>, config: &AddOnDeploymentConfigSpec
     let ProxyConfig {
         http,
         https,
+        ca_bundle,
         no_proxy,
     } = &config.proxy_config;
+    let bundle = ca_bundle.as_ref().map(|ByteString(pem)| pem.as_slice());
+    let bundle = String::from_utf8_lossy(bundle.unwrap_or_default()).into_owned();
     let proxies = [
         ("HTTP_PROXY", http),
         ("HTTPS_PROXY", https),
+        ("PROXY_CA_BUNDLE", &bundle),
         ("NO_PROXY", no_proxy),
     ]
     .into_iter()
@@ -163,7 +168,7 @@ fn resources(config: &AddOnDeploymentConfigSpec) -> Value {
         Some(requirement) => json!(requirement.resources),
         None => json!({
             "requests": {"cpu": "10m", "memory": "32Mi"},
-            "limits": {"memory": "256Mi"},
+            "limits": {"memory": "384Mi"},
         }),
     }
 }

@@ -1,6 +1,9 @@
-//! The image reference of the agent on one cluster.
+//! The image reference of the agent on one cluster, and the Secrets with which it is pulled.
 
-use crds::addon::{AddOnDeploymentConfigSpec, ImageMirror};
+use crds::{
+    addon::{AddOnDeploymentConfigSpec, ImageMirror, PULL_SECRET},
+    gateway::SecretReference,
+};
 use serde::Deserialize;
 
 use super::super::selected_cluster::SelectedCluster;
@@ -30,6 +33,22 @@ pub(super) fn of_agent(
     // An invalid annotation is ignored.
     let registries = text.and_then(|text| serde_json::from_str::<Registries>(&text).ok());
     mirrored(image, &registries.unwrap_or_default().registries)
+}
+
+/// The Secret that the klusterlet copies, and those of the configuration. A kubelet goes without one
+/// that does not exist.
+pub(super) fn pull_secrets(cluster: &SelectedCluster<'_>) -> Vec<SecretReference> {
+    let copied = SecretReference {
+        name: PULL_SECRET.to_owned(),
+    };
+    let own = cluster.spec.agents.image_pull_secrets.iter();
+    let mut all = vec![copied];
+    for secret in own {
+        if !all.contains(secret) {
+            all.push(secret.clone());
+        }
+    }
+    all
 }
 
 /// If several mirrors match, the last one is used, as in the add-on framework.

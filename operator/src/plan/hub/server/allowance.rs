@@ -1,6 +1,7 @@
-//! What the configuration may ask for only if an administrator of the hub allows it: another image of
-//! the server, and the tokens of another account. Whoever may write the configuration could otherwise
-//! run anything with the server's rights, or read Secrets of any name.
+//! What the configuration asks for and does not get. Only if an administrator of the hub allows it:
+//! another image of the server, and the tokens of another account. Whoever may write the configuration
+//! could otherwise run anything with the server's rights, or read Secrets of any name. And services
+//! whose protocol the gateway does not speak, which an older CRD let in.
 
 use crds::gateway::{CredentialsType, GatewayConfigurationSpec, ServerDeployment};
 use serde_json::Value;
@@ -30,6 +31,11 @@ pub(crate) enum Withheld {
         role = DERIVING_ROLE
     )]
     Account(String),
+    #[error(
+        "the service {0} of spec.egress.exposedServices is not exposed, because its protocol is HTTPS and the gateway \
+         speaks plain HTTP to services"
+    )]
+    Service(String),
 }
 
 impl Withheld {
@@ -39,12 +45,20 @@ impl Withheld {
             Self::Image(_) => "ImageNotAllowed",
             Self::Role => "RoleMissing",
             Self::Account(_) => "AccountNotAllowed",
+            Self::Service(_) => "ProtocolNotSpoken",
         }
     }
 }
 
-/// What a server that the operator runs does not get.
+/// The first of what the configuration does not get.
 pub(crate) fn withheld(observed: &Observed, spec: &GatewayConfigurationSpec) -> Option<Withheld> {
+    let service = spec.egress.unspoken();
+    let service = service.map(|it| format!("{}/{}:{}", it.namespace, it.name, it.port));
+    of_server(observed, spec).or_else(|| service.map(Withheld::Service))
+}
+
+/// What a server that the operator runs does not get.
+fn of_server(observed: &Observed, spec: &GatewayConfigurationSpec) -> Option<Withheld> {
     if spec.server.deployment != ServerDeployment::Managed {
         return None;
     }

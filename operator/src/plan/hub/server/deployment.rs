@@ -1,6 +1,6 @@
 //! The server's pods and its Services.
 
-use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec};
+use crds::gateway::{CredentialsType, EgressType, GatewayConfigurationSpec, Limits};
 use kubernetes::pod_security;
 use serde_json::{Value, json};
 
@@ -88,6 +88,9 @@ fn deployment(observed: &Observed, spec: &GatewayConfigurationSpec) -> Value {
             "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": labels},
         }],
     });
+    if !server.image_pull_secrets.is_empty() {
+        pod["imagePullSecrets"] = json!(server.image_pull_secrets);
+    }
     let placement = server.node_placement.clone().unwrap_or_default();
     if !placement.node_selector.is_empty() {
         pod["nodeSelector"] = json!(placement.node_selector);
@@ -149,7 +152,7 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         format!("--secure-port={PORT}"),
         format!("--tls-cert-file={SERVING_DIRECTORY}/tls.crt"),
         format!("--tls-private-key-file={SERVING_DIRECTORY}/tls.key"),
-        format!("--admin-bind-address=0.0.0.0:{ADMIN_PORT}"),
+        format!("--admin-bind-address=[::]:{ADMIN_PORT}"),
     ];
     arguments.push(format!("--shutdown-delay={SHUTDOWN_DELAY}"));
     arguments.extend(peers::arguments(&spec.server.namespace));
@@ -171,12 +174,35 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         arguments.extend(ranges.map(|range| format!("--egress-address={range}")));
     }
     arguments.extend(identity::arguments(&spec.identity));
-    if let Some(seconds) = spec.limits.request_timeout {
-        arguments.push(format!("--response-header-timeout={seconds}"));
-    }
-    for service in &spec.egress.exposed_services {
+    arguments.extend(limits(&spec.limits));
+    for service in spec.egress.spoken() {
         let (namespace, name, port) = (&service.namespace, &service.name, service.port);
         arguments.push(format!("--expose={namespace}/{name}:{port}"));
     }
     arguments
+}
+
+fn limits(limits: &Limits) -> Vec<String> {
+    let Limits {
+        request_timeout,
+        tunnel_memory,
+        requests_per_user,
+        long_requests,
+        upgrades_per_user,
+        upgrades,
+    } = *limits;
+    let flags = [
+        ("response-header-timeout", request_timeout),
+        ("tunnel-memory-per-cluster", tunnel_memory),
+        ("max-requests-per-user", requests_per_user),
+        ("max-long-requests", long_requests),
+        ("max-upgrades-per-user", upgrades_per_user),
+        ("max-upgrades", upgrades),
+    ];
+    let given = flags
+        .into_iter()
+        .filter_map(|(flag, number)| Some((flag, number?)));
+    given
+        .map(|(flag, number)| format!("--{flag}={number}"))
+        .collect()
 }

@@ -10,16 +10,16 @@ use kube::Api;
 use crate::hub::{Hub, HubError, unanswered};
 
 /// The roles that every cluster has, with about the same rules everywhere.
-const WELL_KNOWN: [&str; 4] = ["view", "edit", "admin", "cluster-admin"];
+pub(crate) const WELL_KNOWN: [&str; 4] = ["view", "edit", "admin", "cluster-admin"];
 const AT_ONCE: usize = 16;
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 
 /// A cluster, and the name of a role on it.
-pub(super) type RoleOf = (String, String);
+pub(crate) type RoleOf = (String, String);
 
 /// What is known of a role.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// The rules of the cluster's role.
     Read(Vec<PolicyRule>),
     /// The rules of the hub's role of the same name, and why the cluster's role could not be read.
@@ -31,7 +31,7 @@ pub(super) enum Role {
 }
 
 /// Reads roles. If a well-known role cannot be read, the hub's role of that name is used.
-pub(super) async fn read(hub: &Hub, roles: BTreeSet<RoleOf>) -> BTreeMap<RoleOf, Role> {
+pub(crate) async fn read(hub: &Hub, roles: BTreeSet<RoleOf>) -> BTreeMap<RoleOf, Role> {
     let read = stream::iter(roles).map(|of| async {
         let (cluster, name) = &of;
         let path = format!("{ROLES}/{name}");
