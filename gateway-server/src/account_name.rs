@@ -1,12 +1,12 @@
 //! The name of the `ManagedServiceAccount`s whose tokens the gateway uses.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use crds::ClusterName;
 
 /// Name of a `ManagedServiceAccount`: checked, so that it can stand in a field selector.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccountName(String);
+pub struct AccountName(Arc<str>);
 
 /// A text that cannot be such a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -19,7 +19,7 @@ impl FromStr for AccountName {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         // Both are DNS-1123 subdomains.
         match name.parse::<ClusterName>() {
-            Ok(_) => Ok(Self(name.to_owned())),
+            Ok(_) => Ok(Self(name.into())),
             Err(_) => Err(AccountNameError),
         }
     }

@@ -138,7 +138,7 @@ impl Attach {
     /// A place among the tunnels of the cluster. One agent must not use up the connections that the
     /// agents of all clusters share.
     fn place(&self, cluster: &ClusterName) -> Option<Place> {
-        let known = self.clusters.find(cluster).ok()?;
+        let known = self.clusters.find_for_agent(cluster).ok()?;
         let permit = Arc::clone(&known.tunnels).try_acquire_owned().ok()?;
         Some(Place {
             uid: known.uid().map(str::to_owned),
@@ -197,7 +197,7 @@ impl Attach {
             if timeout(REVIEW, place.gone.cancelled()).await.is_ok() {
                 return "the managed cluster is gone".to_owned();
             }
-            match self.clusters.find(&agent.cluster) {
+            match self.clusters.find_for_agent(&agent.cluster) {
                 Ok(known) if known.uid().zip(uid).is_some_and(|(now, then)| now != then) => {
                     return "its name is that of another managed cluster now".to_owned();
                 }

@@ -103,17 +103,19 @@ impl Clusters {
     /// counts as not read yet.
     pub(crate) fn find(&self, name: &ClusterName) -> Result<Arc<Cluster>, Absent> {
         let snapshot = self.snapshot.load();
-        let absent = if snapshot.complete {
-            let left_out = snapshot.left_out.get(name).copied();
-            left_out.unwrap_or(Absent::Unknown)
-        } else {
-            Absent::NotReadYet
-        };
-        let cluster = snapshot.by_name.get(name).ok_or(absent)?;
-        if cluster.access.is_err() && !snapshot.complete {
-            return Err(absent);
+        match snapshot.by_name.get(name) {
+            Some(cluster) if snapshot.complete || cluster.access.is_ok() => Ok(Arc::clone(cluster)),
+            _ => Err(snapshot.absence(name)),
         }
-        Ok(Arc::clone(cluster))
+    }
+
+    /// One cluster as of now for its agent, which may attach before the cluster is enrolled.
+    pub(crate) fn find_for_agent(&self, name: &ClusterName) -> Result<Arc<Cluster>, Absent> {
+        self.find(name).or_else(|absent| {
+            let snapshot = self.snapshot.load();
+            let aside = snapshot.aside.get(name).filter(|_| snapshot.complete);
+            aside.map(Arc::clone).ok_or(absent)
+        })
     }
 
     /// All clusters as they are shown; `None` until all have been read once. Waits until the order
@@ -250,24 +252,37 @@ impl Clusters {
     fn rebuild(&self, inventory: &Inventory, touched: BTreeSet<ClusterName>, came: Instant) {
         let old = self.snapshot.load();
         let (mut by_name, mut left_out) = (old.by_name.clone(), old.left_out.clone());
+        let mut aside = old.aside.clone();
         let (mut replaced, mut gone) = (Vec::new(), Vec::new());
         for name in touched {
             let derivation = self.derivation.as_ref();
-            let known = by_name.remove(&name);
+            let served = by_name.remove(&name);
+            let known = aside.remove(&name).or_else(|| served.clone());
             left_out.remove(&name);
-            if let Some(definition) = inventory.definition(&name, derivation, &self.tunnels) {
+            let definition = inventory.definition(&name, derivation, &self.tunnels);
+            let is_served = definition.is_some() && !inventory.is_unwanted(&name);
+            // Nothing of a cluster that was served outlives that.
+            let ends = definition.is_none() || !is_served && served.is_some();
+            if let Some(known) = known.as_ref().filter(|_| ends) {
+                self.forget(&name);
+                gone.push(known.gone.clone());
+            }
+            if let Some(definition) = definition {
                 let written = Written {
                     revision: inventory.revision(&name),
                     came,
                 };
-                let cluster = self.cluster(&name, known.as_deref(), definition, written);
-                by_name.insert(name, Arc::new(cluster));
-            } else {
-                if let Some(known) = &known {
-                    self.forget(&name);
-                    gone.push(known.gone.clone());
+                let kept = known.as_deref().filter(|_| !ends);
+                let cluster = Arc::new(self.cluster(&name, kept, definition, written));
+                if is_served {
+                    warn_of_unusable(&name, served.as_deref(), &cluster);
+                    by_name.insert(name.clone(), cluster);
+                } else {
+                    aside.insert(name.clone(), cluster);
                 }
-                let why = derivation.and_then(|_| inventory.left_out(&name));
+            }
+            if !is_served {
+                let why = derivation.and_then(|it| inventory.left_out(&name, it));
                 left_out.extend(why.map(|why| (name, why)));
             }
             replaced.extend(known);
@@ -277,6 +292,7 @@ impl Clusters {
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
         self.snapshot.store(Arc::new(Snapshot {
             by_name,
+            aside,
             left_out,
             complete: inventory.is_listed(self.derivation.is_some()),
             came: Some(came),
@@ -312,11 +328,6 @@ impl Clusters {
         let old = known.and_then(|known| known.access.as_ref().ok());
         let gone = known.map_or_else(CancellationToken::new, |known| known.gone.clone());
         let access = means.and_then(|means| self.access(old, means, &gone));
-        if let Err(unusable) = &access
-            && known.is_none_or(|known| known.access.as_ref().err() != Some(unusable))
-        {
-            warn!(cluster = %name, "managed cluster cannot be reached: {unusable}");
-        }
         Cluster {
             written,
             object,
@@ -363,6 +374,15 @@ impl Clusters {
             }
         });
         Ok(Access { way, credential })
+    }
+}
+
+/// Says of a cluster that is served why it cannot be reached, if that is news.
+fn warn_of_unusable(name: &ClusterName, before: Option<&Cluster>, now: &Cluster) {
+    if let Err(unusable) = &now.access
+        && before.is_none_or(|before| before.access.as_ref().err() != Some(unusable))
+    {
+        warn!(cluster = %name, "managed cluster cannot be reached: {unusable}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The entrance behind the hub's API server: `clustergateways/NAME/attach`, upgraded to the
-//! tunnel's protocol, or to WebSocket if something on the way passes nothing else. The hub has authenticated the agent; hub RBAC and the agent's own user name
-//! decide which cluster it may attach.
+//! tunnel's protocol, or to WebSocket if something on the way passes nothing else. The hub has
+//! authenticated the agent; hub RBAC and the agent's own user name decide which cluster it may attach.
 
 use crds::ClusterName;
 use http::{
@@ -78,7 +78,7 @@ impl Attach {
             );
             return Err(refusal.of_cluster(cluster).retry_after(1));
         }
-        match self.clusters.find(cluster) {
+        match self.clusters.find_for_agent(cluster) {
             Ok(_) => Ok(()),
             Err(absent) => Err(absent.refusal(cluster)),
         }

@@ -81,7 +81,7 @@ impl TunnelDoor {
             }
         };
         let cluster = &holder.cluster;
-        let registered = match self.attach.clusters.find(cluster) {
+        let registered = match self.attach.clusters.find_for_agent(cluster) {
             Ok(known) => known.registered,
             Err(absent) => {
                 self.attach.metrics.attach_refusals.inc();

@@ -168,24 +168,26 @@ impl Inventory {
         let Registration::Accepted(accepted) = self.managed_clusters.get(cluster)? else {
             return None;
         };
-        if self.is_unwanted(cluster) {
-            return None;
-        }
         let token = self.tokens.get(cluster);
         Some(derive(cluster, accepted, token, derivation?, tunnels))
     }
 
-    /// Why there is no definition of a managed cluster, if it is registered.
-    pub(super) fn left_out(&self, cluster: &ClusterName) -> Option<Absent> {
+    /// Why a managed cluster is not served, if it is registered.
+    pub(super) fn left_out(
+        &self,
+        cluster: &ClusterName,
+        derivation: &Derivation,
+    ) -> Option<Absent> {
         Some(match self.managed_clusters.get(cluster)? {
             Registration::Denied => Absent::Denied,
-            Registration::Accepted(_) => Absent::Unwanted,
+            Registration::Accepted(_) => Absent::Unwanted(derivation.account.clone()),
         })
     }
 
-    /// True if there is no token for the cluster, and nobody wants one.
-    fn is_unwanted(&self, cluster: &ClusterName) -> bool {
-        self.tokens.get(cluster).is_none()
+    /// True if there is no credential for the cluster, and nobody wants one.
+    pub(super) fn is_unwanted(&self, cluster: &ClusterName) -> bool {
+        self.manual.get(cluster).is_none()
+            && self.tokens.get(cluster).is_none()
             && self.accounts.has_kind()
             && self.accounts.get(cluster).is_none()
     }

@@ -7,7 +7,7 @@ use super::{
     feed::Unknown,
     snapshot::{Absent, Unshown},
 };
-use crate::status::Refusal;
+use crate::{account_name::AccountName, status::Refusal};
 
 const RESOURCE: &str = "clustergateways";
 
@@ -17,7 +17,7 @@ impl Absent {
         match self {
             Self::Unknown => unknown(cluster),
             Self::Denied => denied(cluster),
-            Self::Unwanted => unwanted(cluster),
+            Self::Unwanted(account) => unwanted(cluster, &account),
             Self::NotReadYet => not_read_yet().of_cluster(cluster),
         }
     }
@@ -27,7 +27,7 @@ impl Unshown {
     /// The answer to a caller who asked for `cluster`.
     pub(crate) fn refusal(&self, cluster: &ClusterName) -> Refusal {
         match self {
-            Self::Absent(absent) => absent.refusal(cluster),
+            Self::Absent(absent) => absent.clone().refusal(cluster),
             Self::Unreadable(fault) => unreadable(cluster, fault),
         }
     }
@@ -76,11 +76,11 @@ fn denied(cluster: &ClusterName) -> Refusal {
     not_found(cluster, &why)
 }
 
-/// The hub accepts the managed cluster, and the gateway has no account there.
-fn unwanted(cluster: &ClusterName) -> Refusal {
+/// The hub accepts the managed cluster, and nobody has asked for an account there.
+fn unwanted(cluster: &ClusterName, account: &AccountName) -> Refusal {
     let why = format!(
-        "the hub accepts this managed cluster, but there is no ManagedServiceAccount for the gateway in its \
-         namespace, so it is not enrolled; check that spec.clusters of the GatewayConfiguration selects it, and \
+        "the hub accepts this managed cluster, but there is no ManagedServiceAccount {account} for the gateway in \
+         its namespace, so it is not enrolled; check that spec.clusters of the GatewayConfiguration selects it, and \
          its Events: `kubectl describe managedcluster {cluster}`"
     );
     not_found(cluster, &why)

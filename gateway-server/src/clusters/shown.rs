@@ -81,8 +81,8 @@ impl Cluster {
     }
 }
 
-/// The condition, and when the cluster was seen last. Without a decision, it has been so since the
-/// cluster is known.
+/// Adds the condition, and when the cluster was last seen. If the replicas have not decided anything yet,
+/// the condition dates from the creation of the cluster.
 fn describe(status: &mut ClusterGatewayStatus, decided: &Decision, created: Option<Time>) {
     let time = |seconds| Timestamp::from_second(seconds).ok().map(Time);
     let is_decided = decided.is_healthy() == Some(status.healthy);

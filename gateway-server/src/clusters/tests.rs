@@ -217,23 +217,37 @@ async fn a_cluster_for_which_nobody_wants_a_token_leaves_the_list_and_that_is_sa
     clusters.reset::<ManagedClusters>(&[registered]);
     assert_eq!(clusters.find(&name).unwrap_err(), Absent::NotReadYet);
     clusters.reset::<Accounts>(&[]);
-    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unwanted);
-    let said = Absent::Unwanted.refusal(&name);
-    assert!(
-        said.message().contains("GatewayConfiguration selects it"),
-        "{said:?}"
-    );
+    let unwanted = clusters.find(&name).unwrap_err();
+    assert!(matches!(unwanted, Absent::Unwanted(_)), "{unwanted}");
+    let said = unwanted.refusal(&name);
+    for words in [
+        "ManagedServiceAccount cluster-gateway ",
+        "GatewayConfiguration selects it",
+    ] {
+        assert!(said.message().contains(words), "{said:?}");
+    }
 
+    // Its agent may be there first, and stays attached when the cluster is enrolled.
+    let first = clusters.find_for_agent(&name).unwrap();
     clusters.apply::<Accounts>(&account("managed1"));
     assert!(clusters.find(&name).unwrap().access.is_err());
+    assert!(!first.gone.is_cancelled());
     clusters.apply::<Tokens>(&account_secret("managed1", "derived"));
     assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
     // It is still served while its token is being revoked.
     clusters.remove::<Accounts>(&account("managed1"));
     assert_eq!(bearer(&clusters, "managed1"), "Bearer derived");
     clusters.remove::<Tokens>(&account_secret("managed1", "derived"));
-    assert_eq!(clusters.find(&name).unwrap_err(), Absent::Unwanted);
+    let unwanted = clusters.find(&name).unwrap_err();
+    assert!(matches!(unwanted, Absent::Unwanted(_)), "{unwanted}");
     assert!(clusters.snapshot().by_name.is_empty());
+    // What was open through it has ended. Its agent may attach again.
+    assert!(first.gone.is_cancelled());
+    let again = clusters.find_for_agent(&name).unwrap();
+    assert!(!again.gone.is_cancelled());
+    clusters.reset::<ManagedClusters>(&[]);
+    assert!(again.gone.is_cancelled());
+    clusters.find_for_agent(&name).unwrap_err();
 }
 
 #[test]
