@@ -7,8 +7,9 @@ mod spread;
 
 use std::{collections::BTreeMap, pin::pin, sync::Arc};
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use runtime::readiness::Condition;
+use runtime::{news::News, readiness::Condition};
 use tokio::{select, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
@@ -36,6 +37,8 @@ pub(crate) struct Links {
     pub(crate) metrics: Metrics,
     /// True while at least one connection is attached.
     pub(crate) attached: Condition,
+    /// Why none could be attached.
+    pub(crate) news: Arc<Mutex<News>>,
 }
 
 /// The metrics of the links.

@@ -90,6 +90,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         drain: drain.clone(),
         metrics,
         attached: readiness.condition("attached"),
+        news: Arc::default(),
     });
     let admin = Admin {
         readiness,

@@ -4,6 +4,7 @@
 mod certificate;
 mod hub_api;
 mod mtls;
+mod refusals;
 
 use std::{
     convert::Infallible,
@@ -30,6 +31,7 @@ use tunnel::{Driver, End, Session};
 pub(crate) use self::{
     certificate::{AgentAuthority, fuzz},
     mtls::TunnelDoor,
+    refusals::Refusals,
 };
 use crate::{
     authentication::User,
@@ -52,6 +54,7 @@ pub(crate) struct Attach {
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) authorizer: Authorizer,
     pub(crate) metrics: Metrics,
+    pub(crate) refusals: Refusals,
     /// Holds the sessions.
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: Ending,
@@ -64,6 +67,8 @@ pub(crate) struct Attach {
 struct Agent {
     cluster: ClusterName,
     right: Right,
+    /// Why it comes by WebSocket, if it does. It may say what it wants.
+    detour: Option<Arc<str>>,
 }
 
 /// Its place among the tunnels of its cluster.
@@ -99,8 +104,8 @@ impl Attach {
     {
         let cluster = &agent.cluster;
         let Some(place) = self.place(cluster) else {
-            self.metrics.attach_refusals.inc();
-            return warn!(%cluster, "agent refused: the cluster has as many tunnels as it may have");
+            let why = "the cluster has as many tunnels as it may have";
+            return self.refusals.refuse(cluster.as_str(), &why);
         };
         let held = async {
             let budget = self.tunnels.budget(cluster);
@@ -109,13 +114,15 @@ impl Attach {
             let attached = Box::pin(Session::attach(io, &hello, budget.clone())).await;
             match attached {
                 Ok((session, driver)) => {
-                    self.tunnels.add(cluster, session.clone(), budget);
+                    self.tunnels
+                        .add(cluster, session.clone(), budget, agent.detour.clone());
                     let _here = Here {
                         attach: self,
                         cluster,
                         session: &session,
                     };
                     let _counted = Counted::new(place.tunnels.clone());
+                    self.refusals.attached(cluster.as_str());
                     info!(%cluster, agent = agent.right.name(), "agent attached");
                     select! {
                         () = self.drive(driver.telling(numbers), agent, &place) => {}
@@ -124,8 +131,8 @@ impl Attach {
                     }
                 }
                 Err(error) => {
-                    self.metrics.attach_refusals.inc();
-                    warn!(%cluster, %error, "agent did not finish attaching");
+                    let why = format!("it did not finish attaching: {error}");
+                    self.refusals.refuse(cluster.as_str(), &why);
                 }
             }
         };

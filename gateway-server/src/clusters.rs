@@ -19,6 +19,7 @@ mod sheet;
 mod shown;
 mod snapshot;
 mod token;
+mod trouble;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -337,6 +338,7 @@ impl Clusters {
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),
             streams: known.map_or_else(Arc::default, |known| Arc::clone(&known.streams)),
             seats: known.map_or_else(Arc::default, |known| Arc::clone(&known.seats)),
+            trouble: known.map_or_else(Arc::default, |known| Arc::clone(&known.trouble)),
             rights: known.map_or_else(Arc::default, |known| Arc::clone(&known.rights)),
             tunnels: known.map_or_else(
                 || Arc::new(Semaphore::new(MOST_TUNNELS)),

@@ -20,7 +20,7 @@ use crds::{ClusterName, ServiceAddress};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::{select, time::Instant};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 pub(crate) use self::exchange::Outbound;
 use self::{
@@ -117,11 +117,17 @@ impl Proxy {
                 () = cut_of(tether.as_deref()) => Err(Failure::Revoked),
             }
         };
-        let response = answer.await.unwrap_or_else(|failure| {
-            let refusal = failure.refusal(name);
-            log(name, &refusal);
-            refusal.into_response().map(Body::from)
-        });
+        let response = match answer.await {
+            Ok(response) => {
+                tell_of_end(name, &cluster);
+                response
+            }
+            Err(failure) => {
+                let refusal = failure.refusal(name);
+                tell(name, &cluster, &refusal);
+                refusal.into_response().map(Body::from)
+            }
+        };
         cluster
             .metrics
             .answered(verb, response.status(), started.elapsed().as_secs_f64());
@@ -213,12 +219,22 @@ fn tail(request: &Request<Incoming>, length: usize) -> &str {
     &path[path.len() - length..]
 }
 
-fn log(cluster: &ClusterName, refusal: &Refusal) {
+/// Logs a refusal, at a level that is shown only if it tells something new of the cluster.
+fn tell(name: &ClusterName, cluster: &Cluster, refusal: &Refusal) {
     let (code, message) = (refusal.code().as_u16(), refusal.message());
-    if refusal.code().is_server_error() {
-        warn!(%cluster, code, "{message}");
+    if refusal.code().is_server_error() && cluster.trouble.refused(refusal.phase()) {
+        warn!(cluster = %name, code, "requests are refused: {message}");
     } else {
-        debug!(%cluster, code, "{message}");
+        debug!(cluster = %name, code, "{message}");
+    }
+}
+
+/// Logs that a trouble is over, if there was one.
+fn tell_of_end(name: &ClusterName, cluster: &Cluster) {
+    if let Some(over) = cluster.trouble.answered() {
+        let seconds = over.lasted.as_secs();
+        let requests = over.requests;
+        info!(cluster = %name, seconds, requests, "requests are answered again");
     }
 }
 

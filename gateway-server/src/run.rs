@@ -22,7 +22,7 @@ use tracing::info;
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::Settings,
-    attach::{AgentAuthority, Attach, TunnelDoor},
+    attach::{AgentAuthority, Attach, Refusals, TunnelDoor},
     authentication::Authenticator,
     authorization::Authorizer,
     clusters::{Clusters, Derivation},
@@ -148,6 +148,7 @@ fn peers(attach: &Attach, passing: TaskTracker) -> Peers {
         tasks,
         ending,
         attached: _,
+        refusals: _,
     } = attach.clone();
     Peers {
         replicas,
@@ -214,6 +215,7 @@ impl Process {
             tunnels,
             clusters: Arc::clone(&clusters),
             authorizer: authorizer.clone(),
+            refusals: Refusals::new(metrics.attach_refusals.clone()),
             metrics: metrics.clone(),
             tasks: connections,
             ending: ending.clone(),

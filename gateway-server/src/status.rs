@@ -94,6 +94,11 @@ impl Refusal {
         self.code
     }
 
+    /// The phase in which it failed. Without one, the reason says most.
+    pub(crate) fn phase(&self) -> &'static str {
+        self.phase.unwrap_or(self.reason)
+    }
+
     /// What went wrong, in one line.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -119,8 +124,7 @@ impl Refusal {
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let (code, retry_after) = (self.code, self.details.retry_after_seconds);
         let refused = Refused {
-            // Without a phase, the reason says most.
-            phase: self.phase.unwrap_or(self.reason),
+            phase: self.phase(),
             message: plain(&self.message),
         };
         let body = serde_json::to_vec(&self.into_status()).expect("a Status has only string keys");

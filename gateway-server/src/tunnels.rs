@@ -103,13 +103,20 @@ impl Tunnels {
         })
     }
 
-    /// Adds a session of `cluster`. The budget is used if it is the cluster's first session.
-    pub(crate) fn add(&self, cluster: &ClusterName, session: Session, budget: Budget) {
+    /// Adds a session of `cluster`, which comes by WebSocket if there is a reason for that. The budget
+    /// is used if it is the cluster's first session.
+    pub(crate) fn add(
+        &self,
+        cluster: &ClusterName,
+        session: Session,
+        budget: Budget,
+        detour: Option<Arc<str>>,
+    ) {
         let mut clusters = self.0.clusters.write();
         let entry = clusters
             .entry(cluster.clone())
             .or_insert_with(|| Arc::new(Entry::new(budget)));
-        entry.sessions.add(session);
+        entry.add(session, detour);
         drop(clusters);
         self.0.stripped.write().remove(cluster);
         self.0.held.send_replace(());
@@ -133,7 +140,7 @@ impl Tunnels {
     pub(crate) fn remove(&self, cluster: &ClusterName, session: &Session) {
         let mut clusters = self.0.clusters.write();
         if let Some(entry) = clusters.get(cluster)
-            && entry.sessions.remove(session)
+            && entry.remove(session)
             && entry.peers.read().is_empty()
         {
             clusters.remove(cluster);

@@ -1,6 +1,6 @@
 //! The scaffolding of every Spokeway process: start and orderly shutdown, logs, bounded listeners,
 //! the one for health and metrics, TLS material that reloads, who is trusted, buffered reads, the way through a
-//! proxy, and errors in one line. It does not know Kubernetes objects.
+//! proxy, errors in one line, and faults that are logged when they change. It does not know Kubernetes objects.
 
 pub mod admin;
 pub mod causes;
@@ -9,6 +9,7 @@ pub mod faults;
 pub mod listener;
 pub mod log;
 pub mod memory;
+pub mod news;
 pub mod process;
 pub mod process_metrics;
 pub mod proxy;

@@ -6,6 +6,8 @@ use std::{fmt::Display, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use crate::news::News;
+
 /// How often the files are read. They are small, and polling sees what inotify misses when the
 /// symlinks of a mounted Secret are swapped.
 const POLL: Duration = Duration::from_secs(2);
@@ -16,7 +18,7 @@ const POLL: Duration = Duration::from_secs(2);
 pub async fn follow<E: Display>(what: &str, mut reload: impl FnMut() -> Result<bool, E>) {
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut faults = Faults::default();
+    let mut news = News::default();
     loop {
         ticks.tick().await;
         let fault = match reload() {
@@ -28,7 +30,7 @@ pub async fn follow<E: Display>(what: &str, mut reload: impl FnMut() -> Result<b
             }
             Err(error) => Some(error.to_string()),
         };
-        if let Some(error) = faults.news(fault) {
+        if let Some(error) = news.of(fault) {
             warn!(
                 error,
                 "{what} not reloaded; the last good content stays in use"
@@ -37,32 +39,11 @@ pub async fn follow<E: Display>(what: &str, mut reload: impl FnMut() -> Result<b
     }
 }
 
-/// The fault of the last attempt, so that each is logged once.
-#[derive(Debug, Default)]
-struct Faults(Option<String>);
-
-impl Faults {
-    /// Takes in how an attempt went, and returns the fault if it is another one than before.
-    fn news(&mut self, fault: Option<String>) -> Option<&str> {
-        let is_new = self.0 != fault;
-        self.0 = fault;
-        self.0.as_deref().filter(|_| is_new)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::time::{Instant, timeout};
 
     use super::*;
-
-    #[test]
-    fn a_fault_is_news_until_it_is_the_same_again() {
-        let mut faults = Faults::default();
-        let mut news = |fault: Option<&str>| faults.news(fault.map(str::to_owned)).is_some();
-        let attempts = [Some("half"), Some("half"), Some("gone"), None, Some("gone")];
-        assert_eq!(attempts.map(&mut news), [true, false, true, false, true]);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn files_are_read_every_two_seconds_whatever_they_hold() {

@@ -11,13 +11,16 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::{
-    io::{AsyncWriteExt as _, DuplexStream, copy, duplex, sink, split},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy, duplex, sink, split},
     join,
     sync::watch,
     task::yield_now,
 };
 
-use crate::{Budget, Dial, Hello, Phase, Refusal, Session, Share, Target, hello, refusal, serve};
+use crate::{
+    Budget, Dial, Hello, Phase, Refusal, Session, Share, Target, hello, refusal, serve,
+    websocket::WebSocket,
+};
 
 /// Tests a hello, whose header values are one per line. A hello that can be read is within the
 /// limits and survives a round trip, and both ends agree on the same.
@@ -122,6 +125,37 @@ pub fn gateway_says(bytes: &[u8]) -> bool {
         assert_eq!(budget.used(), 0);
         targets.0.load(Ordering::Relaxed)
     })
+}
+
+/// Reads arbitrary bytes as the WebSocket frames of a client. What they mean does not depend on how they
+/// arrive, and no more comes out than went in. Returns how many bytes of a stream they hold.
+pub fn websocket(bytes: &[u8]) -> usize {
+    let whole = unframed(bytes, bytes.len());
+    assert_eq!(whole, unframed(bytes, 1));
+    assert!(whole.0.len() <= bytes.len());
+    whole.0.len()
+}
+
+/// The bytes of a stream in WebSocket frames of which `cut` bytes arrive at a time, and whether it ended
+/// well.
+fn unframed(bytes: &[u8], cut: usize) -> (Vec<u8>, bool) {
+    let (near, far) = duplex(cut.max(1));
+    let mut stream = Vec::new();
+    let is_well = run(async {
+        // Dropped after its end, so that nobody waits for what is still to be said.
+        let reading = async {
+            let mut server = WebSocket::server(near);
+            server.read_to_end(&mut stream).await.is_ok()
+        };
+        let (mut hears, mut says) = split(far);
+        let saying = async {
+            let _ = says.write_all(bytes).await;
+            let _ = says.shutdown().await;
+        };
+        let mut nowhere = sink();
+        join!(reading, saying, copy(&mut hears, &mut nowhere)).0
+    });
+    (stream, is_well)
 }
 
 /// A target that closes at once. True once it was dialled.

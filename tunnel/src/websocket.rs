@@ -19,7 +19,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::frame::{Head, LONGEST_HEAD, Opcode};
-pub use self::handshake::{SUBPROTOCOL, VERSION, accept};
+pub use self::handshake::{BECAUSE, SUBPROTOCOL, VERSION, accept};
 
 /// The most bytes of one frame that is sent.
 const LONGEST_PAYLOAD: usize = 16 << 10;

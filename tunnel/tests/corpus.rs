@@ -68,3 +68,9 @@ fn whatever_a_gateway_says_nothing_stays_charged() {
     assert!(fuzz::gateway_says(&file("tunnel_gateway_says/pipe")));
     run("tunnel_gateway_says", |bytes| _ = fuzz::gateway_says(bytes));
 }
+
+#[test]
+fn frames_of_a_websocket_mean_the_same_however_they_arrive() {
+    assert_eq!(fuzz::websocket(&file("tunnel_websocket/stream")), 5);
+    run("tunnel_websocket", |bytes| _ = fuzz::websocket(bytes));
+}

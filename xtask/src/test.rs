@@ -42,6 +42,7 @@ pub(crate) fn run(skips: Skips) -> anyhow::Result<()> {
             &["run", "--quiet", "--package", "xtask", "--", "check"],
         ),
         step("control plane", &run_bin("control-plane", &[], &[])),
+        step("Go stack", &run_bin("control-plane", &[], &["--go-stack"])),
     ]);
     run_all(steps)?;
     let suites = suites::build()?;

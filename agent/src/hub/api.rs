@@ -12,15 +12,13 @@ mod upgrade;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use kube::Client;
 use kubernetes::source::{Source, SourceError};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use tracing::{info, warn};
 use tunnel::websocket::WebSocket;
@@ -39,8 +37,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(14);
 pub(crate) struct HubApi {
     kubeconfig: PathBuf,
     cluster: String,
-    /// Whether only WebSocket got through the last time.
-    by_websocket: Arc<AtomicBool>,
+    /// Why only WebSocket got through the last time, if so.
+    by_websocket: Arc<Mutex<Option<String>>>,
 }
 
 /// Why the hub's API server did not open the stream.
@@ -81,35 +79,37 @@ impl HubApi {
     }
 
     async fn attach_with(&self, client: Client) -> Result<Box<dyn Stream>, ApiError> {
-        let first = if self.by_websocket.load(Ordering::Relaxed) {
-            Framing::WebSocket
-        } else {
-            Framing::None
-        };
-        let failed = match self.attach_as(client.clone(), first).await {
+        let because = self.by_websocket.lock().clone();
+        let first = because.map_or(Framing::None, |because| Framing::WebSocket { because });
+        let failed = match self.attach_as(client.clone(), &first).await {
             Ok(stream) => return Ok(stream),
             Err(error) if !error.may_be_of_something_between() => return Err(error.into()),
             Err(error) => error,
         };
-        let second = first.other();
-        match self.attach_as(client, second).await {
-            Ok(stream) => {
-                self.by_websocket
-                    .store(second == Framing::WebSocket, Ordering::Relaxed);
-                if second == Framing::WebSocket {
-                    warn!(
-                        %failed,
-                        "something between the agent and the gateway passes only WebSocket; attached by that"
-                    );
-                } else {
-                    info!("attached without WebSocket again");
-                }
+        let second = match first {
+            Framing::None => Framing::WebSocket {
+                because: failed.to_string(),
+            },
+            Framing::WebSocket { .. } => Framing::None,
+        };
+        match (self.attach_as(client, &second).await, second) {
+            (Ok(stream), Framing::WebSocket { because }) => {
+                warn!(
+                    failed = because,
+                    "something between the agent and the gateway passes only WebSocket; attached by that"
+                );
+                *self.by_websocket.lock() = Some(because);
                 Ok(stream)
             }
-            Err(error) => {
-                let (own, websocket) = match first {
-                    Framing::None => (failed, error),
-                    Framing::WebSocket => (error, failed),
+            (Ok(stream), Framing::None) => {
+                info!("attached without WebSocket again");
+                *self.by_websocket.lock() = None;
+                Ok(stream)
+            }
+            (Err(error), second) => {
+                let (own, websocket) = match second {
+                    Framing::WebSocket { .. } => (failed, error),
+                    Framing::None => (error, failed),
                 };
                 Err(ApiError::Neither {
                     own: own.into(),
@@ -122,13 +122,13 @@ impl HubApi {
     async fn attach_as(
         &self,
         client: Client,
-        framing: Framing,
+        framing: &Framing,
     ) -> Result<Box<dyn Stream>, UpgradeError> {
         let upgraded = timeout(ANSWER_DEADLINE, upgrade(client, &self.cluster, framing));
         let io = upgraded.await.unwrap_or(Err(UpgradeError::Late))?;
         Ok(match framing {
             Framing::None => Box::new(io),
-            Framing::WebSocket => Box::new(WebSocket::client(io, upgrade::random)),
+            Framing::WebSocket { .. } => Box::new(WebSocket::client(io, upgrade::random)),
         })
     }
 }

@@ -108,7 +108,9 @@ impl Link {
             Ok(io) => io,
             Err(error) => {
                 self.shared.metrics.failures.inc();
-                warn!(%error, "cannot attach to the gateway");
+                if let Some(error) = self.shared.news.lock().of(Some(error.to_string())) {
+                    warn!(error, "cannot attach to the gateway; trying again");
+                }
                 return Outcome::Failed;
             }
         };
@@ -255,6 +257,7 @@ impl<'a> Attached<'a> {
     fn count(links: &'a Links) -> Self {
         links.metrics.connections.inc();
         links.attached.set(true);
+        links.news.lock().of(None);
         Self(links)
     }
 }

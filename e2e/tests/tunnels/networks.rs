@@ -1,8 +1,8 @@
 //! What stands between an agent and its hub.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use e2e::{Agent, AgentOptions, Cluster, Credentials, Identity};
+use e2e::{Agent, AgentOptions, Cluster, Credentials, Identity, eventually};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
@@ -101,6 +101,18 @@ async fn a_tunnel_goes_by_websocket_where_nothing_else_gets_through() {
         .unwrap();
     stage.reached("managed1").await;
     assert_eq!(stage.get("managed1", "/healthz").await, (200, "ok".into()));
+    let told = || async {
+        let said = stage.said("managed1").await;
+        let words = ["attached by WebSocket", "server: picky/1.0 answered 400"];
+        if words.iter().all(|it| said.contains(it)) {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    };
+    eventually(Duration::from_secs(10), "the condition tells", told)
+        .await
+        .unwrap();
     // More than fits into one frame, both ways.
     let (status, openapi) = stage.get("managed1", "/openapi/v2").await;
     assert!(status == 200 && openapi.len() > 1 << 20, "{status}");

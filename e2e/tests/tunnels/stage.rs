@@ -131,6 +131,13 @@ impl Stage {
         self.hub().kubectl(&get).ok().await.unwrap()
     }
 
+    /// What the conditions of a cluster say.
+    pub(crate) async fn said(&self, spoke: &str) -> String {
+        let get = ["get", "clustergateway", spoke, "-o"];
+        let get = [&get[..], &["jsonpath={.status.conditions[*].message}"]].concat();
+        self.hub().kubectl(&get).ok().await.unwrap()
+    }
+
     /// One of the gateway's counters, summed over its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let config = Config::new(self.gateway.admin_url().parse().unwrap());

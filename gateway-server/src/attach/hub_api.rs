@@ -2,9 +2,11 @@
 //! tunnel's protocol, or to WebSocket if something on the way passes nothing else. The hub has
 //! authenticated the agent; hub RBAC and the agent's own user name decide which cluster it may attach.
 
+use std::sync::Arc;
+
 use crds::ClusterName;
 use http::{
-    HeaderName, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderName, Request, Response, StatusCode, Version,
     header::{
         CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
         SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -12,7 +14,8 @@ use http::{
 };
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tracing::{info, warn};
+use kubernetes::words::clipped;
+use tracing::warn;
 use tunnel::{
     PROTOCOL,
     websocket::{self, WebSocket},
@@ -35,8 +38,8 @@ impl Attach {
         let framing = match framing {
             Ok(framing) => framing,
             Err(refusal) => {
-                self.metrics.attach_refusals.inc();
-                warn!(%cluster, user = user.name, why = refusal.message(), "agent refused");
+                let why = format!("{}: {}", user.name, refusal.message());
+                self.refusals.refuse(cluster.as_str(), &why);
                 return Err(refusal);
             }
         };
@@ -46,15 +49,16 @@ impl Attach {
         self.tasks.spawn(async move {
             match upgraded.await {
                 Ok(io) => {
-                    let agent = Agent {
+                    let io = TokioIo::new(io);
+                    let agent = |detour| Agent {
                         cluster,
                         right: Right::User(user),
+                        detour,
                     };
-                    let io = TokioIo::new(io);
                     match framing {
-                        Framing::None => this.hold(io, &agent).await,
-                        Framing::WebSocket { .. } => {
-                            info!(cluster = %agent.cluster, "agent attaches by WebSocket");
+                        Framing::None => this.hold(io, &agent(None)).await,
+                        Framing::WebSocket { because, .. } => {
+                            let agent = agent(Some(because));
                             this.hold(WebSocket::server(io), &agent).await;
                         }
                     }
@@ -91,7 +95,7 @@ enum Framing {
     /// As they are.
     None,
     /// In WebSocket messages.
-    WebSocket { accept: String },
+    WebSocket { accept: String, because: Arc<str> },
 }
 
 impl Framing {
@@ -113,7 +117,8 @@ impl Framing {
                 && let Some(key) = headers.get(SEC_WEBSOCKET_KEY)
             {
                 let accept = websocket::accept(key.as_bytes());
-                return Ok(Self::WebSocket { accept });
+                let because = because(headers);
+                return Ok(Self::WebSocket { accept, because });
             }
         }
         let message = format!(
@@ -133,13 +138,20 @@ impl Framing {
             .header(CONNECTION, "Upgrade");
         let response = match self {
             Self::None => response.header(UPGRADE, PROTOCOL),
-            Self::WebSocket { accept } => response
+            Self::WebSocket { accept, .. } => response
                 .header(UPGRADE, "websocket")
                 .header(SEC_WEBSOCKET_ACCEPT, accept)
                 .header(SEC_WEBSOCKET_PROTOCOL, websocket::SUBPROTOCOL),
         };
         response.body(Body::Empty).expect("base64 and constants")
     }
+}
+
+/// Why an agent says that it comes by WebSocket.
+fn because(headers: &HeaderMap) -> Arc<str> {
+    let said = headers.get(websocket::BECAUSE);
+    let said = said.and_then(|it| it.to_str().ok());
+    said.map_or_else(|| "it does not say why".into(), |it| clipped(it).into())
 }
 
 fn not_its_own(user: &User, cluster: &ClusterName) -> Refusal {
@@ -181,6 +193,10 @@ mod tests {
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
         assert_eq!(accepted.headers()[UPGRADE], "websocket");
+        let Some(Framing::WebSocket { because, .. }) = framing(&asked) else {
+            panic!("no WebSocket");
+        };
+        assert_eq!(&*because, "it does not say why");
         for missing in 0..asked.len() {
             let mut less = asked.to_vec();
             less.remove(missing);

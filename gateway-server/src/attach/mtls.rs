@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, warn};
+use tracing::debug;
 use tunnel::PROTOCOL;
 
 use super::{Agent, AgentAuthority, Attach, Right};
@@ -76,21 +76,21 @@ impl TunnelDoor {
         let holder = match self.authority.verify(&chain, UnixTime::now()) {
             Ok(holder) => holder,
             Err(error) => {
-                self.attach.metrics.attach_refusals.inc();
-                return warn!(%error, "agent refused: its certificate is not valid");
+                // Nothing proves of which managed cluster it is.
+                let why = format!("its certificate is not valid: {error}");
+                return self.attach.refusals.refuse("", &why);
             }
         };
         let cluster = &holder.cluster;
         let registered = match self.attach.clusters.find_for_agent(cluster) {
             Ok(known) => known.registered,
             Err(absent) => {
-                self.attach.metrics.attach_refusals.inc();
-                return warn!(%cluster, "agent refused: {absent}");
+                return self.attach.refusals.refuse(cluster.as_str(), &absent);
             }
         };
         if registered.is_some_and(|since| !holder.is_of_cluster_since(since)) {
-            self.attach.metrics.attach_refusals.inc();
-            return warn!(%cluster, "agent refused: its certificate is older than the managed cluster");
+            let why = "its certificate is older than the managed cluster";
+            return self.attach.refusals.refuse(cluster.as_str(), &why);
         }
         visitor.identify();
         let right = Right::Certificate {
@@ -98,6 +98,15 @@ impl TunnelDoor {
             authority: Arc::clone(&self.authority),
         };
         let cluster = holder.cluster;
-        self.attach.hold(stream, &Agent { cluster, right }).await;
+        self.attach
+            .hold(
+                stream,
+                &Agent {
+                    cluster,
+                    right,
+                    detour: None,
+                },
+            )
+            .await;
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{credential::Credential, definition::Unusable};
+use super::{credential::Credential, definition::Unusable, trouble::Trouble};
 use crate::{
     account_rights::AccountRights, acting::Streams, metrics::ClusterMetrics, seats::Seats, way::Way,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) streams: Arc<Streams>,
     /// Its requests in flight.
     pub(crate) seats: Arc<Seats>,
+    /// Requests that it cannot answer.
+    pub(crate) trouble: Arc<Trouble>,
     /// What the gateway's account may do on it.
     pub(crate) rights: Arc<AccountRights>,
     /// The places of its tunnels to this replica.

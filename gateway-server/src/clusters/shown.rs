@@ -128,6 +128,18 @@ fn astray(upstream: &Upstream) -> Option<String> {
     })
 }
 
+/// That the tunnels take another way than they should, and what stands in between.
+fn detour(upstream: &Upstream) -> Option<String> {
+    let Dialer::Tunnel(tunnel) = &upstream.target.dialer else {
+        return None;
+    };
+    let why = tunnel.detour()?;
+    Some(format!(
+        "its agents are attached by WebSocket, because something between them and the gateway passes no other \
+         upgrade: {why}"
+    ))
+}
+
 fn with_hint(mut view: View, hint: Option<String>) -> View {
     if let Some((health, hint)) = view.state.health.as_mut().zip(hint) {
         health.healthy_reason = hint;
@@ -157,7 +169,10 @@ fn seen(in_use: InUse, upstream: &Upstream) -> View {
             attempted: 0,
             ..view(Evidence::Nothing, Some(tunnel.absent().to_string()))
         },
-        _ if sighting.is_open => with_hint(view(Evidence::Connection, None), astray(upstream)),
+        _ if sighting.is_open => {
+            let hint = astray(upstream).or_else(|| detour(upstream));
+            with_hint(view(Evidence::Connection, None), hint)
+        }
         (_, Health::Failing { error, since }) => {
             let fault = format!(
                 "{} (failing since {since:.0})",

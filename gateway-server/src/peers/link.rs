@@ -5,7 +5,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use kubernetes::pauses::Pauses;
-use runtime::{read_ahead::ReadAhead, tcp::keep_alive};
+use runtime::{news::News, read_ahead::ReadAhead, tcp::keep_alive};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::TcpStream,
@@ -92,7 +92,7 @@ impl Link {
     pub(super) async fn keep(self, tried: impl FnOnce() + Send + 'static) {
         let mut tried = Some(tried);
         let mut pauses = self.pauses();
-        let mut complaint = None;
+        let mut news = News::default();
         loop {
             let begin = Instant::now();
             let ended = self.hold(&mut tried).await;
@@ -105,14 +105,12 @@ impl Link {
             let pause = match ended {
                 Ok(Ended::Itself) => OWN_ADDRESS,
                 Ok(Ended::Closed) => {
-                    complaint = None;
+                    news.of(None);
                     FIRST_PAUSE
                 }
                 Err(error) => {
-                    let said = error.to_string();
-                    if complaint.as_ref() != Some(&said) {
-                        warn!(address = self.address, %error, "no link to another replica");
-                        complaint = Some(said);
+                    if let Some(error) = news.of(Some(error.to_string())) {
+                        warn!(address = self.address, error, "no link to another replica");
                     }
                     pauses.next().unwrap_or(LONGEST_PAUSE)
                 }

@@ -1,7 +1,7 @@
 //! Dialling through a tunnel: a pipe to the managed cluster's API server carries TLS and is pooled
 //! like a TCP connection.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use crds::{ClusterName, ServiceAddress};
 use futures::FutureExt as _;
@@ -89,6 +89,11 @@ impl TunnelDialer {
         let sessions = entry.map(|entry| entry.sessions.all()).unwrap_or_default();
         let aside = sessions.iter().filter(|session| session.is_aside());
         (sessions.len(), aside.count())
+    }
+
+    /// Why all tunnels to this replica come by WebSocket, if they do.
+    pub(crate) fn detour(&self) -> Option<Arc<str>> {
+        self.tunnels.entry(&self.cluster)?.detour()
     }
 
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use parking_lot::RwLock;
-use tunnel::{Budget, Sessions};
+use parking_lot::{Mutex, RwLock};
+use tunnel::{Budget, Session, Sessions};
 
 use super::{Holder, Peer};
 
@@ -17,6 +17,8 @@ pub(super) struct Entry {
     /// The other replicas that say that they have tunnels of the cluster.
     pub(super) peers: RwLock<Vec<Holder>>,
     pub(super) budget: Budget,
+    /// Which sessions come by WebSocket, and why.
+    detours: Mutex<Vec<(Session, Arc<str>)>>,
 }
 
 /// A way for a pipe.
@@ -34,7 +36,29 @@ impl Entry {
             drained: AtomicU64::new(0),
             peers: RwLock::default(),
             budget,
+            detours: Mutex::default(),
         }
+    }
+
+    /// Adds a session, which comes by WebSocket if there is a reason for that.
+    pub(super) fn add(&self, session: Session, detour: Option<Arc<str>>) {
+        if let Some(why) = detour {
+            self.detours.lock().push((session.clone(), why));
+        }
+        self.sessions.add(session);
+    }
+
+    /// Removes a session; true if it was the last one.
+    pub(super) fn remove(&self, session: &Session) -> bool {
+        self.detours.lock().retain(|(known, _)| !known.is(session));
+        self.sessions.remove(session)
+    }
+
+    /// Why all sessions come by WebSocket, if they do.
+    pub(super) fn detour(&self) -> Option<Arc<str>> {
+        let detours = self.detours.lock();
+        let (_, why) = detours.last()?;
+        (detours.len() >= self.sessions.all().len()).then(|| Arc::clone(why))
     }
 
     /// Whether a tunnel to this replica takes pipes.

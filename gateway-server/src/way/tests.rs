@@ -143,7 +143,7 @@ async fn attached() -> (Target, Arc<Agent>, JoinSet<()>) {
     moving.spawn(async move {
         driver.run(pending()).await;
     });
-    tunnels.add(&name, session, budget);
+    tunnels.add(&name, session, budget, None);
     let tunnel = Target {
         dialer: Dialer::Tunnel(TunnelDialer::apiserver(&name, &tunnels)),
         ..target(443)

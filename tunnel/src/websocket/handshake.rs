@@ -2,11 +2,14 @@
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::HeaderName;
 
 /// The value of `Sec-WebSocket-Version`.
 pub const VERSION: &str = "13";
 /// The value of `Sec-WebSocket-Protocol`: the bytes are those of a tunnel.
 pub const SUBPROTOCOL: &str = crate::PROTOCOL;
+/// The header in which an agent says why it comes by WebSocket (protocol.md §1.4).
+pub const BECAUSE: HeaderName = HeaderName::from_static("spokeway-websocket-because");
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 

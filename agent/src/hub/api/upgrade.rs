@@ -19,13 +19,16 @@ use tunnel::websocket;
 /// A refusal is a short Status. More of it is not worth a log line.
 const LONGEST_MESSAGE: usize = 1024;
 
+/// As many characters of a reason are sent.
+const LONGEST_REASON: usize = 300;
+
 /// How the bytes of the tunnel lie on the upgraded connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Framing {
     /// As they are.
     None,
-    /// In WebSocket messages.
-    WebSocket,
+    /// In WebSocket messages, and why.
+    WebSocket { because: String },
 }
 
 /// Why a request was not upgraded.
@@ -63,17 +66,10 @@ struct Status {
 }
 
 impl Framing {
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::None => Self::WebSocket,
-            Self::WebSocket => Self::None,
-        }
-    }
-
-    fn protocol(self) -> &'static str {
+    fn protocol(&self) -> &'static str {
         match self {
             Self::None => tunnel::PROTOCOL,
-            Self::WebSocket => "websocket",
+            Self::WebSocket { .. } => "websocket",
         }
     }
 }
@@ -94,14 +90,14 @@ impl UpgradeError {
 pub(super) async fn upgrade(
     client: Client,
     cluster: &str,
-    framing: Framing,
+    framing: &Framing,
 ) -> Result<TokioIo<Upgraded>, UpgradeError> {
     let key = STANDARD.encode(random::<16>());
     let response = client.send(request(cluster, framing, &key)?).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response).await);
     }
-    if framing == Framing::WebSocket {
+    if let Framing::WebSocket { .. } = framing {
         let accept = response.headers().get(SEC_WEBSOCKET_ACCEPT);
         let expected = websocket::accept(key.as_bytes());
         if accept.is_none_or(|accept| accept.as_bytes() != expected.as_bytes()) {
@@ -111,18 +107,25 @@ pub(super) async fn upgrade(
     Ok(TokioIo::new(hyper::upgrade::on(response).await?))
 }
 
-fn request(cluster: &str, framing: Framing, key: &str) -> kube::Result<Request<Body>> {
+fn request(cluster: &str, framing: &Framing, key: &str) -> kube::Result<Request<Body>> {
     let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{cluster}/attach");
     let mut request = Request::get(path)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, framing.protocol());
-    if framing == Framing::WebSocket {
+    if let Framing::WebSocket { because } = framing {
         request = request
             .header(SEC_WEBSOCKET_VERSION, websocket::VERSION)
             .header(SEC_WEBSOCKET_PROTOCOL, websocket::SUBPROTOCOL)
-            .header(SEC_WEBSOCKET_KEY, key);
+            .header(SEC_WEBSOCKET_KEY, key)
+            .header(websocket::BECAUSE, for_header(because));
     }
     request.body(Body::empty()).map_err(kube::Error::HttpError)
+}
+
+/// As much of a text as others are told, in characters that a header may have.
+fn for_header(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
+    text.chars().take(LONGEST_REASON).map(plain).collect()
 }
 
 async fn refusal(response: Response<Body>) -> UpgradeError {

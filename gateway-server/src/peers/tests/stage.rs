@@ -318,7 +318,9 @@ impl Replica {
         let hello = self.peers.replicas.hello();
         let attached = Session::attach(ours, &hello, budget.clone()).await;
         let (session, driver) = attached.unwrap();
-        self.peers.tunnels.add(&cluster, session.clone(), budget);
+        self.peers
+            .tunnels
+            .add(&cluster, session.clone(), budget, None);
         let tunnels = self.peers.tunnels.clone();
         self.background.lock().spawn(async move {
             tokio::select! {

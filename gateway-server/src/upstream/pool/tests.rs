@@ -408,7 +408,7 @@ async fn attach(tunnels: &Tunnels, cluster: &ClusterName, to: &Server, moving: &
     moving.spawn(async move {
         driver.run(pending()).await;
     });
-    tunnels.add(cluster, session, budget);
+    tunnels.add(cluster, session, budget, None);
 }
 
 #[tokio::test]
