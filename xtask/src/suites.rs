@@ -9,12 +9,14 @@ use anyhow::Context as _;
 use crate::{needs::Skips, terminal::tell};
 
 mod build;
+mod inotify;
 mod process;
 mod queue;
 mod tally;
 
 pub(crate) use build::{Suite, suites as build};
-use process::Ended;
+use inotify::Room;
+use process::{Ended, JOURNEYS};
 use queue::Queue;
 use tally::Tally;
 
@@ -23,8 +25,14 @@ use tally::Tally;
 pub(crate) fn run(suites: &[Suite], skips: Skips) -> anyhow::Result<Vec<String>> {
     let (journeys, rest): (Vec<_>, Vec<_>) = suites.iter().partition(|suite| suite.is_journey);
     let mut results = Results::default();
+    let room = Room::make()?;
+    let at_once = if room.is_enough {
+        JOURNEYS
+    } else {
+        JOURNEYS / 2
+    };
     for phase in [rest, journeys] {
-        side_by_side(&phase, &mut results)?;
+        side_by_side(&phase, at_once, &mut results)?;
         if !results.failed.is_empty() {
             break;
         }
@@ -34,7 +42,7 @@ pub(crate) fn run(suites: &[Suite], skips: Skips) -> anyhow::Result<Vec<String>>
 }
 
 /// Runs all of these suites, even if one fails, so that one log shows all failures.
-fn side_by_side(suites: &[&Suite], results: &mut Results) -> anyhow::Result<()> {
+fn side_by_side(suites: &[&Suite], journeys: usize, results: &mut Results) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let titles: Vec<_> = suites.iter().map(|suite| suite.title.as_str()).collect();
     let mut queue = Queue::new(&titles, cores);
@@ -46,7 +54,7 @@ fn side_by_side(suites: &[&Suite], results: &mut Results) -> anyhow::Result<()> 
                 tell(&format!("{}: started", titles[index]))?;
                 let (suite, sender) = (suites[index], sender.clone());
                 // If the receiver is gone, nobody needs the result any more.
-                scope.spawn(move || drop(sender.send((index, process::run(suite)))));
+                scope.spawn(move || drop(sender.send((index, process::run(suite, journeys)))));
             }
             if queue.is_over() {
                 return Ok(());

@@ -22,8 +22,9 @@ const TICKS_PER_SECOND: u32 = 100;
 const THREADS: &str = "RUST_TEST_THREADS";
 /// Journeys wait for most of their time: for leases, for clocks and for back-offs.
 const JOURNEYS_PER_CORE: usize = 2;
-/// The number is the same on all machines with at least two cores, so that a suite's load is too.
-const JOURNEYS_AT_ONCE: usize = 4;
+/// How many journeys of a suite run at a time. The number is the same on all machines with at least two
+/// cores, so that a suite's load is too.
+pub(super) const JOURNEYS: usize = 4;
 
 /// API servers allocate most while they start, which is most of what they do in a journey, and there
 /// is memory enough to collect garbage less often than Go does by default.
@@ -42,11 +43,11 @@ pub(super) struct Ended {
 
 /// The log is a file and not a pipe, because a process that outlives its suite would keep a pipe
 /// open. A file can also be followed while the suite runs.
-pub(super) fn run(suite: &Suite) -> io::Result<Ended> {
+pub(super) fn run(suite: &Suite, journeys: usize) -> io::Result<Ended> {
     let path = log(&suite.title)?;
     let log = File::create(&path)?;
     let begin = now();
-    let mut child = command(suite)
+    let mut child = command(suite, journeys)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -65,11 +66,11 @@ pub(super) fn run(suite: &Suite) -> io::Result<Ended> {
     })
 }
 
-fn command(suite: &Suite) -> Command {
+fn command(suite: &Suite, journeys: usize) -> Command {
     let mut command = Command::new(&suite.program);
     if suite.is_journey && std::env::var_os(THREADS).is_none() {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let at_once = JOURNEYS_AT_ONCE.min(cores * JOURNEYS_PER_CORE);
+        let at_once = journeys.min(cores * JOURNEYS_PER_CORE);
         command.env(THREADS, at_once.to_string());
     }
     let (name, value) = GARBAGE_COLLECTION;
@@ -109,7 +110,7 @@ mod tests {
             directory: root(),
             is_journey: false,
         };
-        run(&suite).unwrap()
+        run(&suite, 1).unwrap()
     }
 
     #[test]
