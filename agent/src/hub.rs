@@ -62,6 +62,14 @@ pub(crate) enum AttachError {
     Mtls(#[from] MtlsError),
 }
 
+impl AttachError {
+    /// Whether the gateway says that another attempt in a moment may succeed, as a replica does that
+    /// shuts down.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_passing())
+    }
+}
+
 impl Hub {
     /// Attaches once. The credentials are read for each connection, so a new connection uses
     /// rotated credentials and open ones are not affected.

@@ -19,7 +19,7 @@ pub(crate) fn tell(line: &str) {
 /// The length of a measurement, as given on the command line.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds from 0.05 to 60".to_owned()),
+        Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0.05 to 3600".to_owned()),
     }
 }

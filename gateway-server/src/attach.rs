@@ -166,8 +166,12 @@ impl Attach {
             "{cluster}/{}",
             self.attached.fetch_add(1, Ordering::Relaxed)
         );
+        let turn = async {
+            self.ending.turn(&turn).await;
+            self.tunnels.hand_over(cluster);
+        };
         let reason = select! {
-            end = driver.run(self.ending.turn(&turn)) => match end {
+            end = driver.run(turn) => match end {
                 End::Closed => {
                     info!(%cluster, "agent detached");
                     "closed"

@@ -4,6 +4,7 @@
 
 mod dialer;
 mod entry;
+mod handover;
 mod holder;
 pub(crate) mod identity;
 mod peer;
@@ -18,20 +19,27 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crds::ClusterName;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout_at},
+};
 use tunnel::{Budget, OpenError, Session, Share, Stream, Target, WeakBudget};
 
-use self::entry::Entry;
 pub(crate) use self::{
     dialer::{TunnelDialer, TunnelError},
     holder::Holder,
     peer::{Peer, parse_passed},
     pipe::{Carrier, Pipe},
 };
+use self::{entry::Entry, handover::Handovers};
+
+/// The pause before a pipe looks for a tunnel again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// All tunnels that this replica can use. Clones share them.
 #[derive(Clone, Debug)]
@@ -46,6 +54,9 @@ struct Inner {
     budgets: Mutex<Budgets>,
     /// Signals that the set of clusters with a tunnel to this replica may have changed.
     held: watch::Sender<()>,
+    /// Signals that a cluster may have a tunnel that it had not.
+    came: watch::Sender<()>,
+    handovers: Handovers,
     /// The clusters whose agents last came without the upgrade that they ask for.
     stripped: RwLock<HashSet<ClusterName>>,
     /// Counts the tunnels to this replica that have drained.
@@ -81,6 +92,8 @@ impl Tunnels {
             per_cluster,
             budgets: Mutex::default(),
             held: watch::Sender::default(),
+            came: watch::Sender::default(),
+            handovers: Handovers::default(),
             stripped: RwLock::default(),
             drained: AtomicU64::new(0),
         }))
@@ -120,6 +133,28 @@ impl Tunnels {
         drop(clusters);
         self.0.stripped.write().remove(cluster);
         self.0.held.send_replace(());
+        self.0.came.send_replace(());
+    }
+
+    /// A tunnel of `cluster` was asked to go to another replica, because this one shuts down.
+    pub(crate) fn hand_over(&self, cluster: &ClusterName) {
+        self.0.handovers.begin(cluster);
+    }
+
+    /// Waits until `cluster` may have a tunnel again, for as long as its agent may be on its way. False if
+    /// it is not.
+    async fn comes_again(&self, cluster: &ClusterName) -> bool {
+        let Some(until) = self.0.handovers.until(cluster) else {
+            return false;
+        };
+        let mut came = self.0.came.subscribe();
+        let is_attached = || self.entry(cluster).is_some_and(|it| it.is_attached());
+        // A replica may say that it has a tunnel just before it says that it has none.
+        let came = async {
+            sleep(AGAIN).await;
+            while !is_attached() && came.changed().await.is_ok() {}
+        };
+        timeout_at(until, came).await.is_ok()
     }
 
     /// An agent of `cluster`, which is known, came without the upgrade that it asks for.
@@ -208,6 +243,7 @@ impl Tunnels {
         if !peers.iter().any(|known| known.is(peer)) {
             peers.push(Holder::new(peer));
         }
+        self.0.came.send_replace(());
     }
 
     /// A replica says that one of its tunnels of `cluster` drains.
@@ -221,6 +257,9 @@ impl Tunnels {
 
     /// A replica says that it has no tunnel of `cluster` any more.
     pub(crate) fn peer_lacks(&self, peer: &Arc<Peer>, cluster: &ClusterName) {
+        if peer.is_draining() {
+            self.0.handovers.begin(cluster);
+        }
         let mut clusters = self.0.clusters.write();
         if clusters
             .get(cluster)

@@ -61,6 +61,19 @@ pub(crate) enum ApiError {
     },
 }
 
+impl ApiError {
+    /// Whether the gateway says that another attempt in a moment may succeed.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Upgrade(UpgradeError::Refused {
+                is_passing: true,
+                ..
+            })
+        )
+    }
+}
+
 impl HubApi {
     pub(crate) fn new(kubeconfig: PathBuf, cluster: String) -> Self {
         Self {

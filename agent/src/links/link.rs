@@ -26,6 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const GOOD: Duration = Duration::from_secs(10);
 /// A drained connection that lasted this long is replaced without a pause.
 const LASTED: Duration = Duration::from_secs(1);
+/// How many times in a row a link tries again after the shortest pause, if a replica that shuts down turned
+/// it away. That is for about six seconds, by which time requests go to other replicas.
+const HURRIES: u32 = 20;
 /// How many times in a row a link that leads to an already connected replica is replaced at once.
 const QUICK_TRIES: u32 = 8;
 /// How long such a link is kept if that has not helped. Perhaps no other replica is ready. The time
@@ -48,6 +51,9 @@ pub(super) struct Link {
 enum Outcome {
     /// It did not attach.
     Failed,
+    /// It did not attach, because the replica that answered shuts down. Another one may answer the next
+    /// attempt.
+    TurnedAway,
     /// It led to a replica that another link leads to, while some replica has none.
     Spare,
     /// It was useful until it ended.
@@ -71,7 +77,7 @@ impl Link {
         let drain = &self.shared.drain;
         let mut connections = Connections::default();
         let mut pauses = backoff();
-        let mut spares = 0;
+        let (mut spares, mut turned_away) = (0, 0);
         while !drain.is_cancelled() {
             let begin = Instant::now();
             let outcome = select! {
@@ -82,7 +88,7 @@ impl Link {
                 pauses = backoff();
             }
             spares = match outcome {
-                Outcome::Failed => spares,
+                Outcome::Failed | Outcome::TurnedAway => spares,
                 Outcome::Spare => spares + 1,
                 Outcome::Held | Outcome::Drained => 0,
             };
@@ -91,8 +97,18 @@ impl Link {
                 // that drains every connection at once gets the usual pauses.
                 continue;
             }
+            turned_away = match outcome {
+                Outcome::TurnedAway => turned_away + 1,
+                _ => 0,
+            };
+            // Clients of a cluster wait for its agent meanwhile.
+            let pause = if (1..=HURRIES).contains(&turned_away) {
+                backoff().next()
+            } else {
+                pauses.next()
+            };
             select! {
-                () = sleep(pauses.next().unwrap_or(LONGEST_PAUSE)) => {}
+                () = sleep(pause.unwrap_or(LONGEST_PAUSE)) => {}
                 () = drain.cancelled() => break,
             }
         }
@@ -111,7 +127,11 @@ impl Link {
                 if let Some(error) = self.shared.news.lock().of(Some(error.to_string())) {
                     warn!(error, "cannot attach to the gateway; trying again");
                 }
-                return Outcome::Failed;
+                return if error.is_passing() {
+                    Outcome::TurnedAway
+                } else {
+                    Outcome::Failed
+                };
             }
         };
         let (sender, mut phase) = watch::channel(Phase::Greeting);

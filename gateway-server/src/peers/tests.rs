@@ -6,7 +6,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::{Instant, timeout},
+    join,
+    time::{Instant, sleep, timeout},
 };
 use tunnel::{OpenError, Refusal, STREAM_COST, Share};
 
@@ -120,6 +121,36 @@ async fn a_replica_that_wants_to_go_is_asked_last_and_keeps_its_open_pipes() {
     let mut said = String::new();
     pipe.stream.read_to_string(&mut said).await.unwrap();
     assert_eq!(said, "managed1 heard still here");
+}
+
+#[tokio::test]
+async fn a_pipe_waits_for_an_agent_that_was_asked_to_leave_a_replica_that_shuts_down() {
+    let authority = Authority::new();
+    let [one, other] = Replica::linked(&authority).await;
+    let (agent, stays) = (
+        other.attach("managed1").await,
+        other.attach("managed2").await,
+    );
+    eventually(|| one.sees("managed1") && one.sees("managed2")).await;
+    // An agent that goes by itself is not waited for.
+    stays.drain();
+    eventually(|| !one.sees("managed2")).await;
+    let begin = Instant::now();
+    let refused = answer(&one, "managed2").await;
+    assert!(matches!(refused, Err(TunnelError::Absent)));
+    assert!(begin.elapsed() < Duration::from_secs(2));
+
+    let pipe = one.dialer("managed1").dial(Share::Whole).await.unwrap();
+    other.ending.leaving.cancel();
+    pipe.carrier.retired().await;
+    agent.drain();
+    eventually(|| !one.sees("managed1")).await;
+    let comes = async {
+        sleep(Duration::from_millis(300)).await;
+        one.attach("managed1").await
+    };
+    let (said, _agent) = join!(answer(&one, "managed1"), comes);
+    assert_eq!(said.unwrap(), "managed1 heard hello");
 }
 
 #[tokio::test]

@@ -99,8 +99,22 @@ impl TunnelDialer {
     /// Opens a pipe through a tunnel to this replica if there is one, otherwise through another
     /// replica. While a pipe opens, no byte of the caller has been sent, so after a failure that
     /// says nothing about the target itself, or if a replica is late, the next one is tried. It is
-    /// one pipe, and charged once, however many replicas are asked.
+    /// one pipe, and charged once, however many replicas are asked. If there is no tunnel, but an agent
+    /// was asked to leave a replica that shuts down, it waits for the agent to attach elsewhere.
     pub(crate) async fn dial(&self, share: Share) -> Result<Pipe, TunnelError> {
+        loop {
+            match self.dial_now(share).await {
+                Err(error) if error.is_absent() => {
+                    if !self.tunnels.comes_again(&self.cluster).await {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn dial_now(&self, share: Share) -> Result<Pipe, TunnelError> {
         let entry = self.tunnels.entry(&self.cluster);
         let entry = entry.filter(|entry| entry.is_attached());
         let entry = entry.ok_or_else(|| self.absent())?;

@@ -39,7 +39,12 @@ pub(crate) enum UpgradeError {
     Hub(#[from] kube::Error),
     /// The hub or the gateway refused.
     #[error("the hub refused with {status}: {message}")]
-    Refused { status: StatusCode, message: String },
+    Refused {
+        status: StatusCode,
+        message: String,
+        /// It says that another attempt in a moment may succeed.
+        is_passing: bool,
+    },
     /// Somebody else answered, or the gateway saw no upgrade in the request.
     #[error("{who} answered {status}: {message}")]
     Between {
@@ -63,6 +68,15 @@ pub(crate) enum UpgradeError {
 struct Status {
     kind: String,
     message: String,
+    #[serde(default)]
+    details: Details,
+}
+
+/// What its details say of time.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Details {
+    retry_after_seconds: Option<u64>,
 }
 
 impl Framing {
@@ -143,12 +157,18 @@ async fn refusal(response: Response<Body>) -> UpgradeError {
         Some(said) => UpgradeError::Refused {
             status,
             message: said.message,
+            is_passing: said.details.retry_after_seconds.is_some(),
         },
         None => {
             let begin = &body[..body.len().min(LONGEST_MESSAGE)];
             let message = String::from_utf8_lossy(begin).trim().to_owned();
             if is_outage(status) {
-                return UpgradeError::Refused { status, message };
+                let is_passing = false;
+                return UpgradeError::Refused {
+                    status,
+                    message,
+                    is_passing,
+                };
             }
             UpgradeError::Between {
                 who: who(&head.headers),
