@@ -106,7 +106,7 @@ async fn measure(
     let is_over = |now: Instant| {
         let since = load.standing.lock().all.since;
         let is_stable = since.is_some_and(|since| now >= since + STABLE);
-        now >= back + after && is_stable || now >= back + SPREAD_WITHIN
+        now >= back + after && is_stable || now >= back + after.max(SPREAD_WITHIN)
     };
     while !is_over(Instant::now()) {
         sleep(LOOK_EVERY).await;

@@ -12,7 +12,7 @@ use kube::{
     runtime::watcher::{self, Event, watcher},
 };
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{SOON, proxy};
 
@@ -111,9 +111,11 @@ async fn an_informer_misses_nothing_and_goes_on_when_its_watch_ends() {
         let healthz = ["get", "--raw", &proxy(name, "/healthz")];
         gateway.hub().kubectl(&healthz).ok().await.unwrap();
         assert_eq!(next(&mut events, name).await, ("applied", Some(true)));
-        let pause = Duration::from_secs(2 * u64::from(WATCH_SECONDS));
-        let event = timeout(pause, next(&mut events, name)).await;
-        assert!(event.is_err(), "it lists again: {event:?}");
+        // When its watch ends and goes on, a change may be told twice, but nothing is listed again.
+        let end = Instant::now() + Duration::from_secs(2 * u64::from(WATCH_SECONDS));
+        while let Ok(event) = timeout_at(end, next(&mut events, name)).await {
+            assert_eq!(event, ("applied", Some(true)), "it lists again");
+        }
         gateway.unregister_spoke(name).await.unwrap();
         assert_eq!(next(&mut events, name).await, ("deleted", Some(true)));
     }
