@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often a fault that lasts is logged, so that the log of the last minutes tells of it too.
-const REMINDER: Duration = Duration::from_mins(10);
+pub const REMINDER: Duration = Duration::from_mins(10);
 
 /// What was logged last about one thing.
 #[derive(Debug, Default)]
@@ -18,7 +18,8 @@ struct Said {
 }
 
 impl News {
-    /// Takes in how the last attempt went, and returns the fault if it is to be logged.
+    /// Records the fault of the last attempt, or that there was none. Returns the fault if the caller
+    /// should log it.
     pub fn of(&mut self, fault: Option<String>) -> Option<&str> {
         let Some(fault) = fault else {
             self.0 = None;

@@ -26,9 +26,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const GOOD: Duration = Duration::from_secs(10);
 /// A drained connection that lasted this long is replaced without a pause.
 const LASTED: Duration = Duration::from_secs(1);
-/// How many times in a row a link tries again after the shortest pause, if a replica that shuts down turned
-/// it away. That is for about six seconds, by which time requests go to other replicas.
-const HURRIES: u32 = 20;
+/// The longest pause of a link that a replica turned away because it shuts down, for so many times in a
+/// row. That is for some seconds, by which time requests go to other replicas.
+const HURRIED: Duration = Duration::from_secs(1);
+const HURRIES: u32 = 8;
 /// How many times in a row a link that leads to an already connected replica is replaced at once.
 const QUICK_TRIES: u32 = 8;
 /// How long such a link is kept if that has not helped. Perhaps no other replica is ready. The time
@@ -101,14 +102,15 @@ impl Link {
                 Outcome::TurnedAway => turned_away + 1,
                 _ => 0,
             };
-            // Clients of a cluster wait for its agent meanwhile.
+            let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+            // Requests for the cluster wait for its agent meanwhile.
             let pause = if (1..=HURRIES).contains(&turned_away) {
-                backoff().next()
+                pause.min(HURRIED)
             } else {
-                pauses.next()
+                pause
             };
             select! {
-                () = sleep(pause.unwrap_or(LONGEST_PAUSE)) => {}
+                () = sleep(pause) => {}
                 () = drain.cancelled() => break,
             }
         }

@@ -7,13 +7,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use runtime::news::REMINDER;
 use tokio::time::Instant;
 
 /// A trouble is over at the first answer so long after the last refusal, so that a cluster of which
 /// every other request fails does not fill the log.
 const CALM: Duration = Duration::from_secs(10);
-/// How often a trouble that lasts is told.
-const REMINDER: Duration = Duration::from_mins(10);
 
 /// The trouble with one managed cluster, if there is any.
 #[derive(Debug, Default)]
@@ -41,7 +40,7 @@ pub(crate) struct Over {
 }
 
 impl Trouble {
-    /// Takes in that a request failed in this phase; true if that is to be logged.
+    /// Records a request that failed in this phase. Returns true if the caller should log it.
     pub(crate) fn refused(&self, phase: &'static str) -> bool {
         let at = Instant::now();
         let mut now = self.now.lock();
@@ -67,7 +66,7 @@ impl Trouble {
         }
     }
 
-    /// Takes in that the cluster answered a request; the trouble that is over with it.
+    /// Records a request that the cluster answered. Returns the trouble that has ended with it, if any.
     pub(crate) fn answered(&self) -> Option<Over> {
         if !self.is_there.load(Ordering::Relaxed) {
             return None;

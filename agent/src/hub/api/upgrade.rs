@@ -1,6 +1,7 @@
 //! One request to attach, and what its answer means.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use crds::cluster_core::GROUP;
 use http::{
     HeaderMap, HeaderName, Request, Response, StatusCode,
     header::{
@@ -72,11 +73,22 @@ struct Status {
     details: Details,
 }
 
-/// What its details say of time.
+/// Its details, as far as they tell who refuses and for how long.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Details {
+    group: String,
     retry_after_seconds: Option<u64>,
+}
+
+impl Details {
+    /// Whether the gateway itself refuses, and only for the moment. A hub that is overloaded says when
+    /// to come again, too, and must not be hurried.
+    fn are_passing(&self, status: StatusCode) -> bool {
+        status == StatusCode::SERVICE_UNAVAILABLE
+            && self.group == GROUP
+            && self.retry_after_seconds.is_some()
+    }
 }
 
 impl Framing {
@@ -122,7 +134,7 @@ pub(super) async fn upgrade(
 }
 
 fn request(cluster: &str, framing: &Framing, key: &str) -> kube::Result<Request<Body>> {
-    let path = format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/{cluster}/attach");
+    let path = format!("/apis/{GROUP}/v1alpha1/clustergateways/{cluster}/attach");
     let mut request = Request::get(path)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, framing.protocol());
@@ -157,7 +169,7 @@ async fn refusal(response: Response<Body>) -> UpgradeError {
         Some(said) => UpgradeError::Refused {
             status,
             message: said.message,
-            is_passing: said.details.retry_after_seconds.is_some(),
+            is_passing: said.details.are_passing(status),
         },
         None => {
             let begin = &body[..body.len().min(LONGEST_MESSAGE)];
@@ -224,4 +236,25 @@ pub(super) fn random<const N: usize>() -> [u8; N] {
     let random = aws_lc_rs::default_provider().secure_random;
     random.fill(&mut bytes).expect("the kernel has randomness");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_gateway_itself_is_asked_again_soon() {
+        let passing = |status: StatusCode, details: serde_json::Value| {
+            let details: Details = serde_json::from_value(details).unwrap();
+            details.are_passing(status)
+        };
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let leaving = json!({"group": GROUP, "name": "managed1", "retryAfterSeconds": 1});
+        assert!(passing(unavailable, leaving.clone()));
+        assert!(!passing(StatusCode::TOO_MANY_REQUESTS, leaving));
+        assert!(!passing(unavailable, json!({"retryAfterSeconds": 1})));
+        assert!(!passing(unavailable, json!({"group": GROUP})));
+    }
 }
