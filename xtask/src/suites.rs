@@ -92,6 +92,8 @@ fn print(title: &str, ended: &Ended) -> anyhow::Result<()> {
 struct Results {
     tally: Tally,
     failed: Vec<String>,
+    /// The tests that failed, and why.
+    failures: Vec<String>,
     /// What was skipped and where, and how many times it was reported. One cause may skip many
     /// tests.
     skipped: BTreeMap<String, usize>,
@@ -105,6 +107,9 @@ impl Results {
         }
         if !ended.is_success {
             self.failed.push(title.to_owned());
+            let failures = tally::failures(&ended.output);
+            let failures = failures.iter().map(|it| format!("{title}: {it}"));
+            self.failures.extend(failures);
         }
     }
 
@@ -116,6 +121,7 @@ impl Results {
         if !self.failed.is_empty() {
             let failed = self.failed.join(", ");
             faults.push(format!("failed, see target/suites/: {failed}"));
+            faults.extend(self.failures);
         }
         if skips == Skips::Forbidden && !skipped.is_empty() {
             let lines = skipped.join("\n");

@@ -26,7 +26,12 @@ pub(crate) use self::{
     change::{Change, Changes, Listed, Unknown},
     gone::{History, Went},
 };
-use super::{cluster::Cluster, fleet::Fleet, health::LiveState, snapshot::Snapshot};
+use super::{
+    cluster::Cluster,
+    fleet::Fleet,
+    health::{Decision, LiveState},
+    snapshot::Snapshot,
+};
 
 /// How often the feed looks for changes at most, however many watches there are.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -50,6 +55,8 @@ pub(super) struct Feed {
     leaving: BTreeMap<ClusterName, Instant>,
     pub(super) fleet: Fleet,
     looked: Option<Instant>,
+    /// When the latest changes were taken in.
+    refreshed: Option<Instant>,
     /// Whether all sources have been listed once. What was in these first lists counts as old.
     is_started: bool,
 }
@@ -65,6 +72,7 @@ impl Feed {
             leaving: BTreeMap::new(),
             fleet: Fleet::default(),
             looked: None,
+            refreshed: None,
             is_started: false,
         }
     }
@@ -92,7 +100,7 @@ impl Feed {
         });
         Listed {
             objects: objects.collect(),
-            revision: self.settled(now),
+            revision: self.settled(),
             position: self.position,
         }
     }
@@ -116,7 +124,9 @@ impl Feed {
             }
             _ => {
                 let state = self.fleet.state(name)?.clone();
-                self.made(name, cluster, &state).map(Arc::new)
+                let decided = self.fleet.decided(name)?.decision.revision;
+                let revision = decided.max(cluster.written.revision);
+                self.made(name, cluster, &state, revision).map(Arc::new)
             }
         }
     }
@@ -153,7 +163,7 @@ impl Feed {
             // Not by revision: while the hub stands still, a decision and the next write have the same.
             (Some(at), Some(known)) => at > known,
         };
-        Ok(self.changes(now, is_wanted, Births::Any))
+        Ok(self.changes(is_wanted, Births::Any))
     }
 
     /// What has changed after a position.
@@ -176,7 +186,7 @@ impl Feed {
         // A cluster that was created and removed since then was never shown to this watch.
         let births = Births::UpTo(position);
         let is_wanted = |step: Step| step.position > position;
-        Ok(self.changes(now, is_wanted, births))
+        Ok(self.changes(is_wanted, births))
     }
 
     /// Takes in a cluster that another replica says was removed.
@@ -215,6 +225,7 @@ impl Feed {
 
     /// Brings what is shown up to date.
     pub(super) fn refresh(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.refreshed = Some(now);
         let is_gone = |name: &&ClusterName| !snapshot.by_name.contains_key(*name);
         let gone: Vec<_> = self.shown.keys().filter(is_gone).cloned().collect();
         self.leaving.retain(|name, _| is_gone(&name));
@@ -231,16 +242,26 @@ impl Feed {
             self.look_at(name, cluster, now);
         }
         if snapshot.complete && !std::mem::replace(&mut self.is_started, true) {
-            self.gone.begin(self.settled(now));
+            self.gone.begin(self.settled());
         }
     }
 
     /// Takes the decisions that are due, at that revision of the hub.
     pub(super) fn decide(&mut self, revision: u64, now: Instant, time: Timestamp) {
         let Self { fleet, shown, .. } = self;
-        fleet.decide(revision, (now, time), |name| {
+        let newest = fleet.decide(revision, (now, time), |name| {
             shown.get(name).map_or(0, |it| it.revision)
         });
+        // At once, because the next write on the hub can have this revision too.
+        self.reach(newest, now);
+    }
+
+    /// Takes in what another replica has decided.
+    pub(super) fn adopt(&mut self, cluster: ClusterName, decision: Decision, now: Instant) {
+        let revision = decision.revision;
+        if self.fleet.adopt(cluster, decision, now) {
+            self.reach(revision, now);
+        }
     }
 
     /// When somebody last asked for a list or for changes.
@@ -252,13 +273,14 @@ impl Feed {
         self.fleet.see(name, cluster.view());
         let decided = self.fleet.decided(name).expect("it was seen");
         let decision = &decided.decision;
-        let revision = cluster.written.revision.max(decision.revision);
+        let written = cluster.written;
         let known = self.shown.get(name);
-        // A decision must not delay that a new cluster is shown.
-        let came = match decided.came {
-            Some(at) if known.is_some() => at.max(cluster.written.came),
-            _ => cluster.written.came,
-        };
+        // A decision does not delay that a new cluster is shown; its revision counts when it is settled.
+        let is_early = |at| known.is_none() && !is_settled(at, now);
+        let decided = decided.came.filter(|at| !is_early(*at));
+        let revision = decided.map_or(0, |_| decision.revision);
+        let revision = revision.max(written.revision);
+        let came = decided.map_or(written.came, |at| at.max(written.came));
         if self.is_started && !is_settled(came, now) {
             return;
         }
@@ -271,7 +293,7 @@ impl Feed {
         }
         let state = decision.state.clone();
         self.reached.reach(revision, came);
-        let Some(object) = self.made(name, cluster, &state) else {
+        let Some(object) = self.made(name, cluster, &state, revision) else {
             self.hide(name, came);
             return;
         };
@@ -323,17 +345,16 @@ impl Feed {
         self.shown.insert(name.clone(), entry);
     }
 
-    /// The object in this state, at the revision of its sources or of the decision, whichever is
-    /// newer.
+    /// The object in this state and at this revision.
     fn made(
         &self,
         name: &ClusterName,
         cluster: &Cluster,
         state: &LiveState,
+        revision: u64,
     ) -> Option<ClusterGateway> {
         let decision = &self.fleet.decided(name)?.decision;
         let mut object = cluster.shown(state, decision)?;
-        let revision = cluster.written.revision.max(decision.revision);
         object.metadata.resource_version = Some(revision.to_string());
         Some(object)
     }
@@ -349,7 +370,8 @@ impl Feed {
             last: entry.object,
             born: entry.born.position,
             went: Step {
-                revision: self.newest().max(entry.revision),
+                // Not the newest one: what else came up to that may not have been told yet.
+                revision: self.reached.newest_at(came).max(entry.revision),
                 position: self.position,
                 at: Some(came),
             },
@@ -379,7 +401,7 @@ impl Feed {
     }
 
     /// The changes that are wanted, in the order of the hub's revisions.
-    fn changes(&self, now: Instant, is_wanted: impl Fn(Step) -> bool, births: Births) -> Changes {
+    fn changes(&self, is_wanted: impl Fn(Step) -> bool, births: Births) -> Changes {
         let after = match births {
             Births::Any => 0,
             Births::UpTo(position) => position,
@@ -397,13 +419,15 @@ impl Feed {
         Changes {
             all: changes.into_iter().map(|(_, change)| change).collect(),
             position: self.position,
-            revision: self.settled(now),
+            revision: self.settled(),
         }
     }
 
-    fn settled(&self, now: Instant) -> u64 {
-        let moment = now.checked_sub(SETTLE).unwrap_or(now);
-        self.reached.newest_at(moment)
+    /// The revision up to which all changes are taken in.
+    fn settled(&self) -> u64 {
+        let settled = |now: Instant| now.checked_sub(SETTLE).unwrap_or(now);
+        let moment = self.refreshed.map(settled);
+        moment.map_or(0, |moment| self.reached.newest_at(moment))
     }
 }
 

@@ -76,14 +76,16 @@ impl Fleet {
         }
     }
 
-    /// Takes in what another replica has decided.
-    pub(super) fn adopt(&mut self, cluster: ClusterName, decision: Decision, now: Instant) {
+    /// Takes in what another replica has decided. Returns true if that is news.
+    pub(super) fn adopt(&mut self, cluster: ClusterName, decision: Decision, now: Instant) -> bool {
         if let Some(known) = self.entry(cluster)
             && decision.supersedes(&known.decision)
         {
             known.decide(decision, now);
             self.last_came = Some(now);
+            return true;
         }
+        false
     }
 
     /// The entry of a cluster, which is created if needed, because other replicas may know a
@@ -139,23 +141,26 @@ impl Fleet {
     }
 
     /// Takes the decisions that are due, at that revision of the hub. If it is not newer than what
-    /// is `shown` already, they get the revision after that.
+    /// is `shown` already, they get the revision after that. Returns the newest of their revisions.
     pub(super) fn decide(
         &mut self,
         revision: u64,
         (now, time): (Instant, Timestamp),
         shown: impl Fn(&ClusterName) -> u64,
-    ) {
+    ) -> u64 {
+        let mut newest = 0;
         for (cluster, known) in self.known.iter_mut().filter(|(_, known)| known.is_due()) {
             self.changes += 1;
             known.overdue = 0;
             let shown = known.decision.revision.max(shown(cluster));
             let revision = revision.max(shown + 1);
+            newest = newest.max(revision);
             let state = known.state().clone();
             let decision = known.decision.next(revision, state, time.as_second());
             known.decide(decision, now);
             self.last_came = Some(now);
         }
+        newest
     }
 
     /// A number that changes whenever what other replicas are told changes.

@@ -32,7 +32,7 @@ impl Clusters {
     /// Another replica has decided what is shown of a cluster.
     pub(crate) fn hear_decision(&self, cluster: ClusterName, decision: Decision) {
         let now = Instant::now();
-        self.feed.lock().fleet.adopt(cluster, decision, now);
+        self.feed.lock().adopt(cluster, decision, now);
     }
 
     /// Another replica says that a cluster was removed.

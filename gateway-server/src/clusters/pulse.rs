@@ -84,12 +84,12 @@ impl Clusters {
     }
 
     /// Takes in what this replica sees. Returns true if it must take a decision.
-    fn look(&self) -> bool {
+    pub(super) fn look(&self) -> bool {
         let mut feed = self.feed.lock();
         feed.see(&self.snapshot.load())
     }
 
-    fn decide(&self, revision: u64) {
+    pub(super) fn decide(&self, revision: u64) {
         let now = Instant::now();
         let mut feed = self.feed.lock();
         feed.reach(revision, now);

@@ -1,9 +1,13 @@
-//! Reads from a suite's output how many tests passed, and which were skipped. Pure.
+//! Reads from a suite's output how many tests passed, which were skipped, and why others failed. Pure.
 
 use std::fmt;
 
 /// The start of the line by which a test reports that it was skipped. Such a test counts as passed.
 const SKIPPED: &str = "skipped: ";
+/// What comes before the place of a panic.
+const PANICKED: &str = " panicked at ";
+/// How much of the message of a panic is told.
+const MOST_LINES: usize = 6;
 
 /// How many tests passed, failed and so on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -67,9 +71,69 @@ pub(super) fn skipped(output: &str) -> Vec<String> {
     output.lines().filter_map(told).collect()
 }
 
+/// Which tests failed, each with the start of its panic: the logs after it can be long.
+pub(super) fn failures(output: &str) -> Vec<String> {
+    let mut lines = output.lines();
+    let mut failures = Vec::new();
+    while let Some(line) = lines.next() {
+        let name = line.strip_prefix("---- ");
+        let Some(name) = name.and_then(|it| it.strip_suffix(" stdout ----")) else {
+            continue;
+        };
+        let panicked = |line: &str| line.starts_with("thread '") && line.contains(PANICKED);
+        // Stops at the next test, which is read again.
+        let mut ahead = lines.clone();
+        let own = ahead.by_ref().take_while(|line| !line.starts_with("---- "));
+        let mut own = own.skip_while(|line| !panicked(line));
+        let place = own.next().and_then(|line| line.split_once(PANICKED));
+        let place = place.map_or("ended without a panic", |(_, place)| place);
+        let mut failure = format!("{name}: {place}");
+        let is_end = |line: &str| {
+            ["stack backtrace:", "note: "]
+                .iter()
+                .any(|it| line.starts_with(it))
+        };
+        for line in own.take_while(|line| !is_end(line)).take(MOST_LINES) {
+            failure.push_str("\n    ");
+            failure.push_str(line);
+        }
+        failures.push(failure);
+    }
+    failures
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_that_failed_is_told_with_the_start_of_its_panic() {
+        let output = "\
+test a::b ... FAILED
+---- a::b stdout ----
+a log
+
+thread 'a::b' (17) panicked at e2e/tests/a.rs:5:3:
+an event: Elapsed(())
+stack backtrace:
+   0: somewhere
+thread 'x' (18) panicked at later.rs:1:1:
+a log of a process
+---- c stdout ----
+Error: \"no\"
+---- d stdout ----
+thread 'd' panicked at d.rs:1:1:
+assertion failed
+  left: 1
+note: run with `RUST_BACKTRACE=1`
+";
+        let told = [
+            "a::b: e2e/tests/a.rs:5:3:\n    an event: Elapsed(())",
+            "c: ended without a panic",
+            "d: d.rs:1:1:\n    assertion failed\n      left: 1",
+        ];
+        assert_eq!(failures(output), told);
+    }
 
     #[test]
     fn the_counts_of_all_runners_are_added() {

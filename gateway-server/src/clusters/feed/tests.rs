@@ -1,5 +1,7 @@
 //! What is shown at which revision, and what watches from another replica are told.
 
+mod resumption;
+
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
