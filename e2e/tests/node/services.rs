@@ -15,7 +15,7 @@ use crate::stage::{BY_MTLS, GATEWAYS, SPOKE, Stage, pod};
 
 const PORT: u16 = 8080;
 const BULK: usize = 5 << 20;
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 /// Much longer than a request takes on one machine.
 const DIAL: Duration = Duration::from_secs(2);
 

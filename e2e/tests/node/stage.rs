@@ -52,6 +52,9 @@ pub(crate) const WAYS: [Way; 4] = [
     Way(Protocol::WebSocket, Entrance::Mtls),
 ];
 
+/// How long kubectl may wait for a pod, which many tests start at a time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(70);
+
 static FENCE: OnceCell<Arc<Fence>> = OnceCell::const_new();
 static STAGE: OnceCell<Stage> = OnceCell::const_new();
 
@@ -160,7 +163,8 @@ impl Stage {
         self.apply(pod).await;
         let name = pod["metadata"]["name"].as_str().unwrap();
         let pod = format!("pod/{name}");
-        self.kubectl(&["wait", "--for=condition=Ready", "--timeout=25s", &pod])
+        self.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", &pod])
+            .timeout(PATIENCE)
             .ok()
             .await
             .unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::node::IMAGE;
 use serde_json::json;
 
-use crate::stage::{Stage, WAYS, pod};
+use crate::stage::{PATIENCE, Stage, WAYS, pod};
 
 const SOON: Duration = Duration::from_secs(20);
 const PROMPTLY: Duration = Duration::from_secs(5);
@@ -31,8 +31,9 @@ async fn a_deployment_is_applied_watched_and_rolled_out() {
             },
         }))
         .await;
-    let rollout = ["rollout", "status", "deployment/web", "--timeout=25s"];
-    stage.kubectl(&rollout).ok().await.unwrap();
+    let rollout = ["rollout", "status", "deployment/web", "--timeout=60s"];
+    let rollout = stage.kubectl(&rollout).timeout(PATIENCE);
+    rollout.ok().await.unwrap();
     let added = watch.line_with("ADDED", SOON).await.unwrap();
     assert!(added.unwrap().contains("web-"));
     let running = watch.line_with("Running", SOON).await.unwrap();
