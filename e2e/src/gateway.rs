@@ -190,16 +190,22 @@ impl Gateway {
     }
 
     /// The gateway that all tests of this process share, on the hub of [`World::shared`], with
-    /// `managed1` registered.
+    /// `managed1` registered. Its host trusts the authority of `managed1`, as if that were a public one.
     ///
     /// # Panics
     /// If it does not come up, with the full report.
     pub async fn shared() -> SharedGateway {
         let world = World::shared().await;
         let start = || async {
-            let gateway = Self::start(world.cluster("hub"), GatewayOptions::default()).await?;
+            let spoke = world.cluster("managed1");
+            let trusted = world.directory().join("trusted-by-the-host.pem");
+            fs::write(&trusted, spoke.ca_pem())?;
+            let mut options = GatewayOptions::default();
+            let trusted = trusted.display().to_string();
+            options.env.push(("SSL_CERT_FILE".to_owned(), trusted));
+            let gateway = Self::start(world.cluster("hub"), options).await?;
             gateway
-                .register_spoke(world.cluster("managed1"), SpokeOptions::default())
+                .register_spoke(spoke, SpokeOptions::default())
                 .await?;
             Ok::<_, GatewayError>(gateway)
         };

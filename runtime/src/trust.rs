@@ -36,6 +36,11 @@ pub fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     certificates.filter(is_usable).collect()
 }
 
+/// The authorities that this host trusts. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+pub fn of_the_host() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
 fn is_usable(certificate: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(certificate).is_ok()
 }

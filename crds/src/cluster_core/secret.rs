@@ -1,5 +1,6 @@
 //! The names in the Secret that describes a cluster in the manual mode. The Secret has the name of
-//! the cluster. All names except [`INSECURE_ANNOTATION`] are those of cluster-gateway.
+//! the cluster. All names except [`INSECURE_ANNOTATION`] and [`HOST_TRUST_ANNOTATION`] are those of
+//! cluster-gateway.
 
 /// Label: the [`CredentialType`](super::CredentialType). A Secret without it is not a cluster.
 pub const CREDENTIAL_TYPE_LABEL: &str = "cluster.core.oam.dev/cluster-credential-type";
@@ -15,6 +16,11 @@ pub const HEALTHY_REASON_ANNOTATION: &str = "status.cluster.core.oam.dev/healthy
 ///
 /// cluster-gateway skips verification whenever the Secret has no CA. Spokeway never does that.
 pub const INSECURE_ANNOTATION: &str = "cluster.core.oam.dev/insecure-skip-tls-verify";
+/// Spokeway's own annotation: `"true"` lets the authorities vouch for the cluster's API server that the
+/// gateway's host trusts, such as those of public certificates. It counts on a `ManagedCluster` too.
+///
+/// cluster-gateway does that whenever a `ManagedCluster` has no CA. Spokeway does it only if it is asked.
+pub const HOST_TRUST_ANNOTATION: &str = "cluster.core.oam.dev/trust-system-roots";
 
 /// Key: URL of the cluster's API server. A trailing newline is not part of it.
 pub const ENDPOINT_KEY: &str = "endpoint";

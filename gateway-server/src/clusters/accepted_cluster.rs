@@ -34,6 +34,8 @@ pub(super) struct AcceptedCluster {
     pub(super) version: String,
     /// Its usable addresses, in its own order.
     pub(super) addresses: Vec<Address>,
+    /// Whether the authorities that the gateway's host trusts vouch for addresses without a CA of their own.
+    pub(super) trusts_host: bool,
     /// Why the first unusable address is unusable, if there is one.
     pub(super) fault: Option<String>,
 }
@@ -94,6 +96,7 @@ impl AcceptedCluster {
             provider: provider(cluster),
             version: clipped(&version(cluster)),
             addresses,
+            trusts_host: secret::trusts_host(metadata),
             fault,
         }
     }

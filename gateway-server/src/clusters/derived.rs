@@ -121,14 +121,14 @@ fn places(
         authority: Authority::from_static(TunnelDialer::APISERVER),
         base_path: String::new(),
         dialer: Dialer::Tunnel(TunnelDialer::apiserver(cluster, tunnels)),
-        tls: Some(verified(token.authorities.clone())),
+        tls: Some(verified(Trust::Authorities(token.authorities.clone()))),
     };
     let allowed = &derivation.allowed;
     let direct = || {
         accepted
             .addresses
             .iter()
-            .map(|it| direct(it, token, allowed))
+            .map(|it| direct(it, trust(it, accepted, token), allowed))
     };
     let places = match derivation.egress() {
         Egress::Auto => Places {
@@ -155,9 +155,17 @@ fn places(
 }
 
 /// An address that has a CA bundle is verified with it, because the address may be a load
-/// balancer's. Any other address is verified with the CA that came with the token.
-fn direct(address: &Address, token: &Token, allowed: &Arc<[IpRange]>) -> Target {
-    let authorities = address.authorities.as_ref().unwrap_or(&token.authorities);
+/// balancer's. Any other address is verified with the CA that came with the token, unless the
+/// cluster says that its certificate is a public one.
+fn trust(address: &Address, accepted: &AcceptedCluster, token: &Token) -> Trust {
+    match &address.authorities {
+        Some(own) => Trust::Authorities(own.clone()),
+        None if accepted.trusts_host => Trust::Host,
+        None => Trust::Authorities(token.authorities.clone()),
+    }
+}
+
+fn direct(address: &Address, trust: Trust, allowed: &Arc<[IpRange]>) -> Target {
     Target {
         authority: address.reached.authority.clone(),
         base_path: address.reached.base_path.clone(),
@@ -166,13 +174,13 @@ fn direct(address: &Address, token: &Token, allowed: &Arc<[IpRange]>) -> Target 
             port: address.reached.port,
             reach: Reach::Within(Arc::clone(allowed)),
         },
-        tls: Some(verified(authorities.clone())),
+        tls: Some(verified(trust)),
     }
 }
 
-fn verified(authorities: Vec<rustls::pki_types::CertificateDer<'static>>) -> Tls {
+fn verified(trust: Trust) -> Tls {
     Tls {
-        trust: Trust::Authorities(authorities),
+        trust,
         identity: None,
     }
 }

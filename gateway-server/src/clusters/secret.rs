@@ -10,8 +10,8 @@ use crds::{
         ConstEndpoint, CredentialType, EndpointType, UnknownCredentialType, UnknownEndpointType,
         secret::{
             CA_CRT_KEY, CA_KEY, CREDENTIAL_TYPE_LABEL, ENDPOINT_KEY, ENDPOINT_TYPE_LABEL,
-            HEALTHY_ANNOTATION, HEALTHY_REASON_ANNOTATION, INSECURE_ANNOTATION, PROXY_URL_KEY,
-            TLS_CRT_KEY, TLS_KEY_KEY, TOKEN_KEY,
+            HEALTHY_ANNOTATION, HEALTHY_REASON_ANNOTATION, HOST_TRUST_ANNOTATION,
+            INSECURE_ANNOTATION, PROXY_URL_KEY, TLS_CRT_KEY, TLS_KEY_KEY, TOKEN_KEY,
         },
     },
 };
@@ -47,9 +47,15 @@ pub(super) enum Fault {
     Malformed { key: &'static str, fault: String },
     #[error(
         "it has no {CA_CRT_KEY}, so the cluster's API server cannot be verified; add the CA, or \
-         annotate the Secret with {INSECURE_ANNOTATION}=true to skip the verification"
+         annotate the Secret with {HOST_TRUST_ANNOTATION}=true if its certificate is a public one, or \
+         with {INSECURE_ANNOTATION}=true to skip the verification"
     )]
     NoAuthority,
+    #[error(
+        "it has a {CA_CRT_KEY} and the annotation {HOST_TRUST_ANNOTATION}=true; remove one of them, because \
+         only one can say who vouches for the cluster's API server"
+    )]
+    TwoAuthorities,
 }
 
 /// Reads the Secret of a cluster. Its faults are kept and shown to callers who ask for the cluster.
@@ -223,7 +229,14 @@ fn trust(secret: &Secret) -> Result<Trust, Fault> {
     if insecure(secret) {
         return Ok(Trust::Anybody);
     }
-    authorities_of_either_key(secret).map(Trust::Authorities)
+    let authorities = authorities_of_either_key(secret);
+    if !trusts_host(&secret.metadata) {
+        return authorities.map(Trust::Authorities);
+    }
+    match authorities {
+        Err(Fault::NoAuthority) => Ok(Trust::Host),
+        _ => Err(Fault::TwoAuthorities),
+    }
 }
 
 /// The authorities in `ca.crt`.
@@ -257,7 +270,16 @@ fn no_certificate(key: &'static str) -> Fault {
 }
 
 fn insecure(secret: &Secret) -> bool {
-    annotation(secret, INSECURE_ANNOTATION).is_some_and(|value| value == "true")
+    says_true(&secret.metadata, INSECURE_ANNOTATION)
+}
+
+/// Whether the object lets the authorities vouch for its API server that the gateway's host trusts.
+pub(super) fn trusts_host(metadata: &ObjectMeta) -> bool {
+    says_true(metadata, HOST_TRUST_ANNOTATION)
+}
+
+fn says_true(metadata: &ObjectMeta, key: &str) -> bool {
+    annotation(metadata, key).is_some_and(|value| value == "true")
 }
 
 /// The certificates of a chain, at least one.
@@ -292,13 +314,8 @@ fn text<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a str, Fault> {
     }
 }
 
-fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
-    secret
-        .metadata
-        .annotations
-        .as_ref()?
-        .get(key)
-        .map(String::as_str)
+fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 fn object(
@@ -353,8 +370,8 @@ fn status(secret: &Secret, fault: Option<&Fault>) -> Option<ClusterGatewayStatus
     if let Some(fault) = fault {
         return Some(ClusterGatewayStatus::unhealthy(fault.to_string()));
     }
-    let healthy = annotation(secret, HEALTHY_ANNOTATION)?.eq_ignore_ascii_case("true");
-    let reason = annotation(secret, HEALTHY_REASON_ANNOTATION).unwrap_or_default();
+    let healthy = annotation(&secret.metadata, HEALTHY_ANNOTATION)?.eq_ignore_ascii_case("true");
+    let reason = annotation(&secret.metadata, HEALTHY_REASON_ANNOTATION).unwrap_or_default();
     Some(ClusterGatewayStatus {
         healthy,
         healthy_reason: reason.to_owned(),

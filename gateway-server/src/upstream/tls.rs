@@ -1,6 +1,8 @@
 //! TLS towards managed clusters: verified against the credential's own CA, with a client
 //! certificate if that is the credential. Skipping the verification is an explicit choice.
 
+mod host_trust;
+
 use std::sync::Arc;
 
 use http::uri::Authority;
@@ -14,6 +16,7 @@ use rustls::{
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
+use tokio::time::Instant;
 
 /// Tickets to keep: as many as rustls keeps of one server, since there is one. Its default sets
 /// aside room for 32 servers, which is 10 KiB for every managed cluster.
@@ -34,6 +37,8 @@ pub(crate) enum Trust {
     /// A server whose certificate is for the host that was dialled, and is from one of these or one of
     /// these itself.
     Authorities(Vec<CertificateDer<'static>>),
+    /// The same, with the authorities that the gateway's host trusts.
+    Host,
     /// Any server, because the cluster's Secret says so.
     Anybody,
 }
@@ -64,6 +69,12 @@ pub(crate) enum TlsConfigError {
     /// The client certificate and key do not belong together, or are of an unknown kind.
     #[error("the client certificate and key do not form a usable pair: {0}")]
     Identity(rustls::Error),
+    /// The host trusts nobody.
+    #[error(
+        "the host of the gateway trusts no authorities: give it a bundle of them, and name its file in \
+         SSL_CERT_FILE"
+    )]
+    NoAuthorities,
 }
 
 impl Clone for ClientIdentity {
@@ -106,6 +117,7 @@ impl TlsSettings {
 fn client_config(tls: &Tls) -> Result<ClientConfig, TlsConfigError> {
     let verifier = match &tls.trust {
         Trust::Authorities(authorities) => trust::verifier(authorities.clone()),
+        Trust::Host => host_trust::verifier(Instant::now()).ok_or(TlsConfigError::NoAuthorities)?,
         Trust::Anybody => Arc::new(AcceptAnybody::new()) as Arc<dyn ServerCertVerifier>,
     };
     let builder = ClientConfig::builder()

@@ -24,7 +24,7 @@ pub(super) async fn secure(proxy: &Proxy, stream: TcpStream) -> Result<ProxyStre
 
 fn config(proxy: &Proxy) -> ClientConfig {
     // The host's authorities are read each time, because they are replaced while a process runs.
-    let mut trusted = rustls_native_certs::load_native_certs().certs;
+    let mut trusted = trust::of_the_host();
     trusted.extend(proxy.authorities.iter().cloned());
     ClientConfig::builder()
         .dangerous()

@@ -1,6 +1,7 @@
 use crds::{
     authentication,
     cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec},
+    cluster_core::secret::HOST_TRUST_ANNOTATION,
 };
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -180,6 +181,17 @@ fn an_address_is_verified_with_its_own_bundle_or_else_the_tokens_ca() {
     assert_eq!(trust(&direct[1]), tunnel);
     assert_eq!(direct[0].base_path, "/k/c");
     assert_eq!(direct[1].authority, "10.0.0.1");
+
+    // As at a cloud's public endpoint, if the cluster says so.
+    let asked = (HOST_TRUST_ANNOTATION.to_owned(), "true".to_owned());
+    cluster.metadata.annotations = Some([asked].into());
+    let means = derived(&cluster, Some(&secret), Egress::Auto)
+        .means
+        .unwrap();
+    let direct = &means.places.direct;
+    assert!(matches!(trust(&direct[0]), Trust::Authorities(_)));
+    assert_eq!(trust(&direct[1]), Trust::Host);
+    assert_eq!(trust(means.places.tunnel.as_ref().unwrap()), tunnel);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use crds::cluster_core::secret::HOST_TRUST_ANNOTATION;
+
 use super::*;
 
 pub(in crate::clusters) fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
@@ -144,6 +146,19 @@ fn verification_is_only_skipped_when_asked_for() {
         target(&given).tls.unwrap().trust,
         Trust::Authorities(_)
     ));
+}
+
+#[test]
+fn the_hosts_authorities_count_only_when_asked_for_and_alone() {
+    let asked = |secret| annotated(secret, HOST_TRUST_ANNOTATION, "true");
+    let given = token_secret("managed1");
+    let fault = fault(&asked(given.clone()));
+    assert!(
+        fault.contains("ca.crt") && fault.contains("trust-system-roots=true"),
+        "{fault}"
+    );
+    let trusting = asked(without(given, "ca.crt"));
+    assert_eq!(target(&trusting).tls.unwrap().trust, Trust::Host);
 }
 
 #[test]
