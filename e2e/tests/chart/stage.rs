@@ -1,9 +1,14 @@
 //! A hub, and helm for it.
 
+use std::time::Duration;
+
 use e2e::{Cluster, Helm, World, helm::CHART};
 use serde_json::Value;
 
 pub(crate) const RELEASE: &str = "spokeway";
+
+/// Much longer than helm takes on a busy machine.
+const HELM_WITHIN: Duration = Duration::from_mins(2);
 
 pub(crate) struct Stage {
     helm: Helm,
@@ -38,7 +43,8 @@ impl Stage {
     }
 
     pub(crate) async fn run(&self, args: &[&str]) -> Result<String, String> {
-        let done = self.helm.on(self.hub(), args).ok().await;
+        let helm = self.helm.on(self.hub(), args).timeout(HELM_WITHIN);
+        let done = helm.ok().await;
         done.map_err(|error| error.to_string())
     }
 
