@@ -17,9 +17,9 @@ pub use caps::Caps;
 pub use gateway_configuration::{
     Access, AccessCap, AccountReference, Agents, Clusters, Credentials, CredentialsType, Egress,
     EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, Fallback,
-    GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType, Limits, LoadBalancer,
-    NodePlacement, PlacementReference, Protocol, Removals, SecretReference, Server,
-    ServerDeployment, crd,
+    GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType, InnerAuthorization,
+    Limits, LoadBalancer, NodePlacement, PlacementReference, Protocol, Removals, SecretReference,
+    Server, ServerDeployment, crd,
 };
 pub use server_settings::{SETTINGS_PATH, ServerSettings};
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};

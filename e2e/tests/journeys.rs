@@ -24,6 +24,8 @@ mod door;
 mod hub;
 #[path = "journeys/informer.rs"]
 mod informer;
+#[path = "journeys/inner.rs"]
+mod inner;
 #[path = "journeys/lifecycle.rs"]
 mod lifecycle;
 #[path = "journeys/managed.rs"]
@@ -36,6 +38,8 @@ mod openapi;
 mod paths;
 #[path = "journeys/reads.rs"]
 mod reads;
+#[path = "journeys/trust.rs"]
+mod trust;
 #[path = "journeys/watched.rs"]
 mod watched;
 #[path = "journeys/writes.rs"]

@@ -60,6 +60,11 @@ pub struct Args {
     egress_address: Vec<IpRange>,
     #[command(flatten)]
     identity: IdentityArgs,
+    /// Ask the hub's RBAC also what a caller may do inside a managed cluster: the verb on
+    /// clustergateways/RESOURCE[.GROUP][/SUBRESOURCE], e.g. create on clustergateways/pods/exec, in the
+    /// API group cluster.core.oam.dev.
+    #[arg(long, env = "GATEWAY_INNER_AUTHORIZATION")]
+    inner_authorization: bool,
     /// IP address that the API is served on. `::` stands for all addresses, of IPv4 too.
     #[arg(
         long,
@@ -216,6 +221,8 @@ pub struct Settings {
     pub egress_addresses: Vec<IpRange>,
     /// Who callers are on managed clusters. If it is `None`, all are the gateway's account.
     pub identities: Option<Identities>,
+    /// Whether the hub's RBAC also decides what they may do there.
+    pub inner_authorization: bool,
     /// Where the API is served.
     pub address: SocketAddr,
     /// The serving certificate chain.
@@ -269,6 +276,7 @@ impl From<Args> for Settings {
             egress,
             egress_address,
             identity,
+            inner_authorization,
             bind_address,
             secure_port,
             tls_cert_file,
@@ -295,6 +303,7 @@ impl From<Args> for Settings {
             egress,
             egress_addresses: egress_address,
             identities: identity.settings(),
+            inner_authorization,
             address: SocketAddr::new(bind_address, secure_port),
             certificate: tls_cert_file,
             private_key: tls_private_key_file,

@@ -2,6 +2,7 @@
 //! for a few seconds and asked once however many requests wait for it.
 
 mod cache;
+mod inner;
 mod recheck;
 mod review;
 
@@ -16,9 +17,11 @@ use tracing::warn;
 
 use self::{
     cache::{Cache, Outcome},
-    review::{DEADLINE, RESOURCE, ReviewError, Verdict, review, verdict},
+    inner::RESOURCE,
+    review::{DEADLINE, ReviewError, Verdict, reviews, verdict},
 };
 pub(crate) use self::{
+    inner::Inner,
     recheck::keep_checking,
     review::{Action, Question},
 };
@@ -59,6 +62,13 @@ impl Authorizer {
 
     /// Refuses what the hub's RBAC does not allow.
     pub(crate) async fn authorize(&self, question: &Arc<Question>) -> Result<(), Refusal> {
+        if let Some(outer) = outer(question) {
+            self.authorize_alone(&outer).await?;
+        }
+        self.authorize_alone(question).await
+    }
+
+    async fn authorize_alone(&self, question: &Arc<Question>) -> Result<(), Refusal> {
         let Question { user, action } = &**question;
         match self.verdict(question).await {
             Ok(Verdict::Allowed) => Ok(()),
@@ -73,7 +83,13 @@ impl Authorizer {
 
     /// True if the hub says no. If it does not answer, nothing is known.
     async fn denies(&self, question: &Arc<Question>) -> bool {
-        matches!(self.verdict(question).await, Ok(Verdict::Denied(_)))
+        let denied = |verdict| matches!(verdict, Ok(Verdict::Denied(_)));
+        if let Some(outer) = outer(question)
+            && denied(self.verdict(&outer).await)
+        {
+            return true;
+        }
+        denied(self.verdict(question).await)
     }
 
     async fn verdict(&self, question: &Arc<Question>) -> Outcome {
@@ -86,18 +102,26 @@ impl Authorizer {
     }
 }
 
+/// The other half of a question about the inside of a managed cluster.
+fn outer(question: &Question) -> Option<Arc<Question>> {
+    let Action::Inner(inner) = &question.action else {
+        return None;
+    };
+    Some(Arc::new(Question {
+        user: question.user.clone(),
+        action: Action::of(inner.outer, "proxy", &inner.cluster),
+    }))
+}
+
 /// Asks the hub, once for all who wait.
 async fn ask(
-    reviews: Api<SubjectAccessReview>,
+    api: Api<SubjectAccessReview>,
     metrics: Metrics,
     question: Arc<Question>,
 ) -> Result<Verdict, ReviewError> {
-    let review = review(&question);
-    let parameters = PostParams::default();
-    let asked = timeout(DEADLINE, reviews.create(&parameters, &review)).await;
+    let asked = timeout(DEADLINE, ask_each(&api, &question)).await;
     let verdict = match asked {
-        Ok(Ok(answered)) => Ok(verdict(answered)),
-        Ok(Err(error)) => Err(ReviewError::Hub(error)),
+        Ok(answered) => answered.map_err(ReviewError::Hub),
         Err(_) => Err(ReviewError::Deadline),
     };
     let result = match &verdict {
@@ -113,6 +137,18 @@ async fn ask(
         .get_or_create(&ReviewLabels { result })
         .inc();
     verdict
+}
+
+/// Asks until one review allows it.
+async fn ask_each(api: &Api<SubjectAccessReview>, question: &Question) -> kube::Result<Verdict> {
+    let mut last = Verdict::Allowed;
+    for review in reviews(question) {
+        last = verdict(api.create(&PostParams::default(), &review).await?);
+        if last == Verdict::Allowed {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 /// In the words of kube-apiserver, which clients know how to read.
@@ -137,6 +173,11 @@ fn forbidden(user: &User, action: &Action, reason: &str) -> Refusal {
             );
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
             name.iter().fold(refusal, Refusal::of_cluster)
+        }
+        Action::Inner(inner) => {
+            let message = inner.forbidden(user, reason);
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
+            refusal.of_cluster(&inner.cluster)
         }
         Action::Path { method, path } => {
             let verb = method.as_str().to_ascii_lowercase();

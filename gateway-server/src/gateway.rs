@@ -33,7 +33,7 @@ use crate::{
     },
     attach::Attach,
     authentication::{Authenticator, Peer, User},
-    authorization::{Authorizer, Question},
+    authorization::{Action, Authorizer, Inner, Question},
     body::Body,
     clusters::{Absent, Clusters, refusal::not_read_yet},
     proxy::{Call, Proxy},
@@ -57,6 +57,8 @@ pub(crate) struct Gateway {
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) admin: Admin,
+    /// Whether the hub's RBAC also decides what callers may do inside managed clusters.
+    pub(crate) authorizes_inner: bool,
     /// The settings that the operator has to know, as JSON.
     pub(crate) settings: String,
     /// The process is about to end.
@@ -103,6 +105,7 @@ impl Gateway {
             .authenticator
             .authenticate(peer, request.headers(), UnixTime::now())?;
         let Asked { action, task } = asked?;
+        let action = self.inner(&request, &task).unwrap_or(action);
         let question = Arc::new(Question { user, action });
         self.authorizer.authorize(&question).await?;
         match task {
@@ -122,6 +125,25 @@ impl Gateway {
             }
             Task::Own(own) => self.own(own, request, &question.user).await,
         }
+    }
+
+    /// What the request asks of a managed cluster, if the hub's RBAC decides on that.
+    fn inner<B>(&self, request: &Request<B>, task: &Task) -> Option<Action> {
+        let Task::Forward {
+            cluster,
+            service: None,
+            tail_length,
+        } = task
+        else {
+            return None;
+        };
+        if !self.authorizes_inner {
+            return None;
+        }
+        let uri = request.uri();
+        let tail = &uri.path()[uri.path().len() - tail_length..];
+        let inner = Inner::of(cluster, request.method(), tail, uri.query());
+        Some(Action::Inner(inner))
     }
 
     /// Answers from what the gateway itself knows.

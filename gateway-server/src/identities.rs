@@ -13,7 +13,7 @@ pub struct Identities {
 
 /// What the operator has to know about this process, as JSON. Without identities, every caller acts
 /// as the gateway's account.
-pub(crate) fn settings(identities: Option<&Identities>) -> String {
+pub(crate) fn settings(identities: Option<&Identities>, inner_authorization: bool) -> String {
     let identity = match identities {
         Some(Identities { prefix, fallback }) => Identity {
             kind: IdentityType::Impersonate,
@@ -26,6 +26,10 @@ pub(crate) fn settings(identities: Option<&Identities>) -> String {
         },
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let settings = ServerSettings { version, identity };
+    let settings = ServerSettings {
+        version,
+        identity,
+        inner_authorization,
+    };
     serde_json::to_string(&settings).expect("its keys are strings")
 }

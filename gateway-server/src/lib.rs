@@ -26,6 +26,7 @@ mod metrics;
 mod peers;
 mod proxy;
 mod replicas;
+mod request_info;
 mod route;
 mod run;
 mod seats;

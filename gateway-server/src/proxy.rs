@@ -8,7 +8,6 @@ mod exchange;
 mod failure;
 mod headers;
 mod redirect;
-mod request_info;
 mod splice;
 pub(crate) mod target_uri;
 mod unauthorized;
@@ -28,7 +27,6 @@ use self::{
     exchange::Exchange,
     failure::Failure,
     headers::Upgrade,
-    request_info::RequestInfo,
 };
 use crate::{
     acting::{Acting, cut_of},
@@ -38,6 +36,7 @@ use crate::{
     clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics},
+    request_info::{RequestInfo, decoded},
     seats::{Full, Limits, Need, Seat},
     status::Refusal,
     verb::Verb,
@@ -85,8 +84,8 @@ impl Proxy {
         let (verb, begins_late) = if service.is_some() {
             (Verb::of_method(request.method()), true)
         } else {
-            let path = tail(&request, call.tail_length);
-            let info = RequestInfo::read(request.method(), path, request.uri().query());
+            let path = decoded(tail(&request, call.tail_length));
+            let info = RequestInfo::read(request.method(), &path, request.uri().query());
             (info.verb, info.begins_late())
         };
         let upgrade = upgrade_of(&request);

@@ -2,7 +2,10 @@
 //! whether its answer may begin late. Follows kube-apiserver's own reading of a request, so that
 //! deadlines, metrics and later authorization agree with what the managed cluster will do. Pure.
 
+use std::borrow::Cow;
+
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 use crate::verb::Verb;
 
@@ -10,20 +13,35 @@ use crate::verb::Verb;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RequestInfo<'a> {
     pub(crate) verb: Verb,
+    /// Empty for the core group.
+    pub(crate) group: &'a str,
     /// Empty for non-resource paths such as `/healthz`.
     pub(crate) resource: &'a str,
     pub(crate) subresource: &'a str,
+    /// Empty for objects of the whole cluster. A namespace is in itself.
+    pub(crate) namespace: &'a str,
+    /// Empty if the path names no object.
+    pub(crate) name: &'a str,
+}
+
+/// A path as API servers read it, which undo its percent-encoding first.
+pub(crate) fn decoded(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path).decode_utf8_lossy()
 }
 
 impl<'a> RequestInfo<'a> {
-    /// Reads a request from its method, the path as the managed cluster sees it, and its query.
+    /// Reads a request from its method, the [`decoded`] path as the managed cluster sees it, and its
+    /// query.
     pub(crate) fn read(method: &Method, path: &'a str, query: Option<&str>) -> Self {
         let by_method = Verb::of_method(method);
-        let Some(parts) = resource_parts(path) else {
+        let Some((group, parts)) = resource_parts(path) else {
             return Self {
                 verb: by_method,
+                group: "",
                 resource: "",
                 subresource: "",
+                namespace: "",
+                name: "",
             };
         };
         let (watch_prefix, parts) = match parts {
@@ -34,10 +52,12 @@ impl<'a> RequestInfo<'a> {
             parts => (false, parts),
         };
         let Object {
+            namespace,
             resource,
-            named,
+            name,
             subresource,
         } = parts.object();
+        let named = !name.is_empty();
         let verb = match by_method {
             Verb::Get if watch_prefix => Verb::Watch,
             // kubectl opens these with GET over WebSocket, but they are not read-only.
@@ -49,8 +69,11 @@ impl<'a> RequestInfo<'a> {
         };
         Self {
             verb,
+            group,
             resource,
             subresource,
+            namespace,
+            name,
         }
     }
 
@@ -68,8 +91,9 @@ struct Parts<'a> {
 }
 
 struct Object<'a> {
+    namespace: &'a str,
     resource: &'a str,
-    named: bool,
+    name: &'a str,
     subresource: &'a str,
 }
 
@@ -81,7 +105,7 @@ impl<'a> Parts<'a> {
 
     fn object(self) -> Object<'a> {
         if self.first != "namespaces" {
-            return Object::of(self.first, self.rest);
+            return Object::of("", self.first, self.rest);
         }
         // namespaces/NAME/RESOURCE… is a namespaced resource, except for the namespace's own
         // subresources.
@@ -90,36 +114,33 @@ impl<'a> Parts<'a> {
             Self {
                 first: "" | "finalize" | "status",
                 ..
-            } => Object::of(self.first, self.rest),
-            Self { first, rest } => Object::of(first, rest),
+            } => Object::of(inner.first, self.first, self.rest),
+            Self { first, rest } => Object::of(inner.first, first, rest),
         }
     }
 }
 
 impl<'a> Object<'a> {
-    fn of(resource: &'a str, rest: &'a str) -> Self {
+    fn of(namespace: &'a str, resource: &'a str, rest: &'a str) -> Self {
         let Parts { first: name, rest } = Parts::of(rest);
         Self {
+            namespace,
             resource,
-            named: !name.is_empty(),
+            name,
             subresource: Parts::of(rest).first,
         }
     }
 }
 
-/// What follows `/api/VERSION/` or `/apis/GROUP/VERSION/`, if the path has that form.
-fn resource_parts(path: &str) -> Option<Parts<'_>> {
+/// The group, and what follows `/api/VERSION/` or `/apis/GROUP/VERSION/`, if the path has that form.
+fn resource_parts(path: &str) -> Option<(&str, Parts<'_>)> {
     let path = path.trim_matches('/');
-    let rest = if let Some(rest) = path.strip_prefix("api/") {
-        rest.split_once('/')?.1
-    } else {
-        path.strip_prefix("apis/")?
-            .split_once('/')?
-            .1
-            .split_once('/')?
-            .1
+    let (group, rest) = match path.strip_prefix("api/") {
+        Some(rest) => ("", rest),
+        None => path.strip_prefix("apis/")?.split_once('/')?,
     };
-    (!rest.is_empty()).then(|| Parts::of(rest))
+    let (_version, rest) = rest.split_once('/')?;
+    (!rest.is_empty()).then(|| (group, Parts::of(rest)))
 }
 
 /// The first value of a boolean query parameter, as Kubernetes reads one: set and neither `0` nor
@@ -219,17 +240,18 @@ mod tests {
         ),
     ];
 
-    fn read(request: &'static str) -> Reading {
+    fn read(request: &str) -> (&'static str, String, String, bool) {
         let (method, uri) = request.split_once(' ').unwrap();
         let (path, query) = match uri.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (uri, None),
         };
-        let info = RequestInfo::read(&method.parse().unwrap(), path, query);
+        let path = decoded(path);
+        let info = RequestInfo::read(&method.parse().unwrap(), &path, query);
         (
             info.verb.name(),
-            info.resource,
-            info.subresource,
+            info.resource.to_owned(),
+            info.subresource.to_owned(),
             info.begins_late(),
         )
     }
@@ -237,7 +259,59 @@ mod tests {
     #[test]
     fn reads_requests_as_kube_apiserver_does() {
         for (request, wanted) in TABLE {
-            assert_eq!(read(request), *wanted, "{request}");
+            let (verb, resource, subresource, late) = *wanted;
+            let wanted = (verb, resource.to_owned(), subresource.to_owned(), late);
+            assert_eq!(read(request), wanted, "{request}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_path_means_the_same() {
+        let plain = read("POST /api/v1/namespaces/d/pods/p/exec");
+        for encoded in ["/pods/p%2Fexec", "/pods/p/%65xec", "/%70ods%2fp%2Fexec"] {
+            let path = format!("POST /api/v1/namespaces/d{encoded}");
+            assert_eq!(read(&path), plain, "{path}");
+        }
+    }
+
+    #[test]
+    fn tells_which_object_is_meant() {
+        let table = [
+            (
+                "/api/v1/namespaces/d/pods/p/log",
+                ["", "pods", "log", "d", "p"],
+            ),
+            ("/api/v1/namespaces/d", ["", "namespaces", "", "d", "d"]),
+            (
+                "/api/v1/namespaces/d/status",
+                ["", "namespaces", "status", "d", "d"],
+            ),
+            ("/api/v1/pods", ["", "pods", "", "", ""]),
+            (
+                "/apis/apps/v1/namespaces/d/deployments",
+                ["apps", "deployments", "", "d", ""],
+            ),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/c",
+                ["rbac.authorization.k8s.io", "clusterroles", "", "", "c"],
+            ),
+            ("/apis/apps/v1", ["", "", "", "", ""]),
+        ];
+        for (path, wanted) in table {
+            let info = RequestInfo::read(&Method::GET, path, None);
+            let RequestInfo {
+                group,
+                resource,
+                subresource,
+                namespace,
+                name,
+                ..
+            } = info;
+            assert_eq!(
+                [group, resource, subresource, namespace, name],
+                wanted,
+                "{path}"
+            );
         }
     }
 

@@ -230,11 +230,16 @@ impl Process {
             discovery: Discovery::new(),
             openapi: OpenApi::new(),
             admin,
-            settings: identities::settings(settings.identities.as_ref()),
+            authorizes_inner: settings.inner_authorization,
+            settings: told_to_the_operator(settings),
             drain: ending.drain,
             connections: metrics.connections,
         })
     }
+}
+
+fn told_to_the_operator(settings: &Settings) -> String {
+    identities::settings(settings.identities.as_ref(), settings.inner_authorization)
 }
 
 fn derivation(settings: &Settings) -> Option<Derivation> {

@@ -81,6 +81,18 @@ pub struct Access {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub caps: Vec<AccessCap>,
+    /// Whether the hub's RBAC also decides what callers may do inside managed clusters.
+    pub inner_authorization: InnerAuthorization,
+}
+
+/// Whether the hub's RBAC also decides what callers may do inside managed clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InnerAuthorization {
+    /// If it is true, a request to a managed cluster needs, besides the right to use
+    /// `clustergateways/proxy`, its own verb on `clustergateways/RESOURCE[.GROUP][/SUBRESOURCE]`, for
+    /// example create on `clustergateways/pods/exec`. Discovery needs no right. Defaults to false.
+    pub enabled: bool,
 }
 
 /// The most that may be granted on some clusters.

@@ -15,4 +15,7 @@ pub struct ServerSettings {
     pub version: String,
     /// Who callers are on managed clusters.
     pub identity: Identity,
+    /// Whether the hub's RBAC also decides what they may do there.
+    #[serde(default)]
+    pub inner_authorization: bool,
 }

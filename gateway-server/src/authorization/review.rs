@@ -8,9 +8,9 @@ use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 
+use super::inner::{Inner, RESOURCE};
 use crate::{authentication::User, verb::Verb};
 
-pub(super) const RESOURCE: &str = "clustergateways";
 /// How long the hub may take to answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -25,6 +25,8 @@ pub(crate) enum Action {
     },
     /// A path that is no resource: discovery, OpenAPI, metrics.
     Path { method: Method, path: String },
+    /// What a request asks of a managed cluster, besides the verb on `clustergateways/proxy`.
+    Inner(Inner),
 }
 
 impl Action {
@@ -76,32 +78,60 @@ pub(super) fn verdict(review: SubjectAccessReview) -> Verdict {
     }
 }
 
-pub(super) fn review(question: &Question) -> SubjectAccessReview {
+/// The reviews of which one must allow it. If there are none, everybody may do it.
+pub(super) fn reviews(question: &Question) -> Vec<SubjectAccessReview> {
     let Question { user, action } = question;
-    let (mut resource_attributes, mut non_resource_attributes) = (None, None);
     match action {
         Action::Resource {
             verb,
             subresource,
             name,
         } => {
-            resource_attributes = Some(ResourceAttributes {
-                group: Some(GROUP.to_owned()),
-                version: Some(VERSION.to_owned()),
-                resource: Some(RESOURCE.to_owned()),
+            let attributes = ResourceAttributes {
                 subresource: (!subresource.is_empty()).then(|| (*subresource).to_owned()),
                 name: name.as_ref().map(ToString::to_string),
-                verb: Some(verb.name().to_owned()),
-                ..ResourceAttributes::default()
-            });
+                ..attributes(verb.name())
+            };
+            vec![review(user, Some(attributes), None)]
         }
         Action::Path { method, path } => {
-            non_resource_attributes = Some(NonResourceAttributes {
+            let attributes = NonResourceAttributes {
                 path: Some(path.clone()),
                 verb: Some(method.as_str().to_ascii_lowercase()),
-            });
+            };
+            vec![review(user, None, Some(attributes))]
+        }
+        Action::Inner(inner) => {
+            let Some(subresource) = inner.subresource() else {
+                return Vec::new();
+            };
+            let named = |name| ResourceAttributes {
+                subresource: Some(subresource.clone()),
+                namespace: inner.namespace().map(str::to_owned),
+                name: Some(name),
+                ..attributes(&inner.verb)
+            };
+            let attributes = inner.names().map(named);
+            attributes.map(|it| review(user, Some(it), None)).collect()
         }
     }
+}
+
+fn attributes(verb: &str) -> ResourceAttributes {
+    ResourceAttributes {
+        group: Some(GROUP.to_owned()),
+        version: Some(VERSION.to_owned()),
+        resource: Some(RESOURCE.to_owned()),
+        verb: Some(verb.to_owned()),
+        ..ResourceAttributes::default()
+    }
+}
+
+fn review(
+    user: &User,
+    resource_attributes: Option<ResourceAttributes>,
+    non_resource_attributes: Option<NonResourceAttributes>,
+) -> SubjectAccessReview {
     SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(user.name.clone()),

@@ -28,14 +28,14 @@ fn question(user: User, action: Action) -> Question {
 
 #[test]
 fn asks_in_the_terms_of_rbac() {
-    assert_json_snapshot!("review_of_proxy", review(&question(alice(), proxy())));
+    assert_json_snapshot!("review_of_proxy", reviews(&question(alice(), proxy()))[0]);
     let metrics = Action::Path {
         method: Method::GET,
         path: "/metrics".to_owned(),
     };
     assert_json_snapshot!(
         "review_of_path",
-        review(&question(User::default(), metrics))
+        reviews(&question(User::default(), metrics))[0]
     );
 }
 

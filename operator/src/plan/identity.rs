@@ -1,12 +1,18 @@
-//! Who callers are on managed clusters: the gateway server's flags, and whether a server that
-//! somebody else runs does as configured.
+//! Who callers are on managed clusters, and whether the hub's RBAC decides what they may do there: the
+//! gateway server's flags, and whether a server that somebody else runs does as configured.
 
 use crds::gateway::{Fallback, Identity, IdentityType, ServerDeployment};
 
 use crate::observed::{Observed, ServerSeen};
 
 /// The flags by which the server does as configured.
-pub(super) fn arguments(identity: &Identity) -> Vec<String> {
+pub(super) fn arguments(identity: &Identity, inner_authorization: bool) -> Vec<String> {
+    let mut arguments = of_identity(identity);
+    arguments.extend(inner_authorization.then(|| "--inner-authorization".to_owned()));
+    arguments
+}
+
+fn of_identity(identity: &Identity) -> Vec<String> {
     if identity.kind == IdentityType::ServiceAccount {
         return vec!["--identity=service-account".to_owned()];
     }
@@ -32,8 +38,10 @@ pub(super) fn mismatch(observed: &Observed) -> Option<String> {
     if spec.server.deployment != ServerDeployment::External {
         return None;
     }
-    let wanted = arguments(&spec.identity);
-    let seen = settings.as_ref().map(|it| arguments(&it.identity));
+    let wanted = arguments(&spec.identity, spec.access.inner_authorization.enabled);
+    let seen = settings
+        .as_ref()
+        .map(|it| arguments(&it.identity, it.inner_authorization));
     if seen.as_ref() == Some(&wanted) {
         return None;
     }
@@ -42,8 +50,8 @@ pub(super) fn mismatch(observed: &Observed) -> Option<String> {
         |seen| format!("runs with {}", seen.join(" ")),
     );
     Some(format!(
-        "the gateway server {runs}, but spec.identity of the GatewayConfiguration requires {}; restart it with \
-         these flags, or change spec.identity",
+        "the gateway server {runs}, but spec.identity and spec.access.innerAuthorization of the GatewayConfiguration \
+         require {}; restart it with exactly these flags, or change the configuration",
         wanted.join(" ")
     ))
 }

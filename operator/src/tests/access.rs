@@ -387,8 +387,11 @@ fn no_grant_is_called_applied_while_a_server_of_somebody_elses_does_otherwise() 
             kind,
             ..Identity::default()
         };
-        let version = "1".to_owned();
-        ServerSeen::Ready(Some(ServerSettings { version, identity }))
+        ServerSeen::Ready(Some(ServerSettings {
+            version: "1".to_owned(),
+            identity,
+            inner_authorization: false,
+        }))
     };
     let degraded = |hub: &Hub| {
         let key = ObjectKey::global(Kind::GatewayConfiguration, "default");
@@ -416,6 +419,14 @@ fn no_grant_is_called_applied_while_a_server_of_somebody_elses_does_otherwise() 
         assert_eq!(degraded(&hub), "ServerDiffers");
     }
     hub.observed.server = says(IdentityType::Impersonate);
+    let mut inner = external.clone();
+    inner["access"] = json!({"innerAuthorization": {"enabled": true}});
+    hub.configure(&inner);
+    hub.settle();
+    let state = &status(&hub, "g").cluster_states[0];
+    assert!(state.message.contains("--inner-authorization"), "{state:?}");
+    assert_eq!(degraded(&hub), "ServerDiffers");
+    hub.configure(&external);
     hub.settle();
     assert_eq!(
         status(&hub, "g").cluster_states[0].state,

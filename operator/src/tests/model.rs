@@ -56,6 +56,7 @@ pub(crate) fn ready() -> ServerSeen {
     ServerSeen::Ready(Some(ServerSettings {
         version: "1".to_owned(),
         identity: Identity::default(),
+        inner_authorization: false,
     }))
 }
 

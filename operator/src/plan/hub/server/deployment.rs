@@ -173,7 +173,8 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
         let ranges = spec.egress.addresses.iter();
         arguments.extend(ranges.map(|range| format!("--egress-address={range}")));
     }
-    arguments.extend(identity::arguments(&spec.identity));
+    let inner = spec.access.inner_authorization.enabled;
+    arguments.extend(identity::arguments(&spec.identity, inner));
     arguments.extend(limits(&spec.limits));
     for service in spec.egress.spoken() {
         let (namespace, name, port) = (&service.namespace, &service.name, service.port);
