@@ -15,11 +15,11 @@ pub use access_grant::{
 };
 pub use caps::Caps;
 pub use gateway_configuration::{
-    Access, AccessCap, AccountReference, Agents, Clusters, Credentials, CredentialsType, Egress,
-    EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer, Fallback,
-    GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType, InnerAuthorization,
-    Limits, LoadBalancer, NodePlacement, PlacementReference, Protocol, Removals, SecretReference,
-    Server, ServerDeployment, crd,
+    Access, AccessCap, AccountReference, Agents, Clusters, Credentials, CredentialsType,
+    DirectAccess, Egress, EgressType, Entrypoint, EntrypointType, ExposedService, ExternalServer,
+    Fallback, GatewayConfiguration, GatewayConfigurationSpec, Identity, IdentityType,
+    InnerAuthorization, Limits, LoadBalancer, NodePlacement, PlacementReference, Protocol,
+    Removals, SecretReference, Server, ServerDeployment, crd,
 };
 pub use server_settings::{SETTINGS_PATH, ServerSettings};
 pub use status::{ClusterCounts, ComponentVersion, GatewayConfigurationStatus, TroubledCluster};

@@ -18,6 +18,8 @@ mod clustergateways;
 mod connections;
 #[path = "journeys/credentials.rs"]
 mod credentials;
+#[path = "journeys/direct.rs"]
+mod direct;
 #[path = "journeys/door.rs"]
 mod door;
 #[path = "journeys/hub.rs"]

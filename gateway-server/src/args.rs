@@ -65,6 +65,20 @@ pub struct Args {
     /// API group cluster.core.oam.dev.
     #[arg(long, env = "GATEWAY_INNER_AUTHORIZATION")]
     inner_authorization: bool,
+    /// Let callers come without the hub's API server: with a client certificate that the hub's client CA
+    /// has issued, or with a bearer token that the hub accepts. The hub's RBAC decides as before.
+    #[arg(long, env = "GATEWAY_DIRECT_ACCESS")]
+    direct_access: bool,
+    /// Audience that such a bearer token must have. Can be repeated. If it is not set, the token must be
+    /// for the hub's API server.
+    #[arg(
+        long,
+        env = "GATEWAY_DIRECT_ACCESS_AUDIENCES",
+        value_name = "AUDIENCE",
+        value_delimiter = ',',
+        requires = "direct_access"
+    )]
+    direct_access_audience: Vec<String>,
     /// IP address that the API is served on. `::` stands for all addresses, of IPv4 too.
     #[arg(
         long,
@@ -223,6 +237,8 @@ pub struct Settings {
     pub identities: Option<Identities>,
     /// Whether the hub's RBAC also decides what they may do there.
     pub inner_authorization: bool,
+    /// The audiences of tokens with which callers come directly, if they may.
+    pub direct_access: Option<Vec<String>>,
     /// Where the API is served.
     pub address: SocketAddr,
     /// The serving certificate chain.
@@ -277,6 +293,8 @@ impl From<Args> for Settings {
             egress_address,
             identity,
             inner_authorization,
+            direct_access,
+            direct_access_audience,
             bind_address,
             secure_port,
             tls_cert_file,
@@ -304,6 +322,7 @@ impl From<Args> for Settings {
             egress_addresses: egress_address,
             identities: identity.settings(),
             inner_authorization,
+            direct_access: direct_access.then_some(direct_access_audience),
             address: SocketAddr::new(bind_address, secure_port),
             certificate: tls_cert_file,
             private_key: tls_private_key_file,

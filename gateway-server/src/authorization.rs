@@ -1,7 +1,6 @@
 //! What the caller may do, by the hub's own RBAC: one SubjectAccessReview per question, remembered
 //! for a few seconds and asked once however many requests wait for it.
 
-mod cache;
 mod inner;
 mod recheck;
 mod review;
@@ -15,17 +14,17 @@ use kube::{Api, Client, api::PostParams};
 use tokio::time::timeout;
 use tracing::warn;
 
-use self::{
-    cache::{Cache, Outcome},
-    inner::RESOURCE,
-    review::{DEADLINE, ReviewError, Verdict, reviews, verdict},
-};
 pub(crate) use self::{
     inner::Inner,
     recheck::keep_checking,
     review::{Action, Question},
 };
+use self::{
+    inner::RESOURCE,
+    review::{DEADLINE, ReviewError, Verdict, reviews, verdict},
+};
 use crate::{
+    answers::{Answers, Outcome},
     authentication::User,
     metrics::{Metrics, ReviewLabels},
     status::Refusal,
@@ -39,14 +38,14 @@ const ALL_POWERFUL: &str = "system:masters";
 #[derive(Clone)]
 pub(crate) struct Authorizer {
     reviews: Api<SubjectAccessReview>,
-    cache: Arc<Cache>,
+    answers: Arc<Answers<Arc<Question>, Verdict, ReviewError>>,
     metrics: Metrics,
 }
 
 impl std::fmt::Debug for Authorizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authorizer")
-            .field("cache", &self.cache)
+            .field("answers", &self.answers)
             .finish_non_exhaustive()
     }
 }
@@ -55,7 +54,7 @@ impl Authorizer {
     pub(crate) fn new(client: Client, metrics: Metrics) -> Self {
         Self {
             reviews: Api::all(client),
-            cache: Arc::default(),
+            answers: Arc::default(),
             metrics,
         }
     }
@@ -92,13 +91,13 @@ impl Authorizer {
         denied(self.verdict(question).await)
     }
 
-    async fn verdict(&self, question: &Arc<Question>) -> Outcome {
+    async fn verdict(&self, question: &Arc<Question>) -> Outcome<Verdict, ReviewError> {
         let mut groups = question.user.groups.iter();
         if groups.any(|group| group == ALL_POWERFUL) {
             return Ok(Verdict::Allowed);
         }
         let ask = |question| ask(self.reviews.clone(), self.metrics.clone(), question);
-        self.cache.get(question, ask).await
+        self.answers.get(question, ask).await
     }
 }
 

@@ -93,7 +93,7 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         let asked = match route(request.uri().path()) {
-            Ok(Route::Mine) => return self.mine(peer, request),
+            Ok(Route::Mine) => return self.mine(peer, request).await,
             Ok(Route::Livez) => return Ok(text(StatusCode::OK, "ok")),
             Ok(Route::Readyz) => return Ok(self.readyz()),
             Ok(Route::Settings) => return Ok(json(&self.settings)),
@@ -103,7 +103,8 @@ impl Gateway {
         };
         let user = self
             .authenticator
-            .authenticate(peer, request.headers(), UnixTime::now())?;
+            .authenticate(peer, request.headers(), UnixTime::now())
+            .await?;
         let Asked { action, task } = asked?;
         let action = self.inner(&request, &task).unwrap_or(action);
         let question = Arc::new(Question { user, action });
@@ -260,11 +261,16 @@ impl Gateway {
 
     /// The caller's own clusters. The hub's API server lets every authenticated caller ask, and the
     /// gateway tells each of them only of itself.
-    fn mine(&self, peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn mine(
+        &self,
+        peer: &Peer,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Refusal> {
         let (head, _) = request.into_parts();
         let caller = self
             .authenticator
-            .authenticate(peer, &head.headers, UnixTime::now())?;
+            .authenticate(peer, &head.headers, UnixTime::now())
+            .await?;
         if !matches!(head.method, Method::GET | Method::HEAD) {
             return Ok(method_not_allowed(&head.method));
         }

@@ -5,6 +5,7 @@
 mod account_name;
 mod account_rights;
 mod acting;
+mod answers;
 mod api;
 mod args;
 mod attach;

@@ -23,7 +23,7 @@ use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::Settings,
     attach::{AgentAuthority, Attach, Refusals, TunnelDoor},
-    authentication::Authenticator,
+    authentication::{Authenticator, Tokens},
     authorization::Authorizer,
     clusters::{Clusters, Derivation},
     door::Door,
@@ -191,11 +191,11 @@ impl Process {
             tunnels.clone(),
             connections.clone(),
         ));
+        let authenticator = Arc::new(authenticator(settings, &hub));
         let authorizer = Authorizer::new(hub, metrics.clone());
         let identities = settings.identities.clone();
         let grants =
             identities.map(|it| Grants::new(it, Arc::clone(&clusters), metrics.clone(), clock));
-        let authenticator = Arc::<Authenticator>::default();
         let outbound = Outbound {
             clusters: Arc::clone(&clusters),
             authenticator: Arc::clone(&authenticator),
@@ -235,6 +235,16 @@ impl Process {
             drain: ending.drain,
             connections: metrics.connections,
         })
+    }
+}
+
+fn authenticator(settings: &Settings, hub: &Client) -> Authenticator {
+    match &settings.direct_access {
+        Some(audiences) => {
+            let tokens = Tokens::new(hub.clone(), audiences.clone());
+            Authenticator::with_direct_access(tokens)
+        }
+        None => Authenticator::default(),
     }
 }
 

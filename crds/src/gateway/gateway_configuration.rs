@@ -21,7 +21,7 @@ pub use self::{
         Egress, EgressType, Entrypoint, EntrypointType, ExposedService, LoadBalancer, Protocol,
     },
     identity::{Fallback, Identity, IdentityType},
-    server::{ExternalServer, NodePlacement, Server, ServerDeployment},
+    server::{DirectAccess, ExternalServer, NodePlacement, Server, ServerDeployment},
 };
 use super::{SINGLETON, status::GatewayConfigurationStatus};
 
@@ -303,7 +303,6 @@ mod tests {
             fields.keys().cloned().collect::<Vec<_>>()
         };
         assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
-        assert!(!fields(&["server"]).contains(&"directAccess".to_owned()));
         let limits = [
             "longRequests",
             "requestTimeout",

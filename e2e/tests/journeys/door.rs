@@ -45,6 +45,11 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) async fn open(gateway: &Gateway) -> Self {
+        Self::open_with(gateway, gateway.hub().front_proxy_client()).await
+    }
+
+    /// The same with another client certificate.
+    pub(crate) async fn open_with(gateway: &Gateway, identity: &Identity) -> Self {
         let authority = gateway.url().trim_start_matches("https://").to_owned();
         let stream = TcpStream::connect(&authority)
             .await
@@ -53,7 +58,7 @@ impl Door {
             .unwrap();
         let socket = stream.try_clone().unwrap();
         let stream = TcpStream::from_std(stream).unwrap();
-        let tls = tls(&gateway.ca_pem(), gateway.hub().front_proxy_client());
+        let tls = tls(&gateway.ca_pem(), identity);
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream);
         let stream = stream.await.unwrap();

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, about};
@@ -242,4 +243,40 @@ async fn clusters_are_listed_with_what_one_may_do_there() {
 
 fn grant_of(name: &str, user: &str) -> Value {
     crate::stage::grant(name, user, &json!({}))
+}
+
+#[tokio::test]
+async fn a_context_leads_straight_to_the_gateway_if_the_hub_allows_that() {
+    let stage = Stage::shared().await;
+    let (path, _) = kubeconfig(stage, "direct");
+    let write = ["kubeconfig", "managed1", "--direct", "--name", "straight"];
+    let configure = async |enabled: bool| {
+        let gateway = &stage.gateway;
+        stage
+            .apply(&json!({
+                "apiVersion": "gateway.open-cluster-management.io/v1alpha1", "kind": "GatewayConfiguration",
+                "metadata": {"name": "default"},
+                "spec": {"server": {
+                    "deployment": "External",
+                    "external": {"caBundle": STANDARD.encode(gateway.ca_pem())},
+                    "directAccess": {"enabled": enabled, "hostname": "127.0.0.1", "port": gateway.port()},
+                }},
+            }))
+            .await;
+    };
+    configure(false).await;
+    let refused = stage.plugin_with(&path, &write).run().await.unwrap();
+    assert!(
+        refused.stderr.contains("spec.server.directAccess.enabled"),
+        "{refused}"
+    );
+    configure(true).await;
+    stage.plugin_with(&path, &write).ok().await.unwrap();
+    let proxy = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxy";
+    let server = read(&path)["clusters"][1]["cluster"]["server"].clone();
+    assert_eq!(server, format!("{}{proxy}", stage.gateway.url()));
+    assert_eq!(
+        identity(stage, &path, "straight").await,
+        managed1(stage).await
+    );
 }

@@ -24,7 +24,7 @@ const KINDS: [&str; 4] = [
 
 pub(crate) struct Stage {
     pub(crate) world: World,
-    _gateway: Gateway,
+    pub(crate) gateway: Gateway,
     /// The directory where kubectl looks for plugins.
     path: String,
 }
@@ -47,9 +47,11 @@ impl Stage {
             hub.kubectl(&apply).ok().await.unwrap();
         }
         Operator::install(hub).await.unwrap();
-        let gateway = Gateway::start(hub, GatewayOptions::default())
-            .await
-            .unwrap();
+        let options = GatewayOptions {
+            args: vec!["--direct-access".to_owned()],
+            ..GatewayOptions::default()
+        };
+        let gateway = Gateway::start(hub, options).await.unwrap();
         let spoke = world.cluster("managed1");
         gateway
             .register_spoke(spoke, SpokeOptions::default())
@@ -59,7 +61,7 @@ impl Stage {
         let directory = plugin.parent().unwrap().display().to_string();
         let stage = Self {
             path: format!("{directory}:/usr/bin:/bin"),
-            _gateway: gateway,
+            gateway,
             world,
         };
         for (name, env) in [("managed1", "prod"), ("managed2", "test")] {

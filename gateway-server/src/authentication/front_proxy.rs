@@ -2,20 +2,16 @@
 //! `kube-system/extension-apiserver-authentication`: whose certificate may vouch for callers, and
 //! which headers it names them in. Pure.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName};
 use k8s_openapi::api::core::v1::ConfigMap;
 use percent_encoding::percent_decode_str;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, UnixTime, pem::PemObject},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
-};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::{
     error::{AuthenticationError, PeerError},
+    issuer::Issuer,
     user::User,
 };
 
@@ -27,13 +23,13 @@ const GROUP_HEADERS: &str = "requestheader-group-headers";
 const EXTRA_PREFIXES: &str = "requestheader-extra-headers-prefix";
 
 const ANONYMOUS: &str = "system:anonymous";
-const AUTHENTICATED: &str = "system:authenticated";
+pub(super) const AUTHENTICATED: &str = "system:authenticated";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
 
 /// Who may vouch for callers, and in which headers.
 #[derive(Debug)]
 pub(super) struct FrontProxy {
-    verifier: Arc<dyn ClientCertVerifier>,
+    issuer: Issuer,
     /// Common names that may vouch; empty for any.
     allowed_names: Vec<String>,
     username_headers: Vec<HeaderName>,
@@ -81,7 +77,7 @@ impl FrontProxy {
             prefix.make_ascii_lowercase();
         }
         Ok(Self {
-            verifier: verifier(authorities)?,
+            issuer: Issuer::read(authorities).map_err(|fault| malformed(CLIENT_CA, fault))?,
             allowed_names: names(ALLOWED_NAMES, value(ALLOWED_NAMES))?,
             username_headers,
             uid_headers: headers(UID_HEADERS)?,
@@ -96,27 +92,12 @@ impl FrontProxy {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<UnixTime, PeerError> {
-        let (leaf, intermediates) = chain.split_first().ok_or(PeerError::NoCertificate)?;
-        self.verifier
-            .verify_client_cert(leaf, intermediates, now)
-            .map_err(|error| PeerError::Untrusted(error.to_string()))?;
-        let (_, parsed) = X509Certificate::from_der(leaf)
-            .map_err(|error| PeerError::Untrusted(error.to_string()))?;
-        let name = parsed
-            .subject()
-            .iter_common_name()
-            .find_map(|name| name.as_str().ok())
-            .unwrap_or_default();
-        if !self.allowed_names.is_empty() && !self.allowed_names.iter().any(|it| it == name) {
-            return Err(PeerError::Name(name.to_owned()));
+        let subject = self.issuer.verify(chain, now)?;
+        let name = subject.common_name;
+        if !self.allowed_names.is_empty() && !self.allowed_names.contains(&name) {
+            return Err(PeerError::Name(name));
         }
-        let until = parsed
-            .validity()
-            .not_after
-            .timestamp()
-            .try_into()
-            .unwrap_or_default();
-        Ok(UnixTime::since_unix_epoch(Duration::from_secs(until)))
+        Ok(subject.until)
     }
 
     /// The user that the headers name.
@@ -188,19 +169,6 @@ impl FrontProxy {
     }
 }
 
-fn verifier(authorities: &str) -> Result<Arc<dyn ClientCertVerifier>, FrontProxyError> {
-    let fault = |error: &dyn std::fmt::Display| malformed(CLIENT_CA, error.to_string());
-    let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
-        roots
-            .add(authority.map_err(|error| fault(&error))?)
-            .map_err(|error| fault(&error))?;
-    }
-    WebPkiClientVerifier::builder(Arc::new(roots))
-        .build()
-        .map_err(|error| fault(&error))
-}
-
 /// A JSON list of strings; absent means empty.
 fn names(key: &'static str, value: Option<&str>) -> Result<Vec<String>, FrontProxyError> {
     let parsed = serde_json::from_str(value.unwrap_or("[]"));
@@ -221,7 +189,7 @@ fn first(headers: &HeaderMap, names: &[HeaderName]) -> Option<String> {
 pub(crate) fn fuzz(mut headers: HeaderMap) {
     let name = |name| vec![HeaderName::from_static(name)];
     let front_proxy = FrontProxy {
-        verifier: WebPkiClientVerifier::no_client_auth(),
+        issuer: Issuer::none(),
         allowed_names: Vec::new(),
         username_headers: name("x-remote-user"),
         uid_headers: name("x-remote-uid"),

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
 
 use super::file::{self, FileError, home};
 use crate::gateway_path::without_proxy_path;
@@ -30,6 +31,17 @@ pub(crate) struct HubEntry {
     pub(super) user: Option<(String, Value)>,
     /// The file that contains the user, or else the context.
     pub(crate) path: PathBuf,
+}
+
+impl HubEntry {
+    /// The same user at another server, whose certificate these authorities verify.
+    pub(crate) fn at(&self, server: &str, authorities: &ByteString) -> Self {
+        let cluster = json!({"server": server, "certificate-authority-data": authorities});
+        Self {
+            cluster,
+            ..self.clone()
+        }
+    }
 }
 
 /// Why no hub was found.

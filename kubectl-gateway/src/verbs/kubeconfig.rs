@@ -1,5 +1,7 @@
 //! `kubectl gateway kubeconfig`: writes a context for a managed cluster beside that of the hub.
 
+mod direct;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,6 +9,7 @@ use crds::cluster_core::ClusterGateway;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
+use self::direct::DirectError;
 use crate::{
     hub::{Hub, HubError, unanswered},
     kubeconfig::{
@@ -36,6 +39,10 @@ pub(crate) struct KubeconfigArgs {
     /// Make it the current context
     #[arg(long = "use")]
     pub(crate) use_it: bool,
+    /// Lead straight to the gateway, without the hub's API server, if the hub allows that in
+    /// spec.server.directAccess of its `GatewayConfiguration`, which you must be allowed to read
+    #[arg(long)]
+    pub(crate) direct: bool,
 }
 
 /// Why no context was written.
@@ -51,6 +58,8 @@ pub(crate) enum KubeconfigError {
     },
     #[error(transparent)]
     Hub(#[from] HubError),
+    #[error(transparent)]
+    Direct(#[from] DirectError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
@@ -74,8 +83,15 @@ pub(crate) async fn run(
         name,
         output,
         use_it,
+        direct,
     } = args;
     is_served(hub, &cluster).await?;
+    let straight = if direct {
+        Some(direct::entry(hub, entry).await?)
+    } else {
+        None
+    };
+    let entry = straight.as_ref().unwrap_or(entry);
     let name = name.unwrap_or_else(|| cluster.clone());
     if output.as_deref() == Some(Path::new("-")) {
         return print(entry, &cluster, name);

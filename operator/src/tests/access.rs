@@ -419,14 +419,13 @@ fn no_grant_is_called_applied_while_a_server_of_somebody_elses_does_otherwise() 
         assert_eq!(degraded(&hub), "ServerDiffers");
     }
     hub.observed.server = says(IdentityType::Impersonate);
-    let mut inner = external.clone();
-    inner["access"] = json!({"innerAuthorization": {"enabled": true}});
-    hub.configure(&inner);
+    let inner = |enabled| json!({"access": {"innerAuthorization": {"enabled": enabled}}});
+    hub.configure(&inner(true));
     hub.settle();
     let state = &status(&hub, "g").cluster_states[0];
     assert!(state.message.contains("--inner-authorization"), "{state:?}");
     assert_eq!(degraded(&hub), "ServerDiffers");
-    hub.configure(&external);
+    hub.configure(&inner(false));
     hub.settle();
     assert_eq!(
         status(&hub, "g").cluster_states[0].state,

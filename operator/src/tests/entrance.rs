@@ -169,20 +169,30 @@ fn a_name_that_leads_to_the_operators_gateway() {
     assert_eq!(own(&hub, Kind::Service, TUNNEL_SERVICE), None);
 }
 
+/// The names in the gateway's certificate.
+fn names(hub: &Hub) -> Vec<String> {
+    let der = CertificateDer::from_pem_slice(secret(hub, SERVING, "tls.crt").as_bytes()).unwrap();
+    let (_, parsed) = X509Certificate::from_der(&der).unwrap();
+    let names = parsed.subject_alternative_name().unwrap().unwrap().value;
+    let names = names.general_names.iter().map(ToString::to_string);
+    names.collect()
+}
+
+#[test]
+fn the_gateways_certificate_names_what_callers_dial_who_come_straight() {
+    let mut hub = hub("Managed", &hostname());
+    let named = |hub: &Hub| names(hub).contains(&"DNSName(direct.example.com)".to_owned());
+    for enabled in [true, false] {
+        let direct = json!({"enabled": enabled, "hostname": "direct.example.com"});
+        hub.configure(&json!({"server": {"deployment": "Managed", "directAccess": direct}}));
+        hub.settle();
+        assert_eq!(named(&hub), enabled);
+    }
+}
+
 #[test]
 fn the_gateways_certificate_names_what_agents_dial() {
     let mut hub = hub("Managed", &hostname());
-    let names = |hub: &Hub| {
-        let der =
-            CertificateDer::from_pem_slice(secret(hub, SERVING, "tls.crt").as_bytes()).unwrap();
-        let (_, parsed) = X509Certificate::from_der(&der).unwrap();
-        let names = parsed.subject_alternative_name().unwrap().unwrap().value;
-        names
-            .general_names
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
     assert!(
         names(&hub).contains(&"DNSName(gateway.example.com)".to_owned()),
         "{:?}",

@@ -191,6 +191,22 @@ fn the_addresses_that_an_administrator_allows_reach_the_gateway() {
 }
 
 #[test]
+fn what_callers_may_do_without_the_hubs_api_server_reaches_the_gateway() {
+    let mut hub = managed();
+    for flag in ["--direct-access", "--inner-authorization"] {
+        assert!(arguments(&hub, flag).is_empty());
+    }
+    hub.configure(&json!({
+        "server": {"deployment": "Managed", "directAccess": {"enabled": true}},
+        "access": {"innerAuthorization": {"enabled": true}},
+    }));
+    hub.settle();
+    for flag in ["--direct-access", "--inner-authorization"] {
+        assert_eq!(arguments(&hub, flag), [flag]);
+    }
+}
+
+#[test]
 fn the_limits_that_an_administrator_sets_reach_the_gateway() {
     let mut hub = managed();
     let begins = ["--max-", "--tunnel-memory", "--response-header"];

@@ -55,6 +55,8 @@ pub struct Server {
     /// requests for managed clusters get 404, which controllers may take for deletions. Defaults to 5m.
     #[schemars(schema_with = "outage")]
     pub withdraw_after: String,
+    /// Whether callers may come to the server without the hub's API server.
+    pub direct_access: DirectAccess,
     /// Compute resources of the container. Defaults to requests of 100m CPU and 128Mi of memory, and a limit
     /// of 4Gi of memory. The gateway uses up to two thirds of the limit for data in flight through tunnels.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +71,53 @@ pub struct Server {
     /// its content changes when a certificate authority is rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalServer>,
+}
+
+/// Whether callers may come to the server without the hub's API server, and at which address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DirectAccess {
+    /// If it is true, callers may come straight to the Service of the server, with a client certificate that
+    /// the hub's client CA has issued or with a bearer token that the hub accepts. The hub's RBAC decides as
+    /// it does for all other requests. An External server needs the flag --direct-access. Defaults to false.
+    pub enabled: bool,
+    /// Name or IP address under which callers outside the hub reach the server. The certificate of the server
+    /// names it. Nothing is exposed by this field: lead the name to the Service yourself. Defaults to the name
+    /// of the Service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub hostname: Option<String>,
+    /// Port at that name. Defaults to 443.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+}
+
+impl Default for DirectAccess {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            hostname: None,
+            port: port(),
+        }
+    }
+}
+
+impl Server {
+    /// The host and the port at which callers come straight to the server, if they may.
+    pub fn direct_address(&self) -> Option<(String, i32)> {
+        let DirectAccess {
+            enabled,
+            hostname,
+            port,
+        } = &self.direct_access;
+        let service = self
+            .external
+            .as_ref()
+            .map_or_else(service, |it| it.service.clone());
+        let host = hostname.clone();
+        let host = host.unwrap_or_else(|| format!("{service}.{}.svc", self.namespace));
+        enabled.then_some((host, *port))
+    }
 }
 
 /// Who runs the server.
@@ -116,6 +165,7 @@ impl Default for Server {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             replicas: 2,
             withdraw_after: DEFAULT_OUTAGE.to_owned(),
+            direct_access: DirectAccess::default(),
             image: None,
             image_pull_secrets: Vec::new(),
             resources: None,

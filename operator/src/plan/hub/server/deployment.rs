@@ -175,6 +175,9 @@ fn arguments(spec: &GatewayConfigurationSpec) -> Vec<String> {
     }
     let inner = spec.access.inner_authorization.enabled;
     arguments.extend(identity::arguments(&spec.identity, inner));
+    if spec.server.direct_access.enabled {
+        arguments.push("--direct-access".to_owned());
+    }
     arguments.extend(limits(&spec.limits));
     for service in spec.egress.spoken() {
         let (namespace, name, port) = (&service.namespace, &service.name, service.port);

@@ -34,6 +34,11 @@ pub(super) fn plan(
     let authorities = authorities(observed, &authority, trusted.as_deref(), now, plan)?;
     let mut names = names(namespace);
     names.extend(entrance::hosts(observed, spec));
+    if let Some((host, _)) = spec.server.direct_address()
+        && !names.contains(&host)
+    {
+        names.push(host);
+    }
     let signer = authorities.signer();
     let found = observed.object(&serving);
     match found.and_then(|secret| leaf_is_good_until(secret, signer, &names, now)) {

@@ -8,7 +8,6 @@ use futures::{
     future::join_all,
     task::{ArcWake, waker},
 };
-use http::Method;
 use proptest::prelude::*;
 use tokio::{
     sync::oneshot,
@@ -16,18 +15,25 @@ use tokio::{
 };
 
 use super::*;
-use crate::{authentication::User, authorization::Action};
 
-fn question(user: usize) -> Arc<Question> {
-    let user = User {
-        name: format!("user-{user}"),
-        ..User::default()
-    };
-    let action = Action::Path {
-        method: Method::GET,
-        path: "/apis".to_owned(),
-    };
-    Arc::new(Question { user, action })
+type Cache = Answers<Question, Verdict, ReviewError>;
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Question(usize);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Verdict {
+    Allowed,
+    Denied(String),
+}
+
+#[derive(Debug)]
+enum ReviewError {
+    Deadline,
+}
+
+fn question(number: usize) -> Question {
+    Question(number)
 }
 
 /// A hub that takes its time, and whose answers are always the same.
@@ -38,7 +44,7 @@ struct Hub {
 }
 
 impl Hub {
-    async fn get(&self, takes: Duration, answer: Option<Verdict>) -> Outcome {
+    async fn get(&self, takes: Duration, answer: Option<Verdict>) -> Outcome<Verdict, ReviewError> {
         let asked = Arc::clone(&self.asked);
         let ask = |_| async move {
             asked.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +164,7 @@ impl ArcWake for Woken {
 /// One who asks.
 struct Caller {
     question: usize,
-    asking: BoxFuture<'static, Outcome>,
+    asking: BoxFuture<'static, Outcome<Verdict, ReviewError>>,
     woken: Arc<Woken>,
 }
 

@@ -3,7 +3,9 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     future::Future,
+    hash::Hash,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,67 +17,71 @@ use futures::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::review::{Question, ReviewError, Verdict};
-
 /// How long an answer counts, as in kube-apiserver's own delegation.
 const TTL: Duration = Duration::from_secs(10);
 /// Answers kept at most. Full means that all of them are fresh: some are dropped, not the bound.
 const MAX_ENTRIES: usize = 8192;
 
 /// How an attempt to get an answer ended.
-pub(super) type Outcome = Result<Verdict, Arc<ReviewError>>;
+pub(crate) type Outcome<V, E> = Result<V, Arc<E>>;
 
 /// The answers known, and the attempts to get others.
-#[derive(Debug, Default)]
-pub(super) struct Cache(Arc<Mutex<Entries>>);
+pub(crate) struct Answers<K, V, E>(Arc<Mutex<Entries<K, V, E>>>);
 
-type Entries = HashMap<Arc<Question>, Entry>;
+type Entries<K, V, E> = HashMap<K, Entry<V, E>>;
 
-#[derive(Debug)]
-struct Entry {
+struct Entry<V, E> {
     asked: Instant,
-    answer: Answer,
+    answer: Answer<V, E>,
 }
 
-#[derive(Debug)]
-enum Answer {
-    Known(Verdict),
+enum Answer<V, E> {
+    Known(V),
     /// It is gone when all who waited for it have left.
-    Awaited(WeakShared<Asking>),
+    Awaited(WeakShared<Asking<V, E>>),
 }
 
-type Asking = BoxFuture<'static, Outcome>;
+type Asking<V, E> = BoxFuture<'static, Outcome<V, E>>;
 
-enum Found {
-    Known(Verdict),
-    Awaited(Shared<Asking>),
+enum Found<V, E> {
+    Known(V),
+    Awaited(Shared<Asking<V, E>>),
 }
 
-impl Cache {
+impl<K, V, E> Default for Answers<K, V, E> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+/// Questions and answers stay out of it: they may be credentials.
+impl<K, V, E> fmt::Debug for Answers<K, V, E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Answers")
+    }
+}
+
+impl<K, V, E> Answers<K, V, E>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
     /// The answer to `question`, from `ask` unless a fresh one is known or awaited. Errors are not
     /// kept. `ask` has its own deadline, which begins with the first request that waits.
-    pub(super) async fn get<A>(
-        &self,
-        question: &Arc<Question>,
-        ask: impl FnOnce(Arc<Question>) -> A,
-    ) -> Outcome
+    pub(crate) async fn get<A>(&self, question: &K, ask: impl FnOnce(K) -> A) -> Outcome<V, E>
     where
-        A: Future<Output = Result<Verdict, ReviewError>> + Send + 'static,
+        A: Future<Output = Result<V, E>> + Send + 'static,
     {
         match self.find(question, Instant::now(), ask) {
-            Found::Known(verdict) => Ok(verdict),
+            Found::Known(answer) => Ok(answer),
             Found::Awaited(asking) => asking.await,
         }
     }
 
-    fn find<A>(
-        &self,
-        question: &Arc<Question>,
-        now: Instant,
-        ask: impl FnOnce(Arc<Question>) -> A,
-    ) -> Found
+    fn find<A>(&self, question: &K, now: Instant, ask: impl FnOnce(K) -> A) -> Found<V, E>
     where
-        A: Future<Output = Result<Verdict, ReviewError>> + Send + 'static,
+        A: Future<Output = Result<V, E>> + Send + 'static,
     {
         let mut entries = self.0.lock();
         if let Some(found) = entries.get(question).and_then(|entry| entry.find(now)) {
@@ -87,8 +93,8 @@ impl Cache {
         if entries.len() >= MAX_ENTRIES {
             entries.clear();
         }
-        let (home, asked) = (Arc::downgrade(&self.0), ask(Arc::clone(question)));
-        let key = Arc::clone(question);
+        let (home, asked) = (Arc::downgrade(&self.0), ask(question.clone()));
+        let key = question.clone();
         let asking = async move {
             let outcome = asked.await.map_err(Arc::new);
             settle(&home, &key, now, &outcome);
@@ -100,17 +106,17 @@ impl Cache {
             asked: now,
             answer: Answer::Awaited(awaited),
         };
-        entries.insert(Arc::clone(question), entry);
+        entries.insert(question.clone(), entry);
         Found::Awaited(asking)
     }
 }
 
 /// Keeps the outcome of the attempt that began at `asked`, unless it is an error.
-fn settle(
-    home: &Weak<Mutex<Entries>>,
-    question: &Arc<Question>,
+fn settle<K: Eq + Hash, V: Clone, E>(
+    home: &Weak<Mutex<Entries<K, V, E>>>,
+    question: &K,
     asked: Instant,
-    outcome: &Outcome,
+    outcome: &Outcome<V, E>,
 ) {
     let Some(home) = home.upgrade() else { return };
     let mut entries = home.lock();
@@ -120,17 +126,17 @@ fn settle(
         return;
     };
     match outcome {
-        Ok(verdict) => entry.answer = Answer::Known(verdict.clone()),
+        Ok(answer) => entry.answer = Answer::Known(answer.clone()),
         Err(_) => drop(entries.remove(question)),
     }
 }
 
-impl Entry {
-    fn find(&self, now: Instant) -> Option<Found> {
+impl<V: Clone, E> Entry<V, E> {
+    fn find(&self, now: Instant) -> Option<Found<V, E>> {
         match &self.answer {
-            Answer::Known(verdict) => {
+            Answer::Known(answer) => {
                 let is_fresh = now.duration_since(self.asked) < TTL;
-                is_fresh.then(|| Found::Known(verdict.clone()))
+                is_fresh.then(|| Found::Known(answer.clone()))
             }
             Answer::Awaited(asking) => asking.upgrade().map(Found::Awaited),
         }
