@@ -106,7 +106,8 @@ impl UpstreamBody {
         Ok(self)
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether nothing comes any more.
+    pub(crate) fn is_end_stream(&self) -> bool {
         self.first.is_none() && self.body.is_end_stream()
     }
 

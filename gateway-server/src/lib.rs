@@ -44,6 +44,6 @@ pub use crate::{
     ip_range::{IpRange, IpRangeError},
     route::PathError,
     run::run,
-    seats::Limits,
+    seats::{Limits, Rate},
     service_name::{ServiceName, ServiceNameError},
 };

@@ -38,7 +38,7 @@ use crate::{
     clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics},
-    seats::{Full, Limits, Need, Seat},
+    seats::{Full, Hall, Need, Seat},
     status::Refusal,
     verb::Verb,
 };
@@ -50,8 +50,8 @@ pub(crate) struct Proxy {
     /// Decide which identity callers act as; without them, all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
-    /// How many requests may be in flight at one managed cluster.
-    pub(crate) limits: Limits,
+    /// What counts for the requests to all managed clusters together.
+    pub(crate) hall: Arc<Hall>,
     /// Services of managed clusters that may be reached besides their API servers.
     pub(crate) exposed: BTreeSet<ServiceAddress>,
 }
@@ -171,7 +171,7 @@ impl Proxy {
     /// A place among the requests in flight at the cluster.
     async fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
         let seats = &cluster.seats;
-        let seat = seats.take_soon(&caller.name, need, &self.limits).await;
+        let seat = seats.take_soon(&caller.name, need, &self.hall).await;
         if let Err(full) = &seat {
             let limit = full.limit();
             let labels = LimitLabels { limit };

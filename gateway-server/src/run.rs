@@ -37,6 +37,7 @@ use crate::{
     peers::Peers,
     proxy::{Outbound, Proxy},
     replicas::Replicas,
+    seats::Hall,
     tunnels::Tunnels,
 };
 
@@ -207,7 +208,7 @@ impl Process {
             outbound,
             grants: grants.map(Arc::new),
             metrics: metrics.clone(),
-            limits: settings.limits,
+            hall: Arc::new(Hall::new(settings.limits, metrics.queued.clone())),
             exposed: settings.exposed.clone(),
         };
         let attach = Attach {

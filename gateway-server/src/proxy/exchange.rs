@@ -189,7 +189,11 @@ impl Exchange<'_> {
         if let Some(page) = redirect::answer(&mut head, &self.asked, &upstream.target, self.name) {
             return Ok(Response::from_parts(head, Body::Full(page)));
         }
-        let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
+        let body = body.begun().map_err(Failure::Broken)?;
+        if !body.is_end_stream() {
+            self.seat.answered();
+        }
+        let body = Body::Upstream(body);
         let ours = self.credential.is_some() || upstream.target.has_identity();
         if head.status != StatusCode::UNAUTHORIZED || !ours {
             return Ok(Response::from_parts(head, body));

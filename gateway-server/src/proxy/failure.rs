@@ -13,7 +13,7 @@ use super::{headers::HeaderError, target_uri::TooLong};
 use crate::{
     clusters::Unusable,
     grants::Denied,
-    seats::Full,
+    seats::{Full, Whose},
     status::Refusal,
     tunnels::TunnelError,
     upstream::{ConnectError, DialError, PoolError, SendError},
@@ -108,10 +108,10 @@ impl Failure {
         let refusal = Refusal::new(code, reason, message)
             .of_cluster(cluster)
             .cause(phase, error);
-        if retry {
-            refusal.retry_after(RETRY_SECONDS)
-        } else {
-            refusal
+        match self {
+            Self::Full(full) => refusal.field(full.field()).retry_after(full.retry_after()),
+            _ if retry => refusal.retry_after(RETRY_SECONDS),
+            _ => refusal,
         }
     }
 
@@ -138,7 +138,7 @@ impl Failure {
                 "Target",
                 "use a shorter selector, or fewer and shorter arguments",
             ),
-            Self::Full(_) => too_many("Limit", CLOSE),
+            Self::Full(full) => limited(*full),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
             Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
             Self::Untaken(_) => unavailable(
@@ -183,6 +183,18 @@ fn never(
         phase,
         next_step: next_step.into(),
         retry: false,
+    }
+}
+
+fn limited(full: Full) -> Told {
+    let step = if full.is_of_short_requests() {
+        "send fewer requests at once, or raise the limit"
+    } else {
+        CLOSE
+    };
+    match full.whose() {
+        Whose::Caller => too_many("Limit", step),
+        Whose::Everybody => unavailable("Limit", step),
     }
 }
 
@@ -402,12 +414,26 @@ mod tests {
     }
 
     /// What an administrator allows no more of, or not at all.
-    fn limits() -> [Failure; 5] {
+    fn limits() -> [Failure; 12] {
+        let (waited, wait) = (Duration::from_secs(15), Duration::from_millis(2500));
         [
             Failure::Full(Full::RequestsOfUser(1000)),
             Failure::Full(Full::LongRequests(2400)),
             Failure::Full(Full::UpgradesOfUser(32)),
             Failure::Full(Full::Upgrades(256)),
+            Failure::Full(Full::ShortRequestsOfUser { most: 200, waited }),
+            Failure::Full(Full::ShortRequests { most: 400, waited }),
+            Failure::Full(Full::ShortRequestsTotal { most: 4000, waited }),
+            Failure::Full(Full::QueueOfUser(800)),
+            Failure::Full(Full::Queue(8000)),
+            Failure::Full(Full::RateOfUser {
+                per_second: 1000,
+                wait,
+            }),
+            Failure::Full(Full::Rate {
+                per_second: 4000,
+                wait,
+            }),
             Failure::Unusable(Unusable::NotAllowed),
         ]
     }

@@ -25,6 +25,8 @@ use crate::{
     clusters::Clusters,
     ending::Ending,
     grants::{applied, grant},
+    metrics::Gauge,
+    seats::{Limits, tests::LIMITS as SMALL_LIMITS},
 };
 
 const NAME: &str = "managed1";
@@ -33,6 +35,7 @@ const LIMITS: Limits = Limits {
     long_requests: 1,
     upgrades_per_user: 1,
     upgrades: 1,
+    ..SMALL_LIMITS
 };
 
 /// What a caller sends.
@@ -68,7 +71,7 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
         outbound,
         grants: grants.cloned(),
         metrics: Metrics::register(&mut Registry::default()),
-        limits: LIMITS,
+        hall: Arc::new(Hall::new(LIMITS, Gauge::default())),
         exposed: BTreeSet::new(),
     }
 }
