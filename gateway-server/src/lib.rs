@@ -11,6 +11,7 @@ mod attach;
 mod authentication;
 mod authorization;
 mod body;
+mod breaker;
 mod clusters;
 mod door;
 mod ending;
@@ -40,6 +41,7 @@ mod way;
 pub use crate::{
     account_name::{AccountName, AccountNameError},
     args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
+    breaker::Tripping,
     identities::Identities,
     ip_range::{IpRange, IpRangeError},
     route::PathError,

@@ -101,6 +101,7 @@ impl Proxy {
                 name,
                 cluster: &cluster,
                 way,
+                breaker: service.is_none().then_some(&*cluster.breaker),
                 credential,
                 asked: Asked {
                     uri: request.uri().clone(),

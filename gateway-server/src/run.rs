@@ -201,6 +201,7 @@ impl Process {
             clusters: Arc::clone(&clusters),
             authenticator: Arc::clone(&authenticator),
             head_deadline: settings.head_deadline,
+            tripping: settings.tripping,
             tasks: requests,
             ending: ending.clone(),
         };

@@ -259,6 +259,15 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub request_burst: Option<i32>,
+    /// Number of attempts in a row to connect to a managed cluster that may fail within a minute. After that,
+    /// requests to it are refused at once, and one at a time is let through as a probe. 0 turns this off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub breaker_failures: Option<i32>,
+    /// Longest pause in seconds between two probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub breaker_pause: Option<i32>,
 }
 
 impl Default for Removals {
@@ -341,6 +350,8 @@ mod tests {
         assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
         assert!(!fields(&["server"]).contains(&"directAccess".to_owned()));
         let limits = [
+            "breakerFailures",
+            "breakerPause",
             "longRequests",
             "queueTimeout",
             "queuedRequests",

@@ -20,10 +20,13 @@ use crate::{
     acting::{Acting, Tether},
     authentication::Authenticator,
     body::{Body, UpstreamBody},
+    breaker::{Attempt, Breaker, Open, Tripping},
     clusters::{Access, Cluster, Clusters, Credential},
     ending::Ending,
     seats::Seat,
-    upstream::{Lease, MOST_CONNECTIONS, RequestBody, SendError, Upload, Upstream, Wanted},
+    upstream::{
+        Lease, MOST_CONNECTIONS, PoolError, RequestBody, SendError, Upload, Upstream, Wanted,
+    },
     verb::Verb,
     way::{Leased, Way},
 };
@@ -40,6 +43,8 @@ pub(crate) struct Outbound {
     pub(crate) authenticator: Arc<Authenticator>,
     /// How long a managed cluster may take to begin its answer.
     pub(crate) head_deadline: Duration,
+    /// When breakers open; never if there is none.
+    pub(crate) tripping: Option<Tripping>,
     /// Holds the upgraded connections.
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: Ending,
@@ -51,6 +56,8 @@ pub(super) struct Exchange<'a> {
     pub(super) name: &'a ClusterName,
     pub(super) cluster: &'a Cluster,
     pub(super) way: Arc<Way>,
+    /// That of the cluster's API server. A service has none.
+    pub(super) breaker: Option<&'a Breaker>,
     pub(super) credential: Option<Arc<Credential>>,
     pub(super) asked: Asked,
     pub(super) verb: Verb,
@@ -146,7 +153,7 @@ impl Exchange<'_> {
         mut wanted: Wanted,
     ) -> Result<Begun, Failure> {
         for _ in 0..LEASES {
-            let Leased { upstream, pooled } = self.way.lease(wanted).await?;
+            let Leased { upstream, pooled } = self.lease(wanted).await?;
             let uri = self.asked.of(&upstream)?;
             if pooled.is_http1() {
                 target_uri::to_http1(&mut request, &uri);
@@ -166,6 +173,26 @@ impl Exchange<'_> {
             }
         }
         Err(Failure::Unsent)
+    }
+
+    /// A place on a pooled connection, unless the cluster is left alone for a moment.
+    async fn lease(&self, wanted: Wanted) -> Result<Leased, Failure> {
+        let attempt = self.attempt()?;
+        let leased = self.way.lease(wanted).await;
+        match (&leased, attempt) {
+            (Ok(_), Some(attempt)) => attempt.worked(),
+            (Err(PoolError::Connect { error, .. }), Some(attempt)) => attempt.failed(error),
+            _ => {}
+        }
+        Ok(leased?)
+    }
+
+    /// An attempt to connect that the breaker counts, if there is one.
+    pub(super) fn attempt(&self) -> Result<Option<Attempt<'_>>, Open> {
+        let armed = self.breaker.zip(self.outbound.tripping);
+        armed
+            .map(|(breaker, tripping)| breaker.attempt(tripping, || self.way.looks_well()))
+            .transpose()
     }
 
     /// Passes on the managed cluster's answer, unless it rejects the gateway's own credential.

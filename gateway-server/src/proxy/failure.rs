@@ -11,6 +11,7 @@ use tunnel::{OpenError, Refusal as Refused};
 
 use super::{headers::HeaderError, target_uri::TooLong};
 use crate::{
+    breaker::Open,
     clusters::Unusable,
     grants::Denied,
     seats::{Full, Whose},
@@ -24,6 +25,10 @@ use crate::{
 const RETRY_SECONDS: i32 = 1;
 /// The next step if something is full.
 const CLOSE: &str = "close watches and streams that are no longer needed";
+
+/// Why an attempt is not made.
+const LEFT_ALONE: &str =
+    "the last attempts to connect have failed, so the gateway makes the next one in a moment";
 
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,9 @@ pub(super) enum Failure {
     Full(#[from] Full),
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// It is not tried now.
+    #[error(transparent)]
+    Open(#[from] Open),
     /// No separate connection for an upgrade.
     #[error(transparent)]
     Connect(#[from] Arc<ConnectError>),
@@ -109,6 +117,9 @@ impl Failure {
             .of_cluster(cluster)
             .cause(phase, error);
         match self {
+            Self::Open(_) => refusal
+                .cause("Breaker", LEFT_ALONE)
+                .retry_after(RETRY_SECONDS),
             Self::Full(full) => refusal.field(full.field()).retry_after(full.retry_after()),
             _ if retry => refusal.retry_after(RETRY_SECONDS),
             _ => refusal,
@@ -140,6 +151,13 @@ impl Failure {
             ),
             Self::Full(full) => limited(*full),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
+            Self::Open(open) => {
+                let last = connect(&open.error);
+                Told {
+                    next_step: last.next_step,
+                    ..unavailable(last.phase, "")
+                }
+            }
             Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
             Self::Untaken(_) => unavailable(
                 "Response",
@@ -438,6 +456,16 @@ mod tests {
         ]
     }
 
+    /// What is not waited for, or no longer.
+    fn waits() -> [Failure; 2] {
+        let since = jiff::Timestamp::UNIX_EPOCH;
+        let error = refused();
+        [
+            Failure::Open(Open { error, since }),
+            Failure::Deadline(Duration::from_millis(2500)),
+        ]
+    }
+
     #[test]
     fn every_failure_names_cluster_phase_and_next_step() {
         let tls = io::Error::new(
@@ -477,7 +505,6 @@ mod tests {
             Failure::Connect(Arc::new(ConnectError::Deadline { phase: Phase::Tls })),
             Failure::Pool(PoolError::Exhausted { connections: 32 }),
             Failure::Pool(PoolError::Unstable),
-            Failure::Deadline(Duration::from_millis(2500)),
             Failure::Unsent,
             Failure::TooLong(TooLong),
             Failure::NotExposed("web/front:80".parse().unwrap()),
@@ -493,6 +520,7 @@ mod tests {
             .iter()
             .chain(&denials())
             .chain(&limits())
+            .chain(&waits())
             .map(|failure| {
                 let refusal = failure.refusal(&name);
                 format!("{} {}", refusal.code().as_u16(), refusal.message())

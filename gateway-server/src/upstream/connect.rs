@@ -148,6 +148,16 @@ impl ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it says that the place is down or does not answer, which may be over soon. What is set up
+    /// wrongly fails at once, and does so until somebody changes it.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Dial(DialError::Tunnel(error)) => error.is_outage(),
+            Self::Dial(DialError::Tcp { .. } | DialError::Proxy(_)) | Self::Deadline { .. } => true,
+            Self::Dial(DialError::Forbidden { .. }) | Self::Tls(_) | Self::Http(_) => false,
+        }
+    }
+
     /// Whether something else is at the end of the connection than what should be there.
     fn is_of_another(&self) -> bool {
         let Self::Tls(error) = self else {

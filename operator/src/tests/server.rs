@@ -194,6 +194,7 @@ fn the_addresses_that_an_administrator_allows_reach_the_gateway() {
 fn the_limits_that_an_administrator_sets_reach_the_gateway() {
     let mut hub = managed();
     let begins = [
+        "--breaker",
         "--max-",
         "--queue",
         "--request",
@@ -208,10 +209,12 @@ fn the_limits_that_an_administrator_sets_reach_the_gateway() {
             "upgradesPerUser": 5, "upgrades": 6, "shortRequestsPerUser": 7, "shortRequests": 8,
             "shortRequestsTotal": 9, "queuedRequestsPerUser": 0, "queuedRequests": 10, "queueTimeout": 11,
             "requestsPerSecondPerUser": 0, "requestBurstPerUser": 12, "requestsPerSecond": 13,
-            "requestBurst": 14},
+            "requestBurst": 14, "breakerFailures": 0, "breakerPause": 15},
     }));
     hub.settle();
     let wanted = [
+        "--breaker-failures=0",
+        "--breaker-pause=15",
         "--max-requests-per-user=3",
         "--max-long-requests=4",
         "--max-upgrades-per-user=5",

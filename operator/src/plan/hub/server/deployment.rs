@@ -200,6 +200,8 @@ fn limits(limits: &Limits) -> Vec<String> {
         request_burst_per_user,
         requests_per_second,
         request_burst,
+        breaker_failures,
+        breaker_pause,
     } = *limits;
     let flags = [
         ("response-header-timeout", request_timeout),
@@ -218,6 +220,8 @@ fn limits(limits: &Limits) -> Vec<String> {
         ("request-burst-per-user", request_burst_per_user),
         ("requests-per-second", requests_per_second),
         ("request-burst", request_burst),
+        ("breaker-failures", breaker_failures),
+        ("breaker-pause", breaker_pause),
     ];
     let given = flags
         .into_iter()
