@@ -4,6 +4,7 @@
 
 mod again;
 mod asked;
+mod deadlines;
 mod exchange;
 mod failure;
 mod headers;

@@ -1,17 +1,18 @@
 //! One request to a managed cluster: what is sent, what is sent again, and how the answer is passed
 //! on.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use crds::ClusterName;
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use hyper::body::Incoming;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::{
     again::{Attempts, Next},
     asked::Asked,
+    deadlines::{NEXT_PART, end},
     failure::Failure,
     headers::{self, Upgrade},
     redirect, target_uri, unauthorized,
@@ -95,7 +96,8 @@ impl Exchange<'_> {
         let (mut attempts, mut body) = (Attempts::of(&head.method), upload.first());
         loop {
             let request = Request::from_parts(head.clone(), body);
-            let answered = self.once(request, upgrade.clone(), attempts.wanted()).await;
+            let sent = self.once(request, &upload, upgrade.clone(), attempts.wanted());
+            let answered = sent.await;
             let Err(failure) = answered else {
                 upload.settle();
                 return answered;
@@ -124,6 +126,7 @@ impl Exchange<'_> {
     async fn once(
         &self,
         mut request: Request<RequestBody>,
+        upload: &Upload,
         upgrade: Option<Upgrade>,
         wanted: Wanted,
     ) -> Result<Response<Body>, Failure> {
@@ -134,16 +137,39 @@ impl Exchange<'_> {
         if let Some(upgrade) = upgrade {
             return self.upgrade(request, upgrade).await;
         }
+        let sent = self.send(request, wanted);
         let begun = if self.begins_late {
-            self.send(request, wanted).await?
+            sent.await?
         } else {
-            let deadline = self.outbound.head_deadline;
-            timeout(deadline, self.send(request, wanted))
-                .await
-                .map_err(|_| Failure::Deadline(deadline))??
+            self.in_time(sent, upload).await?
         };
         let lease = Some(begun.lease);
         self.answer(begun.response, &begun.upstream, lease).await
+    }
+
+    /// Waits until an answer begins, or somebody is late.
+    async fn in_time(
+        &self,
+        sent: impl Future<Output = Result<Begun, Failure>>,
+        upload: &Upload,
+    ) -> Result<Begun, Failure> {
+        let (began, head) = (Instant::now(), self.outbound.head_deadline);
+        let mut sent = pin!(sent);
+        let mut look = began + head;
+        if upload.progress().is_some() {
+            look = look.min(began + NEXT_PART);
+        }
+        loop {
+            if let Ok(begun) = timeout_at(look, &mut sent).await {
+                return begun;
+            }
+            let (end, late) = end(upload.progress(), began, head);
+            if end <= look {
+                return Err(late.failure(head));
+            }
+            // A caller may come to be late before that.
+            look = end.min(look + NEXT_PART);
+        }
     }
 
     /// Sends on a pooled connection, and on another one if that one closed before taking the request.
@@ -210,6 +236,9 @@ impl Exchange<'_> {
         if self.verb == Verb::Watch {
             body.is_a_watch(&self.outbound.ending.last_call);
         }
+        if self.verb != Verb::Watch && !self.begins_late {
+            body.must_flow();
+        }
         if let Some(tether) = &self.tether {
             body.hangs_on(Arc::clone(tether));
         }
@@ -217,14 +246,14 @@ impl Exchange<'_> {
             return Ok(Response::from_parts(head, Body::Full(page)));
         }
         let body = body.begun().map_err(Failure::Broken)?;
-        if !body.is_end_stream() {
-            self.seat.answered();
-        }
-        let body = Body::Upstream(body);
         let ours = self.credential.is_some() || upstream.target.has_identity();
         if head.status != StatusCode::UNAUTHORIZED || !ours {
-            return Ok(Response::from_parts(head, body));
+            if !body.is_end_stream() {
+                self.seat.answered();
+            }
+            return Ok(Response::from_parts(head, Body::Upstream(body)));
         }
+        let body = Body::Upstream(body);
         let body = unauthorized::not_of_the_api_server(&head, body, self.nested())
             .await
             .ok_or(Failure::CredentialRejected)?;

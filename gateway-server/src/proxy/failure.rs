@@ -17,7 +17,7 @@ use crate::{
     seats::{Full, Whose},
     status::Refusal,
     tunnels::TunnelError,
-    upstream::{ConnectError, DialError, PoolError, SendError},
+    upstream::{ConnectError, DialError, Phase, PoolError, SendError},
 };
 
 /// A client that honours this asks ten times; more than a second would make kubectl hang on a
@@ -61,6 +61,8 @@ pub(super) enum Failure {
     Connect(#[from] Arc<ConnectError>),
     #[error("it did not begin to answer within {} s", .0.as_secs_f32())]
     Deadline(Duration),
+    #[error("you sent no more of the request's body for {} s", .0.as_secs())]
+    BodyDeadline(Duration),
     #[error("its connection broke before it answered")]
     Broken(#[source] hyper::Error),
     /// It had been kept, and was closed while this one was on its way.
@@ -151,13 +153,7 @@ impl Failure {
             ),
             Self::Full(full) => limited(*full),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
-            Self::Open(open) => {
-                let last = connect(&open.error);
-                Told {
-                    next_step: last.next_step,
-                    ..unavailable(last.phase, "")
-                }
-            }
+            Self::Open(open) => left_alone(open),
             Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
             Self::Untaken(_) => unavailable(
                 "Response",
@@ -172,6 +168,9 @@ impl Failure {
                 "check the network between the gateway and its API server",
             ),
             Self::Deadline(_) => timed_out("Response", "check the load of its API server"),
+            Self::BodyDeadline(_) => {
+                timed_out("RequestBody", "check the network between you and the hub")
+            }
             Self::Broken(error) if error.is_timeout() => timed_out(
                 "Response",
                 "check the network between the gateway and its API server",
@@ -204,6 +203,15 @@ fn never(
     }
 }
 
+/// It is told as the last failure, but with the code that says that it is not tried now.
+fn left_alone(open: &Open) -> Told {
+    let last = connect(&open.error);
+    Told {
+        next_step: last.next_step,
+        ..unavailable(last.phase, "")
+    }
+}
+
 fn limited(full: Full) -> Told {
     let step = if full.is_of_short_requests() {
         "send fewer requests at once, or raise the limit"
@@ -233,10 +241,14 @@ fn connect(error: &ConnectError) -> Told {
             "check that ca.crt in its Secret is the CA of its API server",
         ),
         ConnectError::Http(_) => bad("HTTPHandshake", "check what answers at its endpoint"),
-        ConnectError::Deadline { .. } => timed_out(
-            error.phase().name(),
-            "check firewalls and routes to its endpoint",
-        ),
+        ConnectError::Deadline { phase } => {
+            let phase = match phase {
+                Phase::Dial => "Dial",
+                Phase::Tls => "TLSHandshake",
+                Phase::Http => "HTTPHandshake",
+            };
+            timed_out(phase, "check firewalls and routes to its endpoint")
+        }
     }
 }
 
@@ -363,10 +375,7 @@ mod tests {
     use hyper_util::rt::TokioIo;
 
     use super::*;
-    use crate::{
-        grants::{Obstacle, State},
-        upstream::Phase,
-    };
+    use crate::grants::{Obstacle, State};
 
     fn through(error: TunnelError) -> Failure {
         Failure::Connect(Arc::new(ConnectError::Dial(DialError::Tunnel(error))))
@@ -457,12 +466,13 @@ mod tests {
     }
 
     /// What is not waited for, or no longer.
-    fn waits() -> [Failure; 2] {
+    fn waits() -> [Failure; 3] {
         let since = jiff::Timestamp::UNIX_EPOCH;
         let error = refused();
         [
             Failure::Open(Open { error, since }),
             Failure::Deadline(Duration::from_millis(2500)),
+            Failure::BodyDeadline(Duration::from_secs(30)),
         ]
     }
 

@@ -39,6 +39,7 @@ const LIMITS: Limits = Limits {
     ..SMALL_LIMITS
 };
 
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const TRIPPING: Tripping = Tripping {
     failures: NonZeroU32::new(3).unwrap(),
     longest_pause: Duration::from_secs(5),
@@ -69,7 +70,7 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
     let outbound = Outbound {
         clusters: Arc::clone(clusters),
         authenticator: Arc::default(),
-        head_deadline: Duration::from_secs(10),
+        head_deadline: HEAD_DEADLINE,
         tripping: Some(TRIPPING),
         tasks: TaskTracker::new(),
         ending: Ending::default(),

@@ -117,7 +117,7 @@ pub(crate) struct Connector {
 }
 
 impl Phase {
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Dial => "dial",
             Self::Tls => "TLS handshake",
@@ -127,16 +127,6 @@ impl Phase {
 }
 
 impl ConnectError {
-    /// The step that failed.
-    pub(crate) fn phase(&self) -> Phase {
-        match self {
-            Self::Dial(_) => Phase::Dial,
-            Self::Tls(_) => Phase::Tls,
-            Self::Http(_) => Phase::Http,
-            Self::Deadline { phase } => *phase,
-        }
-    }
-
     /// Whether it says that the place is bad. That no agent is connected right now does not, and
     /// neither does that as much is open as is allowed.
     pub(crate) fn is_of_place(&self) -> bool {

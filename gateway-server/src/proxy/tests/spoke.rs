@@ -182,6 +182,7 @@ async fn serve(
                 async move {
                     match request.uri().path() {
                         _ if closes => Err("closed instead"),
+                        "/silent" => std::future::pending().await,
                         "/echo" if answer.status() == 200 => {
                             let body = request.into_body().collect().await.unwrap();
                             Ok(Response::new(Full::new(body.to_bytes()).boxed_unsync()))
