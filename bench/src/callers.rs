@@ -21,6 +21,13 @@ use crate::{
 
 const GATEWAYS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 const USER: &str = "bench";
+/// Another one, who sends more than is good for others.
+pub(crate) const NOISY: &str = "noisy";
+/// Flags of a gateway whose callers may send as fast as they can. The rates still cost what they cost.
+pub(crate) const UNHURRIED: [&str; 2] = [
+    "--requests-per-second-per-user=1000000",
+    "--requests-per-second=1000000",
+];
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 const TOKEN_TTL: Duration = Duration::from_hours(6);
 
@@ -31,10 +38,21 @@ pub(crate) fn at_the_door(
     hub: &Cluster,
     cluster: &str,
 ) -> anyhow::Result<Client> {
+    at_the_door_as(USER, url, ca_pem, hub, cluster)
+}
+
+/// Any caller there.
+pub(crate) fn at_the_door_as(
+    name: &str,
+    url: &str,
+    ca_pem: &str,
+    hub: &Cluster,
+    cluster: &str,
+) -> anyhow::Result<Client> {
     let (user, group) = ("x-remote-user", "x-remote-group");
     Client::new(url, ca_pem, Some(hub.front_proxy_client()))?
         .below(proxy_of(cluster))
-        .header(HeaderName::from_static(user), USER)?
+        .header(HeaderName::from_static(user), name)?
         .header(HeaderName::from_static(group), "system:authenticated")
 }
 
@@ -65,7 +83,7 @@ pub(crate) async fn token(spoke: &Cluster) -> anyhow::Result<String> {
     Ok(granted.await?)
 }
 
-/// Lets the ordinary user through the gateway of a hub.
+/// Lets the ordinary users through the gateway of a hub.
 pub(crate) async fn allow_user(hub: &Cluster) -> anyhow::Result<()> {
     let role = json!({
         "metadata": {"name": USER},
@@ -77,10 +95,11 @@ pub(crate) async fn allow_user(hub: &Cluster) -> anyhow::Result<()> {
     });
     create(&Api::<ClusterRole>::all(hub.client()), role).await?;
     let group = "rbac.authorization.k8s.io";
+    let subject = |name| json!({"apiGroup": group, "kind": "User", "name": name});
     let binding = json!({
         "metadata": {"name": USER},
         "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": USER},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": USER}],
+        "subjects": [subject(USER), subject(NOISY)],
     });
     create(&Api::<ClusterRoleBinding>::all(hub.client()), binding).await
 }

@@ -11,6 +11,7 @@ mod bulk;
 mod callers;
 mod client;
 mod failover;
+mod fairness;
 mod footprint;
 mod load;
 mod machine;
@@ -41,6 +42,8 @@ enum Command {
     Operator(operator::Args),
     /// What a lost gateway costs callers: one of several is killed, paused, drained, rolled, scaled
     Failover(failover::Args),
+    /// Measure what one user's many requests cost another user, with and without the gateway's limits
+    Fairness(fairness::Args),
     /// The plain upstream of the proxy's benchmark, as a process of its own
     #[command(hide = true)]
     Upstream(plain::Args),
@@ -55,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
             Command::Accounts(args) => accounts::run(args).await,
             Command::Operator(args) => operator::run(args).await,
             Command::Failover(args) => failover::run(args).await,
+            Command::Fairness(args) => fairness::run(args).await,
             Command::Upstream(args) => plain::serve(args).await,
         }
     };

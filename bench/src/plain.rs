@@ -1,6 +1,6 @@
 //! The plain upstream: hyper's HTTP/2 over TLS and nothing else. It is a process of its own, so
-//! that its CPU time can be told apart. It serves a small JSON object at [`SMALL`], and as many
-//! bytes as requested at [`BULK`].
+//! that its CPU time can be told apart. It serves a small JSON object at [`SMALL`] and, as a server
+//! that works on few requests at a time, at [`LIMITED`], and as many bytes as requested at [`BULK`].
 
 use std::{convert::Infallible, fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,7 +22,9 @@ use rustls::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::JoinSet,
+    time::sleep,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -31,6 +33,14 @@ use crate::report::print;
 pub(crate) const SMALL: &str = "/small";
 /// The path is followed by the number of bytes.
 pub(crate) const BULK: &str = "/bulk/";
+
+/// The path is followed by the milliseconds that the answer takes. Only [`PLACES`] requests are worked
+/// on at a time. The others wait, and whoever came first is next.
+pub(crate) const LIMITED: &str = "/limited/";
+/// kube-apiserver's `--max-requests-inflight`.
+pub(crate) const PLACES: usize = 400;
+
+static FREE: Semaphore = Semaphore::const_new(PLACES);
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const ANNOUNCEMENT: &str = "serving at ";
@@ -57,8 +67,8 @@ pub(crate) struct Plain {
 
 impl Plain {
     /// Starts this same program as the upstream, and waits until it listens.
-    pub(crate) async fn start(world: &World) -> anyhow::Result<Self> {
-        let directory = world.directory().join("plain");
+    pub(crate) async fn start(world: &World, name: &str) -> anyhow::Result<Self> {
+        let directory = world.directory().join(name);
         fs::create_dir(&directory)?;
         let authority = Authority::new("plain-ca")?;
         let serving = authority.issue_server(&["127.0.0.1"])?;
@@ -67,7 +77,7 @@ impl Plain {
         fs::write(&key, &serving.key)?;
         let file = |path: PathBuf| path.display().to_string();
         let process = Process::start(Spec {
-            name: "plain upstream".to_owned(),
+            name: format!("upstream {name}"),
             program: std::env::current_exe()?,
             args: vec![
                 "upstream".to_owned(),
@@ -128,10 +138,15 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let path = request.uri().path();
+    let milliseconds = path.strip_prefix(LIMITED).and_then(|it| it.parse().ok());
+    if let Some(milliseconds) = milliseconds {
+        let _place = FREE.acquire().await;
+        sleep(Duration::from_millis(milliseconds)).await;
+    }
     let bytes = path.strip_prefix(BULK).and_then(|count| count.parse().ok());
     let (status, body) = match bytes {
         Some(bytes) => (StatusCode::OK, bulk(bytes)),
-        None if path == SMALL => (StatusCode::OK, full(BODY)),
+        None if path == SMALL || milliseconds.is_some() => (StatusCode::OK, full(BODY)),
         None => (StatusCode::NOT_FOUND, full("{}")),
     };
     let mut response = Response::new(body);

@@ -1,6 +1,7 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! become [`Settings`].
 
+mod breaker;
 mod identity;
 mod limits;
 mod peers;
@@ -12,8 +13,11 @@ use crds::ServiceAddress;
 use runtime::{log::Format, memory};
 
 pub use self::peers::{Others, PeerSettings};
-use self::{identity::IdentityArgs, limits::LimitArgs, peers::PeerArgs};
-use crate::{account_name::AccountName, identities::Identities, ip_range::IpRange, seats::Limits};
+use self::{breaker::BreakerArgs, identity::IdentityArgs, limits::LimitArgs, peers::PeerArgs};
+use crate::{
+    account_name::AccountName, breaker::Tripping, identities::Identities, ip_range::IpRange,
+    seats::Limits,
+};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
 #[derive(Clone, Debug, Parser)]
@@ -190,6 +194,8 @@ pub struct Args {
     tunnel_memory: Option<usize>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    breaker: BreakerArgs,
     /// What to log: a level, e.g. `info` or `debug`, or levels by target, e.g.
     /// `info,gateway_server::proxy=debug`.
     #[arg(
@@ -267,6 +273,8 @@ pub struct Settings {
     pub tunnel_bytes: usize,
     /// What may be in flight at one cluster.
     pub limits: Limits,
+    /// When a cluster is left alone that cannot be connected to; never if it is `None`.
+    pub tripping: Option<Tripping>,
     /// What to log.
     pub log_filter: String,
     /// How to log.
@@ -311,6 +319,7 @@ impl From<Args> for Settings {
             tunnel_memory_per_cluster,
             tunnel_memory,
             limits,
+            breaker,
             log,
             log_format,
         } = args;
@@ -342,6 +351,7 @@ impl From<Args> for Settings {
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
             tunnel_bytes: tunnel_bytes(tunnel_memory, memory::limit()),
             limits: limits.into(),
+            tripping: breaker.settings(),
             log_filter: log,
             log_format,
         }

@@ -6,14 +6,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{acting::Tether, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch};
+
+/// A managed cluster that sends nothing for so long, in the middle of an answer that is not meant to last,
+/// sends nothing more. It is noticed within twice this time.
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// The body of a response of the gateway.
 #[derive(Debug, Default)]
@@ -36,6 +42,8 @@ pub(crate) enum BodyError {
     Upstream(#[from] hyper::Error),
     #[error("the caller's access to the managed cluster has ended")]
     Revoked,
+    #[error("the managed cluster sent no more of its answer for {} s", SILENCE.as_secs())]
+    Silent,
 }
 
 /// A streamed answer. Dropping it unread resets its stream, and gives the connection back.
@@ -52,6 +60,17 @@ pub(crate) struct UpstreamBody {
     tether: Option<Arc<Tether>>,
     /// Present if the answer is a watch.
     watch: Option<WatchEnd>,
+    /// Present if the answer is not meant to last.
+    flow: Option<Flow>,
+}
+
+/// Whether an answer goes on. The timer is not set before there is something to wait for, and not set
+/// again for each part.
+#[derive(Debug, Default)]
+struct Flow {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Something came since the timer was set.
+    moved: bool,
 }
 
 /// A watch may end at any time, because informers then resume it, and their rights are checked
@@ -73,6 +92,7 @@ impl UpstreamBody {
             seat: None,
             tether: None,
             watch: None,
+            flow: None,
         };
         this.release_at_end();
         this
@@ -95,6 +115,11 @@ impl UpstreamBody {
         self.watch = Some(WatchEnd { last_call });
     }
 
+    /// From now on, the body breaks off if nothing comes for long.
+    pub(crate) fn must_flow(&mut self) {
+        self.flow = Some(Flow::default());
+    }
+
     /// Reads, without waiting, what came with the head. If the stream has broken by then, the
     /// caller can still get an error: once the head is sent, HTTP/2 can only reset the stream.
     pub(crate) fn begun(mut self) -> hyper::Result<Self> {
@@ -106,7 +131,8 @@ impl UpstreamBody {
         Ok(self)
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether nothing comes any more.
+    pub(crate) fn is_end_stream(&self) -> bool {
         self.first.is_none() && self.body.is_end_stream()
     }
 
@@ -146,6 +172,14 @@ impl UpstreamBody {
         }
     }
 
+    /// Ready when nothing has come for long. Asked only while there is something to wait for.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.flow {
+            Some(flow) => flow.poll_silence(context),
+            None => Poll::Pending,
+        }
+    }
+
     /// Ready when a watch must make room for the end of the process.
     fn poll_last_call(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.watch {
@@ -163,6 +197,9 @@ impl UpstreamBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.bytes.inc_by(length);
+                if let Some(flow) = &mut self.flow {
+                    flow.moved = true;
+                }
                 self.release_at_end();
             }
             Poll::Ready(Some(Err(_))) if self.watch.is_some() => return Poll::Ready(None),
@@ -170,6 +207,22 @@ impl UpstreamBody {
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled
+    }
+}
+
+impl Flow {
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.timer.is_none() {
+            self.moved = false;
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(SILENCE)));
+        while timer.as_mut().poll(context).is_ready() {
+            if !std::mem::take(&mut self.moved) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + SILENCE);
+        }
+        Poll::Pending
     }
 }
 
@@ -204,6 +257,10 @@ impl http_body::Body for Body {
                     if polled.is_ready() {
                         return polled.map_err(BodyError::Upstream);
                     }
+                    if upstream.poll_silence(context).is_ready() {
+                        *this = Self::Empty;
+                        return Poll::Ready(Some(Err(BodyError::Silent)));
+                    }
                     if upstream.poll_cut(true, context).is_pending()
                         && upstream.poll_last_call(context).is_pending()
                     {
@@ -236,3 +293,6 @@ impl http_body::Body for Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

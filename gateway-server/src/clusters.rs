@@ -338,6 +338,7 @@ impl Clusters {
             metrics: known.map_or_else(|| self.metrics.of(name), |known| known.metrics.clone()),
             streams: known.map_or_else(Arc::default, |known| Arc::clone(&known.streams)),
             seats: known.map_or_else(Arc::default, |known| Arc::clone(&known.seats)),
+            breaker: known.map_or_else(Arc::default, |known| Arc::clone(&known.breaker)),
             trouble: known.map_or_else(Arc::default, |known| Arc::clone(&known.trouble)),
             rights: known.map_or_else(Arc::default, |known| Arc::clone(&known.rights)),
             tunnels: known.map_or_else(

@@ -12,6 +12,7 @@ mod attach;
 mod authentication;
 mod authorization;
 mod body;
+mod breaker;
 mod clusters;
 mod door;
 mod ending;
@@ -42,10 +43,11 @@ mod way;
 pub use crate::{
     account_name::{AccountName, AccountNameError},
     args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
+    breaker::Tripping,
     identities::Identities,
     ip_range::{IpRange, IpRangeError},
     route::PathError,
     run::run,
-    seats::Limits,
+    seats::{Limits, Rate},
     service_name::{ServiceName, ServiceNameError},
 };

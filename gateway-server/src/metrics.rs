@@ -47,7 +47,9 @@ pub(crate) struct Metrics {
     pub(crate) identities: Family<IdentityLabels, Counter>,
     /// Requests refused because of the caller's identity, by reason.
     pub(crate) identity_refusals: Family<IdentityRefusalLabels, Counter>,
-    /// Requests refused because too many are in flight, by limit.
+    /// Short requests that wait for their turn.
+    pub(crate) queued: Gauge,
+    /// Requests refused because a limit is reached, by limit.
     pub(crate) limited: Family<LimitLabels, Counter>,
     /// Requests that the gateway itself has refused.
     refusals: Family<RefusalLabels, Counter>,
@@ -120,6 +122,7 @@ impl Metrics {
             pipes_passed: Counter::default(),
             identities: Family::default(),
             identity_refusals: Family::default(),
+            queued: Gauge::default(),
             limited: Family::default(),
             refusals: Family::default(),
             streams_cut: Counter::default(),
@@ -144,8 +147,13 @@ impl Metrics {
             self.clusters.clone(),
         );
         registry.register(
+            "queued_requests",
+            "Short requests that wait for their turn",
+            self.queued.clone(),
+        );
+        registry.register(
             "limited_requests",
-            "Requests refused because too many are in flight at the managed cluster, by limit",
+            "Requests refused because a limit is reached, by limit",
             self.limited.clone(),
         );
         registry.register(

@@ -4,6 +4,7 @@
 
 mod again;
 mod asked;
+mod deadlines;
 mod exchange;
 mod failure;
 mod headers;
@@ -37,7 +38,7 @@ use crate::{
     grants::{Admitted, Denied, Grants},
     metrics::{Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics},
     request_info::{RequestInfo, decoded},
-    seats::{Full, Limits, Need, Seat},
+    seats::{Full, Hall, Need, Seat},
     status::Refusal,
     verb::Verb,
 };
@@ -49,8 +50,8 @@ pub(crate) struct Proxy {
     /// Decide which identity callers act as; without them, all act as the gateway's account.
     pub(crate) grants: Option<Arc<Grants>>,
     pub(crate) metrics: Metrics,
-    /// How many requests may be in flight at one managed cluster.
-    pub(crate) limits: Limits,
+    /// What counts for the requests to all managed clusters together.
+    pub(crate) hall: Arc<Hall>,
     /// Services of managed clusters that may be reached besides their API servers.
     pub(crate) exposed: BTreeSet<ServiceAddress>,
 }
@@ -100,6 +101,7 @@ impl Proxy {
                 name,
                 cluster: &cluster,
                 way,
+                breaker: service.is_none().then_some(&*cluster.breaker),
                 credential,
                 asked: Asked {
                     uri: request.uri().clone(),
@@ -170,7 +172,7 @@ impl Proxy {
     /// A place among the requests in flight at the cluster.
     async fn seat(&self, caller: &User, cluster: &Cluster, need: Need) -> Result<Arc<Seat>, Full> {
         let seats = &cluster.seats;
-        let seat = seats.take_soon(&caller.name, need, &self.limits).await;
+        let seat = seats.take_soon(&caller.name, need, &self.hall).await;
         if let Err(full) = &seat {
             let limit = full.limit();
             let labels = LimitLabels { limit };

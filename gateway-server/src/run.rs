@@ -37,6 +37,7 @@ use crate::{
     peers::Peers,
     proxy::{Outbound, Proxy},
     replicas::Replicas,
+    seats::Hall,
     tunnels::Tunnels,
 };
 
@@ -200,6 +201,7 @@ impl Process {
             clusters: Arc::clone(&clusters),
             authenticator: Arc::clone(&authenticator),
             head_deadline: settings.head_deadline,
+            tripping: settings.tripping,
             tasks: requests,
             ending: ending.clone(),
         };
@@ -207,7 +209,7 @@ impl Process {
             outbound,
             grants: grants.map(Arc::new),
             metrics: metrics.clone(),
-            limits: settings.limits,
+            hall: Arc::new(Hall::new(settings.limits, metrics.queued.clone())),
             exposed: settings.exposed.clone(),
         };
         let attach = Attach {

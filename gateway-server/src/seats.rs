@@ -1,26 +1,39 @@
-//! The requests in flight at one managed cluster, counted by caller. Limits keep one caller, or the
-//! long requests of all, from using up what every other request needs.
+//! The requests in flight at one managed cluster. Limits keep one caller, or the long requests of all,
+//! from using up what every other request needs. Short requests beyond them wait, and callers take
+//! turns. What is decided is in [`state`](self::state); here is who waits for it.
 
-use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
+mod full;
+mod hall;
+mod limits;
+mod queue;
+mod rate;
+mod state;
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, oneshot},
     time::{Instant, timeout_at},
 };
 
-/// How many requests may be in flight at one managed cluster.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Of one caller, upgrades apart.
-    pub requests_per_user: usize,
-    /// Of all callers, those that last.
-    pub long_requests: usize,
-    /// Of one caller, those that need a connection of their own.
-    pub upgrades_per_user: usize,
-    /// Of all callers, those that need a connection of their own.
-    pub upgrades: usize,
-}
+pub(crate) use self::{
+    full::{Full, Whose},
+    hall::Hall,
+};
+use self::{
+    hall::{Pair, Queued},
+    queue::Ticket,
+    state::{Entered, State},
+};
+pub use self::{limits::Limits, rate::Rate};
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,149 +46,226 @@ pub(crate) enum Need {
     Connection,
 }
 
-/// A limit is reached.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum Full {
-    #[error("you have {0} requests open there, which is the limit for each user")]
-    RequestsOfUser(usize),
-    #[error("{0} watches and logs are open there, which is the limit for all users together")]
-    LongRequests(usize),
-    #[error(
-        "you have {0} exec, attach, port-forward or other upgraded connections open there, which is \
-         the limit for each user"
-    )]
-    UpgradesOfUser(usize),
-    #[error(
-        "{0} exec, attach, port-forward or other upgraded connections are open there, which is the \
-         limit for all users together"
-    )]
-    Upgrades(usize),
-}
-
 /// How long a request that needs a connection of its own waits for one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The requests in flight at one managed cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
-    taken: Mutex<Taken>,
+    taken: Mutex<State<oneshot::Sender<()>>>,
     /// Wakes who waits for a connection, when one is free again.
     freed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    all: Count,
-    users: HashMap<Arc<str>, Count>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Count {
-    short: usize,
-    long: usize,
-    connections: usize,
 }
 
 /// The place of one request. It is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
     seats: Arc<Seats>,
+    hall: Arc<Hall>,
     user: Arc<str>,
     need: Need,
+    /// The cluster works on it, and it is short.
+    works: AtomicBool,
+    is_in_hall: bool,
 }
 
-impl Full {
-    /// The limit, as a metric label.
-    pub(crate) fn limit(self) -> &'static str {
-        match self {
-            Self::RequestsOfUser(_) => "requests_per_user",
-            Self::LongRequests(_) => "long_requests",
-            Self::UpgradesOfUser(_) => "upgrades_per_user",
-            Self::Upgrades(_) => "upgrades",
-        }
-    }
+/// A short request that waits for its place.
+struct Waiting<'a> {
+    seats: &'a Seats,
+    hall: &'a Hall,
+    user: Arc<str>,
+    ticket: Ticket,
+    turn: oneshot::Receiver<()>,
+    /// `None` when it has its place.
+    queued: Option<Queued<'a>>,
 }
 
 impl Seats {
-    /// Takes a place for a request of `user`. If that is for a connection of its own, it waits a moment
-    /// until there is one, because people close a shell and open the next one.
+    /// Takes a place for a request of `user`. A short request waits for its turn if there is none. One
+    /// that needs a connection of its own waits a moment, because people close a shell and open the
+    /// next one.
     pub(crate) async fn take_soon(
         self: &Arc<Self>,
         user: &str,
         need: Need,
-        limits: &Limits,
+        hall: &Arc<Hall>,
     ) -> Result<Seat, Full> {
+        match need {
+            Need::Short => self.take_short(user, hall).await,
+            Need::Long => self.take(user, need, hall),
+            Need::Connection => self.take_connection(user, hall).await,
+        }
+    }
+
+    async fn take_short(self: &Arc<Self>, user: &str, hall: &Arc<Hall>) -> Result<Seat, Full> {
+        let (user, now, waiting) = self.enter(user, hall)?;
+        let mut queued = None;
+        // Boxed, so that only the future of who waits is large.
+        if let Some(waiting) = waiting {
+            queued = Some(Box::pin(waiting.placed(now)).await?);
+        }
+        let mut seat = Seat::new(self, hall, user, Need::Short);
+        if !hall.try_enter() {
+            let _queued = queued.map_or_else(|| hall.line_up(), Ok)?;
+            Box::pin(seat.waits_for_the_hall(now)).await?;
+        }
+        seat.is_in_hall = true;
+        Ok(seat)
+    }
+
+    /// The caller's name, when it came, and its place in the queue if it has to wait.
+    fn enter<'a>(
+        &'a self,
+        user: &str,
+        hall: &'a Hall,
+    ) -> Result<(Arc<str>, Instant, Option<Waiting<'a>>), Full> {
+        let mut taken = self.taken.lock();
+        // Read in here, because a thread that stops between its look at the clock and the lock would
+        // come too early for the rates.
+        let now = Instant::now();
+        let user = match taken.enter(user, now, &hall.limits)? {
+            Entered::Placed(user) => return Ok((user, now, None)),
+            Entered::Waits(user) => user,
+        };
+        let queued = hall.line_up()?;
+        let (sender, turn) = oneshot::channel();
+        let ticket = taken.wait(&user, now, &hall.limits, sender);
+        let waiting = Waiting {
+            seats: self,
+            hall,
+            user: Arc::clone(&user),
+            ticket,
+            turn,
+            queued: Some(queued),
+        };
+        Ok((user, now, Some(waiting)))
+    }
+
+    async fn take_connection(self: &Arc<Self>, user: &str, hall: &Arc<Hall>) -> Result<Seat, Full> {
         let end = Instant::now() + PATIENCE;
         loop {
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
-            let full = match self.take(user, need, limits) {
-                Err(full) if need == Need::Connection => full,
+            let full = match self.take(user, Need::Connection, hall) {
+                Err(full) => full,
                 taken => return taken,
             };
             timeout_at(end, freed).await.map_err(|_| full)?;
         }
     }
 
-    /// Takes a place for a request of `user`.
-    fn take(self: &Arc<Self>, user: &str, need: Need, limits: &Limits) -> Result<Seat, Full> {
-        let mut taken = self.taken.lock();
-        let known = taken.users.get_key_value(user);
-        let (user, mine) = match known {
-            Some((user, mine)) => (Arc::clone(user), *mine),
-            None => (Arc::from(user), Count::default()),
+    /// Takes a place for a request that is not short.
+    fn take(self: &Arc<Self>, user: &str, need: Need, hall: &Arc<Hall>) -> Result<Seat, Full> {
+        let now = Instant::now();
+        let user = self.taken.lock().begin(user, need, now, &hall.limits)?;
+        Ok(Seat::new(self, hall, user, need))
+    }
+
+    /// Tells the one whose turn it is. If nobody listens there any more, the turn is passed on by
+    /// [`Waiting`].
+    fn tell(next: Option<oneshot::Sender<()>>) {
+        if let Some(next) = next {
+            let _ = next.send(());
+        }
+    }
+}
+
+impl<'a> Waiting<'a> {
+    /// Resolves when it has its place.
+    async fn placed(mut self, since: Instant) -> Result<Queued<'a>, Full> {
+        let end = since + self.hall.limits.queue_timeout;
+        let turn = timeout_at(end, &mut self.turn).await;
+        // The sender is kept until its turn has come.
+        let _ = turn.map_err(|_| self.in_vain(since))?;
+        Ok(self.queued.take().expect("it has waited until now"))
+    }
+
+    fn in_vain(&self, since: Instant) -> Full {
+        let (limits, waited) = (&self.hall.limits, since.elapsed());
+        if self.seats.taken.lock().has_its_part(&self.user, limits) {
+            let most = limits.short_requests_per_user;
+            return Full::ShortRequestsOfUser { most, waited };
+        }
+        let most = limits.short_requests;
+        Full::ShortRequests { most, waited }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.queued.is_some() {
+            let limits = &self.hall.limits;
+            let next = self
+                .seats
+                .taken
+                .lock()
+                .give_up(&self.user, self.ticket, limits);
+            Seats::tell(next);
+        }
+    }
+}
+
+impl Seat {
+    fn new(seats: &Arc<Seats>, hall: &Arc<Hall>, user: Arc<str>, need: Need) -> Self {
+        Self {
+            seats: Arc::clone(seats),
+            hall: Arc::clone(hall),
+            user,
+            need,
+            works: AtomicBool::new(need == Need::Short),
+            is_in_hall: false,
+        }
+    }
+
+    async fn waits_for_the_hall(&self, since: Instant) -> Result<(), Full> {
+        let Limits {
+            queue_timeout,
+            short_requests_total: most,
+            ..
+        } = self.hall.limits;
+        let pair = Pair {
+            cluster: Arc::as_ptr(&self.seats).addr(),
+            user: Arc::clone(&self.user),
         };
-        fits(mine, taken.all, need, limits)?;
-        *taken.all.of(need) += 1;
-        *taken.users.entry(Arc::clone(&user)).or_default().of(need) += 1;
-        drop(taken);
-        let seats = Arc::clone(self);
-        Ok(Seat { seats, user, need })
+        let entered = self.hall.wait(pair).entered();
+        let waited = timeout_at(since + queue_timeout, entered).await;
+        waited.map_err(|_| Full::ShortRequestsTotal {
+            most,
+            waited: since.elapsed(),
+        })
     }
-}
 
-/// Whether one more request fits beside those of its caller and those of all callers.
-fn fits(mine: Count, all: Count, need: Need, limits: &Limits) -> Result<(), Full> {
-    let Limits {
-        requests_per_user,
-        long_requests,
-        upgrades_per_user,
-        upgrades,
-    } = *limits;
-    match need {
-        Need::Short | Need::Long if mine.short + mine.long >= requests_per_user => {
-            Err(Full::RequestsOfUser(requests_per_user))
+    /// Its answer has begun, so the cluster has done most of its work. How long the rest takes is up to
+    /// the caller, who must not keep others from their turn meanwhile.
+    pub(crate) fn answered(&self) {
+        if !self.works.swap(false, Ordering::Relaxed) {
+            return;
         }
-        Need::Long if all.long >= long_requests => Err(Full::LongRequests(long_requests)),
-        Need::Connection if mine.connections >= upgrades_per_user => {
-            Err(Full::UpgradesOfUser(upgrades_per_user))
-        }
-        Need::Connection if all.connections >= upgrades => Err(Full::Upgrades(upgrades)),
-        Need::Short | Need::Long | Need::Connection => Ok(()),
+        let limits = &self.hall.limits;
+        let next = self.seats.taken.lock().leave(&self.user, limits);
+        self.leaves_hall(next);
     }
-}
 
-impl Count {
-    fn of(&mut self, need: Need) -> &mut usize {
-        match need {
-            Need::Short => &mut self.short,
-            Need::Long => &mut self.long,
-            Need::Connection => &mut self.connections,
+    fn leaves_hall(&self, next: Option<oneshot::Sender<()>>) {
+        Seats::tell(next);
+        if self.is_in_hall {
+            self.hall.leave();
         }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        let works = self.works.swap(false, Ordering::Relaxed);
         let mut taken = self.seats.taken.lock();
-        *taken.all.of(self.need) -= 1;
-        if let Some(mine) = taken.users.get_mut(&self.user) {
-            *mine.of(self.need) -= 1;
-            if *mine == Count::default() {
-                taken.users.remove(&self.user);
-            }
-        }
+        let next = works
+            .then(|| taken.leave(&self.user, &self.hall.limits))
+            .flatten();
+        taken.end(&self.user, self.need);
         drop(taken);
+        if works {
+            self.leaves_hall(next);
+        }
         if self.need == Need::Connection {
             self.seats.freed.notify_waiters();
         }
@@ -183,76 +273,4 @@ impl Drop for Seat {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        requests_per_user: 3,
-        long_requests: 4,
-        upgrades_per_user: 1,
-        upgrades: 2,
-    };
-
-    #[test]
-    fn one_caller_takes_only_its_part_and_long_requests_leave_room_for_short_ones() {
-        let seats = Arc::<Seats>::default();
-        let take = |user, need| seats.take(user, need, &LIMITS);
-        let mut held = Vec::new();
-        for need in [Need::Long, Need::Long, Need::Short, Need::Connection] {
-            held.push(take("alice", need).unwrap());
-        }
-        for need in [Need::Long, Need::Short] {
-            assert_eq!(take("alice", need).unwrap_err(), Full::RequestsOfUser(3));
-        }
-        let refused = take("alice", Need::Connection).unwrap_err();
-        assert_eq!(refused, Full::UpgradesOfUser(1));
-        for need in [Need::Long, Need::Long, Need::Connection] {
-            held.push(take("bob", need).unwrap());
-        }
-        assert_eq!(
-            take("carol", Need::Long).unwrap_err(),
-            Full::LongRequests(4)
-        );
-        assert_eq!(
-            take("carol", Need::Connection).unwrap_err(),
-            Full::Upgrades(2)
-        );
-        held.push(take("carol", Need::Short).unwrap());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_waited_for_for_a_moment_and_a_stream_is_not() {
-        let seats = Arc::<Seats>::default();
-        let take = |need| seats.take_soon("alice", need, &LIMITS);
-        let first = take(Need::Connection).await.unwrap();
-        let began = Instant::now();
-        let refused = take(Need::Connection).await.unwrap_err();
-        assert_eq!(refused, Full::UpgradesOfUser(1));
-        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
-        let (second, ()) = tokio::join!(take(Need::Connection), async { drop(first) });
-        let _held = (
-            second.unwrap(),
-            take(Need::Short).await,
-            take(Need::Short).await,
-        );
-        let _last = take(Need::Long).await.unwrap();
-        let began = Instant::now();
-        assert_eq!(
-            take(Need::Short).await.unwrap_err(),
-            Full::RequestsOfUser(3)
-        );
-        assert_eq!(began.elapsed(), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_place_is_free_again_when_its_request_is_over_and_nothing_is_left_behind() {
-        let seats = Arc::<Seats>::default();
-        let first = seats.take("alice", Need::Connection, &LIMITS).unwrap();
-        assert!(seats.take("alice", Need::Connection, &LIMITS).is_err());
-        drop(first);
-        drop(seats.take("alice", Need::Connection, &LIMITS).unwrap());
-        let taken = seats.taken.lock();
-        assert!(taken.users.is_empty());
-        assert_eq!(taken.all, Count::default());
-    }
-}
+pub(crate) mod tests;

@@ -83,6 +83,14 @@ impl Refusal {
         self
     }
 
+    /// Names the field of the configuration that has led to the last cause.
+    pub(crate) fn field(mut self, field: &'static str) -> Self {
+        if let Some(cause) = self.details.causes.iter_mut().flatten().last() {
+            cause.field = Some(field.to_owned());
+        }
+        self
+    }
+
     /// Adds when to try again.
     pub(crate) fn retry_after(mut self, seconds: i32) -> Self {
         self.details.retry_after_seconds = Some(seconds);

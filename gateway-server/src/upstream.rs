@@ -17,17 +17,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tunnel::Share;
 
 #[cfg(test)]
-pub(crate) use self::connect::{PHASE_DEADLINE, Phase};
+pub(crate) use self::connect::PHASE_DEADLINE;
+use self::{connect::Connector, pool::Pool, tls::TlsSettings};
 pub(crate) use self::{
-    connect::ConnectError,
+    connect::{ConnectError, Phase},
     dial::{DialError, Dialer},
     pool::{Health, Lease, MOST_CONNECTIONS, PoolError, Pooled, SendError, Sighting, Wanted},
     reach::Reach,
-    request_body::{RequestBody, Upload},
+    request_body::{Progress, RequestBody, Upload},
     target::Target,
     tls::{ClientIdentity, Tls, TlsConfigError, Trust},
 };
-use self::{connect::Connector, pool::Pool, tls::TlsSettings};
 
 /// A target with its connections.
 #[derive(Debug)]

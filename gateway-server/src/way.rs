@@ -208,6 +208,13 @@ impl Way {
         Arc::clone(&order[0].upstream)
     }
 
+    /// Whether something speaks for the place that a request would go to now: it has not failed, or a
+    /// connection is open.
+    pub(crate) fn looks_well(&self) -> bool {
+        let order = self.order(Instant::now());
+        !order[0].record.lock().has_failed() || order[0].upstream.sighting().is_open
+    }
+
     /// Which of the addresses a target is.
     pub(crate) fn position(&self, target: &Target) -> Option<usize> {
         self.places.direct.iter().position(|it| it == target)

@@ -90,6 +90,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Measure what one user's many requests cost another user, with and without the gateway's limits
+    Fairness {
+        /// Arguments of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -138,6 +144,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 Bench::Accounts { args } => ("accounts", args),
                 Bench::Operator { args } => ("operator", args),
                 Bench::Failover { args } => ("failover", args),
+                Bench::Fairness { args } => ("fairness", args),
             };
             let args: Vec<_> = [name]
                 .into_iter()

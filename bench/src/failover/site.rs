@@ -16,7 +16,9 @@ use tokio::sync::watch;
 
 use super::{Args, journal::Entrance, spread::Spread};
 use crate::{
-    callers::{allow_user, at_the_door, at_the_hub, at_the_spoke, create, once, proxy_of, token},
+    callers::{
+        UNHURRIED, allow_user, at_the_door, at_the_hub, at_the_spoke, create, once, proxy_of, token,
+    },
     client::Client,
 };
 
@@ -56,6 +58,7 @@ impl Site {
         let world = world.start().await?;
         let (hub, spoke) = (world.cluster("hub"), world.cluster(SPOKE));
         let mut options = GatewayOptions::default();
+        options.args.extend(UNHURRIED.map(str::to_owned));
         options.args.extend([
             format!("--shutdown-delay={}", args.shutdown_delay),
             format!("--drain-timeout={}", args.drain_timeout),

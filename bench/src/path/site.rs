@@ -11,7 +11,9 @@ use kube::Api;
 use serde_json::json;
 
 use crate::{
-    callers::{all_answered, allow_user, at_the_door, at_the_hub, at_the_spoke, create, token},
+    callers::{
+        UNHURRIED, all_answered, allow_user, at_the_door, at_the_hub, at_the_spoke, create, token,
+    },
     client::Client,
     way::{Path, Role, Upstream, Way},
 };
@@ -184,9 +186,12 @@ impl Site {
 async fn gateways(hub: &Cluster, port: &TunnelPort) -> anyhow::Result<(Gateway, Gateway)> {
     let peers = PeerFiles::write(hub)?;
     let (first, second) = (free_port(), free_port());
-    let options = |args| GatewayOptions {
-        args,
-        ..GatewayOptions::default()
+    let options = |mut args: Vec<String>| {
+        args.extend(UNHURRIED.map(str::to_owned));
+        GatewayOptions {
+            args,
+            ..GatewayOptions::default()
+        }
     };
     let args = peers.args(first, &[first]).into_iter();
     let gateway = Gateway::start(hub, options(args.chain(port.of_gateway()).collect()));

@@ -7,7 +7,9 @@ use kube::Api;
 use serde_json::json;
 
 use crate::{
-    callers::{all_answered, allow_user, at_the_door, at_the_hub, at_the_spoke, create, token},
+    callers::{
+        UNHURRIED, all_answered, allow_user, at_the_door, at_the_hub, at_the_spoke, create, token,
+    },
     client::Client,
     plain::Plain,
     way::{Path, Role, Upstream, Way},
@@ -30,8 +32,9 @@ impl Site {
         let world = World::builder().cluster("hub").cluster("managed1").start();
         let world = world.await?;
         let (hub, spoke) = (world.cluster("hub"), world.cluster("managed1"));
-        let plain = Plain::start(&world).await?;
+        let plain = Plain::start(&world, "plain").await?;
         let mut options = GatewayOptions::default();
+        options.args.extend(UNHURRIED.map(str::to_owned));
         options.env.extend(gateway_env);
         let gateway = Gateway::start(hub, options).await?;
         let options = SpokeOptions::default();

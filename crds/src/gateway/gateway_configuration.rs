@@ -223,6 +223,63 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub upgrades: Option<i32>,
+    /// Number of short requests (all but watches, logs, upgrades and requests to services) of one user that a
+    /// managed cluster works on, each until its answer begins. More of them wait for their turn. Defaults to the
+    /// server's own value, as all further limits do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub short_requests_per_user: Option<i32>,
+    /// Number of short requests of all users together that a managed cluster works on. More of them wait, and
+    /// users take turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub short_requests: Option<i32>,
+    /// Number of short requests of all users that all managed clusters together work on, at one replica. More of
+    /// them wait, and users of clusters take turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub short_requests_total: Option<i32>,
+    /// Number of short requests of one user that may wait at one managed cluster. With 0, none waits there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub queued_requests_per_user: Option<i32>,
+    /// Number of short requests that may wait in all, at one replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub queued_requests: Option<i32>,
+    /// Number of seconds that a short request waits for its turn before it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub queue_timeout: Option<i32>,
+    /// Number of short requests that one user may begin in a second at one managed cluster, on average. 0 turns
+    /// the limit off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub requests_per_second_per_user: Option<i32>,
+    /// Number of short requests that one user may begin at once at one managed cluster, if it has begun none for
+    /// some time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub request_burst_per_user: Option<i32>,
+    /// Number of short requests that all users together may begin in a second at one managed cluster, on average.
+    /// 0 turns the limit off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub requests_per_second: Option<i32>,
+    /// Number of short requests that all users together may begin at once at one managed cluster, if none was
+    /// begun for some time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub request_burst: Option<i32>,
+    /// Number of attempts in a row to connect to a managed cluster that may fail within a minute. After that,
+    /// requests to it are refused at once, and one at a time is let through as a probe. 0 turns this off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub breaker_failures: Option<i32>,
+    /// Longest pause in seconds between two probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub breaker_pause: Option<i32>,
 }
 
 impl Default for Removals {
@@ -304,9 +361,21 @@ mod tests {
         };
         assert!(!fields(&["egress"]).contains(&"konnectivity".to_owned()));
         let limits = [
+            "breakerFailures",
+            "breakerPause",
             "longRequests",
+            "queueTimeout",
+            "queuedRequests",
+            "queuedRequestsPerUser",
+            "requestBurst",
+            "requestBurstPerUser",
             "requestTimeout",
+            "requestsPerSecond",
+            "requestsPerSecondPerUser",
             "requestsPerUser",
+            "shortRequests",
+            "shortRequestsPerUser",
+            "shortRequestsTotal",
             "tunnelMemory",
             "upgrades",
             "upgradesPerUser",

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{credential::Credential, definition::Unusable, trouble::Trouble};
 use crate::{
-    account_rights::AccountRights, acting::Streams, metrics::ClusterMetrics, seats::Seats, way::Way,
+    account_rights::AccountRights, acting::Streams, breaker::Breaker, metrics::ClusterMetrics,
+    seats::Seats, way::Way,
 };
 
 /// How many tunnels one cluster may have to this replica. An agent needs a few, and twice as many
@@ -34,6 +35,8 @@ pub(crate) struct Cluster {
     pub(crate) streams: Arc<Streams>,
     /// Its requests in flight.
     pub(crate) seats: Arc<Seats>,
+    /// Whether it is tried at all.
+    pub(crate) breaker: Arc<Breaker>,
     /// Requests that it cannot answer.
     pub(crate) trouble: Arc<Trouble>,
     /// What the gateway's account may do on it.

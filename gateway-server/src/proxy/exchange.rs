@@ -1,17 +1,18 @@
 //! One request to a managed cluster: what is sent, what is sent again, and how the answer is passed
 //! on.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use crds::ClusterName;
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use hyper::body::Incoming;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::{
     again::{Attempts, Next},
     asked::Asked,
+    deadlines::{NEXT_PART, end},
     failure::Failure,
     headers::{self, Upgrade},
     redirect, target_uri, unauthorized,
@@ -20,10 +21,13 @@ use crate::{
     acting::{Acting, Tether},
     authentication::Authenticator,
     body::{Body, UpstreamBody},
+    breaker::{Attempt, Breaker, Open, Tripping},
     clusters::{Access, Cluster, Clusters, Credential},
     ending::Ending,
     seats::Seat,
-    upstream::{Lease, MOST_CONNECTIONS, RequestBody, SendError, Upload, Upstream, Wanted},
+    upstream::{
+        Lease, MOST_CONNECTIONS, PoolError, RequestBody, SendError, Upload, Upstream, Wanted,
+    },
     verb::Verb,
     way::{Leased, Way},
 };
@@ -40,6 +44,8 @@ pub(crate) struct Outbound {
     pub(crate) authenticator: Arc<Authenticator>,
     /// How long a managed cluster may take to begin its answer.
     pub(crate) head_deadline: Duration,
+    /// When breakers open; never if there is none.
+    pub(crate) tripping: Option<Tripping>,
     /// Holds the upgraded connections.
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: Ending,
@@ -51,6 +57,8 @@ pub(super) struct Exchange<'a> {
     pub(super) name: &'a ClusterName,
     pub(super) cluster: &'a Cluster,
     pub(super) way: Arc<Way>,
+    /// That of the cluster's API server. A service has none.
+    pub(super) breaker: Option<&'a Breaker>,
     pub(super) credential: Option<Arc<Credential>>,
     pub(super) asked: Asked,
     pub(super) verb: Verb,
@@ -88,7 +96,8 @@ impl Exchange<'_> {
         let (mut attempts, mut body) = (Attempts::of(&head.method), upload.first());
         loop {
             let request = Request::from_parts(head.clone(), body);
-            let answered = self.once(request, upgrade.clone(), attempts.wanted()).await;
+            let sent = self.once(request, &upload, upgrade.clone(), attempts.wanted());
+            let answered = sent.await;
             let Err(failure) = answered else {
                 upload.settle();
                 return answered;
@@ -117,6 +126,7 @@ impl Exchange<'_> {
     async fn once(
         &self,
         mut request: Request<RequestBody>,
+        upload: &Upload,
         upgrade: Option<Upgrade>,
         wanted: Wanted,
     ) -> Result<Response<Body>, Failure> {
@@ -127,16 +137,39 @@ impl Exchange<'_> {
         if let Some(upgrade) = upgrade {
             return self.upgrade(request, upgrade).await;
         }
+        let sent = self.send(request, wanted);
         let begun = if self.begins_late {
-            self.send(request, wanted).await?
+            sent.await?
         } else {
-            let deadline = self.outbound.head_deadline;
-            timeout(deadline, self.send(request, wanted))
-                .await
-                .map_err(|_| Failure::Deadline(deadline))??
+            self.in_time(sent, upload).await?
         };
         let lease = Some(begun.lease);
         self.answer(begun.response, &begun.upstream, lease).await
+    }
+
+    /// Waits until an answer begins, or somebody is late.
+    async fn in_time(
+        &self,
+        sent: impl Future<Output = Result<Begun, Failure>>,
+        upload: &Upload,
+    ) -> Result<Begun, Failure> {
+        let (began, head) = (Instant::now(), self.outbound.head_deadline);
+        let mut sent = pin!(sent);
+        let mut look = began + head;
+        if upload.progress().is_some() {
+            look = look.min(began + NEXT_PART);
+        }
+        loop {
+            if let Ok(begun) = timeout_at(look, &mut sent).await {
+                return begun;
+            }
+            let (end, late) = end(upload.progress(), began, head);
+            if end <= look {
+                return Err(late.failure(head));
+            }
+            // A caller may come to be late before that.
+            look = end.min(look + NEXT_PART);
+        }
     }
 
     /// Sends on a pooled connection, and on another one if that one closed before taking the request.
@@ -146,7 +179,7 @@ impl Exchange<'_> {
         mut wanted: Wanted,
     ) -> Result<Begun, Failure> {
         for _ in 0..LEASES {
-            let Leased { upstream, pooled } = self.way.lease(wanted).await?;
+            let Leased { upstream, pooled } = self.lease(wanted).await?;
             let uri = self.asked.of(&upstream)?;
             if pooled.is_http1() {
                 target_uri::to_http1(&mut request, &uri);
@@ -168,6 +201,26 @@ impl Exchange<'_> {
         Err(Failure::Unsent)
     }
 
+    /// A place on a pooled connection, unless the cluster is left alone for a moment.
+    async fn lease(&self, wanted: Wanted) -> Result<Leased, Failure> {
+        let attempt = self.attempt()?;
+        let leased = self.way.lease(wanted).await;
+        match (&leased, attempt) {
+            (Ok(_), Some(attempt)) => attempt.worked(),
+            (Err(PoolError::Connect { error, .. }), Some(attempt)) => attempt.failed(error),
+            _ => {}
+        }
+        Ok(leased?)
+    }
+
+    /// An attempt to connect that the breaker counts, if there is one.
+    pub(super) fn attempt(&self) -> Result<Option<Attempt<'_>>, Open> {
+        let armed = self.breaker.zip(self.outbound.tripping);
+        armed
+            .map(|(breaker, tripping)| breaker.attempt(tripping, || self.way.looks_well()))
+            .transpose()
+    }
+
     /// Passes on the managed cluster's answer, unless it rejects the gateway's own credential.
     pub(super) async fn answer(
         &self,
@@ -183,17 +236,24 @@ impl Exchange<'_> {
         if self.verb == Verb::Watch {
             body.is_a_watch(&self.outbound.ending.last_call);
         }
+        if self.verb != Verb::Watch && !self.begins_late {
+            body.must_flow();
+        }
         if let Some(tether) = &self.tether {
             body.hangs_on(Arc::clone(tether));
         }
         if let Some(page) = redirect::answer(&mut head, &self.asked, &upstream.target, self.name) {
             return Ok(Response::from_parts(head, Body::Full(page)));
         }
-        let body = Body::Upstream(body.begun().map_err(Failure::Broken)?);
+        let body = body.begun().map_err(Failure::Broken)?;
         let ours = self.credential.is_some() || upstream.target.has_identity();
         if head.status != StatusCode::UNAUTHORIZED || !ours {
-            return Ok(Response::from_parts(head, body));
+            if !body.is_end_stream() {
+                self.seat.answered();
+            }
+            return Ok(Response::from_parts(head, Body::Upstream(body)));
         }
+        let body = Body::Upstream(body);
         let body = unauthorized::not_of_the_api_server(&head, body, self.nested())
             .await
             .ok_or(Failure::CredentialRejected)?;

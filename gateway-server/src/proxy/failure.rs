@@ -11,12 +11,13 @@ use tunnel::{OpenError, Refusal as Refused};
 
 use super::{headers::HeaderError, target_uri::TooLong};
 use crate::{
+    breaker::Open,
     clusters::Unusable,
     grants::Denied,
-    seats::Full,
+    seats::{Full, Whose},
     status::Refusal,
     tunnels::TunnelError,
-    upstream::{ConnectError, DialError, PoolError, SendError},
+    upstream::{ConnectError, DialError, Phase, PoolError, SendError},
 };
 
 /// A client that honours this asks ten times; more than a second would make kubectl hang on a
@@ -24,6 +25,10 @@ use crate::{
 const RETRY_SECONDS: i32 = 1;
 /// The next step if something is full.
 const CLOSE: &str = "close watches and streams that are no longer needed";
+
+/// Why an attempt is not made.
+const LEFT_ALONE: &str =
+    "the last attempts to connect have failed, so the gateway makes the next one in a moment";
 
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -48,11 +53,16 @@ pub(super) enum Failure {
     Full(#[from] Full),
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// It is not tried now.
+    #[error(transparent)]
+    Open(#[from] Open),
     /// No separate connection for an upgrade.
     #[error(transparent)]
     Connect(#[from] Arc<ConnectError>),
     #[error("it did not begin to answer within {} s", .0.as_secs_f32())]
     Deadline(Duration),
+    #[error("you sent no more of the request's body for {} s", .0.as_secs())]
+    BodyDeadline(Duration),
     #[error("its connection broke before it answered")]
     Broken(#[source] hyper::Error),
     /// It had been kept, and was closed while this one was on its way.
@@ -108,10 +118,13 @@ impl Failure {
         let refusal = Refusal::new(code, reason, message)
             .of_cluster(cluster)
             .cause(phase, error);
-        if retry {
-            refusal.retry_after(RETRY_SECONDS)
-        } else {
-            refusal
+        match self {
+            Self::Open(_) => refusal
+                .cause("Breaker", LEFT_ALONE)
+                .retry_after(RETRY_SECONDS),
+            Self::Full(full) => refusal.field(full.field()).retry_after(full.retry_after()),
+            _ if retry => refusal.retry_after(RETRY_SECONDS),
+            _ => refusal,
         }
     }
 
@@ -138,8 +151,9 @@ impl Failure {
                 "Target",
                 "use a shorter selector, or fewer and shorter arguments",
             ),
-            Self::Full(_) => too_many("Limit", CLOSE),
+            Self::Full(full) => limited(*full),
             Self::Pool(PoolError::Connect { error, .. }) | Self::Connect(error) => connect(error),
+            Self::Open(open) => left_alone(open),
             Self::Pool(PoolError::Exhausted { .. }) => too_many("Pool", CLOSE),
             Self::Untaken(_) => unavailable(
                 "Response",
@@ -154,6 +168,9 @@ impl Failure {
                 "check the network between the gateway and its API server",
             ),
             Self::Deadline(_) => timed_out("Response", "check the load of its API server"),
+            Self::BodyDeadline(_) => {
+                timed_out("RequestBody", "check the network between you and the hub")
+            }
             Self::Broken(error) if error.is_timeout() => timed_out(
                 "Response",
                 "check the network between the gateway and its API server",
@@ -186,6 +203,27 @@ fn never(
     }
 }
 
+/// It is told as the last failure, but with the code that says that it is not tried now.
+fn left_alone(open: &Open) -> Told {
+    let last = connect(&open.error);
+    Told {
+        next_step: last.next_step,
+        ..unavailable(last.phase, "")
+    }
+}
+
+fn limited(full: Full) -> Told {
+    let step = if full.is_of_short_requests() {
+        "send fewer requests at once, or raise the limit"
+    } else {
+        CLOSE
+    };
+    match full.whose() {
+        Whose::Caller => too_many("Limit", step),
+        Whose::Everybody => unavailable("Limit", step),
+    }
+}
+
 fn connect(error: &ConnectError) -> Told {
     match error {
         ConnectError::Dial(DialError::Tunnel(error)) => tunnel(error),
@@ -203,10 +241,14 @@ fn connect(error: &ConnectError) -> Told {
             "check that ca.crt in its Secret is the CA of its API server",
         ),
         ConnectError::Http(_) => bad("HTTPHandshake", "check what answers at its endpoint"),
-        ConnectError::Deadline { .. } => timed_out(
-            error.phase().name(),
-            "check firewalls and routes to its endpoint",
-        ),
+        ConnectError::Deadline { phase } => {
+            let phase = match phase {
+                Phase::Dial => "Dial",
+                Phase::Tls => "TLSHandshake",
+                Phase::Http => "HTTPHandshake",
+            };
+            timed_out(phase, "check firewalls and routes to its endpoint")
+        }
     }
 }
 
@@ -333,10 +375,7 @@ mod tests {
     use hyper_util::rt::TokioIo;
 
     use super::*;
-    use crate::{
-        grants::{Obstacle, State},
-        upstream::Phase,
-    };
+    use crate::grants::{Obstacle, State};
 
     fn through(error: TunnelError) -> Failure {
         Failure::Connect(Arc::new(ConnectError::Dial(DialError::Tunnel(error))))
@@ -402,13 +441,38 @@ mod tests {
     }
 
     /// What an administrator allows no more of, or not at all.
-    fn limits() -> [Failure; 5] {
+    fn limits() -> [Failure; 12] {
+        let (waited, wait) = (Duration::from_secs(15), Duration::from_millis(2500));
         [
             Failure::Full(Full::RequestsOfUser(1000)),
             Failure::Full(Full::LongRequests(2400)),
             Failure::Full(Full::UpgradesOfUser(32)),
             Failure::Full(Full::Upgrades(256)),
+            Failure::Full(Full::ShortRequestsOfUser { most: 200, waited }),
+            Failure::Full(Full::ShortRequests { most: 400, waited }),
+            Failure::Full(Full::ShortRequestsTotal { most: 4000, waited }),
+            Failure::Full(Full::QueueOfUser(800)),
+            Failure::Full(Full::Queue(8000)),
+            Failure::Full(Full::RateOfUser {
+                per_second: 1000,
+                wait,
+            }),
+            Failure::Full(Full::Rate {
+                per_second: 4000,
+                wait,
+            }),
             Failure::Unusable(Unusable::NotAllowed),
+        ]
+    }
+
+    /// What is not waited for, or no longer.
+    fn waits() -> [Failure; 3] {
+        let since = jiff::Timestamp::UNIX_EPOCH;
+        let error = refused();
+        [
+            Failure::Open(Open { error, since }),
+            Failure::Deadline(Duration::from_millis(2500)),
+            Failure::BodyDeadline(Duration::from_secs(30)),
         ]
     }
 
@@ -451,7 +515,6 @@ mod tests {
             Failure::Connect(Arc::new(ConnectError::Deadline { phase: Phase::Tls })),
             Failure::Pool(PoolError::Exhausted { connections: 32 }),
             Failure::Pool(PoolError::Unstable),
-            Failure::Deadline(Duration::from_millis(2500)),
             Failure::Unsent,
             Failure::TooLong(TooLong),
             Failure::NotExposed("web/front:80".parse().unwrap()),
@@ -467,6 +530,7 @@ mod tests {
             .iter()
             .chain(&denials())
             .chain(&limits())
+            .chain(&waits())
             .map(|failure| {
                 let refusal = failure.refusal(&name);
                 format!("{} {}", refusal.code().as_u16(), refusal.message())

@@ -5,7 +5,7 @@ mod early;
 pub(crate) mod spoke;
 mod untaken;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use crds::gateway::AccessGrant;
@@ -22,9 +22,12 @@ use super::*;
 use crate::{
     authentication::User,
     authorization::Action,
+    breaker::Tripping,
     clusters::Clusters,
     ending::Ending,
     grants::{applied, grant},
+    metrics::Gauge,
+    seats::{Limits, tests::LIMITS as SMALL_LIMITS},
 };
 
 const NAME: &str = "managed1";
@@ -33,6 +36,13 @@ const LIMITS: Limits = Limits {
     long_requests: 1,
     upgrades_per_user: 1,
     upgrades: 1,
+    ..SMALL_LIMITS
+};
+
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+const TRIPPING: Tripping = Tripping {
+    failures: NonZeroU32::new(3).unwrap(),
+    longest_pause: Duration::from_secs(5),
 };
 
 /// What a caller sends.
@@ -60,7 +70,8 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
     let outbound = Outbound {
         clusters: Arc::clone(clusters),
         authenticator: Arc::default(),
-        head_deadline: Duration::from_secs(10),
+        head_deadline: HEAD_DEADLINE,
+        tripping: Some(TRIPPING),
         tasks: TaskTracker::new(),
         ending: Ending::default(),
     };
@@ -68,7 +79,7 @@ fn proxy(clusters: &Arc<Clusters>, grants: Option<&Arc<Grants>>) -> Proxy {
         outbound,
         grants: grants.cloned(),
         metrics: Metrics::register(&mut Registry::default()),
-        limits: LIMITS,
+        hall: Arc::new(Hall::new(LIMITS, Gauge::default())),
         exposed: BTreeSet::new(),
     }
 }
@@ -310,6 +321,34 @@ async fn a_cut_ends_a_watch_in_good_order_and_breaks_anything_else_that_lasts() 
             assert_eq!(answer, (200, wanted), "{protocol} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_connected_to_is_left_alone_until_a_probe_works() {
+    let (mut spoke, clusters) = (Spoke::start("good").await, clusters());
+    spoke.has_token(&clusters, "good");
+    spoke.stop().await;
+    let mut causes = Vec::new();
+    for _ in 0..4 {
+        let (code, body) = call(&clusters, Method::GET, "").await;
+        let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let all = status["details"]["causes"].as_array().unwrap().iter();
+        let all = all.filter_map(|cause| cause["reason"].as_str());
+        let retry = &status["details"]["retryAfterSeconds"];
+        causes.push(format!(
+            "{code} {} {retry}",
+            all.collect::<Vec<_>>().join(" ")
+        ));
+    }
+    assert_eq!(causes[..3], ["503 Dial 1", "503 Dial 1", "503 Dial 1"]);
+    assert_eq!(causes[3], "503 Dial Breaker 1");
+    spoke.go_on().await;
+    assert_eq!(call(&clusters, Method::GET, "").await.0, 503);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    assert_eq!(call(&clusters, Method::GET, "").await.0, 200);
+    assert_eq!(call(&clusters, Method::GET, "").await.0, 200);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ impl Exchange<'_> {
         let Upgradable {
             upstream,
             mut sender,
-        } = self.way.upgradable().await?;
+        } = self.upgradable().await?;
         target_uri::to_http1(&mut request, &self.asked.of(&upstream)?);
         let deadline = self.outbound.head_deadline;
         let answered = timeout(deadline, sender.try_send_request(request)).await;
@@ -67,6 +67,20 @@ impl Exchange<'_> {
             agreed.set(&mut head.headers);
         }
         Ok(Response::from_parts(head, Body::Empty))
+    }
+}
+
+impl Exchange<'_> {
+    /// A connection of its own, unless the cluster is left alone for a moment.
+    async fn upgradable(&self) -> Result<Upgradable, Failure> {
+        let attempt = self.attempt()?;
+        let upgradable = self.way.upgradable().await;
+        match (&upgradable, attempt) {
+            (Ok(_), Some(attempt)) => attempt.worked(),
+            (Err(error), Some(attempt)) => attempt.failed(error),
+            (_, None) => {}
+        }
+        Ok(upgradable?)
     }
 }
 

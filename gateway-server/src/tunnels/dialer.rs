@@ -192,6 +192,19 @@ impl TunnelError {
         }
     }
 
+    /// Whether the agent does not reach what it should, or is not reached itself. That there is no
+    /// agent is none, because requests learn that at once.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Absent | Self::Stripped => false,
+            Self::Open(source) | Self::Passed { source, .. } => !matches!(
+                source,
+                OpenError::Budget
+                    | OpenError::Refused(Refusal::Busy | Refusal::Forbidden | Refusal::Malformed)
+            ),
+        }
+    }
+
     /// Whether another replica may be able to open the pipe.
     fn is_of_replica(&self) -> bool {
         match self {

@@ -117,7 +117,7 @@ pub(crate) struct Connector {
 }
 
 impl Phase {
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Dial => "dial",
             Self::Tls => "TLS handshake",
@@ -127,16 +127,6 @@ impl Phase {
 }
 
 impl ConnectError {
-    /// The step that failed.
-    pub(crate) fn phase(&self) -> Phase {
-        match self {
-            Self::Dial(_) => Phase::Dial,
-            Self::Tls(_) => Phase::Tls,
-            Self::Http(_) => Phase::Http,
-            Self::Deadline { phase } => *phase,
-        }
-    }
-
     /// Whether it says that the place is bad. That no agent is connected right now does not, and
     /// neither does that as much is open as is allowed.
     pub(crate) fn is_of_place(&self) -> bool {
@@ -148,6 +138,16 @@ impl ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it says that the place is down or does not answer, which may be over soon. What is set up
+    /// wrongly fails at once, and does so until somebody changes it.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Dial(DialError::Tunnel(error)) => error.is_outage(),
+            Self::Dial(DialError::Tcp { .. } | DialError::Proxy(_)) | Self::Deadline { .. } => true,
+            Self::Dial(DialError::Forbidden { .. }) | Self::Tls(_) | Self::Http(_) => false,
+        }
+    }
+
     /// Whether something else is at the end of the connection than what should be there.
     fn is_of_another(&self) -> bool {
         let Self::Tls(error) = self else {

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-pub(crate) use self::upload::Upload;
+pub(crate) use self::upload::{Progress, Upload};
 use self::upload::{Reader, UploadError};
 
 /// What a request to a managed cluster carries.

@@ -209,20 +209,42 @@ fn what_callers_may_do_without_the_hubs_api_server_reaches_the_gateway() {
 #[test]
 fn the_limits_that_an_administrator_sets_reach_the_gateway() {
     let mut hub = managed();
-    let begins = ["--max-", "--tunnel-memory", "--response-header"];
+    let begins = [
+        "--breaker",
+        "--max-",
+        "--queue",
+        "--request",
+        "--tunnel-memory",
+        "--response-header",
+    ];
     let limits = |hub: &Hub| begins.map(|begin| arguments(hub, begin)).concat();
     assert!(limits(&hub).is_empty());
     hub.configure(&json!({
         "server": {"deployment": "Managed"},
         "limits": {"requestTimeout": 1, "tunnelMemory": 64, "requestsPerUser": 3, "longRequests": 4,
-            "upgradesPerUser": 5, "upgrades": 6},
+            "upgradesPerUser": 5, "upgrades": 6, "shortRequestsPerUser": 7, "shortRequests": 8,
+            "shortRequestsTotal": 9, "queuedRequestsPerUser": 0, "queuedRequests": 10, "queueTimeout": 11,
+            "requestsPerSecondPerUser": 0, "requestBurstPerUser": 12, "requestsPerSecond": 13,
+            "requestBurst": 14, "breakerFailures": 0, "breakerPause": 15},
     }));
     hub.settle();
     let wanted = [
+        "--breaker-failures=0",
+        "--breaker-pause=15",
         "--max-requests-per-user=3",
         "--max-long-requests=4",
         "--max-upgrades-per-user=5",
         "--max-upgrades=6",
+        "--max-short-requests-per-user=7",
+        "--max-short-requests=8",
+        "--max-short-requests-total=9",
+        "--max-queued-requests-per-user=0",
+        "--max-queued-requests=10",
+        "--queue-timeout=11",
+        "--requests-per-second-per-user=0",
+        "--request-burst-per-user=12",
+        "--requests-per-second=13",
+        "--request-burst=14",
         "--tunnel-memory-per-cluster=64",
         "--response-header-timeout=1",
     ];

@@ -48,11 +48,14 @@ struct Manners {
 
 /// A managed API server that accepts one token.
 pub(crate) struct Spoke {
+    port: u16,
     url: String,
     authority: String,
     /// The `Authorization` and the impersonated user of every request so far.
     seen: Arc<Mutex<Vec<String>>>,
-    _serving: JoinSet<()>,
+    tls: TlsAcceptor,
+    manners: Manners,
+    serving: JoinSet<()>,
 }
 
 impl Spoke {
@@ -103,16 +106,34 @@ impl Spoke {
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let seen = Arc::<Mutex<Vec<String>>>::default();
-        let mut serving = JoinSet::new();
-        let tls = TlsAcceptor::from(Arc::new(config));
-        serving.spawn(serve(listener, tls, manners, Arc::clone(&seen)));
-        Self {
+        let mut spoke = Self {
+            port,
             url: format!("https://localhost:{port}"),
             authority: issued.cert.pem(),
-            seen,
-            _serving: serving,
-        }
+            seen: Arc::default(),
+            tls: TlsAcceptor::from(Arc::new(config)),
+            manners,
+            serving: JoinSet::new(),
+        };
+        spoke.serve(listener);
+        spoke
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let (tls, manners) = (self.tls.clone(), self.manners.clone());
+        let serving = serve(listener, tls, manners, Arc::clone(&self.seen));
+        self.serving.spawn(serving);
+    }
+
+    /// Nothing answers there any more.
+    pub(super) async fn stop(&mut self) {
+        self.serving.shutdown().await;
+    }
+
+    /// It answers again.
+    pub(super) async fn go_on(&mut self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
+        self.serve(listener);
     }
 
     pub(crate) fn seen(&self) -> Vec<String> {
@@ -161,6 +182,7 @@ async fn serve(
                 async move {
                     match request.uri().path() {
                         _ if closes => Err("closed instead"),
+                        "/silent" => std::future::pending().await,
                         "/echo" if answer.status() == 200 => {
                             let body = request.into_body().collect().await.unwrap();
                             Ok(Response::new(Full::new(body.to_bytes()).boxed_unsync()))

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::RequestBody;
 
@@ -29,6 +30,15 @@ pub(crate) struct Upload<B = Incoming>(Option<Arc<Mutex<Source<B>>>>);
 pub(crate) struct Reader<B = Incoming> {
     source: Arc<Mutex<Source<B>>>,
     attempt: usize,
+}
+
+/// How far a body has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// Since when the caller has not sent what there is room for.
+    pub(crate) waits_since: Option<Instant>,
+    /// When its last part came.
+    pub(crate) last_part: Option<Instant>,
 }
 
 /// Why a body broke off.
@@ -49,6 +59,7 @@ struct Source<B> {
     /// What is kept costs so many bytes; `None` if not all that was read is kept.
     size: Option<usize>,
     attempt: usize,
+    progress: Progress,
 }
 
 impl Upload {
@@ -83,6 +94,7 @@ impl<B: Body> Upload<B> {
             read: 0,
             size: Some(0),
             attempt: 0,
+            progress: Progress::default(),
         };
         Self(Some(Arc::new(Mutex::new(source))))
     }
@@ -91,6 +103,11 @@ impl<B: Body> Upload<B> {
         let source = Arc::clone(self.0.as_ref()?);
         let attempt = source.lock().attempt;
         Some(Reader { source, attempt })
+    }
+
+    /// How far it has come; `None` if there is no body.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        self.0.as_ref().map(|source| source.lock().progress)
     }
 
     /// There will be no other attempt.
@@ -108,6 +125,7 @@ impl<B> Source<B> {
         if can {
             self.attempt += 1;
             self.read = 0;
+            self.progress.waits_since = None;
         }
         can
     }
@@ -117,6 +135,16 @@ impl<B> Source<B> {
         self.size = None;
         self.kept.drain(..self.read);
         self.read = 0;
+    }
+
+    /// Takes in what the caller has sent, or that it has sent nothing.
+    fn came<T>(&mut self, polled: &Poll<T>) {
+        let progress = &mut self.progress;
+        if polled.is_pending() {
+            progress.waits_since.get_or_insert_with(Instant::now);
+        } else {
+            (progress.waits_since, progress.last_part) = (None, Some(Instant::now()));
+        }
     }
 
     fn keep(&mut self, part: &Bytes) {
@@ -160,6 +188,7 @@ where
             return Poll::Ready(Some(Ok(Frame::data(part))));
         }
         let polled = Pin::new(&mut source.body).poll_frame(context);
+        source.came(&polled);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
                 Some(part) => source.keep(part),

@@ -194,6 +194,18 @@ fn limits(limits: &Limits) -> Vec<String> {
         long_requests,
         upgrades_per_user,
         upgrades,
+        short_requests_per_user,
+        short_requests,
+        short_requests_total,
+        queued_requests_per_user,
+        queued_requests,
+        queue_timeout,
+        requests_per_second_per_user,
+        request_burst_per_user,
+        requests_per_second,
+        request_burst,
+        breaker_failures,
+        breaker_pause,
     } = *limits;
     let flags = [
         ("response-header-timeout", request_timeout),
@@ -202,6 +214,18 @@ fn limits(limits: &Limits) -> Vec<String> {
         ("max-long-requests", long_requests),
         ("max-upgrades-per-user", upgrades_per_user),
         ("max-upgrades", upgrades),
+        ("max-short-requests-per-user", short_requests_per_user),
+        ("max-short-requests", short_requests),
+        ("max-short-requests-total", short_requests_total),
+        ("max-queued-requests-per-user", queued_requests_per_user),
+        ("max-queued-requests", queued_requests),
+        ("queue-timeout", queue_timeout),
+        ("requests-per-second-per-user", requests_per_second_per_user),
+        ("request-burst-per-user", request_burst_per_user),
+        ("requests-per-second", requests_per_second),
+        ("request-burst", request_burst),
+        ("breaker-failures", breaker_failures),
+        ("breaker-pause", breaker_pause),
     ];
     let given = flags
         .into_iter()
