@@ -1,18 +1,26 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! become [`Settings`].
 
+mod go;
 mod identity;
 mod limits;
 mod peers;
+mod serving;
 
-use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::{log::Format, memory};
 
 pub use self::peers::{Others, PeerSettings};
-use self::{identity::IdentityArgs, limits::LimitArgs, peers::PeerArgs};
+use self::{
+    go::{GoArgs, Ignored},
+    identity::IdentityArgs,
+    limits::LimitArgs,
+    peers::PeerArgs,
+    serving::{ServingArgs, TunnelArgs},
+};
 use crate::{account_name::AccountName, identities::Identities, ip_range::IpRange, seats::Limits};
 
 /// Aggregated API server that proxies Kubernetes API requests to managed clusters.
@@ -60,28 +68,8 @@ pub struct Args {
     egress_address: Vec<IpRange>,
     #[command(flatten)]
     identity: IdentityArgs,
-    /// IP address that the API is served on. `::` stands for all addresses, of IPv4 too.
-    #[arg(
-        long,
-        env = "GATEWAY_BIND_ADDRESS",
-        value_name = "IP",
-        default_value = "::"
-    )]
-    bind_address: IpAddr,
-    /// Port that the API is served on.
-    #[arg(
-        long,
-        env = "GATEWAY_SECURE_PORT",
-        value_name = "PORT",
-        default_value_t = 9443
-    )]
-    secure_port: u16,
-    /// PEM file with the serving certificate chain. It is reloaded when it changes.
-    #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE")]
-    tls_cert_file: PathBuf,
-    /// PEM file with the key of the serving certificate. It is reloaded when it changes.
-    #[arg(long, env = "GATEWAY_TLS_PRIVATE_KEY_FILE", value_name = "FILE")]
-    tls_private_key_file: PathBuf,
+    #[command(flatten)]
+    serving: ServingArgs,
     /// Address that /livez, /readyz and /metrics are served on, over plain HTTP.
     #[arg(
         long,
@@ -90,23 +78,8 @@ pub struct Args {
         default_value = "127.0.0.1:9440"
     )]
     admin_bind_address: SocketAddr,
-    /// Port where agents can attach directly with mutual TLS, in addition to the hub's API server.
-    #[arg(
-        long,
-        env = "GATEWAY_TUNNEL_PORT",
-        value_name = "PORT",
-        requires = "tunnel_client_ca_file"
-    )]
-    tunnel_port: Option<u16>,
-    /// PEM file with the CA of the agents' certificates at the tunnel port. It is reloaded when it
-    /// changes.
-    #[arg(
-        long,
-        env = "GATEWAY_TUNNEL_CLIENT_CA_FILE",
-        value_name = "FILE",
-        requires = "tunnel_port"
-    )]
-    tunnel_client_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    tunnel: TunnelArgs,
     #[command(flatten)]
     peers: PeerArgs,
     /// Service on managed clusters that callers may reach at clustergateways/NAME/services through
@@ -171,15 +144,10 @@ pub struct Args {
     tunnel_memory: Option<usize>,
     #[command(flatten)]
     limits: LimitArgs,
-    /// What to log: a level, e.g. `info` or `debug`, or levels by target, e.g.
+    /// What to log: a level, e.g. `info` (the default) or `debug`, or levels by target, e.g.
     /// `info,gateway_server::proxy=debug`.
-    #[arg(
-        long,
-        env = "GATEWAY_LOG",
-        value_name = "FILTER",
-        default_value = "info"
-    )]
-    log: String,
+    #[arg(long, env = "GATEWAY_LOG", value_name = "FILTER")]
+    log: Option<String>,
     /// Format of the log: plain or json.
     #[arg(
         long,
@@ -188,6 +156,8 @@ pub struct Args {
         default_value = "plain"
     )]
     log_format: Format,
+    #[command(flatten)]
+    go: GoArgs,
 }
 
 /// How a cluster that is derived from a `ManagedCluster` is reached.
@@ -218,10 +188,10 @@ pub struct Settings {
     pub identities: Option<Identities>,
     /// Where the API is served.
     pub address: SocketAddr,
-    /// The serving certificate chain.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub private_key: PathBuf,
+    /// The files of the serving certificate. If it is `None`, the process makes one.
+    pub certificate: Option<CertificateFiles>,
+    /// Whether older versions of TLS are refused at the port of the API.
+    pub only_tls_13: bool,
     /// Where health and metrics are served.
     pub admin_address: SocketAddr,
     /// Where agents may attach besides the hub's API server.
@@ -248,7 +218,23 @@ pub struct Settings {
     pub log_filter: String,
     /// How to log.
     pub log_format: Format,
+    /// Flags without an effect, each with what is there instead.
+    pub ignored: Vec<(String, &'static str)>,
 }
+
+/// A certificate and its key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CertificateFiles {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The key.
+    pub private_key: PathBuf,
+}
+
+/// The flags cannot be kept together, or not at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct SettingsError(Vec<String>);
 
 /// The entrance for agents by mutual TLS.
 #[derive(Clone, Debug)]
@@ -259,8 +245,10 @@ pub struct TunnelEntrance {
     pub authority: PathBuf,
 }
 
-impl From<Args> for Settings {
-    fn from(args: Args) -> Self {
+impl TryFrom<Args> for Settings {
+    type Error = SettingsError;
+
+    fn try_from(args: Args) -> Result<Self, SettingsError> {
         // Destructured whole, so that a flag nobody uses does not compile.
         let Args {
             kubeconfig,
@@ -269,13 +257,9 @@ impl From<Args> for Settings {
             egress,
             egress_address,
             identity,
-            bind_address,
-            secure_port,
-            tls_cert_file,
-            tls_private_key_file,
+            serving,
             admin_bind_address,
-            tunnel_port,
-            tunnel_client_ca_file,
+            tunnel,
             peers,
             expose,
             response_header_timeout,
@@ -287,24 +271,27 @@ impl From<Args> for Settings {
             limits,
             log,
             log_format,
+            go,
         } = args;
-        Self {
+        let mut go = go.meaning(kubeconfig.as_deref());
+        let identities = identity.settings(go.penetration);
+        let identities = identities.map_err(|fault| go.faults.push(fault.to_owned()));
+        let (Ok(identities), true) = (identities, go.faults.is_empty()) else {
+            return Err(SettingsError(go.faults));
+        };
+        let bind_address = serving.bind_address;
+        Ok(Self {
             kubeconfig,
             secret_namespace,
             managed_service_account,
             egress,
             egress_addresses: egress_address,
-            identities: identity.settings(),
-            address: SocketAddr::new(bind_address, secure_port),
-            certificate: tls_cert_file,
-            private_key: tls_private_key_file,
+            identities,
+            address: serving.address(),
+            certificate: serving.certificate(go.certificates.as_deref()),
+            only_tls_13: go.only_tls_13,
             admin_address: admin_bind_address,
-            tunnel_entrance: tunnel_port
-                .zip(tunnel_client_ca_file)
-                .map(|(port, authority)| TunnelEntrance {
-                    address: SocketAddr::new(bind_address, port),
-                    authority,
-                }),
+            tunnel_entrance: tunnel.entrance(bind_address),
             peers: peers.settings(bind_address),
             exposed: expose.into_iter().collect(),
             head_deadline: Duration::from_secs(response_header_timeout),
@@ -314,9 +301,10 @@ impl From<Args> for Settings {
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
             tunnel_bytes: tunnel_bytes(tunnel_memory, memory::limit()),
             limits: limits.into(),
-            log_filter: log,
+            log_filter: log.unwrap_or_else(|| go.log.unwrap_or("info").to_owned()),
             log_format,
-        }
+            ignored: go.ignored.into_iter().map(Ignored::told).collect(),
+        })
     }
 }
 
@@ -345,7 +333,8 @@ mod tests {
             let all = [fixed, peers, more].join(" ");
             Args::try_parse_from(all.split_whitespace())
         };
-        assert_eq!(Settings::from(given("").unwrap()).replicas, 1);
+        let settings = Settings::try_from(given("").unwrap()).unwrap();
+        assert_eq!(settings.replicas, 1);
         let error = given("--replicas=2").unwrap_err().to_string();
         assert!(error.contains("--peer-port"), "{error}");
     }
@@ -364,6 +353,8 @@ mod tests {
         for argument in command
             .get_arguments()
             .filter(|it| !["help", "version"].contains(&it.get_id().as_str()))
+            // Those of the Go program.
+            .filter(|it| !it.is_hide_set())
         {
             assert!(
                 argument.get_env().is_some(),

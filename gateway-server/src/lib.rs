@@ -30,6 +30,7 @@ mod route;
 mod run;
 mod seats;
 mod service_name;
+mod serving;
 mod status;
 mod tunnels;
 mod upstream;
@@ -39,7 +40,10 @@ mod way;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},
-    args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
+    args::{
+        Args, CertificateFiles, Egress, Others, PeerSettings, Settings, SettingsError,
+        TunnelEntrance,
+    },
     identities::Identities,
     ip_range::{IpRange, IpRangeError},
     route::PathError,

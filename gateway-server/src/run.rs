@@ -8,25 +8,25 @@ use kubernetes::source::Source;
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
-    certificate::ServingCertificate,
     process::{self, Threads},
     process_metrics,
     readiness::Readiness,
     shutdown,
     tcp::listen,
 };
-use tokio::net::TcpListener;
+use rustls::server::ResolvesServerCert;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
-    args::Settings,
+    args::{Settings, TunnelEntrance},
     attach::{AgentAuthority, Attach, Refusals, TunnelDoor},
     authentication::Authenticator,
     authorization::Authorizer,
     clusters::{Clusters, Derivation},
-    door::Door,
+    door::{Door, Tls},
     ending::Ending,
     follow::follow_hub,
     gateway::Gateway,
@@ -37,6 +37,7 @@ use crate::{
     peers::Peers,
     proxy::{Outbound, Proxy},
     replicas::Replicas,
+    serving,
     tunnels::Tunnels,
 };
 
@@ -71,13 +72,15 @@ fn say_settings(settings: &Settings) {
         peers = settings.peers.is_some(),
         "the gateway starts"
     );
+    for (flag, instead) in &settings.ignored {
+        warn!(flag, "this flag has no effect: {instead}");
+    }
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let clock = HubClock::default();
     let hub = hub(settings.kubeconfig.clone(), &clock).await?;
-    let certificate =
-        ServingCertificate::load(settings.certificate.clone(), settings.private_key.clone())?;
+    let serving_with = serving::certificate(settings.certificate.as_ref())?;
     let listener = bind(settings.address)?;
     let admin_listener = bind(settings.admin_address)?;
 
@@ -104,19 +107,15 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     up.tell(&gateway.clusters);
 
     let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
-    background.spawn(Arc::clone(&certificate).follow());
+    background.spawn(serving_with.following);
     background.spawn(admin.serve(admin_listener, ending.cut.clone()));
     let told = CancellationToken::new();
     background.spawn(shutdown::on_signal(told.clone()));
 
     if let Some(entrance) = settings.tunnel_entrance {
-        let listener = bind(entrance.address)?;
-        let authority = AgentAuthority::load(entrance.authority)?;
-        background.spawn(Arc::clone(&authority).follow());
         let attach = gateway.attach.clone();
-        let door = TunnelDoor::new(Arc::clone(&certificate) as _, authority, attach);
-        background.spawn(door.serve(listener));
-        info!(address = %entrance.address, "agents may attach here by mutual TLS");
+        let certificate = Arc::clone(&serving_with.certificate);
+        open_entrance(entrance, certificate, attach, &mut background)?;
     }
     if let Some(peer_settings) = settings.peers {
         let listener = bind(peer_settings.address)?;
@@ -128,13 +127,33 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let serving = readiness.condition("serving");
     serving.set(true);
     background.spawn(ending.clone().begin(told.cancelled_owned(), serving));
-    let door = Door::new(certificate, gateway, requests.clone(), ending.clone());
+    let tls = Tls {
+        certificate: serving_with.certificate,
+        only_13: settings.only_tls_13,
+    };
+    let door = Door::new(tls, gateway, requests.clone(), ending.clone());
     door.serve(listener).await;
 
     let deadline = settings.drain_deadline;
     ending.finish(&requests, &passing, deadline).await;
     background.shutdown().await;
     info!("stopped");
+    Ok(())
+}
+
+/// Lets agents attach by mutual TLS.
+fn open_entrance(
+    entrance: TunnelEntrance,
+    certificate: Arc<dyn ResolvesServerCert>,
+    attach: Attach,
+    background: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let TunnelEntrance { address, authority } = entrance;
+    let listener = bind(address)?;
+    let authority = AgentAuthority::load(authority)?;
+    background.spawn(Arc::clone(&authority).follow());
+    background.spawn(TunnelDoor::new(certificate, authority, attach).serve(listener));
+    info!(%address, "agents may attach here by mutual TLS");
     Ok(())
 }
 
