@@ -1,7 +1,10 @@
-//! What the gateway counts. Label sets are bounded: verbs are an enum, codes are HTTP's, and
-//! cluster names are those of clusters that exist.
+//! What the gateway counts. Label sets are bounded: verbs are an enum, codes are HTTP's, resources
+//! those of Kubernetes, and cluster names are those of clusters that exist.
 
 mod clusters;
+mod go_names;
+mod outcomes;
+mod resource;
 pub(crate) mod up;
 
 use std::sync::atomic::AtomicU64;
@@ -16,8 +19,8 @@ use prometheus_client::{
 
 pub(crate) use prometheus_client::metrics::gauge::Gauge;
 
-pub(crate) use self::clusters::ClusterMetrics;
-use self::clusters::Clusters;
+pub(crate) use self::{clusters::ClusterMetrics, outcomes::Outcome, resource::Resource};
+use self::{clusters::Clusters, go_names::GoNames};
 
 /// A count of things or bytes.
 pub(crate) type Counter = counter::Counter<u64, AtomicU64>;
@@ -93,9 +96,11 @@ pub(crate) struct LimitLabels {
 }
 
 impl Metrics {
-    /// Makes the metrics and registers them, each under `gateway_`.
+    /// Makes the metrics and registers them, each under `gateway_`, and proxied requests also under
+    /// the names of the Go program.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::new();
+        registry.register_collector(Box::new(GoNames(metrics.of_clusters.clone())));
         metrics.register_under(registry.sub_registry_with_prefix("gateway"));
         metrics
     }

@@ -37,7 +37,9 @@ use crate::{
     body::Body,
     clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
-    metrics::{Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics},
+    metrics::{
+        Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics, Outcome, Resource,
+    },
     seats::{Full, Limits, Need, Seat},
     status::Refusal,
     verb::Verb,
@@ -68,6 +70,32 @@ pub(crate) struct Call<'a> {
     pub(crate) tail_length: usize,
 }
 
+/// What a request asks for inside.
+struct Reading {
+    verb: Verb,
+    resource: Resource,
+    begins_late: bool,
+}
+
+impl Reading {
+    fn of(request: &Request<Incoming>, call: &Call<'_>) -> Self {
+        if call.service.is_some() {
+            return Self {
+                verb: Verb::of_method(request.method()),
+                resource: Resource::OTHER,
+                begins_late: true,
+            };
+        }
+        let path = tail(request, call.tail_length);
+        let info = RequestInfo::read(request.method(), path, request.uri().query());
+        Self {
+            verb: info.verb,
+            resource: Resource::of(info.resource),
+            begins_late: info.begins_late(),
+        }
+    }
+}
+
 impl Proxy {
     /// Forwards one request.
     pub(crate) async fn forward(
@@ -82,13 +110,11 @@ impl Proxy {
         };
         let started = Instant::now();
         let _waiting = Counted::new(cluster.metrics.waiting.clone());
-        let (verb, begins_late) = if service.is_some() {
-            (Verb::of_method(request.method()), true)
-        } else {
-            let path = tail(&request, call.tail_length);
-            let info = RequestInfo::read(request.method(), path, request.uri().query());
-            (info.verb, info.begins_late())
-        };
+        let Reading {
+            verb,
+            resource,
+            begins_late,
+        } = Reading::of(&request, &call);
         let upgrade = upgrade_of(&request);
         let lasts = verb == Verb::Watch || begins_late || upgrade.is_some();
         let answer = async {
@@ -128,9 +154,11 @@ impl Proxy {
                 refusal.into_response().map(Body::from)
             }
         };
+        let (code, took) = (response.status(), started.elapsed());
         cluster
             .metrics
-            .answered(verb, response.status(), started.elapsed().as_secs_f64());
+            .answered(Outcome::new(resource, verb, code), took);
+        debug!(cluster = %name, verb = verb.name(), code = code.as_u16(), ?took, "answered");
         response
     }
 }
