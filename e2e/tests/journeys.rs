@@ -10,6 +10,8 @@
     reason = "journeys that measure say what they found; the runner shows it on demand"
 )]
 
+#[path = "journeys/audit.rs"]
+mod audit;
 #[path = "journeys/bulk.rs"]
 mod bulk;
 #[path = "journeys/clustergateways.rs"]

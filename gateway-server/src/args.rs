@@ -1,6 +1,7 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! become [`Settings`].
 
+mod audit;
 mod go;
 mod identity;
 mod limits;
@@ -13,13 +14,17 @@ use clap::{Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::{log::Format, memory};
 
-pub use self::peers::{Others, PeerSettings};
 use self::{
+    audit::AuditArgs,
     go::{GoArgs, Ignored},
     identity::IdentityArgs,
     limits::LimitArgs,
     peers::PeerArgs,
     serving::{ServingArgs, TunnelArgs},
+};
+pub use self::{
+    audit::{AuditDestination, AuditSettings},
+    peers::{Others, PeerSettings},
 };
 use crate::{account_name::AccountName, identities::Identities, ip_range::IpRange, seats::Limits};
 
@@ -144,6 +149,8 @@ pub struct Args {
     tunnel_memory: Option<usize>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// What to log: a level, e.g. `info` (the default) or `debug`, or levels by target, e.g.
     /// `info,gateway_server::proxy=debug`.
     #[arg(long, env = "GATEWAY_LOG", value_name = "FILTER")]
@@ -214,6 +221,8 @@ pub struct Settings {
     pub tunnel_bytes: usize,
     /// What may be in flight at one cluster.
     pub limits: Limits,
+    /// Where requests are recorded, if they are.
+    pub audit: Option<AuditSettings>,
     /// What to log.
     pub log_filter: String,
     /// How to log.
@@ -269,6 +278,7 @@ impl TryFrom<Args> for Settings {
             tunnel_memory_per_cluster,
             tunnel_memory,
             limits,
+            audit,
             log,
             log_format,
             go,
@@ -301,6 +311,7 @@ impl TryFrom<Args> for Settings {
             tunnel_bytes_per_cluster: tunnel_memory_per_cluster << 20,
             tunnel_bytes: tunnel_bytes(tunnel_memory, memory::limit()),
             limits: limits.into(),
+            audit: audit.settings(),
             log_filter: log.unwrap_or_else(|| go.log.unwrap_or("info").to_owned()),
             log_format,
             ignored: go.ignored.into_iter().map(Ignored::told).collect(),

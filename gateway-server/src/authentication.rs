@@ -6,7 +6,7 @@ mod error;
 mod front_proxy;
 mod user;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
@@ -53,6 +53,11 @@ impl Peer {
             certificates,
             accepted: ArcSwapOption::empty(),
         }
+    }
+
+    /// Where the connection comes from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.visitor.address()
     }
 }
 

@@ -13,7 +13,9 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{acting::Tether, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch};
+use crate::{
+    acting::Tether, audit::Pending, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch,
+};
 
 /// The body of a response of the gateway.
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ pub(crate) struct UpstreamBody {
     bytes: Counter,
     /// The caller's place among the requests in flight.
     seat: Option<Arc<Seat>>,
+    /// The record of the request, which is complete when this ends.
+    pending: Option<Arc<Pending>>,
     /// Ends a long-lived answer when the caller's access ends.
     tether: Option<Arc<Tether>>,
     /// Present if the answer is a watch.
@@ -71,6 +75,7 @@ impl UpstreamBody {
             lease,
             bytes,
             seat: None,
+            pending: None,
             tether: None,
             watch: None,
         };
@@ -81,6 +86,13 @@ impl UpstreamBody {
     /// The request counts as in flight until the body ends.
     pub(crate) fn occupies(&mut self, seat: Arc<Seat>) {
         self.seat = Some(seat);
+    }
+
+    /// The request is recorded as complete when the body ends.
+    pub(crate) fn is_recorded(&mut self, pending: Arc<Pending>) {
+        if !self.body.is_end_stream() {
+            self.pending = Some(pending);
+        }
     }
 
     /// Makes the body end when the tether is cut.
@@ -132,6 +144,7 @@ impl UpstreamBody {
 
     fn release(&mut self) {
         drop(self.seat.take());
+        drop(self.pending.take());
         if let Some(lease) = self.lease.take() {
             lease.finish();
         }

@@ -32,6 +32,7 @@ use crate::{
         rendering::Rendering,
     },
     attach::Attach,
+    audit::Audit,
     authentication::{Authenticator, Peer, User},
     authorization::{Authorizer, Question},
     body::Body,
@@ -53,6 +54,7 @@ pub(crate) struct Gateway {
     pub(crate) authorizer: Authorizer,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) proxy: Proxy,
+    pub(crate) audit: Audit,
     pub(crate) attach: Attach,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
@@ -88,7 +90,7 @@ impl Gateway {
     async fn dispatch(
         &self,
         peer: &Peer,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         let asked = match route(request.uri().path()) {
             Ok(Route::Mine) => return self.mine(peer, request),
@@ -104,21 +106,31 @@ impl Gateway {
             .authenticate(peer, request.headers(), UnixTime::now())?;
         let Asked { action, task } = asked?;
         let question = Arc::new(Question { user, action });
-        self.authorizer.authorize(&question).await?;
+        let pending = match &task {
+            Task::Forward(to) => self
+                .audit
+                .begin(&mut request, peer.address(), &question, to),
+            Task::Attach(_) | Task::Own(_) => None,
+        };
+        let authorized = self.authorizer.authorize(&question).await;
+        if let (Err(refusal), Some(pending)) = (&authorized, &pending) {
+            pending.answered(refusal.code(), Some(refusal.message()));
+        }
+        authorized?;
         match task {
             Task::Attach(cluster) => self.attach.upgrade(request, question.user.clone(), cluster),
-            Task::Forward {
-                cluster,
-                service,
-                tail_length,
-            } => {
+            Task::Forward(to) => {
                 let call = Call {
                     question: &question,
-                    cluster,
-                    service,
-                    tail_length,
+                    to,
+                    pending: pending.clone(),
                 };
-                Ok(self.proxy.forward(request, call).await)
+                let response = self.proxy.forward(request, call).await;
+                if let Some(pending) = pending {
+                    let refused = response.extensions().get::<Refused>();
+                    pending.answered(response.status(), refused.map(|it| it.message.as_str()));
+                }
+                Ok(response)
             }
             Task::Own(own) => self.own(own, request, &question.user).await,
         }

@@ -8,6 +8,7 @@ mod acting;
 mod api;
 mod args;
 mod attach;
+mod audit;
 mod authentication;
 mod authorization;
 mod body;
@@ -41,8 +42,8 @@ mod way;
 pub use crate::{
     account_name::{AccountName, AccountNameError},
     args::{
-        Args, CertificateFiles, Egress, Others, PeerSettings, Settings, SettingsError,
-        TunnelEntrance,
+        Args, AuditDestination, AuditSettings, CertificateFiles, Egress, Others, PeerSettings,
+        Settings, SettingsError, TunnelEntrance,
     },
     identities::Identities,
     ip_range::{IpRange, IpRangeError},

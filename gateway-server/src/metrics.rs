@@ -56,6 +56,28 @@ pub(crate) struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
+    /// What became of audit events.
+    pub(crate) audit: AuditMetrics,
+}
+
+/// What became of audit events.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuditMetrics {
+    pub(crate) written: Counter,
+    lost: Family<LossLabels, Counter>,
+}
+
+/// Where audit events were lost.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct LossLabels {
+    at: &'static str,
+}
+
+impl AuditMetrics {
+    /// Counts events that were lost at the `queue` or at the `write`.
+    pub(crate) fn lost(&self, at: &'static str, events: u64) {
+        self.lost.get_or_create(&LossLabels { at }).inc_by(events);
+    }
 }
 
 /// How a review ended.
@@ -128,6 +150,7 @@ impl Metrics {
             limited: Family::default(),
             refusals: Family::default(),
             streams_cut: Counter::default(),
+            audit: AuditMetrics::default(),
         }
     }
 
@@ -161,6 +184,20 @@ impl Metrics {
         self.register_tunnels(registry);
         self.register_peers(registry);
         self.register_identity(registry);
+        self.register_audit(registry);
+    }
+
+    fn register_audit(&self, registry: &mut Registry) {
+        registry.register(
+            "audit_events",
+            "Audit events that were written",
+            self.audit.written.clone(),
+        );
+        registry.register(
+            "audit_events_lost",
+            "Audit events that could not be written, by where they were lost",
+            self.audit.lost.clone(),
+        );
     }
 
     fn register_tunnels(&self, registry: &mut Registry) {

@@ -8,7 +8,7 @@ mod exchange;
 mod failure;
 mod headers;
 mod redirect;
-mod request_info;
+pub(crate) mod request_info;
 mod splice;
 pub(crate) mod target_uri;
 mod unauthorized;
@@ -32,6 +32,7 @@ use self::{
 };
 use crate::{
     acting::{Acting, cut_of},
+    audit::Pending,
     authentication::User,
     authorization::Question,
     body::Body,
@@ -63,11 +64,26 @@ pub(crate) struct Proxy {
 pub(crate) struct Call<'a> {
     /// Who asks, and what the hub allowed.
     pub(crate) question: &'a Arc<Question>,
+    pub(crate) to: Destination,
+    /// Its record, if it has one.
+    pub(crate) pending: Option<Arc<Pending>>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Destination {
     pub(crate) cluster: ClusterName,
     /// The service of the cluster that is meant, if it is not the API server.
     pub(crate) service: Option<ServiceAddress>,
     /// How many bytes at the end of the path are meant for it.
     pub(crate) tail_length: usize,
+}
+
+impl Destination {
+    /// What is meant for it of a path.
+    pub(crate) fn tail<'a>(&self, path: &'a str) -> &'a str {
+        &path[path.len() - self.tail_length..]
+    }
 }
 
 /// What a request asks for inside.
@@ -79,14 +95,14 @@ struct Reading {
 
 impl Reading {
     fn of(request: &Request<Incoming>, call: &Call<'_>) -> Self {
-        if call.service.is_some() {
+        if call.to.service.is_some() {
             return Self {
                 verb: Verb::of_method(request.method()),
                 resource: Resource::OTHER,
                 begins_late: true,
             };
         }
-        let path = tail(request, call.tail_length);
+        let path = call.to.tail(request.uri().path());
         let info = RequestInfo::read(request.method(), path, request.uri().query());
         Self {
             verb: info.verb,
@@ -103,7 +119,7 @@ impl Proxy {
         request: Request<Incoming>,
         call: Call<'_>,
     ) -> Response<Body> {
-        let (name, service) = (&call.cluster, call.service.as_ref());
+        let (name, service) = (&call.to.cluster, call.to.service.as_ref());
         let cluster = match self.outbound.clusters.find(name) {
             Ok(cluster) => cluster,
             Err(absent) => return absent.refusal(name).into_response().map(Body::from),
@@ -130,12 +146,13 @@ impl Proxy {
                 credential,
                 asked: Asked {
                     uri: request.uri().clone(),
-                    tail_length: call.tail_length,
+                    tail_length: call.to.tail_length,
                     follower: Follower::of(request.method(), request.headers()),
                 },
                 verb,
                 begins_late,
                 seat,
+                pending: call.pending.clone(),
                 tether: tether.clone(),
             };
             select! {
@@ -169,8 +186,8 @@ impl Proxy {
         let streams = lasts.then_some(&*cluster.streams);
         let tie = |acting| streams.map(|it| it.tie(Arc::clone(call.question), acting));
         let admitted = match &self.grants {
-            Some(grants) if call.service.is_none() => {
-                grants.admit(call.question, &call.cluster, streams)
+            Some(grants) if call.to.service.is_none() => {
+                grants.admit(call.question, &call.to.cluster, streams)
             }
             Some(_) => Ok(Admitted {
                 acting: Acting::Account,
@@ -183,6 +200,9 @@ impl Proxy {
         };
         match &admitted {
             Ok(Admitted { acting, .. }) => {
+                if let Some(pending) = &call.pending {
+                    pending.acts_as(acting);
+                }
                 let identity = acting.kind();
                 let labels = IdentityLabels { identity };
                 self.metrics.identities.get_or_create(&labels).inc();
@@ -240,11 +260,6 @@ fn need(lasts: bool, alone: bool) -> Need {
         (false, true) => Need::Long,
         (false, false) => Need::Short,
     }
-}
-
-fn tail(request: &Request<Incoming>, length: usize) -> &str {
-    let path = request.uri().path();
-    &path[path.len() - length..]
 }
 
 /// Logs a refusal, at a level that is shown only if it tells something new of the cluster.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kube::Client;
-use kubernetes::source::Source;
+use kubernetes::{clock::now, source::Source};
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
@@ -23,6 +23,7 @@ use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
     args::{Settings, TunnelEntrance},
     attach::{AgentAuthority, Attach, Refusals, TunnelDoor},
+    audit::Audit,
     authentication::Authenticator,
     authorization::Authorizer,
     clusters::{Clusters, Derivation},
@@ -84,10 +85,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let listener = bind(settings.address)?;
     let admin_listener = bind(settings.admin_address)?;
 
-    let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
-    let up = Up::register(&mut registry);
-    process_metrics::register(&mut registry, "gateway", env!("CARGO_PKG_VERSION"));
+    let (registry, metrics, up) = register();
     let readiness = Readiness::default();
     let admin = Admin {
         readiness: readiness.clone(),
@@ -103,7 +101,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         ending: ending.clone(),
         clock,
     };
-    let gateway = process.gateway(&settings);
+    let audit = audit(&settings, &process.metrics)?;
+    let gateway = process.gateway(&settings, audit.clone());
     up.tell(&gateway.clusters);
 
     let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
@@ -134,11 +133,21 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let door = Door::new(tls, gateway, requests.clone(), ending.clone());
     door.serve(listener).await;
 
-    let deadline = settings.drain_deadline;
-    ending.finish(&requests, &passing, deadline).await;
+    ending
+        .finish(&requests, &passing, settings.drain_deadline)
+        .await;
     background.shutdown().await;
+    audit.close().await;
     info!("stopped");
     Ok(())
+}
+
+fn register() -> (Registry, Metrics, Up) {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let up = Up::register(&mut registry);
+    process_metrics::register(&mut registry, "gateway", env!("CARGO_PKG_VERSION"));
+    (registry, metrics, up)
 }
 
 /// Lets agents attach by mutual TLS.
@@ -191,7 +200,7 @@ struct Process {
 }
 
 impl Process {
-    fn gateway(self, settings: &Settings) -> Arc<Gateway> {
+    fn gateway(self, settings: &Settings, audit: Audit) -> Arc<Gateway> {
         let Self {
             hub,
             metrics,
@@ -244,6 +253,7 @@ impl Process {
             authenticator,
             authorizer,
             proxy,
+            audit,
             attach,
             clusters,
             discovery: Discovery::new(),
@@ -254,6 +264,13 @@ impl Process {
             connections: metrics.connections,
         })
     }
+}
+
+fn audit(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Audit> {
+    Ok(match &settings.audit {
+        Some(audit) => Audit::open(audit, metrics, now)?,
+        None => Audit::default(),
+    })
 }
 
 fn derivation(settings: &Settings) -> Option<Derivation> {

@@ -13,18 +13,26 @@ pub(crate) struct RequestInfo<'a> {
     /// Empty for non-resource paths such as `/healthz`.
     pub(crate) resource: &'a str,
     pub(crate) subresource: &'a str,
+    /// Empty for the core group.
+    pub(crate) group: &'a str,
+    pub(crate) version: &'a str,
+    /// Empty if the request is about no namespace, or about all.
+    pub(crate) namespace: &'a str,
+    /// Empty if the request is about a collection.
+    pub(crate) name: &'a str,
 }
 
 impl<'a> RequestInfo<'a> {
     /// Reads a request from its method, the path as the managed cluster sees it, and its query.
     pub(crate) fn read(method: &Method, path: &'a str, query: Option<&str>) -> Self {
         let by_method = Verb::of_method(method);
-        let Some(parts) = resource_parts(path) else {
-            return Self {
-                verb: by_method,
-                resource: "",
-                subresource: "",
-            };
+        let Some(Versioned {
+            group,
+            version,
+            parts,
+        }) = Versioned::of(path)
+        else {
+            return Self::of_no_resource(by_method);
         };
         let (watch_prefix, parts) = match parts {
             Parts {
@@ -34,10 +42,12 @@ impl<'a> RequestInfo<'a> {
             parts => (false, parts),
         };
         let Object {
+            namespace,
             resource,
-            named,
+            name,
             subresource,
         } = parts.object();
+        let named = !name.is_empty();
         let verb = match by_method {
             Verb::Get if watch_prefix => Verb::Watch,
             // kubectl opens these with GET over WebSocket, but they are not read-only.
@@ -51,6 +61,22 @@ impl<'a> RequestInfo<'a> {
             verb,
             resource,
             subresource,
+            group,
+            version,
+            namespace,
+            name,
+        }
+    }
+
+    fn of_no_resource(verb: Verb) -> Self {
+        Self {
+            verb,
+            resource: "",
+            subresource: "",
+            group: "",
+            version: "",
+            namespace: "",
+            name: "",
         }
     }
 
@@ -68,9 +94,17 @@ struct Parts<'a> {
 }
 
 struct Object<'a> {
+    namespace: &'a str,
     resource: &'a str,
-    named: bool,
+    name: &'a str,
     subresource: &'a str,
+}
+
+/// A path below a version of a group.
+struct Versioned<'a> {
+    group: &'a str,
+    version: &'a str,
+    parts: Parts<'a>,
 }
 
 impl<'a> Parts<'a> {
@@ -81,7 +115,7 @@ impl<'a> Parts<'a> {
 
     fn object(self) -> Object<'a> {
         if self.first != "namespaces" {
-            return Object::of(self.first, self.rest);
+            return Object::of("", self.first, self.rest);
         }
         // namespaces/NAME/RESOURCE… is a namespaced resource, except for the namespace's own
         // subresources.
@@ -90,36 +124,39 @@ impl<'a> Parts<'a> {
             Self {
                 first: "" | "finalize" | "status",
                 ..
-            } => Object::of(self.first, self.rest),
-            Self { first, rest } => Object::of(first, rest),
+            } => Object::of(inner.first, self.first, self.rest),
+            Self { first, rest } => Object::of(inner.first, first, rest),
         }
     }
 }
 
 impl<'a> Object<'a> {
-    fn of(resource: &'a str, rest: &'a str) -> Self {
+    fn of(namespace: &'a str, resource: &'a str, rest: &'a str) -> Self {
         let Parts { first: name, rest } = Parts::of(rest);
         Self {
+            namespace,
             resource,
-            named: !name.is_empty(),
+            name,
             subresource: Parts::of(rest).first,
         }
     }
 }
 
-/// What follows `/api/VERSION/` or `/apis/GROUP/VERSION/`, if the path has that form.
-fn resource_parts(path: &str) -> Option<Parts<'_>> {
-    let path = path.trim_matches('/');
-    let rest = if let Some(rest) = path.strip_prefix("api/") {
-        rest.split_once('/')?.1
-    } else {
-        path.strip_prefix("apis/")?
-            .split_once('/')?
-            .1
-            .split_once('/')?
-            .1
-    };
-    (!rest.is_empty()).then(|| Parts::of(rest))
+impl<'a> Versioned<'a> {
+    /// Reads `/api/VERSION/…` or `/apis/GROUP/VERSION/…`, if the path has that form.
+    fn of(path: &'a str) -> Option<Self> {
+        let path = path.trim_matches('/');
+        let (group, rest) = match path.strip_prefix("api/") {
+            Some(rest) => ("", rest),
+            None => path.strip_prefix("apis/")?.split_once('/')?,
+        };
+        let (version, rest) = rest.split_once('/')?;
+        (!rest.is_empty()).then(|| Self {
+            group,
+            version,
+            parts: Parts::of(rest),
+        })
+    }
 }
 
 /// The first value of a boolean query parameter, as Kubernetes reads one: set and neither `0` nor
@@ -238,6 +275,34 @@ mod tests {
     fn reads_requests_as_kube_apiserver_does() {
         for (request, wanted) in TABLE {
             assert_eq!(read(request), *wanted, "{request}");
+        }
+    }
+
+    #[test]
+    fn names_the_object() {
+        for (path, wanted) in [
+            ("/version", ["", "", "", "", ""]),
+            ("/api/v1/nodes/n", ["", "v1", "nodes", "", "n"]),
+            ("/api/v1/namespaces/d", ["", "v1", "namespaces", "d", "d"]),
+            ("/api/v1/namespaces/d/pods", ["", "v1", "pods", "d", ""]),
+            (
+                "/apis/apps/v1/namespaces/d/deployments/x/scale",
+                ["apps", "v1", "deployments", "d", "x"],
+            ),
+            (
+                "/api/v1/watch/namespaces/d/pods/p",
+                ["", "v1", "pods", "d", "p"],
+            ),
+        ] {
+            let info = RequestInfo::read(&Method::GET, path, None);
+            let read = [
+                info.group,
+                info.version,
+                info.resource,
+                info.namespace,
+                info.name,
+            ];
+            assert_eq!(read, wanted, "{path}");
         }
     }
 

@@ -146,6 +146,40 @@ const FLAGS: &[Flag] = &[
              reaches the hub, and --egress how it reaches clusters",
         )
     }),
+    // What it records.
+    value("audit-log-format", |it| {
+        only(it, "json", "audit events are lines of JSON")
+    }),
+    value("audit-log-version", |it| {
+        only(it, "audit.k8s.io/v1", "audit events are of audit.k8s.io/v1")
+    }),
+    value("audit-log-mode", |it| {
+        only(
+            it,
+            "batch",
+            "audit events are written beside requests, which never wait for them",
+        )
+    }),
+    value("audit-log-maxage", |_| {
+        Nothing("--audit-log-maxbackup says how many files are kept")
+    }),
+    switch("audit-log-compress", |_| {
+        Nothing("the files of the audit log are not compressed")
+    }),
+    value("audit-log-batch-buffer-size", audit_batch),
+    value("audit-log-batch-max-size", audit_batch),
+    value("audit-log-batch-max-wait", audit_batch),
+    switch("audit-log-batch-throttle-enable", audit_batch),
+    value("audit-log-batch-throttle-burst", audit_batch),
+    value("audit-log-batch-throttle-qps", audit_batch),
+    switch("audit-log-truncate-enabled", audit_batch),
+    value("audit-log-truncate-max-batch-size", audit_batch),
+    value("audit-log-truncate-max-event-size", audit_batch),
+    value("audit-webhook-config-file", |_| {
+        Refused(
+            "audit events are not sent anywhere; write them to --audit-log-path=-, and ship that",
+        )
+    }),
     // How it logs.
     value("vmodule", log),
     switch("logtostderr", log),
@@ -173,6 +207,15 @@ fn konnectivity(_: &str) -> Verdict {
 
 fn admission(_: &str) -> Verdict {
     Nothing("the hub and the managed cluster admit what is written; the gateway stores nothing")
+}
+
+fn audit_batch(_: &str) -> Verdict {
+    Nothing("up to 32 MiB of audit events wait to be written, each of bounded size")
+}
+
+/// A flag of which only one value can be kept.
+fn only(asked: &str, kept: &str, fault: &'static str) -> Verdict {
+    if asked == kept { Kept } else { Refused(fault) }
 }
 
 fn log(_: &str) -> Verdict {

@@ -23,9 +23,12 @@ pub(super) async fn upload(clusters: &Arc<Clusters>, path: &str, bytes: usize) -
         async move {
             let call = Call {
                 question: &question,
-                cluster: NAME.parse().unwrap(),
-                service: None,
-                tail_length: request.uri().path().len(),
+                to: Destination {
+                    cluster: NAME.parse().unwrap(),
+                    service: None,
+                    tail_length: request.uri().path().len(),
+                },
+                pending: None,
             };
             Ok::<_, Infallible>(proxy.forward(request, call).await)
         }
