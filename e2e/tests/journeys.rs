@@ -22,6 +22,8 @@ mod connections;
 mod credentials;
 #[path = "journeys/door.rs"]
 mod door;
+#[path = "journeys/go_flags.rs"]
+mod go_flags;
 #[path = "journeys/hub.rs"]
 mod hub;
 #[path = "journeys/informer.rs"]
