@@ -1,12 +1,21 @@
 //! The audit log of the gateway, beside those of both API servers.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use e2e::{Gateway, GatewayOptions, SpokeOptions, World, eventually};
-use http::Request;
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{GATEWAYS, SOON, managed::permit, proxy};
+use crate::{
+    GATEWAYS, SOON,
+    door::{Caller, Door},
+    managed::permit,
+    proxy,
+};
 
 const TAIL: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -24,19 +33,74 @@ fn events(log: &Path, end: &str) -> Vec<Value> {
     lines.filter(is_meant).collect()
 }
 
+/// An audited cluster that is both hub and spoke, and its gateway, which records requests.
+struct Site {
+    world: World,
+    gateway: Gateway,
+    log: PathBuf,
+}
+
+impl Site {
+    async fn open() -> Self {
+        let world = World::builder().cluster("solo").audited().start();
+        let world = world.await.unwrap();
+        let solo = world.cluster("solo");
+        let log = solo.directory().join("gateway-audit.log");
+        let options = GatewayOptions {
+            args: vec![format!("--audit-log-path={}", log.display())],
+            ..GatewayOptions::default()
+        };
+        let gateway = Gateway::start(solo, options).await.unwrap();
+        let spoke = SpokeOptions::default();
+        gateway.register_spoke(solo, spoke).await.unwrap();
+        Self {
+            world,
+            gateway,
+            log,
+        }
+    }
+
+    /// Waits for events whose URI ends like this, at these stages and no others.
+    async fn hears(&self, end: &str, stages: &[&str]) -> Vec<Value> {
+        let heard = || async {
+            let events = events(&self.log, end);
+            let at: Vec<_> = events.iter().map(|it| it["stage"].as_str()).collect();
+            let is_all = at.iter().flatten().eq(stages);
+            if is_all {
+                Ok(events)
+            } else {
+                Err(format!("{at:?}"))
+            }
+        };
+        eventually(SOON, "events", heard).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_complete_when_its_answer_has_ended() {
+    let site = Site::open().await;
+    let door = Door::open(&site.gateway).await;
+    let query = "?watch=true&timeoutSeconds=4";
+    let watch = door.watch(&proxy("solo", &format!("{TAIL}{query}"))).await;
+    site.hears(query, &["ResponseStarted"]).await;
+    watch.ended(SOON).await;
+    let both = ["ResponseStarted", "ResponseComplete"];
+    let events = site.hears(query, &both).await;
+    assert!(events.iter().all(|it| it["verb"] == "watch"), "{events:?}");
+
+    // A caller whom the hub does not let in is recorded as well.
+    let path = proxy("solo", &format!("{TAIL}?limit=7"));
+    let answer = door.get_as(Caller::User("nobody"), &path).await;
+    assert_eq!(answer.0, StatusCode::FORBIDDEN, "{}", answer.1);
+    let events = site.hears("?limit=7", &["ResponseComplete"]).await;
+    assert_eq!(events[0]["responseStatus"]["code"], 403, "{events:?}");
+    assert_eq!(events[0]["user"]["username"], "nobody", "{events:?}");
+}
+
 #[tokio::test]
 async fn one_audit_id_leads_from_the_hub_through_the_gateway_to_the_spoke() {
-    let world = World::builder().cluster("solo").audited().start();
-    let world = world.await.unwrap();
-    let solo = world.cluster("solo");
-    let log = solo.directory().join("gateway-audit.log");
-    let options = GatewayOptions {
-        args: vec![format!("--audit-log-path={}", log.display())],
-        ..GatewayOptions::default()
-    };
-    let gateway = Gateway::start(solo, options).await.unwrap();
-    let spoke = SpokeOptions::default();
-    gateway.register_spoke(solo, spoke).await.unwrap();
+    let site = Site::open().await;
+    let (solo, log) = (site.world.cluster("solo"), &site.log);
     permit(solo, "audited").await;
     let client = solo.client_as("audited", &["readers"]).unwrap();
     // In the order that the hub passes it on in.
@@ -46,11 +110,11 @@ async fn one_audit_id_leads_from_the_hub_through_the_gateway_to_the_spoke() {
     eventually(SOON, "the list", listed).await.unwrap();
 
     let written = || async {
-        let events = events(&log, "?continue=hidden&labelSelector=looked-at");
+        let events = events(log, "?continue=hidden&labelSelector=looked-at");
         let ok = events
             .into_iter()
             .find(|event| event["responseStatus"]["code"] == 200);
-        ok.ok_or_else(|| fs::read_to_string(&log).unwrap_or_default())
+        ok.ok_or_else(|| fs::read_to_string(log).unwrap_or_default())
     };
     let event = eventually(SOON, "the gateway's event", written)
         .await
