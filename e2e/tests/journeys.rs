@@ -10,6 +10,8 @@
     reason = "journeys that measure say what they found; the runner shows it on demand"
 )]
 
+#[path = "journeys/audit.rs"]
+mod audit;
 #[path = "journeys/bulk.rs"]
 mod bulk;
 #[path = "journeys/clustergateways.rs"]
@@ -22,6 +24,8 @@ mod credentials;
 mod direct;
 #[path = "journeys/door.rs"]
 mod door;
+#[path = "journeys/go_flags.rs"]
+mod go_flags;
 #[path = "journeys/hub.rs"]
 mod hub;
 #[path = "journeys/informer.rs"]

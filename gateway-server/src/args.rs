@@ -1,19 +1,33 @@
 //! The flags of the process, each with an environment variable. They are checked together and
 //! become [`Settings`].
 
+mod audit;
 mod breaker;
+mod go;
 mod identity;
 mod limits;
 mod peers;
+mod serving;
 
-use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
 use crds::ServiceAddress;
 use runtime::{log::Format, memory};
 
-pub use self::peers::{Others, PeerSettings};
-use self::{breaker::BreakerArgs, identity::IdentityArgs, limits::LimitArgs, peers::PeerArgs};
+use self::{
+    audit::AuditArgs,
+    breaker::BreakerArgs,
+    go::{GoArgs, Ignored},
+    identity::IdentityArgs,
+    limits::LimitArgs,
+    peers::PeerArgs,
+    serving::{ServingArgs, TunnelArgs},
+};
+pub use self::{
+    audit::{AuditDestination, AuditSettings},
+    peers::{Others, PeerSettings},
+};
 use crate::{
     account_name::AccountName, breaker::Tripping, identities::Identities, ip_range::IpRange,
     seats::Limits,
@@ -67,7 +81,18 @@ pub struct Args {
     /// Ask the hub's RBAC also what a caller may do inside a managed cluster: the verb on
     /// clustergateways/RESOURCE[.GROUP][/SUBRESOURCE], e.g. create on clustergateways/pods/exec, in the
     /// API group cluster.core.oam.dev.
-    #[arg(long, env = "GATEWAY_INNER_AUTHORIZATION")]
+    #[arg(
+        long,
+        // The Go program's name for it.
+        alias = "authorize-proxy-subpath",
+        env = "GATEWAY_INNER_AUTHORIZATION",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
     inner_authorization: bool,
     /// Let callers come without the hub's API server: with a client certificate that the hub's client CA
     /// has issued, or with a bearer token that the hub accepts. The hub's RBAC decides as before.
@@ -83,28 +108,8 @@ pub struct Args {
         requires = "direct_access"
     )]
     direct_access_audience: Vec<String>,
-    /// IP address that the API is served on. `::` stands for all addresses, of IPv4 too.
-    #[arg(
-        long,
-        env = "GATEWAY_BIND_ADDRESS",
-        value_name = "IP",
-        default_value = "::"
-    )]
-    bind_address: IpAddr,
-    /// Port that the API is served on.
-    #[arg(
-        long,
-        env = "GATEWAY_SECURE_PORT",
-        value_name = "PORT",
-        default_value_t = 9443
-    )]
-    secure_port: u16,
-    /// PEM file with the serving certificate chain. It is reloaded when it changes.
-    #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE")]
-    tls_cert_file: PathBuf,
-    /// PEM file with the key of the serving certificate. It is reloaded when it changes.
-    #[arg(long, env = "GATEWAY_TLS_PRIVATE_KEY_FILE", value_name = "FILE")]
-    tls_private_key_file: PathBuf,
+    #[command(flatten)]
+    serving: ServingArgs,
     /// Address that /livez, /readyz and /metrics are served on, over plain HTTP.
     #[arg(
         long,
@@ -113,23 +118,8 @@ pub struct Args {
         default_value = "127.0.0.1:9440"
     )]
     admin_bind_address: SocketAddr,
-    /// Port where agents can attach directly with mutual TLS, in addition to the hub's API server.
-    #[arg(
-        long,
-        env = "GATEWAY_TUNNEL_PORT",
-        value_name = "PORT",
-        requires = "tunnel_client_ca_file"
-    )]
-    tunnel_port: Option<u16>,
-    /// PEM file with the CA of the agents' certificates at the tunnel port. It is reloaded when it
-    /// changes.
-    #[arg(
-        long,
-        env = "GATEWAY_TUNNEL_CLIENT_CA_FILE",
-        value_name = "FILE",
-        requires = "tunnel_port"
-    )]
-    tunnel_client_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    tunnel: TunnelArgs,
     #[command(flatten)]
     peers: PeerArgs,
     /// Service on managed clusters that callers may reach at clustergateways/NAME/services through
@@ -196,15 +186,12 @@ pub struct Args {
     limits: LimitArgs,
     #[command(flatten)]
     breaker: BreakerArgs,
-    /// What to log: a level, e.g. `info` or `debug`, or levels by target, e.g.
+    #[command(flatten)]
+    audit: AuditArgs,
+    /// What to log: a level, e.g. `info` (the default) or `debug`, or levels by target, e.g.
     /// `info,gateway_server::proxy=debug`.
-    #[arg(
-        long,
-        env = "GATEWAY_LOG",
-        value_name = "FILTER",
-        default_value = "info"
-    )]
-    log: String,
+    #[arg(long, env = "GATEWAY_LOG", value_name = "FILTER")]
+    log: Option<String>,
     /// Format of the log: plain or json.
     #[arg(
         long,
@@ -213,6 +200,8 @@ pub struct Args {
         default_value = "plain"
     )]
     log_format: Format,
+    #[command(flatten)]
+    go: GoArgs,
 }
 
 /// How a cluster that is derived from a `ManagedCluster` is reached.
@@ -247,10 +236,10 @@ pub struct Settings {
     pub direct_access: Option<Vec<String>>,
     /// Where the API is served.
     pub address: SocketAddr,
-    /// The serving certificate chain.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub private_key: PathBuf,
+    /// The files of the serving certificate. If it is `None`, the process makes one.
+    pub certificate: Option<CertificateFiles>,
+    /// Whether older versions of TLS are refused at the port of the API.
+    pub only_tls_13: bool,
     /// Where health and metrics are served.
     pub admin_address: SocketAddr,
     /// Where agents may attach besides the hub's API server.
@@ -275,11 +264,29 @@ pub struct Settings {
     pub limits: Limits,
     /// When a cluster is left alone that cannot be connected to; never if it is `None`.
     pub tripping: Option<Tripping>,
+    /// Where requests are recorded, if they are.
+    pub audit: Option<AuditSettings>,
     /// What to log.
     pub log_filter: String,
     /// How to log.
     pub log_format: Format,
+    /// Flags without an effect, each with what is there instead.
+    pub ignored: Vec<(String, &'static str)>,
 }
+
+/// A certificate and its key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CertificateFiles {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The key.
+    pub private_key: PathBuf,
+}
+
+/// The flags cannot be kept together, or not at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct SettingsError(Vec<String>);
 
 /// The entrance for agents by mutual TLS.
 #[derive(Clone, Debug)]
@@ -290,8 +297,10 @@ pub struct TunnelEntrance {
     pub authority: PathBuf,
 }
 
-impl From<Args> for Settings {
-    fn from(args: Args) -> Self {
+impl TryFrom<Args> for Settings {
+    type Error = SettingsError;
+
+    fn try_from(args: Args) -> Result<Self, SettingsError> {
         // Destructured whole, so that a flag nobody uses does not compile.
         let Args {
             kubeconfig,
@@ -303,13 +312,9 @@ impl From<Args> for Settings {
             inner_authorization,
             direct_access,
             direct_access_audience,
-            bind_address,
-            secure_port,
-            tls_cert_file,
-            tls_private_key_file,
+            serving,
             admin_bind_address,
-            tunnel_port,
-            tunnel_client_ca_file,
+            tunnel,
             peers,
             expose,
             response_header_timeout,
@@ -320,28 +325,32 @@ impl From<Args> for Settings {
             tunnel_memory,
             limits,
             breaker,
+            audit,
             log,
             log_format,
+            go,
         } = args;
-        Self {
+        let mut go = go.meaning(kubeconfig.as_deref());
+        let identities = identity.settings(go.penetration);
+        let identities = identities.map_err(|fault| go.faults.push(fault.to_owned()));
+        let (Ok(identities), true) = (identities, go.faults.is_empty()) else {
+            return Err(SettingsError(go.faults));
+        };
+        let bind_address = serving.bind_address;
+        Ok(Self {
             kubeconfig,
             secret_namespace,
             managed_service_account,
             egress,
             egress_addresses: egress_address,
-            identities: identity.settings(),
+            identities,
             inner_authorization,
             direct_access: direct_access.then_some(direct_access_audience),
-            address: SocketAddr::new(bind_address, secure_port),
-            certificate: tls_cert_file,
-            private_key: tls_private_key_file,
+            address: serving.address(),
+            certificate: serving.certificate(go.certificates.as_deref()),
+            only_tls_13: go.only_tls_13,
             admin_address: admin_bind_address,
-            tunnel_entrance: tunnel_port
-                .zip(tunnel_client_ca_file)
-                .map(|(port, authority)| TunnelEntrance {
-                    address: SocketAddr::new(bind_address, port),
-                    authority,
-                }),
+            tunnel_entrance: tunnel.entrance(bind_address),
             peers: peers.settings(bind_address),
             exposed: expose.into_iter().collect(),
             head_deadline: Duration::from_secs(response_header_timeout),
@@ -352,9 +361,11 @@ impl From<Args> for Settings {
             tunnel_bytes: tunnel_bytes(tunnel_memory, memory::limit()),
             limits: limits.into(),
             tripping: breaker.settings(),
-            log_filter: log,
+            audit: audit.settings(),
+            log_filter: log.unwrap_or_else(|| go.log.unwrap_or("info").to_owned()),
             log_format,
-        }
+            ignored: go.ignored.into_iter().map(Ignored::told).collect(),
+        })
     }
 }
 
@@ -383,7 +394,8 @@ mod tests {
             let all = [fixed, peers, more].join(" ");
             Args::try_parse_from(all.split_whitespace())
         };
-        assert_eq!(Settings::from(given("").unwrap()).replicas, 1);
+        let settings = Settings::try_from(given("").unwrap()).unwrap();
+        assert_eq!(settings.replicas, 1);
         let error = given("--replicas=2").unwrap_err().to_string();
         assert!(error.contains("--peer-port"), "{error}");
     }
@@ -402,6 +414,8 @@ mod tests {
         for argument in command
             .get_arguments()
             .filter(|it| !["help", "version"].contains(&it.get_id().as_str()))
+            // Those of the Go program.
+            .filter(|it| !it.is_hide_set())
         {
             assert!(
                 argument.get_env().is_some(),

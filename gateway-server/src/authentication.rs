@@ -10,7 +10,7 @@ mod tokens;
 mod trusted;
 mod user;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderName};
@@ -69,6 +69,11 @@ impl Peer {
             certificates,
             accepted: ArcSwapOption::empty(),
         }
+    }
+
+    /// Where the connection comes from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.visitor.address()
     }
 
     fn accept(&self, accepted: Accepted) -> Arc<Accepted> {

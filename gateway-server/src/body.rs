@@ -15,7 +15,9 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{acting::Tether, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch};
+use crate::{
+    acting::Tether, audit::Pending, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch,
+};
 
 /// A managed cluster that sends nothing for so long, in the middle of an answer that is not meant to last,
 /// sends nothing more. It is noticed within twice this time.
@@ -56,6 +58,8 @@ pub(crate) struct UpstreamBody {
     bytes: Counter,
     /// The caller's place among the requests in flight.
     seat: Option<Arc<Seat>>,
+    /// The record of the request, which is complete when this ends.
+    pending: Option<Arc<Pending>>,
     /// Ends a long-lived answer when the caller's access ends.
     tether: Option<Arc<Tether>>,
     /// Present if the answer is a watch.
@@ -90,6 +94,7 @@ impl UpstreamBody {
             lease,
             bytes,
             seat: None,
+            pending: None,
             tether: None,
             watch: None,
             flow: None,
@@ -101,6 +106,13 @@ impl UpstreamBody {
     /// The request counts as in flight until the body ends.
     pub(crate) fn occupies(&mut self, seat: Arc<Seat>) {
         self.seat = Some(seat);
+    }
+
+    /// The request is recorded as complete when the body ends.
+    pub(crate) fn is_recorded(&mut self, pending: Arc<Pending>) {
+        if !self.body.is_end_stream() {
+            self.pending = Some(pending);
+        }
     }
 
     /// Makes the body end when the tether is cut.
@@ -158,6 +170,7 @@ impl UpstreamBody {
 
     fn release(&mut self) {
         drop(self.seat.take());
+        drop(self.pending.take());
         if let Some(lease) = self.lease.take() {
             lease.finish();
         }

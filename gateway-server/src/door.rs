@@ -16,7 +16,7 @@ use runtime::{
     listener::{Bounds, Visitor, accept},
     read_ahead::ReadAhead,
 };
-use rustls::{ServerConfig, server::ResolvesServerCert};
+use rustls::{ALL_VERSIONS, ServerConfig, server::ResolvesServerCert, version::TLS13};
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
@@ -60,19 +60,23 @@ pub(crate) struct Door {
     ending: Ending,
 }
 
+/// How the door does TLS.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) certificate: Arc<dyn ResolvesServerCert>,
+    /// Older versions are refused.
+    pub(crate) only_13: bool,
+}
+
 impl Door {
     pub(crate) fn new(
-        certificate: Arc<dyn ResolvesServerCert>,
+        tls: Tls,
         gateway: Arc<Gateway>,
         tasks: TaskTracker,
         ending: Ending,
     ) -> Arc<Self> {
-        let mut config = ServerConfig::builder()
-            .with_client_cert_verifier(Arc::new(AskForCertificate::new()))
-            .with_cert_resolver(certificate);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(Self {
-            tls: Arc::new(config),
+            tls: Arc::new(tls.config()),
             gateway,
             tasks,
             ending,
@@ -161,6 +165,21 @@ impl Door {
         }
         shut_down(connection.as_mut());
         connection.await
+    }
+}
+
+impl Tls {
+    fn config(self) -> ServerConfig {
+        let versions = if self.only_13 {
+            &[&TLS13]
+        } else {
+            ALL_VERSIONS
+        };
+        let mut config = ServerConfig::builder_with_protocol_versions(versions)
+            .with_client_cert_verifier(Arc::new(AskForCertificate::new()))
+            .with_cert_resolver(self.certificate);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
         rendering::Rendering,
     },
     attach::Attach,
+    audit::Audit,
     authentication::{Authenticator, Peer, User},
     authorization::{Action, Authorizer, Inner, Question},
     body::Body,
@@ -53,6 +54,7 @@ pub(crate) struct Gateway {
     pub(crate) authorizer: Authorizer,
     pub(crate) clusters: Arc<Clusters>,
     pub(crate) proxy: Proxy,
+    pub(crate) audit: Audit,
     pub(crate) attach: Attach,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
@@ -90,7 +92,7 @@ impl Gateway {
     async fn dispatch(
         &self,
         peer: &Peer,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         let asked = match route(request.uri().path()) {
             Ok(Route::Mine) => return self.mine(peer, request).await,
@@ -108,21 +110,31 @@ impl Gateway {
         let Asked { action, task } = asked?;
         let action = self.inner(&request, &task).unwrap_or(action);
         let question = Arc::new(Question { user, action });
-        self.authorizer.authorize(&question).await?;
+        let pending = match &task {
+            Task::Forward(to) => self
+                .audit
+                .begin(&mut request, peer.address(), &question, to),
+            Task::Attach(_) | Task::Own(_) => None,
+        };
+        let authorized = self.authorizer.authorize(&question).await;
+        if let (Err(refusal), Some(pending)) = (&authorized, &pending) {
+            pending.answered(refusal.code(), Some(refusal.message()));
+        }
+        authorized?;
         match task {
             Task::Attach(cluster) => self.attach.upgrade(request, question.user.clone(), cluster),
-            Task::Forward {
-                cluster,
-                service,
-                tail_length,
-            } => {
+            Task::Forward(to) => {
                 let call = Call {
                     question: &question,
-                    cluster,
-                    service,
-                    tail_length,
+                    to,
+                    pending: pending.clone(),
                 };
-                Ok(self.proxy.forward(request, call).await)
+                let response = self.proxy.forward(request, call).await;
+                if let Some(pending) = pending {
+                    let refused = response.extensions().get::<Refused>();
+                    pending.answered(response.status(), refused.map(|it| it.message.as_str()));
+                }
+                Ok(response)
             }
             Task::Own(own) => self.own(own, request, &question.user).await,
         }
@@ -130,20 +142,19 @@ impl Gateway {
 
     /// What the request asks of a managed cluster, if the hub's RBAC decides on that.
     fn inner<B>(&self, request: &Request<B>, task: &Task) -> Option<Action> {
-        let Task::Forward {
-            cluster,
-            service: None,
-            tail_length,
-        } = task
-        else {
+        let Task::Forward(to) = task else {
             return None;
         };
-        if !self.authorizes_inner {
+        if !self.authorizes_inner || to.service.is_some() {
             return None;
         }
         let uri = request.uri();
-        let tail = &uri.path()[uri.path().len() - tail_length..];
-        let inner = Inner::of(cluster, request.method(), tail, uri.query());
+        let inner = Inner::of(
+            &to.cluster,
+            request.method(),
+            to.tail(uri.path()),
+            uri.query(),
+        );
         Some(Action::Inner(inner))
     }
 

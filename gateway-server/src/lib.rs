@@ -9,6 +9,7 @@ mod answers;
 mod api;
 mod args;
 mod attach;
+mod audit;
 mod authentication;
 mod authorization;
 mod body;
@@ -33,6 +34,7 @@ mod route;
 mod run;
 mod seats;
 mod service_name;
+mod serving;
 mod status;
 mod tunnels;
 mod upstream;
@@ -42,7 +44,10 @@ mod way;
 
 pub use crate::{
     account_name::{AccountName, AccountNameError},
-    args::{Args, Egress, Others, PeerSettings, Settings, TunnelEntrance},
+    args::{
+        Args, AuditDestination, AuditSettings, CertificateFiles, Egress, Others, PeerSettings,
+        Settings, SettingsError, TunnelEntrance,
+    },
     breaker::Tripping,
     identities::Identities,
     ip_range::{IpRange, IpRangeError},

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gateway_server::{Args, run};
+use gateway_server::{Args, Settings, run};
 use runtime::process;
 
 fn main() -> ExitCode {
-    process::ended(run(Args::parse().into()))
+    let settings = Settings::try_from(Args::parse());
+    process::ended(settings.map_err(Into::into).and_then(run))
 }

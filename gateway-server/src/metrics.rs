@@ -1,7 +1,10 @@
-//! What the gateway counts. Label sets are bounded: verbs are an enum, codes are HTTP's, and
-//! cluster names are those of clusters that exist.
+//! What the gateway counts. Label sets are bounded: verbs are an enum, codes are HTTP's, resources
+//! those of Kubernetes, and cluster names are those of clusters that exist.
 
 mod clusters;
+mod go_names;
+mod outcomes;
+mod resource;
 pub(crate) mod up;
 
 use std::sync::atomic::AtomicU64;
@@ -16,8 +19,8 @@ use prometheus_client::{
 
 pub(crate) use prometheus_client::metrics::gauge::Gauge;
 
-pub(crate) use self::clusters::ClusterMetrics;
-use self::clusters::Clusters;
+pub(crate) use self::{clusters::ClusterMetrics, outcomes::Outcome, resource::Resource};
+use self::{clusters::Clusters, go_names::GoNames};
 
 /// A count of things or bytes.
 pub(crate) type Counter = counter::Counter<u64, AtomicU64>;
@@ -55,6 +58,28 @@ pub(crate) struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     /// Streams that were cut because their caller's access ended.
     pub(crate) streams_cut: Counter,
+    /// What became of audit events.
+    pub(crate) audit: AuditMetrics,
+}
+
+/// What became of audit events.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuditMetrics {
+    pub(crate) written: Counter,
+    lost: Family<LossLabels, Counter>,
+}
+
+/// Where audit events were lost.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct LossLabels {
+    at: &'static str,
+}
+
+impl AuditMetrics {
+    /// Counts events that were lost at the `queue` or at the `write`.
+    pub(crate) fn lost(&self, at: &'static str, events: u64) {
+        self.lost.get_or_create(&LossLabels { at }).inc_by(events);
+    }
 }
 
 /// How a review ended.
@@ -95,9 +120,11 @@ pub(crate) struct LimitLabels {
 }
 
 impl Metrics {
-    /// Makes the metrics and registers them, each under `gateway_`.
+    /// Makes the metrics and registers them, each under `gateway_`, and proxied requests also under
+    /// the names of the Go program.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::new();
+        registry.register_collector(Box::new(GoNames(metrics.of_clusters.clone())));
         metrics.register_under(registry.sub_registry_with_prefix("gateway"));
         metrics
     }
@@ -126,6 +153,7 @@ impl Metrics {
             limited: Family::default(),
             refusals: Family::default(),
             streams_cut: Counter::default(),
+            audit: AuditMetrics::default(),
         }
     }
 
@@ -164,6 +192,20 @@ impl Metrics {
         self.register_tunnels(registry);
         self.register_peers(registry);
         self.register_identity(registry);
+        self.register_audit(registry);
+    }
+
+    fn register_audit(&self, registry: &mut Registry) {
+        registry.register(
+            "audit_events",
+            "Audit events that were written",
+            self.audit.written.clone(),
+        );
+        registry.register(
+            "audit_events_lost",
+            "Audit events that could not be written, by where they were lost",
+            self.audit.lost.clone(),
+        );
     }
 
     fn register_tunnels(&self, registry: &mut Registry) {

@@ -31,12 +31,15 @@ use self::{
 };
 use crate::{
     acting::{Acting, cut_of},
+    audit::Pending,
     authentication::User,
     authorization::Question,
     body::Body,
     clusters::{Access, Cluster},
     grants::{Admitted, Denied, Grants},
-    metrics::{Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics},
+    metrics::{
+        Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics, Outcome, Resource,
+    },
     request_info::{RequestInfo, decoded},
     seats::{Full, Hall, Need, Seat},
     status::Refusal,
@@ -61,11 +64,52 @@ pub(crate) struct Proxy {
 pub(crate) struct Call<'a> {
     /// Who asks, and what the hub allowed.
     pub(crate) question: &'a Arc<Question>,
+    pub(crate) to: Destination,
+    /// Its record, if it has one.
+    pub(crate) pending: Option<Arc<Pending>>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Destination {
     pub(crate) cluster: ClusterName,
     /// The service of the cluster that is meant, if it is not the API server.
     pub(crate) service: Option<ServiceAddress>,
     /// How many bytes at the end of the path are meant for it.
     pub(crate) tail_length: usize,
+}
+
+impl Destination {
+    /// What is meant for it of a path.
+    pub(crate) fn tail<'a>(&self, path: &'a str) -> &'a str {
+        &path[path.len() - self.tail_length..]
+    }
+}
+
+/// What a request asks for inside.
+struct Reading {
+    verb: Verb,
+    resource: Resource,
+    begins_late: bool,
+}
+
+impl Reading {
+    fn of(request: &Request<Incoming>, call: &Call<'_>) -> Self {
+        if call.to.service.is_some() {
+            return Self {
+                verb: Verb::of_method(request.method()),
+                resource: Resource::OTHER,
+                begins_late: true,
+            };
+        }
+        let path = decoded(call.to.tail(request.uri().path()));
+        let info = RequestInfo::read(request.method(), &path, request.uri().query());
+        Self {
+            verb: info.verb,
+            resource: Resource::of(info.resource),
+            begins_late: info.begins_late(),
+        }
+    }
 }
 
 impl Proxy {
@@ -75,20 +119,18 @@ impl Proxy {
         request: Request<Incoming>,
         call: Call<'_>,
     ) -> Response<Body> {
-        let (name, service) = (&call.cluster, call.service.as_ref());
+        let (name, service) = (&call.to.cluster, call.to.service.as_ref());
         let cluster = match self.outbound.clusters.find(name) {
             Ok(cluster) => cluster,
             Err(absent) => return absent.refusal(name).into_response().map(Body::from),
         };
         let started = Instant::now();
         let _waiting = Counted::new(cluster.metrics.waiting.clone());
-        let (verb, begins_late) = if service.is_some() {
-            (Verb::of_method(request.method()), true)
-        } else {
-            let path = decoded(tail(&request, call.tail_length));
-            let info = RequestInfo::read(request.method(), &path, request.uri().query());
-            (info.verb, info.begins_late())
-        };
+        let Reading {
+            verb,
+            resource,
+            begins_late,
+        } = Reading::of(&request, &call);
         let upgrade = upgrade_of(&request);
         let lasts = verb == Verb::Watch || begins_late || upgrade.is_some();
         let answer = async {
@@ -105,12 +147,13 @@ impl Proxy {
                 credential,
                 asked: Asked {
                     uri: request.uri().clone(),
-                    tail_length: call.tail_length,
+                    tail_length: call.to.tail_length,
                     follower: Follower::of(request.method(), request.headers()),
                 },
                 verb,
                 begins_late,
                 seat,
+                pending: call.pending.clone(),
                 tether: tether.clone(),
             };
             select! {
@@ -129,9 +172,11 @@ impl Proxy {
                 refusal.into_response().map(Body::from)
             }
         };
+        let (code, took) = (response.status(), started.elapsed());
         cluster
             .metrics
-            .answered(verb, response.status(), started.elapsed().as_secs_f64());
+            .answered(Outcome::new(resource, verb, code), took);
+        debug!(cluster = %name, verb = verb.name(), code = code.as_u16(), ?took, "answered");
         response
     }
 }
@@ -142,8 +187,8 @@ impl Proxy {
         let streams = lasts.then_some(&*cluster.streams);
         let tie = |acting| streams.map(|it| it.tie(Arc::clone(call.question), acting));
         let admitted = match &self.grants {
-            Some(grants) if call.service.is_none() => {
-                grants.admit(call.question, &call.cluster, streams)
+            Some(grants) if call.to.service.is_none() => {
+                grants.admit(call.question, &call.to.cluster, streams)
             }
             Some(_) => Ok(Admitted {
                 acting: Acting::Account,
@@ -156,6 +201,9 @@ impl Proxy {
         };
         match &admitted {
             Ok(Admitted { acting, .. }) => {
+                if let Some(pending) = &call.pending {
+                    pending.acts_as(acting);
+                }
                 let identity = acting.kind();
                 let labels = IdentityLabels { identity };
                 self.metrics.identities.get_or_create(&labels).inc();
@@ -213,11 +261,6 @@ fn need(lasts: bool, alone: bool) -> Need {
         (false, true) => Need::Long,
         (false, false) => Need::Short,
     }
-}
-
-fn tail(request: &Request<Incoming>, length: usize) -> &str {
-    let path = request.uri().path();
-    &path[path.len() - length..]
 }
 
 /// Logs a refusal, at a level that is shown only if it tells something new of the cluster.

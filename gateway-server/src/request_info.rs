@@ -13,14 +13,15 @@ use crate::verb::Verb;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RequestInfo<'a> {
     pub(crate) verb: Verb,
-    /// Empty for the core group.
-    pub(crate) group: &'a str,
     /// Empty for non-resource paths such as `/healthz`.
     pub(crate) resource: &'a str,
     pub(crate) subresource: &'a str,
-    /// Empty for objects of the whole cluster. A namespace is in itself.
+    /// Empty for the core group.
+    pub(crate) group: &'a str,
+    pub(crate) version: &'a str,
+    /// Empty if the request is about no namespace, or about all.
     pub(crate) namespace: &'a str,
-    /// Empty if the path names no object.
+    /// Empty if the request is about a collection.
     pub(crate) name: &'a str,
 }
 
@@ -34,15 +35,13 @@ impl<'a> RequestInfo<'a> {
     /// query.
     pub(crate) fn read(method: &Method, path: &'a str, query: Option<&str>) -> Self {
         let by_method = Verb::of_method(method);
-        let Some((group, parts)) = resource_parts(path) else {
-            return Self {
-                verb: by_method,
-                group: "",
-                resource: "",
-                subresource: "",
-                namespace: "",
-                name: "",
-            };
+        let Some(Versioned {
+            group,
+            version,
+            parts,
+        }) = Versioned::of(path)
+        else {
+            return Self::of_no_resource(by_method);
         };
         let (watch_prefix, parts) = match parts {
             Parts {
@@ -69,11 +68,24 @@ impl<'a> RequestInfo<'a> {
         };
         Self {
             verb,
-            group,
             resource,
             subresource,
+            group,
+            version,
             namespace,
             name,
+        }
+    }
+
+    fn of_no_resource(verb: Verb) -> Self {
+        Self {
+            verb,
+            resource: "",
+            subresource: "",
+            group: "",
+            version: "",
+            namespace: "",
+            name: "",
         }
     }
 
@@ -95,6 +107,13 @@ struct Object<'a> {
     resource: &'a str,
     name: &'a str,
     subresource: &'a str,
+}
+
+/// A path below a version of a group.
+struct Versioned<'a> {
+    group: &'a str,
+    version: &'a str,
+    parts: Parts<'a>,
 }
 
 impl<'a> Parts<'a> {
@@ -132,15 +151,21 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The group, and what follows `/api/VERSION/` or `/apis/GROUP/VERSION/`, if the path has that form.
-fn resource_parts(path: &str) -> Option<(&str, Parts<'_>)> {
-    let path = path.trim_matches('/');
-    let (group, rest) = match path.strip_prefix("api/") {
-        Some(rest) => ("", rest),
-        None => path.strip_prefix("apis/")?.split_once('/')?,
-    };
-    let (_version, rest) = rest.split_once('/')?;
-    (!rest.is_empty()).then(|| (group, Parts::of(rest)))
+impl<'a> Versioned<'a> {
+    /// Reads `/api/VERSION/…` or `/apis/GROUP/VERSION/…`, if the path has that form.
+    fn of(path: &'a str) -> Option<Self> {
+        let path = path.trim_matches('/');
+        let (group, rest) = match path.strip_prefix("api/") {
+            Some(rest) => ("", rest),
+            None => path.strip_prefix("apis/")?.split_once('/')?,
+        };
+        let (version, rest) = rest.split_once('/')?;
+        (!rest.is_empty()).then(|| Self {
+            group,
+            version,
+            parts: Parts::of(rest),
+        })
+    }
 }
 
 /// The first value of a boolean query parameter, as Kubernetes reads one: set and neither `0` nor
@@ -275,43 +300,30 @@ mod tests {
     }
 
     #[test]
-    fn tells_which_object_is_meant() {
-        let table = [
+    fn names_the_object() {
+        for (path, wanted) in [
+            ("/version", ["", "", "", "", ""]),
+            ("/api/v1/nodes/n", ["", "v1", "nodes", "", "n"]),
+            ("/api/v1/namespaces/d", ["", "v1", "namespaces", "d", "d"]),
+            ("/api/v1/namespaces/d/pods", ["", "v1", "pods", "d", ""]),
             (
-                "/api/v1/namespaces/d/pods/p/log",
-                ["", "pods", "log", "d", "p"],
-            ),
-            ("/api/v1/namespaces/d", ["", "namespaces", "", "d", "d"]),
-            (
-                "/api/v1/namespaces/d/status",
-                ["", "namespaces", "status", "d", "d"],
-            ),
-            ("/api/v1/pods", ["", "pods", "", "", ""]),
-            (
-                "/apis/apps/v1/namespaces/d/deployments",
-                ["apps", "deployments", "", "d", ""],
+                "/apis/apps/v1/namespaces/d/deployments/x/scale",
+                ["apps", "v1", "deployments", "d", "x"],
             ),
             (
-                "/apis/rbac.authorization.k8s.io/v1/clusterroles/c",
-                ["rbac.authorization.k8s.io", "clusterroles", "", "", "c"],
+                "/api/v1/watch/namespaces/d/pods/p",
+                ["", "v1", "pods", "d", "p"],
             ),
-            ("/apis/apps/v1", ["", "", "", "", ""]),
-        ];
-        for (path, wanted) in table {
+        ] {
             let info = RequestInfo::read(&Method::GET, path, None);
-            let RequestInfo {
-                group,
-                resource,
-                subresource,
-                namespace,
-                name,
-                ..
-            } = info;
-            assert_eq!(
-                [group, resource, subresource, namespace, name],
-                wanted,
-                "{path}"
-            );
+            let read = [
+                info.group,
+                info.version,
+                info.resource,
+                info.namespace,
+                info.name,
+            ];
+            assert_eq!(read, wanted, "{path}");
         }
     }
 

@@ -4,29 +4,30 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kube::Client;
-use kubernetes::source::Source;
+use kubernetes::{clock::now, source::Source};
 use prometheus_client::registry::Registry;
 use runtime::{
     admin::Admin,
-    certificate::ServingCertificate,
     process::{self, Threads},
     process_metrics,
     readiness::Readiness,
     shutdown,
     tcp::listen,
 };
-use tokio::net::TcpListener;
+use rustls::server::ResolvesServerCert;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     api::{discovery::Discovery, openapi::OpenApi},
-    args::Settings,
+    args::{Settings, TunnelEntrance},
     attach::{AgentAuthority, Attach, Refusals, TunnelDoor},
+    audit::Audit,
     authentication::{Authenticator, Tokens},
     authorization::Authorizer,
     clusters::{Clusters, Derivation},
-    door::Door,
+    door::{Door, Tls},
     ending::Ending,
     follow::follow_hub,
     gateway::Gateway,
@@ -38,6 +39,7 @@ use crate::{
     proxy::{Outbound, Proxy},
     replicas::Replicas,
     seats::Hall,
+    serving,
     tunnels::Tunnels,
 };
 
@@ -72,20 +74,19 @@ fn say_settings(settings: &Settings) {
         peers = settings.peers.is_some(),
         "the gateway starts"
     );
+    for (flag, instead) in &settings.ignored {
+        warn!(flag, "this flag has no effect: {instead}");
+    }
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let clock = HubClock::default();
     let hub = hub(settings.kubeconfig.clone(), &clock).await?;
-    let certificate =
-        ServingCertificate::load(settings.certificate.clone(), settings.private_key.clone())?;
+    let serving_with = serving::certificate(settings.certificate.as_ref())?;
     let listener = bind(settings.address)?;
     let admin_listener = bind(settings.admin_address)?;
 
-    let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
-    let up = Up::register(&mut registry);
-    process_metrics::register(&mut registry, "gateway", env!("CARGO_PKG_VERSION"));
+    let (registry, metrics, up) = register();
     let readiness = Readiness::default();
     let admin = Admin {
         readiness: readiness.clone(),
@@ -101,23 +102,20 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         ending: ending.clone(),
         clock,
     };
-    let gateway = process.gateway(&settings);
+    let audit = audit(&settings, &process.metrics)?;
+    let gateway = process.gateway(&settings, audit.clone());
     up.tell(&gateway.clusters);
 
     let mut background = follow_hub(&gateway, &hub, &settings, &readiness);
-    background.spawn(Arc::clone(&certificate).follow());
+    background.spawn(serving_with.following);
     background.spawn(admin.serve(admin_listener, ending.cut.clone()));
     let told = CancellationToken::new();
     background.spawn(shutdown::on_signal(told.clone()));
 
     if let Some(entrance) = settings.tunnel_entrance {
-        let listener = bind(entrance.address)?;
-        let authority = AgentAuthority::load(entrance.authority)?;
-        background.spawn(Arc::clone(&authority).follow());
         let attach = gateway.attach.clone();
-        let door = TunnelDoor::new(Arc::clone(&certificate) as _, authority, attach);
-        background.spawn(door.serve(listener));
-        info!(address = %entrance.address, "agents may attach here by mutual TLS");
+        let certificate = Arc::clone(&serving_with.certificate);
+        open_entrance(entrance, certificate, attach, &mut background)?;
     }
     if let Some(peer_settings) = settings.peers {
         let listener = bind(peer_settings.address)?;
@@ -129,13 +127,43 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let serving = readiness.condition("serving");
     serving.set(true);
     background.spawn(ending.clone().begin(told.cancelled_owned(), serving));
-    let door = Door::new(certificate, gateway, requests.clone(), ending.clone());
+    let tls = Tls {
+        certificate: serving_with.certificate,
+        only_13: settings.only_tls_13,
+    };
+    let door = Door::new(tls, gateway, requests.clone(), ending.clone());
     door.serve(listener).await;
 
-    let deadline = settings.drain_deadline;
-    ending.finish(&requests, &passing, deadline).await;
+    ending
+        .finish(&requests, &passing, settings.drain_deadline)
+        .await;
     background.shutdown().await;
+    audit.close().await;
     info!("stopped");
+    Ok(())
+}
+
+fn register() -> (Registry, Metrics, Up) {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let up = Up::register(&mut registry);
+    process_metrics::register(&mut registry, "gateway", env!("CARGO_PKG_VERSION"));
+    (registry, metrics, up)
+}
+
+/// Lets agents attach by mutual TLS.
+fn open_entrance(
+    entrance: TunnelEntrance,
+    certificate: Arc<dyn ResolvesServerCert>,
+    attach: Attach,
+    background: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let TunnelEntrance { address, authority } = entrance;
+    let listener = bind(address)?;
+    let authority = AgentAuthority::load(authority)?;
+    background.spawn(Arc::clone(&authority).follow());
+    background.spawn(TunnelDoor::new(certificate, authority, attach).serve(listener));
+    info!(%address, "agents may attach here by mutual TLS");
     Ok(())
 }
 
@@ -173,7 +201,7 @@ struct Process {
 }
 
 impl Process {
-    fn gateway(self, settings: &Settings) -> Arc<Gateway> {
+    fn gateway(self, settings: &Settings, audit: Audit) -> Arc<Gateway> {
         let Self {
             hub,
             metrics,
@@ -227,6 +255,7 @@ impl Process {
             authenticator,
             authorizer,
             proxy,
+            audit,
             attach,
             clusters,
             discovery: Discovery::new(),
@@ -252,6 +281,13 @@ fn authenticator(settings: &Settings, hub: &Client) -> Authenticator {
 
 fn told_to_the_operator(settings: &Settings) -> String {
     identities::settings(settings.identities.as_ref(), settings.inner_authorization)
+}
+
+fn audit(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Audit> {
+    Ok(match &settings.audit {
+        Some(audit) => Audit::open(audit, metrics, now)?,
+        None => Audit::default(),
+    })
 }
 
 fn derivation(settings: &Settings) -> Option<Derivation> {

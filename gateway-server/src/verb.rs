@@ -3,7 +3,7 @@
 use http::Method;
 
 /// A Kubernetes verb. Bounded, so that it can be a metric label.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Verb {
     Create,
     Delete,

@@ -1,11 +1,12 @@
 //! What a request asks for: the permission that it needs on the hub, and who answers it.
 
-use crds::{ClusterName, ServiceAddress};
+use crds::ClusterName;
 use http::Request;
 
 use crate::{
     api::options::Options,
     authorization::Action,
+    proxy::Destination,
     route::{Endpoint, Own},
     verb::Verb,
 };
@@ -24,13 +25,7 @@ pub(super) enum Task {
     /// The tunnels: an agent of this cluster wants to keep one.
     Attach(ClusterName),
     /// The managed cluster.
-    Forward {
-        cluster: ClusterName,
-        /// The service of the cluster that is meant, if it is not the API server.
-        service: Option<ServiceAddress>,
-        /// How many bytes at the end of the path are meant for it.
-        tail_length: usize,
-    },
+    Forward(Destination),
     /// The gateway itself.
     Own(Own),
 }
@@ -45,11 +40,11 @@ impl Asked {
             },
             Endpoint::Proxy { cluster, tail } => Self {
                 action: Action::of(verb, "proxy", &cluster),
-                task: Task::Forward {
+                task: Task::Forward(Destination {
                     cluster,
                     service: None,
                     tail_length: tail.len(),
-                },
+                }),
             },
             Endpoint::Service {
                 cluster,
@@ -57,11 +52,11 @@ impl Asked {
                 tail,
             } => Self {
                 action: Action::of(verb, "services", &cluster),
-                task: Task::Forward {
+                task: Task::Forward(Destination {
                     cluster,
                     service: Some(service),
                     tail_length: tail.len(),
-                },
+                }),
             },
             Endpoint::Own(own) => Self {
                 action: reading(&own, request),

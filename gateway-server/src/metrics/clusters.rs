@@ -2,23 +2,20 @@
 //! forgotten with the cluster. A request that ends later still counts there, but nobody reads it,
 //! so label sets are bounded by the clusters that exist.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crds::ClusterName;
-use http::StatusCode;
 use parking_lot::RwLock;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, gauge::Gauge, histogram::Histogram},
+    metrics::{MetricType, counter::ConstCounter, gauge::Gauge, histogram::Histogram},
 };
 
-use super::Counter;
-use crate::verb::Verb;
+use super::{
+    Counter,
+    outcomes::{Named, Outcome, Outcomes},
+};
 
 /// Bounds of the request histogram, in seconds: from a warm hit in a rack to a minute.
 const SECONDS: [f64; 12] = [
@@ -27,7 +24,17 @@ const SECONDS: [f64; 12] = [
 
 /// The metrics of the managed clusters that exist. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clusters(Arc<RwLock<BTreeMap<ClusterName, ClusterMetrics>>>);
+pub(super) struct Clusters {
+    known: Arc<RwLock<Known>>,
+    named: Named,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    clusters: BTreeMap<ClusterName, ClusterMetrics>,
+    /// The requests to clusters that are gone.
+    gone: BTreeMap<Outcome, u64>,
+}
 
 /// The metrics of one managed cluster. Clones share them.
 #[derive(Clone, Debug)]
@@ -36,7 +43,7 @@ pub(crate) struct ClusterMetrics(Arc<Series>);
 #[derive(Debug)]
 pub(crate) struct Series {
     /// Proxied requests by outcome.
-    proxied: RwLock<HashMap<(Verb, StatusCode), Counter>>,
+    proxied: Outcomes,
     /// Seconds until the head of a proxied answer.
     seconds: Histogram,
     /// Bytes of answers streamed through.
@@ -54,21 +61,57 @@ pub(crate) struct Series {
 impl Clusters {
     /// Where a managed cluster is counted that was not known before.
     pub(super) fn add(&self, cluster: &ClusterName) -> ClusterMetrics {
-        let metrics = ClusterMetrics::new();
-        self.0.write().insert(cluster.clone(), metrics.clone());
+        let metrics = ClusterMetrics::new(self.named.clone());
+        let mut known = self.known.write();
+        known.remove(cluster);
+        known.clusters.insert(cluster.clone(), metrics.clone());
         metrics
     }
 
     /// Forgets a managed cluster that is gone.
     pub(super) fn forget(&self, cluster: &ClusterName) {
-        self.0.write().remove(cluster);
+        self.known.write().remove(cluster);
+    }
+
+    /// How the requests to each cluster ended.
+    pub(super) fn each(
+        &self,
+        mut see: impl FnMut(&ClusterName, &Outcomes) -> fmt::Result,
+    ) -> fmt::Result {
+        let known = self.known.read();
+        let mut clusters = known.clusters.iter();
+        clusters.try_for_each(|(cluster, series)| see(cluster, &series.proxied))
+    }
+
+    /// How many requests to all clusters ended how, those that are gone among them.
+    pub(super) fn of_all(&self) -> BTreeMap<Outcome, u64> {
+        let known = self.known.read();
+        let mut all = known.gone.clone();
+        for series in known.clusters.values() {
+            add(&mut all, &series.proxied);
+        }
+        all
+    }
+}
+
+impl Known {
+    fn remove(&mut self, cluster: &ClusterName) {
+        if let Some(series) = self.clusters.remove(cluster) {
+            add(&mut self.gone, &series.proxied);
+        }
+    }
+}
+
+fn add(sums: &mut BTreeMap<Outcome, u64>, outcomes: &Outcomes) {
+    for (outcome, count) in outcomes.by(|outcome| outcome) {
+        *sums.entry(outcome).or_default() += count;
     }
 }
 
 impl ClusterMetrics {
-    fn new() -> Self {
+    fn new(named: Named) -> Self {
         Self(Arc::new(Series {
-            proxied: RwLock::default(),
+            proxied: Outcomes::new(named),
             seconds: Histogram::new(SECONDS),
             response_bytes: Counter::default(),
             upgrades: Gauge::default(),
@@ -78,15 +121,10 @@ impl ClusterMetrics {
         }))
     }
 
-    /// Counts one answer and the seconds it took to begin.
-    pub(crate) fn answered(&self, verb: Verb, code: StatusCode, seconds: f64) {
-        self.0.seconds.observe(seconds);
-        let outcome = (verb, code);
-        if let Some(counter) = self.0.proxied.read().get(&outcome) {
-            counter.inc();
-            return;
-        }
-        self.0.proxied.write().entry(outcome).or_default().inc();
+    /// Counts one answer and how long it took to begin.
+    pub(crate) fn answered(&self, outcome: Outcome, took: Duration) {
+        self.0.seconds.observe(took.as_secs_f64());
+        self.0.proxied.count(outcome, took);
     }
 }
 
@@ -148,19 +186,20 @@ const FAMILIES: [Family; 6] = [
 
 impl Collector for Clusters {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let clusters = self.0.read();
+        let known = self.known.read();
+        let clusters = &known.clusters;
         let Some(first) = clusters.values().next() else {
             return Ok(());
         };
         for Family { name, help, of } in FAMILIES {
             let of_type = of(first).metric_type();
             let mut family = encoder.encode_descriptor(name, help, None, of_type)?;
-            for (cluster, series) in clusters.iter() {
+            for (cluster, series) in clusters {
                 let labels = [("cluster", cluster.as_str())];
                 of(series).encode(family.encode_family(&labels)?)?;
             }
         }
-        encode_proxied(&clusters, encoder)
+        encode_proxied(clusters, encoder)
     }
 }
 
@@ -172,13 +211,13 @@ fn encode_proxied(
     let help = "Requests proxied to managed clusters.";
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (cluster, series) in clusters {
-        for ((verb, code), counter) in series.proxied.read().iter() {
+        for ((verb, code), count) in &series.proxied.by(Outcome::verb_and_code) {
             let labels = [
                 ("cluster", cluster.as_str()),
                 ("verb", verb.name()),
                 ("code", code.as_str()),
             ];
-            counter.encode(family.encode_family(&labels)?)?;
+            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())
@@ -186,11 +225,15 @@ fn encode_proxied(
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
     use prometheus_client::registry::Registry;
     use runtime::admin::metrics_text;
 
     use super::*;
-    use crate::metrics::{Counted, Metrics};
+    use crate::{
+        metrics::{Counted, Metrics, Resource},
+        verb::Verb,
+    };
 
     #[test]
     fn a_request_that_outlives_its_cluster_brings_no_series_back() {
@@ -198,13 +241,18 @@ mod tests {
         let metrics = Metrics::register(&mut registry);
         let (gone, there) = ("gone".parse().unwrap(), "there".parse().unwrap());
         let (late, of_there) = (metrics.of(&gone), metrics.of(&there));
+        let took = Duration::from_millis(100);
+        let got = Outcome::new(Resource::OTHER, Verb::Get, StatusCode::OK);
         for series in [&late, &of_there] {
-            series.answered(Verb::Get, StatusCode::OK, 0.1);
+            series.answered(got, took);
         }
         let open = Counted::new(late.upgrades.clone());
         assert!(metrics_text(&registry).contains("\"gone\""));
         metrics.forget(&gone);
-        late.answered(Verb::Watch, StatusCode::OK, 0.1);
+        late.answered(
+            Outcome::new(Resource::OTHER, Verb::Watch, StatusCode::OK),
+            took,
+        );
         late.response_bytes.inc_by(10);
         drop(open);
         let text = metrics_text(&registry);

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     acting::{Acting, Tether},
+    audit::Pending,
     authentication::Authenticator,
     body::{Body, UpstreamBody},
     breaker::{Attempt, Breaker, Open, Tripping},
@@ -65,6 +66,8 @@ pub(super) struct Exchange<'a> {
     pub(super) begins_late: bool,
     /// The caller's place among the requests in flight.
     pub(super) seat: Arc<Seat>,
+    /// The record of the request, which lasts as long as its answer.
+    pub(super) pending: Option<Arc<Pending>>,
     /// Ends the answer, if it is long-lived.
     pub(super) tether: Option<Arc<Tether>>,
 }
@@ -233,6 +236,9 @@ impl Exchange<'_> {
         let bytes = self.cluster.metrics.response_bytes.clone();
         let mut body = UpstreamBody::new(body, lease, bytes);
         body.occupies(Arc::clone(&self.seat));
+        if let Some(pending) = &self.pending {
+            body.is_recorded(Arc::clone(pending));
+        }
         if self.verb == Verb::Watch {
             body.is_a_watch(&self.outbound.ending.last_call);
         }

@@ -187,6 +187,23 @@ mod tests {
     }
 
     #[test]
+    fn what_traces_and_audits_a_request_passes_as_it_is() {
+        let traced = [
+            ("audit-id", "9b8f"),
+            ("baggage", "a=b"),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+            ("tracestate", "one=1,two=2"),
+            ("tracestate", "three=3"),
+        ];
+        let mut sent = headers(&traced);
+        to_spoke(&mut sent).unwrap();
+        assert_eq!(sent, headers(&traced));
+    }
+
+    #[test]
     fn refuses_impersonation_also_when_it_hides_behind_connection() {
         for name in [
             "impersonate-user",

@@ -103,9 +103,12 @@ async fn call_by(
     let forward = service_fn(|request: Request<Incoming>| {
         let call = Call {
             question: &question,
-            cluster: NAME.parse().unwrap(),
-            service: None,
-            tail_length: request.uri().path().len(),
+            to: Destination {
+                cluster: NAME.parse().unwrap(),
+                service: None,
+                tail_length: request.uri().path().len(),
+            },
+            pending: None,
         };
         let proxy = &proxy;
         async move { Ok::<_, Infallible>(proxy.forward(request, call).await) }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     acting::{Tether, cut_of},
+    audit::Pending,
     body::Body,
     metrics::{Counted, Counter},
     seats::Seat,
@@ -57,6 +58,7 @@ impl Exchange<'_> {
             gone: self.way.gone().clone(),
             tether: self.tether.clone(),
             seat: Arc::clone(&self.seat),
+            pending: self.pending.clone(),
             open: Counted::new(self.cluster.metrics.upgrades.clone()),
             bytes: self.cluster.metrics.response_bytes.clone(),
         };
@@ -94,6 +96,7 @@ struct Pipe {
     /// Ends it, if there are grants.
     tether: Option<Arc<Tether>>,
     seat: Arc<Seat>,
+    pending: Option<Arc<Pending>>,
     open: Counted,
     bytes: Counter,
 }
@@ -107,6 +110,7 @@ impl Pipe {
             gone,
             tether,
             seat: _seat,
+            pending: _pending,
             open: _open,
             bytes,
         } = self;

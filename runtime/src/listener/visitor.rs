@@ -22,6 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// One connection of a listener, a stranger at first.
 #[derive(Debug)]
 pub struct Visitor {
+    address: IpAddr,
     strangers: Arc<Strangers>,
     number: u64,
     known: CancellationToken,
@@ -33,12 +34,18 @@ impl Visitor {
     pub(super) fn at(strangers: &Arc<Strangers>, address: IpAddr) -> Arc<Self> {
         let expelled = CancellationToken::new();
         Arc::new(Self {
+            address,
             strangers: Arc::clone(strangers),
             number: strangers.enter(address, expelled.clone()),
             known: CancellationToken::new(),
             leaves: CancellationToken::new(),
             expelled,
         })
+    }
+
+    /// Where it comes from.
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 
     /// It has proved who it is, and is no stranger any more.

@@ -34,9 +34,12 @@ where
         async move {
             let call = Call {
                 question: &question,
-                cluster: NAME.parse().unwrap(),
-                service: None,
-                tail_length: request.uri().path().len(),
+                to: Destination {
+                    cluster: NAME.parse().unwrap(),
+                    service: None,
+                    tail_length: request.uri().path().len(),
+                },
+                pending: None,
             };
             Ok::<_, Infallible>(proxy.forward(request, call).await)
         }
