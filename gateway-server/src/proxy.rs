@@ -134,9 +134,12 @@ impl Proxy {
         let upgrade = upgrade_of(&request);
         let lasts = verb == Verb::Watch || begins_late || upgrade.is_some();
         let answer = async {
-            let Admitted { acting, tether } = self.admit(&call, &cluster, lasts)?;
             let need = need(lasts, upgrade.is_some() || service.is_some());
-            let seat = self.seat(&call.question.user, &cluster, need).await?;
+            let (admitted, seat) = self.begin(&call, &cluster, lasts, need).await?;
+            let Admitted { acting, tether } = admitted;
+            if let Some(pending) = &call.pending {
+                pending.acts_as(&acting);
+            }
             let Access { way, credential } = self.access(&cluster, service)?;
             let exchange = Exchange {
                 outbound: &self.outbound,
@@ -182,11 +185,29 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// The identity that the caller acts as, and its place, which it may have to wait for.
+    async fn begin(
+        &self,
+        call: &Call<'_>,
+        cluster: &Cluster,
+        lasts: bool,
+        need: Need,
+    ) -> Result<(Admitted, Arc<Seat>), Failure> {
+        let admit = || self.admit(call, cluster, lasts);
+        let admitted = self.counted(admit())?;
+        let seat = self.seat(&call.question.user, cluster, need).await?;
+        if !seat.has_waited() {
+            return Ok((admitted, seat));
+        }
+        // A grant may have ended meanwhile.
+        Ok((self.refused(admit())?, seat))
+    }
+
     /// The identity that the caller acts as. A service of the cluster is not told.
     fn admit(&self, call: &Call<'_>, cluster: &Cluster, lasts: bool) -> Result<Admitted, Denied> {
         let streams = lasts.then_some(&*cluster.streams);
         let tie = |acting| streams.map(|it| it.tie(Arc::clone(call.question), acting));
-        let admitted = match &self.grants {
+        match &self.grants {
             Some(grants) if call.to.service.is_none() => {
                 grants.admit(call.question, &call.to.cluster, streams)
             }
@@ -198,21 +219,25 @@ impl Proxy {
                 acting: Acting::Account,
                 tether: tie(Some(Acting::Account)),
             }),
-        };
-        match &admitted {
-            Ok(Admitted { acting, .. }) => {
-                if let Some(pending) = &call.pending {
-                    pending.acts_as(acting);
-                }
-                let identity = acting.kind();
-                let labels = IdentityLabels { identity };
-                self.metrics.identities.get_or_create(&labels).inc();
-            }
-            Err(denied) => {
-                let reason = denied.reason();
-                let labels = IdentityRefusalLabels { reason };
-                self.metrics.identity_refusals.get_or_create(&labels).inc();
-            }
+        }
+    }
+
+    /// Counts the identity of a request, or that it has none.
+    fn counted(&self, admitted: Result<Admitted, Denied>) -> Result<Admitted, Denied> {
+        if let Ok(Admitted { acting, .. }) = &admitted {
+            let identity = acting.kind();
+            let labels = IdentityLabels { identity };
+            self.metrics.identities.get_or_create(&labels).inc();
+        }
+        self.refused(admitted)
+    }
+
+    /// Counts that a request has no identity, if that is so.
+    fn refused(&self, admitted: Result<Admitted, Denied>) -> Result<Admitted, Denied> {
+        if let Err(denied) = &admitted {
+            let reason = denied.reason();
+            let labels = IdentityRefusalLabels { reason };
+            self.metrics.identity_refusals.get_or_create(&labels).inc();
         }
         admitted
     }

@@ -67,6 +67,7 @@ pub(crate) struct Seat {
     /// The cluster works on it, and it is short.
     works: AtomicBool,
     is_in_hall: bool,
+    has_waited: bool,
 }
 
 /// A short request that waits for its place.
@@ -105,7 +106,9 @@ impl Seats {
             queued = Some(Box::pin(waiting.placed(now)).await?);
         }
         let mut seat = Seat::new(self, hall, user, Need::Short);
+        seat.has_waited = queued.is_some();
         if !hall.try_enter() {
+            seat.has_waited = true;
             let _queued = queued.map_or_else(|| hall.line_up(), Ok)?;
             Box::pin(seat.waits_for_the_hall(now)).await?;
         }
@@ -214,6 +217,7 @@ impl Seat {
             need,
             works: AtomicBool::new(need == Need::Short),
             is_in_hall: false,
+            has_waited: false,
         }
     }
 
@@ -233,6 +237,12 @@ impl Seat {
             most,
             waited: since.elapsed(),
         })
+    }
+
+    /// Whether it is a short request that has waited for its turn, so that what was decided before may not
+    /// hold any more.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Its answer has begun, so the cluster has done most of its work. How long the rest takes is up to

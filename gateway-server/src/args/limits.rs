@@ -123,7 +123,7 @@ struct RateArgs {
         long,
         env = "GATEWAY_REQUESTS_PER_SECOND_PER_USER",
         value_name = "COUNT",
-        default_value_t = 1000,
+        default_value_t = 10_000,
         value_parser = clap::value_parser!(u32).range(..=1_000_000)
     )]
     requests_per_second_per_user: u32,
@@ -132,7 +132,7 @@ struct RateArgs {
         long,
         env = "GATEWAY_REQUEST_BURST_PER_USER",
         value_name = "COUNT",
-        default_value = "2000"
+        default_value = "20000"
     )]
     request_burst_per_user: NonZeroU32,
     /// Number of short requests that all users together may begin in a second at one managed cluster,
@@ -141,7 +141,7 @@ struct RateArgs {
         long,
         env = "GATEWAY_REQUESTS_PER_SECOND",
         value_name = "COUNT",
-        default_value_t = 4000,
+        default_value_t = 20_000,
         value_parser = clap::value_parser!(u32).range(..=1_000_000)
     )]
     requests_per_second: u32,
@@ -151,7 +151,7 @@ struct RateArgs {
         long,
         env = "GATEWAY_REQUEST_BURST",
         value_name = "COUNT",
-        default_value = "8000"
+        default_value = "40000"
     )]
     request_burst: NonZeroU32,
 }

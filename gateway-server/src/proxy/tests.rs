@@ -93,7 +93,16 @@ async fn call_by(
     path: &str,
     begun: &(dyn Fn() + Sync),
 ) -> (u16, Option<String>) {
-    let proxy = proxy(clusters, grants);
+    call_through(&proxy(clusters, grants), sent, path, begun).await
+}
+
+/// The same through a gateway that other calls go through, too.
+async fn call_through(
+    proxy: &Proxy,
+    sent: Sent,
+    path: &str,
+    begun: &(dyn Fn() + Sync),
+) -> (u16, Option<String>) {
     let (caller, gateway) = duplex(1 << 16);
     let action = Action::of(Verb::Get, "proxy", &NAME.parse().unwrap());
     let question = Arc::new(Question {
@@ -110,7 +119,6 @@ async fn call_by(
             },
             pending: None,
         };
-        let proxy = &proxy;
         async move { Ok::<_, Infallible>(proxy.forward(request, call).await) }
     });
     let serving = server1::Builder::new().serve_connection(TokioIo::new(gateway), forward);
@@ -372,7 +380,42 @@ async fn a_caller_beyond_its_limit_is_told_so_until_its_requests_end() {
     let status: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((code, &status["reason"]), (429, &"TooManyRequests".into()));
     assert_eq!(status["details"]["retryAfterSeconds"], 1);
-    assert_eq!(status["details"]["causes"][0]["reason"], "Limit");
+    let cause = &status["details"]["causes"][0];
+    assert_eq!(cause["reason"], "Limit");
+    assert_eq!(cause["field"], "spec.limits.requestsPerUser");
     assert_eq!(call(&clusters, Method::GET, "").await.0, 200);
     assert_eq!(spoke.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_has_waited_is_judged_by_what_counts_when_its_turn_comes() {
+    let (spoke, clusters) = (Spoke::start("good").await, clusters());
+    spoke.has_token(&clusters, "good");
+    let grants = granted(&clusters);
+    // Nobody acts as the gateway's account.
+    grants.set_used(&NAME.parse().unwrap(), true);
+    let limits = Limits {
+        requests_per_user: 9,
+        short_requests_per_user: 1,
+        ..SMALL_LIMITS
+    };
+    let proxy = Proxy {
+        hall: Arc::new(Hall::new(limits, Gauge::default())),
+        ..proxy(&clusters, Some(&grants))
+    };
+    let mut first = Box::pin(call_through(&proxy, GET, "/silent", &|| {}));
+    while spoke.seen().is_empty() {
+        assert!(futures::poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let mut second = Box::pin(call_through(&proxy, GET, "/api", &|| {}));
+    for _ in 0..100 {
+        assert!(futures::poll!(&mut second).is_pending());
+        tokio::task::yield_now().await;
+    }
+    grants.lose("g");
+    drop(first);
+    let (code, body) = second.await;
+    assert_eq!(code, 403, "{body:?}");
+    assert_eq!(spoke.seen().len(), 1);
 }

@@ -1,4 +1,4 @@
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, StreamBody};
 
@@ -96,6 +96,32 @@ async fn trailers_are_passed_on_and_not_kept() {
     let sent = upload.reader().unwrap().collect().await.unwrap();
     assert!(sent.trailers().is_some());
     assert!(again(&upload).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn says_since_when_it_waits_for_the_caller() {
+    let begin = Instant::now();
+    let parts = stream::iter(0..2).then(|_| async {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        Ok::<_, hyper::Error>(data(1, 1))
+    });
+    let upload = Upload::of(StreamBody::new(Box::pin(parts)));
+    let progress = || upload.0.as_ref().unwrap().lock().progress;
+    // Nobody reads yet.
+    assert_eq!(progress().waits_since, None);
+    let mut reader = upload.reader().unwrap();
+    assert!(futures::poll!(reader.frame()).is_pending());
+    assert_eq!(progress().waits_since, Some(begin));
+    let _: Frame<Bytes> = reader.frame().await.unwrap().unwrap();
+    let came = progress();
+    assert_eq!(came.waits_since, None);
+    assert_eq!(
+        came.last_part.unwrap() - begin,
+        std::time::Duration::from_secs(5)
+    );
+    assert!(futures::poll!(reader.frame()).is_pending());
+    upload.0.as_ref().unwrap().lock().rewind();
+    assert_eq!(progress().waits_since, None);
 }
 
 #[tokio::test]
