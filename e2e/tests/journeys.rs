@@ -36,6 +36,8 @@ mod openapi;
 mod paths;
 #[path = "journeys/reads.rs"]
 mod reads;
+#[path = "journeys/virtualclusters.rs"]
+mod virtualclusters;
 #[path = "journeys/watched.rs"]
 mod watched;
 #[path = "journeys/writes.rs"]

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use self::{
     cache::{Cache, Outcome},
-    review::{DEADLINE, RESOURCE, ReviewError, Verdict, review, verdict},
+    review::{DEADLINE, ReviewError, Verdict, review, verdict},
 };
 pub(crate) use self::{
     recheck::keep_checking,
@@ -121,9 +121,11 @@ fn forbidden(user: &User, action: &Action, reason: &str) -> Refusal {
     match action {
         Action::Resource {
             verb,
+            collection,
             subresource,
             name,
         } => {
+            let resource = collection.resource();
             let slash = if subresource.is_empty() { "" } else { "/" };
             let verb = verb.name();
             let quoted = name
@@ -131,12 +133,13 @@ fn forbidden(user: &User, action: &Action, reason: &str) -> Refusal {
                 .map(|name| format!(" {:?}", name.as_str()))
                 .unwrap_or_default();
             let message = format!(
-                "{RESOURCE}.{GROUP}{quoted} is forbidden: User {user:?} cannot {verb} resource \
-                 \"{RESOURCE}{slash}{subresource}\" in API group {GROUP:?} at the cluster scope\
+                "{resource}.{GROUP}{quoted} is forbidden: User {user:?} cannot {verb} resource \
+                 \"{resource}{slash}{subresource}\" in API group {GROUP:?} at the cluster scope\
                  {because}{reason}"
             );
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
-            name.iter().fold(refusal, Refusal::of_cluster)
+            name.iter()
+                .fold(refusal, |refusal, name| refusal.of(resource, name))
         }
         Action::Path { method, path } => {
             let verb = method.as_str().to_ascii_lowercase();

@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{acting::Tether, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch};
+use crate::{acting::Tether, metrics::Counter, seats::Seat, upstream::Lease, watch::Lines};
 
 /// The body of a response of the gateway.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(crate) enum Body {
     /// A managed cluster's answer.
     Upstream(UpstreamBody),
     /// Changes of managed clusters.
-    Watch(Box<Watch>),
+    Watch(Box<dyn Lines>),
 }
 
 /// Why an answer ends early.

@@ -6,7 +6,10 @@ mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use crds::ClusterName;
+use crds::{
+    ClusterName,
+    cluster_core::{ClusterGateway, VirtualCluster},
+};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
@@ -35,9 +38,9 @@ use crate::{
     authentication::{Authenticator, Peer, User},
     authorization::{Authorizer, Question},
     body::Body,
-    clusters::{Absent, Clusters, refusal::not_read_yet},
+    clusters::{Absent, Clusters, Shown, refusal::not_read_yet},
     proxy::{Call, Proxy},
-    route::{Document, Own, PathError, Route, route},
+    route::{Collection, Document, Own, PathError, Route, route},
     status::{Refusal, Refused},
     tunnels::identity::speaks_for,
     watch::{Printer, Watch},
@@ -137,8 +140,10 @@ impl Gateway {
         let (head, _) = request.into_parts();
         match own {
             Own::Document(document) => self.document(document, &head),
-            Own::List => self.list(&head).await,
-            Own::Get(name) => self.get(&head, &name),
+            Own::List(Collection::ClusterGateways) => self.list::<ClusterGateway>(&head).await,
+            Own::List(Collection::VirtualClusters) => self.list::<VirtualCluster>(&head).await,
+            Own::Get(Collection::ClusterGateways, name) => self.get::<ClusterGateway>(&head, &name),
+            Own::Get(Collection::VirtualClusters, name) => self.get::<VirtualCluster>(&head, &name),
             Own::Health(name) => self.health(&head, &name, caller).await,
             Own::Unknown => Err(Refusal::not_found(head.uri.path())),
         }
@@ -158,24 +163,26 @@ impl Gateway {
         Ok(response(head, answer))
     }
 
-    async fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+    async fn list<K: Shown>(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let options = options(head)?;
         if let Some(revision) = options.not_older_than() {
             // Another replica may have seen this revision already.
-            self.clusters.reached(revision, REACH_DEADLINE).await;
+            let clusters = &self.clusters;
+            clusters.reached::<K>(revision, REACH_DEADLINE).await;
         }
         if let Some(watch) = options.watch {
-            return self.watch(head, watch, options).await;
+            return self.watch::<K>(head, watch, options).await;
         }
         let rendering = rendering(head, Shape::List, &options)?;
-        let listed = self.clusters.list().await.ok_or_else(not_read_yet)?;
+        let listed = K::listed(&self.clusters).await;
+        let listed = listed.ok_or_else(not_read_yet)?;
         let objects = listed.objects.iter().map(AsRef::as_ref);
-        let page = Page::of(objects, listed.revision, &options);
+        let page = Page::<K>::of(objects, listed.revision, &options);
         let list = api::objects::list(page.objects.iter().copied(), page.metadata(), rendering);
         Ok(response(head, &list))
     }
 
-    async fn watch(
+    async fn watch<K: Shown>(
         &self,
         head: &Parts,
         watch: WatchOptions,
@@ -187,17 +194,16 @@ impl Gateway {
             clock: now,
         };
         let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
-        let watch = Watch::begin(clusters, watch, options.selection, printer, drain).await?;
+        let watch = Watch::<K>::begin(clusters, watch, options.selection, printer, drain).await?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
         describe(response.headers_mut(), "application/json", None);
         Ok(response)
     }
 
-    fn get(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
+    fn get<K: Shown>(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
         let rendering = rendering(head, Shape::Single, &options(head)?)?;
-        let shown = self.clusters.shown(name);
-        let object = shown.map_err(|unshown| unshown.refusal(name))?;
-        Ok(response(head, &api::objects::single(&object, rendering)))
+        let object = K::one(&self.clusters, name)?;
+        Ok(response(head, &api::objects::single(&*object, rendering)))
     }
 
     /// The health of a cluster, as it is now. All agents have one role, so the gateway itself sees to
@@ -217,7 +223,7 @@ impl Gateway {
         }
         self.clusters.probe(name).await;
         if agent_of.is_none() {
-            return self.get(head, name);
+            return self.get::<ClusterGateway>(head, name);
         }
         let rendering = rendering(head, Shape::Single, &options(head)?)?;
         let shown = self.clusters.shown(name);
@@ -331,8 +337,7 @@ fn json(text: &str) -> Response<Body> {
 }
 
 fn method_not_allowed(method: &Method) -> Response<Body> {
-    let message =
-        format!("{method} is not supported here: clustergateways support get, list and watch only");
+    let message = format!("{method} is not supported here: only reading and watching is");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
     let mut response = refusal.into_response().map(Body::from);
     response

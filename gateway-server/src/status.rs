@@ -62,10 +62,15 @@ impl Refusal {
     }
 
     /// Names the managed cluster that it concerns.
-    pub(crate) fn of_cluster(mut self, cluster: &ClusterName) -> Self {
+    pub(crate) fn of_cluster(self, cluster: &ClusterName) -> Self {
+        self.of(RESOURCE, cluster)
+    }
+
+    /// Names the object that it concerns.
+    pub(crate) fn of(mut self, resource: &str, cluster: &ClusterName) -> Self {
         self.details.name = Some(cluster.to_string());
         self.details.group = Some(GROUP.to_owned());
-        self.details.kind = Some(RESOURCE.to_owned());
+        self.details.kind = Some(resource.to_owned());
         self
     }
 

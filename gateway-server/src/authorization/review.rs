@@ -8,18 +8,18 @@ use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 
-use crate::{authentication::User, verb::Verb};
+use crate::{authentication::User, route::Collection, verb::Verb};
 
-pub(super) const RESOURCE: &str = "clustergateways";
 /// How long the hub may take to answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a request wants to do on the hub.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Action {
-    /// `verb` on `clustergateways[/SUBRESOURCE]`, of one cluster or of all.
+    /// `verb` on `COLLECTION[/SUBRESOURCE]`, of one cluster or of all.
     Resource {
         verb: Verb,
+        collection: Collection,
         subresource: &'static str,
         name: Option<crds::ClusterName>,
     },
@@ -28,10 +28,11 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// `verb` on one cluster, or on a subresource of it.
+    /// `verb` on one `clustergateway`, or on a subresource of it.
     pub(crate) fn of(verb: Verb, subresource: &'static str, cluster: &crds::ClusterName) -> Self {
         Self::Resource {
             verb,
+            collection: Collection::ClusterGateways,
             subresource,
             name: Some(cluster.clone()),
         }
@@ -82,13 +83,14 @@ pub(super) fn review(question: &Question) -> SubjectAccessReview {
     match action {
         Action::Resource {
             verb,
+            collection,
             subresource,
             name,
         } => {
             resource_attributes = Some(ResourceAttributes {
                 group: Some(GROUP.to_owned()),
                 version: Some(VERSION.to_owned()),
-                resource: Some(RESOURCE.to_owned()),
+                resource: Some(collection.resource().to_owned()),
                 subresource: (!subresource.is_empty()).then(|| (*subresource).to_owned()),
                 name: name.as_ref().map(ToString::to_string),
                 verb: Some(verb.name().to_owned()),

@@ -17,6 +17,7 @@ use super::{
     definition::{Definition, Means, Unusable},
     secret::Fault,
     token::Token,
+    virtual_cluster::Listing,
 };
 use crate::{
     account_name::AccountName,
@@ -104,6 +105,7 @@ pub(super) fn derive(
     Definition {
         object: Some(object),
         addresses,
+        listing: Listing::of_account(&accepted.alias, egress),
         version: accepted.version.clone(),
         registered: accepted.metadata.creation_timestamp.as_ref().map(|it| it.0),
         means,

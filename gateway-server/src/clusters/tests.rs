@@ -39,7 +39,7 @@ pub(super) fn at(revision: u64, mut secret: Secret) -> Secret {
     secret
 }
 
-fn deriving(derivation: Option<Derivation>) -> Clusters {
+pub(super) fn deriving(derivation: Option<Derivation>) -> Clusters {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
     let tasks = TaskTracker::new();
