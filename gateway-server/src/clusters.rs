@@ -17,6 +17,7 @@ mod journal;
 mod kinds;
 mod pulse;
 pub(crate) mod refusal;
+mod reported;
 mod secret;
 mod sheet;
 mod shown;
@@ -56,6 +57,7 @@ pub(crate) use self::{
     health::{Decision, View},
     journal::{Change, Changes, History, Listed, Unknown, Went},
     kinds::Shown,
+    reported::{Keeper, Reportable},
     secret::fuzz as fuzz_secret,
     snapshot::{Absent, Snapshot, Unshown},
 };

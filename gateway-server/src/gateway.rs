@@ -2,6 +2,7 @@
 //! health is answered without authentication.
 
 mod first_contact;
+mod health;
 mod task;
 
 use std::{sync::Arc, time::Duration};
@@ -30,7 +31,6 @@ use crate::{
         discovery::Discovery,
         openapi::OpenApi,
         options::{Options, WatchOptions},
-        own_health,
         page::Page,
         rendering::Rendering,
     },
@@ -38,11 +38,11 @@ use crate::{
     authentication::{Authenticator, Peer, User},
     authorization::{Authorizer, Question},
     body::Body,
-    clusters::{Absent, Clusters, Shown, refusal::not_read_yet},
+    clusters::{Clusters, Shown, refusal::not_read_yet},
+    health::HealthNotes,
     proxy::{Call, Proxy},
     route::{Collection, Document, Own, PathError, Route, route},
     status::{Refusal, Refused},
-    tunnels::identity::speaks_for,
     watch::{Printer, Watch},
 };
 
@@ -64,6 +64,8 @@ pub(crate) struct Gateway {
     pub(crate) settings: String,
     /// The process is about to end.
     pub(crate) drain: CancellationToken,
+    /// Where health is kept that callers report.
+    pub(crate) health_notes: HealthNotes,
     /// Connections of callers open now.
     pub(crate) connections: Gauge,
 }
@@ -134,8 +136,14 @@ impl Gateway {
         request: Request<Incoming>,
         caller: &User,
     ) -> Result<Response<Body>, Refusal> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(method_not_allowed(request.method()));
+        let method = request.method();
+        if let Own::Health(name) = &own
+            && matches!(*method, Method::PUT | Method::PATCH)
+        {
+            return self.report_health(request, name, caller).await;
+        }
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed(method, &own));
         }
         let (head, _) = request.into_parts();
         match own {
@@ -206,42 +214,6 @@ impl Gateway {
         Ok(response(head, &api::objects::single(&*object, rendering)))
     }
 
-    /// The health of a cluster, as it is now. All agents have one role, so the gateway itself sees to
-    /// it that each of them learns of its own cluster only, and no more than it needs.
-    async fn health(
-        &self,
-        head: &Parts,
-        name: &ClusterName,
-        caller: &User,
-    ) -> Result<Response<Body>, Refusal> {
-        let agent_of = self.agent_of(caller);
-        if let Some(own) = agent_of.as_ref().filter(|own| *own != name) {
-            let message =
-                format!("an agent of {own} may not ask for the health of another cluster");
-            let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
-            return Err(refusal.of_cluster(name));
-        }
-        self.clusters.probe(name).await;
-        if agent_of.is_none() {
-            return self.get::<ClusterGateway>(head, name);
-        }
-        let rendering = rendering(head, Shape::Single, &options(head)?)?;
-        let shown = self.clusters.shown(name);
-        let object = shown.map_err(|unshown| unshown.refusal(name))?;
-        let object = own_health::for_agent(&object);
-        Ok(response(head, &api::objects::single(&object, rendering)))
-    }
-
-    /// The cluster that a caller is an agent of. A service account is one if its namespace is that of a
-    /// cluster.
-    fn agent_of(&self, caller: &User) -> Option<ClusterName> {
-        let cluster = speaks_for(&caller.name)?;
-        let is_account = caller.name.starts_with("system:serviceaccount:");
-        let is_elsewhere =
-            is_account && self.clusters.find(&cluster).err() == Some(Absent::Unknown);
-        (!is_elsewhere).then_some(cluster)
-    }
-
     /// The caller's own clusters. The hub's API server lets every authenticated caller ask, and the
     /// gateway tells each of them only of itself.
     fn mine(&self, peer: &Peer, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
@@ -250,7 +222,7 @@ impl Gateway {
             .authenticator
             .authenticate(peer, &head.headers, UnixTime::now())?;
         if !matches!(head.method, Method::GET | Method::HEAD) {
-            return Ok(method_not_allowed(&head.method));
+            return Ok(method_not_allowed(&head.method, &Own::Unknown));
         }
         let format = api::accept::object(&head.headers, Shape::List)?;
         let grants = self.proxy.grants.as_deref();
@@ -336,12 +308,18 @@ fn json(text: &str) -> Response<Body> {
     response
 }
 
-fn method_not_allowed(method: &Method) -> Response<Body> {
-    let message = format!("{method} is not supported here: only reading and watching is");
+fn method_not_allowed(method: &Method, own: &Own) -> Response<Body> {
+    let (what, allowed) = match own {
+        Own::Health(_) => (
+            "the health of a cluster can be read, replaced and patched",
+            "GET, HEAD, PATCH, PUT",
+        ),
+        _ => ("only reading and watching is", "GET, HEAD"),
+    };
+    let message = format!("{method} is not supported here: {what}");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
     let mut response = refusal.into_response().map(Body::from);
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(ALLOW, allowed);
     response
 }

@@ -19,6 +19,7 @@ mod follow;
 pub mod fuzz;
 mod gateway;
 mod grants;
+mod health;
 mod hub_clock;
 mod identities;
 mod ip_range;

@@ -31,6 +31,7 @@ use crate::{
     follow::follow_hub,
     gateway::Gateway,
     grants::Grants,
+    health::HealthNotes,
     hub_clock::HubClock,
     identities,
     metrics::{Metrics, up::Up},
@@ -191,7 +192,7 @@ impl Process {
             tunnels.clone(),
             connections.clone(),
         ));
-        let authorizer = Authorizer::new(hub, metrics.clone());
+        let authorizer = Authorizer::new(hub.clone(), metrics.clone());
         let identities = settings.identities.clone();
         let grants =
             identities.map(|it| Grants::new(it, Arc::clone(&clusters), metrics.clone(), clock));
@@ -232,6 +233,7 @@ impl Process {
             admin,
             settings: identities::settings(settings.identities.as_ref()),
             drain: ending.drain,
+            health_notes: HealthNotes::new(hub, &settings.secret_namespace),
             connections: metrics.connections,
         })
     }

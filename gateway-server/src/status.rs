@@ -88,6 +88,17 @@ impl Refusal {
         self
     }
 
+    /// Adds the field that is wrong.
+    pub(crate) fn field(mut self, field: &str, fault: &str) -> Self {
+        let causes = self.details.causes.get_or_insert_default();
+        causes.push(StatusCause {
+            field: Some(field.to_owned()),
+            message: Some(fault.to_owned()),
+            reason: Some("FieldValueInvalid".to_owned()),
+        });
+        self
+    }
+
     /// Adds when to try again.
     pub(crate) fn retry_after(mut self, seconds: i32) -> Self {
         self.details.retry_after_seconds = Some(seconds);

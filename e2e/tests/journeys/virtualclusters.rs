@@ -1,12 +1,19 @@
-//! All clusters that the hub knows, as kubectl shows them.
+//! All clusters that the hub knows, as kubectl shows them, and health that a caller reports.
 
 use std::time::Duration;
 
+use crds::cluster_core::{
+    ClusterGateway,
+    secret::{HEALTHY_ANNOTATION, HEALTHY_REASON_ANNOTATION},
+};
 use e2e::{Gateway, SharedGateway, SpokeOptions, eventually};
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use kube::{
+    Api, Error,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
 
-use crate::{SOON, openapi::openapi_is_complete};
+use crate::{GATEWAYS, SOON, openapi::openapi_is_complete};
 
 /// The shared gateway with one more cluster, to which nobody sends a request.
 async fn with_cluster(name: &str) -> SharedGateway {
@@ -162,4 +169,69 @@ async fn kubectl_explains_and_describes_what_it_shows() {
     let described = kubectl(&gateway, &["describe", "vc", "virtual-3"]).await;
     assert!(described.contains("alias-of-virtual-3"), "{described}");
     gateway.unregister_spoke("virtual-3").await.unwrap();
+}
+
+/// Case 5 of cluster-gateway's own end-to-end tests, and what a client can do wrong.
+#[tokio::test]
+async fn health_that_a_caller_reports_is_kept_in_the_secret() {
+    let gateway = with_cluster("reported").await;
+    let health = format!("{GATEWAYS}/reported/health");
+    let read = async || -> Value {
+        let get = ["get", "clustergateway", "reported", "-o", "json"];
+        serde_json::from_str(&kubectl(&gateway, &get).await).unwrap()
+    };
+    prints(&gateway, &["get", "cgw"], |line| {
+        line.first() == Some(&"reported")
+    })
+    .await;
+    let mut object = read().await;
+    assert_eq!(object.get("status"), None, "nobody has tried to connect");
+
+    object["status"] = json!({"healthy": true, "healthyReason": "ConnectionTimeout"});
+    let replace = ["replace", "--raw", &health, "-f", "-"];
+    let put = async |object: &Value| {
+        let put = gateway.hub().kubectl(&replace).stdin(object.to_string());
+        put.run().await.unwrap()
+    };
+    let echoed: Value = serde_json::from_str(&put(&object).await.ok().unwrap()).unwrap();
+    assert_eq!(echoed["status"]["healthy"], true);
+    assert_eq!(echoed["status"]["healthyReason"], "ConnectionTimeout");
+    let secret = gateway.secrets().get("reported").await.unwrap();
+    let annotations = secret.metadata.annotations.unwrap();
+    assert_eq!(annotations[HEALTHY_ANNOTATION], "true");
+    assert_eq!(annotations[HEALTHY_REASON_ANNOTATION], "ConnectionTimeout");
+    assert!(secret.data.unwrap().contains_key("token"));
+    eventually(SOON, "the report to be shown", || async {
+        let shown = read().await["status"].clone();
+        let is_it = shown["healthy"] == true && shown["healthyReason"] == "ConnectionTimeout";
+        if is_it {
+            Ok(())
+        } else {
+            Err(shown.to_string())
+        }
+    })
+    .await
+    .unwrap();
+
+    // It has not seen what was written meanwhile.
+    let stale = put(&object).await;
+    assert!(stale.stderr.contains("(Conflict)"), "{stale}");
+    let api: Api<ClusterGateway> = Api::all(gateway.hub().client());
+    let parameters = PatchParams::default();
+    let merge = Patch::Merge(json!({"status": {"healthy": false}}));
+    let merged = api.patch_subresource("health", "reported", &parameters, &merge);
+    let status = merged.await.unwrap().status.unwrap();
+    assert_eq!(
+        (status.healthy, status.healthy_reason.as_str()),
+        (false, "ConnectionTimeout")
+    );
+    let bad = Patch::Merge(json!({"status": {"healthy": "yes"}}));
+    let bad = api
+        .patch_subresource("health", "reported", &parameters, &bad)
+        .await;
+    let Err(Error::Api(refused)) = bad else {
+        panic!("{bad:?}");
+    };
+    assert_eq!((refused.code, refused.reason.as_str()), (422, "Invalid"));
+    gateway.unregister_spoke("reported").await.unwrap();
 }

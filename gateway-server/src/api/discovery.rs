@@ -48,7 +48,7 @@ const CLUSTER_GATEWAYS: Resource = Resource {
         Subresource {
             name: "health",
             kind: "ClusterGateway",
-            verbs: &["get"],
+            verbs: &["get", "patch", "update"],
         },
         Subresource {
             name: "proxy",

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use super::selector::{BadSelector, Selection};
+use crate::health::EditError;
 
 /// Longest duration of a watch, the same as in API servers.
 const LASTS: Duration = Duration::from_hours(1);
@@ -176,6 +177,15 @@ impl WatchOptions {
             bookmarks: is_set(query, "allowWatchBookmarks"),
             lasts: lasts.min(LASTS),
         })
+    }
+}
+
+/// Whether a write is only tried.
+pub(crate) fn dry_run(query: Option<&str>) -> Result<bool, EditError> {
+    match value(query, "dryRun").as_deref() {
+        None | Some("") => Ok(false),
+        Some("All") => Ok(true),
+        Some(other) => Err(EditError::DryRun(other.to_owned())),
     }
 }
 

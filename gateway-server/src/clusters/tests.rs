@@ -27,6 +27,20 @@ pub(crate) fn given(names: &[&str]) -> Arc<Clusters> {
     Arc::new(clusters)
 }
 
+/// A cluster that is derived from its `ManagedCluster`.
+pub(crate) fn given_derived(name: &str) -> Clusters {
+    let clusters = deriving(Some(derivation(Egress::Direct)));
+    let mut registered = managed_cluster(name, &["https://10.0.0.9:6443"]);
+    let created = jiff::Timestamp::UNIX_EPOCH;
+    registered.metadata.creation_timestamp = Some(
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created),
+    );
+    clusters.reset::<ManagedClusters>(&[registered]);
+    clusters.reset::<Accounts>(&[]);
+    clusters.reset::<Tokens>(&[account_secret(name, "derived")]);
+    clusters
+}
+
 /// Takes one away, at a revision after all others.
 pub(crate) fn gone(clusters: &Clusters, name: &str) {
     let revision = clusters.feed.lock().newest() + 1;

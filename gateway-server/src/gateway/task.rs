@@ -175,6 +175,16 @@ mod tests {
                 "/clustergateways/managed1/health",
                 right(Verb::Get, ClusterGateways, "health", one),
             ),
+            (
+                Method::PUT,
+                "/clustergateways/managed1/health",
+                right(Verb::Update, ClusterGateways, "health", one),
+            ),
+            (
+                Method::PATCH,
+                "/clustergateways/managed1/health",
+                right(Verb::Patch, ClusterGateways, "health", one),
+            ),
         ] {
             assert_eq!(asked(method, path), wanted, "{path}");
         }
