@@ -9,6 +9,7 @@ mod my_cluster;
 mod proxy_options;
 mod public_url;
 pub mod secret;
+mod virtual_cluster;
 
 pub use cluster_gateway::{
     ClusterAccess, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus,
@@ -20,6 +21,10 @@ pub use endpoint::{ClusterEndpoint, ConstEndpoint, EndpointType, UnknownEndpoint
 pub use my_cluster::{MY_CLUSTERS_PATH, MyCluster, MyClusterList, MyClusterStatus, MyGrant};
 pub use proxy_options::ClusterGatewayProxyOptions;
 pub use public_url::PublicUrl;
+pub use virtual_cluster::{
+    ALIAS_ANNOTATION, CONTROL_PLANE_LABEL, LOCAL_CLUSTER, NO_ENDPOINT, VirtualCluster,
+    VirtualClusterSpec, VirtualCredentialType,
+};
 
 /// API group.
 pub const GROUP: &str = "cluster.core.oam.dev";

@@ -46,6 +46,8 @@ mod paths;
 mod reads;
 #[path = "journeys/trust.rs"]
 mod trust;
+#[path = "journeys/virtualclusters.rs"]
+mod virtualclusters;
 #[path = "journeys/watched.rs"]
 mod watched;
 #[path = "journeys/writes.rs"]

@@ -4,7 +4,9 @@
 
 pub(crate) mod accept;
 mod age;
+mod cluster_gateways;
 pub(crate) mod discovery;
+pub(crate) mod kind;
 pub(crate) mod mine;
 pub(crate) mod objects;
 pub(crate) mod openapi;
@@ -14,6 +16,7 @@ pub(crate) mod page;
 pub(crate) mod rendering;
 pub(crate) mod selector;
 pub(crate) mod table;
+mod virtual_clusters;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::IF_NONE_MATCH};

@@ -9,7 +9,12 @@ mod limits;
 mod peers;
 mod serving;
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, Parser, ValueEnum};
 use crds::ServiceAddress;
@@ -18,7 +23,7 @@ use runtime::{log::Format, memory};
 use self::{
     audit::AuditArgs,
     breaker::BreakerArgs,
-    go::{GoArgs, Ignored},
+    go::{GoArgs, Ignored, Meaning},
     identity::IdentityArgs,
     limits::LimitArgs,
     peers::PeerArgs,
@@ -330,12 +335,7 @@ impl TryFrom<Args> for Settings {
             log_format,
             go,
         } = args;
-        let mut go = go.meaning(kubeconfig.as_deref());
-        let identities = identity.settings(go.penetration);
-        let identities = identities.map_err(|fault| go.faults.push(fault.to_owned()));
-        let (Ok(identities), true) = (identities, go.faults.is_empty()) else {
-            return Err(SettingsError(go.faults));
-        };
+        let (go, identities) = understood(go, identity, kubeconfig.as_deref())?;
         let bind_address = serving.bind_address;
         Ok(Self {
             kubeconfig,
@@ -366,6 +366,21 @@ impl TryFrom<Args> for Settings {
             log_format,
             ignored: go.ignored.into_iter().map(Ignored::told).collect(),
         })
+    }
+}
+
+/// What the flags of the Go program mean, and who callers are.
+fn understood(
+    go: GoArgs,
+    identity: IdentityArgs,
+    kubeconfig: Option<&Path>,
+) -> Result<(Meaning, Option<Identities>), SettingsError> {
+    let mut go = go.meaning(kubeconfig);
+    let identities = identity.settings(go.penetration);
+    let identities = identities.map_err(|fault| go.faults.push(fault.to_owned()));
+    match identities {
+        Ok(identities) if go.faults.is_empty() => Ok((go, identities)),
+        _ => Err(SettingsError(go.faults)),
     }
 }
 

@@ -37,8 +37,8 @@ use self::{
 use crate::{
     args::{AuditDestination, AuditSettings},
     authorization::Question,
+    destination::Destination,
     metrics::Metrics,
-    proxy::Destination,
     request_info::decoded,
 };
 

@@ -14,14 +14,11 @@ use kube::{Api, Client, api::PostParams};
 use tokio::time::timeout;
 use tracing::warn;
 
+use self::review::{DEADLINE, ReviewError, Verdict, reviews, verdict};
 pub(crate) use self::{
     inner::Inner,
     recheck::keep_checking,
     review::{Action, Question},
-};
-use self::{
-    inner::RESOURCE,
-    review::{DEADLINE, ReviewError, Verdict, reviews, verdict},
 };
 use crate::{
     answers::{Answers, Outcome},
@@ -156,9 +153,11 @@ fn forbidden(user: &User, action: &Action, reason: &str) -> Refusal {
     match action {
         Action::Resource {
             verb,
+            collection,
             subresource,
             name,
         } => {
+            let resource = collection.resource();
             let slash = if subresource.is_empty() { "" } else { "/" };
             let verb = verb.name();
             let quoted = name
@@ -166,12 +165,13 @@ fn forbidden(user: &User, action: &Action, reason: &str) -> Refusal {
                 .map(|name| format!(" {:?}", name.as_str()))
                 .unwrap_or_default();
             let message = format!(
-                "{RESOURCE}.{GROUP}{quoted} is forbidden: User {user:?} cannot {verb} resource \
-                 \"{RESOURCE}{slash}{subresource}\" in API group {GROUP:?} at the cluster scope\
+                "{resource}.{GROUP}{quoted} is forbidden: User {user:?} cannot {verb} resource \
+                 \"{resource}{slash}{subresource}\" in API group {GROUP:?} at the cluster scope\
                  {because}{reason}"
             );
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
-            name.iter().fold(refusal, Refusal::of_cluster)
+            name.iter()
+                .fold(refusal, |refusal, name| refusal.of(resource, name))
         }
         Action::Inner(inner) => {
             let message = inner.forbidden(user, reason);

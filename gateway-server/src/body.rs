@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
-    acting::Tether, audit::Pending, metrics::Counter, seats::Seat, upstream::Lease, watch::Watch,
+    acting::Tether, audit::Pending, metrics::Counter, seats::Seat, upstream::Lease, watch::Lines,
 };
 
 /// A managed cluster that sends nothing for so long, in the middle of an answer that is not meant to last,
@@ -34,7 +34,7 @@ pub(crate) enum Body {
     /// A managed cluster's answer.
     Upstream(UpstreamBody),
     /// Changes of managed clusters.
-    Watch(Box<Watch>),
+    Watch(Box<dyn Lines>),
 }
 
 /// Why an answer ends early.

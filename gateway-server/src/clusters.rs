@@ -2,6 +2,7 @@
 //! replaced when a watch sees a change. Looking a cluster up takes no lock and asks nobody.
 
 mod accepted_cluster;
+mod catalog;
 mod cluster;
 mod credential;
 mod definition;
@@ -12,14 +13,19 @@ mod gossip;
 mod health;
 mod intake;
 mod inventory;
+mod journal;
+mod kinds;
+mod listing;
 mod pulse;
 pub(crate) mod refusal;
+mod reported;
 mod secret;
 mod sheet;
 mod shown;
 mod snapshot;
 mod token;
 mod trouble;
+mod virtual_cluster;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -34,10 +40,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use self::{
+    catalog::Catalog,
     cluster::MOST_TUNNELS,
     definition::{Definition, Means},
-    feed::{Feed, SETTLE},
+    feed::Feed,
     inventory::{Inventory, Source, revision_of},
+    journal::SETTLE,
     pulse::Pulse,
     sheet::Known,
 };
@@ -46,9 +54,11 @@ pub(crate) use self::{
     credential::Credential,
     definition::Unusable,
     derived::Derivation,
-    feed::{Change, Changes, History, Listed, Unknown, Went},
     fleet::Sighting,
     health::{Decision, View},
+    journal::{Change, Changes, History, Listed, Unknown, Went},
+    kinds::Shown,
+    reported::{Keeper, Reportable},
     secret::fuzz as fuzz_secret,
     snapshot::{Absent, Snapshot, Unshown},
 };
@@ -67,6 +77,9 @@ pub(crate) struct Clusters {
     inventory: Mutex<Inventory>,
     /// The snapshot as it is shown. Locked by those who list, get and watch `clustergateways`.
     feed: Mutex<Feed>,
+    /// All clusters that the hub knows. Locked by the watches, and by those who list, get and watch
+    /// `virtualclusters`.
+    catalog: Mutex<Catalog>,
     pulse: Pulse,
     derivation: Option<Derivation>,
     metrics: Metrics,
@@ -86,7 +99,8 @@ impl Clusters {
         Self {
             snapshot: ArcSwap::default(),
             inventory: Mutex::default(),
-            feed: Mutex::new(Feed::new()),
+            feed: Mutex::default(),
+            catalog: Mutex::new(Catalog::new(Instant::now())),
             pulse: Pulse::default(),
             derivation,
             metrics,
@@ -262,6 +276,9 @@ impl Clusters {
             left_out.remove(&name);
             let definition = inventory.definition(&name, derivation, &self.tunnels);
             let is_served = definition.is_some() && !inventory.is_unwanted(&name);
+            let served_as = definition.as_ref().filter(|_| is_served);
+            let listed = inventory.virtual_cluster(&name, served_as);
+            self.catalog.lock().set(name.clone(), listed, came);
             // Nothing of a cluster that was served outlives that.
             let ends = definition.is_none() || !is_served && served.is_some();
             if let Some(known) = known.as_ref().filter(|_| ends) {
@@ -288,6 +305,10 @@ impl Clusters {
             }
             replaced.extend(known);
         }
+        let derives = self.derivation.is_some();
+        self.catalog
+            .lock()
+            .complete(inventory.are_all_listed(derives));
         self.metrics
             .clusters
             .set(by_name.len().try_into().unwrap_or(i64::MAX));
@@ -295,7 +316,7 @@ impl Clusters {
             by_name,
             aside,
             left_out,
-            complete: inventory.is_listed(self.derivation.is_some()),
+            complete: inventory.is_listed(derives),
             came: Some(came),
         }));
         for cluster in replaced {
@@ -322,6 +343,7 @@ impl Clusters {
         let Definition {
             object,
             addresses,
+            listing: _,
             version,
             registered,
             means,

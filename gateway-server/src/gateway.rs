@@ -2,11 +2,15 @@
 //! health is answered without authentication.
 
 mod first_contact;
+mod health;
 mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use crds::ClusterName;
+use crds::{
+    ClusterName,
+    cluster_core::{ClusterGateway, VirtualCluster},
+};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
@@ -27,7 +31,6 @@ use crate::{
         discovery::Discovery,
         openapi::OpenApi,
         options::{Options, WatchOptions},
-        own_health,
         page::Page,
         rendering::Rendering,
     },
@@ -36,11 +39,11 @@ use crate::{
     authentication::{Authenticator, Peer, User},
     authorization::{Action, Authorizer, Inner, Question},
     body::Body,
-    clusters::{Absent, Clusters, refusal::not_read_yet},
+    clusters::{Clusters, Shown, refusal::not_read_yet},
+    health::HealthNotes,
     proxy::{Call, Proxy},
-    route::{Document, Own, PathError, Route, route},
+    route::{Collection, Document, Own, PathError, Route, route},
     status::{Refusal, Refused},
-    tunnels::identity::speaks_for,
     watch::{Printer, Watch},
 };
 
@@ -65,6 +68,8 @@ pub(crate) struct Gateway {
     pub(crate) settings: String,
     /// The process is about to end.
     pub(crate) drain: CancellationToken,
+    /// Where health is kept that callers report.
+    pub(crate) health_notes: HealthNotes,
     /// Connections of callers open now.
     pub(crate) connections: Gauge,
 }
@@ -165,14 +170,22 @@ impl Gateway {
         request: Request<Incoming>,
         caller: &User,
     ) -> Result<Response<Body>, Refusal> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(method_not_allowed(request.method()));
+        let method = request.method();
+        if let Own::Health(name) = &own
+            && matches!(*method, Method::PUT | Method::PATCH)
+        {
+            return self.report_health(request, name, caller).await;
+        }
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed(method, &own));
         }
         let (head, _) = request.into_parts();
         match own {
             Own::Document(document) => self.document(document, &head),
-            Own::List => self.list(&head).await,
-            Own::Get(name) => self.get(&head, &name),
+            Own::List(Collection::ClusterGateways) => self.list::<ClusterGateway>(&head).await,
+            Own::List(Collection::VirtualClusters) => self.list::<VirtualCluster>(&head).await,
+            Own::Get(Collection::ClusterGateways, name) => self.get::<ClusterGateway>(&head, &name),
+            Own::Get(Collection::VirtualClusters, name) => self.get::<VirtualCluster>(&head, &name),
             Own::Health(name) => self.health(&head, &name, caller).await,
             Own::Unknown => Err(Refusal::not_found(head.uri.path())),
         }
@@ -192,24 +205,26 @@ impl Gateway {
         Ok(response(head, answer))
     }
 
-    async fn list(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+    async fn list<K: Shown>(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let options = options(head)?;
         if let Some(revision) = options.not_older_than() {
             // Another replica may have seen this revision already.
-            self.clusters.reached(revision, REACH_DEADLINE).await;
+            let clusters = &self.clusters;
+            clusters.reached::<K>(revision, REACH_DEADLINE).await;
         }
         if let Some(watch) = options.watch {
-            return self.watch(head, watch, options).await;
+            return self.watch::<K>(head, watch, options).await;
         }
         let rendering = rendering(head, Shape::List, &options)?;
-        let listed = self.clusters.list().await.ok_or_else(not_read_yet)?;
+        let listed = K::listed(&self.clusters).await;
+        let listed = listed.ok_or_else(not_read_yet)?;
         let objects = listed.objects.iter().map(AsRef::as_ref);
-        let page = Page::of(objects, listed.revision, &options);
+        let page = Page::<K>::of(objects, listed.revision, &options);
         let list = api::objects::list(page.objects.iter().copied(), page.metadata(), rendering);
         Ok(response(head, &list))
     }
 
-    async fn watch(
+    async fn watch<K: Shown>(
         &self,
         head: &Parts,
         watch: WatchOptions,
@@ -221,53 +236,16 @@ impl Gateway {
             clock: now,
         };
         let (clusters, drain) = (Arc::clone(&self.clusters), self.drain.clone());
-        let watch = Watch::begin(clusters, watch, options.selection, printer, drain).await?;
+        let watch = Watch::<K>::begin(clusters, watch, options.selection, printer, drain).await?;
         let mut response = Response::new(Body::Watch(Box::new(watch)));
         describe(response.headers_mut(), "application/json", None);
         Ok(response)
     }
 
-    fn get(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
+    fn get<K: Shown>(&self, head: &Parts, name: &ClusterName) -> Result<Response<Body>, Refusal> {
         let rendering = rendering(head, Shape::Single, &options(head)?)?;
-        let shown = self.clusters.shown(name);
-        let object = shown.map_err(|unshown| unshown.refusal(name))?;
-        Ok(response(head, &api::objects::single(&object, rendering)))
-    }
-
-    /// The health of a cluster, as it is now. All agents have one role, so the gateway itself sees to
-    /// it that each of them learns of its own cluster only, and no more than it needs.
-    async fn health(
-        &self,
-        head: &Parts,
-        name: &ClusterName,
-        caller: &User,
-    ) -> Result<Response<Body>, Refusal> {
-        let agent_of = self.agent_of(caller);
-        if let Some(own) = agent_of.as_ref().filter(|own| *own != name) {
-            let message =
-                format!("an agent of {own} may not ask for the health of another cluster");
-            let refusal = Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message);
-            return Err(refusal.of_cluster(name));
-        }
-        self.clusters.probe(name).await;
-        if agent_of.is_none() {
-            return self.get(head, name);
-        }
-        let rendering = rendering(head, Shape::Single, &options(head)?)?;
-        let shown = self.clusters.shown(name);
-        let object = shown.map_err(|unshown| unshown.refusal(name))?;
-        let object = own_health::for_agent(&object);
-        Ok(response(head, &api::objects::single(&object, rendering)))
-    }
-
-    /// The cluster that a caller is an agent of. A service account is one if its namespace is that of a
-    /// cluster.
-    fn agent_of(&self, caller: &User) -> Option<ClusterName> {
-        let cluster = speaks_for(&caller.name)?;
-        let is_account = caller.name.starts_with("system:serviceaccount:");
-        let is_elsewhere =
-            is_account && self.clusters.find(&cluster).err() == Some(Absent::Unknown);
-        (!is_elsewhere).then_some(cluster)
+        let object = K::one(&self.clusters, name)?;
+        Ok(response(head, &api::objects::single(&*object, rendering)))
     }
 
     /// The caller's own clusters. The hub's API server lets every authenticated caller ask, and the
@@ -283,7 +261,7 @@ impl Gateway {
             .authenticate(peer, &head.headers, UnixTime::now())
             .await?;
         if !matches!(head.method, Method::GET | Method::HEAD) {
-            return Ok(method_not_allowed(&head.method));
+            return Ok(method_not_allowed(&head.method, &Own::Unknown));
         }
         let format = api::accept::object(&head.headers, Shape::List)?;
         let grants = self.proxy.grants.as_deref();
@@ -369,13 +347,18 @@ fn json(text: &str) -> Response<Body> {
     response
 }
 
-fn method_not_allowed(method: &Method) -> Response<Body> {
-    let message =
-        format!("{method} is not supported here: clustergateways support get, list and watch only");
+fn method_not_allowed(method: &Method, own: &Own) -> Response<Body> {
+    let (what, allowed) = match own {
+        Own::Health(_) => (
+            "the health of a cluster can be read, replaced and patched",
+            "GET, HEAD, PATCH, PUT",
+        ),
+        _ => ("only reading and watching is", "GET, HEAD"),
+    };
+    let message = format!("{method} is not supported here: {what}");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
     let mut response = refusal.into_response().map(Body::from);
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(ALLOW, allowed);
     response
 }

@@ -36,6 +36,7 @@ use crate::{
     authorization::Question,
     body::Body,
     clusters::{Access, Cluster},
+    destination::Destination,
     grants::{Admitted, Denied, Grants},
     metrics::{
         Counted, IdentityLabels, IdentityRefusalLabels, LimitLabels, Metrics, Outcome, Resource,
@@ -67,23 +68,6 @@ pub(crate) struct Call<'a> {
     pub(crate) to: Destination,
     /// Its record, if it has one.
     pub(crate) pending: Option<Arc<Pending>>,
-}
-
-/// Where a request goes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Destination {
-    pub(crate) cluster: ClusterName,
-    /// The service of the cluster that is meant, if it is not the API server.
-    pub(crate) service: Option<ServiceAddress>,
-    /// How many bytes at the end of the path are meant for it.
-    pub(crate) tail_length: usize,
-}
-
-impl Destination {
-    /// What is meant for it of a path.
-    pub(crate) fn tail<'a>(&self, path: &'a str) -> &'a str {
-        &path[path.len() - self.tail_length..]
-    }
 }
 
 /// What a request asks for inside.
@@ -164,17 +148,7 @@ impl Proxy {
                 () = cut_of(tether.as_deref()) => Err(Failure::Revoked),
             }
         };
-        let response = match answer.await {
-            Ok(response) => {
-                tell_of_end(name, &cluster);
-                response
-            }
-            Err(failure) => {
-                let refusal = failure.refusal(name);
-                tell(name, &cluster, &refusal);
-                refusal.into_response().map(Body::from)
-            }
-        };
+        let response = told(name, &cluster, answer.await);
         let (code, took) = (response.status(), started.elapsed());
         cluster
             .metrics
@@ -272,6 +246,25 @@ impl Proxy {
             way: way.ok_or_else(|| Failure::NoTunnel(service.clone()))?,
             credential: None,
         })
+    }
+}
+
+/// The answer of the cluster, or the reason why there is none. The log tells when that changes.
+fn told(
+    name: &ClusterName,
+    cluster: &Cluster,
+    answered: Result<Response<Body>, Failure>,
+) -> Response<Body> {
+    match answered {
+        Ok(response) => {
+            tell_of_end(name, cluster);
+            response
+        }
+        Err(failure) => {
+            let refusal = failure.refusal(name);
+            tell(name, cluster, &refusal);
+            refusal.into_response().map(Body::from)
+        }
     }
 }
 

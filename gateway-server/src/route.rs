@@ -6,12 +6,13 @@ mod tail;
 use std::str::FromStr;
 
 use crds::{
-    ClusterName, ServiceAddress, ServiceAddressError, cluster_core::MY_CLUSTERS_PATH,
+    ClusterName, ServiceAddress, ServiceAddressError,
+    cluster_core::{ClusterGateway, MY_CLUSTERS_PATH, VirtualCluster},
     gateway::SETTINGS_PATH,
 };
 
 pub(crate) use self::tail::check_tail;
-use crate::proxy::target_uri::LONGEST;
+use crate::{api::kind::Kind as _, proxy::target_uri::LONGEST};
 
 /// Where the aggregated group-version lives.
 pub(crate) const GROUP_VERSION_PATH: &str = "/apis/cluster.core.oam.dev/v1alpha1";
@@ -65,14 +66,33 @@ pub(crate) enum Endpoint<'a> {
 pub(crate) enum Own {
     /// Something that concerns no managed cluster.
     Document(Document),
-    /// `…/clustergateways`.
-    List,
-    /// `…/clustergateways/NAME`.
-    Get(ClusterName),
+    /// `…/clustergateways` or `…/virtualclusters`.
+    List(Collection),
+    /// `…/clustergateways/NAME` or `…/virtualclusters/NAME`.
+    Get(Collection, ClusterName),
     /// `…/clustergateways/NAME/health`.
     Health(ClusterName),
     /// Nothing we serve.
     Unknown,
+}
+
+/// A resource that lists clusters.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Collection {
+    /// The clusters that the gateway serves.
+    ClusterGateways,
+    /// All clusters that the hub knows.
+    VirtualClusters,
+}
+
+impl Collection {
+    /// The resource, as paths and RBAC spell it.
+    pub(crate) fn resource(self) -> &'static str {
+        match self {
+            Self::ClusterGateways => ClusterGateway::RESOURCE,
+            Self::VirtualClusters => VirtualCluster::RESOURCE,
+        }
+    }
 }
 
 /// Something that concerns no managed cluster.
@@ -157,7 +177,7 @@ fn endpoint(path: &str) -> Result<Endpoint<'_>, PathError> {
         return Ok(Endpoint::Own(Own::Document(document)));
     }
     match path.strip_prefix(GROUP_VERSION_PATH) {
-        Some(rest) => cluster_gateways(rest),
+        Some(rest) => clusters(rest),
         None => Ok(Endpoint::Own(Own::Unknown)),
     }
 }
@@ -183,15 +203,21 @@ fn matches(path: &str, wanted: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest == "/")
 }
 
-fn cluster_gateways(rest: &str) -> Result<Endpoint<'_>, PathError> {
-    let Some(rest) = rest.strip_prefix("/clustergateways") else {
+/// The resource, and what is behind it.
+fn collection(rest: &str) -> Option<(Collection, &str)> {
+    let rest = rest.strip_prefix('/')?;
+    let (resource, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let known = [Collection::ClusterGateways, Collection::VirtualClusters];
+    let known = known.into_iter().find(|it| it.resource() == resource);
+    Some((known?, rest))
+}
+
+fn clusters(rest: &str) -> Result<Endpoint<'_>, PathError> {
+    let Some((collection, rest)) = collection(rest) else {
         return Ok(Endpoint::Own(Own::Unknown));
     };
-    if rest.is_empty() || rest == "/" {
-        return Ok(Endpoint::Own(Own::List));
-    }
-    let Some(rest) = rest.strip_prefix('/') else {
-        return Ok(Endpoint::Own(Own::Unknown));
+    let Some(rest) = rest.strip_prefix('/').filter(|rest| !rest.is_empty()) else {
+        return Ok(Endpoint::Own(Own::List(collection)));
     };
     let (name, rest) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
@@ -202,8 +228,15 @@ fn cluster_gateways(rest: &str) -> Result<Endpoint<'_>, PathError> {
         fault: fault.to_string(),
     })?;
     if rest.is_empty() || rest == "/" {
-        return Ok(Endpoint::Own(Own::Get(cluster)));
+        return Ok(Endpoint::Own(Own::Get(collection, cluster)));
     }
+    match collection {
+        Collection::ClusterGateways => subresource(cluster, rest),
+        Collection::VirtualClusters => Ok(Endpoint::Own(Own::Unknown)),
+    }
+}
+
+fn subresource(cluster: ClusterName, rest: &str) -> Result<Endpoint<'_>, PathError> {
     if rest == "/health" {
         return Ok(Endpoint::Own(Own::Health(cluster)));
     }

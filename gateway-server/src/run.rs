@@ -32,6 +32,7 @@ use crate::{
     follow::follow_hub,
     gateway::Gateway,
     grants::Grants,
+    health::HealthNotes,
     hub_clock::HubClock,
     identities,
     metrics::{Metrics, up::Up},
@@ -214,17 +215,12 @@ impl Process {
         // Connections to managed clusters and their agents outlive requests: a drain waits for
         // requests, not for them.
         let connections = TaskTracker::new();
-        let clusters = Arc::new(Clusters::new(
-            derivation(settings),
-            metrics.clone(),
-            tunnels.clone(),
-            connections.clone(),
-        ));
+        let (derivation, drivers) = (derivation(settings), connections.clone());
+        let clusters = Clusters::new(derivation, metrics.clone(), tunnels.clone(), drivers);
+        let clusters = Arc::new(clusters);
         let authenticator = Arc::new(authenticator(settings, &hub));
-        let authorizer = Authorizer::new(hub, metrics.clone());
-        let identities = settings.identities.clone();
-        let grants =
-            identities.map(|it| Grants::new(it, Arc::clone(&clusters), metrics.clone(), clock));
+        let authorizer = Authorizer::new(hub.clone(), metrics.clone());
+        let grants = grants(settings, &clusters, &metrics, clock);
         let outbound = Outbound {
             clusters: Arc::clone(&clusters),
             authenticator: Arc::clone(&authenticator),
@@ -235,7 +231,7 @@ impl Process {
         };
         let proxy = Proxy {
             outbound,
-            grants: grants.map(Arc::new),
+            grants,
             metrics: metrics.clone(),
             hall: Arc::new(Hall::new(settings.limits, metrics.queued.clone())),
             exposed: settings.exposed.clone(),
@@ -264,9 +260,22 @@ impl Process {
             authorizes_inner: settings.inner_authorization,
             settings: told_to_the_operator(settings),
             drain: ending.drain,
+            health_notes: HealthNotes::new(hub, &settings.secret_namespace),
             connections: metrics.connections,
         })
     }
+}
+
+/// `None` if every caller acts as the gateway's account.
+fn grants(
+    settings: &Settings,
+    clusters: &Arc<Clusters>,
+    metrics: &Metrics,
+    clock: HubClock,
+) -> Option<Arc<Grants>> {
+    let identities = settings.identities.clone()?;
+    let grants = Grants::new(identities, Arc::clone(clusters), metrics.clone(), clock);
+    Some(Arc::new(grants))
 }
 
 fn authenticator(settings: &Settings, hub: &Client) -> Authenticator {

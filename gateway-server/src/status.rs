@@ -62,10 +62,15 @@ impl Refusal {
     }
 
     /// Names the managed cluster that it concerns.
-    pub(crate) fn of_cluster(mut self, cluster: &ClusterName) -> Self {
+    pub(crate) fn of_cluster(self, cluster: &ClusterName) -> Self {
+        self.of(RESOURCE, cluster)
+    }
+
+    /// Names the object that it concerns.
+    pub(crate) fn of(mut self, resource: &str, cluster: &ClusterName) -> Self {
         self.details.name = Some(cluster.to_string());
         self.details.group = Some(GROUP.to_owned());
-        self.details.kind = Some(RESOURCE.to_owned());
+        self.details.kind = Some(resource.to_owned());
         self
     }
 
@@ -84,10 +89,21 @@ impl Refusal {
     }
 
     /// Names the field of the configuration that has led to the last cause.
-    pub(crate) fn field(mut self, field: &'static str) -> Self {
+    pub(crate) fn blames(mut self, field: &'static str) -> Self {
         if let Some(cause) = self.details.causes.iter_mut().flatten().last() {
             cause.field = Some(field.to_owned());
         }
+        self
+    }
+
+    /// Adds the field that is wrong.
+    pub(crate) fn field(mut self, field: &str, fault: &str) -> Self {
+        let causes = self.details.causes.get_or_insert_default();
+        causes.push(StatusCause {
+            field: Some(field.to_owned()),
+            message: Some(fault.to_owned()),
+            reason: Some("FieldValueInvalid".to_owned()),
+        });
         self
     }
 

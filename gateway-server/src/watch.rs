@@ -1,4 +1,4 @@
-//! A watch of `clustergateways`: a body that looks for changes once a second. It ends when the
+//! A watch of clusters: a body that looks for changes once a second. It ends when the
 //! gateway drains, when its time is over, or when its reader has fallen too far behind. It holds
 //! only its position and the events that are not sent yet.
 
@@ -6,6 +6,7 @@ mod event;
 
 use std::{
     collections::VecDeque,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -24,7 +25,7 @@ use crate::{
         rendering::Rendering,
         selector::Selection,
     },
-    clusters::{Clusters, Unknown, refusal::not_read_yet},
+    clusters::{Clusters, Shown, Unknown, refusal::not_read_yet},
     status::Refusal,
 };
 
@@ -35,9 +36,15 @@ const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// The size of what is sent at once, which the last line may exceed.
 const PIECE: usize = 64 << 10;
 
+/// A body that is made of lines as they come.
+pub(crate) trait Lines: fmt::Debug + Send {
+    /// The next lines; `None` at the end.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>>;
+}
+
 /// The body of a watch.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Watch<K> {
     clusters: Arc<Clusters>,
     selection: Selection,
     printer: Printer,
@@ -45,7 +52,7 @@ pub(crate) struct Watch {
     position: u64,
     /// The same as a revision of the hub.
     revision: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<Event<K>>,
     ticks: Interval,
     ends: Instant,
     /// When the next bookmark is due, if the caller wants them.
@@ -70,7 +77,7 @@ impl Printer {
     }
 }
 
-impl Watch {
+impl<K: Shown> Watch<K> {
     /// Begins where the caller asks. Until all clusters have been read once, a watch is refused.
     pub(crate) async fn begin(
         clusters: Arc<Clusters>,
@@ -80,12 +87,12 @@ impl Watch {
         drain: CancellationToken,
     ) -> Result<Self, Refusal> {
         let (mut events, mut is_over) = (VecDeque::new(), false);
-        let listed = clusters.list().await.ok_or_else(not_read_yet)?;
+        let listed = K::listed(&clusters).await.ok_or_else(not_read_yet)?;
         let now = Instant::now();
         let (mut position, mut revision) = (listed.position, listed.revision);
         match options.start {
             Start::Now => {}
-            Start::After(asked) => match clusters.resume(asked, now) {
+            Start::After(asked) => match K::resume(&clusters, asked, now) {
                 Ok(missed) => {
                     let told = |change| Event::of(change, &selection);
                     events.extend(missed.all.into_iter().filter_map(told));
@@ -101,7 +108,7 @@ impl Watch {
             },
             Start::State { is_told } => {
                 let objects = listed.objects.into_iter();
-                let chosen = objects.filter(|object| selection.chooses(object));
+                let chosen = objects.filter(|object| selection.chooses(&**object));
                 events.extend(chosen.map(Event::Added));
                 events.extend(is_told.then_some(Event::Bookmark {
                     revision: listed.revision,
@@ -126,24 +133,8 @@ impl Watch {
         })
     }
 
-    /// The next lines.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            if let Some(piece) = self.piece() {
-                return Poll::Ready(Some(piece));
-            }
-            if self.is_over || self.drain.as_mut().poll(context).is_ready() {
-                return Poll::Ready(None);
-            }
-            if self.ticks.poll_tick(context).is_pending() {
-                return Poll::Pending;
-            }
-            self.look(Instant::now());
-        }
-    }
-
     fn look(&mut self, now: Instant) {
-        match self.clusters.changes(self.position, now) {
+        match K::changes(&self.clusters, self.position, now) {
             Ok(missed) => {
                 (self.position, self.revision) = (missed.position, missed.revision);
                 let told = |change| Event::of(change, &self.selection);
@@ -178,6 +169,23 @@ impl Watch {
             event.render(rendering, &mut lines);
         }
         Some(lines.into())
+    }
+}
+
+impl<K: Shown> Lines for Watch<K> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(piece) = self.piece() {
+                return Poll::Ready(Some(piece));
+            }
+            if self.is_over || self.drain.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            if self.ticks.poll_tick(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.look(Instant::now());
+        }
     }
 }
 

@@ -28,6 +28,8 @@ const DERIVING: [&str; 2] = [
     "spokeway-gateway-managed-clusters",
     "spokeway-gateway-grants",
 ];
+/// The one for the namespace of the manual mode.
+const CREDENTIALS: &str = "spokeway-gateway-credentials";
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// The aggregator checks again by itself only every 30 s, but at once when the `APIService`
 /// changes.
@@ -55,13 +57,14 @@ pub(super) async fn grant(hub: &Cluster, secrets: &str) -> Result<(), GatewayErr
         reader,
     )
     .await?;
-    let rules = json!({"rules": [
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
-    ]});
+    let shipped: Vec<Value> = serde_saphyr::from_multiple(SHIPPED).expect("a file of ours");
+    let mut shipped = shipped.into_iter();
+    let credentials = shipped.find(|role| role["metadata"]["name"] == CREDENTIALS);
+    let rules = credentials.map(|role| json!({"rules": role["rules"]}));
     put(
         &Api::<Role>::namespaced(client.clone(), secrets),
         USER,
-        rules,
+        rules.expect("it is shipped"),
     )
     .await?;
     put(

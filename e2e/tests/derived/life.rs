@@ -32,12 +32,29 @@ async fn a_missing_token_is_said_with_where_it_has_to_be() {
     stage.answers("tokenless", 502, "key ca.crt").await;
 }
 
+/// Waits until `virtualclusters` shows a cluster like that.
+async fn listed(stage: &Stage, name: &str, wanted: &str) {
+    let fields = "jsonpath={.spec.accepted} {.spec.credential-type} {.spec.endpoint}";
+    let get = ["get", "vc", name, "-o", fields];
+    eventually(SOON, wanted, || async {
+        let seen = stage.hub().kubectl(&get).run().await.unwrap();
+        if seen.stdout == wanted {
+            Ok(())
+        } else {
+            Err(seen.to_string())
+        }
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn a_denied_or_deleted_cluster_is_unknown_and_its_connections_end() {
     let stage = Stage::shared().await;
     stage.register("leaving", &[stage.spoke().url()]).await;
     stage.project("leaving", "leaving").await;
     stage.answers("leaving", 200, "default").await;
+    listed(stage, "leaving", "true ServiceAccountToken ClusterProxy").await;
     let path = proxy(
         "leaving",
         "/api/v1/namespaces/default/configmaps?watch=true",
@@ -52,6 +69,7 @@ async fn a_denied_or_deleted_cluster_is_unknown_and_its_connections_end() {
         .await;
     let ended = tokio::time::timeout(SOON, watching.wait()).await;
     ended.expect("the watch ends with its cluster");
+    listed(stage, "leaving", "false ManagedCluster -").await;
 
     let accepted = json!({"spec": {"hubAcceptsClient": true}});
     patch(stage, "leaving", &accepted).await;

@@ -1,10 +1,15 @@
 //! The health of a tunnelled cluster is checked when it is requested.
 
-use e2e::agent::credentials;
+use std::time::Duration;
+
+use e2e::{agent::credentials, eventually};
 use http::Request;
 use serde_json::Value;
 
-use super::stage::{GATEWAYS, Stage, get};
+use super::stage::{GATEWAYS, Stage, get, send};
+
+/// Longer than the hub needs to know its RBAC.
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn health_is_what_a_request_would_meet_now() {
@@ -52,6 +57,39 @@ async fn an_agent_learns_of_its_own_cluster_and_no_more_than_it_needs() {
     // Whoever may read clusters still learns why.
     let (_, reason) = health(&stage, "managed1").await;
     assert!(reason.contains("tunnel"), "{reason}");
+}
+
+/// Their role has no such right. They would not get it with another role either.
+#[tokio::test]
+async fn an_agent_reports_no_health() {
+    let stage = Stage::with_one().await;
+    let create = [
+        "create",
+        "clusterrole",
+        "reports",
+        "--verb=update",
+        "--resource=clustergateways.cluster.core.oam.dev/health",
+    ];
+    stage.hub().kubectl(&create).ok().await.unwrap();
+    let bind = [
+        "create",
+        "clusterrolebinding",
+        "reports",
+        "--clusterrole=reports",
+        "--group=system:authenticated",
+    ];
+    stage.hub().kubectl(&bind).ok().await.unwrap();
+    let credentials = credentials(stage.hub(), "managed1", "probe").unwrap();
+    let agent = stage.hub().client_with(&credentials);
+    eventually(SOON, "the refusal of the gateway itself", || async {
+        let report = Request::put(format!("{GATEWAYS}/managed1/health"));
+        let report = report.body(b"{}".to_vec().into()).unwrap();
+        let (code, body) = send(&agent, report).await;
+        let is_refused = code == 403 && body.contains("an agent may not write the health");
+        if is_refused { Ok(()) } else { Err(body) }
+    })
+    .await
+    .unwrap();
 }
 
 async fn health(stage: &Stage, spoke: &str) -> (Option<bool>, String) {

@@ -160,9 +160,12 @@ pub(crate) async fn through_hub(hub: &Cluster, cluster: &str) -> Client {
 }
 
 pub(crate) async fn get(client: &Client, path: &str) -> (u16, String) {
-    let request = Request::get(path)
-        .body(kube::client::Body::empty())
-        .unwrap();
+    let request = Request::get(path);
+    send(client, request.body(kube::client::Body::empty()).unwrap()).await
+}
+
+/// Sends a request, and returns status and body.
+pub(crate) async fn send(client: &Client, request: Request<kube::client::Body>) -> (u16, String) {
     let response = client.send(request).await.unwrap();
     let status = response.status().as_u16();
     let body = response.into_body().collect_bytes().await.unwrap();

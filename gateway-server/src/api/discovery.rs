@@ -16,6 +16,7 @@ struct Resource {
     kind: &'static str,
     verbs: &'static [&'static str],
     short_names: &'static [&'static str],
+    categories: &'static [&'static str],
     subresources: &'static [Subresource],
 }
 
@@ -25,10 +26,10 @@ struct Subresource {
     verbs: &'static [&'static str],
 }
 
-/// `kubectl get spokeway` lists everything of ours.
+/// `kubectl get spokeway` lists what is ours.
 const CATEGORIES: &[&str] = &["spokeway"];
 
-const RESOURCES: &[Resource] = &[CLUSTER_GATEWAYS, MY_CLUSTERS];
+const RESOURCES: &[Resource] = &[CLUSTER_GATEWAYS, MY_CLUSTERS, VIRTUAL_CLUSTERS];
 
 const CLUSTER_GATEWAYS: Resource = Resource {
     name: "clustergateways",
@@ -36,6 +37,7 @@ const CLUSTER_GATEWAYS: Resource = Resource {
     kind: "ClusterGateway",
     verbs: &["get", "list", "watch"],
     short_names: &["cgw"],
+    categories: CATEGORIES,
     subresources: &[
         // For agents, which upgrade it to a tunnel.
         Subresource {
@@ -46,7 +48,7 @@ const CLUSTER_GATEWAYS: Resource = Resource {
         Subresource {
             name: "health",
             kind: "ClusterGateway",
-            verbs: &["get"],
+            verbs: &["get", "patch", "update"],
         },
         Subresource {
             name: "proxy",
@@ -63,6 +65,25 @@ const MY_CLUSTERS: Resource = Resource {
     kind: "MyCluster",
     verbs: &["list"],
     short_names: &[],
+    categories: CATEGORIES,
+    subresources: &[],
+};
+
+/// All clusters that the hub knows. The short names are those of cluster-gateway.
+const VIRTUAL_CLUSTERS: Resource = Resource {
+    name: "virtualclusters",
+    singular: "virtualcluster",
+    kind: "VirtualCluster",
+    verbs: &["get", "list", "watch"],
+    short_names: &[
+        "vc",
+        "vcluster",
+        "vclusters",
+        "virtual-cluster",
+        "virtual-clusters",
+    ],
+    // `kubectl get spokeway` shows the clusters already.
+    categories: &[],
     subresources: &[],
 };
 
@@ -147,7 +168,7 @@ fn resource_list() -> Value {
             "kind": resource.kind,
             "verbs": resource.verbs,
             "shortNames": resource.short_names,
-            "categories": CATEGORIES,
+            "categories": resource.categories,
         });
         std::iter::once(resource).chain(subresources)
     });
@@ -174,7 +195,7 @@ fn aggregated(version: &str, content_type: &'static str) -> Answer {
             "singularResource": resource.singular,
             "verbs": resource.verbs,
             "shortNames": resource.short_names,
-            "categories": CATEGORIES,
+            "categories": resource.categories,
             "subresources": resource.subresources.iter().map(subresource).collect::<Vec<_>>(),
         })
     };

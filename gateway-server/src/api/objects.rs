@@ -1,72 +1,69 @@
-//! `ClusterGateway` and its list as a client wants them: in full, as metadata only, or as a table.
+//! One object and a list of them as a client wants them: in full, as metadata only, or as a table.
 
-use crds::cluster_core::{API_VERSION, ClusterGateway};
+use crds::cluster_core::API_VERSION;
 use serde::Serialize;
 
 use super::{
     Answer,
     accept::ObjectFormat,
+    kind::Kind,
     rendering::{ListMetadata, PartialMetadata, Rendering, Served},
     table::Table,
 };
 
 /// Answer to a get.
-pub(crate) fn single(gateway: &ClusterGateway, rendering: Rendering) -> Answer {
-    Answer::json(&Single::new(gateway, rendering))
+pub(crate) fn single<K: Kind>(object: &K, rendering: Rendering) -> Answer {
+    Answer::json(&Single::new(object, rendering))
 }
 
 /// Answer to a list, in the order given.
-pub(crate) fn list<'a>(
-    gateways: impl IntoIterator<Item = &'a ClusterGateway>,
-    metadata: ListMetadata<'_>,
+pub(crate) fn list<'a, K: Kind>(
+    objects: impl IntoIterator<Item = &'a K>,
+    metadata: ListMetadata<'a>,
     rendering: Rendering,
 ) -> Answer {
-    let gateways = gateways.into_iter();
+    let objects = objects.into_iter();
     match rendering.format {
         ObjectFormat::Json => Answer::json(&List {
-            kind: "ClusterGatewayList",
+            kind: K::LIST,
             api_version: API_VERSION,
             metadata,
-            items: gateways.map(Served::from).collect::<Vec<_>>(),
+            items: objects.map(Served::from).collect::<Vec<_>>(),
         }),
         ObjectFormat::Metadata(version) => Answer::json(&List {
             kind: "PartialObjectMetadataList",
             api_version: version.api_version(),
             metadata,
-            items: gateways
-                .map(|gateway| PartialMetadata::new(gateway, version))
+            items: objects
+                .map(|object| PartialMetadata::new(object, version))
                 .collect(),
         }),
         ObjectFormat::Table(version) => {
-            Answer::json(&Table::new(gateways, metadata, version, rendering))
+            Answer::json(&Table::new(objects, metadata, version, rendering))
         }
     }
 }
 
 /// One object, ready to encode.
 #[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Single<'a> {
-    Full(Served<'a>),
+#[serde(untagged, bound = "")]
+pub(crate) enum Single<'a, K: Kind> {
+    Full(Served<'a, K>),
     Metadata(PartialMetadata),
-    Table(Table<'a>),
+    Table(Table<'a, K>),
 }
 
-impl<'a> Single<'a> {
-    pub(crate) fn new(gateway: &'a ClusterGateway, rendering: Rendering) -> Self {
+impl<'a, K: Kind> Single<'a, K> {
+    pub(crate) fn new(object: &'a K, rendering: Rendering) -> Self {
         match rendering.format {
-            ObjectFormat::Json => Self::Full(Served::from(gateway)),
+            ObjectFormat::Json => Self::Full(Served::from(object)),
             ObjectFormat::Metadata(version) => {
-                Self::Metadata(PartialMetadata::new(gateway, version))
+                Self::Metadata(PartialMetadata::new(object, version))
             }
             ObjectFormat::Table(version) => {
-                let revision = gateway
-                    .metadata
-                    .resource_version
-                    .as_deref()
-                    .unwrap_or_default();
-                let metadata = ListMetadata::whole(revision);
-                Self::Table(Table::new([gateway], metadata, version, rendering))
+                let revision = object.meta().resource_version.as_deref();
+                let metadata = ListMetadata::whole(revision.unwrap_or_default());
+                Self::Table(Table::new([object], metadata, version, rendering))
             }
         }
     }

@@ -3,11 +3,12 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use super::selector::{BadSelector, Selection};
+use crate::health::EditError;
 
 /// Longest duration of a watch, the same as in API servers.
 const LASTS: Duration = Duration::from_hours(1);
 
-/// Query parameters of `clustergateways`.
+/// Query parameters of `clustergateways` and `virtualclusters`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     /// What `labelSelector` and `fieldSelector` choose.
@@ -29,7 +30,40 @@ pub(crate) struct Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Continue {
     pub(crate) revision: u64,
-    pub(crate) after: String,
+    pub(crate) after: Place,
+}
+
+/// Where an object is in a list: its rank, and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    rank: i64,
+    name: String,
+}
+
+impl Place {
+    pub(super) fn of((rank, name): (i64, &str)) -> Self {
+        let name = name.to_owned();
+        Self { rank, name }
+    }
+
+    pub(super) fn as_parts(&self) -> (i64, &str) {
+        (self.rank, &self.name)
+    }
+
+    /// A rank is before a colon, which no name has. There is none if it is 0.
+    fn parse(text: &str) -> Option<Self> {
+        let (rank, name) = text.split_once(':').unwrap_or(("0", text));
+        Some(Self::of((rank.parse().ok()?, name)))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_parts() {
+            (0, name) => formatter.write_str(name),
+            (rank, name) => write!(formatter, "{rank}:{name}"),
+        }
+    }
 }
 
 /// Query parameters of a watch.
@@ -106,7 +140,7 @@ impl Continue {
         let (revision, after) = text.split_once('.').ok_or_else(bad)?;
         Ok(Self {
             revision: revision.parse().map_err(|_| bad())?,
-            after: after.to_owned(),
+            after: Place::parse(after).ok_or_else(bad)?,
         })
     }
 }
@@ -143,6 +177,15 @@ impl WatchOptions {
             bookmarks: is_set(query, "allowWatchBookmarks"),
             lasts: lasts.min(LASTS),
         })
+    }
+}
+
+/// Whether a write is only tried.
+pub(crate) fn dry_run(query: Option<&str>) -> Result<bool, EditError> {
+    match value(query, "dryRun").as_deref() {
+        None | Some("") => Ok(false),
+        Some("All") => Ok(true),
+        Some(other) => Err(EditError::DryRun(other.to_owned())),
     }
 }
 
@@ -252,7 +295,10 @@ mod tests {
         let options = Options::parse(Some("limit=500&continue=42.managed7")).unwrap();
         assert_eq!(options.limit, Some(500));
         let from = options.from.unwrap();
-        assert_eq!((from.revision, from.after.as_str()), (42, "managed7"));
+        assert_eq!(
+            (from.revision, from.after.as_parts()),
+            (42, (0, "managed7"))
+        );
         assert_eq!(from.to_string(), "42.managed7");
         for (bad, named) in [
             ("limit", "-1"),

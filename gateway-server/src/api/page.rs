@@ -2,35 +2,34 @@
 //! says the revision of the first part: a watch that begins there is told what has changed meanwhile.
 //! Pure.
 
-use crds::cluster_core::ClusterGateway;
-
 use super::{
-    options::{Continue, Options},
+    kind::{Kind, name_of},
+    options::{Continue, Options, Place},
     rendering::ListMetadata,
 };
 
 /// A part of a list.
 #[derive(Debug)]
-pub(crate) struct Page<'a> {
-    pub(crate) objects: Vec<&'a ClusterGateway>,
+pub(crate) struct Page<'a, K> {
+    pub(crate) objects: Vec<&'a K>,
     revision: String,
     /// The token for the rest, and how many objects that is.
     rest: Option<(String, usize)>,
 }
 
-impl<'a> Page<'a> {
-    /// The part that the options ask for, of all objects in the order of their names.
+impl<'a, K: Kind> Page<'a, K> {
+    /// The part that the options ask for, in the order of lists.
     pub(crate) fn of(
-        objects: impl Iterator<Item = &'a ClusterGateway>,
+        objects: impl Iterator<Item = &'a K>,
         revision: u64,
         options: &Options,
     ) -> Self {
         let from = options.from.as_ref();
         let revision = from.map_or(revision, |from| from.revision);
-        let after = from.map_or("", |from| from.after.as_str());
-        let is_left = |object: &&ClusterGateway| name(object) > after;
-        let chosen = objects.filter(|object| options.selection.chooses(object));
+        let is_left = |object: &&K| from.is_none_or(|from| place(*object) > from.after.as_parts());
+        let chosen = objects.filter(|object| options.selection.chooses(*object));
         let mut objects: Vec<_> = chosen.filter(is_left).collect();
+        objects.sort_unstable_by(|one, other| place(*one).cmp(&place(*other)));
         let limit = options.limit.unwrap_or(usize::MAX);
         let left = objects.len().saturating_sub(limit);
         objects.truncate(limit);
@@ -38,7 +37,7 @@ impl<'a> Page<'a> {
         let rest = last.map(|last| {
             let rest = Continue {
                 revision,
-                after: name(last).to_owned(),
+                after: Place::of(place(*last)),
             };
             (rest.to_string(), left)
         });
@@ -58,8 +57,8 @@ impl<'a> Page<'a> {
     }
 }
 
-fn name(object: &ClusterGateway) -> &str {
-    object.metadata.name.as_deref().unwrap_or_default()
+fn place(object: &impl Kind) -> (i64, &str) {
+    (object.rank(), name_of(object))
 }
 
 #[cfg(test)]
@@ -78,7 +77,7 @@ mod tests {
             let metadata = page.metadata();
             assert_eq!(metadata.resource_version, "40");
             assert!(page.objects.len() <= 2);
-            names.extend(page.objects.iter().map(|it| name(it)));
+            names.extend(page.objects.iter().map(|it| name_of(*it)));
             left.extend(metadata.remaining_item_count);
             match metadata.rest {
                 Some(token) => query = format!("limit=2&continue={token}"),

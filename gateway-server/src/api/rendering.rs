@@ -1,17 +1,17 @@
-//! The parts that all documents about `ClusterGateway`s share. Only the fields that are named here
+//! The parts that all documents about clusters share. Only the fields that are named here
 //! ever leave the process.
 
-use crds::cluster_core::{API_VERSION, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus};
+use crds::cluster_core::API_VERSION;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use serde::Serialize;
 
 use super::{
     accept::{MetaVersion, ObjectFormat},
+    kind::Kind,
     options::IncludeObject,
 };
-
-pub(crate) const KIND: &str = "ClusterGateway";
 
 /// How to render objects.
 #[derive(Clone, Copy, Debug)]
@@ -49,24 +49,24 @@ impl<'a> ListMetadata<'a> {
 
 /// An object in full.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Served<'a> {
+#[serde(rename_all = "camelCase", bound = "")]
+pub(crate) struct Served<'a, K: Kind> {
     kind: &'static str,
     api_version: &'static str,
     metadata: ObjectMeta,
-    spec: &'a ClusterGatewaySpec,
+    spec: &'a K::Spec,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a ClusterGatewayStatus>,
+    status: Option<&'a K::Status>,
 }
 
-impl<'a> From<&'a ClusterGateway> for Served<'a> {
-    fn from(gateway: &'a ClusterGateway) -> Self {
+impl<'a, K: Kind> From<&'a K> for Served<'a, K> {
+    fn from(object: &'a K) -> Self {
         Self {
-            kind: KIND,
+            kind: K::KIND,
             api_version: API_VERSION,
-            metadata: metadata(gateway),
-            spec: &gateway.spec,
-            status: gateway.status.as_ref(),
+            metadata: metadata(object),
+            spec: object.spec(),
+            status: object.status(),
         }
     }
 }
@@ -81,11 +81,11 @@ pub(crate) struct PartialMetadata {
 }
 
 impl PartialMetadata {
-    pub(crate) fn new(gateway: &ClusterGateway, version: MetaVersion) -> Self {
+    pub(crate) fn new(object: &impl Resource, version: MetaVersion) -> Self {
         Self {
             kind: "PartialObjectMetadata",
             api_version: version.api_version(),
-            metadata: metadata(gateway),
+            metadata: metadata(object),
         }
     }
 }
@@ -94,8 +94,8 @@ impl PartialMetadata {
 ///
 /// Annotations are not: a Secret written by `kubectl apply` repeats its data, token and key
 /// included, in `kubectl.kubernetes.io/last-applied-configuration`.
-fn metadata(gateway: &ClusterGateway) -> ObjectMeta {
-    let metadata = &gateway.metadata;
+fn metadata(object: &impl Resource) -> ObjectMeta {
+    let metadata = object.meta();
     ObjectMeta {
         name: metadata.name.clone(),
         uid: metadata.uid.clone(),

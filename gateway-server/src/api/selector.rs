@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crds::{
-    cluster_core::ClusterGateway,
-    label_selector::{self, LabelFault, Requirement},
-};
+use crds::label_selector::{self, LabelFault, Requirement};
+use kube::Resource;
 
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
@@ -33,8 +31,8 @@ impl Selection {
     }
 
     /// Whether that cluster is chosen.
-    pub(crate) fn chooses(&self, gateway: &ClusterGateway) -> bool {
-        let metadata = &gateway.metadata;
+    pub(crate) fn chooses(&self, object: &impl Resource) -> bool {
+        let metadata = object.meta();
         let name = metadata.name.as_deref().unwrap_or_default();
         self.matches(name, metadata.labels.as_ref())
     }

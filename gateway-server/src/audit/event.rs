@@ -9,7 +9,9 @@ use rustls::crypto::aws_lc_rs;
 use serde::{Serialize, Serializer};
 
 use super::{object::Object, shown_uri::shown};
-use crate::{acting::Acting, authorization::Question, proxy::Destination, request_info::decoded};
+use crate::{
+    acting::Acting, authorization::Question, destination::Destination, request_info::decoded,
+};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -9,7 +9,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 
 use super::inner::{Inner, RESOURCE};
-use crate::{authentication::User, verb::Verb};
+use crate::{authentication::User, route::Collection, verb::Verb};
 
 /// How long the hub may take to answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -17,9 +17,10 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// What a request wants to do on the hub.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Action {
-    /// `verb` on `clustergateways[/SUBRESOURCE]`, of one cluster or of all.
+    /// `verb` on `COLLECTION[/SUBRESOURCE]`, of one cluster or of all.
     Resource {
         verb: Verb,
+        collection: Collection,
         subresource: &'static str,
         name: Option<crds::ClusterName>,
     },
@@ -30,10 +31,11 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// `verb` on one cluster, or on a subresource of it.
+    /// `verb` on one `clustergateway`, or on a subresource of it.
     pub(crate) fn of(verb: Verb, subresource: &'static str, cluster: &crds::ClusterName) -> Self {
         Self::Resource {
             verb,
+            collection: Collection::ClusterGateways,
             subresource,
             name: Some(cluster.clone()),
         }
@@ -84,10 +86,12 @@ pub(super) fn reviews(question: &Question) -> Vec<SubjectAccessReview> {
     match action {
         Action::Resource {
             verb,
+            collection,
             subresource,
             name,
         } => {
             let attributes = ResourceAttributes {
+                resource: Some(collection.resource().to_owned()),
                 subresource: (!subresource.is_empty()).then(|| (*subresource).to_owned()),
                 name: name.as_ref().map(ToString::to_string),
                 ..attributes(verb.name())

@@ -2,7 +2,7 @@ use http::Method;
 use insta::assert_json_snapshot;
 
 use super::*;
-use crate::verb::Verb;
+use crate::{route::Collection, verb::Verb};
 
 fn alice() -> User {
     User {
@@ -17,6 +17,7 @@ fn proxy() -> Action {
     let name = Some("managed1".parse().unwrap());
     Action::Resource {
         verb: Verb::Create,
+        collection: Collection::ClusterGateways,
         subresource: "proxy",
         name,
     }
@@ -40,6 +41,21 @@ fn asks_in_the_terms_of_rbac() {
 }
 
 #[test]
+fn asks_about_the_resource_that_is_meant() {
+    let action = Action::Resource {
+        verb: Verb::List,
+        collection: Collection::VirtualClusters,
+        subresource: "",
+        name: None,
+    };
+    let asked = reviews(&question(alice(), action))
+        .remove(0)
+        .spec
+        .resource_attributes;
+    assert_eq!(asked.unwrap().resource.as_deref(), Some("virtualclusters"));
+}
+
+#[test]
 fn refuses_in_the_words_of_kube_apiserver() {
     let table = [
         (
@@ -48,7 +64,17 @@ fn refuses_in_the_words_of_kube_apiserver() {
         ),
         (
             Action::Resource {
+                verb: Verb::Watch,
+                collection: Collection::VirtualClusters,
+                subresource: "",
+                name: Some("managed1".parse().unwrap()),
+            },
+            r#"virtualclusters.cluster.core.oam.dev "managed1" is forbidden: User "alice" cannot watch resource "virtualclusters" in API group "cluster.core.oam.dev" at the cluster scope: why"#,
+        ),
+        (
+            Action::Resource {
                 verb: Verb::List,
+                collection: Collection::ClusterGateways,
                 subresource: "",
                 name: None,
             },

@@ -8,7 +8,10 @@ use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kubernetes::words::clipped;
 use rustls::pki_types::CertificateDer;
 
-use super::secret::{self, Reached, parse_reached};
+use super::{
+    listing::alias,
+    secret::{self, Reached, parse_reached},
+};
 
 /// The claims that say who provides a cluster, the preferred one first.
 const PROVIDER_CLAIMS: [&str; 2] = [
@@ -21,13 +24,23 @@ const PROVIDER_CLAIMS: [&str; 2] = [
 pub(super) enum Registration {
     Accepted(Box<AcceptedCluster>),
     /// The hub does not accept it, or no longer.
-    Denied,
+    Denied(Box<DeniedCluster>),
+}
+
+/// A cluster that the hub does not accept.
+#[derive(Debug)]
+pub(super) struct DeniedCluster {
+    pub(super) metadata: ObjectMeta,
+    /// Another name, for people.
+    pub(super) alias: String,
 }
 
 /// A cluster that the hub has accepted.
 #[derive(Debug)]
 pub(super) struct AcceptedCluster {
     pub(super) metadata: ObjectMeta,
+    /// Another name, for people.
+    pub(super) alias: String,
     /// Who provides it, as it claims itself.
     pub(super) provider: String,
     /// The version of its API server, as it reports.
@@ -59,7 +72,10 @@ impl Registration {
         Some(if cluster.spec.hub_accepts_client {
             Self::Accepted(Box::new(AcceptedCluster::read(cluster)))
         } else {
-            Self::Denied
+            Self::Denied(Box::new(DeniedCluster {
+                metadata: metadata(&cluster.metadata),
+                alias: alias(&cluster.metadata),
+            }))
         })
     }
 
@@ -68,14 +84,13 @@ impl Registration {
     pub(super) fn accepted(self) -> Option<AcceptedCluster> {
         match self {
             Self::Accepted(accepted) => Some(*accepted),
-            Self::Denied => None,
+            Self::Denied(_) => None,
         }
     }
 }
 
 impl AcceptedCluster {
     fn read(cluster: &ManagedCluster) -> Self {
-        let metadata = &cluster.metadata;
         let (mut addresses, mut fault) = (Vec::new(), None);
         for config in &cluster.spec.managed_cluster_client_configs {
             match Address::read(config) {
@@ -86,19 +101,25 @@ impl AcceptedCluster {
             }
         }
         Self {
-            metadata: ObjectMeta {
-                name: metadata.name.clone(),
-                uid: metadata.uid.clone(),
-                creation_timestamp: metadata.creation_timestamp.clone(),
-                labels: metadata.labels.clone(),
-                ..ObjectMeta::default()
-            },
+            metadata: metadata(&cluster.metadata),
+            alias: alias(&cluster.metadata),
             provider: provider(cluster),
             version: clipped(&version(cluster)),
             addresses,
-            trusts_host: secret::trusts_host(metadata),
+            trusts_host: secret::trusts_host(&cluster.metadata),
             fault,
         }
+    }
+}
+
+/// What is shown of it.
+fn metadata(source: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        name: source.name.clone(),
+        uid: source.uid.clone(),
+        creation_timestamp: source.creation_timestamp.clone(),
+        labels: source.labels.clone(),
+        ..ObjectMeta::default()
     }
 }
 

@@ -5,6 +5,7 @@ use crds::cluster_core::{ClusterGateway, ConstEndpoint};
 use http::HeaderValue;
 use jiff::Timestamp;
 
+use super::listing::Listing;
 use crate::way::Places;
 
 /// A managed cluster as its source defines it.
@@ -15,6 +16,8 @@ pub(super) struct Definition {
     /// The addresses to show while they are used, in the order of `Places::direct`; empty where
     /// `object` already shows the only one.
     pub(super) addresses: Vec<ConstEndpoint>,
+    /// What `virtualclusters` shows of it in addition.
+    pub(super) listing: Listing,
     /// The version of its API server, if it is known.
     pub(super) version: String,
     /// When its `ManagedCluster` was created, if it is made from one.

@@ -15,6 +15,7 @@ use http::uri::Authority;
 use super::{
     accepted_cluster::{AcceptedCluster, Address},
     definition::{Definition, Means, Unusable},
+    listing::Listing,
     secret::Fault,
     token::Token,
 };
@@ -104,6 +105,7 @@ pub(super) fn derive(
     Definition {
         object: Some(object),
         addresses,
+        listing: Listing::of_account(&accepted.alias, egress),
         version: accepted.version.clone(),
         registered: accepted.metadata.creation_timestamp.as_ref().map(|it| it.0),
         means,

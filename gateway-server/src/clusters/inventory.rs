@@ -1,7 +1,10 @@
 //! The hub's objects about managed clusters, each parsed once, and which of them count. An event
 //! parses only its own object. Pure.
 
-use crds::{ClusterName, authentication::ManagedServiceAccount, cluster::ManagedCluster};
+use crds::{
+    ClusterName, authentication::ManagedServiceAccount, cluster::ManagedCluster,
+    cluster_core::VirtualCluster,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
@@ -15,6 +18,7 @@ use super::{
     sheet::Sheet,
     snapshot::Absent,
     token::Token,
+    virtual_cluster,
 };
 use crate::tunnels::Tunnels;
 
@@ -179,9 +183,25 @@ impl Inventory {
         derivation: &Derivation,
     ) -> Option<Absent> {
         Some(match self.managed_clusters.get(cluster)? {
-            Registration::Denied => Absent::Denied,
+            Registration::Denied(_) => Absent::Denied,
             Registration::Accepted(_) => Absent::Unwanted(derivation.account.clone()),
         })
+    }
+
+    /// The cluster as `virtualclusters` shows it, and its revision. `served` is its definition if the
+    /// gateway serves it.
+    pub(super) fn virtual_cluster(
+        &self,
+        cluster: &ClusterName,
+        served: Option<&Definition>,
+    ) -> (Option<VirtualCluster>, u64) {
+        let revision = self.revision(cluster);
+        if let Some(served) = served.and_then(virtual_cluster::served) {
+            return (Some(served), revision);
+        }
+        let registered = self.managed_clusters.get(cluster);
+        let revision = revision.max(self.managed_clusters.revision(cluster));
+        (registered.map(virtual_cluster::registered), revision)
     }
 
     /// True if there is no credential for the cluster, and nobody wants one.
@@ -205,6 +225,11 @@ impl Inventory {
         let registered = self.managed_clusters.revision(cluster);
         let account = self.accounts.revision(cluster);
         registered.max(account).max(self.tokens.revision(cluster))
+    }
+
+    /// Whether everything has been listed that `virtualclusters` shows.
+    pub(super) fn are_all_listed(&self, derives: bool) -> bool {
+        self.is_listed(derives) && self.managed_clusters.is_listed()
     }
 
     /// Whether every source has been listed. Then a cluster that is not in here does not exist.

@@ -12,7 +12,7 @@ use tokio::{
 
 use kubernetes::clock;
 
-use super::Clusters;
+use super::{Clusters, Shown};
 
 /// How often to check.
 const EVERY: Duration = Duration::from_secs(1);
@@ -66,20 +66,22 @@ impl Clusters {
     pub(super) fn reach(&self, revision: u64) -> Instant {
         let now = Instant::now();
         self.feed.lock().reach(revision, now);
+        self.catalog.lock().reach(revision, now);
         now
     }
 
-    /// Waits until the hub is known to have reached this revision, for `deadline` at most.
-    pub(crate) async fn reached(&self, revision: u64, deadline: Duration) {
+    /// Waits until objects of that kind are known to have reached this revision, for `deadline` at
+    /// most.
+    pub(crate) async fn reached<K: Shown>(&self, revision: u64, deadline: Duration) {
         let begin = Instant::now();
-        while self.feed.lock().newest() < revision && begin.elapsed() < deadline {
+        while K::newest(self) < revision && begin.elapsed() < deadline {
             self.pulse.0.notify_one();
             sleep(Duration::from_millis(50)).await;
         }
     }
 
     fn is_awake(&self, now: Instant) -> bool {
-        let looked = self.feed.lock().looked();
+        let looked = self.feed.lock().looked().max(self.catalog.lock().looked());
         looked.is_some_and(|looked| looked + IDLE > now)
     }
 
@@ -91,6 +93,10 @@ impl Clusters {
 
     pub(super) fn decide(&self, revision: u64) {
         let now = Instant::now();
+        let mut catalog = self.catalog.lock();
+        catalog.reach(revision, now);
+        catalog.refresh(now);
+        drop(catalog);
         let mut feed = self.feed.lock();
         feed.reach(revision, now);
         let revision = feed.newest();
@@ -106,6 +112,7 @@ mod tests {
         sync::atomic::{AtomicU64, Ordering},
     };
 
+    use crds::cluster_core::ClusterGateway;
     use parking_lot::Mutex;
     use tokio::task::JoinSet;
 
@@ -123,7 +130,10 @@ mod tests {
         let mut waiting = JoinSet::new();
         for _ in 0..50 {
             let clusters = clusters.clone();
-            waiting.spawn(async move { clusters.reached(200, Duration::from_secs(5)).await });
+            waiting.spawn(async move {
+                let patience = Duration::from_secs(5);
+                clusters.reached::<ClusterGateway>(200, patience).await;
+            });
         }
         select! {
             () = clusters.keep_pulse(clock, || false) => {}

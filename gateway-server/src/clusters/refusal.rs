@@ -4,7 +4,7 @@ use crds::{ClusterName, cluster_core::GROUP};
 use http::StatusCode;
 
 use super::{
-    feed::Unknown,
+    journal::Unknown,
     snapshot::{Absent, Unshown},
 };
 use crate::{account_name::AccountName, status::Refusal};

@@ -23,7 +23,10 @@ use runtime::{proxy::ProxyUrlError, trust};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use self::endpoint::parse_endpoint;
-use super::definition::{Definition, Means, Unusable};
+use super::{
+    definition::{Definition, Means, Unusable},
+    listing::Listing,
+};
 use crate::{
     tunnels::{TunnelDialer, Tunnels},
     upstream::{ClientIdentity, Dialer, Reach, Target, Tls, Trust},
@@ -73,6 +76,7 @@ pub(super) fn read(cluster: &ClusterName, secret: &Secret, tunnels: &Tunnels) ->
     Definition {
         object,
         addresses: Vec::new(),
+        listing: Listing::of_secret(&secret.metadata, text(secret, ENDPOINT_KEY).ok()),
         version: String::new(),
         registered: None,
         means: means.map_err(|fault| Unusable::Secret {

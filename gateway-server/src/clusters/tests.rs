@@ -27,6 +27,20 @@ pub(crate) fn given(names: &[&str]) -> Arc<Clusters> {
     Arc::new(clusters)
 }
 
+/// A cluster that is derived from its `ManagedCluster`.
+pub(crate) fn given_derived(name: &str) -> Clusters {
+    let clusters = deriving(Some(derivation(Egress::Direct)));
+    let mut registered = managed_cluster(name, &["https://10.0.0.9:6443"]);
+    let created = jiff::Timestamp::UNIX_EPOCH;
+    registered.metadata.creation_timestamp = Some(
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created),
+    );
+    clusters.reset::<ManagedClusters>(&[registered]);
+    clusters.reset::<Accounts>(&[]);
+    clusters.reset::<Tokens>(&[account_secret(name, "derived")]);
+    clusters
+}
+
 /// Takes one away, at a revision after all others.
 pub(crate) fn gone(clusters: &Clusters, name: &str) {
     let revision = clusters.feed.lock().newest() + 1;
@@ -39,7 +53,7 @@ pub(super) fn at(revision: u64, mut secret: Secret) -> Secret {
     secret
 }
 
-fn deriving(derivation: Option<Derivation>) -> Clusters {
+pub(super) fn deriving(derivation: Option<Derivation>) -> Clusters {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
     let tasks = TaskTracker::new();

@@ -28,10 +28,10 @@ pub(super) async fn follow_manual(
     follow(&clusters.manual(), secrets, config, listed).await;
 }
 
-/// Who uses `ManagedCluster`s: clusters that are derived from them, and grants, which select clusters
-/// by labels.
+/// Who uses `ManagedCluster`s: clusters, which are derived from them or only shown, and grants, which
+/// select clusters by labels.
 pub(super) struct Registered<'a> {
-    pub(super) clusters: Option<&'a Clusters>,
+    pub(super) clusters: &'a Clusters,
     pub(super) grants: Option<&'a Grants>,
 }
 
@@ -40,9 +40,7 @@ impl Follower for Registered<'_> {
     const WHAT: &'static str = "ManagedClusters";
 
     fn reset(&self, objects: &[ManagedCluster]) {
-        if let Some(clusters) = self.clusters {
-            clusters.managed_clusters().reset(objects);
-        }
+        self.clusters.managed_clusters().reset(objects);
         if let Some(grants) = self.grants {
             let labelled = objects.iter().filter_map(labels_of);
             let labelled = labelled.filter(|(_, labels)| !labels.is_empty());
@@ -51,27 +49,21 @@ impl Follower for Registered<'_> {
     }
 
     fn has_no_kind(&self) {
-        if let Some(clusters) = self.clusters {
-            clusters.managed_clusters().has_no_kind();
-        }
+        self.clusters.managed_clusters().has_no_kind();
         if let Some(grants) = self.grants {
             grants.replace_labels(HashMap::new(), grants.now());
         }
     }
 
     fn apply(&self, object: &ManagedCluster) {
-        if let Some(clusters) = self.clusters {
-            clusters.managed_clusters().apply(object);
-        }
+        self.clusters.managed_clusters().apply(object);
         if let (Some(grants), Some((name, labels))) = (self.grants, labels_of(object)) {
             grants.set_labels(&name, labels, grants.now());
         }
     }
 
     fn remove(&self, object: &ManagedCluster) {
-        if let Some(clusters) = self.clusters {
-            clusters.managed_clusters().remove(object);
-        }
+        self.clusters.managed_clusters().remove(object);
         if let (Some(grants), Some((name, _))) = (self.grants, labels_of(object)) {
             grants.set_labels(&name, BTreeMap::new(), grants.now());
         }

@@ -12,6 +12,7 @@ use super::{
     clusters::{
         Registered, follow_accounts, follow_managed_clusters, follow_manual, follow_tokens,
     },
+    follower::Follower as _,
     front_proxy::follow_front_proxy,
     grants::{follow_grants, follow_used},
 };
@@ -64,12 +65,15 @@ pub(crate) fn follow_hub(
             let listed = readiness.condition("managed-clusters");
             async move {
                 let registered = Registered {
-                    clusters: derives.then_some(&*clusters),
+                    clusters: &clusters,
                     grants: grants.as_deref(),
                 };
                 follow_managed_clusters(registered, hub, listed).await;
             }
         });
+    } else {
+        // It has no right to read them, and needs none.
+        gateway.clusters.managed_clusters().has_no_kind();
     }
     if let Some(account) = settings.managed_service_account.clone() {
         follows.spawn({

@@ -6,8 +6,8 @@ use http::Request;
 use crate::{
     api::options::Options,
     authorization::Action,
-    proxy::Destination,
-    route::{Endpoint, Own},
+    destination::Destination,
+    route::{Collection, Endpoint, Own},
     verb::Verb,
 };
 
@@ -70,9 +70,14 @@ impl Asked {
 fn reading<B>(own: &Own, request: &Request<B>) -> Action {
     let verb = Verb::of_method(request.method());
     match own {
-        Own::Get(cluster) => Action::of(verb, "", cluster),
+        Own::Get(collection, cluster) => Action::Resource {
+            verb,
+            collection: *collection,
+            subresource: "",
+            name: Some(cluster.clone()),
+        },
         Own::Health(cluster) => Action::of(verb, "health", cluster),
-        Own::List => listing(verb, request.uri().query()),
+        Own::List(collection) => listing(verb, *collection, request.uri().query()),
         Own::Document(_) | Own::Unknown => Action::Path {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
@@ -80,7 +85,7 @@ fn reading<B>(own: &Own, request: &Request<B>) -> Action {
     }
 }
 
-fn listing(verb: Verb, query: Option<&str>) -> Action {
+fn listing(verb: Verb, collection: Collection, query: Option<&str>) -> Action {
     // A malformed query needs permission to list all clusters; it is refused after that.
     let options = Options::parse(query).unwrap_or_default();
     let verb = match verb {
@@ -92,7 +97,91 @@ fn listing(verb: Verb, query: Option<&str>) -> Action {
     let name = options.selection.only();
     Action::Resource {
         verb,
+        collection,
         subresource: "",
         name: name.and_then(|name| name.parse().ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::route::{Route, route};
+
+    const BELOW: &str = "/apis/cluster.core.oam.dev/v1alpha1";
+
+    fn asked(method: Method, path: &str) -> Action {
+        let uri = format!("{BELOW}{path}");
+        let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+        let Ok(Route::Endpoint(endpoint)) = route(request.uri().path()) else {
+            panic!("{path} is an endpoint");
+        };
+        Asked::of(endpoint, &request).action
+    }
+
+    fn right(
+        verb: Verb,
+        collection: Collection,
+        subresource: &'static str,
+        name: Option<&str>,
+    ) -> Action {
+        Action::Resource {
+            verb,
+            collection,
+            subresource,
+            name: name.map(|name| name.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn each_resource_and_each_verb_is_a_right_of_its_own() {
+        use Collection::{ClusterGateways, VirtualClusters};
+        let one = Some("managed1");
+        for (method, path, wanted) in [
+            (
+                Method::GET,
+                "/virtualclusters",
+                right(Verb::List, VirtualClusters, "", None),
+            ),
+            (
+                Method::GET,
+                "/virtualclusters?watch=1&fieldSelector=metadata.name%3Dmanaged1",
+                right(Verb::Watch, VirtualClusters, "", one),
+            ),
+            (
+                Method::GET,
+                "/virtualclusters/managed1",
+                right(Verb::Get, VirtualClusters, "", one),
+            ),
+            (
+                Method::DELETE,
+                "/virtualclusters/managed1",
+                right(Verb::Delete, VirtualClusters, "", one),
+            ),
+            (
+                Method::GET,
+                "/clustergateways",
+                right(Verb::List, ClusterGateways, "", None),
+            ),
+            (
+                Method::GET,
+                "/clustergateways/managed1/health",
+                right(Verb::Get, ClusterGateways, "health", one),
+            ),
+            (
+                Method::PUT,
+                "/clustergateways/managed1/health",
+                right(Verb::Update, ClusterGateways, "health", one),
+            ),
+            (
+                Method::PATCH,
+                "/clustergateways/managed1/health",
+                right(Verb::Patch, ClusterGateways, "health", one),
+            ),
+        ] {
+            assert_eq!(asked(method, path), wanted, "{path}");
+        }
     }
 }

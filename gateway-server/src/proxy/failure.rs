@@ -122,7 +122,7 @@ impl Failure {
             Self::Open(_) => refusal
                 .cause("Breaker", LEFT_ALONE)
                 .retry_after(RETRY_SECONDS),
-            Self::Full(full) => refusal.field(full.field()).retry_after(full.retry_after()),
+            Self::Full(full) => refusal.blames(full.field()).retry_after(full.retry_after()),
             _ if retry => refusal.retry_after(RETRY_SECONDS),
             _ => refusal,
         }

@@ -56,11 +56,11 @@ fn finds_every_route() {
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways",
-            own(Own::List),
+            own(Own::List(Collection::ClusterGateways)),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1",
-            own(Own::Get(name)),
+            own(Own::Get(Collection::ClusterGateways, name)),
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/proxied",
@@ -76,6 +76,40 @@ fn finds_every_route() {
         ),
         (
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/managed1/attached",
+            own(Own::Unknown),
+        ),
+    ];
+    for (path, wanted) in table {
+        assert_eq!(route(path), Ok(wanted), "{path}");
+    }
+}
+
+#[test]
+fn virtual_clusters_have_no_subresources() {
+    let name: ClusterName = "managed1".parse().unwrap();
+    let table = [
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/virtualclusters",
+            own(Own::List(Collection::VirtualClusters)),
+        ),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/virtualclusters/",
+            own(Own::List(Collection::VirtualClusters)),
+        ),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/virtualclusters/managed1",
+            own(Own::Get(Collection::VirtualClusters, name)),
+        ),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/virtualclustersx",
+            own(Own::Unknown),
+        ),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/virtualclusters/managed1/proxy/healthz",
+            own(Own::Unknown),
+        ),
+        (
+            "/apis/cluster.core.oam.dev/v1alpha1/virtualclusters/managed1/health",
             own(Own::Unknown),
         ),
     ];

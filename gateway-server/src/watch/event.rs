@@ -1,16 +1,17 @@
-//! What a watch of `clustergateways` sends: one line of JSON for each event. Pure.
+//! What a watch of clusters sends: one line of JSON for each event. Pure.
 
 use std::sync::Arc;
 
-use crds::cluster_core::{API_VERSION, ClusterGateway};
+use crds::cluster_core::API_VERSION;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::Serialize;
 
 use crate::{
     api::{
         accept::ObjectFormat,
+        kind::Kind,
         objects::Single,
-        rendering::{KIND, ListMetadata, Rendering},
+        rendering::{ListMetadata, Rendering},
         selector::Selection,
         table::Table,
     },
@@ -19,11 +20,11 @@ use crate::{
 
 /// An event of a watch.
 #[derive(Clone, Debug)]
-pub(crate) enum Event {
-    Added(Arc<ClusterGateway>),
-    Modified(Arc<ClusterGateway>),
+pub(crate) enum Event<K> {
+    Added(Arc<K>),
+    Modified(Arc<K>),
     /// The object as it was last, at the revision at which it was removed.
-    Deleted(Arc<ClusterGateway>),
+    Deleted(Arc<K>),
     /// Everything up to this revision has been sent.
     Bookmark {
         revision: u64,
@@ -34,23 +35,23 @@ pub(crate) enum Event {
     Error(Box<Status>),
 }
 
-impl Event {
+impl<K: Kind> Event<K> {
     /// The event that a change means for this selection; `None` if neither the old nor the new
     /// object is selected.
-    pub(crate) fn of(change: Change, selection: &Selection) -> Option<Self> {
+    pub(crate) fn of(change: Change<K>, selection: &Selection) -> Option<Self> {
         let Change {
             revision,
             before,
             after,
         } = change;
-        let before = before.filter(|it| selection.chooses(it));
-        match (before, after.filter(|it| selection.chooses(it))) {
+        let before = before.filter(|it| selection.chooses(&**it));
+        match (before, after.filter(|it| selection.chooses(&**it))) {
             (None, None) => None,
             (None, Some(after)) => Some(Self::Added(after)),
             (Some(_), Some(after)) => Some(Self::Modified(after)),
             (Some(before), None) => {
-                let mut last = ClusterGateway::clone(&before);
-                last.metadata.resource_version = Some(revision.to_string());
+                let mut last = K::clone(&before);
+                last.meta_mut().resource_version = Some(revision.to_string());
                 Some(Self::Deleted(Arc::new(last)))
             }
         }
@@ -59,13 +60,15 @@ impl Event {
     /// Appends the event as one line.
     pub(crate) fn render(&self, rendering: Rendering, lines: &mut Vec<u8>) {
         match self {
-            Self::Added(object) => append(lines, "ADDED", &Single::new(object, rendering)),
-            Self::Modified(object) => append(lines, "MODIFIED", &Single::new(object, rendering)),
-            Self::Deleted(object) => append(lines, "DELETED", &Single::new(object, rendering)),
+            Self::Added(object) => append(lines, "ADDED", &Single::<K>::new(object, rendering)),
+            Self::Modified(object) => {
+                append(lines, "MODIFIED", &Single::<K>::new(object, rendering));
+            }
+            Self::Deleted(object) => append(lines, "DELETED", &Single::<K>::new(object, rendering)),
             Self::Bookmark {
                 revision,
                 ends_initial,
-            } => bookmark(lines, &revision.to_string(), *ends_initial, rendering),
+            } => bookmark::<K>(lines, &revision.to_string(), *ends_initial, rendering),
             Self::Error(status) => append(lines, "ERROR", status),
         }
     }
@@ -108,13 +111,18 @@ struct InitialEnd {
     is_end: &'static str,
 }
 
-fn bookmark(lines: &mut Vec<u8>, revision: &str, ends_initial: bool, rendering: Rendering) {
+fn bookmark<K: Kind>(
+    lines: &mut Vec<u8>,
+    revision: &str,
+    ends_initial: bool,
+    rendering: Rendering,
+) {
     let (kind, api_version) = match rendering.format {
         ObjectFormat::Table(version) => {
-            let table = Table::new([], ListMetadata::whole(revision), version, rendering);
+            let table = Table::<K>::new([], ListMetadata::whole(revision), version, rendering);
             return append(lines, "BOOKMARK", &table);
         }
-        ObjectFormat::Json => (KIND, API_VERSION),
+        ObjectFormat::Json => (K::KIND, API_VERSION),
         ObjectFormat::Metadata(version) => ("PartialObjectMetadata", version.api_version()),
     };
     let version = ListMetadata::whole(revision);
@@ -137,9 +145,10 @@ mod tests {
         accept::MetaVersion,
         objects::tests::{gateway, rendering},
     };
+    use crds::cluster_core::ClusterGateway;
     use serde_json::Value;
 
-    fn lines(events: &[Event], format: ObjectFormat) -> Vec<Value> {
+    fn lines(events: &[Event<ClusterGateway>], format: ObjectFormat) -> Vec<Value> {
         let mut text = Vec::new();
         for event in events {
             event.render(rendering(format), &mut text);

@@ -1,5 +1,6 @@
 //! What a watch sends and when it ends, in paused time.
 
+use crds::cluster_core::{ClusterGateway, VirtualCluster};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
@@ -8,6 +9,7 @@ use crate::{
     api::{accept::ObjectFormat, objects::tests::rendering, options::Options},
     body::Body,
     clusters::tests::{given, gone},
+    follow::follower::Follower as _,
 };
 
 struct Reader {
@@ -18,9 +20,13 @@ struct Reader {
 
 impl Reader {
     async fn of(clusters: Arc<Clusters>, query: &str) -> Self {
+        Self::of_kind::<ClusterGateway>(clusters, query).await
+    }
+
+    async fn of_kind<K: Shown>(clusters: Arc<Clusters>, query: &str) -> Self {
         let drain = CancellationToken::new();
         let options = Options::parse(Some(&format!("watch=1&{query}"))).unwrap();
-        let watch = Watch::begin(
+        let watch = Watch::<K>::begin(
             Arc::clone(&clusters),
             options.watch.unwrap(),
             options.selection,
@@ -108,4 +114,18 @@ async fn it_ends_with_the_process() {
     let drain = reader.drain.clone();
     let (next, ()) = tokio::join!(reader.next(), async { drain.cancel() });
     assert_eq!(next, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_virtual_clusters_begins_with_the_hub_and_hears_who_goes() {
+    let clusters = given(&["a"]);
+    clusters.managed_clusters().has_no_kind();
+    let query = "sendInitialEvents=true&allowWatchBookmarks=true";
+    let mut reader = Reader::of_kind::<VirtualCluster>(clusters, query).await;
+    assert_eq!(
+        reader.next().await.unwrap(),
+        ["ADDED a", "ADDED local", "BOOKMARK "]
+    );
+    gone(&reader.clusters, "a");
+    assert_eq!(reader.next().await.unwrap(), ["DELETED a"]);
 }

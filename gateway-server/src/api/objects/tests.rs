@@ -3,7 +3,8 @@
 use super::*;
 use crate::api::{accept::MetaVersion, options::IncludeObject};
 use crds::cluster_core::{
-    ClusterAccess, ClusterEndpoint, ClusterGatewaySpec, ConstEndpoint, CredentialType, EndpointType,
+    ClusterAccess, ClusterEndpoint, ClusterGateway, ClusterGatewaySpec, ConstEndpoint,
+    CredentialType, EndpointType,
 };
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
@@ -91,7 +92,11 @@ fn a_list_carries_the_version_of_the_snapshot() {
 #[test]
 fn an_empty_list_has_items_all_the_same() {
     let whole = ListMetadata::whole("");
-    let list = body(&list([], whole, rendering(ObjectFormat::Json)));
+    let list = body(&list::<ClusterGateway>(
+        [],
+        whole,
+        rendering(ObjectFormat::Json),
+    ));
     assert_eq!(list["items"], serde_json::json!([]));
     assert_eq!(list["metadata"], serde_json::json!({}));
 }

@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     dialect::Dialect,
-    schemas::{GATEWAY, GATEWAY_LIST, gvk},
+    schemas::{GATEWAY, GATEWAY_LIST, VIRTUAL, VIRTUAL_LIST, gvk},
 };
 
+const VIRTUAL_COLLECTION: &str = "/apis/cluster.core.oam.dev/v1alpha1/virtualclusters";
 const COLLECTION: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 
 /// Methods that are passed on to a managed cluster, with their names in operation ids.
@@ -28,20 +29,38 @@ pub(super) fn paths(dialect: Dialect) -> Value {
         "Path of the request on the managed cluster.",
     );
     json!({
-        COLLECTION: { "get": list(dialect) },
-        format!("{COLLECTION}/{{name}}"): { "get": read(dialect), "parameters": [name] },
+        COLLECTION: { "get": list(
+            dialect,
+            "ClusterGateway",
+            "List the managed clusters that can be reached through the gateway.",
+            GATEWAY_LIST,
+        ) },
+        format!("{COLLECTION}/{{name}}"): {
+            "get": read(dialect, "ClusterGateway", "Read one managed cluster.", GATEWAY),
+            "parameters": [name],
+        },
         format!("{COLLECTION}/{{name}}/proxy"): proxy(dialect, "", json!([name])),
         format!("{COLLECTION}/{{name}}/proxy/{{path}}"): proxy(dialect, "WithPath", json!([name, path])),
+        VIRTUAL_COLLECTION: { "get": list(
+            dialect,
+            "VirtualCluster",
+            "List the clusters that the hub knows.",
+            VIRTUAL_LIST,
+        ) },
+        format!("{VIRTUAL_COLLECTION}/{{name}}"): {
+            "get": read(dialect, "VirtualCluster", "Read one cluster.", VIRTUAL),
+            "parameters": [name],
+        },
     })
 }
 
-fn list(dialect: Dialect) -> Value {
+fn list(dialect: Dialect, kind: &str, description: &str, schema: &str) -> Value {
     let mut operation = dialect.operation(
-        "listClusterCoreOamDevV1alpha1ClusterGateway",
+        &format!("listClusterCoreOamDevV1alpha1{kind}"),
         "list",
-        "List the managed clusters that can be reached through the gateway.",
-        "ClusterGateway",
-        Some(GATEWAY_LIST),
+        description,
+        kind,
+        Some(schema),
     );
     operation["parameters"] = json!([
         dialect.parameter(
@@ -83,13 +102,13 @@ fn list(dialect: Dialect) -> Value {
     operation
 }
 
-fn read(dialect: Dialect) -> Value {
+fn read(dialect: Dialect, kind: &str, description: &str, schema: &str) -> Value {
     dialect.operation(
-        "readClusterCoreOamDevV1alpha1ClusterGateway",
+        &format!("readClusterCoreOamDevV1alpha1{kind}"),
         "get",
-        "Read one managed cluster.",
-        "ClusterGateway",
-        Some(GATEWAY),
+        description,
+        kind,
+        Some(schema),
     )
 }
 

@@ -1,7 +1,9 @@
 //! Schemas of the served kinds, inline except for an item in its list: nested types have no use of
 //! their own, and each name less is one that cannot collide in the hub's merged document.
 
-use crds::cluster_core::{ClusterGateway, ClusterGatewayProxyOptions, GROUP, VERSION};
+use crds::cluster_core::{
+    ClusterGateway, ClusterGatewayProxyOptions, GROUP, VERSION, VirtualCluster,
+};
 use kube::CustomResourceExt;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -10,6 +12,8 @@ use super::dialect::Dialect;
 
 pub(super) const GATEWAY: &str = "dev.oam.core.cluster.v1alpha1.ClusterGateway";
 pub(super) const GATEWAY_LIST: &str = "dev.oam.core.cluster.v1alpha1.ClusterGatewayList";
+pub(super) const VIRTUAL: &str = "dev.oam.core.cluster.v1alpha1.VirtualCluster";
+pub(super) const VIRTUAL_LIST: &str = "dev.oam.core.cluster.v1alpha1.VirtualClusterList";
 const PROXY_OPTIONS: &str = "dev.oam.core.cluster.v1alpha1.ClusterGatewayProxyOptions";
 
 /// The group, version and kind by which clients find schemas and operations.
@@ -19,15 +23,23 @@ pub(super) fn gvk(kind: &str) -> Value {
 
 pub(super) fn schemas(dialect: Dialect) -> Value {
     json!({
-        GATEWAY: of_kind("ClusterGateway", gateway()),
-        GATEWAY_LIST: of_kind("ClusterGatewayList", gateway_list(dialect)),
+        GATEWAY: of_kind("ClusterGateway", object::<ClusterGateway>()),
+        GATEWAY_LIST: of_kind("ClusterGatewayList", list(
+            "ClusterGatewayList is a list of managed clusters that can be reached through the gateway.",
+            &dialect.reference(GATEWAY),
+        )),
+        VIRTUAL: of_kind("VirtualCluster", object::<VirtualCluster>()),
+        VIRTUAL_LIST: of_kind("VirtualClusterList", list(
+            "VirtualClusterList is a list of the clusters that the hub knows, the hub itself first.",
+            &dialect.reference(VIRTUAL),
+        )),
         PROXY_OPTIONS: of_kind("ClusterGatewayProxyOptions", schema_of::<ClusterGatewayProxyOptions>()),
     })
 }
 
-fn gateway() -> Value {
+fn object<K: CustomResourceExt>() -> Value {
     // The derived CRD is never installed; it holds the schema with everything inlined.
-    let mut crd = serde_json::to_value(ClusterGateway::crd())
+    let mut crd = serde_json::to_value(K::crd())
         .expect("a definition has string keys and no fallible encoders");
     let mut schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
     schema["properties"]["metadata"] = json!({
@@ -52,10 +64,9 @@ fn gateway() -> Value {
     schema
 }
 
-fn gateway_list(dialect: Dialect) -> Value {
+fn list(description: &str, item: &Value) -> Value {
     json!({
-        "description": "ClusterGatewayList is a list of managed clusters that can be reached \
-                        through the gateway.",
+        "description": description,
         "type": "object",
         "required": ["items"],
         "properties": {
@@ -65,9 +76,9 @@ fn gateway_list(dialect: Dialect) -> Value {
                 "properties": { "resourceVersion": text("Changes whenever an object changes.") },
             },
             "items": {
-                "description": "The managed clusters.",
+                "description": "The clusters.",
                 "type": "array",
-                "items": dialect.reference(GATEWAY),
+                "items": item,
             },
         },
     })

@@ -71,7 +71,7 @@ fn every_operation_is_named_once() {
     let total = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!((ids.len(), total), (16, 16));
+    assert_eq!((ids.len(), total), (18, 18));
 }
 
 #[test]

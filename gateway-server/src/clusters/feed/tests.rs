@@ -11,6 +11,7 @@ use crate::clusters::{
     Clusters,
     health::{Decision, Evidence, tests::view},
     inventory::Manual,
+    journal::{Change, SETTLE, gone},
     secret::tests::token_secret,
     tests::{at, clusters, set},
 };

@@ -1,4 +1,4 @@
-//! Clusters that were removed, for watches that have not been told yet. Pure.
+//! Objects that were removed, for watches that have not been told yet. Pure.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::change::{Births, Change, Step};
 
 /// How many removed clusters are remembered, in addition to as many as are shown.
-pub(super) const KEPT: usize = 1024;
+pub(in crate::clusters) const KEPT: usize = 1024;
 
 /// Clusters that were removed, in the order of their removal.
-#[derive(Debug, Default)]
-pub(super) struct Gone {
-    buried: VecDeque<(ClusterName, Tombstone)>,
+#[derive(Debug)]
+pub(in crate::clusters) struct Gone<O> {
+    buried: VecDeque<(ClusterName, Tombstone<O>)>,
     /// All clusters that were removed after this revision are in here; `None` before the start.
     oldest: Option<u64>,
     /// Clusters that were removed up to this position are forgotten.
@@ -31,9 +31,9 @@ pub(super) struct Gone {
 
 /// A cluster that was removed.
 #[derive(Debug)]
-pub(super) struct Tombstone {
+pub(in crate::clusters) struct Tombstone<O> {
     /// The object as it was shown last.
-    pub(super) last: Arc<ClusterGateway>,
+    pub(super) last: Arc<O>,
     /// The position at which the cluster was shown first.
     pub(super) born: u64,
     pub(super) went: Step,
@@ -57,15 +57,25 @@ pub(crate) struct History {
     pub(crate) gone: Vec<Went>,
 }
 
-impl Gone {
+impl<O> Default for Gone<O> {
+    fn default() -> Self {
+        Self {
+            buried: VecDeque::new(),
+            oldest: None,
+            forgotten: 0,
+        }
+    }
+}
+
+impl<O> Gone<O> {
     /// From this revision on, this replica sees removals itself.
-    pub(super) fn begin(&mut self, revision: u64) {
+    pub(in crate::clusters) fn begin(&mut self, revision: u64) {
         let oldest = self.oldest.get_or_insert(revision);
         *oldest = revision.min(*oldest);
     }
 
     /// The revision after which all removals are known.
-    pub(super) fn oldest(&self) -> u64 {
+    pub(in crate::clusters) fn oldest(&self) -> u64 {
         self.oldest.unwrap_or(u64::MAX)
     }
 
@@ -74,7 +84,7 @@ impl Gone {
         self.forgotten
     }
 
-    pub(super) fn bury(&mut self, name: ClusterName, tombstone: Tombstone, shown: usize) {
+    pub(super) fn bury(&mut self, name: ClusterName, tombstone: Tombstone<O>, shown: usize) {
         self.buried.push_back((name, tombstone));
         while self.buried.len() > KEPT + shown {
             if let Some((_, first)) = self.buried.pop_front() {
@@ -84,9 +94,33 @@ impl Gone {
         }
     }
 
+    /// The removals that are wanted, each with its position.
+    pub(super) fn changes(
+        &self,
+        is_wanted: impl Fn(Step) -> bool,
+        births: Births,
+    ) -> impl Iterator<Item = (u64, Change<O>)> {
+        let is_told = move |it: &Tombstone<O>| match births {
+            Births::Any => true,
+            Births::UpTo(position) => it.born <= position,
+        };
+        let gone = self.buried.iter().map(|(_, it)| it);
+        let gone = gone.filter(move |it| is_wanted(it.went) && is_told(it));
+        gone.map(|it| {
+            let change = Change {
+                revision: it.went.revision,
+                before: Some(Arc::clone(&it.last)),
+                after: None,
+            };
+            (it.went.position, change)
+        })
+    }
+}
+
+impl Gone<ClusterGateway> {
     /// Another replica says that this cluster was removed.
-    pub(super) fn hear(&mut self, went: Went) {
-        let is_known = |(name, it): &(ClusterName, Tombstone)| {
+    pub(in crate::clusters) fn hear(&mut self, went: Went) {
+        let is_known = |(name, it): &(ClusterName, Tombstone<ClusterGateway>)| {
             *name == went.cluster && it.went.revision >= went.revision
         };
         if self.buried.len() >= KEPT || self.buried.iter().any(is_known) {
@@ -110,39 +144,17 @@ impl Gone {
     }
 
     /// Another replica has reported all clusters that were removed after that revision.
-    pub(super) fn hear_oldest(&mut self, revision: u64) {
+    pub(in crate::clusters) fn hear_oldest(&mut self, revision: u64) {
         self.begin(revision);
     }
 
-    pub(super) fn all(&self) -> Vec<Went> {
-        let went = |(name, it): &(ClusterName, Tombstone)| Went {
+    pub(in crate::clusters) fn all(&self) -> Vec<Went> {
+        let went = |(name, it): &(ClusterName, Tombstone<ClusterGateway>)| Went {
             cluster: name.clone(),
             revision: it.went.revision,
             labels: it.last.metadata.labels.clone(),
         };
         self.buried.iter().map(went).collect()
-    }
-
-    /// The removals that are wanted, each with its position.
-    pub(super) fn changes(
-        &self,
-        is_wanted: impl Fn(Step) -> bool,
-        births: Births,
-    ) -> impl Iterator<Item = (u64, Change)> {
-        let is_told = move |it: &Tombstone| match births {
-            Births::Any => true,
-            Births::UpTo(position) => it.born <= position,
-        };
-        let gone = self.buried.iter().map(|(_, it)| it);
-        let gone = gone.filter(move |it| is_wanted(it.went) && is_told(it));
-        gone.map(|it| {
-            let change = Change {
-                revision: it.went.revision,
-                before: Some(Arc::clone(&it.last)),
-                after: None,
-            };
-            (it.went.position, change)
-        })
     }
 }
 

@@ -23,28 +23,28 @@ pub(super) enum Births {
     UpTo(u64),
 }
 
-/// A change of one cluster: how it was shown before, and how it is shown now.
+/// A change of one object: how it was shown before, and how it is shown now.
 #[derive(Clone, Debug)]
-pub(crate) struct Change {
+pub(crate) struct Change<O = ClusterGateway> {
     pub(crate) revision: u64,
-    pub(crate) before: Option<Arc<ClusterGateway>>,
-    pub(crate) after: Option<Arc<ClusterGateway>>,
+    pub(crate) before: Option<Arc<O>>,
+    pub(crate) after: Option<Arc<O>>,
 }
 
 /// Changes up to a position.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) all: Vec<Change>,
+#[derive(Clone, Debug)]
+pub(crate) struct Changes<O = ClusterGateway> {
+    pub(crate) all: Vec<Change<O>>,
     pub(crate) position: u64,
     pub(crate) revision: u64,
 }
 
-/// All clusters at one revision, in the order of their names.
+/// All objects at one revision, in the order of their names.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed {
+pub(crate) struct Listed<O = ClusterGateway> {
     pub(crate) revision: u64,
     pub(crate) position: u64,
-    pub(crate) objects: Vec<Arc<ClusterGateway>>,
+    pub(crate) objects: Vec<Arc<O>>,
 }
 
 /// Why a watch cannot continue from a revision.
@@ -52,8 +52,8 @@ pub(crate) struct Listed {
 pub(crate) enum Unknown {
     /// There were too many changes since then, or no replica was running then.
     #[error(
-        "too old resource version: {asked}; the changes after {oldest} are known: list clustergateways again, \
-         and watch from the resourceVersion of that list"
+        "too old resource version: {asked}; the changes after {oldest} are known: list again, and \
+         watch from the resourceVersion of that list"
     )]
     TooOld { asked: u64, oldest: u64 },
     /// The hub has not reached this revision yet.
