@@ -21,8 +21,8 @@ pub(crate) enum AuthenticationError {
     NoUser(String),
     /// A caller who comes directly shows no credential of the hub.
     #[error(
-        "the request shows neither a client certificate that the hub's client CA has issued ({0}) nor a bearer token \
-         that the hub accepts; use the credential of a kubeconfig of the hub"
+        "the caller is not known to the hub: {0}, and it shows no bearer token that the hub accepts; use the \
+         credentials of a kubeconfig of the hub"
     )]
     Stranger(PeerError),
     /// The hub did not say whether it accepts the token.
@@ -40,10 +40,12 @@ pub(crate) enum AuthenticationError {
 pub(crate) enum PeerError {
     #[error("it presented no client certificate")]
     NoCertificate,
-    #[error("its client certificate is of no use here: {0}")]
+    #[error("its client certificate was not issued by the front proxy's CA: {0}")]
     Untrusted(String),
     #[error("its client certificate names {0:?}, which is not allowed to vouch for callers")]
     Name(String),
+    #[error("its client certificate was not issued by the hub's client CA: {0}")]
+    Foreign(String),
     #[error("its client certificate has no common name")]
     Nameless,
     #[error("the hub publishes no client CA")]

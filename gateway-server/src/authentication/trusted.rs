@@ -46,7 +46,10 @@ impl Trusted {
         now: UnixTime,
     ) -> Result<(User, UnixTime), PeerError> {
         let clients = self.clients.as_ref().ok_or(PeerError::NoClientAuthority)?;
-        let subject = clients.verify(chain, now)?;
+        let subject = clients.verify(chain, now).map_err(|error| match error {
+            PeerError::Untrusted(why) => PeerError::Foreign(why),
+            error => error,
+        })?;
         if subject.common_name.is_empty() {
             return Err(PeerError::Nameless);
         }
