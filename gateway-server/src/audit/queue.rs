@@ -38,7 +38,7 @@ pub(super) struct Inbox {
 #[derive(Debug)]
 pub(super) enum Message {
     Event(Event),
-    /// Everything before this is to be written now.
+    /// Write all events that came before this one now, and answer when that is done.
     Flush(oneshot::Sender<()>),
 }
 

@@ -7,13 +7,15 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::{Api, Client, api::PostParams};
 use sha2::{Digest as _, Sha256};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{error::AuthenticationError, user::User};
 use crate::answers::Answers;
 
 /// How long the hub may take to answer.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How many tokens the hub reviews at a time, because strangers show tokens too.
+const AT_A_TIME: usize = 32;
 /// Longer ones are no token of Kubernetes, and the hub need not be asked.
 const LONGEST: usize = 16 << 10;
 
@@ -23,6 +25,7 @@ pub(crate) struct Tokens {
     reviews: Api<TokenReview>,
     /// For whom a token must be. If there are none, it must be for the hub's API server.
     audiences: Arc<[String]>,
+    turns: Arc<Semaphore>,
     answers: Answers<[u8; 32], Option<Arc<User>>, NoAnswer>,
 }
 
@@ -40,6 +43,7 @@ impl Tokens {
         Self {
             reviews: Api::all(hub),
             audiences: audiences.into(),
+            turns: Arc::new(Semaphore::new(AT_A_TIME)),
             answers: Answers::default(),
         }
     }
@@ -51,8 +55,13 @@ impl Tokens {
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let (reviews, audiences) = (self.reviews.clone(), Arc::clone(&self.audiences));
-        let token = token.to_owned();
-        let ask = |_| review(reviews, token, audiences);
+        let (token, turns) = (token.to_owned(), Arc::clone(&self.turns));
+        let ask = |_| async move {
+            let asked = in_turn(&turns, review(&reviews, token, &audiences));
+            timeout(DEADLINE, asked)
+                .await
+                .map_err(|_| NoAnswer::Deadline)?
+        };
         let answer = self.answers.get(&digest, ask).await;
         answer.map_err(|error| AuthenticationError::HubSilent(error.to_string()))
     }
@@ -66,10 +75,16 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
+/// Runs it when not too many others run.
+async fn in_turn<T>(turns: &Semaphore, future: impl Future<Output = T>) -> T {
+    let _turn = turns.acquire().await;
+    future.await
+}
+
 async fn review(
-    reviews: Api<TokenReview>,
+    reviews: &Api<TokenReview>,
     token: String,
-    audiences: Arc<[String]>,
+    audiences: &[String],
 ) -> Result<Option<Arc<User>>, NoAnswer> {
     let review = TokenReview {
         spec: TokenReviewSpec {
@@ -78,10 +93,8 @@ async fn review(
         },
         ..TokenReview::default()
     };
-    let parameters = PostParams::default();
-    let asked = timeout(DEADLINE, reviews.create(&parameters, &review)).await;
-    let reviewed = asked.map_err(|_| NoAnswer::Deadline)??;
-    Ok(user(reviewed.status.unwrap_or_default(), &audiences).map(Arc::new))
+    let reviewed = reviews.create(&PostParams::default(), &review).await?;
+    Ok(user(reviewed.status.unwrap_or_default(), audiences).map(Arc::new))
 }
 
 fn user(status: TokenReviewStatus, audiences: &[String]) -> Option<User> {
@@ -103,6 +116,9 @@ fn user(status: TokenReviewStatus, audiences: &[String]) -> Option<User> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
     use http::HeaderValue;
     use k8s_openapi::api::authentication::v1::UserInfo;
 
@@ -120,6 +136,23 @@ mod tests {
         for other in ["Bearer", "Bearer ", "Basic YTpi", "abearer a", ""] {
             assert_eq!(read(other), None, "{other:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_than_so_many_are_reviewed_at_a_time() {
+        let turns = Semaphore::new(AT_A_TIME);
+        let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let review = async || {
+            most.fetch_max(
+                running.fetch_add(1, Ordering::Relaxed) + 1,
+                Ordering::Relaxed,
+            );
+            tokio::task::yield_now().await;
+            running.fetch_sub(1, Ordering::Relaxed);
+        };
+        let all = (0..AT_A_TIME * 4).map(|_| in_turn(&turns, review()));
+        join_all(all).await;
+        assert_eq!(most.into_inner(), AT_A_TIME);
     }
 
     #[test]
